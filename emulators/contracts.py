@@ -1,0 +1,324 @@
+"""What the rooms of the farm ask of each other: small contracts, and nothing that runs.
+
+``devices``, ``maps``, ``protocols`` and ``faults`` never import each other; they meet here, in
+``quantities`` and in ``encoding``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from emulators.encoding import Columns, Floats
+from emulators.quantities import Quantity
+
+Keys: TypeAlias = npt.NDArray[np.uint64]
+Qualities: TypeAlias = npt.NDArray[np.uint8]
+
+
+class Quality(IntFlag):
+    """What is known of a reported value; the bits of the quality descriptor of IEC 60870-5-101, 7.2.6.3."""
+
+    GOOD = 0
+    OVERFLOW = 0x01
+    BLOCKED = 0x10
+    SUBSTITUTED = 0x20
+    NOT_TOPICAL = 0x40
+    INVALID = 0x80
+
+
+# ---------------------------------------------------------------------------------------- devices
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a site is. Degrees, metres, and the name of its time zone."""
+
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the world does to the ``n`` devices of a group during one step, taken at the step's end.
+
+    ``voltage_v`` is ``(3, n)``: line to neutral, by phase, from the power flow of the step before.
+    Everything else is one value for the site. Angles in degrees; ``local_hour`` is in [0, 24);
+    ``weekday`` counts from Monday = 0; ``unix_s`` is site time on the UTC scale.
+    """
+
+    time_s: float
+    unix_s: float
+    local_hour: float
+    weekday: int
+    day_of_year: int
+    frequency_hz: float
+    voltage_v: Floats
+    sun_zenith_deg: float
+    sun_azimuth_deg: float
+    ghi_w_per_m2: float
+    dni_w_per_m2: float
+    dhi_w_per_m2: float
+    air_temperature_degc: float
+    wind_speed_m_per_s: float
+    wind_direction_deg: float
+    humidity_frac: float
+    pressure_pa: float
+    rain_mm_per_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A parameter of a device kind that a site file may set: a number, or a distribution of numbers.
+
+    ``default`` may be a number or a distribution as a site file would write it, such as
+    ``{"choice": [3700, 11000]}``. A value outside ``low`` to ``high`` is a problem of the site file.
+    """
+
+    name: str
+    unit: str
+    default: float | Mapping[str, Any]
+    low: float
+    high: float
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a device can be told: numbers, or names of its columns, ``-`` in front turning the sign.
+
+    Beyond ``low`` to ``high`` a set-point is refused. Beyond ``now_low`` to ``now_high``, where
+    given, it is taken and the device follows as far as it can at present.
+    """
+
+    low: float | str
+    high: float | str
+    now_low: float | str | None = None
+    now_high: float | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """A device kind, as the registry names it.
+
+    ``make(ratings, keys, place)`` builds the columns of ``n`` devices at the site's start: one array
+    for every quantity of the kind, and whatever else its step needs (ratings and hidden state, under
+    names that are no quantity's). ``step(columns, surroundings, dt_s)`` returns new columns and
+    changes nothing it was given. Rows never mix.
+    """
+
+    kind: str
+    use_case: str
+    title: str
+    quantities: tuple[Quantity, ...]
+    items: Mapping[str, tuple[str, ...]]
+    """Item of the specification's tables (to_device and to_sesp) -> the quantities that carry it."""
+    behaviour: Mapping[str, tuple[str, ...]]
+    """Pre-condition, exception, assumption or post-condition -> the quantities that show it."""
+    ratings: tuple[Rating, ...]
+    limits: Mapping[str, Limits]
+    follows: Mapping[str, str]
+    """Set-point or command -> the quantity that shows its physical effect."""
+    make: Callable[[Columns, Keys, Place], Columns]
+    step: Callable[[Columns, Surroundings, float], Columns]
+
+
+# -------------------------------------------------------------------------------------- protocols
+
+
+@dataclass(slots=True)
+class Command:
+    """One request to change a device: what was asked, by whom, and what became of it.
+
+    Wall times are in seconds since 1970 UTC. ``limited`` holds, for each value the device cannot
+    follow in full at present, what it will follow instead.
+    """
+
+    id: int
+    device: str
+    values: Mapping[str, float]
+    protocol: str
+    peer: str
+    received_s: float
+    acknowledged_s: float | None = None
+    limited: Mapping[str, float] = field(default_factory=dict)
+
+
+class Device(Protocol):
+    """One device as a protocol engine sees it: reported values to read, a queue to write to."""
+
+    @property
+    def id(self) -> str: ...
+    def value(self, quantity: str) -> float:
+        """The reported value as of the last step."""
+        ...
+
+    def quality(self, quantity: str) -> int:
+        """Bits of ``Quality`` of the reported value."""
+        ...
+
+    def check(self, values: Mapping[str, float]) -> None:
+        """Raise what ``submit`` would raise, and change nothing (for the select before an operate)."""
+        ...
+
+    def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
+        """Queue a change for the next step, all of it or none.
+
+        Raises ``NoSuchPoint``, ``NotWritable``, ``OutOfRange`` or ``Busy``. The engine sets
+        ``acknowledged_s`` of the command once it has answered.
+        """
+        ...
+
+    def condition(self, name: str) -> float:
+        """A fault's grip on this device's communication, 0.0 while there is none."""
+        ...
+
+
+class Engine(Protocol):
+    """One connection's protocol machine, without a socket and without a clock; the caller owns both.
+
+    Times are wall seconds that never go back.
+    """
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is to be closed once the output has been sent."""
+        ...
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        """Take bytes as they come, cut anywhere. Never raises: a peer's mistake is answered or closes."""
+        ...
+
+    def advance(self, now_s: float) -> None:
+        """Fire every timer due by ``now_s``."""
+        ...
+
+    def deadline_s(self) -> float | None:
+        """When ``advance`` is next needed; ``None`` while no timer runs."""
+        ...
+
+    def take_output(self) -> bytes:
+        """Bytes to send; each is handed out once."""
+        ...
+
+    def hang_up(self, now_s: float) -> None:
+        """The connection is gone: give back what it held."""
+        ...
+
+
+class Table(Protocol):
+    """The bytes of one protocol for all devices of a group, encoded after each step."""
+
+    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+        """Encode the reported columns; hand what moved past its deadband to the engines that listen.
+
+        ``quality`` has an entry only for a quantity that is not good in every row. ``unix_s`` is the
+        site time the values hold for, for time tags.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A device's place at a station: its row in a table and its address there.
+
+    ``address`` is the Modbus unit id (the first, where a device has several), the IEC common address
+    or the DNP3 outstation address.
+    """
+
+    device: Device
+    table: Any
+    row: int
+    address: int
+
+
+class Station(Protocol):
+    """What answers at one address: a device, a gateway, or an RTU."""
+
+    def connect(self, peer: str, now_s: float) -> Engine:
+        """Make the engine of a new connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PointRow:
+    """One row of a point list, as a SCADA engineer would import it."""
+
+    quantity: str
+    address: str
+    data_type: str
+    scale: float
+    unit: str
+    access: str  # "r", "w" or "rw"
+    deadband: float | None = None
+    resource_unit: int | None = None  # Modbus: unit id the register stands at
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolSpec:
+    """A protocol, as the registry names it.
+
+    ``table(plan, n, columns)`` makes the table of a group (``columns`` at the start, for ratings and
+    deadbands). ``station(seats, options)`` makes what listens at one address. ``options`` is the
+    protocol's part of the site file, checked against ``options_model``. ``spontaneous`` says that
+    engines may have output after a step without having been asked.
+    """
+
+    name: str
+    title: str
+    default_port: int
+    address_name: str
+    """What a device's address is called: ``unit``, ``common_address``, ``link_address``."""
+    options_model: type[Any]
+    address_range: tuple[int, int]
+    spontaneous: bool
+    table: Callable[[Any, int, Columns], Table]
+    station: Callable[[Sequence[Seat], Any], Station]
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """A register map or point list, as the registry names it.
+
+    ``plan(spec)`` builds what the protocol's table needs to serve a device kind; ``points(spec)``
+    lists what a master finds there. ``kinds`` are the device kinds it can serve.
+    """
+
+    name: str
+    protocol: str
+    title: str
+    kinds: tuple[str, ...]
+    plan: Callable[[DeviceSpec], Any]
+    points: Callable[[DeviceSpec], Sequence[PointRow]]
+
+
+# ----------------------------------------------------------------------------------------- faults
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSpec:
+    """A fault, as the registry names it.
+
+    A measurement fault has ``report``: given a quantity's true and presently reported values of the
+    rows it grips, and what it noted when it began, it returns what is reported instead and the
+    quality of that. A communication fault has ``condition``: the name and value every gripped device
+    shows its protocol engines and listeners.
+    """
+
+    kind: str
+    family: str
+    title: str
+    parameters: type[Any]
+    targets_quantities: bool
+    report: Callable[[Any, Floats, Floats, Floats, float], tuple[Floats, Quality]] | None = None
+    condition: Callable[[Any], tuple[str, float]] | None = None
+    protocols: tuple[str, ...] = ()
+    """Protocols it acts on; empty is all."""
+    example: Mapping[str, Any] = field(default_factory=dict)

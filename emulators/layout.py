@@ -1,0 +1,118 @@
+"""A site, resolved: what a site file comes to once every default, rating and address is known.
+
+``site.load`` makes it; ``farm``, ``images`` and ``server`` bring it up; endpoint and point lists are
+printed from it. Nothing here reads a file or opens a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from emulators import registry
+from emulators.contracts import Keys, Place
+from emulators.encoding import Columns
+
+
+@dataclass(frozen=True, slots=True)
+class FeederLayout:
+    """A low-voltage feeder as seen from its far end: a stiff source behind one impedance a phase."""
+
+    name: str
+    nominal_voltage_v: float
+    source_voltage_v: float
+    resistance_ohm: float
+    reactance_ohm: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServedLayout:
+    """One way in which the devices of a group are served: a protocol and a map of it."""
+
+    protocol: str
+    map: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLayout:
+    """Devices of one kind with one set of columns; ``ratings`` are sampled, one row a device."""
+
+    name: str
+    kind: str
+    devices: tuple[str, ...]
+    feeder: str
+    ratings: Columns
+    keys: Keys
+    served: tuple[ServedLayout, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeatLayout:
+    """A device's place at a station; ``address`` is its first unit id, common or link address."""
+
+    group: str
+    row: int
+    map: str
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class StationLayout:
+    """What listens at one address. ``name`` is empty where a device answers for itself."""
+
+    name: str
+    protocol: str
+    host: str
+    port: int
+    options: Any
+    seats: tuple[SeatLayout, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLayout:
+    """A whole site. ``start`` is aware; ``text`` is the site file as read, for the record."""
+
+    name: str
+    title: str
+    source: str
+    place: Place
+    start: datetime
+    seed: int
+    step_s: float
+    feeders: Mapping[str, FeederLayout]
+    groups: tuple[GroupLayout, ...]
+    stations: tuple[StationLayout, ...]
+    text: str
+
+    def group(self, name: str) -> GroupLayout:
+        return next(group for group in self.groups if group.name == name)
+
+    @property
+    def device_count(self) -> int:
+        return sum(len(group.devices) for group in self.groups)
+
+
+def endpoint_rows(layout: SiteLayout) -> Sequence[dict[str, Any]]:
+    """List every way to every device, in the shape ``pilotfarm endpoints --json`` promises."""
+    groups = {group.name: group for group in layout.groups}
+    rows: list[dict[str, Any]] = []
+    for station in layout.stations:
+        label = registry.protocol(station.protocol).address_name
+        for seat in station.seats:
+            group = groups[seat.group]
+            rows.append(
+                {
+                    "device": group.devices[seat.row],
+                    "kind": group.kind,
+                    "site": layout.name,
+                    "protocol": station.protocol,
+                    "map": seat.map,
+                    "host": station.host,
+                    "port": station.port,
+                    label: seat.address,
+                    "station": station.name or None,
+                }
+            )
+    return rows

@@ -1,0 +1,287 @@
+"""What a device has: every quantity's name, unit, role and meaning, in one catalogue.
+
+A quantity means the same in every device that has it, so a point list needs one address for it and
+not one a kind. A prosumer's resources carry the catalogue's quantities behind a prefix
+(``storage_soc_frac``); ``RESOURCES`` lists the prefixes.
+
+Sign, everywhere: plus is power, current and energy leaving the device towards the grid. Names end
+in their unit; ``_frac`` is a share from 0 to 1; a name without a unit is a state, a count or an
+enumeration. Truth values are 1.0 and 0.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from math import inf
+from typing import Final
+
+
+class Role(StrEnum):
+    """What a quantity is for; protocols choose object types and classes by it."""
+
+    MEASUREMENT = "measurement"
+    TOTAL = "total"  # an energy register: never falls
+    STATE = "state"  # on or off, or an enumeration
+    ALARM = "alarm"
+    RATING = "rating"  # on the nameplate; does not change
+    SETPOINT = "setpoint"  # stays until written again
+    COMMAND = "command"  # a pulse: acts in the next step and falls back to 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One thing a device can be asked or told.
+
+    ``low`` and ``high`` bound what any device may hold or be told, in ``unit``; a kind narrows them
+    by its ratings (``DeviceSpec.limits``). ``enables`` names the switch that a plain write of this
+    set-point also closes, for protocols that have no separate enable (IEC 104, REST).
+    """
+
+    name: str
+    unit: str
+    role: Role
+    doc: str
+    low: float = -inf
+    high: float = inf
+    enables: str = ""
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the value is only ever 0 or 1 (``unit`` is ``bool``)."""
+        return self.unit == "bool"
+
+    @property
+    def writable(self) -> bool:
+        return self.role in (Role.SETPOINT, Role.COMMAND)
+
+
+_M, _T, _S, _A = Role.MEASUREMENT, Role.TOTAL, Role.STATE, Role.ALARM
+_R, _P, _C = Role.RATING, Role.SETPOINT, Role.COMMAND
+
+
+def _flag(name: str, role: Role, doc: str) -> Quantity:
+    return Quantity(name, "bool", role, doc, 0.0, 1.0)
+
+
+_COMMON: Final = (
+    # States and alarms every device has
+    _flag("online", _S, "The device runs and answers its master"),
+    _flag("general_alarm", _A, "At least one alarm stands"),
+    _flag("fault_trip", _A, "A fault has switched the device off; needs an alarm reset"),
+    _flag("local_mode", _S, "Operated on site; remote set-points are not followed"),
+    _flag("remote_enabled", _S, "Remote set-points are followed: identified, available, not local"),
+    _flag("running", _S, "Started and energised"),
+    _flag("available", _S, "Ready for service: not tripped, not stopped"),
+    _flag("grid_switch_closed", _S, "The switch at the connection point is closed"),
+    _flag("sesp_link_lost", _A, "Nothing heard from the SESP for longer than its timeout; the fallback is in force"),
+    _flag("identified", _S, "The device's, or at a charging point the owner's, identification was accepted"),
+    _flag("identification_failed", _A, "No valid identification: refused"),
+    Quantity("sesp_receipts", "1", _S, "How many times the SESP notified that it received the information", 0.0),
+    # Electrical state variables at the connection point
+    Quantity("active_power_w", "W", _M, "Active power"),
+    Quantity("reactive_power_var", "var", _M, "Reactive power; plus is delivered (over-excited)"),
+    Quantity("apparent_power_va", "VA", _M, "Apparent power", 0.0),
+    Quantity("power_factor", "1", _M, "Active over apparent power, signed as the active power", -1.0, 1.0),
+    Quantity("frequency_hz", "Hz", _M, "Grid frequency", 0.0),
+    Quantity("voltage_l1_v", "V", _M, "Voltage L1 to neutral", 0.0),
+    Quantity("voltage_l2_v", "V", _M, "Voltage L2 to neutral", 0.0),
+    Quantity("voltage_l3_v", "V", _M, "Voltage L3 to neutral", 0.0),
+    Quantity("voltage_ll_v", "V", _M, "Mean of the line-to-line voltages", 0.0),
+    Quantity("current_l1_a", "A", _M, "Current L1, r.m.s.", 0.0),
+    Quantity("current_l2_a", "A", _M, "Current L2, r.m.s.", 0.0),
+    Quantity("current_l3_a", "A", _M, "Current L3, r.m.s.", 0.0),
+    Quantity("active_power_l1_w", "W", _M, "Active power in L1"),
+    Quantity("active_power_l2_w", "W", _M, "Active power in L2"),
+    Quantity("active_power_l3_w", "W", _M, "Active power in L3"),
+    Quantity("reactive_power_l1_var", "var", _M, "Reactive power in L1"),
+    Quantity("reactive_power_l2_var", "var", _M, "Reactive power in L2"),
+    Quantity("reactive_power_l3_var", "var", _M, "Reactive power in L3"),
+    Quantity("energy_exported_wh", "Wh", _T, "Active energy delivered to the grid (A-)", 0.0),
+    Quantity("energy_imported_wh", "Wh", _T, "Active energy drawn from the grid (A+)", 0.0),
+    Quantity("reactive_energy_exported_varh", "varh", _T, "Reactive energy delivered (R-)", 0.0),
+    Quantity("reactive_energy_imported_varh", "varh", _T, "Reactive energy drawn (R+)", 0.0),
+    # Nameplate
+    Quantity("rated_power_w", "W", _R, "Rated active power to the grid; 0 if the device cannot deliver", 0.0),
+    Quantity("rated_charge_power_w", "W", _R, "Rated active power from the grid", 0.0),
+    Quantity("rated_apparent_power_va", "VA", _R, "Rated apparent power", 0.0),
+    Quantity("nominal_voltage_v", "V", _R, "Nominal voltage, line to neutral", 0.0),
+    # Commands
+    _flag("start", _C, "Start: energise and follow set-points"),
+    _flag("stop", _C, "Stop: cease to energise"),
+    _flag("alarm_reset", _C, "Reset latched alarms and trips whose cause is gone"),
+    _flag("grid_switch", _P, "Position asked of the switch at the connection point: 1 closed, 0 open"),
+    _flag("identification_clear", _C, "Accept the identification again: clears the failure"),
+    _flag("sesp_receipt", _C, "The SESP notifies that it has received the information"),
+    _flag("sesp_heartbeat", _C, "A sign of life from the SESP: restarts the link's timeout"),
+    Quantity(
+        "sesp_timeout_s", "s", _P, "Silence of the SESP after which its link counts as lost; 0 is never", 0.0, 604_800.0
+    ),
+)
+
+_SUPPORT: Final = (
+    # What the SESP may ask of a controllable device
+    Quantity("active_power_setpoint_w", "W", _P, "Active power asked for", enables="active_power_setpoint_enabled"),
+    _flag("active_power_setpoint_enabled", _P, "Follow the active power set-point"),
+    Quantity(
+        "reactive_power_setpoint_var", "var", _P, "Reactive power asked for", enables="reactive_power_setpoint_enabled"
+    ),
+    _flag("reactive_power_setpoint_enabled", _P, "Follow the reactive power set-point"),
+    Quantity(
+        "power_factor_setpoint",
+        "1",
+        _P,
+        "Power factor asked for; minus is under-excited (draws vars)",
+        -1.0,
+        1.0,
+        "power_factor_setpoint_enabled",
+    ),
+    _flag(
+        "power_factor_setpoint_enabled",
+        _P,
+        "Follow the power factor set-point; the reactive power set-point goes first",
+    ),
+    Quantity(
+        "active_power_limit_frac",
+        "1",
+        _P,
+        "Most active power to the grid, as a share of the rated power",
+        0.0,
+        1.0,
+        "active_power_limit_enabled",
+    ),
+    _flag("active_power_limit_enabled", _P, "Keep to the active power limit"),
+    Quantity("voltage_setpoint_v", "V", _P, "Reference voltage of voltage support, line to neutral", 0.0, 1_000.0),
+    _flag("volt_var_enabled", _P, "Maintain the voltage: reactive power by voltage"),
+    Quantity("frequency_setpoint_hz", "Hz", _P, "Reference frequency of frequency support", 45.0, 66.0),
+    _flag("frequency_support_enabled", _P, "Maintain the frequency: active power by frequency"),
+)
+
+_EV: Final = (
+    Quantity("charging_power_w", "W", _M, "Power into the vehicle; 0 while it discharges", 0.0),
+    Quantity(
+        "charge_power_min_w", "W", _M, "Charging range: least power into the vehicle now; minus is discharge (V2G)"
+    ),
+    Quantity("charge_power_max_w", "W", _M, "Charging range: most power into the vehicle now", 0.0),
+    Quantity("energy_acceptable_wh", "Wh", _M, "Charging range: energy the vehicle can still take", 0.0),
+    Quantity("vehicle_soc_frac", "1", _M, "State of charge of the vehicle; 0 without one", 0.0, 1.0),
+    Quantity("session_energy_wh", "Wh", _M, "Net energy into the vehicle in this session"),
+    Quantity("charge_point_state", "enum", _S, "IEC 61851-1 state: 0 A, 1 B, 2 C, 3 D, 4 E, 5 F", 0.0, 5.0),
+    _flag("vehicle_connected", _S, "A vehicle is plugged in"),
+    _flag("authorised", _S, "The session may charge: owner identified and released by the SESP"),
+    Quantity("owner_card_id", "1", _S, "Number of the card last shown; 0 is none", 0.0, 16_777_215.0),
+    Quantity("time_to_departure_s", "s", _M, "Time until the owner wants to leave", 0.0),
+    Quantity("energy_wanted_wh", "Wh", _M, "Energy the owner asked for at the dashboard and has not got yet", 0.0),
+    Quantity("session_duration_s", "s", _M, "How long the vehicle has been connected", 0.0),
+    Quantity("charging_duration_s", "s", _M, "How long the vehicle has been charging", 0.0),
+    Quantity("current_limit_in_force_a", "A", _M, "Current the charging point offers the vehicle now", 0.0),
+    Quantity("rated_current_a", "A", _R, "Rated current a phase", 0.0),
+    Quantity("rated_energy_wh", "Wh", _R, "Energy capacity, new", 0.0),
+    _flag("charge_release", _P, "The SESP releases the charging point"),
+    Quantity("current_limit_a", "A", _P, "Most current a phase", 0.0, 500.0),
+    Quantity("fallback_current_a", "A", _P, "Most current a phase while the SESP's link is lost", 0.0, 500.0),
+)
+
+_BATTERY: Final = (
+    Quantity("soc_frac", "1", _M, "State of charge", 0.0, 1.0),
+    Quantity("soh_frac", "1", _M, "State of health: real over nameplate capacity", 0.0, 1.0),
+    Quantity("cycle_count", "1", _M, "Full equivalent cycles so far", 0.0),
+    Quantity("remaining_life_years", "a", _M, "Time until the state of health reaches 80 %", 0.0),
+    Quantity("temperature_degc", "degC", _M, "Mean temperature of the cells"),
+    Quantity("temperature_max_degc", "degC", _M, "Temperature of the hottest cell"),
+    Quantity("real_capacity_wh", "Wh", _M, "Energy capacity now: nameplate times state of health", 0.0),
+    Quantity("charge_rate_w", "W", _M, "DC power of the cells; plus discharges"),
+    Quantity("charge_rate_frac", "1", _M, "DC power over the rated power of its direction; plus discharges"),
+    Quantity("dc_voltage_v", "V", _M, "DC voltage", 0.0),
+    Quantity("dc_current_a", "A", _M, "DC current; plus is power towards the grid"),
+    Quantity("charge_power_available_w", "W", _M, "Most power it could draw now", 0.0),
+    Quantity("discharge_power_available_w", "W", _M, "Most power it could deliver now", 0.0),
+    Quantity("soc_min_frac", "1", _P, "Lowest state of charge to discharge to", 0.0, 1.0),
+    Quantity("soc_max_frac", "1", _P, "Highest state of charge to charge to", 0.0, 1.0),
+    _flag("temperature_high_alarm", _A, "Cells too hot"),
+    _flag("temperature_low_alarm", _A, "Cells too cold to charge"),
+    _flag("soc_low_alarm", _A, "At or below the lowest state of charge"),
+    _flag("soc_high_alarm", _A, "At or above the highest state of charge"),
+)
+
+_PV: Final = (
+    Quantity("available_power_w", "W", _M, "Power the sun would give now without a limit", 0.0),
+    Quantity(
+        "available_power_frac", "1", _M, "Generation capacity over the maximum: available over rated power", 0.0, 1.0
+    ),
+    Quantity("irradiance_horizontal_w_per_m2", "W/m2", _M, "Global horizontal irradiance", 0.0),
+    Quantity("irradiance_plane_w_per_m2", "W/m2", _M, "Irradiance in the plane of the modules", 0.0),
+    Quantity("outside_temperature_degc", "degC", _M, "Outside air temperature"),
+    Quantity("module_temperature_degc", "degC", _M, "Temperature of the modules"),
+    Quantity("wind_speed_m_per_s", "m/s", _M, "Wind speed", 0.0),
+    Quantity("wind_direction_deg", "deg", _M, "Direction the wind comes from, from north over east", 0.0, 360.0),
+    Quantity("humidity_frac", "1", _M, "Relative humidity", 0.0, 1.0),
+    Quantity("pressure_pa", "Pa", _M, "Air pressure", 0.0),
+    Quantity("rain_mm_per_h", "mm/h", _M, "Rain", 0.0),
+)
+
+_METER: Final = (
+    _flag("power_failure_alarm", _A, "No voltage on any phase"),
+    _flag("undervoltage_l1_alarm", _A, "L1 below 0.90 of nominal (EN 50160)"),
+    _flag("undervoltage_l2_alarm", _A, "L2 below 0.90 of nominal (EN 50160)"),
+    _flag("undervoltage_l3_alarm", _A, "L3 below 0.90 of nominal (EN 50160)"),
+    _flag("overvoltage_l1_alarm", _A, "L1 above 1.10 of nominal (EN 50160)"),
+    _flag("overvoltage_l2_alarm", _A, "L2 above 1.10 of nominal (EN 50160)"),
+    _flag("overvoltage_l3_alarm", _A, "L3 above 1.10 of nominal (EN 50160)"),
+    _flag("overcurrent_alarm", _A, "A phase current above the rated current"),
+    _flag("low_power_factor_alarm", _A, "Power factor below 0.5 while under load"),
+    _flag("cover_open_alarm", _A, "The terminal cover was opened"),
+    _flag("magnetic_field_alarm", _A, "A strong magnetic field was found"),
+    _flag("clock_invalid_alarm", _A, "The meter's clock is not to be trusted"),
+    _flag("battery_low_alarm", _A, "The meter's backup battery is low"),
+    _flag("relay_open", _S, "The supply relay is open: the customer is disconnected"),
+    _flag("communication_lost_alarm", _A, "The meter cannot reach its concentrator"),
+    Quantity("event_count", "1", _S, "How many events the meter has logged", 0.0),
+    Quantity("interval_energy_imported_wh", "Wh", _M, "Energy drawn in the last whole 15-minute interval", 0.0),
+    Quantity("interval_energy_exported_wh", "Wh", _M, "Energy delivered in the last whole 15-minute interval", 0.0),
+    _flag("event_clear", _C, "Clear the meter's latched events"),
+)
+
+_HOME: Final = (
+    Quantity("room_temperature_degc", "degC", _M, "Room temperature"),
+    Quantity("deferrable_power_w", "W", _M, "Capacity of deferrable loads: power that could be shifted now", 0.0),
+    Quantity("deferrable_energy_wh", "Wh", _M, "Capacity of deferrable loads: energy that waits to be drawn", 0.0),
+)
+
+_PARTS: Final = (_COMMON, _SUPPORT, _EV, _BATTERY, _PV, _METER, _HOME)
+
+CATALOGUE: Final[dict[str, Quantity]] = {quantity.name: quantity for part in _PARTS for quantity in part}
+assert len(CATALOGUE) == sum(map(len, _PARTS)), "a quantity is defined twice"
+assert all(q.enables in CATALOGUE for q in CATALOGUE.values() if q.enables)
+
+COMMON: Final = tuple(q.name for q in _COMMON)
+"""What every device has."""
+SUPPORT: Final = tuple(q.name for q in _SUPPORT)
+"""What every controllable device has besides."""
+CONNECTION_POINT: Final = tuple(q.name for q in _COMMON if q.role in (Role.MEASUREMENT, Role.TOTAL))
+"""The electrical state variables and energy registers of a connection point."""
+
+RESOURCES: Final = ("ev", "storage", "pv", "home")
+"""What stands behind a prosumer's connection point, in the order of its numbers 1, 2, 3, 4."""
+
+
+def split(name: str) -> tuple[str, str]:
+    """Take a quantity's name apart: ``"storage_soc_frac"`` -> ``("storage", "soc_frac")``; no resource is ``""``."""
+    resource, _, rest = name.partition("_")
+    return (resource, rest) if resource in RESOURCES and rest in CATALOGUE else ("", name)
+
+
+def quantity(name: str) -> Quantity:
+    """Look a quantity up by its name, with or without a resource's prefix; ``KeyError`` if there is none."""
+    resource, base = split(name)
+    found = CATALOGUE[base]
+    if not resource:
+        return found
+    enables = f"{resource}_{found.enables}" if found.enables else ""
+    doc = f"{found.doc} (of the prosumer's {resource})"
+    return Quantity(name, found.unit, found.role, doc, found.low, found.high, enables)
+
+
+def quantities(names: Iterable[str]) -> tuple[Quantity, ...]:
+    return tuple(quantity(name) for name in names)
