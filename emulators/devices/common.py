@@ -1,0 +1,225 @@
+"""What every device kind shares: its start, its life cycle, its connection point, its link to the SESP.
+
+A kind's ``step`` runs ``life_cycle`` first, then its own physics, then ``at_connection`` with the power
+it came to, and ends with ``closed``. Every function returns new columns and changes none it was given;
+a column that did not change is handed on as the same array, so whoever writes to one copies it first.
+
+Columns used here that are no quantity's: ``started`` (asked to run), ``sesp_silence_s`` (seconds since
+the SESP was heard), ``sesp_heard`` (1.0 in the step that takes a remote write) and ``share_l1`` to
+``share_l3`` (each phase's share of the power).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from emulators.contracts import Rating, Surroundings
+from emulators.encoding import Columns, Floats
+from emulators.quantities import CATALOGUE, Role
+
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+COMMANDS: Final = tuple(q.name for q in CATALOGUE.values() if q.role is Role.COMMAND)
+ALARMS: Final = tuple(q.name for q in CATALOGUE.values() if q.role is Role.ALARM and q.name != "general_alarm")
+
+COMMON_RATINGS: Final = (
+    Rating("nominal_voltage_v", "V", 230.0, 50.0, 1_000.0, "Nominal voltage, line to neutral"),
+    Rating("phases", "1", 3.0, 1.0, 3.0, "Phases it is connected to: 1 or 3"),
+    Rating("phase", "1", {"choice": [0, 1, 2]}, 0.0, 2.0, "Which phase a single-phase device is on: 0, 1 or 2"),
+    Rating("sesp_timeout_s", "s", 0.0, 0.0, 604_800.0, "Silence after which the SESP's link is lost; 0 is never"),
+    Rating("invalid_credential", "bool", 0.0, 0.0, 1.0, "1: the device's identification is not valid and is refused"),
+)
+
+_BEGIN_AT_1: Final = (
+    "online",
+    "running",
+    "started",
+    "available",
+    "remote_enabled",
+    "grid_switch_closed",
+    "grid_switch",
+    "power_factor",
+)
+_DEAD_FRAC: Final = 0.2
+"""Below this share of the nominal voltage a connection point is dead: nothing runs on it."""
+
+
+def begun(names: Iterable[str], ratings: Columns, n: int) -> Columns:
+    """Build the columns of ``n`` devices at the start: connected, started, at nominal voltage, at 0 W.
+
+    Parameters
+    ----------
+    names : names of the kind's quantities
+        Each gets an array; all are 0 but for what a healthy idle device shows.
+    ratings : one array ``(n,)`` for each rating of the kind, ``COMMON_RATINGS`` among them
+        Copied in under their own names; a rating that is a quantity becomes its value.
+    """
+    columns: Columns = {name: np.zeros(n) for name in (*names, "started", "sesp_silence_s", "sesp_heard")}
+    columns.update({name: np.ones(n) for name in _BEGIN_AT_1 if name in columns})
+    columns.update({name: np.array(values, dtype=np.float64) for name, values in ratings.items()})
+    nominal = columns["nominal_voltage_v"]
+    for name in ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_setpoint_v"):
+        if name in columns:
+            columns[name] = nominal.copy()
+    columns["voltage_ll_v"] = nominal * np.sqrt(3.0)
+    columns["frequency_hz"] = np.full(n, 50.0)
+    if "frequency_setpoint_hz" in columns:
+        columns["frequency_setpoint_hz"] = np.full(n, 50.0)
+    for index in range(3):
+        alone = (columns["phase"] == index).astype(np.float64)
+        columns[f"share_l{index + 1}"] = np.where(columns["phases"] >= 2.0, 1.0 / 3.0, alone)
+    failed = columns["invalid_credential"] > 0.0
+    columns["identification_failed"] = failed.astype(np.float64)
+    columns["identified"] = (~failed).astype(np.float64)
+    columns["remote_enabled"] = columns["identified"].copy()
+    columns["general_alarm"] = columns["identification_failed"].copy()
+    return columns
+
+
+def voltage_at(columns: Columns, voltage_v: Floats) -> Floats:
+    """Voltage the device sees, line to neutral [V]: of its phase, or the mean of its three."""
+    seen: Floats = columns["share_l1"] * voltage_v[0]
+    seen += columns["share_l2"] * voltage_v[1]
+    seen += columns["share_l3"] * voltage_v[2]
+    return seen
+
+
+def life_cycle(
+    columns: Columns,
+    surroundings: Surroundings,
+    dt_s: float,
+    *,
+    trip_cause: Bools | None = None,
+    identified: Bools | None = None,
+) -> Columns:
+    """Follow commands, switch, identification and the SESP's link through one step.
+
+    ``stop`` goes before ``start``. A trip stays until ``alarm_reset`` comes with its cause gone. Start,
+    stop, reset and switch are followed only from an identified SESP and not in local mode. With the
+    link lost they keep their positions, ``remote_enabled`` falls, and the kind applies its fallback;
+    when the SESP is heard again the set-points are followed again.
+
+    Parameters
+    ----------
+    trip_cause : (n,) bool, optional
+        Where a reason to trip stands now.
+    identified : (n,) bool, optional
+        Where the identification stands accepted, for a kind that decides it itself (a charging point's
+        owner); otherwise it holds unless refused, until ``identification_clear``.
+
+    Returns
+    -------
+    Columns
+        All columns, with states, alarms and the link brought up to the end of the step. The command
+        columns still hold their pulses until ``closed``.
+    """
+    new = dict(columns)
+    if identified is None:
+        failed = (columns["identification_failed"] > 0.0) & ~(columns["identification_clear"] > 0.0)
+        identified = ~failed
+        new["identification_failed"] = failed.astype(np.float64)
+    _listen(new, dt_s)
+    obeys = identified & (columns["local_mode"] == 0.0)
+    closed_now = np.where(obeys, columns["grid_switch"], columns["grid_switch_closed"])
+    tripped = (columns["fault_trip"] > 0.0) & ~((columns["alarm_reset"] > 0.0) & obeys)
+    if trip_cause is not None:
+        tripped |= trip_cause
+    started = columns["started"] > 0.0
+    started |= (columns["start"] > 0.0) & obeys
+    started &= ~((columns["stop"] > 0.0) & obeys)
+    available = started & ~tripped
+    live = voltage_at(columns, surroundings.voltage_v) > _DEAD_FRAC * columns["nominal_voltage_v"]
+    new["identified"] = identified.astype(np.float64)
+    new["grid_switch_closed"] = closed_now
+    new["fault_trip"] = tripped.astype(np.float64)
+    new["started"] = started.astype(np.float64)
+    new["available"] = available.astype(np.float64)
+    new["running"] = (available & (closed_now > 0.0) & live).astype(np.float64)
+    new["remote_enabled"] = (obeys & available & (new["sesp_link_lost"] == 0.0)).astype(np.float64)
+    return new
+
+
+def _listen(new: Columns, dt_s: float) -> None:
+    """Bring the SESP's watchdog and its receipts up to date, in the step's own columns."""
+    heard = new["sesp_heard"] + new["sesp_heartbeat"] + new["sesp_receipt"]
+    timeout = new["sesp_timeout_s"]
+    silence = np.where(heard > 0.0, 0.0, new["sesp_silence_s"] + dt_s)
+    new["sesp_silence_s"] = silence
+    new["sesp_link_lost"] = ((timeout > 0.0) & (silence > timeout)).astype(np.float64)
+    new["sesp_receipts"] = new["sesp_receipts"] + new["sesp_receipt"]
+
+
+def at_connection(
+    columns: Columns, surroundings: Surroundings, active_w: Floats, reactive_var: Floats, dt_s: float
+) -> Columns:
+    """Show a power at the connection point: phases, currents, power factor, energy registers.
+
+    Power is constant over the step and spread evenly over the device's phases. Without load the power
+    factor is 1. ``active_w`` and ``reactive_var`` have shape ``(n,)``, plus to the grid.
+    """
+    new = dict(columns)
+    apparent = np.sqrt(active_w * active_w + reactive_var * reactive_var)
+    new["active_power_w"] = active_w
+    new["reactive_power_var"] = reactive_var
+    new["apparent_power_va"] = apparent
+    new["power_factor"] = np.divide(active_w, apparent, out=np.ones_like(apparent), where=apparent > 0.0)
+    new["frequency_hz"] = np.full_like(apparent, surroundings.frequency_hz)
+    voltages = surroundings.voltage_v
+    amperes_per_volt_ampere = np.divide(1.0, voltages, out=np.zeros_like(voltages), where=voltages > 0.0)
+    for index, phase in enumerate(("l1", "l2", "l3")):
+        share = columns[f"share_{phase}"]
+        new[f"voltage_{phase}_v"] = voltages[index].copy()
+        new[f"active_power_{phase}_w"] = share * active_w
+        new[f"reactive_power_{phase}_var"] = share * reactive_var
+        new[f"current_{phase}_a"] = share * apparent * amperes_per_volt_ampere[index]
+    new["voltage_ll_v"] = line_to_line(voltages)
+    hours = dt_s / 3600.0
+    counted(new, "energy_exported_wh", "energy_imported_wh", active_w, hours)
+    counted(new, "reactive_energy_exported_varh", "reactive_energy_imported_varh", reactive_var, hours)
+    return new
+
+
+def counted(new: Columns, out: str, into: str, power: Floats, hours: float) -> None:
+    """Count a power of one step in two registers of the step's own columns, by its sign."""
+    energy = power * hours
+    delivered = np.maximum(energy, 0.0)
+    new[out] = new[out] + delivered
+    new[into] = new[into] + (delivered - energy)
+
+
+def line_to_line(voltage_v: Floats) -> Floats:
+    """Mean of the three line-to-line voltages [V] of ``(3, n)`` line-to-neutral ones, 120 degrees apart."""
+    a, b, c = voltage_v
+    squares = voltage_v * voltage_v
+    total: Floats = np.sqrt(squares[0] + squares[1] + a * b)
+    total += np.sqrt(squares[1] + squares[2] + b * c)
+    total += np.sqrt(squares[2] + squares[0] + c * a)
+    return total / 3.0
+
+
+def closed(new: Columns) -> Columns:
+    """End a step: raise ``general_alarm`` where any alarm stands, let every command fall back to 0."""
+    ended = dict(new)
+    n = len(new["general_alarm"])
+    alarm = np.zeros(n)
+    for name in ALARMS:
+        if name in new:
+            np.maximum(alarm, new[name], out=alarm)
+    ended["general_alarm"] = alarm
+    ended.update({name: np.zeros(n) for name in (*COMMANDS, "sesp_heard") if name in new})
+    return ended
+
+
+def part_of(columns: Columns, resource: str) -> Columns:
+    """Return the columns of one of a prosumer's resources under their plain names."""
+    prefix = f"{resource}_"
+    return {name.removeprefix(prefix): values for name, values in columns.items() if name.startswith(prefix)}
+
+
+def as_part(columns: Columns, resource: str) -> Columns:
+    """Return a device's columns under the names they have as a prosumer's resource."""
+    return {f"{resource}_{name}": values for name, values in columns.items()}
