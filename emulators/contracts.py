@@ -306,19 +306,25 @@ class MapSpec:
 class FaultSpec:
     """A fault, as the registry names it.
 
-    A measurement fault has ``report``: given a quantity's true and presently reported values of the
-    rows it grips, and what it noted when it began, it returns what is reported instead and the
-    quality of that. A communication fault has ``condition``: the name and value every gripped device
-    shows its protocol engines and listeners.
+    A measurement fault has ``report(mode, parameters, true, reported, note, elapsed_s)``: given a
+    quantity's true and so far reported values of the rows it grips, what was reported when it began
+    and how long ago that was [s of site time], it returns what is reported instead and the quality of
+    that. A communication fault has ``condition(mode, parameters)``: the name and the value, not 0,
+    that every gripped device shows its protocol engines and listeners.
     """
 
     kind: str
     family: str
     title: str
     parameters: type[Any]
-    targets_quantities: bool
-    report: Callable[[Any, Floats, Floats, Floats, float], tuple[Floats, Quality]] | None = None
-    condition: Callable[[Any], tuple[str, float]] | None = None
+    """A pydantic model; its JSON Schema is the documentation."""
+    modes: tuple[str, ...] = ()
+    """Variants by name, the default first."""
+    report: Callable[[str, Any, Floats, Floats, Floats, float], tuple[Floats, Quality]] | None = None
+    condition: Callable[[str, Any], tuple[str, float]] | None = None
     protocols: tuple[str, ...] = ()
-    """Protocols it acts on; empty is all."""
+    """Protocols it acts on: a device served on none of them is missed. Empty is all."""
+    holds: bool = False
+    """Whether an RTU loses sight of the device: its points keep their last values, not topical."""
     example: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters to try it with."""

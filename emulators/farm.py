@@ -1,0 +1,353 @@
+"""The columns of a site: a write queue, a step, and a read.
+
+A step takes what was queued, moves every group's physics, solves the feeders for the next step's
+voltages, and lets the active faults turn true columns into reported ones. Nothing here has a clock
+or a socket, and nothing between two steps changes what is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from emulators import registry
+from emulators.contracts import Command, DeviceSpec, Limits, Place, Qualities, Surroundings
+from emulators.encoding import Columns, Floats
+from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
+from emulators.faultboard import FaultBoard, Rows
+from emulators.layout import GroupLayout, SiteLayout
+from emulators.physics.feeder import voltages
+from emulators.physics.frequency import frequency_hz
+from emulators.quantities import Role, quantity
+from emulators.tracing import Tracer
+from profiles.draws import key_of, uniform
+from profiles.weather import Weather
+
+QUEUE_MAX = 100_000
+"""Most commands waiting for one step; beyond it a client is told that the device is busy."""
+
+_PHASES = (1, 2, 3)
+
+
+class Observer(Protocol):
+    """Somebody who keeps a record of what happens: the ledger, the event stream."""
+
+    def stepped(self, farm: Farm) -> None: ...
+    def commanded(self, command: Command, farm: Farm) -> None: ...
+    def traced(self, command: Command, name: str, outcome: str, farm: Farm) -> None: ...
+    def fault_changed(self, fault: Any, event: str, farm: Farm) -> None: ...
+
+
+@dataclass(slots=True)
+class Group:
+    """The devices of one group of the site file: true columns, reported columns, and what grips them."""
+
+    layout: GroupLayout
+    spec: DeviceSpec
+    columns: Columns
+    voltage_v: Floats
+    feeder: npt.NDArray[np.intp]
+    position: Floats
+    reported: Columns
+    quality: dict[str, Qualities]
+    conditions: dict[str, Floats]
+
+    @property
+    def name(self) -> str:
+        return self.layout.name
+
+    @property
+    def size(self) -> int:
+        return len(self.layout.devices)
+
+    def limit(self, bound: float | str, row: int) -> float:
+        """A limit's value for one device: a number, or a column's, ``-`` turning its sign."""
+        if not isinstance(bound, str):
+            return bound
+        if bound.startswith("-"):
+            return -float(self.columns[bound[1:]][row])
+        return float(self.columns[bound][row])
+
+
+class FarmDevice:
+    """One device, as protocol engines and the API see it (``contracts.Device``)."""
+
+    __slots__ = ("farm", "group", "row")
+
+    def __init__(self, farm: Farm, group: Group, row: int) -> None:
+        self.farm = farm
+        self.group = group
+        self.row = row
+
+    @property
+    def id(self) -> str:
+        return self.group.layout.devices[self.row]
+
+    @property
+    def kind(self) -> str:
+        return self.group.spec.kind
+
+    def value(self, quantity: str) -> float:
+        """The reported value as of the last step."""
+        return float(self.group.reported[quantity][self.row])
+
+    def true_value(self, quantity: str) -> float:
+        """What it really is."""
+        return float(self.group.columns[quantity][self.row])
+
+    def quality(self, quantity: str) -> int:
+        marks = self.group.quality.get(quantity)
+        return 0 if marks is None else int(marks[self.row])
+
+    def condition(self, name: str) -> float:
+        grip = self.group.conditions.get(name)
+        return 0.0 if grip is None else float(grip[self.row])
+
+    def readings(self) -> dict[str, float]:
+        """Every reported quantity of the device."""
+        return {q.name: self.value(q.name) for q in self.group.spec.quantities}
+
+    def check(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._check_one(name, value)
+
+    def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
+        self.check(values)
+        limited = {name: kept for name, value in values.items() if (kept := self._now(name, value)) != value}
+        return self.farm._enqueue(self, dict(values), limited, protocol, peer, now_s)
+
+    def bounds(self, name: str) -> tuple[float, float]:
+        """What the quantity may be told for this device, lowest and highest."""
+        limits = self._limits(name)
+        return self.group.limit(limits.low, self.row), self.group.limit(limits.high, self.row)
+
+    def _limits(self, name: str) -> Limits:
+        found = self.group.spec.limits.get(name)
+        if found is not None:
+            return found
+        asked = quantity(name)
+        return Limits(asked.low, asked.high)
+
+    def _check_one(self, name: str, value: float) -> None:
+        if name not in self.farm.writable[self.group.spec.kind]:
+            if name in self.group.reported and name in self.farm.readable[self.group.spec.kind]:
+                raise NotWritable(f"{self.id}: {name} cannot be written")
+            raise NoSuchPoint(f"{self.id}: a {self.kind} has no {name}")
+        if not isfinite(value):
+            raise OutOfRange(f"{self.id}: {name} must be a finite number, not {value}")
+        asked = quantity(name)
+        if asked.is_binary and value not in (0.0, 1.0):
+            raise OutOfRange(f"{self.id}: {name} is 0 or 1, not {value:g}")
+        low, high = self.bounds(name)
+        if not low <= value <= high:
+            raise OutOfRange(f"{self.id}: {name} must be from {low:g} to {high:g} {asked.unit}, not {value:g}")
+
+    def _now(self, name: str, value: float) -> float:
+        """What the device can follow of a value at present."""
+        limits = self.group.spec.limits.get(name)
+        if limits is None or limits.now_low is None or limits.now_high is None:
+            return value
+        low, high = self.group.limit(limits.now_low, self.row), self.group.limit(limits.now_high, self.row)
+        return min(max(value, low), high)
+
+
+class Farm:
+    """A whole site, stepped by whoever paces it."""
+
+    def __init__(self, layout: SiteLayout) -> None:
+        self.layout = layout
+        self.time_s = 0.0
+        self.steps = 0
+        self.observers: list[Observer] = []
+        self._start_unix_s = layout.start.timestamp()
+        self._zone = ZoneInfo(layout.place.time_zone)
+        place = layout.place
+        self._weather = Weather(
+            place.latitude_deg,
+            place.longitude_deg,
+            place.altitude_m,
+            place.time_zone,
+            key_of(layout.seed, "weather"),
+        )
+        self._frequency_key = key_of(layout.seed, "frequency")
+        self._feeders = list(layout.feeders)
+        self._feeder_parameters = tuple(
+            np.array([getattr(feeder, name) for feeder in layout.feeders.values()])
+            for name in ("source_voltage_v", "resistance_ohm", "reactance_ohm")
+        )
+        self.groups = {group.name: self._made(group, place) for group in layout.groups}
+        specs = [group.spec for group in self.groups.values()]
+        self.readable = {spec.kind: frozenset(q.name for q in spec.quantities) for spec in specs}
+        self.writable = {spec.kind: frozenset(q.name for q in spec.quantities if q.writable) for spec in specs}
+        self._rows = {
+            device: (group, row) for group in self.groups.values() for row, device in enumerate(group.layout.devices)
+        }
+        self._queue: list[tuple[FarmDevice, Command]] = []
+        self._last_command = 0
+        self.tracer = Tracer()
+        self.faults = FaultBoard(self)
+        self._solve_feeders()
+
+    # ------------------------------------------------------------------------------------ read
+
+    @property
+    def unix_s(self) -> float:
+        """Site time on the UTC scale. [s since 1970]"""
+        return self._start_unix_s + self.time_s
+
+    @property
+    def now(self) -> datetime:
+        """Site time, in the site's own zone."""
+        return datetime.fromtimestamp(self.unix_s, self._zone)
+
+    @property
+    def device_ids(self) -> Sequence[str]:
+        return tuple(self._rows)
+
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
+
+    def device(self, name: str) -> FarmDevice:
+        """Return a device by its id; ``NoSuchPoint`` if the site has none of that name."""
+        try:
+            group, row = self._rows[name]
+        except KeyError:
+            raise NoSuchPoint(f"the site {self.layout.name} has no device {name}") from None
+        return FarmDevice(self, group, row)
+
+    def __iter__(self) -> Iterator[FarmDevice]:
+        return (FarmDevice(self, group, row) for group, row in self._rows.values())
+
+    # ------------------------------------------------------------------------------------ step
+
+    def step(self, dt_s: float) -> None:
+        """Move the whole site on by ``dt_s`` seconds of site time [s, > 0]."""
+        assert dt_s > 0.0, "a step has a length"
+        self._take_queue()
+        self.time_s += dt_s
+        self.steps += 1
+        weather = self._surroundings()
+        for group in self.groups.values():
+            here = self._at(weather, group)
+            group.columns = group.spec.step(group.columns, here, dt_s)
+        self._solve_feeders()
+        for fault, event in self.faults.update(self.time_s):
+            for observer in self.observers:
+                observer.fault_changed(fault, event, self)
+        self.faults.report()
+        for command, name, outcome in self.tracer.update(self):
+            for observer in self.observers:
+                observer.traced(command, name, outcome, self)
+        for observer in self.observers:
+            observer.stepped(self)
+
+    def _take_queue(self) -> None:
+        queue, self._queue = self._queue, []
+        fresh: dict[tuple[str, str], Floats] = {}
+        for device, command in queue:
+            columns = device.group.columns
+            changes = {**command.values, "sesp_heard": 1.0} if "sesp_heard" in columns else command.values
+            for name, value in changes.items():
+                place = (device.group.name, name)
+                if place not in fresh:
+                    fresh[place] = columns[name].copy()
+                    device.group.columns = columns = {**columns, name: fresh[place]}
+                fresh[place][device.row] = value
+            self.tracer.applied(command, device, self.time_s)
+            for observer in self.observers:
+                observer.commanded(command, self)
+
+    def _surroundings(self) -> dict[str, Any]:
+        sky = self._weather.at(self.unix_s)
+        local = self.now
+        return {
+            "time_s": self.time_s,
+            "unix_s": self.unix_s,
+            "local_hour": local.hour + local.minute / 60.0 + (local.second + local.microsecond / 1e6) / 3600.0,
+            "weekday": local.weekday(),
+            "day_of_year": local.timetuple().tm_yday,
+            "frequency_hz": frequency_hz(self._frequency_key, self.unix_s),
+            **{name: getattr(sky, name) for name in sky.__dataclass_fields__},
+        }
+
+    @staticmethod
+    def _at(weather: Mapping[str, Any], group: Group) -> Surroundings:
+        return Surroundings(voltage_v=group.voltage_v, **weather)
+
+    def _solve_feeders(self) -> None:
+        groups = list(self.groups.values())
+        if not groups:
+            return
+        power, reactive = (
+            np.concatenate(
+                [np.stack([group.columns[f"{name}_l{k}_{unit}"] for k in _PHASES]) for group in groups], axis=1
+            )
+            for name, unit in (("active_power", "w"), ("reactive_power", "var"))
+        )
+        solved = voltages(
+            power,
+            reactive,
+            np.concatenate([group.feeder for group in groups]),
+            np.concatenate([group.position for group in groups]),
+            *self._feeder_parameters,
+        )
+        start = 0
+        for group in groups:
+            group.voltage_v = solved[:, start : start + group.size]
+            start += group.size
+
+    def _made(self, layout: GroupLayout, place: Place) -> Group:
+        spec = registry.device(layout.kind)
+        columns = spec.make(layout.ratings, layout.keys, place)
+        missing = [q.name for q in spec.quantities if q.name not in columns]
+        assert not missing, f"{spec.kind} made no column for {missing}"
+        n = len(layout.devices)
+        feeder = self.layout.feeders[layout.feeder]
+        return Group(
+            layout=layout,
+            spec=spec,
+            columns=columns,
+            voltage_v=np.full((3, n), feeder.nominal_voltage_v),
+            feeder=np.full(n, self._feeders.index(layout.feeder)),
+            # Customers stand along the feeder; nobody is right at the busbar.
+            position=0.05 + 0.95 * uniform(layout.keys, 0, "feeder position"),
+            reported=columns,
+            quality={},
+            conditions={},
+        )
+
+    # ----------------------------------------------------------------------------------- write
+
+    def _enqueue(
+        self,
+        device: FarmDevice,
+        values: Mapping[str, float],
+        limited: Mapping[str, float],
+        protocol: str,
+        peer: str,
+        now_s: float,
+    ) -> Command:
+        if len(self._queue) >= QUEUE_MAX:
+            raise Busy(f"{QUEUE_MAX} commands wait for the next step already")
+        self._last_command += 1
+        command = Command(self._last_command, device.id, values, protocol, peer, now_s, limited=limited)
+        self._queue.append((device, command))
+        return command
+
+    def rows_of(self, *, kind: str = "", group: str = "", feeder: str = "", device: str = "*") -> Rows:
+        """Find devices by kind, group, feeder and glob: group name -> rows, in the site's order."""
+        return self.faults.rows_of(kind=kind, group=group, feeder=feeder, device=device)
+
+
+def enabled(values: Mapping[str, float]) -> dict[str, float]:
+    """Close the switch of every set-point that has one, unless the same request sets it itself."""
+    switches = {quantity(name).enables: 1.0 for name in values if quantity(name).role is Role.SETPOINT}
+    return {**{name: on for name, on in switches.items() if name}, **values}

@@ -1,0 +1,116 @@
+"""Paces the farm: one step after another, each when it is due, none skipped.
+
+A step of ``step_s`` seconds of site time is due every ``step_s / speed`` seconds of wall time. A step
+that starts late is counted and its lateness kept; the ones behind it follow at once until the farm has
+caught up. Pausing and a new speed start the schedule afresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from emulators.clock import Clock
+from emulators.errors import StateError
+from emulators.farm import Farm
+
+STEP_MIN_S: Final = 0.1
+STEP_MAX_S: Final = 900.0
+SPEED_MIN: Final = 0.001
+SPEED_MAX: Final = 100_000.0
+STEPS_BY_HAND_MAX: Final = 100_000
+
+_LATE_S: Final = 0.05
+"""Lateness that a busy event loop may have without a step counting as late."""
+
+
+class Runner:
+    """Steps a farm until it is stopped; ``after_step`` runs after every step, before anything else."""
+
+    def __init__(self, farm: Farm, clock: Clock, after_step: Callable[[], None], *, speed: float = 1.0) -> None:
+        self._farm = farm
+        self._clock = clock
+        self._after_step = after_step
+        self._step_s = farm.layout.step_s
+        self._speed = speed
+        self._paused = False
+        self._stopped = False
+        self._changed = asyncio.Event()
+        self._due_s = 0.0
+        self.late_steps = 0
+        self.worst_late_s = 0.0
+        self.last_step_took_s = 0.0
+
+    @property
+    def speed(self) -> float:
+        return self._speed
+
+    @property
+    def step_s(self) -> float:
+        return self._step_s
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    def change(self, *, speed: float | None = None, paused: bool | None = None, step_s: float | None = None) -> None:
+        """Set a new speed [site seconds a wall second], pause, or step length [s]; the values are in range."""
+        if speed is not None:
+            assert SPEED_MIN <= speed <= SPEED_MAX
+            self._speed = speed
+        if step_s is not None:
+            assert STEP_MIN_S <= step_s <= STEP_MAX_S
+            self._step_s = step_s
+        if paused is not None:
+            self._paused = paused
+        self._restart()
+
+    async def step_by_hand(self, steps: int) -> None:
+        """Take steps while paused; ``StateError`` if the farm runs by itself."""
+        if not self._paused:
+            raise StateError("the clock runs; pause it before stepping by hand")
+        for _ in range(steps):
+            self._step()
+            # Masters are served between two steps, however many were asked for.
+            await asyncio.sleep(0)
+
+    def stop(self) -> None:
+        """Let ``run`` return after the step it is in."""
+        self._stopped = True
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Step until stopped."""
+        self._restart()
+        while not self._stopped:
+            self._changed.clear()
+            wait_s = None if self._paused else self._due_s - self._clock.now_s()
+            if wait_s is None or wait_s > 0.0:
+                await self._sleep(wait_s)
+                continue
+            self._note_lateness(-wait_s)
+            self._due_s += self._step_s / self._speed
+            self._step()
+            await asyncio.sleep(0)
+
+    async def _sleep(self, wait_s: float | None) -> None:
+        try:
+            await asyncio.wait_for(self._changed.wait(), wait_s)
+        except TimeoutError:
+            return
+
+    def _step(self) -> None:
+        begin_s = self._clock.now_s()
+        self._farm.step(self._step_s)
+        self._after_step()
+        self.last_step_took_s = self._clock.now_s() - begin_s
+
+    def _note_lateness(self, late_s: float) -> None:
+        self.worst_late_s = max(self.worst_late_s, late_s)
+        if late_s > max(_LATE_S, 0.5 * self._step_s / self._speed):
+            self.late_steps += 1
+
+    def _restart(self) -> None:
+        self._due_s = self._clock.now_s() + self._step_s / self._speed
+        self._changed.set()

@@ -1,0 +1,77 @@
+"""Command tracing: from a set-point taken at a step to the moment the physics follows it.
+
+A set-point is in effect once the quantity it steers (``DeviceSpec.follows``) is within
+``TOLERANCE_FRAC`` of its range of what was asked for, or of what the device said it could follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from emulators.contracts import Command
+from emulators.quantities import quantity
+
+if TYPE_CHECKING:
+    from emulators.farm import Farm, FarmDevice
+
+TOLERANCE_FRAC: Final = 0.01
+PATIENCE_S: Final = 900.0
+"""How long a command may take to show, in site time: the longest of the specification's fast intervals."""
+WATCHED_MAX: Final = 20_000
+
+EFFECTIVE, SUPERSEDED, EXPIRED = "effective", "superseded", "expired"
+
+
+@dataclass(slots=True)
+class _Watch:
+    command: Command
+    device: FarmDevice
+    steered: str
+    wanted: float
+    tolerance: float
+    until_s: float
+
+
+class Tracer:
+    """The commands whose physical effect has not shown yet, at most ``WATCHED_MAX``."""
+
+    def __init__(self) -> None:
+        self._watched: dict[tuple[str, str], _Watch] = {}
+        self._done: list[tuple[Command, str, str]] = []
+        self.unwatched = 0
+
+    def applied(self, command: Command, device: FarmDevice, time_s: float) -> None:
+        """Watch each value of a command that a step has just taken."""
+        for name, value in command.values.items():
+            steered = device.group.spec.follows.get(name)
+            if steered is None:
+                continue
+            place = (command.device, steered.removeprefix("!"))
+            older = self._watched.pop(place, None)
+            if older is not None:
+                self._done.append((older.command, place[1], SUPERSEDED))
+            if len(self._watched) >= WATCHED_MAX:
+                self.unwatched += 1
+                continue
+            self._watched[place] = _watch(command, device, name, value, steered, time_s + PATIENCE_S)
+
+    def update(self, farm: Farm) -> Iterator[tuple[Command, str, str]]:
+        """Yield ``(command, steered quantity, outcome)`` for every watch that ended with this step."""
+        for place, watch in list(self._watched.items()):
+            reached = abs(watch.device.true_value(watch.steered) - watch.wanted) <= watch.tolerance
+            if reached or farm.time_s >= watch.until_s:
+                del self._watched[place]
+                self._done.append((watch.command, watch.steered, EFFECTIVE if reached else EXPIRED))
+        done, self._done = self._done, []
+        yield from done
+
+
+def _watch(command: Command, device: FarmDevice, name: str, value: float, steered: str, until_s: float) -> _Watch:
+    inverted, steered = steered.startswith("!"), steered.removeprefix("!")
+    if quantity(steered).is_binary:
+        return _Watch(command, device, steered, 1.0 - value if inverted else value, 0.0, until_s)
+    low, high = device.bounds(name)
+    wanted = command.limited.get(name, value)
+    return _Watch(command, device, steered, wanted, TOLERANCE_FRAC * (high - low), until_s)
