@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+from profiles.weather import Weather
 
 from emulators import registry
 from emulators.contracts import Command, DeviceSpec, Limits, Place, Qualities, Surroundings
@@ -28,7 +29,6 @@ from emulators.physics.frequency import frequency_hz
 from emulators.quantities import Role, quantity
 from emulators.tracing import Tracer
 from profiles.draws import key_of, uniform
-from profiles.weather import Weather
 
 QUEUE_MAX = 100_000
 """Most commands waiting for one step; beyond it a client is told that the device is busy."""

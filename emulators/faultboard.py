@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from emulators import registry
 from emulators.contracts import FaultSpec, Quality
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Columns
 from emulators.errors import ConfigError, Problem, StateError
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from emulators.clock import Clock
 from emulators.contracts import Engine, Station
 from emulators.errors import ConfigError, Problem
 from emulators.farm import Farm
+from emulators.faults.device import OFFLINE_MODES
 from emulators.images import Images
 from emulators.layout import StationLayout
 
@@ -173,11 +174,7 @@ class Server:
     # ------------------------------------------------------------------------------------ faults
 
     def _apply_offline(self) -> None:
-        gripped = {
-            name: grip
-            for name, group in self._farm.groups.items()
-            if (grip := group.conditions.get("offline")) is not None
-        }
+        gripped = any("offline" in group.conditions for group in self._farm.groups.values())
         if not gripped and not self._afflicted:
             return
         for index, listener in enumerate(self._listeners):
@@ -191,7 +188,7 @@ class Server:
         return max(modes) if all(modes) else 0.0
 
     def _afflict(self, index: int, listener: _Listener, mode: float) -> None:
-        listener.cutting = mode == OFFLINE_CUT
+        listener.cutting = mode == OFFLINE_MODES["cut"]
         if not mode:
             self._afflicted.discard(index)
         else:
@@ -207,10 +204,6 @@ class Server:
             except OSError as error:
                 self._afflicted.add(index)  # tried again after the next step
                 log.warning("%s: cannot listen again: %s", listener.address, error)
-
-
-OFFLINE_CUT: Final = 2.0
-"""The ``offline`` condition's value for: take every connection and close it at once."""
 
 
 class _Connection(asyncio.Protocol):

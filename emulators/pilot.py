@@ -1,0 +1,52 @@
+"""A site brought up: its farm, tables, servers and pace, on one event loop."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from emulators.clock import Clock, WallClock
+from emulators.farm import Farm, Observer
+from emulators.images import Images
+from emulators.layout import SiteLayout
+from emulators.runner import Runner
+from emulators.server import Server
+
+WARM_UP_S: Final = 1.0
+"""Length of the one step taken before anybody may connect, so that no master reads an unlived device."""
+
+
+class Pilot:
+    """Everything of a running site but its REST interface.
+
+    ``start`` listens everywhere or nowhere, ``run`` steps until ``stop`` is called from elsewhere on
+    the loop, and ``close`` ends what ``start`` began.
+    """
+
+    def __init__(self, layout: SiteLayout, clock: Clock | None = None, *, speed: float = 1.0) -> None:
+        self.clock = WallClock() if clock is None else clock
+        self.layout = layout
+        self.farm = Farm(layout)
+        self.farm.step(WARM_UP_S)
+        self.images = Images(self.farm)
+        self.server = Server(self.farm, self.images, self.clock)
+        self.runner = Runner(self.farm, self.clock, self._after_step, speed=speed)
+
+    def observe(self, observer: Observer) -> None:
+        """Let somebody keep a record of every step from now on."""
+        self.farm.observers.append(observer)
+
+    async def start(self) -> None:
+        await self.server.start()
+
+    async def run(self) -> None:
+        await self.runner.run()
+
+    def stop(self) -> None:
+        self.runner.stop()
+
+    async def close(self) -> None:
+        await self.server.stop()
+
+    def _after_step(self) -> None:
+        self.images.refresh()
+        self.server.after_step()
