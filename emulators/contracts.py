@@ -281,6 +281,8 @@ class ProtocolSpec:
     spontaneous: bool
     table: Callable[[Any, int, Columns], Table]
     station: Callable[[Sequence[Seat], Any], Station]
+    default_address: int = 1
+    """The address of a device that has an endpoint of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,8 @@ class Rows:
 
     def row(self, index: int) -> memoryview:
         """The live bytes of one device: what a master would be told now."""
-        return self.data[index].data
+        row: memoryview = self.data[index].data
+        return row
 
 
 def _bounds(dtype: np.dtype[np.generic]) -> tuple[float, float]:

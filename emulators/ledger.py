@@ -1,0 +1,395 @@
+"""The truth ledger: what every device really did, what it said, and what it was told, as Parquet.
+
+Four tables, each a folder of small files that any Parquet reader takes as one table:
+
+=========  =====================================================================================
+values     one row a device, quantity and recorded step: true, reported, quality
+commands   one row a commanded quantity: by whom, when received, acknowledged, taken by a step
+effects    one row when the physics followed a command, or did not: ``effective``, ``superseded``
+           by a later command, ``expired``
+faults     one row whenever a fault began or ended
+=========  =====================================================================================
+
+Every row has ``run`` (when the farm was started), ``site_time`` and ``wall_time``. Ratings, which do
+not change, and command pulses, which are rows of ``commands``, are not in ``values``.
+
+A file is written whole under another name and then renamed, every ``SEGMENT_S``, so a crash loses
+the last few seconds and leaves no broken file. Writing is done by a thread of its own. When the
+disk cannot keep up, is full or cannot be written, rows wait in memory up to ``WAITING_MAX``; beyond
+it the oldest are dropped, counted and reported, and the farm goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emulators.clock import Clock
+from emulators.contracts import Command, Qualities
+from emulators.encoding import Columns
+from emulators.farm import Farm, Group
+from emulators.faultboard import Fault
+from emulators.quantities import Role
+
+SEGMENT_S: Final = 3.0
+WAITING_MAX: Final = 20_000_000
+"""Most rows of values that may wait to be written: about 500 MB of arrays the farm has let go of."""
+EVENTS_MAX: Final = 200_000
+"""Most rows of the other tables that may wait."""
+
+_TIME = pa.timestamp("us", tz="UTC")
+_NAME = pa.dictionary(pa.int32(), pa.string())
+_STAMPS = [("run", _NAME), ("site_time", _TIME), ("wall_time", _TIME)]
+
+SCHEMAS: Final[Mapping[str, pa.Schema]] = {
+    "values": pa.schema(
+        [
+            *_STAMPS,
+            ("device", _NAME),
+            ("kind", _NAME),
+            ("quantity", _NAME),
+            ("true", pa.float64()),
+            ("reported", pa.float64()),
+            ("quality", pa.uint8()),
+        ]
+    ),
+    "commands": pa.schema(
+        [
+            *_STAMPS,
+            ("command", pa.int64()),
+            ("device", pa.string()),
+            ("quantity", pa.string()),
+            ("value", pa.float64()),
+            ("limited_to", pa.float64()),
+            ("protocol", pa.string()),
+            ("peer", pa.string()),
+            ("received", _TIME),
+            ("acknowledged", _TIME),
+        ]
+    ),
+    "effects": pa.schema(
+        [
+            *_STAMPS,
+            ("command", pa.int64()),
+            ("device", pa.string()),
+            ("quantity", pa.string()),
+            ("outcome", pa.string()),
+        ]
+    ),
+    "faults": pa.schema(
+        [
+            *_STAMPS,
+            ("fault", pa.int64()),
+            ("kind", pa.string()),
+            ("event", pa.string()),
+            ("mode", pa.string()),
+            ("target", pa.string()),
+            ("parameters", pa.string()),
+            ("devices", pa.list_(pa.string())),
+        ]
+    ),
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Step:
+    """What one group reported at one step; the arrays belong to the farm and never change again."""
+
+    site_s: float
+    wall_s: float
+    group: Group
+    columns: Columns
+    reported: Columns
+    quality: Mapping[str, Qualities]
+
+    @property
+    def rows(self) -> int:
+        return self.group.size * len(_recorded(self.group))
+
+
+class Ledger:
+    """A farm's observer that writes what it sees to ``directory``.
+
+    ``every_s`` is the least site time between two records of values [s]. With ``lossless`` a full
+    buffer makes the farm wait instead of dropping rows: for simulation, where nobody is served.
+    """
+
+    def __init__(self, directory: Path, farm: Farm, clock: Clock, *, every_s: float = 0.0, lossless: bool = False):
+        self.directory = directory
+        self.rows_written = 0
+        self.rows_dropped = 0
+        self.write_errors = 0
+        self.last_error = ""
+        self._clock = clock
+        self._lossless = lossless
+        self._every_s = every_s
+        self._recorded_s = float("-inf")
+        self._run = datetime.fromtimestamp(clock.now_s(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        self._segment = 0
+        self._steps: deque[_Step] = deque()
+        self._waiting = 0
+        self._events: dict[str, deque[dict[str, Any]]] = {name: deque() for name in SCHEMAS if name != "values"}
+        self._lock = threading.Condition()
+        self._closing = False
+        self._about = {
+            "site": farm.layout.name,
+            "source": farm.layout.source,
+            "seed": farm.layout.seed,
+            "start": farm.layout.start.isoformat(),
+            "step_s": farm.layout.step_s,
+            "site_file": farm.layout.text,
+        }
+        self._thread = threading.Thread(target=self._write_on, name="ledger", daemon=True)
+        self._thread.start()
+
+    # ------------------------------------------------------------------------------- observing
+
+    def stepped(self, farm: Farm) -> None:
+        if farm.time_s - self._recorded_s < self._every_s - 1e-9:
+            return
+        self._recorded_s = farm.time_s
+        wall_s = self._clock.now_s()
+        with self._lock:
+            for group in farm.groups.values():
+                step = _Step(farm.unix_s, wall_s, group, group.columns, group.reported, dict(group.quality))
+                self._steps.append(step)
+                self._waiting += step.rows
+            while self._waiting > WAITING_MAX and not self._lossless:
+                self._drop_oldest()
+            if self._waiting > WAITING_MAX // 2:
+                self._lock.notify_all()
+            while self._lossless and self._waiting > WAITING_MAX // 2 and self._thread.is_alive():
+                self._lock.wait(1.0)
+
+    def commanded(self, command: Command, farm: Farm) -> None:
+        for name, value in command.values.items():
+            self._event(
+                "commands",
+                farm,
+                command=command.id,
+                device=command.device,
+                quantity=name,
+                value=value,
+                limited_to=command.limited.get(name),
+                protocol=command.protocol,
+                peer=command.peer,
+                received=_instant(command.received_s),
+                acknowledged=None if command.acknowledged_s is None else _instant(command.acknowledged_s),
+            )
+
+    def traced(self, command: Command, name: str, outcome: str, farm: Farm) -> None:
+        self._event("effects", farm, command=command.id, device=command.device, quantity=name, outcome=outcome)
+
+    def fault_changed(self, fault: Fault, event: str, farm: Farm) -> None:
+        self._event(
+            "faults",
+            farm,
+            fault=fault.id,
+            kind=fault.spec.kind,
+            event=event,
+            mode=fault.mode,
+            target=json.dumps(dict(fault.target)),
+            parameters=fault.parameters.model_dump_json(),
+            devices=list(fault.hit),
+        )
+
+    def close(self) -> None:
+        """Write what waits and end the thread; what cannot be written is counted as dropped."""
+        with self._lock:
+            self._closing = True
+            self._lock.notify_all()
+        self._thread.join()
+
+    def _event(self, table: str, farm: Farm, **row: Any) -> None:
+        stamps = {
+            "run": self._run,
+            "site_time": _instant(farm.unix_s),
+            "wall_time": _instant(self._clock.now_s()),
+        }
+        with self._lock:
+            waiting = self._events[table]
+            waiting.append({**stamps, **row})
+            if len(waiting) > EVENTS_MAX:
+                waiting.popleft()
+                self.rows_dropped += 1
+
+    # --------------------------------------------------------------------------------- writing
+
+    def _write_on(self) -> None:
+        while True:
+            with self._lock:
+                if not self._closing:
+                    self._lock.wait(SEGMENT_S)
+                closing = self._closing
+                steps = self._taken_steps()
+                events = {name: list(rows) for name, rows in self._events.items() if rows}
+                for name in events:
+                    self._events[name].clear()
+                self._lock.notify_all()
+            self._segment += 1
+            self._write_values(steps)
+            for name, rows in events.items():
+                self._write_events(name, rows)
+            if closing:
+                return
+
+    def _taken_steps(self) -> list[_Step]:
+        """Steps for one file, at most ``WAITING_MAX // 8`` rows unless closing; the lock is held."""
+        taken, rows = [], 0
+        while self._steps and (self._closing or rows < WAITING_MAX // 8):
+            step = self._steps.popleft()
+            rows += step.rows
+            taken.append(step)
+        self._waiting -= rows
+        return taken
+
+    def _write_values(self, steps: list[_Step]) -> None:
+        if not steps:
+            return
+        if self._written("values", lambda: _values_table(self._run, steps)):
+            return
+        with self._lock:
+            # They wait for the next attempt, oldest first.
+            for step in reversed(steps):
+                self._steps.appendleft(step)
+                self._waiting += step.rows
+            while self._steps and (self._closing or self._waiting > WAITING_MAX):
+                self._drop_oldest()
+
+    def _write_events(self, name: str, rows: list[dict[str, Any]]) -> None:
+        if self._written(name, lambda: pa.Table.from_pylist(rows, SCHEMAS[name])):
+            return
+        with self._lock:
+            if self._closing:
+                self.rows_dropped += len(rows)
+            else:
+                self._events[name].extendleft(reversed(rows))
+
+    def _written(self, name: str, made: Callable[[], pa.Table]) -> bool:
+        """Write one file whole; ``False``, counted and reported, if the disk would not have it."""
+        folder = self.directory / name
+        path = folder / f"{self._run}-{self._segment:08d}.parquet"
+        partial = path.with_suffix(".part")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write_about()
+            table = made()
+            pq.write_table(table, partial, compression="zstd")
+            partial.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            self._failed(error)
+            return False
+        if self.last_error:
+            log.warning("the ledger writes to %s again", self.directory)
+            self.last_error = ""
+        self.rows_written += table.num_rows
+        return True
+
+    def _write_about(self) -> None:
+        about = self.directory / f"{self._run}.json"
+        if not about.exists():
+            about.write_text(json.dumps(self._about, indent=2) + "\n", encoding="utf-8")
+
+    def _failed(self, error: OSError) -> None:
+        self.write_errors += 1
+        if not self.last_error:
+            log.warning("the ledger cannot write to %s: %s; rows wait in memory", self.directory, error)
+        self.last_error = str(error)
+
+    def _drop_oldest(self) -> None:
+        step = self._steps.popleft()
+        self._waiting -= step.rows
+        self.rows_dropped += step.rows
+
+
+def read(directory: Path, table: str) -> pa.Table:
+    """Read a table of a ledger as it stands, whether or not a farm is still writing it.
+
+    Raises ``KeyError`` for a table there is none of; an empty ledger gives an empty table.
+    """
+    schema = SCHEMAS[table]
+    files = sorted((directory / table).glob("*.parquet"))
+    return pa.concat_tables([pq.read_table(file, schema=schema) for file in files]) if files else schema.empty_table()
+
+
+def _recorded(group: Group) -> Sequence[str]:
+    return [q.name for q in group.spec.quantities if q.role not in (Role.RATING, Role.COMMAND)]
+
+
+def _instant(unix_s: float) -> datetime:
+    return datetime.fromtimestamp(unix_s, UTC)
+
+
+def _values_table(run: str, steps: Sequence[_Step]) -> pa.Table:
+    """Lay steps out as rows: for each step and group, quantity by quantity, device by device."""
+    parts = [_values_part(step) for step in steps]
+    devices, kinds, quantities = _Names(), _Names(), _Names()
+    indices: dict[str, list[Any]] = {"device": [], "kind": [], "quantity": []}
+    for step in steps:
+        names, n = _recorded(step.group), step.group.size
+        indices["device"].append(np.tile(devices.of(step.group.layout.devices), len(names)))
+        indices["kind"].append(np.full(n * len(names), kinds.of([step.group.spec.kind])[0], dtype=np.int32))
+        indices["quantity"].append(np.repeat(quantities.of(names), n))
+    counts = [len(part[0]) for part in parts]
+    stamps = {
+        name: np.repeat((np.array(times) * 1e6).astype(np.int64), counts)
+        for name, times in (("site_time", [s.site_s for s in steps]), ("wall_time", [s.wall_s for s in steps]))
+    }
+    named = {
+        name: pa.DictionaryArray.from_arrays(np.concatenate(indices[name]), pa.array(known.names))
+        for name, known in (("device", devices), ("kind", kinds), ("quantity", quantities))
+    }
+    runs = pa.DictionaryArray.from_arrays(np.zeros(sum(counts), dtype=np.int32), pa.array([run]))
+    true, reported, quality = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    return pa.Table.from_arrays(
+        [
+            runs,
+            *(pa.array(stamps[name]).cast(_TIME) for name in ("site_time", "wall_time")),
+            *(named[name] for name in ("device", "kind", "quantity")),
+            pa.array(true),
+            pa.array(reported),
+            pa.array(quality),
+        ],
+        schema=SCHEMAS["values"],
+    )
+
+
+def _values_part(step: _Step) -> tuple[Any, Any, Any]:
+    names, n = _recorded(step.group), step.group.size
+    good = np.zeros(n, dtype=np.uint8)
+    return (
+        np.concatenate([step.columns[name] for name in names]),
+        np.concatenate([step.reported[name] for name in names]),
+        np.concatenate([step.quality.get(name, good) for name in names]),
+    )
+
+
+class _Names:
+    """Names in the order they were first met, each with its number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._numbers)
+
+    def of(self, names: Sequence[str]) -> Any:
+        numbers = self._numbers
+        return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int32)

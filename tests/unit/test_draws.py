@@ -1,0 +1,55 @@
+"""Random draws: a pure function of key and counter, with the distribution they claim."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from scipy.stats import kstest
+
+from profiles.draws import key_of, keys_of, normal, uniform
+
+KEYS = keys_of(7, [f"device-{i}" for i in range(20_000)])
+
+
+def test_a_draw_depends_on_its_own_key_and_counter_alone() -> None:
+    everybody = uniform(KEYS, 3, "load")
+    for rows in (slice(0, 1), slice(5, 9), slice(None, None, -1)):
+        assert np.array_equal(uniform(KEYS[rows], 3, "load"), everybody[rows])
+
+
+def test_counters_may_differ_from_row_to_row() -> None:
+    counters = np.arange(len(KEYS)) % 11
+    mixed = uniform(KEYS, counters, "session")
+    for k in range(11):
+        assert np.array_equal(mixed[counters == k], uniform(KEYS[counters == k], k, "session"))
+
+
+def test_uniform_draws_are_uniform() -> None:
+    draws = uniform(KEYS, 0, "x")
+    assert draws.min() >= 0.0
+    assert draws.max() < 1.0
+    assert kstest(draws, "uniform").pvalue > 1e-4
+
+
+def test_normal_draws_are_normal_and_finite() -> None:
+    draws = normal(KEYS, 0, "x")
+    assert np.isfinite(draws).all()
+    assert kstest(draws, "norm").pvalue > 1e-4
+
+
+def test_streams_counters_and_seeds_are_independent() -> None:
+    base = uniform(KEYS, 0, "a")
+    others = [
+        uniform(KEYS, 1, "a"),
+        uniform(KEYS, 0, "b"),
+        uniform(keys_of(8, [f"device-{i}" for i in range(20_000)]), 0, "a"),
+    ]
+    for other in others:
+        assert abs(np.corrcoef(base, other)[0, 1]) < 5.0 / np.sqrt(len(KEYS))
+
+
+def test_a_key_is_the_same_on_every_machine() -> None:
+    # The first eight bytes of BLAKE2b of "1 US a", little-endian: a change would change every site.
+    assert key_of(1, "a") == int.from_bytes(hashlib.blake2b(b"1\x1fa", digest_size=8).digest(), "little")
+    assert key_of(1, "a", "b") != key_of(1, "ab")

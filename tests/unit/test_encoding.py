@@ -1,0 +1,83 @@
+"""Columns to bytes: every field where it belongs, of its type, and nothing else touched."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+
+from emulators.encoding import Bits, Field, Lookup, Rows, Scaled
+from emulators.errors import OutOfRange
+
+
+def one(source: Scaled | Bits | Lookup, dtype: str, missing: int = 0, **columns: list[float]) -> list[bytes]:
+    """What a single field at offset 2 of a 12-byte row becomes, row by row."""
+    arrays = {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
+    n = len(next(iter(arrays.values())))
+    rows = Rows(n, bytes(range(12)), [Field(2, dtype, source, missing)])
+    rows.encode(arrays)
+    size = np.dtype(dtype).itemsize
+    for i in range(n):
+        whole = bytes(rows.row(i))
+        assert whole[:2] + whole[2 + size :] == bytes(range(12))[:2] + bytes(range(12))[2 + size :]
+    return [bytes(rows.row(i))[2 : 2 + size] for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "code"),
+    [(">i2", ">h"), (">u2", ">H"), (">i4", ">i"), ("<i4", "<i"), (">u8", ">Q"), (">f4", ">f"), ("<f8", "<d")],
+)
+def test_a_value_is_encoded_as_struct_would(dtype: str, code: str) -> None:
+    values = [0.0, 1.0, 123.0, 32_767.0]
+    assert one(Scaled("x"), dtype, x=values) == [struct.pack(code, v if code[1] in "fd" else int(v)) for v in values]
+
+
+def test_a_gain_turns_units_and_sign_and_a_floor_cuts_off() -> None:
+    assert one(Scaled("p", gain=-0.1), ">i2", p=[-100.0, 25.0]) == [struct.pack(">h", 10), struct.pack(">h", -2)]
+    assert one(Scaled("p", gain=-1.0, floor=0.0), ">u4", p=[-7.0, 7.0]) == [struct.pack(">I", 7), struct.pack(">I", 0)]
+
+
+def test_integers_round_to_nearest_and_saturate_at_both_ends() -> None:
+    wire = one(Scaled("x"), ">i2", x=[1.5, -1.6, 1e9, -1e9, np.inf, -np.inf])
+    assert [struct.unpack(">h", w)[0] for w in wire] == [2, -2, 32_767, -32_768, 32_767, -32_768]
+    wide = one(Scaled("x"), ">u8", x=[1e30])
+    assert struct.unpack(">Q", wide[0])[0] > 2**63
+
+
+def test_nan_becomes_the_maps_own_missing_value() -> None:
+    assert one(Scaled("x"), ">i2", missing=-32_768, x=[np.nan, 3.0]) == [b"\x80\x00", b"\x00\x03"]
+    assert np.isnan(struct.unpack(">f", one(Scaled("x"), ">f4", x=[np.nan])[0])[0])
+
+
+def test_bits_gather_states_and_come_apart_again() -> None:
+    alarms = Bits(((0, "a"), (4, "b")))
+    assert one(alarms, ">u2", a=[0, 1, 1], b=[0, 0, 1]) == [b"\x00\x00", b"\x00\x01", b"\x00\x11"]
+    assert alarms.back(16.0) == {"a": 0.0, "b": 1.0}
+
+
+def test_a_lookup_translates_both_ways_and_refuses_what_it_does_not_know() -> None:
+    states = Lookup("state", (10.0, 20.0, 40.0))
+    assert one(states, ">u2", state=[0, 2, 9]) == [b"\x00\x0a", b"\x00\x28", b"\x00\x28"]
+    assert states.back(20.0) == {"state": 1.0}
+    with pytest.raises(OutOfRange, match="30 is not one of 10, 20, 40"):
+        states.back(30.0)
+
+
+def test_scaled_back_undoes_scaled() -> None:
+    source = Scaled("x", gain=-0.25, offset=3.0)
+    wire = source.of({"x": np.array([12.0])})
+    assert source.back(float(wire[0])) == {"x": 12.0}
+
+
+def test_a_row_is_live_and_rows_do_not_mix() -> None:
+    rows = Rows(3, bytes(4), [Field(0, ">i2", Scaled("x")), Field(2, ">i2", Scaled("y"))])
+    row = rows.row(1)
+    rows.encode({"x": np.array([1.0, 2.0, 3.0]), "y": np.array([4.0, 5.0, 6.0])})
+    assert bytes(row) == struct.pack(">hh", 2, 5)
+    assert bytes(rows.row(0)) == struct.pack(">hh", 1, 4)
+
+
+def test_a_field_beyond_the_row_is_our_own_mistake() -> None:
+    with pytest.raises(AssertionError, match="beyond"):
+        Rows(1, bytes(4), [Field(3, ">i2", Scaled("x"))])
