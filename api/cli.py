@@ -1,0 +1,77 @@
+"""The command line: ``pilotfarm``. Each module of commands is one line in ``COMMANDS``.
+
+A command's module imports typer alone at its top and the rest inside its functions, so that
+``pilotfarm --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+COMMANDS: Final = ("api.commands.sites",)
+"""Modules with a function ``register(app)`` that adds their commands."""
+
+
+class _Group(TyperGroup):
+    """Turns the errors a user can mend into lines on stderr and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from emulators.errors import ConfigError, PilotfarmError
+
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            for problem in error.problems:
+                typer.echo(str(problem), err=True)
+            count = len(error.problems)
+            typer.echo(f"error: {count} problem{'s' if count != 1 else ''}", err=True)
+        except PilotfarmError as error:
+            typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2)
+
+
+app = typer.Typer(
+    name="pilotfarm",
+    cls=_Group,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"pilotfarm {version('pilotfarm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Virtual smart-grid pilots: device twins behind real Modbus TCP, IEC 60870-5-104 and DNP3.
+
+    A SITE is the name of a built-in site (`pilotfarm sites` lists them) or the path of a site file.
+    """
+
+
+for _module in COMMANDS:
+    import_module(_module).register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Errors over HTTP: problem documents (RFC 9457) that list every problem found.
+
+``STATUS`` is the complete table from pilotfarm's errors to HTTP's; whatever else goes wrong is a
+problem document too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from emulators import errors
+
+MEDIA_TYPE: Final = "application/problem+json"
+LISTED_MAX: Final = 1_000
+"""Most problems of one document."""
+
+STATUS: Final[dict[type[errors.PilotfarmError], int]] = {
+    errors.PilotfarmError: 500,
+    errors.ConfigError: 422,
+    errors.PointError: 422,
+    errors.Unsupported: 422,
+    errors.NoSuchPoint: 404,
+    errors.NotWritable: 422,
+    errors.OutOfRange: 422,
+    errors.Busy: 503,
+    errors.LinkError: 502,
+    errors.ProtocolError: 502,
+    errors.StateError: 409,
+}
+
+
+class ProblemItem(BaseModel):
+    """One thing that is wrong."""
+
+    where: str = Field(description="The field, quantity or path it is about", examples=["active_power_setpoint_w"])
+    message: str = Field(examples=["must be from -5000 to 5000 W, not 9000"])
+
+
+class ProblemDocument(BaseModel):
+    """What went wrong (RFC 9457), with every problem found."""
+
+    type: str = Field("about:blank", description="Always about:blank: the status says what kind it is")
+    title: str = Field(description="The status in words", examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["1 problem"])
+    instance: str = Field(description="Path that was asked for", examples=["/api/v1/devices/batteries-0001/setpoints"])
+    problems: list[ProblemItem]
+
+
+class Refused(Exception):
+    """A request cannot be met; becomes a problem document."""
+
+    def __init__(self, status: int, problems: Sequence[tuple[str, str]]) -> None:
+        self.status = status
+        self.problems = tuple(problems)
+        super().__init__("; ".join(message for _, message in self.problems))
+
+
+def response(
+    path: str, status: int, problems: Sequence[tuple[str, str]], headers: Mapping[str, str] | None = None
+) -> Response:
+    """Build a problem document from ``(where, message)`` pairs."""
+    detail = problems[0][1] if len(problems) == 1 else f"{len(problems)} problems"
+    document = ProblemDocument(
+        title=_PHRASES.get(status, "Error"),
+        status=status,
+        detail=detail,
+        instance=path,
+        problems=[ProblemItem(where=where, message=message) for where, message in problems[:LISTED_MAX]],
+    )
+    return JSONResponse(document.model_dump(), status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe, for OpenAPI, the problem documents a route may answer with."""
+    schema = {"$ref": "#/components/schemas/ProblemDocument"}
+    return {
+        status: {
+            "description": f"{_PHRASES[status]}: {_MEANS[status]}",
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of an application end as a problem document."""
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(errors.PilotfarmError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {422: "Unprocessable Content"}
+_MEANS: Final = {
+    400: "the body cannot be read",
+    401: "the token is missing or wrong",
+    404: "there is no such thing",
+    405: "the path does not take this method",
+    409: "the wrong moment for this request",
+    413: "the body is too large",
+    422: "every problem of the request is listed",
+    500: "an error of the server's own",
+    503: "too busy at present; try again",
+}
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return response(request.url.path, error.status, error.problems)
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.PilotfarmError)
+    problems = [("", str(error))]
+    if isinstance(error, errors.ConfigError):
+        problems = [(problem.where, problem.message) for problem in error.problems]
+    headers = {"Retry-After": "1"} if isinstance(error, errors.Busy) else None
+    return response(request.url.path, STATUS[type(error)], problems, headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = [(_where(each["loc"]), str(each["msg"])) for each in error.errors()]
+    return response(request.url.path, 422, problems)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = str(error.detail)
+    if error.status_code == 404:
+        message = f"there is no {request.url.path}"
+    elif error.status_code == 405:
+        message = f"{request.url.path} does not take {request.method}"
+    return response(request.url.path, error.status_code, [(request.url.path, message)], error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    message = f"an error of the server's own: {type(error).__name__}; its log says more"
+    return response(request.url.path, 500, [("", message)])
+
+
+def _where(location: Sequence[int | str]) -> str:
+    """Name the field without saying that it stands in the body."""
+    names = [str(part) for part in location]
+    return ".".join(names[1:] if len(names) > 1 and names[0] == "body" else names)

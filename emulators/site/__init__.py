@@ -1,0 +1,49 @@
+"""Site files: a YAML file in, a ``SiteLayout`` out, or every problem of the file at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import profiles
+from emulators.errors import ConfigError, Problem
+from emulators.layout import SiteLayout
+from emulators.site.addresses import PORTS_FROM, Addressing
+from emulators.site.checks import nearest
+from emulators.site.document import read
+from emulators.site.resolve import resolve
+from emulators.site.schema import json_schema
+
+__all__ = ["PORTS_FROM", "Addressing", "json_schema", "load"]
+
+
+def load(
+    name_or_path: str, addressing: Addressing | None = None, start: str | None = None, seed: int | None = None
+) -> SiteLayout:
+    """Load a built-in site by its name or a site file by its path.
+
+    ``start`` and ``seed`` go before what the file says. Raises ``ConfigError`` with every problem.
+    """
+    file, text = _text(name_or_path)
+    document = read(file, text)
+    if document.data is None and document.problems:
+        raise ConfigError(document.problems)
+    layout = resolve(document, text, Addressing() if addressing is None else addressing, start, seed)
+    if document.problems:
+        raise ConfigError(sorted(set(document.problems)))
+    return layout
+
+
+def _text(name_or_path: str) -> tuple[str, str]:
+    if name_or_path in profiles.names():
+        found = profiles.site(name_or_path)
+        return str(found), found.read_text(encoding="utf-8")
+    try:
+        return name_or_path, Path(name_or_path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        message = "is not text in UTF-8"
+    except FileNotFoundError:
+        hint = nearest(name_or_path, profiles.names())
+        message = f"no such file and no built-in site{hint or '; built in are ' + ', '.join(profiles.names())}"
+    except (OSError, ValueError) as error:
+        message = f"cannot be read: {error}"
+    raise ConfigError([Problem(name_or_path, 0, "", message)])

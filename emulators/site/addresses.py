@@ -1,0 +1,169 @@
+"""Who listens where: addresses counted up, and no address given twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+from emulators.site.document import Document, Path
+from emulators.site.model import Endpoint
+
+LOCALHOST: Final = int(IPv4Address("127.0.0.1"))
+LOOPBACK: Final = IPv4Network("127.0.0.0/8")
+GROUP_FIRST: Final = int(IPv4Address("127.1.0.1"))
+"""First address of the first group; each further group begins at the next multiple of ``GROUP_BLOCK``."""
+GROUP_BLOCK: Final = 1 << 16
+STATION_FIRST: Final = int(IPv4Address("127.0.1.1"))
+PORT_MAX: Final = 65_535
+PORTS_FROM: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Addressing:
+    """How the addresses of a site are chosen: by its file, or by whoever brings it up.
+
+    With ``ports_from`` everything listens on 127.0.0.1, ports counted up from there in the order of
+    the file. With ``network`` every device and every station has its own address of that network, counted up,
+    and the ports stay. With neither the file decides, and what it leaves open gets own loopback
+    addresses.
+    """
+
+    ports_from: int | None = None
+    network: IPv4Network | None = None
+
+    def __post_init__(self) -> None:
+        assert self.ports_from is None or self.network is None, "own ports or own addresses, not both"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A block of addresses: ``count`` ports on one host, or one port on ``count`` hosts."""
+
+    path: Path
+    host: int
+    port: int
+    count: int
+    by_port: bool
+
+    @property
+    def last_host(self) -> int:
+        return self.host if self.by_port else self.host + self.count - 1
+
+    @property
+    def last_port(self) -> int:
+        return self.port + self.count - 1 if self.by_port else self.port
+
+    def at(self, row: int) -> tuple[str, int]:
+        """Return host and port of the device in a row."""
+        if self.by_port:
+            return dotted(self.host), self.port + row
+        return dotted(self.host + row), self.port
+
+
+def dotted(host: int) -> str:
+    return f"{host >> 24 & 255}.{host >> 16 & 255}.{host >> 8 & 255}.{host & 255}"
+
+
+class Allocator:
+    """Hands out spans in the order of the file, then looks for any that overlap."""
+
+    def __init__(self, addressing: Addressing, document: Document, off_loopback: bool) -> None:
+        self._document = document
+        self._off_loopback = off_loopback
+        self._network = addressing.network
+        self._next_port = addressing.ports_from
+        self._next_host = STATION_FIRST
+        self._next_group = GROUP_FIRST
+        if addressing.network is not None:
+            # A network of one or two addresses has no network address of its own to leave out (RFC 3021).
+            self._next_host = int(addressing.network.network_address) + (addressing.network.num_addresses > 2)
+        self._spans: list[Span] = []
+
+    def group_hosts(self, count: int) -> int:
+        """Reserve an address for each device of a group and return the first."""
+        if self._network is not None:
+            first, self._next_host = self._next_host, self._next_host + count
+        else:
+            first = self._next_group
+            self._next_group += -(-count // GROUP_BLOCK) * GROUP_BLOCK
+        return first
+
+    def own(self, path: Path, endpoint: Endpoint, count: int, hosts: int, default_port: int) -> Span | None:
+        """Give every device of a group an endpoint of its own; ``hosts`` is what ``group_hosts`` said."""
+        if self._next_port is not None:
+            return self._counted(path, count)
+        ip, port = endpoint.ip, endpoint.port
+        if self._network is None and ip is None and port is not None:
+            return self._kept(Span((*path, "port"), LOCALHOST, port, count, by_port=True))
+        shared_port = default_port if port is None or ip is None else port
+        if self._network is not None or ip is None:
+            return self._kept(Span(path, hosts, shared_port, count, by_port=False))
+        host = self._parsed((*path, "ip"), ip)
+        return None if host is None else self._kept(Span((*path, "ip"), host, shared_port, count, by_port=False))
+
+    def station(self, path: Path, host: str | None, port: int) -> Span | None:
+        """Give a station its address."""
+        if self._next_port is not None:
+            return self._counted(path, 1)
+        if self._network is not None or host is None:
+            first, self._next_host = self._next_host, self._next_host + 1
+            return self._kept(Span(path, first, port, 1, by_port=False))
+        parsed = self._parsed((*path, "host"), host)
+        return None if parsed is None else self._kept(Span((*path, "host"), parsed, port, 1, by_port=False))
+
+    def _counted(self, path: Path, count: int) -> Span | None:
+        assert self._next_port is not None
+        first, self._next_port = self._next_port, self._next_port + count
+        return self._kept(Span(path, LOCALHOST, first, count, by_port=True))
+
+    def _parsed(self, path: Path, text: str) -> int | None:
+        try:
+            return int(IPv4Address(text))
+        except ValueError:
+            self._document.problem(path, f"{text!r} is not an IPv4 address such as 127.1.0.1")
+            return None
+
+    def _kept(self, span: Span) -> Span | None:
+        message = self._refusal(span)
+        if message:
+            self._document.problem(span.path, message)
+            return None
+        self._spans.append(span)
+        return span
+
+    def _refusal(self, span: Span) -> str:
+        if span.last_port > PORT_MAX:
+            return f"{span.count:,} ports from {span.port} run past {PORT_MAX}; use own IP addresses or fewer devices"
+        if span.last_host >= 1 << 32:
+            return f"{span.count:,} addresses from {dotted(span.host)} run past 255.255.255.255"
+        first, last = IPv4Address(span.host), IPv4Address(span.last_host)
+        if self._network is not None:
+            usable_last = int(self._network.broadcast_address) - (self._network.num_addresses > 2)
+            return "" if span.last_host <= usable_last else f"{self._network} has too few addresses for every device"
+        if first.is_unspecified or first.is_multicast or last.is_multicast:
+            return f"{first} cannot be told to a master; name the address to listen on"
+        if first in LOOPBACK and (last not in LOOPBACK or last == LOOPBACK.broadcast_address):
+            return f"{span.count:,} addresses from {first} run past 127.255.255.254"
+        if first not in LOOPBACK and not self._off_loopback:
+            return f"{first} is not on the loopback; if that is meant, say off_loopback: true at the top of the file"
+        return ""
+
+    def report_overlaps(self) -> None:
+        """Name every two places of the file that ask for the same address and port."""
+        spans = sorted(self._spans, key=lambda span: span.host)
+        for index, one in enumerate(spans):
+            for other in _from(spans, index + 1, one.last_host):
+                host, port = max(one.host, other.host), max(one.port, other.port)
+                if port <= min(one.last_port, other.last_port):
+                    earlier, later = sorted((one, other), key=lambda span: self._document.line(span.path))
+                    place = self._document.place(earlier.path)
+                    self._document.problem(later.path, f"{dotted(host)}:{port} is already used by {place}")
+
+
+def _from(spans: Sequence[Span], start: int, last_host: int) -> Sequence[Span]:
+    end = start
+    while end < len(spans) and spans[end].host <= last_host:
+        end += 1
+    return spans[start:end]

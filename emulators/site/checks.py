@@ -1,0 +1,86 @@
+"""Checking one table at a time, and saying what is wrong with it in a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from emulators.site.document import Document, Path
+from emulators.site.model import Name, Part
+
+_T = TypeVar("_T", bound=Part)
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
+_TAGS: Final = ("number", "uniform", "normal", "lognormal", "choice")
+
+
+class Checker:
+    """Validates parts of a document; what is wrong becomes a problem of the document."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def table(self, data: Mapping[str, Any], key: str, at_least_one: bool, under: Path = ()) -> dict[str, Any]:
+        """Return a table of named things, leaving out what has no proper name."""
+        value = data.get(key, {})
+        if not isinstance(value, dict):
+            self.document.problem((*under, key), f"is a table of names, not {shown(value)}")
+            return {}
+        if not value and key in data and at_least_one:
+            self.document.problem((*under, key), "needs at least one entry")
+        if under:
+            return value
+        for name in value:
+            try:
+                _NAME.validate_python(name)
+            except ValidationError:
+                message = "a name is a letter, then up to 62 letters, digits, - or _"
+                self.document.problem((key, name), message)
+        return value
+
+    def read(self, model: type[_T], value: Any, path: Path, known: Iterable[str] = ()) -> _T | None:
+        """Validate one flat table."""
+        if not isinstance(value, dict):
+            self.document.problem(path, f"is a table of keys and values, not {shown(value)}")
+            return None
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            self.report(error, path, known=tuple(known) or model.model_fields)
+            return None
+
+    def report(self, error: ValidationError, path: Path, known: Iterable[str]) -> None:
+        for each in error.errors(include_url=False):
+            at = (*path, *(step for step in each["loc"] if step not in _TAGS))
+            if each["type"] == "extra_forbidden":
+                key = str(each["loc"][-1])
+                message = f"unknown key{nearest(key, known) or '; known are ' + ', '.join(known)}"
+            elif each["type"] == "missing":
+                message = "is missing"
+            else:
+                message = re.sub(r"^(Input|Value error, )\s*", "", each["msg"])
+                if not isinstance(each["input"], dict | list):
+                    message += f", not {shown(each['input'])}"
+            self.document.problem(at, message)
+
+    def unknown(self, path: Path, what: str, name: str, known: Iterable[str]) -> None:
+        hint = nearest(name, known)
+        if not hint:
+            listed = ", ".join(known)
+            hint = f"; known are {listed}" if listed else f"; the site has no {what}"
+        self.document.problem(path, f"there is no {what} {name!r}{hint}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

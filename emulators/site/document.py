@@ -1,0 +1,142 @@
+"""YAML text -> plain data, and the line on which every value stands.
+
+Scalars follow the core schema of YAML 1.2 (section 10.3.2), not PyYAML's 1.1: ``no`` and ``12:30``
+are strings, ``1e3`` is a number. Anchors and aliases work; tags and merge keys do not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import yaml
+
+from emulators.errors import Problem
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and list positions from the top of the file to a value."""
+
+VALUES_MAX: Final = 100_000
+"""Values a file may hold with every alias written out, so that a small file cannot become a big one."""
+BYTES_MAX: Final = 4_000_000
+
+_CORE: Final[tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...]] = (
+    (re.compile(r"null|Null|NULL|~|"), lambda text: None),
+    (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
+    (re.compile(r"[-+]?[0-9]{1,400}"), int),
+    (re.compile(r"0x[0-9a-fA-F]{1,400}|0o[0-7]{1,400}"), lambda text: int(text, 0)),
+    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
+    (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), lambda text: float(text.replace(".", ""))),
+)
+_STRING, _LIST, _TABLE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes without guessing the types of scalars, so a tag on one was written there."""
+
+    yaml_implicit_resolvers: Any = {}  # noqa: RUF012 - PyYAML's own name and type
+
+
+@dataclass(slots=True)
+class Document:
+    """A file's data, the line of every value, and what is wrong with it so far."""
+
+    file: str
+    data: Any = None
+    problems: list[Problem] = field(default_factory=list)
+    _lines: dict[Path, int] = field(default_factory=dict)
+
+    def line(self, path: Path) -> int:
+        """Return the line, from 1, of a value, or of what is nearest around one that is not there."""
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path, 1)
+
+    def problem(self, path: Path, message: str) -> None:
+        self.problems.append(Problem(self.file, self.line(path), where(path), message))
+
+    def place(self, path: Path) -> str:
+        """Name a value and its line, for a problem that concerns two places."""
+        return f"{where(path)} (line {self.line(path)})"
+
+
+def where(path: Path) -> str:
+    """Write a path as a reader would: ``groups.homes.endpoints[0].ip``."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
+
+
+def read(file: str, text: str) -> Document:
+    """Read YAML text; what cannot be read is a problem of the document, not an exception."""
+    document = Document(file)
+    if len(text) > BYTES_MAX:
+        document.problem((), f"the file has more than {BYTES_MAX:,} characters")
+        return document
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        if node is None:
+            document.problem((), "the file is empty")
+        else:
+            document.data = _Walk(document).value(node, ())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        hint = "; YAML is indented with spaces, not tabs" if "\\t" in str(error.problem) else ""
+        document.problems.append(Problem(file, line, "", f"not YAML: {error.problem or error.context}{hint}"))
+    except yaml.YAMLError as error:
+        document.problems.append(Problem(file, 1, "", f"not YAML: {error}"))
+    except RecursionError:
+        document.problem((), "nested too deeply")
+    return document
+
+
+@dataclass(slots=True)
+class _Walk:
+    document: Document
+    count: int = 0
+    inside: list[int] = field(default_factory=list)
+
+    def value(self, node: yaml.Node, path: Path) -> Any:
+        self.document._lines.setdefault(path, node.start_mark.line + 1)
+        self.count += 1
+        if self.count > VALUES_MAX or id(node) in self.inside:
+            if self.count == VALUES_MAX + 1 or id(node) in self.inside:
+                self.document.problem(path, "aliases that run in a circle or make the file too big")
+            return None
+        if node.tag not in (_STRING, _LIST, _TABLE):
+            self.document.problem(path, f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} means nothing here")
+            return None
+        if isinstance(node, yaml.ScalarNode):
+            return node.value if node.style else _scalar(node.value)
+        self.inside.append(id(node))
+        try:
+            if isinstance(node, yaml.SequenceNode):
+                return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+            return self.table(node, path)
+        finally:
+            self.inside.pop()
+
+    def table(self, node: yaml.Node, path: Path) -> Mapping[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, str):
+                self.document.problem(path, f"line {line}: a key is a word, not a list or a table")
+            elif key in data:
+                first = self.document.line((*path, key))
+                message = f"the key is written twice; first on line {first}"
+                self.document.problems.append(Problem(self.document.file, line, where((*path, key)), message))
+            else:
+                self.document._lines[(*path, key)] = line
+                data[key] = self.value(value_node, (*path, key))
+        return data
+
+
+def _scalar(text: str) -> Any:
+    for pattern, convert in _CORE:
+        if pattern.fullmatch(text):
+            return convert(text)
+    return text

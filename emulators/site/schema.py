@@ -1,0 +1,46 @@
+"""The JSON Schema of a site file, with the kinds, ratings, protocols and maps that are registered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from emulators import registry
+from emulators.site.model import SiteFile
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema (draft 2020-12) that an editor can complete and check a site file with."""
+    schema = SiteFile.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    parts = schema["$defs"]
+    parts["Endpoint"]["properties"]["protocol"] = {"enum": list(registry.PROTOCOLS), "type": "string"}
+    parts["Endpoint"]["properties"]["map"]["anyOf"][0]["enum"] = list(registry.MAPS)
+    parts["Station"]["properties"]["protocol"] = {"enum": list(registry.PROTOCOLS), "type": "string"}
+    parts["Group"]["properties"]["kind"] = {"enum": list(registry.DEVICES), "type": "string"}
+    value = parts["Group"]["properties"]["ratings"]["additionalProperties"]
+    parts["Group"]["allOf"] = [_ratings_of(kind, value) for kind in registry.DEVICES]
+    for part in ("Endpoint", "Station"):
+        parts[part]["allOf"] = [_options_of(name, parts) for name in registry.PROTOCOLS]
+    return schema
+
+
+def _ratings_of(kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    ratings = {
+        rating.name: {**value, "description": f"{rating.doc} [{rating.unit}, {rating.low:g} to {rating.high:g}]"}
+        for rating in registry.device(kind).ratings
+    }
+    return {
+        "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
+        "then": {"properties": {"ratings": {"properties": ratings, "additionalProperties": False}}},
+    }
+
+
+def _options_of(protocol: str, parts: dict[str, Any]) -> dict[str, Any]:
+    options = TypeAdapter(registry.protocol(protocol).options_model).json_schema(ref_template="#/$defs/{model}")
+    parts.update(options.pop("$defs", {}))
+    return {
+        "if": {"properties": {"protocol": {"const": protocol}}, "required": ["protocol"]},
+        "then": {"properties": {"options": options}},
+    }
