@@ -17,8 +17,9 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import Rating, Surroundings
+from emulators.contracts import Keys, Limits, Rating, Surroundings
 from emulators.encoding import Columns, Floats
+from emulators.physics import inverter
 from emulators.quantities import CATALOGUE, Role
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -34,6 +35,74 @@ COMMON_RATINGS: Final = (
     Rating("invalid_credential", "bool", 0.0, 0.0, 1.0, "1: the device's identification is not valid and is refused"),
 )
 
+SUPPORT_RATINGS: Final = (
+    Rating("rated_apparent_power_va", "VA", 0.0, 0.0, 1e9, "Apparent power; 0 takes 1.1 of the larger active power"),
+    Rating("reactive_capability_frac", "1", 0.6, 0.0, 1.0, "Most reactive power, as a share of the apparent power"),
+    Rating("reactive_first", "bool", 1.0, 0.0, 1.0, "1: reactive power keeps its value at full load, 0: active does"),
+    Rating("ramp_frac_per_s", "1/s", 0.2, 1e-4, 100.0, "Most change of active power, as a share of the rated power"),
+)
+"""Ratings of a device behind an inverter that follows set-points."""
+
+SUPPORT_LIMITS: Final = {
+    "reactive_power_setpoint_var": Limits(
+        "-reactive_most_var", "reactive_most_var", "-reactive_available_var", "reactive_available_var"
+    ),
+    "voltage_setpoint_v": Limits("reference_low_v", "reference_high_v"),
+}
+
+SET_POINT_ITEMS: Final = (
+    "active_power_setpoint_w",
+    "active_power_setpoint_enabled",
+    "reactive_power_setpoint_var",
+    "reactive_power_setpoint_enabled",
+    "power_factor_setpoint",
+    "power_factor_setpoint_enabled",
+    "active_power_limit_frac",
+    "active_power_limit_enabled",
+    "voltage_setpoint_v",
+    "volt_var_enabled",
+    "frequency_setpoint_hz",
+    "frequency_support_enabled",
+)
+COMMAND_ITEMS: Final = (
+    "start",
+    "stop",
+    "alarm_reset",
+    "grid_switch",
+    "identification_clear",
+    "sesp_receipt",
+    "sesp_heartbeat",
+    "sesp_timeout_s",
+)
+EXCEPTIONS: Final = {
+    "no valid identification": ("identified", "identification_failed", "remote_enabled"),
+    "no communications with the SESP": ("sesp_link_lost", "remote_enabled"),
+}
+SUPPORT_BEHAVIOUR: Final = {
+    "modify reactive power": (
+        "reactive_power_setpoint_var",
+        "reactive_power_setpoint_enabled",
+        "power_factor_setpoint",
+        "power_factor_setpoint_enabled",
+        "reactive_power_var",
+        "power_factor",
+    ),
+    "maintain voltage at the connection point": ("volt_var_enabled", "voltage_setpoint_v", "reactive_power_var"),
+    "maintain frequency": ("frequency_support_enabled", "frequency_setpoint_hz", "active_power_w"),
+    "connected to the grid": ("grid_switch_closed", "grid_switch"),
+    "connected to the control point": ("online",),
+    "has established the needed contract": ("identified",),
+    "available": ("available",),
+    "can provide the information": ("online", "general_alarm"),
+    "can control its active and reactive power": ("remote_enabled", "local_mode", "active_power_w"),
+}
+FOLLOWS: Final = {
+    "start": "running",
+    "stop": "!running",
+    "grid_switch": "grid_switch_closed",
+    "reactive_power_setpoint_var": "reactive_power_var",
+}
+
 _BEGIN_AT_1: Final = (
     "online",
     "running",
@@ -43,8 +112,10 @@ _BEGIN_AT_1: Final = (
     "grid_switch_closed",
     "grid_switch",
     "power_factor",
+    "power_factor_setpoint",
+    "active_power_limit_frac",
 )
-_DEAD_FRAC: Final = 0.2
+DEAD_FRAC: Final = 0.2
 """Below this share of the nominal voltage a connection point is dead: nothing runs on it."""
 
 
@@ -66,9 +137,9 @@ def begun(names: Iterable[str], ratings: Columns, n: int) -> Columns:
         if name in columns:
             columns[name] = nominal.copy()
     columns["voltage_ll_v"] = nominal * np.sqrt(3.0)
-    columns["frequency_hz"] = np.full(n, 50.0)
-    if "frequency_setpoint_hz" in columns:
-        columns["frequency_setpoint_hz"] = np.full(n, 50.0)
+    for name in ("frequency_hz", "frequency_setpoint_hz"):
+        if name in columns:
+            columns[name] = np.full(n, 50.0)
     for index in range(3):
         alone = (columns["phase"] == index).astype(np.float64)
         columns[f"share_l{index + 1}"] = np.where(columns["phases"] >= 2.0, 1.0 / 3.0, alone)
@@ -78,6 +149,21 @@ def begun(names: Iterable[str], ratings: Columns, n: int) -> Columns:
     columns["remote_enabled"] = columns["identified"].copy()
     columns["general_alarm"] = columns["identification_failed"].copy()
     return columns
+
+
+def support_begun(columns: Columns) -> Columns:
+    """Add to a begun kind what its inverter's support needs, from ``SUPPORT_RATINGS``."""
+    new = dict(columns)
+    largest = np.maximum(new["rated_power_w"], new["rated_charge_power_w"])
+    given = new["rated_apparent_power_va"]
+    new["rated_apparent_power_va"] = np.where(given > 0.0, given, 1.1 * largest)
+    new["reactive_most_var"] = new["reactive_capability_frac"] * new["rated_apparent_power_va"]
+    new["reactive_available_var"] = new["reactive_most_var"].copy()
+    new["ramp_w_per_s"] = new["ramp_frac_per_s"] * largest
+    new["reference_low_v"] = 0.9 * new["nominal_voltage_v"]
+    new["reference_high_v"] = 1.1 * new["nominal_voltage_v"]
+    new["volt_var_var"] = np.zeros_like(largest)
+    return new
 
 
 def voltage_at(columns: Columns, voltage_v: Floats) -> Floats:
@@ -132,7 +218,7 @@ def life_cycle(
     started |= (columns["start"] > 0.0) & obeys
     started &= ~((columns["stop"] > 0.0) & obeys)
     available = started & ~tripped
-    live = voltage_at(columns, surroundings.voltage_v) > _DEAD_FRAC * columns["nominal_voltage_v"]
+    live = voltage_at(columns, surroundings.voltage_v) > DEAD_FRAC * columns["nominal_voltage_v"]
     new["identified"] = identified.astype(np.float64)
     new["grid_switch_closed"] = closed_now
     new["fault_trip"] = tripped.astype(np.float64)
@@ -151,6 +237,43 @@ def _listen(new: Columns, dt_s: float) -> None:
     new["sesp_silence_s"] = silence
     new["sesp_link_lost"] = ((timeout > 0.0) & (silence > timeout)).astype(np.float64)
     new["sesp_receipts"] = new["sesp_receipts"] + new["sesp_receipt"]
+
+
+def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, dt_s: float) -> tuple[Floats, Floats]:
+    """Join an active power with the reactive power asked for, within the inverter's circle.
+
+    Voltage support goes before the reactive power set-point, that before the power factor. Support is
+    the device's own and goes on when the SESP is lost; set-points are followed only while
+    ``remote_enabled``, and without one no vars flow. Writes the state of voltage support and the room
+    for reactive power into the step's own columns.
+    """
+    rated = new["rated_apparent_power_va"]
+    follows = new["remote_enabled"]
+    supporting = new["volt_var_enabled"] > 0.0
+    wanted = new["volt_var_enabled"] * inverter.volt_var(
+        voltage_at(new, surroundings.voltage_v), new["voltage_setpoint_v"], new["nominal_voltage_v"], rated
+    )
+    answer = inverter.settled(new["volt_var_var"], wanted, inverter.VOLT_VAR_RESPONSE_S, dt_s)
+    by_set_point = follows * new["reactive_power_setpoint_enabled"] > 0.0
+    by_factor = (follows * new["power_factor_setpoint_enabled"] > 0.0) & ~by_set_point & ~supporting
+    factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)
+    most_active = rated * np.abs(factor)
+    active = np.clip(active_w, -most_active, most_active)
+    reactive = np.where(by_set_point, new["reactive_power_setpoint_var"], inverter.vars_at_power_factor(active, factor))
+    reactive = np.where(supporting, answer, reactive)
+    first = new["reactive_first"]
+    active, reactive = inverter.within_circle(active, reactive, rated, new["reactive_most_var"], first)
+    running = new["running"]
+    room = np.where(first > 0.0, rated, inverter.rest_of_circle(active, rated))
+    new["volt_var_var"] = answer * running
+    new["reactive_available_var"] = running * np.minimum(room, new["reactive_most_var"])
+    return active * running, reactive * running
+
+
+def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -> Floats:
+    """Change of active power [W] by which devices with frequency support answer the frequency."""
+    change = inverter.droop(surroundings.frequency_hz, columns["frequency_setpoint_hz"], rated_w)
+    return change * columns["frequency_support_enabled"]
 
 
 def at_connection(
@@ -212,6 +335,17 @@ def closed(new: Columns) -> Columns:
     ended["general_alarm"] = alarm
     ended.update({name: np.zeros(n) for name in (*COMMANDS, "sesp_heard") if name in new})
     return ended
+
+
+def key_columns(keys: Keys) -> Columns:
+    """Return the devices' 64-bit keys as two columns, ``key_high`` and ``key_low``: a float64 holds half of one."""
+    low = keys & np.uint64(0xFFFFFFFF)
+    return {"key_high": (keys >> np.uint64(32)).astype(np.float64), "key_low": low.astype(np.float64)}
+
+
+def keys_in(columns: Columns) -> Keys:
+    """Return the keys that ``key_columns`` put into a device's columns, ``(n,)`` uint64."""
+    return (columns["key_high"].astype(np.uint64) << np.uint64(32)) | columns["key_low"].astype(np.uint64)
 
 
 def part_of(columns: Columns, resource: str) -> Columns:

@@ -1,0 +1,169 @@
+"""PV generator (use case UC-3-GEN): turns sun into power, and gives up what it is told to give up.
+
+A set-point of active power is an upper limit: the sun gives what it gives. With the SESP's link lost it
+generates freely but for the active power limit, which stays in force: a lost link must not lift a
+curtailment. Support of voltage and frequency is the device's own and goes on. The inverter sleeps at
+night and delivers no vars then.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
+from emulators.devices import common
+from emulators.encoding import Columns, Floats
+from emulators.physics import inverter, pv
+from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
+
+WEATHER: Final = (
+    "irradiance_horizontal_w_per_m2",
+    "irradiance_plane_w_per_m2",
+    "outside_temperature_degc",
+    "module_temperature_degc",
+    "wind_speed_m_per_s",
+    "wind_direction_deg",
+    "humidity_frac",
+    "pressure_pa",
+    "rain_mm_per_h",
+)
+GENERATION: Final = ("available_power_w", "available_power_frac", "dc_voltage_v", "dc_current_a", *WEATHER)
+NAMES: Final = (*COMMON, *SUPPORT, *GENERATION)
+
+RATINGS: Final = (
+    *common.COMMON_RATINGS,
+    *common.SUPPORT_RATINGS,
+    Rating("rated_power_w", "W", {"choice": [5_000, 8_000, 10_000]}, 100.0, 1e9, "AC power of the inverter"),
+    Rating("dc_power_w", "W", 0.0, 0.0, 2e9, "Modules at 1000 W/m2 and 25 degC; 0 takes 1.15 of the AC power"),
+    Rating("tilt_deg", "deg", {"uniform": [15, 40]}, 0.0, 90.0, "Tilt of the modules from the horizontal"),
+    Rating("azimuth_deg", "deg", {"normal": [180, 35]}, 0.0, 360.0, "Where they face, from north over east"),
+    Rating("system_loss_frac", "1", 0.14, 0.0, 0.9, "Soiling, shading, mismatch and wiring together"),
+    Rating("temperature_coefficient_per_k", "1/K", -0.0037, -0.01, 0.0, "Change of DC power with temperature"),
+    Rating("nominal_dc_voltage_v", "V", 600.0, 20.0, 1_500.0, "DC voltage at 25 degC and full power"),
+)
+
+_VOLTAGE_PER_K: Final = -0.003
+"""Change of the voltage at the maximum power point with temperature, of crystalline silicon."""
+_OPEN_CIRCUIT_RISE: Final = 0.2
+"""How far the voltage rises above the maximum power point while all power is given up."""
+
+
+def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
+    """Build the columns of ``len(keys)`` generators before their first sun."""
+    new = common.support_begun(common.begun(NAMES, ratings, len(keys)))
+    given = new["dc_power_w"]
+    new["dc_power_w"] = np.where(given > 0.0, given, 1.15 * new["rated_power_w"])
+    new["net_dc_power_w"] = new["dc_power_w"] * (1.0 - new["system_loss_frac"])
+    plane = pv.planes(new["tilt_deg"], new["azimuth_deg"])
+    new["plane_up"], new["plane_north"], new["plane_east"] = plane.up, plane.north, plane.east
+    return common.closed(new)
+
+
+def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+    """Move the generators on by ``dt_s`` [s]; sun and sky are those of the step's end."""
+    new = common.life_cycle(columns, surroundings, dt_s)
+    _observe(new, surroundings)
+    dc, efficiency = _harvest(new)
+    available = new["available_power_w"]
+    rated = new["rated_power_w"]
+    by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
+    target = np.where(by_set_point, np.minimum(new["active_power_setpoint_w"], available), available)
+    target += common.droop_power(new, surroundings, rated)
+    limit = np.where(new["active_power_limit_enabled"] > 0.0, new["active_power_limit_frac"], 1.0)
+    np.clip(target, 0.0, np.minimum(limit * rated, available), out=target)
+    active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
+    np.clip(active, 0.0, available, out=active)
+    active, reactive = common.inverter_power(new, surroundings, active, dt_s)
+    reactive = np.where(available > 0.0, reactive, 0.0)
+    _show_dc(new, active, dc, efficiency)
+    return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
+
+
+def _observe(new: Columns, surroundings: Surroundings) -> None:
+    """Read the weather station: irradiance in the plane of the modules, their temperature, and the air."""
+    n = len(new["rated_power_w"])
+    plane = pv.Planes(new["plane_up"], new["plane_north"], new["plane_east"])
+    irradiance = pv.plane_irradiance(
+        plane,
+        surroundings.sun_zenith_deg,
+        surroundings.sun_azimuth_deg,
+        surroundings.ghi_w_per_m2,
+        surroundings.dni_w_per_m2,
+        surroundings.dhi_w_per_m2,
+        pv.extraterrestrial(surroundings.day_of_year),
+    )
+    air, wind = surroundings.air_temperature_degc, surroundings.wind_speed_m_per_s
+    new["irradiance_plane_w_per_m2"] = irradiance
+    new["module_temperature_degc"] = pv.module_temperature(irradiance, air, wind)
+    new["irradiance_horizontal_w_per_m2"] = np.full(n, surroundings.ghi_w_per_m2)
+    new["outside_temperature_degc"] = np.full(n, air)
+    new["wind_speed_m_per_s"] = np.full(n, wind)
+    new["wind_direction_deg"] = np.full(n, surroundings.wind_direction_deg)
+    new["humidity_frac"] = np.full(n, surroundings.humidity_frac)
+    new["pressure_pa"] = np.full(n, surroundings.pressure_pa)
+    new["rain_mm_per_h"] = np.full(n, surroundings.rain_mm_per_h)
+
+
+def _harvest(new: Columns) -> tuple[Floats, Floats]:
+    """Set what the sun would give now; return the modules' DC power [W] and the inverter's efficiency."""
+    rated = new["rated_power_w"]
+    dc = pv.dc_power(
+        new["irradiance_plane_w_per_m2"],
+        new["module_temperature_degc"],
+        new["net_dc_power_w"],
+        new["temperature_coefficient_per_k"],
+    )
+    efficiency = pv.inverter_efficiency(dc, rated)
+    available = np.minimum(dc * efficiency, rated) * new["running"]
+    new["available_power_w"] = available
+    new["available_power_frac"] = available / rated
+    return dc, efficiency
+
+
+def _show_dc(new: Columns, active: Floats, dc: Floats, efficiency: Floats) -> None:
+    """Show voltage and current of the modules: curtailed, they leave the maximum power point upwards."""
+    drawn = np.divide(active, efficiency, out=np.zeros_like(active), where=efficiency > 0.0)
+    given_up = 1.0 - np.divide(drawn, dc, out=np.zeros_like(active), where=dc > 0.0)
+    heated = 1.0 + _VOLTAGE_PER_K * (new["module_temperature_degc"] - 25.0)
+    lit = dc > 0.0
+    voltage = new["nominal_dc_voltage_v"] * heated * (1.0 + _OPEN_CIRCUIT_RISE * given_up)
+    new["dc_voltage_v"] = voltage = np.where(lit, np.maximum(voltage, 0.0), 0.0)
+    new["dc_current_a"] = np.divide(drawn, voltage, out=np.zeros_like(active), where=voltage > 0.0)
+
+
+DEVICE: Final = DeviceSpec(
+    kind="pv_generator",
+    use_case="UC-3-GEN",
+    title="PV generator",
+    quantities=quantities(NAMES),
+    items={
+        "electrical state variables set-points": common.SET_POINT_ITEMS,
+        "commands / requests of information": common.COMMAND_ITEMS,
+        "electrical state variables measurements": CONNECTION_POINT,
+        "weather information": WEATHER,
+        "generation capacity over the maximum": ("available_power_frac", "available_power_w"),
+    },
+    behaviour={
+        **common.EXCEPTIONS,
+        **common.SUPPORT_BEHAVIOUR,
+        "modify active power generation": (
+            "active_power_setpoint_w",
+            "active_power_setpoint_enabled",
+            "active_power_limit_frac",
+            "active_power_limit_enabled",
+            "active_power_w",
+        ),
+        "modifies its energy generated": ("energy_exported_wh",),
+        "the SESP notifies that it has received the information": ("sesp_receipt", "sesp_receipts"),
+    },
+    ratings=RATINGS,
+    limits={
+        **common.SUPPORT_LIMITS,
+        "active_power_setpoint_w": Limits(0.0, "rated_power_w", 0.0, "available_power_w"),
+    },
+    follows={**common.FOLLOWS, "active_power_setpoint_w": "active_power_w"},
+    make=make,
+    step=step,
+)
