@@ -1,0 +1,85 @@
+"""What a point list tells the IEC 60870-5-101/-104 application of one device kind.
+
+The numbers of the types are the type identifications of IEC 60870-5-101, 7.2.1.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from emulators.encoding import Source
+
+
+class MonitorType(IntEnum):
+    """A monitored object's type without time tag, as an interrogation sends it."""
+
+    SINGLE = 1
+    DOUBLE = 3
+    FLOAT = 13
+    TOTAL = 15
+
+
+class ControlType(IntEnum):
+    """A command's type without time tag."""
+
+    SINGLE = 45
+    DOUBLE = 46
+    SETPOINT = 50
+
+
+GROUP_STATES: Final = 1
+GROUP_ELECTRICAL: Final = 2
+GROUP_SPECIFIC: Final = 3
+GROUP_ENVIRONMENT: Final = 4
+GROUP_MIRRORS: Final = 5
+GROUP_NAMEPLATE: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Deadband:
+    """How far a value moves before it is reported: ``max(least, share * max(columns named in of))``.
+
+    In wire units. 0 reports every change.
+    """
+
+    least: float = 0.0
+    share: float = 0.0
+    of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorPoint:
+    """An information object that can be read.
+
+    ``group`` is its interrogation group, 1 to 16 (QOI 21 to 36), or for a total its counter group, 1 to 4.
+    """
+
+    ioa: int
+    type: MonitorType
+    source: Source
+    group: int
+    deadband: Deadband = Deadband()
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPoint:
+    """An information object that can be commanded; ``enables`` are the switches a write also closes."""
+
+    ioa: int
+    type: ControlType
+    source: Source
+    enables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The point list of one device kind; no two points share an address."""
+
+    monitor: tuple[MonitorPoint, ...]
+    control: tuple[ControlPoint, ...]
+
+    def __post_init__(self) -> None:
+        used = [point.ioa for point in self.monitor] + [point.ioa for point in self.control]
+        assert len(used) == len(set(used)), "two points share an information object address"

@@ -1,0 +1,248 @@
+"""What a Modbus map hands to the Modbus engine: units, windows of registers, bits, and how they are filled.
+
+A unit has windows of contiguous registers, the same for function codes 3 and 4; every register inside a window
+can be read, whether anything stands there or not. All windows of all units lie end to end in one row
+of bytes, and behind them one byte for every discrete input and coil.
+
+A scale factor that has to suit the size of a device (``Span``) is settled when a group's ratings are
+known; everything else is settled here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from emulators.contracts import PointRow
+from emulators.encoding import Columns, Field, Floats, Scaled, Source
+from emulators.plans.sources import Flags, PrefixedSource, Sink, Weighted
+from emulators.quantities import Role, quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How large the values behind one scale factor get: ``factor`` times the largest of ``ratings`` in a group."""
+
+    ratings: tuple[str, ...]
+    factor: float
+    fallback: float
+    """The largest value where no rating says more than 0."""
+    limit: int = 32_767
+    finest: int = 0
+
+    def exponent(self, columns: Mapping[str, Floats]) -> int:
+        """The smallest power of ten, not below ``finest``, with which the largest value fits ``limit``."""
+        rated = [float(np.max(columns[name])) for name in self.ratings if name in columns and columns[name].size]
+        largest = max(rated, default=0.0) * self.factor
+        if not largest > 0.0:
+            largest = self.fallback
+        return max(self.finest, math.ceil(math.log10(largest / self.limit)))
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A value at a register address.
+
+    ``dtype`` is a big-endian NumPy type. ``shows`` is what a read finds (``None``: the static bytes),
+    ``takes`` what a write means (``None``: read only). With ``partly``, a write may cover a part of
+    its registers. ``span`` scales what is shown by a power of ten that suits the group's ratings; a
+    register with a ``span`` and no ``shows`` holds that power.
+    """
+
+    address: int
+    dtype: str
+    shows: Source | None = None
+    takes: Sink | None = None
+    missing: int = 0
+    span: Span | None = None
+    partly: bool = False
+
+    @property
+    def width(self) -> int:
+        """Registers it takes."""
+        return np.dtype(self.dtype).itemsize // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Contiguous registers from ``first`` on, and what they hold where no ``Register`` says otherwise."""
+
+    first: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.data) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The device identification of function code 43/14 and of SunSpec model 1."""
+
+    vendor: str
+    product_code: str
+    revision: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What answers at one unit id: ``step`` ids behind the seat's first, or only at ``aliases`` if ``None``.
+
+    Aliases hold on a station with one seat. ``serials`` are places (address, registers) for the device's id.
+    """
+
+    step: int | None
+    windows: tuple[Window, ...]
+    registers: tuple[Register, ...]
+    identity: Identity
+    discretes: tuple[str, ...] = ()
+    coils: tuple[str, ...] = ()
+    aliases: tuple[int, ...] = ()
+    serials: tuple[tuple[int, int], ...] = ()
+    prefix: str = ""
+
+    @cached_property
+    def writable(self) -> dict[int, Register]:
+        """Every address a write may touch -> the register it belongs to."""
+        return {r.address + k: r for r in self.registers if r.takes is not None for k in range(r.width)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All units of a device kind in one row; ``quantities`` are those the kind has."""
+
+    units: tuple[Unit, ...]
+    quantities: frozenset[str]
+    starts: tuple[tuple[int, ...], ...] = field(init=False)
+    """Byte offset in the row of every window, by unit."""
+    bit_starts: tuple[tuple[int, int], ...] = field(init=False)
+    """Byte offsets of the first discrete input and the first coil, by unit."""
+    template: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        row = bytearray()
+        starts, bit_starts = [], []
+        for unit in self.units:
+            places = []
+            for window in unit.windows:
+                places.append(len(row))
+                row += window.data
+            starts.append(tuple(places))
+        for unit in self.units:
+            bit_starts.append((len(row), len(row) + len(unit.discretes)))
+            row += bytes(len(unit.discretes) + len(unit.coils))
+        object.__setattr__(self, "starts", tuple(starts))
+        object.__setattr__(self, "bit_starts", tuple(bit_starts))
+        object.__setattr__(self, "template", bytes(row))
+
+    def place(self, unit: int, address: int, width: int) -> int | None:
+        """Byte offset of ``width`` registers from ``address`` on, or ``None`` if no window has them all."""
+        for window, start in zip(self.units[unit].windows, self.starts[unit], strict=True):
+            if window.first <= address and address + width <= window.end:
+                return start + 2 * (address - window.first)
+        return None
+
+    def layout(self, columns: Columns) -> tuple[bytes, list[Field]]:
+        """The row before anything is known of it, and its fields, both scaled for the ratings in ``columns``."""
+        template = bytearray(self.template)
+        fields = []
+        for number, unit in enumerate(self.units):
+            for register in unit.registers:
+                offset = self.place(number, register.address, register.width)
+                assert offset is not None, f"register {register.address} stands in no window"
+                exponent = register.span.exponent(columns) if register.span else 0
+                if register.shows is not None:
+                    shown = _times(register.shows, 10.0**-exponent) if register.span else register.shows
+                    fields.append(Field(offset, register.dtype, shown, register.missing))
+                elif register.span is not None:
+                    template[offset : offset + 2] = exponent.to_bytes(2, "big", signed=True)
+            for names, start in zip((unit.discretes, unit.coils), self.bit_starts[number], strict=True):
+                fields += [
+                    Field(start + k, "u1", Scaled(unit.prefix + name))
+                    for k, name in enumerate(names)
+                    if unit.prefix + name in self.quantities
+                ]
+        return bytes(template), fields
+
+    def covered(self) -> set[str]:
+        """Quantities that some register shows or takes."""
+        registers = [register for unit in self.units for register in unit.registers]
+        shown = {name for r in registers if r.shows is not None for name in r.shows.quantities}
+        return shown | {name for r in registers if r.takes is not None for name in r.takes.quantities}
+
+    def points(self) -> list[PointRow]:
+        """The point list: registers first, then discrete inputs and coils."""
+        rows = [row for unit in self.units for register in unit.registers for row in _register_rows(unit, register)]
+        return rows + [row for unit in self.units for row in self._bit_rows(unit)]
+
+    def _bit_rows(self, unit: Unit) -> Iterator[PointRow]:
+        for label, names in (("discrete input", unit.discretes), ("coil", unit.coils)):
+            for k, name in enumerate(names):
+                if unit.prefix + name in self.quantities:
+                    role = quantity(name).role
+                    access = {Role.COMMAND: "w", Role.SETPOINT: "rw"}.get(role, "r")
+                    yield PointRow(
+                        unit.prefix + name, f"{label} {k}", "bit", 1.0, "bool", access, resource_unit=unit_id(unit)
+                    )
+
+
+def _times(source: Source, gain: float) -> Source:
+    if isinstance(source, Scaled):
+        return replace(source, gain=source.gain * gain)
+    if isinstance(source, PrefixedSource):
+        return replace(source, source=_times(source.source, gain))
+    assert isinstance(source, Weighted), f"{source} cannot be scaled"
+    return Weighted(tuple((name, each * gain) for name, each in source.terms))
+
+
+def unit_id(unit: Unit) -> int:
+    """The unit id a point list shows, for a device at unit 1."""
+    return unit.aliases[0] if unit.step is None else 1 + unit.step
+
+
+_TYPES: Final = {"u": "uint", "i": "int", "f": "float"}
+
+
+def _register_rows(unit: Unit, register: Register) -> Iterator[PointRow]:
+    dtype = np.dtype(register.dtype)
+    name = f"{_TYPES[dtype.kind]}{8 * dtype.itemsize}"
+    if register.span is not None:
+        name += " times a scale factor"
+    taken = register.takes.quantities if register.takes else ()
+    shown = register.shows.quantities if register.shows else ()
+    for each in dict.fromkeys((*shown, *taken)):
+        access = ("r" if each in shown else "") + ("w" if each in taken else "")
+        address = f"register {register.address}{_bit_of(register.shows, each)}"
+        unit_name = quantity(each).unit
+        yield PointRow(each, address, name, _scale(register, each), unit_name, access, resource_unit=unit_id(unit))
+
+
+def _bare(source: Source | None) -> tuple[Source | None, str]:
+    return (source.source, source.prefix) if isinstance(source, PrefixedSource) else (source, "")
+
+
+def _bit_of(source: Source | None, name: str) -> str:
+    bare, prefix = _bare(source)
+    if isinstance(bare, Flags):
+        return "".join(f" bit {bit}" for bit, names in bare.of_bit if name in {prefix + each for each in names})
+    return ""
+
+
+def _scale(register: Register, name: str) -> float:
+    """What one step of the wire is worth in the quantity's unit; for a scale factor, at the size assumed by default."""
+    source, _ = _bare(register.shows)
+    exponent = register.span.exponent({}) if register.span else 0
+    return 10.0**exponent / abs(source.gain) if isinstance(source, Scaled) else 1.0
+
+
+def check_covers(plan: Plan, names: Sequence[str]) -> Plan:
+    """Assert that every quantity has a register: a map without one would hide part of the device."""
+    missing = [name for name in names if name not in plan.covered()]
+    assert not missing, f"no register for {', '.join(missing)}"
+    return plan

@@ -1,0 +1,284 @@
+"""More ways from columns to wire values than ``encoding`` has, and from written values back.
+
+A ``Source`` shows, a ``Sink`` takes; a register may show one thing and take another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
+from math import isnan
+from typing import Protocol
+
+import numpy as np
+
+from emulators.encoding import Floats, Source
+from emulators.errors import OutOfRange
+
+
+class Sink(Protocol):
+    """What a written wire value means."""
+
+    @property
+    def quantities(self) -> tuple[str, ...]: ...
+    def back(self, raw: float) -> dict[str, float]:
+        """The quantities to change, maybe none; ``OutOfRange`` if the value means nothing here."""
+        ...
+
+
+class _ReadOnly:
+    """The half of ``Source`` that a derived value does not have: it stands for no quantity that could be told."""
+
+    __slots__ = ()
+
+    def back(self, raw: float) -> dict[str, float]:
+        raise OutOfRange(f"{raw:g} cannot be written to a derived value")
+
+
+# ------------------------------------------------------------------------------------- what shows
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted(_ReadOnly):
+    """A sum of quantities, each with its gain."""
+
+    terms: tuple[tuple[str, float], ...]
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return tuple(quantity for quantity, _ in self.terms)
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        total = np.zeros_like(columns[self.terms[0][0]])
+        for quantity, gain in self.terms:
+            total += columns[quantity] * gain
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Product(_ReadOnly):
+    """A product of quantities times ``gain``; ``over`` divides, giving 0 where it is 0."""
+
+    factors: tuple[str, ...]
+    gain: float = 1.0
+    over: str = ""
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return (*self.factors, self.over) if self.over else self.factors
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        total = np.full_like(columns[self.factors[0]], self.gain)
+        for quantity in self.factors:
+            total *= columns[quantity]
+        if not self.over:
+            return total
+        divisor = columns[self.over]
+        return np.divide(total, divisor, out=np.zeros_like(total), where=divisor != 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Flags(_ReadOnly):
+    """A bit field whose bits are each set by any of several states or alarms."""
+
+    of_bit: tuple[tuple[int, tuple[str, ...]], ...]
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return tuple(quantity for _, names in self.of_bit for quantity in names)
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        total = np.zeros_like(columns[self.of_bit[0][1][0]])
+        for bit, names in self.of_bit:
+            is_set = np.zeros(total.shape, dtype=bool)
+            for quantity in names:
+                is_set |= columns[quantity] != 0.0
+            total += is_set * float(1 << bit)
+        return total
+
+
+    def having(self, names: Container[str]) -> Flags | None:
+        """The same without the quantities a device does not have."""
+        kept = tuple((bit, tuple(n for n in of if n in names)) for bit, of in self.of_bit)
+        left = tuple((bit, of) for bit, of in kept if of)
+        return Flags(left) if left else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cases(_ReadOnly):
+    """An enumeration: the first case whose quantity lies in ``low`` to ``high``, else ``otherwise``."""
+
+    cases: tuple[tuple[str, float, float, float], ...]
+    """Quantity, low, high, and the number on the wire."""
+    otherwise: float
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(quantity for quantity, *_ in self.cases))
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        shown = np.full_like(columns[self.cases[0][0]], self.otherwise)
+        for quantity, low, high, wire in reversed(self.cases):
+            column = columns[quantity]
+            shown = np.where((column >= low) & (column <= high), wire, shown)
+        return shown
+
+    def having(self, names: Container[str]) -> Cases | None:
+        """The same without the quantities a device does not have."""
+        left = tuple(case for case in self.cases if case[0] in names)
+        return Cases(left, self.otherwise) if left else None
+
+
+@dataclass(frozen=True, slots=True)
+class OffValue:
+    """A number for which 0 ("never") has a value of its own on the wire."""
+
+    quantity: str
+    off: float
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return (self.quantity,)
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        column = columns[self.quantity]
+        return np.where(column == 0.0, self.off, np.minimum(column, self.off - 1.0))
+
+    def back(self, raw: float) -> dict[str, float]:
+        if raw == 0.0:
+            raise OutOfRange(f"0 is not a time; {self.off:g} switches off")
+        return {self.quantity: 0.0 if raw == self.off else raw}
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPowerFactor:
+    """Two registers of SunSpec 704 in one number: magnitude times 1000, then 0 over- or 1 under-excited."""
+
+    quantity: str
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return (self.quantity,)
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        factor = columns[self.quantity]
+        return np.rint(np.abs(factor) * 1000.0) * 65536.0 + (factor < 0.0)
+
+    def back(self, raw: float) -> dict[str, float]:
+        if isnan(raw) or int(raw) & 0xFFFF > 1:
+            raise OutOfRange("the excitation is 0 (over) or 1 (under)")
+        magnitude = (int(raw) >> 16) / 1000.0
+        return {self.quantity: -magnitude if int(raw) & 1 else magnitude}
+
+
+# ------------------------------------------------------------------------------------- what takes
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A command: 1 gives it, 0 does nothing; with ``any_value`` every write gives it."""
+
+    quantity: str
+    any_value: bool = False
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return (self.quantity,)
+
+    def back(self, raw: float) -> dict[str, float]:
+        if self.any_value or raw == 1.0:
+            return {self.quantity: 1.0}
+        if raw == 0.0:
+            return {}
+        raise OutOfRange(f"{raw:g} is neither 0 nor 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Numbers that each mean a change of their own; an empty name means that nothing changes."""
+
+    means: tuple[tuple[float, str, float], ...]
+    """Number on the wire, quantity, value."""
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(quantity for _, quantity, _ in self.means if quantity))
+
+    def back(self, raw: float) -> dict[str, float]:
+        for wire, quantity, value in self.means:
+            if wire == raw:
+                return {quantity: value} if quantity else {}
+        raise OutOfRange(f"{raw:g} is not one of {', '.join(f'{wire:g}' for wire, *_ in self.means)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A sink that takes only a part of the range, in wire units."""
+
+    sink: Sink
+    low: float
+    high: float
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return self.sink.quantities
+
+    def back(self, raw: float) -> dict[str, float]:
+        if not self.low <= raw <= self.high:
+            raise OutOfRange(f"{raw:g} is not within {self.low:g} to {self.high:g}")
+        return self.sink.back(raw)
+
+
+# ------------------------------------------------------------- a prosumer's resources behind a prefix
+
+
+class _View(Mapping[str, Floats]):
+    """Columns as one resource sees them: its own, without its prefix."""
+
+    __slots__ = ("_columns", "_prefix")
+
+    def __init__(self, columns: Mapping[str, Floats], prefix: str) -> None:
+        self._columns = columns
+        self._prefix = prefix
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._columns[self._prefix + name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.removeprefix(self._prefix) for name in self._columns if name.startswith(self._prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixedSink:
+    """A sink of one resource, as the whole device sees it."""
+
+    prefix: str
+    sink: Sink
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return tuple(self.prefix + name for name in self.sink.quantities)
+
+    def back(self, raw: float) -> dict[str, float]:
+        return {self.prefix + name: value for name, value in self.sink.back(raw).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixedSource:
+    """A source of one resource, as the whole device sees it."""
+
+    prefix: str
+    source: Source
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return tuple(self.prefix + name for name in self.source.quantities)
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        return self.source.of(_View(columns, self.prefix))
+
+    def back(self, raw: float) -> dict[str, float]:
+        return {self.prefix + name: value for name, value in self.source.back(raw).items()}

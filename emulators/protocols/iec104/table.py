@@ -1,0 +1,277 @@
+"""The information objects of all devices of a group, and what of them has moved.
+
+A row holds a device's objects as they stand in an answer to an interrogation: address, value,
+quality; ordered by type and group, so that every data unit of an interrogation is one slice of the
+row. Changes are found for all rows at once, and only while an engine listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from emulators.contracts import Qualities, Quality
+from emulators.encoding import Columns, Field, Floats, Rows
+from emulators.plans.iec104 import ControlPoint, Deadband, MonitorPoint, MonitorType, Plan
+from emulators.protocols.iec104.asdu import FORMAT_104, Format, Type, time_tag
+
+GENERAL: Final = 0
+"""The group that stands for a whole general interrogation, or for every counter group."""
+
+TAGGED: Final = {
+    MonitorType.SINGLE: Type.SINGLE_TAGGED,
+    MonitorType.DOUBLE: Type.DOUBLE_TAGGED,
+    MonitorType.FLOAT: Type.FLOAT_TAGGED,
+    MonitorType.TOTAL: Type.TOTAL_TAGGED,
+}
+_STATES: Final = (MonitorType.SINGLE, MonitorType.DOUBLE)
+_VALUE: Final = {MonitorType.SINGLE: "u1", MonitorType.DOUBLE: "u1", MonitorType.FLOAT: "<f4", MonitorType.TOTAL: "<i4"}
+_ELEMENT_OCTETS: Final = {MonitorType.SINGLE: 1, MonitorType.DOUBLE: 1, MonitorType.FLOAT: 5, MonitorType.TOTAL: 5}
+_COUNTER_INVALID: Final = 0x80
+_DESCRIPTOR: Final = 0xF0
+"""Quality bits a single or double point has beside its value: not OV."""
+
+
+class Listener(Protocol):
+    """Who wants to hear of changes: the application of one connection."""
+
+    def changed(self, address: int, type_id: int, objects: Mapping[int, bytes]) -> None:
+        """Take objects of one device and type that moved: object address -> object with time tag."""
+        ...
+
+    def stepped(self, unix_s: float) -> None:
+        """Hear that a table has been refreshed; once a table and step."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One data unit's worth of a row: ``count`` objects of one type from octet ``start`` to ``stop``."""
+
+    type: int
+    count: int
+    start: int
+    stop: int
+
+
+@dataclass(slots=True)
+class _Block:
+    """The objects of one type: ``count`` of ``octets`` each from octet ``start`` of a row, seen as columns."""
+
+    type: MonitorType
+    points: Sequence[MonitorPoint]
+    start: int
+    octets: int
+    objects: npt.NDArray[np.uint8]
+    """(n, count, octets)"""
+    quality: npt.NDArray[np.uint8]
+    """(n, count): the octet the quality descriptor is in"""
+    values: npt.NDArray[np.generic]
+    """(n, count)"""
+    deadbands: Floats
+    """(n, count), wire units; empty for states"""
+    told: npt.NDArray[np.generic] | None = None
+    told_quality: npt.NDArray[np.uint8] | None = None
+
+
+@dataclass(slots=True)
+class Iec104Table:
+    """A group's image: ``Rows`` of objects, ``Cut``s of a row, and the listeners of each row."""
+
+    plan: Plan
+    n: int
+    columns: InitVar[Columns]
+    format: Format = FORMAT_104
+    unix_s: float = 0.0
+    controls: dict[int, ControlPoint] = field(init=False)
+    places: dict[int, tuple[MonitorType, int, int]] = field(init=False)
+    """Object address -> its type and the octets of a row its object stands in."""
+    interrogated: dict[int, tuple[Cut, ...]] = field(init=False)
+    """Interrogation group (0 is all) -> the data units that answer it."""
+    counters: dict[int, tuple[Cut, ...]] = field(init=False)
+    """Counter group (0 is all) -> the data units that answer it."""
+    _rows: Rows = field(init=False)
+    _blocks: list[_Block] = field(init=False)
+    _quality_of: dict[str, list[tuple[_Block, int]]] = field(init=False)
+    _listeners: dict[int, list[tuple[Listener, int]]] = field(init=False, default_factory=dict)
+    _tainted: bool = field(init=False, default=False)
+
+    def __post_init__(self, columns: Columns) -> None:
+        ordered = sorted(self.plan.monitor, key=lambda point: (point.type, point.group, point.ioa))
+        self.controls = {point.ioa: point for point in self.plan.control}
+        address_octets = self.format.object_octets
+        template = bytearray()
+        fields, self.places = [], {}
+        for point in ordered:
+            start = len(template)
+            template += self.format.ioa(point.ioa) + bytes(_ELEMENT_OCTETS[point.type])
+            fields.append(Field(start + address_octets, _VALUE[point.type], point.source))
+            self.places[point.ioa] = (point.type, start, len(template))
+        self._rows = Rows(self.n, bytes(template), fields)
+        self._blocks = [
+            self._block(kind, [point for point in ordered if point.type is kind], columns)
+            for kind in dict.fromkeys(point.type for point in ordered)
+        ]
+        self._quality_of = {}
+        for block in self._blocks:
+            for index, point in enumerate(block.points):
+                for name in point.source.quantities:
+                    self._quality_of.setdefault(name, []).append((block, index))
+        asked = [point for point in ordered if point.type is not MonitorType.TOTAL]
+        totals = [point for point in ordered if point.type is MonitorType.TOTAL]
+        self.interrogated = self._cuts(asked)
+        self.counters = self._cuts(totals)
+
+    # ----------------------------------------------------------------------------------- reading
+
+    def row(self, index: int) -> memoryview:
+        return self._rows.row(index)
+
+    def snapshot(self, index: int) -> Iterator[tuple[int, dict[int, bytes]]]:
+        """Yield what ``Listener.changed`` would get of a row if everything but totals had moved."""
+        row, tag = bytes(self.row(index)), time_tag(self.unix_s)
+        for block in self._blocks:
+            if block.type is not MonitorType.TOTAL:
+                spans = ((point.ioa, self.places[point.ioa]) for point in block.points)
+                objects = {ioa: row[start:stop] + tag for ioa, (_, start, stop) in spans}
+                yield TAGGED[block.type], objects
+
+    # -------------------------------------------------------------------------------- refreshing
+
+    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+        self.unix_s = unix_s
+        self._rows.encode(columns)
+        self._grade(quality)
+        if self._listeners:
+            self._report()
+
+    def _grade(self, quality: Mapping[str, Qualities]) -> None:
+        """Write the quality descriptors; NaN is never valid."""
+        for block in self._blocks:
+            if block.type in _STATES:
+                continue  # encoding has just written the octet whole
+            if self._tainted:
+                block.quality[...] = 0
+            if block.type is MonitorType.FLOAT:
+                unknown = np.isnan(block.values.astype(np.float32, copy=False))
+                if unknown.any():
+                    block.quality[unknown] |= np.uint8(Quality.INVALID)
+                    self._tainted = True
+        for name, bits in quality.items():
+            for block, index in self._quality_of.get(name, ()):
+                self._tainted = True
+                if block.type is MonitorType.TOTAL:
+                    block.quality[:, index] |= bits & np.uint8(_COUNTER_INVALID)
+                elif block.type is MonitorType.FLOAT:
+                    block.quality[:, index] |= bits
+                else:
+                    block.quality[:, index] |= bits & np.uint8(_DESCRIPTOR)
+
+    # ---------------------------------------------------------------------------------- changes
+
+    def listen(self, row: int, listener: Listener, address: int) -> None:
+        """Tell a listener of every change of a row from now on, under the given common address."""
+        if not self._listeners:
+            for block in self._blocks:
+                block.told, block.told_quality = block.values.copy(), block.quality.copy()
+        self._listeners.setdefault(row, []).append((listener, address))
+
+    def leave(self, listener: Listener) -> None:
+        for row, others in list(self._listeners.items()):
+            left = [each for each in others if each[0] is not listener]
+            if left:
+                self._listeners[row] = left
+            else:
+                del self._listeners[row]
+
+    def _report(self) -> None:
+        tag = np.frombuffer(time_tag(self.unix_s), np.uint8)
+        for block in self._blocks:
+            if block.type is not MonitorType.TOTAL:
+                self._report_block(block, tag)
+        for listener in {id(each): each for others in self._listeners.values() for each, _ in others}.values():
+            listener.stepped(self.unix_s)
+
+    def _report_block(self, block: _Block, tag: npt.NDArray[np.uint8]) -> None:
+        assert block.told is not None
+        assert block.told_quality is not None
+        moved = block.quality != block.told_quality
+        if block.type is MonitorType.FLOAT:
+            told, now = block.told.astype(np.float64), block.values.astype(np.float64)
+            moved |= np.abs(now - told) > block.deadbands
+            moved |= np.isnan(now) != np.isnan(told)
+        rows, places = np.nonzero(moved)
+        if not rows.size:
+            return
+        block.told[rows, places] = block.values[rows, places]
+        block.told_quality[rows, places] = block.quality[rows, places]
+        objects = np.empty((rows.size, block.octets + tag.size), np.uint8)
+        objects[:, : block.octets] = block.objects[rows, places]
+        objects[:, block.octets :] = tag
+        data, step = objects.tobytes(), objects.shape[1]
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        ends = np.append(starts[1:], rows.size)
+        for row, first, last in zip(rows[starts].tolist(), starts.tolist(), ends.tolist(), strict=True):
+            listening = self._listeners.get(row)
+            if listening is None:
+                continue
+            indices = places[first:last].tolist()
+            moved_objects = {
+                block.points[index].ioa: data[at * step : (at + 1) * step]
+                for at, index in zip(range(first, last), indices, strict=True)
+            }
+            for listener, address in listening:
+                listener.changed(address, TAGGED[block.type], moved_objects)
+
+    # ----------------------------------------------------------------------------------- layout
+
+    def _block(self, kind: MonitorType, points: Sequence[MonitorPoint], columns: Columns) -> _Block:
+        start = self.places[points[0].ioa][1]
+        octets = self.format.object_octets + _ELEMENT_OCTETS[kind]
+        data, width = self._rows.data, len(self._rows.template)
+        shape, strides = (self.n, len(points)), (width, octets)
+        value_at = start + self.format.object_octets
+        deadbands = np.zeros((self.n, 0))
+        if kind is MonitorType.FLOAT:
+            deadbands = np.column_stack([self._deadband(point.deadband, columns) for point in points])
+        return _Block(
+            kind,
+            points,
+            start,
+            octets,
+            np.ndarray((*shape, octets), np.uint8, data, start, (*strides, 1)),
+            np.ndarray(shape, np.uint8, data, start + octets - 1, strides),
+            np.ndarray(shape, np.dtype(_VALUE[kind]), data, value_at, strides),
+            deadbands,
+        )
+
+    def _deadband(self, band: Deadband, columns: Columns) -> Floats:
+        """One value a row: the share of the largest of the ratings named, and not less than the least."""
+        widest = np.zeros(self.n)
+        for name in band.of:
+            widest = np.fmax(widest, columns[name])
+        return np.maximum(band.least, band.share * widest)
+
+    def _cuts(self, points: Sequence[MonitorPoint]) -> dict[int, tuple[Cut, ...]]:
+        groups = {GENERAL: points}
+        for point in points:
+            groups.setdefault(point.group, [each for each in points if each.group == point.group])
+        return {group: tuple(self._cut(members)) for group, members in groups.items()}
+
+    def _cut(self, points: Sequence[MonitorPoint]) -> Iterator[Cut]:
+        """Cut runs of one type that stand next to each other into data units as long as allowed."""
+        first = 0
+        while first < len(points):
+            kind, start, stop = self.places[points[first].ioa]
+            room, count = self.format.room(stop - start), 1
+            while first + count < len(points) and count < room:
+                next_kind, next_start, next_stop = self.places[points[first + count].ioa]
+                if next_kind is not kind or next_start != stop:
+                    break
+                stop, count = next_stop, count + 1
+            yield Cut(kind, count, start, stop)
+            first += count
