@@ -1,0 +1,70 @@
+"""Locust's entry: every user is a device that posts its readings to a SESP.
+
+Run by ``pilotfarm loadtest sesp`` in a process of its own, because Locust replaces the standard
+library's sockets with gevent's. The environment names the plan; see ``plan.py``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import FastHttpUser, events, task
+
+from emulators.clock import WallClock
+from loadtests.journal import Journal
+from loadtests.plan import ENVIRONMENT, READINGS_PATH, Plan
+from loadtests.source import FarmSource
+from loadtests.users import Crew
+
+PLAN = Plan.read(Path(os.environ[ENVIRONMENT]))
+JOURNAL = Journal(Path(PLAN.journal))
+CREW = Crew(PLAN, FarmSource(PLAN.site), JOURNAL, WallClock())
+
+ADVANCE_S = 1.0
+"""Wall time between two moves of the farm."""
+
+
+def _advance() -> None:
+    while True:
+        gevent.sleep(ADVANCE_S)
+        CREW.advance()
+
+
+def _start(**_arguments: Any) -> None:
+    gevent.spawn(_advance)
+
+
+def _stop(**_arguments: Any) -> None:
+    JOURNAL.close()
+
+
+events.init.add_listener(_start)  # type: ignore[no-untyped-call]
+events.quit.add_listener(_stop)  # type: ignore[no-untyped-call]
+
+
+class DeviceUser(FastHttpUser):
+    """A device that reports at its interval, and does not send again what went wrong."""
+
+    connection_timeout = network_timeout = PLAN.timeout_s
+    max_retries = 0
+    max_redirects = 0
+
+    def on_start(self) -> None:
+        self.member = CREW.join()
+
+    def wait_time(self) -> float:
+        return self.member.wait_s
+
+    @task
+    def report(self) -> None:
+        if self.member.wait_s > 0.0:
+            return
+        status = 0
+        try:
+            reading = self.member.next_reading()
+            status = int(self.client.post(READINGS_PATH, json=reading).status_code)
+        finally:
+            self.member.answered(status)

@@ -1,0 +1,281 @@
+"""The reference SESP's HTTP side.
+
+Requests are parsed on the event loop; one thread owns the database. Whatever arrives while a
+transaction runs goes into the next one together, and a request is answered once its own readings
+are committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from emulators.clock import Clock, WallClock
+from loadtests.sesp.model import (
+    READINGS_MAX,
+    DevicePage,
+    DeviceSequences,
+    DeviceSummary,
+    Health,
+    Mistake,
+    Problem,
+    Reading,
+    ReadingPage,
+    Receipt,
+    ReceiptEntry,
+    SequencePage,
+    StoredReading,
+    instant,
+)
+from loadtests.sesp.store import Store, Stored
+
+BODY_MAX: Final = 4 * 2**20
+"""Longest request body. [bytes]"""
+BACKLOG_MAX: Final = 50_000
+"""Most readings waiting for the database; beyond it a sender is told to come back."""
+BATCH_MAX: Final = 2_000
+"""Readings after which a transaction takes no further request."""
+MISTAKES_MAX: Final = 100
+PAGE_MAX: Final = 5_000
+
+_T = TypeVar("_T")
+_ONE: Final = TypeAdapter(Reading)
+_MANY: Final = TypeAdapter(list[Reading])
+_READING_SCHEMA: Final = Reading.model_json_schema()
+_READINGS_SCHEMA: Final = {"type": "array", "minItems": 1, "maxItems": READINGS_MAX, "items": _READING_SCHEMA}
+_BODY: Final = {
+    "required": True,
+    "content": {"application/json": {"schema": {"anyOf": [_READING_SCHEMA, _READINGS_SCHEMA]}}},
+}
+
+
+class Refused(Exception):
+    """A request that cannot be served, as the problem document its sender gets."""
+
+    def __init__(self, status: int, detail: str, errors: list[Mistake] | None = None) -> None:
+        self.problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors or [])
+
+
+class Intake:
+    """The queue in front of the database, and the one thread that owns it."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.store = store
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, "sesp-database")
+        self._waiting: list[tuple[list[dict[str, Any]], asyncio.Future[list[Stored]]]] = []
+        self._backlog = 0
+        self._wake = asyncio.Event()
+        self.received = self.stored = self.duplicates = 0
+
+    async def add(self, readings: list[Reading]) -> Receipt:
+        """Queue readings, wait until they are committed, and make out the receipt."""
+        if self._backlog + len(readings) > BACKLOG_MAX:
+            raise Refused(503, f"{self._backlog} readings wait for the database; send these again in a second")
+        now_s = self._clock.now_s()
+        answer: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
+        self._backlog += len(readings)
+        self._waiting.append(([reading.row(now_s) for reading in readings], answer))
+        self._wake.set()
+        stored = await answer
+        duplicates = sum(entry.duplicate for entry in stored)
+        self.received += len(stored)
+        self.duplicates += duplicates
+        self.stored += len(stored) - duplicates
+        return Receipt(
+            received=len(stored),
+            stored=len(stored) - duplicates,
+            duplicates=duplicates,
+            received_at=instant(now_s),
+            readings=[
+                ReceiptEntry(id=s.id, device_id=r.device_id, sequence=r.sequence, duplicate=s.duplicate)
+                for r, s in zip(readings, stored, strict=True)
+            ],
+        )
+
+    async def read(self, query: Callable[[], _T]) -> _T:
+        """Run a query in the database's thread."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, query)
+        except SQLAlchemyError as error:
+            raise _database_refuses(error) from error
+
+    async def write(self) -> None:
+        """Move what waits into the database, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                await self._commit(self._take_batch())
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self.store.close()
+
+    def _take_batch(self) -> list[tuple[list[dict[str, Any]], asyncio.Future[list[Stored]]]]:
+        batch, size = [], 0
+        while self._waiting and size < BATCH_MAX:
+            batch.append(self._waiting.pop(0))
+            size += len(batch[-1][0])
+        return batch
+
+    async def _commit(self, batch: list[tuple[list[dict[str, Any]], asyncio.Future[list[Stored]]]]) -> None:
+        rows = [row for part, _ in batch for row in part]
+        try:
+            stored = iter(await self.read(lambda: self.store.add(rows)))
+        except Refused as refused:
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(refused)
+        else:
+            for part, answer in batch:
+                mine = [next(stored) for _ in part]
+                if not answer.done():
+                    answer.set_result(mine)
+        finally:
+            self._backlog -= len(rows)
+
+
+def _database_refuses(error: SQLAlchemyError) -> Refused:
+    cause = getattr(error, "orig", None) or error
+    return Refused(503, f"the database did not take it: {cause}")
+
+
+async def _body(request: Request) -> bytes:
+    """Read a request's body, and stop reading when it is too long."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_MAX:
+            raise Refused(413, f"the body is longer than {BODY_MAX} bytes; send fewer readings at a time")
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> list[Reading]:
+    many = body.lstrip()[:1] == b"["
+    try:
+        readings = _MANY.validate_json(body) if many else [_ONE.validate_json(body)]
+    except ValidationError as error:
+        raise Refused(422, "nothing was stored", _mistakes(error.errors(include_url=False))) from error
+    if not 1 <= len(readings) <= READINGS_MAX:
+        raise Refused(422, f"one request carries 1 to {READINGS_MAX} readings, not {len(readings)}")
+    return readings
+
+
+def _mistakes(errors: Any) -> list[Mistake]:
+    found = [Mistake(pointer="/" + "/".join(map(str, error["loc"])), message=error["msg"]) for error in errors]
+    more = len(found) - MISTAKES_MAX
+    return found[:MISTAKES_MAX] + ([Mistake(pointer="/", message=f"and {more} more")] if more > 0 else [])
+
+
+def _problem_response(problem: Problem) -> Response:
+    headers = {"Retry-After": "1"} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse(problem.model_dump(), problem.status, headers, media_type="application/problem+json")
+
+
+async def _on_refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return _problem_response(error.problem)
+
+
+async def _on_bad_parameters(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return _problem_response(Refused(422, "the parameters do not fit", _mistakes(error.errors())).problem)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _problem_response(Refused(error.status_code, f"{request.method} {request.url.path}: {error.detail}").problem)
+
+
+def make_app(database: str, clock: Clock | None = None) -> FastAPI:
+    """Make a SESP over a database; it is opened when the application starts and closed when it ends."""
+    wall = WallClock() if clock is None else clock
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        intake = app.state.intake = Intake(Store(database), wall)
+        writer = asyncio.create_task(intake.write())
+        try:
+            yield
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+            intake.close()
+
+    app = FastAPI(title="pilotfarm reference SESP", version="1", lifespan=lifespan)
+    app.add_exception_handler(Refused, _on_refused)
+    app.add_exception_handler(RequestValidationError, _on_bad_parameters)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    _add_routes(app)
+    return app
+
+
+_Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+
+
+def _add_routes(app: FastAPI) -> None:
+    problems: dict[int | str, dict[str, Any]] = {422: {"model": Problem}, 503: {"model": Problem}}
+
+    @app.post(
+        "/api/v1/readings",
+        status_code=201,
+        responses={**problems, 413: {"model": Problem}},
+        openapi_extra={"requestBody": _BODY},
+    )
+    async def store_readings(request: Request) -> Receipt:
+        """Store one reading or a list of them, and give the receipt; a reading sent again is stored once."""
+        receipt: Receipt = await request.app.state.intake.add(_parsed(await _body(request)))
+        return receipt
+
+    @app.get("/api/v1/readings", responses=problems)
+    async def list_readings(
+        request: Request,
+        device_id: str | None = None,
+        run: str | None = None,
+        since: AwareDatetime | None = None,
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: _Limit = 100,
+    ) -> ReadingPage:
+        """Read back what was stored, in the order of arrival, a page at a time."""
+        intake: Intake = request.app.state.intake
+        since_s = None if since is None else since.timestamp()
+        rows = await intake.read(
+            lambda: intake.store.readings(device_id=device_id, run=run, since_s=since_s, after=after, limit=limit)
+        )
+        return ReadingPage(
+            readings=[StoredReading.of(row) for row in rows], next=rows[-1]["id"] if len(rows) == limit else None
+        )
+
+    @app.get("/api/v1/devices", responses=problems)
+    async def list_devices(request: Request, after: str = "", limit: _Limit = 1_000) -> DevicePage:
+        """List the devices that have sent readings."""
+        intake: Intake = request.app.state.intake
+        rows = await intake.read(lambda: intake.store.devices(after=after, limit=limit))
+        devices = [DeviceSummary(last_timestamp=instant(row.pop("last_s")), **row) for row in rows]
+        return DevicePage(devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
+
+    @app.get("/api/v1/runs/{run}/sequences", responses=problems)
+    async def list_sequences(request: Request, run: str, after: str = "", limit: _Limit = 1_000) -> SequencePage:
+        """Tell which sequence numbers of a run are stored, device by device, for reconciliation."""
+        intake: Intake = request.app.state.intake
+        rows = await intake.read(lambda: intake.store.sequences(run, after=after, limit=limit))
+        devices = [DeviceSequences(**row) for row in rows]
+        return SequencePage(run=run, devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
+
+    @app.get("/healthz")
+    async def health(request: Request) -> Health:
+        """Say that the SESP runs, and what it has taken since it started."""
+        intake: Intake = request.app.state.intake
+        return Health(status="ok", received=intake.received, stored=intake.stored, duplicates=intake.duplicates)

@@ -1,0 +1,158 @@
+"""What the reference SESP takes and gives, as pydantic models; the OpenAPI document is made from them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
+
+from loadtests.sesp.store import NAME_MAX
+
+VALUES_MAX = 500
+"""Most values in one reading."""
+READINGS_MAX = 5_000
+"""Most readings in one request."""
+SEQUENCE_MAX = 2**63 - 1
+
+Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
+
+
+class Reading(BaseModel):
+    """What a device measured at one moment.
+
+    ``timestamp`` is when the values held (site time); ``sent_at`` is when the sender sent it (wall
+    time). ``quality`` has the quality bits of IEC 60870-5-101, 7.2.6.3 of each value that is not good.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    device_id: Name
+    kind: Name
+    run: Annotated[str, Field(max_length=NAME_MAX)] = ""
+    sequence: Annotated[int, Field(ge=0, le=SEQUENCE_MAX)]
+    timestamp: AwareDatetime
+    sent_at: AwareDatetime | None = None
+    values: Annotated[dict[Name, FiniteFloat], Field(min_length=1, max_length=VALUES_MAX)]
+    quality: Annotated[dict[Name, Annotated[int, Field(ge=0, le=255)]], Field(max_length=VALUES_MAX)] = {}
+
+    def row(self, received_s: float) -> dict[str, Any]:
+        """The reading as the store keeps it."""
+        return {
+            "run": self.run,
+            "device_id": self.device_id,
+            "sequence": self.sequence,
+            "kind": self.kind,
+            "timestamp_s": self.timestamp.timestamp(),
+            "sent_s": None if self.sent_at is None else self.sent_at.timestamp(),
+            "received_s": received_s,
+            "values": self.values,
+            "quality": self.quality,
+        }
+
+
+class ReceiptEntry(BaseModel):
+    """One reading received: the id it is stored under, and whether it was known already."""
+
+    id: int
+    device_id: str
+    sequence: int
+    duplicate: bool
+
+
+class Receipt(BaseModel):
+    """The SESP notifies that it has received the information, and has stored it."""
+
+    received: int
+    stored: int
+    duplicates: int
+    received_at: datetime
+    readings: list[ReceiptEntry]
+
+
+class StoredReading(BaseModel):
+    """A reading as stored; ``copies`` is how many times it arrived."""
+
+    id: int
+    device_id: str
+    kind: str
+    run: str
+    sequence: int
+    timestamp: datetime
+    sent_at: datetime | None
+    received_at: datetime
+    values: dict[str, float]
+    quality: dict[str, int]
+    copies: int
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> StoredReading:
+        sent_s = row["sent_s"]
+        return cls(
+            timestamp=instant(row["timestamp_s"]),
+            sent_at=None if sent_s is None else instant(sent_s),
+            received_at=instant(row["received_s"]),
+            **{name: row[name] for name in cls.model_fields if name in row},
+        )
+
+
+class ReadingPage(BaseModel):
+    readings: list[StoredReading]
+    next: int | None
+    """Give it as ``after`` for the next page; null at the end."""
+
+
+class DeviceSummary(BaseModel):
+    device_id: str
+    kind: str
+    readings: int
+    last_timestamp: datetime
+
+
+class DevicePage(BaseModel):
+    devices: list[DeviceSummary]
+    next: str | None
+
+
+class DeviceSequences(BaseModel):
+    """What is stored of a device: ranges ``[first, last]``, and ``[sequence, extra copies]``."""
+
+    device_id: str
+    stored: list[tuple[int, int]]
+    duplicates: list[tuple[int, int]]
+
+
+class SequencePage(BaseModel):
+    run: str
+    devices: list[DeviceSequences]
+    next: str | None
+
+
+class Health(BaseModel):
+    """Readings since the SESP started."""
+
+    status: str
+    received: int
+    stored: int
+    duplicates: int
+
+
+class Mistake(BaseModel):
+    """One thing wrong with a request; ``pointer`` is a JSON pointer into the body, or a parameter's name."""
+
+    pointer: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 puts it, with every mistake found."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[Mistake] = []
+
+
+def instant(unix_s: float) -> datetime:
+    return datetime.fromtimestamp(unix_s, UTC)

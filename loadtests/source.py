@@ -1,0 +1,93 @@
+"""Where the users of a load test take their readings from: a farm, stepped along in the same process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Protocol
+
+import yaml
+
+from emulators.contracts import DeviceSpec
+from emulators.farm import Farm
+from emulators.site import load
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A device that reports: its kind, and whether it does so daily (meters) or every few minutes."""
+
+    device_id: str
+    kind: str
+    daily: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The values of a device at one moment of site time (ISO 8601), and the quality of those not good."""
+
+    timestamp: str
+    values: Mapping[str, float]
+    quality: Mapping[str, int]
+
+
+class Source(Protocol):
+    """Devices whose values move with site time."""
+
+    @property
+    def senders(self) -> Sequence[Sender]: ...
+    def advance(self, by_s: float) -> None: ...
+    def sample(self, device_id: str) -> Sample: ...
+
+
+STEPS_MAX = 10
+"""Most steps of the farm in one ``advance``, so that a large speed-up does not become a large load."""
+
+
+class FarmSource:
+    """The devices of a site, reporting what the specification says the SESP receives from their kind."""
+
+    def __init__(self, site: str) -> None:
+        self._farm = Farm(load(site))
+        self._step_s = self._farm.layout.step_s
+        self._reported = {group.spec.kind: reported_quantities(group.spec) for group in self._farm.groups.values()}
+        self._farm.step(self._step_s)
+
+    @property
+    def senders(self) -> Sequence[Sender]:
+        return [Sender(device.id, device.kind, reports_daily(device.group.spec)) for device in self._farm]
+
+    def advance(self, by_s: float) -> None:
+        """Move site time on by ``by_s`` [s, > 0], in steps of the site's own length where these are few enough."""
+        steps = min(STEPS_MAX, max(1, round(by_s / self._step_s)))
+        for _ in range(steps):
+            self._farm.step(by_s / steps)
+
+    def sample(self, device_id: str) -> Sample:
+        device = self._farm.device(device_id)
+        names = self._reported[device.kind]
+        return Sample(
+            self._farm.now.isoformat(),
+            {name: device.value(name) for name in names},
+            {name: mark for name in names if (mark := device.quality(name))},
+        )
+
+
+def reported_quantities(spec: DeviceSpec) -> tuple[str, ...]:
+    """Name the quantities that carry the information flows from a device kind to the SESP."""
+    names = (name for flow in _flows(spec.use_case) for name in spec.items[flow["item"]])
+    return tuple(dict.fromkeys(names))
+
+
+def reports_daily(spec: DeviceSpec) -> bool:
+    """Whether every information flow of a device kind to the SESP is a daily one."""
+    return all(flow["interval"] == "daily" for flow in _flows(spec.use_case))
+
+
+@cache
+def _flows(use_case: str) -> list[dict[str, Any]]:
+    text = (files("profiles") / "requirements.yaml").read_text(encoding="utf-8")
+    (found,) = [case["to_sesp"] for case in yaml.safe_load(text)["use_cases"] if case["id"] == use_case]
+    return list(found)
