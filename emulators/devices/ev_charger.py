@@ -1,0 +1,313 @@
+"""A charging point and whoever comes to it: sessions, owner identification, charge and V2G discharge.
+
+A session goes through IEC 61851-1: plugged in the vehicle is in state B; it charges (C) once its owner is
+identified, the point is released and at least 6 A are on offer; an owner without valid identification
+stays in B without power. The least of these limits the current a phase: the rating, ``current_limit_a``,
+the active power set-point, and while the SESP's link is lost only ``fallback_current_a``. A positive
+set-point discharges a vehicle at a point rated for it (``v2g_power_w``), down to a reserve.
+
+Of a session's energy the vehicle takes what its owner asked for; reactive power takes what the active
+power leaves of the apparent power, while the vehicle's converter is connected (state C).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
+from emulators.devices import common
+from emulators.encoding import Columns, Floats
+from emulators.physics import ev
+from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
+from profiles import draws, sessions
+
+EFFICIENCY: Final = 0.92
+"""From the grid to the cells, and back: an on-board charger's, own choice."""
+V2G_RESERVE_FRAC: Final = 0.3
+"""State of charge below which a vehicle is not discharged, own choice."""
+
+QUANTITIES: Final = (
+    *COMMON,
+    *SUPPORT,
+    "charging_power_w",
+    "charge_power_min_w",
+    "charge_power_max_w",
+    "energy_acceptable_wh",
+    "vehicle_soc_frac",
+    "session_energy_wh",
+    "charge_point_state",
+    "vehicle_connected",
+    "authorised",
+    "owner_card_id",
+    "time_to_departure_s",
+    "energy_wanted_wh",
+    "session_duration_s",
+    "charging_duration_s",
+    "current_limit_in_force_a",
+    "rated_current_a",
+    "charge_release",
+    "current_limit_a",
+    "fallback_current_a",
+)
+
+RATINGS: Final = (
+    *common.COMMON_RATINGS,
+    Rating("rated_current_a", "A", {"choice": [16, 32]}, 6.0, 500.0, "Rated current a phase"),
+    Rating("v2g_power_w", "W", 0.0, 0.0, 350_000.0, "Most power from the vehicle to the grid; 0 is no V2G"),
+    Rating("site_type", "1", {"choice": [0, 1, 2]}, 0.0, 2.0, "Who comes: 0 private, 1 public, 2 workplace"),
+    Rating("invalid_card_share", "1", 0.05, 0.0, 1.0, "Share of owners whose identification is refused"),
+    Rating("release_mode", "1", 0.0, 0.0, 1.0, "0: a valid card alone releases; 1: the SESP's release is needed"),
+    Rating("fallback_current_a", "A", 6.0, 0.0, 500.0, "Most current a phase while the SESP's link is lost"),
+)
+
+
+def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
+    """Build ``n`` charging points; at about half of them a session is already under way."""
+    n = len(keys)
+    columns = common.begun(QUANTITIES, ratings, n)
+    columns.update(common.key_columns(keys))
+    columns["wires"] = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
+    per_ampere = columns["wires"] * columns["nominal_voltage_v"]
+    columns["rated_charge_power_w"] = per_ampere * columns["rated_current_a"]
+    columns["rated_power_w"] = np.minimum(columns["v2g_power_w"], columns["rated_charge_power_w"])
+    columns["rated_apparent_power_va"] = columns["rated_charge_power_w"].copy()
+    columns |= {"reactive_capability_frac": np.ones(n), "ramp_frac_per_s": np.ones(n), "reactive_first": np.zeros(n)}
+    columns = common.support_begun(columns)
+    columns["current_limit_a"] = columns["rated_current_a"].copy()
+    columns["fallback_current_a"] = np.minimum(columns["fallback_current_a"], columns["rated_current_a"])
+    columns["charge_release"] = (columns["release_mode"] < 0.5).astype(np.float64)
+    columns["credential_refused"] = columns["invalid_credential"].copy()
+    columns["owner_refused"] = np.zeros(n)
+    columns["discharge_power_max_w"] = np.zeros(n)
+    first = sessions.session(keys, 0, columns["site_type"], columns["invalid_card_share"])
+    busy = draws.uniform(keys, 0, "busy at start") < 0.5
+    elapsed_s = first.stay_s * draws.uniform(keys, 0, "elapsed at start")
+    columns["session_number"] = np.where(busy, 0.0, -1.0)
+    columns["arrival_s"] = np.where(busy, -elapsed_s, 0.0)
+    columns["departure_s"] = np.where(busy, first.stay_s - elapsed_s, 0.0)
+    columns.update(_drawn(first))
+    columns = _with_vehicle(columns, 0.0, np.zeros(n, dtype=np.bool_))
+    columns["charge_point_state"] = columns["vehicle_connected"] * float(ev.State.B)
+    return _identified(columns)
+
+
+def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+    """Take the charging points through one step; at most one vehicle leaves or comes in it."""
+    new = _identified(_sessions(columns, surroundings))
+    new = common.life_cycle(new, surroundings, dt_s, identified=new["credential_refused"] == 0.0) | {
+        # The identification of a charging point is its owner's; its own only decides whether it obeys.
+        name: new[name]
+        for name in ("identified", "identification_failed")
+    }
+    per_ampere = new["wires"] * common.voltage_at(new, surroundings.voltage_v)
+    offer_a, ask_w, discharge_w = _asked(new, surroundings, per_ampere)
+    new["current_limit_in_force_a"] = offer_a
+    soc, target = new["vehicle_soc_frac"], new["target_soc_frac"]
+    connected = new["vehicle_connected"] > 0.0
+    wants = ((offer_a > 0.0) & (soc < target)) | ((discharge_w > 0.0) & (soc > V2G_RESERVE_FRAC))
+    new["charge_point_state"] = ev.next_state(
+        new["charge_point_state"],
+        connected,
+        wants & (new["authorised"] > 0.0),
+        new["running"] == 0.0,
+        new["available"] == 0.0,
+    )
+    charging = new["charge_point_state"] == ev.State.C
+    active_w = _reachable(new, ask_w * charging, discharge_w * charging, dt_s)
+    active_w, reactive_var = common.inverter_power(new, surroundings, active_w, dt_s)
+    new["vehicle_soc_frac"] = _stored(new, active_w, dt_s)
+    new["reactive_available_var"] = new["reactive_available_var"] * charging
+    new = common.at_connection(new, surroundings, active_w, reactive_var * charging, dt_s)
+    _session_report(new, surroundings.time_s, dt_s)
+    _charging_range(new, per_ampere)
+    return common.closed(new)
+
+
+def _sessions(columns: Columns, surroundings: Surroundings) -> Columns:
+    """Let vehicles leave and come: a point whose session is over draws its next one."""
+    now_s = surroundings.time_s
+    over = np.flatnonzero(now_s > columns["departure_s"])
+    stays = columns["vehicle_connected"] > 0.0
+    if not len(over):
+        return _with_vehicle(columns, now_s, stays)
+    left_s = columns["departure_s"][over]
+    hour = np.mod(surroundings.local_hour - (now_s - left_s) / 3600.0, 24.0)
+    keys, site = common.keys_in(columns)[over], columns["site_type"][over]
+    number = columns["session_number"][over] + 1.0
+    drawn = sessions.session(keys, number, site, columns["invalid_card_share"][over])
+    arrival_s = left_s + sessions.arrival_gap_s(keys, number, site, hour)
+    changes = {
+        "session_number": number,
+        "arrival_s": arrival_s,
+        "departure_s": arrival_s + drawn.stay_s,
+        **_drawn(drawn),
+    }
+    new = dict(columns)
+    for name, values in changes.items():
+        new[name] = columns[name].copy()
+        new[name][over] = values
+    stays[over] = False
+    return _with_vehicle(new, now_s, stays)
+
+
+def _drawn(drawn: sessions.Sessions) -> Columns:
+    """Name the columns that hold the session under way, or the next one."""
+    return {
+        "session_soc_frac": drawn.soc_start_frac,
+        "target_soc_frac": np.minimum(drawn.soc_start_frac + drawn.energy_wanted_wh / drawn.pack_wh, 1.0),
+        "pack_wh": drawn.pack_wh,
+        "vehicle_power_w": drawn.vehicle_power_w,
+        "session_card_id": drawn.card_id,
+        "session_card_valid": drawn.card_valid,
+    }
+
+
+def _with_vehicle(columns: Columns, now_s: float, stays: ev.Flags) -> Columns:
+    """Show who is plugged in at ``now_s``; where none ``stays`` from before, the vehicle came just now."""
+    connected = (columns["arrival_s"] <= now_s) & (now_s <= columns["departure_s"])
+    connected &= columns["session_number"] >= 0.0
+    came = connected & ~stays
+    new = dict(columns)
+    new["vehicle_connected"] = connected.astype(np.float64)
+    if came.any():
+        for name, start in (
+            ("vehicle_soc_frac", columns["session_soc_frac"]),
+            ("owner_card_id", columns["session_card_id"]),
+            ("owner_refused", 1.0 - columns["session_card_valid"]),
+            ("session_energy_wh", np.zeros_like(columns["arrival_s"])),
+            ("charging_duration_s", np.zeros_like(columns["arrival_s"])),
+        ):
+            new[name] = np.where(came, start, columns[name])
+    new["vehicle_soc_frac"] = new["vehicle_soc_frac"] * new["vehicle_connected"]
+    new["owner_refused"] = new["owner_refused"] * new["vehicle_connected"]
+    return new
+
+
+def _identified(columns: Columns) -> Columns:
+    """Accept or refuse the owner's identification, and the point's own; say whether the session may charge."""
+    new = dict(columns)
+    kept = 1.0 - columns["identification_clear"]
+    new["owner_refused"] = columns["owner_refused"] * kept
+    new["credential_refused"] = columns["credential_refused"] * kept
+    failed = np.maximum(new["owner_refused"], new["credential_refused"])
+    new["identification_failed"] = failed
+    new["identified"] = columns["vehicle_connected"] * (1.0 - failed)
+    new["authorised"] = new["identified"] * columns["charge_release"]
+    return new
+
+
+def _limit_a(new: Columns) -> Floats:
+    """Return the most current a phase, whatever the active power set-point. [A]"""
+    asked = np.where(new["remote_enabled"] > 0.0, new["current_limit_a"], new["rated_current_a"])
+    limit = np.where(new["sesp_link_lost"] > 0.0, new["fallback_current_a"], asked)
+    return np.minimum(limit, new["rated_current_a"]) * new["running"]
+
+
+def _asked(new: Columns, surroundings: Surroundings, per_ampere: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the current on offer [A], the power it charges with and the power to discharge with [W]."""
+    remote = new["remote_enabled"] > 0.0
+    most_w = _limit_a(new) * per_ampere
+    follows = remote & (new["active_power_setpoint_enabled"] > 0.0)
+    net_w = np.where(follows, new["active_power_setpoint_w"], -most_w)
+    net_w += common.droop_power(new, surroundings, new["rated_charge_power_w"])
+    limited = remote & (new["active_power_limit_enabled"] > 0.0)
+    share = np.where(limited, new["active_power_limit_frac"], 1.0)
+    charge_w = np.clip(-net_w, 0.0, most_w)
+    discharge_w = np.minimum(np.clip(net_w, 0.0, most_w), new["rated_power_w"] * share)
+    limit_a = np.divide(charge_w, per_ampere, out=np.zeros_like(charge_w), where=per_ampere > 0.0)
+    offer_a = ev.offered_current_a(limit_a, new["rated_current_a"])
+    ask_w = np.minimum(np.minimum(offer_a * per_ampere, new["vehicle_power_w"]), new["rated_apparent_power_va"])
+    return offer_a, ask_w, discharge_w
+
+
+def _reachable(new: Columns, ask_w: Floats, discharge_w: Floats, dt_s: float) -> Floats:
+    """Return the mean power to the grid that the vehicle's charge allows over a step. [W]"""
+    soc, cells_ws = new["vehicle_soc_frac"], new["pack_wh"] * 3600.0
+    per_watt = EFFICIENCY / cells_ws
+    charged = ev.charged_soc(soc, ask_w * per_watt, new["vehicle_power_w"] * per_watt, dt_s)
+    rise = np.maximum(np.minimum(charged, new["target_soc_frac"]) - soc, 0.0)
+    spare = np.maximum(soc - V2G_RESERVE_FRAC, 0.0)
+    deliverable_w = np.minimum(discharge_w, spare * (EFFICIENCY * cells_ws / dt_s))
+    return np.where(discharge_w > 0.0, deliverable_w, -rise * (cells_ws / (EFFICIENCY * dt_s)))
+
+
+def _stored(new: Columns, active_w: Floats, dt_s: float) -> Floats:
+    """Return the vehicle's state of charge after a step of constant power to the grid."""
+    cells_w = np.where(active_w > 0.0, active_w / EFFICIENCY, active_w * EFFICIENCY)
+    return np.clip(new["vehicle_soc_frac"] - cells_w * dt_s / (new["pack_wh"] * 3600.0), 0.0, 1.0)
+
+
+def _session_report(new: Columns, now_s: float, dt_s: float) -> None:
+    """Bring the session's figures up to date, in the step's own columns."""
+    connected, soc, pack_wh = new["vehicle_connected"], new["vehicle_soc_frac"], new["pack_wh"]
+    active_w = new["active_power_w"]
+    new["charging_power_w"] = np.maximum(-active_w, 0.0)
+    new["session_energy_wh"] = new["session_energy_wh"] - active_w * (dt_s / 3600.0)
+    new["charging_duration_s"] = new["charging_duration_s"] + dt_s * (active_w < 0.0)
+    new["session_duration_s"] = np.maximum(now_s - new["arrival_s"], 0.0) * connected
+    new["time_to_departure_s"] = np.maximum(new["departure_s"] - now_s, 0.0) * connected
+    new["energy_wanted_wh"] = np.maximum(new["target_soc_frac"] - soc, 0.0) * pack_wh * connected
+    new["energy_acceptable_wh"] = (1.0 - soc) * pack_wh * connected
+
+
+def _charging_range(new: Columns, per_ampere: Floats) -> None:
+    """Say between which powers the vehicle can be charged now, in the step's own columns."""
+    may = new["authorised"] * new["running"]
+    soc, vehicle_w = new["vehicle_soc_frac"], new["vehicle_power_w"]
+    limit_w = ev.offered_current_a(_limit_a(new), new["rated_current_a"]) * per_ampere
+    most = np.minimum(np.minimum(limit_w, new["rated_apparent_power_va"]), ev.taper_power_w(soc, vehicle_w)) * may
+    discharge = new["rated_power_w"] * may * (soc > V2G_RESERVE_FRAC)
+    new["charge_power_max_w"] = most
+    new["discharge_power_max_w"] = discharge
+    new["charge_power_min_w"] = np.where(discharge > 0.0, -discharge, np.minimum(ev.LEAST_CURRENT_A * per_ampere, most))
+
+
+DEVICE: Final = DeviceSpec(
+    kind="ev_charger",
+    use_case="UC-1-EV_CS",
+    title="EV charging station",
+    quantities=quantities(QUANTITIES),
+    items={
+        "electrical state variables set-points": (*common.SET_POINT_ITEMS, "current_limit_a", "fallback_current_a"),
+        "commands / requests of information": (*common.COMMAND_ITEMS, "charge_release"),
+        "electrical state variables measurements": CONNECTION_POINT,
+        "charging power": ("charging_power_w",),
+        "charging range capacity": ("charge_power_min_w", "charge_power_max_w", "energy_acceptable_wh"),
+    },
+    behaviour={
+        **common.SUPPORT_BEHAVIOUR,
+        "modify active power consumed or generated": ("active_power_setpoint_w", "active_power_w"),
+        "modify reactive power inductive or capacitive": ("reactive_power_setpoint_var", "reactive_power_var"),
+        "the owner parks and connects the EV to the station": ("vehicle_connected", "charge_point_state"),
+        "the owner identifies its needs": ("energy_wanted_wh", "time_to_departure_s"),
+        "the station authorises the connection": ("identified",),
+        "the SESP authorises the connection": ("charge_release", "authorised"),
+        "modifies its energy consumed/generated": ("energy_imported_wh", "energy_exported_wh"),
+        "modifies its power factor": ("power_factor",),
+        "no valid identification": ("identification_failed", "identified", "authorised"),
+        "no communications with the SESP": ("sesp_link_lost", "fallback_current_a", "current_limit_in_force_a"),
+        "owners of the SESP have an ID card, other owners use the charging point's dashboard with a credit card": (
+            "owner_card_id",
+        ),
+        "the owner states its needs at the dashboard or on a mobile phone": ("energy_wanted_wh", "time_to_departure_s"),
+    },
+    ratings=RATINGS,
+    limits={
+        **common.SUPPORT_LIMITS,
+        "active_power_setpoint_w": Limits(
+            "-rated_charge_power_w", "rated_power_w", "-charge_power_max_w", "discharge_power_max_w"
+        ),
+        "current_limit_a": Limits(0.0, "rated_current_a"),
+        "fallback_current_a": Limits(0.0, "rated_current_a"),
+    },
+    follows={
+        **common.FOLLOWS,
+        "active_power_setpoint_w": "active_power_w",
+        "current_limit_a": "current_limit_in_force_a",
+        "charge_release": "authorised",
+    },
+    make=make,
+    step=step,
+)

@@ -1,0 +1,193 @@
+"""A smart meter at a household's connection: load, roof PV where it has some, registers, alarms, relay.
+
+The household draws what ``profiles.load`` says, spread unevenly over its phases; PV feeds in evenly with
+the sun on the horizontal. The supply relay follows ``grid_switch``. Alarms are of the moment, but for the
+tamper ones, which stay until ``event_clear`` once their cause is gone; each that rises is an event. An
+interval's energy stands as soon as the first whole quarter of an hour of site time is over.
+
+Columns that are no quantity and 0 unless a fault sets them: ``cover_open``, ``magnetic_field``,
+``clock_invalid``, ``battery_low`` and ``communication_lost``.
+
+References
+----------
+.. [1] EN 50160:2010, 4.2.2 (supply voltage within +-10 % of nominal).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from emulators.contracts import DeviceSpec, Keys, Place, Rating, Surroundings
+from emulators.devices import common
+from emulators.encoding import Columns, Floats
+from emulators.quantities import COMMON, CONNECTION_POINT, quantities
+from profiles import draws, load
+
+INTERVAL_S: Final = 900.0
+VOLTAGE_BAND_FRAC: Final = 0.10
+LEAST_POWER_FACTOR: Final = 0.5
+_UNDER_LOAD_VA: Final = 100.0
+_SYSTEM_YIELD: Final = 0.85  # AC power a W/m2 over what the modules are rated for at 1,000 W/m2
+
+TAMPERS: Final = ("cover_open", "magnetic_field", "clock_invalid", "battery_low", "communication_lost")
+ALARMS: Final = (
+    "power_failure_alarm",
+    *(f"undervoltage_l{phase}_alarm" for phase in (1, 2, 3)),
+    *(f"overvoltage_l{phase}_alarm" for phase in (1, 2, 3)),
+    "overcurrent_alarm",
+    "low_power_factor_alarm",
+    *(f"{tamper}_alarm" for tamper in TAMPERS),
+)
+QUANTITIES: Final = (
+    *COMMON,
+    *ALARMS,
+    "relay_open",
+    "event_count",
+    "interval_energy_imported_wh",
+    "interval_energy_exported_wh",
+    "event_clear",
+)
+
+RATINGS: Final = (
+    *common.COMMON_RATINGS,
+    Rating(
+        "annual_energy_wh",
+        "Wh",
+        {"choice": [2_500_000, 4_000_000, 9_000_000, 16_000_000]},
+        0.0,
+        1e9,
+        "What the household draws in a year",
+    ),
+    Rating("main_fuse_a", "A", 63.0, 6.0, 1_000.0, "Rated current a phase"),
+    Rating("pv_power_w", "W", 0.0, 0.0, 1_000_000.0, "Rated power of PV behind the meter"),
+)
+
+
+def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
+    """Build ``n`` meters; each household has its own split over the phases and its own reactive share."""
+    n = len(keys)
+    columns = common.begun(QUANTITIES, ratings, n)
+    columns.update(common.key_columns(keys))
+    columns.update({name: np.zeros(n) for name in (*TAMPERS, "imported_mark_wh", "exported_mark_wh")})
+    columns["interval_number"] = np.full(n, -1.0)
+    columns["interval_whole"] = np.zeros(n)
+    wires = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
+    columns["rated_charge_power_w"] = wires * columns["nominal_voltage_v"] * columns["main_fuse_a"]
+    columns["rated_apparent_power_va"] = columns["rated_charge_power_w"].copy()
+    columns["rated_power_w"] = columns["pv_power_w"].copy()
+    weights = [0.3 + draws.uniform(keys, index, "phase share") for index in range(3)]
+    total = weights[0] + weights[1] + weights[2]
+    for index, weight in enumerate(weights):
+        share = columns[f"share_l{index + 1}"]
+        columns[f"share_l{index + 1}"] = np.where(columns["phases"] >= 2.0, weight / total, share)
+    columns["vars_per_watt"] = 0.1 + 0.25 * draws.uniform(keys, 0, "vars")
+    return columns
+
+
+def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+    """Take the meters through one step."""
+    new = common.life_cycle(columns, surroundings, dt_s)
+    drawn_w = household_w(columns, surroundings)
+    sun_w = np.minimum(new["pv_power_w"] * (surroundings.ghi_w_per_m2 / 1000.0 * _SYSTEM_YIELD), new["pv_power_w"])
+    active_w = np.minimum(sun_w - drawn_w, new["rated_apparent_power_va"]) * new["running"]
+    reactive_var = -drawn_w * new["vars_per_watt"] * new["running"]
+    new = common.at_connection(new, surroundings, active_w, reactive_var, dt_s)
+    new["relay_open"] = 1.0 - new["grid_switch_closed"]
+    _intervals(columns, new, surroundings.unix_s, dt_s)
+    _alarms(columns, new, surroundings.voltage_v)
+    return common.closed(new)
+
+
+def household_w(columns: Columns, surroundings: Surroundings) -> Floats:
+    """Return what the households draw now [W, >= 0], from their keys and ``annual_energy_wh``."""
+    return load.household_w(
+        common.keys_in(columns),
+        columns["annual_energy_wh"],
+        surroundings.unix_s,
+        surroundings.local_hour,
+        surroundings.weekday,
+        surroundings.day_of_year,
+    )
+
+
+def _intervals(columns: Columns, new: Columns, unix_s: float, dt_s: float) -> None:
+    """Close the quarters of an hour that ended in this step, in the step's own columns.
+
+    Power is constant over a step, so the register at a boundary inside it is known exactly.
+    """
+    number = np.floor(unix_s / INTERVAL_S)
+    ended = columns["interval_number"] != number
+    if not ended.any():
+        return
+    since_s = min(unix_s - number * INTERVAL_S, dt_s)
+    begun = columns["interval_number"] >= 0.0
+    known = begun & (columns["interval_whole"] > 0.0)
+    several = begun & (number - columns["interval_number"] > 1.0)
+    for way in ("imported", "exported"):
+        before, after = columns[f"energy_{way}_wh"], new[f"energy_{way}_wh"]
+        rate_wh_per_s = (after - before) / dt_s
+        boundary = after - rate_wh_per_s * since_s
+        last = np.where(several, rate_wh_per_s * INTERVAL_S, boundary - columns[f"{way}_mark_wh"])
+        shown = f"interval_energy_{way}_wh"
+        new[shown] = np.where(ended & (known | several), np.maximum(last, 0.0), columns[shown])
+        new[f"{way}_mark_wh"] = np.where(ended, boundary, columns[f"{way}_mark_wh"])
+    # The first interval is whole only if its boundary lay in the first step.
+    whole = begun | (unix_s - number * INTERVAL_S <= dt_s)
+    new["interval_whole"] = np.where(ended, whole.astype(np.float64), columns["interval_whole"])
+    new["interval_number"] = np.full_like(columns["interval_number"], number)
+
+
+def _alarms(columns: Columns, new: Columns, voltage_v: Floats) -> None:
+    """Raise and clear the alarms and count the events, in the step's own columns."""
+    nominal = columns["nominal_voltage_v"]
+    wired = [columns[f"share_l{phase}"] > 0.0 for phase in (1, 2, 3)]
+    dead = voltage_v < common.DEAD_FRAC * nominal
+    raised = {"power_failure_alarm": (~wired[0] | dead[0]) & (~wired[1] | dead[1]) & (~wired[2] | dead[2])}
+    over_a = np.zeros_like(nominal, dtype=np.bool_)
+    for index in range(3):
+        phase = index + 1
+        low, high = (1.0 - VOLTAGE_BAND_FRAC) * nominal, (1.0 + VOLTAGE_BAND_FRAC) * nominal
+        raised[f"undervoltage_l{phase}_alarm"] = wired[index] & (voltage_v[index] < low)
+        raised[f"overvoltage_l{phase}_alarm"] = wired[index] & (voltage_v[index] > high)
+        over_a |= new[f"current_l{phase}_a"] > columns["main_fuse_a"]
+    raised["overcurrent_alarm"] = over_a
+    loaded = new["apparent_power_va"] > _UNDER_LOAD_VA
+    raised["low_power_factor_alarm"] = loaded & (np.abs(new["power_factor"]) < LEAST_POWER_FACTOR)
+    new.update({name: alarm.astype(np.float64) for name, alarm in raised.items()})
+    kept = 1.0 - columns["event_clear"]
+    for tamper in TAMPERS:
+        new[f"{tamper}_alarm"] = np.maximum(columns[tamper], columns[f"{tamper}_alarm"] * kept)
+    risen = np.zeros_like(nominal)
+    for name in ALARMS:
+        risen += (new[name] > 0.0) & (columns[name] == 0.0)
+    new["event_count"] = columns["event_count"] * kept + risen
+
+
+DEVICE: Final = DeviceSpec(
+    kind="smart_meter",
+    use_case="UC-4-MET",
+    title="Smart meter",
+    quantities=quantities(QUANTITIES),
+    items={
+        "commands / requests of information": (*common.COMMAND_ITEMS, "event_clear"),
+        "electrical state variables measurements": (
+            *CONNECTION_POINT,
+            "interval_energy_imported_wh",
+            "interval_energy_exported_wh",
+        ),
+        "alarms and events": (*ALARMS, "general_alarm", "relay_open", "event_count"),
+    },
+    behaviour={
+        **common.EXCEPTIONS,
+        "connected to the communication platform": ("online",),
+        "can provide the information": ("online", "general_alarm"),
+        "the SESP receives the information and stores it in databases": ("sesp_receipts", "sesp_receipt"),
+    },
+    ratings=RATINGS,
+    limits={},
+    follows={"start": "running", "stop": "!running", "grid_switch": "grid_switch_closed"},
+    make=make,
+    step=step,
+)

@@ -1,0 +1,104 @@
+"""A charging point and the vehicle on it: control pilot states, current on offer, charge with a taper.
+
+The vehicle's charge follows the two-stage model of ACN-Sim: constant power up to a state of charge, then
+power falling linearly to none at full. Both stages have closed forms, so a step may have any length and
+two half steps come to the same as a whole one.
+
+References
+----------
+.. [1] IEC 61851-1:2017, Annex A (states A to F of the control pilot; 6 A is the least current on offer).
+.. [2] Lee, Sharma, Johansson and Low, "ACN-Sim: an open-source simulator for data-driven electric
+   vehicle charging research", IEEE Transactions on Smart Grid 12(6):5113-5123, 2021,
+   doi 10.1109/TSG.2021.3103156 (the two-stage battery; the equations of ``charged_soc``).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from emulators.encoding import Floats
+
+Flags = npt.NDArray[np.bool_]
+
+
+class State(IntEnum):
+    """What the control pilot says: IEC 61851-1, Table A.4 and Annex A."""
+
+    A = 0  # no vehicle
+    B = 1  # a vehicle that does not charge
+    C = 2  # it charges
+    D = 3  # it charges and asks for ventilation
+    E = 4  # no supply
+    F = 5  # the point is not available
+
+
+LEGAL: Final = {
+    State.A: {State.A, State.B, State.E, State.F},
+    State.B: {State.A, State.B, State.C, State.D, State.E, State.F},
+    State.C: {State.A, State.B, State.C, State.E, State.F},
+    State.D: {State.A, State.B, State.D, State.E, State.F},
+    State.E: {State.A, State.B, State.E, State.F},
+    State.F: {State.A, State.B, State.E, State.F},
+}
+"""From each state, where it may go. Charging starts from B alone; a cable may be pulled at any time."""
+
+LEAST_CURRENT_A: Final = 6.0
+TAPER_FROM_FRAC: Final = 0.8
+"""State of charge at which a vehicle charging with all its power begins to taper (ACN-Sim's default)."""
+
+
+def next_state(state: Floats, connected: Flags, ready: Flags, unpowered: Flags, unavailable: Flags) -> Floats:
+    """Return each point's next state, ``(n,)``, by a legal transition.
+
+    ``ready`` is a vehicle that wants to charge and is offered current. It charges from the step after
+    its state was B. ``unavailable`` goes before ``unpowered``.
+    """
+    may_charge = (state == State.B) | (state == State.C)
+    plugged = np.where(ready & may_charge, float(State.C), float(State.B))
+    idle = np.where(connected, plugged, float(State.A))
+    powered = np.where(unpowered, float(State.E), idle)
+    return np.where(unavailable, float(State.F), powered)
+
+
+def offered_current_a(limit_a: Floats, rated_a: Floats) -> Floats:
+    """Return the current a phase on offer [A]: the limit within the rating, or 0 below 6 A."""
+    offer = np.minimum(limit_a, rated_a)
+    return np.where(offer >= LEAST_CURRENT_A, offer, 0.0)
+
+
+def charged_soc(soc: Floats, rate_per_s: Floats, full_rate_per_s: Floats, dt_s: float) -> Floats:
+    """Return the state of charge after charging for ``dt_s``.
+
+    Parameters
+    ----------
+    soc : (n,)
+        State of charge before, 0 to 1.
+    rate_per_s : (n,)
+        Rise of the state of charge at the power on offer, >= 0 and at most ``full_rate_per_s``. [1/s]
+    full_rate_per_s : (n,)
+        The same at all the power the vehicle can take, > 0. [1/s]
+    dt_s : float
+        Any length > 0.
+
+    Notes
+    -----
+    The less is offered, the later the taper begins, at ``1 - (1 - TAPER_FROM_FRAC) * rate / full_rate``;
+    in it the state of charge nears 1 with a time constant that only depends on the vehicle.
+    """
+    constant_s = (1.0 - TAPER_FROM_FRAC) / full_rate_per_s
+    knee = 1.0 - constant_s * rate_per_s
+    to_knee = knee - soc
+    straight_s = np.clip(np.divide(to_knee, rate_per_s, out=np.full_like(soc, dt_s), where=rate_per_s > 0.0), 0.0, dt_s)
+    at_bend = soc + rate_per_s * straight_s
+    decay = np.exp(-(dt_s - straight_s) / constant_s)
+    bent = 1.0 - (1.0 - at_bend) * decay
+    return np.where(rate_per_s > 0.0, bent, soc)
+
+
+def taper_power_w(soc: Floats, full_power_w: Floats) -> Floats:
+    """Return the most power a vehicle takes at a state of charge [W], of ``full_power_w`` below the taper."""
+    return full_power_w * np.clip((1.0 - soc) / (1.0 - TAPER_FROM_FRAC), 0.0, 1.0)
