@@ -1,0 +1,25 @@
+"""DNP3 (IEEE 1815) outstations over TCP, Subset Level 2 and what IEEE 1815.2 adds.
+
+The conversation stands on py1815's ``Session``: octets in, octets out, no socket and no clock.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from emulators.contracts import ProtocolSpec
+from emulators.protocols.dnp3.options import Dnp3Options
+from emulators.protocols.dnp3.outstation import Outstation
+from emulators.protocols.dnp3.table import Dnp3Table
+
+PROTOCOL: Final = ProtocolSpec(
+    name="dnp3",
+    title="DNP3 (IEEE 1815)",
+    default_port=20_000,
+    address_name="link_address",
+    options_model=Dnp3Options,
+    address_range=(0, 65_519),
+    spontaneous=True,
+    table=Dnp3Table,
+    station=Outstation,
+)

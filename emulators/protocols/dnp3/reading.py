@@ -1,0 +1,143 @@
+"""Reads of static data: which objects a header names, and their bytes in the variation asked for.
+
+Integers carry the wire value of the point list; floating point carries the quantity's own unit,
+unscaled, as IEEE 1815.2 has it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from py1815.application import ObjectHeader, QualifierCode, object_header
+from py1815.session import ParameterError, UnknownObject
+
+from emulators.plans.dnp3 import PointType
+from emulators.protocols.dnp3.table import OVER_RANGE, STATE, Dnp3Table, Section
+
+CLASS_OBJECTS: Final = 60
+_BLOCK_POINTS: Final = 150
+"""Points under one header at most, so that a block never outgrows a fragment."""
+
+_GROUPS: Final = {
+    1: PointType.BINARY_INPUT,
+    10: PointType.BINARY_OUTPUT,
+    20: PointType.COUNTER,
+    30: PointType.ANALOG_INPUT,
+    40: PointType.ANALOG_OUTPUT,
+}
+assert set(_GROUPS.values()) == set(PointType)
+_DEFAULTS: Final = {1: 2, 10: 2, 20: 1, 30: 1, 40: 1}
+_PACKED: Final = 1
+
+# Group and variation -> the value's type and whether flags stand in front (IEEE 1815-2012, annex A).
+_VARIATIONS: Final[Mapping[tuple[int, int], tuple[str, bool]]] = {
+    (20, 2): ("<u2", True),
+    (20, 5): ("<u4", False),
+    (20, 6): ("<u2", False),
+    (30, 2): ("<i2", True),
+    (30, 3): ("<i4", False),
+    (30, 4): ("<i2", False),
+    (30, 5): ("<f4", True),
+    (30, 6): ("<f8", True),
+    (40, 2): ("<i2", True),
+    (40, 3): ("<f4", True),
+    (40, 4): ("<f8", True),
+}
+
+
+class StaticReader:
+    """Cuts responses from a table's rows; one a table, shared by its outstations."""
+
+    __slots__ = ("_class_0", "_sections")
+
+    def __init__(self, table: Dnp3Table) -> None:
+        self._sections = table.sections
+        self._class_0 = [
+            (header, section.offset + first * section.size, section.offset + last * section.size)
+            for group, kind in _GROUPS.items()
+            for section in (self._sections[kind],)
+            for header, first, last in _runs(section, group, _DEFAULTS[group], 0, len(section.indices))
+        ]
+
+    def everything(self, row: memoryview) -> list[bytes]:
+        """Class 0: every point once, in its default variation."""
+        return [header + row[first:last] for header, first, last in self._class_0]
+
+    def read(self, row: memoryview, header: ObjectHeader) -> list[bytes]:
+        """What a header names; ``UnknownObject`` or ``ParameterError`` where it names nothing here."""
+        kind = _GROUPS.get(header.group)
+        variation = header.variation or _DEFAULTS.get(header.group, 0)
+        packed = header.group in (1, 10) and variation == _PACKED
+        known = packed or variation == _DEFAULTS.get(header.group) or (header.group, variation) in _VARIATIONS
+        if kind is None or not known or not self._sections[kind].indices:
+            raise UnknownObject(f"group {header.group} variation {header.variation} is not served")
+        section = self._sections[kind]
+        return [
+            head + _varied(section, section.cut(row, first, last), first, header.group, variation)
+            for low, high in selected(section, header)
+            for head, first, last in _runs(section, header.group, variation, low, high)
+        ]
+
+
+def selected(section: Section, header: ObjectHeader) -> list[tuple[int, int]]:
+    """Positions a header names, as ranges without their last; ``ParameterError`` if there are none."""
+    indices = section.indices
+    if header.qualifier is QualifierCode.ALL_OBJECTS:
+        return [(0, len(indices))]
+    if header.start is not None and header.stop is not None:
+        ranges = [(bisect_left(indices, header.start), bisect_right(indices, header.stop))]
+    elif header.indices is not None:
+        ranges = [(at, at + 1) for at in (section.position.get(index, -1) for index in header.indices) if at >= 0]
+    else:
+        ranges = [(0, min(header.count or 0, len(indices)))]
+    ranges = [(low, high) for low, high in ranges if low < high]
+    if not ranges:
+        raise ParameterError(f"group {header.group} has no point in that range")
+    return ranges
+
+
+def _runs(section: Section, group: int, variation: int, low: int, high: int) -> Iterator[tuple[bytes, int, int]]:
+    """Cut positions ``low`` to ``high`` where an index is missing or a block is full; yield header and positions."""
+    at = max(0, bisect_right(section.runs, (low, len(section.indices))) - 1)
+    for first, last in section.runs[at:]:
+        if first >= high:
+            return
+        edges = [*range(max(first, low), min(last, high), _BLOCK_POINTS), min(last, high)]
+        for a, b in pairwise(edges):
+            yield (
+                object_header(group, variation, start=section.indices[a], stop=section.indices[b - 1]),
+                a,
+                b,
+            )
+
+
+def _varied(section: Section, cut: memoryview, first: int, group: int, variation: int) -> bytes:
+    """Objects in another variation than the row holds."""
+    if variation == _DEFAULTS[group]:
+        return bytes(cut)
+    octets = np.frombuffer(cut, np.uint8)
+    if section.size == 1:
+        return bytes(np.packbits((octets & STATE) != 0, bitorder="little"))
+    objects = octets.reshape(-1, 5)
+    flags = objects[:, 0].copy()
+    unsigned = section.type is PointType.COUNTER
+    values = objects[:, 1:].copy().view("<u4" if unsigned else "<i4")[:, 0]
+    dtype, flagged = _VARIATIONS[group, variation]
+    target = np.dtype(dtype)
+    if target.kind == "f":
+        wire = (values * section.scales[first : first + len(values)]).astype(target)
+    elif unsigned:
+        wire = values.astype(target)  # a counter rolls over
+    else:
+        bounds = np.iinfo(target.type)
+        wire = np.clip(values, bounds.min, bounds.max).astype(target)
+        flags[wire != values] |= OVER_RANGE
+    if not flagged:
+        return bytes(wire.tobytes())
+    record = np.zeros(len(values), np.dtype([("flags", "u1"), ("value", target)]))
+    record["flags"], record["value"] = flags, wire
+    return record.tobytes()

@@ -1,0 +1,256 @@
+"""Static objects of all outstations of a group, one row of bytes each, and the events of the rows that listen.
+
+A row holds the analog inputs, analog outputs and counters as flags and 32 bits (g30v1, g40v1, g20v1:
+5 bytes a point), then binary inputs and outputs as flags (g1v2, g10v2: 1 byte a point), each type
+in the order of its indices. What a master reads is cut from the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from emulators.contracts import Qualities, Quality
+from emulators.encoding import Bits, Columns, Field, Floats, Rows
+from emulators.plans.dnp3 import Deadband, Plan, Point, PointType
+
+ONLINE: Final = 0x01
+COMM_LOST: Final = 0x04
+LOCAL_FORCED: Final = 0x10
+OVER_RANGE: Final = 0x20  # analog objects only; binary inputs and counters use the bit otherwise
+REFERENCE_ERROR: Final = 0x40
+STATE: Final = 0x80
+"""Flags of IEEE 1815-2012, 11.6; ``STATE`` is the value of a binary point."""
+
+_UNKNOWN: Final = -(2**31) + 1
+"""Stands in an analog object for a value that is not a number, and tells it from one cut off at the type's end."""
+_HIGHEST: Final = 2**31 - 1
+_BITS: Final = 7
+_ANALOG_ROW: Final = (PointType.ANALOG_INPUT, PointType.ANALOG_OUTPUT)
+_ORDER: Final = (*_ANALOG_ROW, PointType.COUNTER, PointType.BINARY_INPUT, PointType.BINARY_OUTPUT)
+assert set(_ORDER) == set(PointType)
+
+
+def _flags(quality: int, *, analog: bool) -> int:
+    flags = 0 if quality & (Quality.INVALID | Quality.NOT_TOPICAL) else ONLINE
+    if quality & Quality.NOT_TOPICAL:
+        flags |= COMM_LOST
+    if quality & (Quality.SUBSTITUTED | Quality.BLOCKED):
+        flags |= LOCAL_FORCED
+    if analog and quality & Quality.OVERFLOW:
+        flags |= OVER_RANGE
+    return flags
+
+
+_ANALOG_FLAGS: Final = np.array([_flags(q, analog=True) for q in range(256)], dtype=np.uint8)
+_OTHER_FLAGS: Final = np.array([_flags(q, analog=False) for q in range(256)], dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rolling:
+    """A total as a 32-bit counter: it starts again at 0 after 2**32 - 1."""
+
+    quantity: str
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return (self.quantity,)
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        return np.mod(np.maximum(np.rint(columns[self.quantity]), 0.0), 2.0**32)
+
+    def back(self, raw: float) -> dict[str, float]:
+        return {self.quantity: raw}
+
+
+class Section:
+    """All points of one type: their indices, and where their objects stand in a row."""
+
+    __slots__ = ("indices", "offset", "points", "position", "runs", "scales", "size", "type")
+
+    def __init__(self, plan: Plan, kind: PointType, offset: int) -> None:
+        self.type = kind
+        self.points = plan.of(kind)
+        self.offset = offset
+        self.size = 1 if kind in (PointType.BINARY_INPUT, PointType.BINARY_OUTPUT) else 5
+        self.indices = [point.index for point in self.points]
+        self.position = {index: place for place, index in enumerate(self.indices)}
+        self.scales = np.array([point.scale for point in self.points])
+        breaks = [place for place, (a, b) in enumerate(pairwise(self.indices), 1) if b != a + 1]
+        self.runs = list(pairwise([0, *breaks, len(self.indices)])) if self.indices else []
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size * len(self.points)
+
+    def cut(self, row: memoryview, first: int, last: int) -> memoryview:
+        """The objects at positions ``first`` to ``last``, without the last."""
+        return row[self.offset + first * self.size : self.offset + last * self.size]
+
+
+class Listener(Protocol):
+    """Who wants to know what moved at one row; ``unix_ms`` is site time."""
+
+    def analog_moved(self, point: Point, value: int, flags: int, unix_ms: int) -> None: ...
+    def binary_moved(self, point: Point, state: bool, flags: int, unix_ms: int) -> None: ...
+
+
+class Dnp3Table:
+    """The objects of ``n`` outstations of one kind."""
+
+    def __init__(self, plan: Plan, n: int, columns: Columns) -> None:
+        self.sections: dict[PointType, Section] = {}
+        offset = 0
+        for kind in _ORDER:
+            self.sections[kind] = Section(plan, kind, offset)
+            offset = self.sections[kind].end
+        fields, template = _fields(self.sections)
+        self._rows = Rows(n, template, fields)
+        inputs = self.sections[PointType.ANALOG_INPUT]
+        binaries = self.sections[PointType.BINARY_INPUT]
+        analogs = len(inputs.points) + len(self.sections[PointType.ANALOG_OUTPUT].points)
+        wide = binaries.offset // 5
+        data, width = self._rows.data, len(template)
+        self._wide_flags = np.ndarray((n, wide), np.uint8, data, 0, (width, 5))
+        self._values = np.ndarray((n, analogs), np.dtype("<i4"), data, 1, (width, 5)) if analogs else _nothing(n)
+        self._binary = data[:, binaries.offset :]
+        self._places = _places(self.sections)
+        self._analogs = analogs
+        self._deadbands = _deadbands(inputs.points, n, columns)
+        self._reported = np.array([point.event_class != 0 for point in inputs.points], dtype=bool)
+        self._listeners: dict[int, list[Listener]] = {}
+        self._heard = np.zeros(0, dtype=np.intp)
+        self._told: tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
+        self.unix_s = 0.0
+        if set(self.quantities) <= columns.keys():
+            self.refresh(columns, {}, 0.0)
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return tuple(self._places)
+
+    def row(self, index: int) -> memoryview:
+        return self._rows.row(index)
+
+    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+        self._rows.encode(columns)
+        self._flag(quality)
+        self.unix_s = unix_s
+        if self._heard.size:
+            self._report()
+
+    def listen(self, row: int, listener: Listener) -> None:
+        """From here on tell ``listener`` what moves at ``row``."""
+        if row in self._listeners:
+            self._listeners[row].append(listener)
+            return
+        inputs, binaries = self.sections[PointType.ANALOG_INPUT], self.sections[PointType.BINARY_INPUT]
+        if self._told is None:
+            n, analogs = self._rows.n, len(inputs.points)
+            self._told = (
+                np.zeros((n, analogs), np.int32),
+                np.zeros((n, analogs), np.uint8),
+                np.zeros((n, len(binaries.points)), np.uint8),
+            )
+        values, flags, states = self._told
+        values[row] = self._values[row, : values.shape[1]]
+        flags[row] = self._wide_flags[row, : flags.shape[1]]
+        states[row] = self._binary[row, : states.shape[1]]
+        self._listeners[row] = [listener]
+        self._heard = np.array(sorted(self._listeners), dtype=np.intp)
+
+    def _flag(self, quality: Mapping[str, Qualities]) -> None:
+        flags, values, binary = self._wide_flags, self._values, self._binary
+        flags[...] = ONLINE
+        binary |= ONLINE
+        if values.size and (values.max() == _HIGHEST or values.min() <= _UNKNOWN):
+            analog = flags[:, : self._analogs]
+            analog[(values == _HIGHEST) | (values == _UNKNOWN - 1)] |= OVER_RANGE
+            unknown = values == _UNKNOWN
+            analog[unknown] = REFERENCE_ERROR
+            values[unknown] = 0
+        for name, bits in quality.items():
+            bad = bits != 0
+            for place, wide in self._places.get(name, ()):
+                if not wide:
+                    binary[bad, place] = binary[bad, place] & STATE | _OTHER_FLAGS[bits[bad]]
+                elif place < self._analogs:
+                    kept = flags[bad, place] & (OVER_RANGE | REFERENCE_ERROR)
+                    flags[bad, place] = _ANALOG_FLAGS[bits[bad]] | kept
+                else:
+                    flags[bad, place] = _OTHER_FLAGS[bits[bad]]
+
+    def _report(self) -> None:
+        """Tell listeners of flags that changed and of values beyond their deadband since the last telling."""
+        assert self._told is not None
+        told_values, told_flags, told_states = self._told
+        heard, unix_ms = self._heard, int(self.unix_s * 1000.0)
+        analogs = told_values.shape[1]
+        values, flags = self._values[heard, :analogs], self._wide_flags[heard, :analogs]
+        away = np.abs(values - told_values[heard].astype(np.float64))
+        moved = ((away > self._deadbands[heard]) | (flags != told_flags[heard])) & self._reported
+        inputs = self.sections[PointType.ANALOG_INPUT].points
+        for i, j in np.argwhere(moved).tolist():
+            row = int(heard[i])
+            told_values[row, j], told_flags[row, j] = values[i, j], flags[i, j]
+            for listener in self._listeners[row]:
+                listener.analog_moved(inputs[j], int(values[i, j]), int(flags[i, j]), unix_ms)
+        states = self._binary[heard, : told_states.shape[1]]
+        binaries = self.sections[PointType.BINARY_INPUT].points
+        for i, j in np.argwhere(states != told_states[heard]).tolist():
+            row, octet = int(heard[i]), int(states[i, j])
+            told_states[row, j] = octet
+            for listener in self._listeners[row]:
+                listener.binary_moved(binaries[j], bool(octet & STATE), octet & ~STATE, unix_ms)
+
+
+def _nothing(n: int) -> npt.NDArray[np.int32]:
+    return np.zeros((n, 0), np.int32)
+
+
+def _fields(sections: Mapping[PointType, Section]) -> tuple[list[Field], bytes]:
+    fields = []
+    for kind, section in sections.items():
+        for place, point in enumerate(section.points):
+            at = section.offset + place * section.size
+            if section.size == 1:
+                fields.append(Field(at, "u1", Bits(((_BITS, point.quantity),))))
+            elif kind is PointType.COUNTER:
+                fields.append(Field(at + 1, "<u4", _Rolling(point.quantity)))
+            else:
+                fields.append(Field(at + 1, "<i4", point.source, missing=_UNKNOWN))
+    return fields, bytes(max(section.end for section in sections.values()))
+
+
+def _places(sections: Mapping[PointType, Section]) -> dict[str, list[tuple[int, bool]]]:
+    """Quantity -> where its flags stand: the position among the 5-byte objects, or else the 1-byte ones."""
+    first_binary = sections[PointType.BINARY_INPUT].offset
+    places: dict[str, list[tuple[int, bool]]] = {}
+    for section in sections.values():
+        for place, point in enumerate(section.points):
+            at = section.offset + place * section.size
+            spot = (at // 5, True) if section.size == 5 else (at - first_binary, False)
+            places.setdefault(point.quantity, []).append(spot)
+    return places
+
+
+def _deadbands(points: tuple[Point, ...], n: int, columns: Mapping[str, Floats]) -> npt.NDArray[np.float32]:
+    """Deadbands in wire units, shape ``(n, len(points))``."""
+    wire = np.zeros((n, len(points)), np.float32)
+    for place, point in enumerate(points):
+        wire[:, place] = _deadband(point.deadband, columns) / abs(point.scale)
+    return wire
+
+
+def _deadband(deadband: Deadband, columns: Mapping[str, Floats]) -> Floats | float:
+    of = next((columns[name] for name in deadband.of if name in columns), None)
+    over = next((columns[name] for name in deadband.over if name in columns), None)
+    if of is None or (deadband.over and over is None):
+        return deadband.least
+    share = deadband.least + deadband.share * of
+    return share if over is None else share / np.maximum(over, 1.0)
