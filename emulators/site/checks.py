@@ -15,6 +15,7 @@ from emulators.site.model import Name, Part
 _T = TypeVar("_T", bound=Part)
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 _TAGS: Final = ("number", "uniform", "normal", "lognormal", "choice")
+NAME_RULE: Final = "a name is a letter, then up to 62 letters, digits, - or _"
 
 
 class Checker:
@@ -37,8 +38,7 @@ class Checker:
             try:
                 _NAME.validate_python(name)
             except ValidationError:
-                message = "a name is a letter, then up to 62 letters, digits, - or _"
-                self.document.problem((key, name), message)
+                self.document.problem((key, name), NAME_RULE)
         return value
 
     def read(self, model: type[_T], value: Any, path: Path, known: Iterable[str] = ()) -> _T | None:
@@ -60,6 +60,8 @@ class Checker:
                 message = f"unknown key{nearest(key, known) or '; known are ' + ', '.join(known)}"
             elif each["type"] == "missing":
                 message = "is missing"
+            elif each["type"] == "string_pattern_mismatch":
+                message = f"{NAME_RULE}, not {shown(each['input'])}"
             else:
                 message = re.sub(r"^(Input|Value error, )\s*", "", each["msg"])
                 if not isinstance(each["input"], dict | list):

@@ -1,7 +1,8 @@
 """YAML text -> plain data, and the line on which every value stands.
 
 Scalars follow the core schema of YAML 1.2 (section 10.3.2), not PyYAML's 1.1: ``no`` and ``12:30``
-are strings, ``1e3`` is a number. Anchors and aliases work; tags and merge keys do not.
+are strings, ``1e3`` is a number. Besides, ``_`` may part the digits of a number. Anchors and aliases
+work; tags and merge keys do not.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ BYTES_MAX: Final = 4_000_000
 _CORE: Final[tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...]] = (
     (re.compile(r"null|Null|NULL|~|"), lambda text: None),
     (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
-    (re.compile(r"[-+]?[0-9]{1,400}"), int),
+    (re.compile(r"[-+]?[0-9](_?[0-9]){0,400}"), int),
     (re.compile(r"0x[0-9a-fA-F]{1,400}|0o[0-7]{1,400}"), lambda text: int(text, 0)),
-    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
+    (re.compile(r"[-+]?(\.[0-9]+|[0-9](_?[0-9]){0,400}(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
     (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), lambda text: float(text.replace(".", ""))),
 )
 _STRING, _LIST, _TABLE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))

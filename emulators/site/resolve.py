@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from emulators import registry
@@ -42,6 +43,7 @@ class _Asked:
     map: MapSpec
     breadth: int
     endpoint: Endpoint
+    options: Any
     at: Path
 
 
@@ -118,7 +120,7 @@ class _Resolver(Checker):
             self.station(name, value)
         used_seed = seed if seed is not None else head.seed if head else 0
         groups = [group for name, value in raw_groups.items() if (group := self.group(name, value, used_seed))]
-        self.whole(groups)
+        self.whole(groups, len(raw_groups))
         return SiteLayout(
             name=head.name if head else "",
             title=head.title if head else "",
@@ -133,14 +135,14 @@ class _Resolver(Checker):
             text=text,
         )
 
-    def whole(self, groups: list[GroupLayout]) -> None:
+    def whole(self, groups: list[GroupLayout], count: int) -> None:
         """Check what only the site as a whole can show."""
         total = sum(len(group.devices) for group in groups)
         if total > DEVICES_MAX:
             self.document.problem(("groups",), f"{total:,} devices in all; a site may have {DEVICES_MAX:,}")
         for station in self.shared.values():
             # Of a group that is itself refused nothing is known, so its station may look unused.
-            if not station.taken and len(groups) == len(self.document.data.get("groups", ())):
+            if not station.taken and len(groups) == count:
                 self.document.problem(("stations", station.name), "no group has an endpoint at this station")
         self.allocator.report_overlaps()
 
@@ -216,7 +218,8 @@ class _Resolver(Checker):
         head = self.read(GroupHead, plain, path, known=(*GroupHead.model_fields, "ratings", "endpoints"))
         spec = self.kind(value, path)
         feeder = self.feeder_of(value, path)
-        count = head.count if head else 0
+        # A group with a wrong count is gone through as one device: what else is wrong shows too.
+        count = head.count if head else 1
         devices = device_ids(name, count)
         keys = draws.keys_of(seed, [f"{name}/{device}" for device in devices])
         written = self.ratings(spec, value, path)
@@ -228,16 +231,16 @@ class _Resolver(Checker):
         for rating in spec.ratings:
             default = nominal if rating.name == "nominal_voltage_v" and nominal is not None else rating.default
             chosen = written.get(rating.name, distributions.VALUE.validate_python(default))
-            ratings[rating.name] = distributions.sample(chosen, keys, rating.name)
+            sample = distributions.sample(chosen, keys, rating.name)
+            # What a site file sets cannot leave the bounds; a kind's own default is cut off at them.
+            ratings[rating.name] = np.clip(sample, rating.low, rating.high)
         asked = [
-            _Asked(protocol, chosen, breadth(chosen, spec), endpoint, at)
-            for protocol, endpoint, at in endpoints
+            _Asked(protocol, chosen, breadth(chosen, spec), endpoint, options, at)
+            for protocol, endpoint, options, at in endpoints
             if (chosen := self.map_for(spec, endpoint, at))
         ]
         served = tuple(dict.fromkeys(ServedLayout(each.protocol.name, each.map.name) for each in asked))
         group = GroupLayout(name, spec.kind, devices, feeder, ratings, keys, served)
-        if head is None:
-            return None
         hosts = -1
         for each in asked:
             if each.endpoint.station is not None:
@@ -303,7 +306,7 @@ class _Resolver(Checker):
 
     # ------------------------------------------------------------------------------ the endpoints
 
-    def endpoints(self, value: Mapping[str, Any], path: Path) -> list[tuple[ProtocolSpec, Endpoint, Path]]:
+    def endpoints(self, value: Mapping[str, Any], path: Path) -> list[tuple[ProtocolSpec, Endpoint, Any, Path]]:
         raw = value.get("endpoints", [])
         if not isinstance(raw, list):
             self.document.problem((*path, "endpoints"), f"is a list, each with a dash in front, not {shown(raw)}")
@@ -314,7 +317,7 @@ class _Resolver(Checker):
             endpoint = self.read(Endpoint, item, at)
             spec = self.protocol(item, at)
             if endpoint is not None and spec is not None:
-                found.append((spec, endpoint, at))
+                found.append((spec, endpoint, self.options(spec, endpoint.options, at), at))
         return found
 
     def protocol(self, value: Any, path: Path) -> ProtocolSpec | None:
@@ -346,10 +349,9 @@ class _Resolver(Checker):
         protocol, endpoint, at = asked.protocol, asked.endpoint, asked.at
         address = protocol.default_address if endpoint.address is None else endpoint.address
         self.fits(protocol, address, address + asked.breadth - 1, (*at, "address"), 1)
-        options = self.options(protocol, endpoint.options, at)
         span = self.allocator.own(at, endpoint, len(group.devices), hosts, protocol.default_port)
         if span is not None:
-            self.own.append(_Own(group, protocol.name, asked.map.name, span, address, options))
+            self.own.append(_Own(group, protocol.name, asked.map.name, span, address, asked.options))
 
     def sit(self, group: GroupLayout, asked: _Asked, name: str) -> None:
         """Give every device of a group a place at a station."""
@@ -405,6 +407,12 @@ def device_ids(group: str, count: int) -> tuple[str, ...]:
 
 
 def breadth(chosen: MapSpec, spec: DeviceSpec) -> int:
-    """Return how many addresses in a row a device takes under a map: five for a prosumer over Modbus."""
-    units = [row.resource_unit for row in chosen.points(spec) if row.resource_unit is not None]
-    return max(units) if units else 1
+    """Return how many addresses in a row a device takes under a map: five for a prosumer over Modbus.
+
+    Unit ids a device answers at besides, far from its own, are aliases of a device that stands alone.
+    """
+    units = {row.resource_unit for row in chosen.points(spec)}
+    count = 1
+    while count + 1 in units:
+        count += 1
+    return count
