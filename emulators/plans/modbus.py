@@ -11,7 +11,7 @@ known; everything else is settled here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -20,7 +20,7 @@ import numpy as np
 
 from emulators.contracts import PointRow
 from emulators.encoding import Columns, Field, Floats, Scaled, Source
-from emulators.plans.sources import Flags, PrefixedSource, Sink, Weighted
+from emulators.plans.sources import Flags, PrefixedSource, Product, Sink, Weighted
 from emulators.quantities import Role, quantity
 
 
@@ -66,6 +66,12 @@ class Register:
     def width(self) -> int:
         """Registers it takes."""
         return np.dtype(self.dtype).itemsize // 2
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Quantities it shows or takes."""
+        shown = self.shows.quantities if self.shows else ()
+        return tuple(dict.fromkeys((*shown, *(self.takes.quantities if self.takes else ()))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +178,7 @@ class Plan:
 
     def covered(self) -> set[str]:
         """Quantities that some register shows or takes."""
-        registers = [register for unit in self.units for register in unit.registers]
-        shown = {name for r in registers if r.shows is not None for name in r.shows.quantities}
-        return shown | {name for r in registers if r.takes is not None for name in r.takes.quantities}
+        return {name for unit in self.units for register in unit.registers for name in register.names}
 
     def points(self) -> list[PointRow]:
         """The point list: registers first, then discrete inputs and coils."""
@@ -197,6 +201,8 @@ def _times(source: Source, gain: float) -> Source:
         return replace(source, gain=source.gain * gain)
     if isinstance(source, PrefixedSource):
         return replace(source, source=_times(source.source, gain))
+    if isinstance(source, Product):
+        return replace(source, gain=source.gain * gain)
     assert isinstance(source, Weighted), f"{source} cannot be scaled"
     return Weighted(tuple((name, each * gain) for name, each in source.terms))
 
@@ -216,7 +222,7 @@ def _register_rows(unit: Unit, register: Register) -> Iterator[PointRow]:
         name += " times a scale factor"
     taken = register.takes.quantities if register.takes else ()
     shown = register.shows.quantities if register.shows else ()
-    for each in dict.fromkeys((*shown, *taken)):
+    for each in register.names:
         access = ("r" if each in shown else "") + ("w" if each in taken else "")
         address = f"register {register.address}{_bit_of(register.shows, each)}"
         unit_name = quantity(each).unit
@@ -241,8 +247,8 @@ def _scale(register: Register, name: str) -> float:
     return 10.0**exponent / abs(source.gain) if isinstance(source, Scaled) else 1.0
 
 
-def check_covers(plan: Plan, names: Sequence[str]) -> Plan:
+def check_covers(plan: Plan) -> Plan:
     """Assert that every quantity has a register: a map without one would hide part of the device."""
-    missing = [name for name in names if name not in plan.covered()]
+    missing = sorted(plan.quantities - plan.covered())
     assert not missing, f"no register for {', '.join(missing)}"
     return plan

@@ -96,7 +96,6 @@ class Flags(_ReadOnly):
             total += is_set * float(1 << bit)
         return total
 
-
     def having(self, names: Container[str]) -> Flags | None:
         """The same without the quantities a device does not have."""
         kept = tuple((bit, tuple(n for n in of if n in names)) for bit, of in self.of_bit)

@@ -1,0 +1,59 @@
+"""Binding registers to the quantities a device has; what it does not have stays as the image has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from emulators.contracts import DeviceSpec
+from emulators.encoding import Source
+from emulators.plans.modbus import Register, Span
+from emulators.plans.sources import Cases, Flags, PrefixedSink, PrefixedSource, Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Quantities:
+    """What a device, or one of its resources behind ``prefix``, has."""
+
+    names: frozenset[str]
+    prefix: str = ""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.prefix + name in self.names
+
+    def bind(
+        self,
+        address: int,
+        dtype: str,
+        shows: Source | None,
+        takes: Sink | None = None,
+        *,
+        missing: int = 0,
+        span: Span | None = None,
+        partly: bool = False,
+    ) -> list[Register]:
+        """The register, in a list of one; an empty list if the device has nothing for it."""
+        if isinstance(shows, Flags | Cases):
+            shows = shows.having(self)
+        if shows is not None and any(name not in self for name in shows.quantities):
+            shows = None
+        if takes is not None and any(name not in self for name in takes.quantities):
+            takes = None
+        if shows is None and takes is None:
+            return []
+        if self.prefix:
+            shows = PrefixedSource(self.prefix, shows) if shows else None
+            takes = PrefixedSink(self.prefix, takes) if takes else None
+        return [Register(address, dtype, shows, takes, missing, self.span(span) if span and shows else None, partly)]
+
+    def span(self, span: Span) -> Span:
+        """The span by this resource's own ratings."""
+        return replace(span, ratings=tuple(self.prefix + rating for rating in span.ratings))
+
+
+def quantities_of(spec: DeviceSpec) -> frozenset[str]:
+    return frozenset(each.name for each in spec.quantities)
+
+
+def text(value: str, registers: int) -> bytes:
+    """ASCII in so many registers, filled up with NUL."""
+    return value.encode("ascii")[: 2 * registers].ljust(2 * registers, b"\0")

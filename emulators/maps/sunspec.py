@@ -1,0 +1,129 @@
+"""SunSpec over Modbus for batteries, PV generators and smart meters (SunSpec Information Model Specification 1.9).
+
+Every chain begins at 40000 with model 1 and ends with vendor models for what no standard model has. A meter
+also answers as an Eastron SDM630 at 0 to 381, where no SunSpec client looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+from emulators.contracts import DeviceSpec, MapSpec, PointRow
+from emulators.maps import sdm630
+from emulators.maps import sunspec_chains as chains
+from emulators.maps.binding import Quantities, quantities_of
+from emulators.maps.modbus_bits import COILS, DISCRETES
+from emulators.maps.sunspec_models import SERIAL, VENDOR_MODELS, Model, chain, common, definition, vendor
+from emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
+
+VENDOR: Final = "pilotfarm"
+REVISION: Final = "1.0"
+
+BATTERY: Final = (
+    chains.INVERTER_103,
+    chains.nameplate_120(82),
+    chains.SETTINGS_121,
+    chains.status_122(storage=True),
+    chains.CONTROLS_123,
+    chains.STORAGE_124,
+    chains.MEASURED_701,
+    chains.CAPACITY_702,
+    chains.ENTER_SERVICE_703,
+    chains.CONTROLS_704,
+    chains.storage_713("soc_frac", chains.STORED),
+    chains.SUPERVISION_715,
+    chains.BATTERY_802,
+    chains.BATTERY_803,
+)
+PV: Final = (
+    chains.INVERTER_103,
+    chains.nameplate_120(4),
+    chains.SETTINGS_121,
+    chains.status_122(storage=False),
+    chains.CONTROLS_123,
+    chains.STRINGS_160,
+    chains.MEASURED_701,
+    chains.CAPACITY_702,
+    chains.ENTER_SERVICE_703,
+    chains.CONTROLS_704,
+    chains.SUPERVISION_715,
+    chains.IRRADIANCE_302,
+    chains.MODULE_303,
+    chains.WEATHER_307,
+)
+METER: Final = (chains.METER_203,)
+
+_KINDS: Final[dict[str, tuple[tuple[Model, ...], Identity]]] = {
+    "battery": (BATTERY, Identity(VENDOR, "PF-BAT", REVISION, "battery")),
+    "pv_generator": (PV, Identity(VENDOR, "PF-PV", REVISION, "pv-generator")),
+    "smart_meter": (METER, Identity(VENDOR, "PF-MET", REVISION, "smart-meter")),
+}
+
+
+def with_vendor(
+    models: Sequence[Model], identity: Identity, has: Quantities, besides: Sequence[Register] = ()
+) -> tuple[Window, list[Register]]:
+    """A chain with model 1 before it, and behind it the vendor models for what neither it nor ``besides`` has."""
+    models = [common(identity), *models]
+    _, registers = chain(models, has)
+    covered = {name for register in (*registers, *besides) for name in register.names}
+    left = {name for name in has.names if name.startswith(has.prefix)} - covered
+    for model_id in VENDOR_MODELS:
+        points = {point["name"] for point in definition(model_id)["group"]["points"]}
+        if any(has.prefix + name in left for name in points):
+            models.append(vendor(model_id, has))
+    return chain(models, has)
+
+
+def sunspec_unit(
+    step: int | None,
+    models: Sequence[Model],
+    identity: Identity,
+    has: Quantities,
+    windows: Sequence[Window] = (),
+    registers: Sequence[Register] = (),
+    serials: Sequence[tuple[int, int]] = (),
+) -> Unit:
+    """A unit with a SunSpec chain, and what else it answers below 40000."""
+    window, bound = with_vendor(models, identity, has, registers)
+    return Unit(
+        step,
+        (*windows, window),
+        (*registers, *bound),
+        identity,
+        DISCRETES,
+        COILS,
+        serials=(SERIAL, *serials),
+        prefix=has.prefix,
+    )
+
+
+@cache
+def _plan(kind: str, names: frozenset[str]) -> Plan:
+    models, identity = _KINDS[kind]
+    has = Quantities(names)
+    if kind == "smart_meter":
+        unit = sunspec_unit(0, models, identity, has, (sdm630.WINDOW,), sdm630.registers(has))
+    else:
+        unit = sunspec_unit(0, models, identity, has)
+    return check_covers(Plan((unit,), names))
+
+
+def plan(spec: DeviceSpec) -> Plan:
+    return _plan(spec.kind, quantities_of(spec))
+
+
+def points(spec: DeviceSpec) -> Sequence[PointRow]:
+    return plan(spec).points()
+
+
+MAP = MapSpec(
+    name="sunspec",
+    protocol="modbus",
+    title="SunSpec models at 40000 (meters also as Eastron SDM630)",
+    kinds=tuple(_KINDS),
+    plan=plan,
+    points=points,
+)

@@ -1,0 +1,170 @@
+"""SunSpec models laid out: a chain of models from a base address on, points bound to quantities.
+
+The definitions are pysunspec2's, and our own vendor models in ``models/``, whose points are named after the
+quantities they carry. They are read when a plan is made, never while serving.
+
+A point whose quantity a kind does not have holds the type's not-implemented value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import resources
+from typing import Any, Final, TypeAlias
+
+import sunspec2.device
+import sunspec2.mb
+import sunspec2.mdef
+
+from emulators.encoding import Scaled, Source
+from emulators.maps.binding import Quantities
+from emulators.plans.modbus import Identity, Register, Span, Window
+from emulators.plans.sources import Product, Pulse, Sink, Weighted
+from emulators.quantities import Role, quantity
+
+BASE: Final = 40_000
+VENDOR_MODELS: Final = (64_901, 64_902, 64_903, 64_904, 64_905, 64_906, 64_907)
+
+_MARK: Final = b"SunS"
+_END: Final = b"\xff\xff\x00\x00"
+_DTYPES: Final = {
+    "int16": ">i2",
+    "uint16": ">u2",
+    "acc16": ">u2",
+    "enum16": ">u2",
+    "bitfield16": ">u2",
+    "int32": ">i4",
+    "uint32": ">u4",
+    "acc32": ">u4",
+    "enum32": ">u4",
+    "bitfield32": ">u4",
+    "int64": ">i8",
+    "uint64": ">u8",
+    "acc64": ">u8",
+    "float32": ">f4",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A point that shows one thing and takes another."""
+
+    shows: Source | None
+    takes: Sink
+    dtype: str = ""
+    """Wider than the point where it carries the following one too."""
+    partly: bool = False
+
+
+Bound: TypeAlias = "str | tuple[str, float] | Weighted | Source | Pair"
+"""A quantity in its own unit; one with a gain to the point's unit; a sum to be scaled; raw wire values; a pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of a chain: fixed points (scale factors among them), scale factors by size, bound points."""
+
+    id: int
+    fixed: Mapping[str, int | str] = field(default_factory=dict)
+    spans: Mapping[str, Span] = field(default_factory=dict)
+    points: Mapping[str, Bound] = field(default_factory=dict)
+
+
+@cache
+def definition(model_id: int) -> dict[str, Any]:
+    """The definition of a standard or vendor model, as its JSON has it."""
+    if model_id in VENDOR_MODELS:
+        with resources.as_file(resources.files("emulators.maps") / "models" / f"model_{model_id}.json") as path:
+            found: dict[str, Any] = sunspec2.mdef.from_json_file(str(path))
+    else:
+        found = sunspec2.device.get_model_def(model_id)
+    return found
+
+
+def _points(group: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Points in register order, groups once each, named ``group.point`` inside a group."""
+    for point in group["points"]:
+        yield path + point["name"], point
+    for inner in group.get("groups", ()):
+        yield from _points(inner, f"{path}{inner['name']}.")
+
+
+def vendor(model_id: int, has: Quantities) -> Model:
+    """A vendor model with every point whose quantity the device has."""
+    names = [name for name, _ in _points(definition(model_id)["group"]) if name not in ("ID", "L")]
+    commands = {name: quantity(name).role is Role.COMMAND for name in names}
+    return Model(model_id, points={n: Pair(Scaled(n), Pulse(n)) if commands[n] else n for n in names if n in has})
+
+
+def common(identity: Identity) -> Model:
+    """Model 1; the serial number is written into each device's own row."""
+    texts = {"Mn": identity.vendor, "Md": identity.model, "Opt": identity.product_code, "Vr": identity.revision}
+    return Model(1, {**texts, "DA": 1})
+
+
+SERIAL: Final = (BASE + 2 + 50, 16)
+"""Where model 1, first in every chain, has its serial number: address and registers."""
+
+
+def chain(models: Sequence[Model], has: Quantities) -> tuple[Window, list[Register]]:
+    """Lay a chain out from ``BASE`` on, with the mark before and the end model behind it."""
+    data = bytearray(_MARK)
+    registers: list[Register] = []
+    for model in models:
+        image, bound = _lay(model, BASE + len(data) // 2, has)
+        data += image
+        registers += bound
+    return Window(BASE, bytes(data + _END)), registers
+
+
+def _lay(model: Model, start: int, has: Quantities) -> tuple[bytes, list[Register]]:
+    image = bytearray()
+    registers: list[Register] = []
+    known = set()
+    for name, point in _points(definition(model.id)["group"]):
+        known.add(name)
+        address = start + len(image) // 2
+        size = 2 * point["size"]
+        value = model.id if name == "ID" else model.fixed.get(name)
+        if value is None:
+            image += sunspec2.mb.create_unimpl_value(point["type"], len=size)
+        else:
+            image += sunspec2.mb.point_type_info[point["type"]].to_data(value, size)
+        if name in model.spans:
+            registers.append(Register(address, ">i2", span=has.span(model.spans[name])))
+        elif name in model.points:
+            registers += _bind(model, model.points[name], point, address, has)
+    unknown = (model.fixed.keys() | model.spans.keys() | model.points.keys()) - known
+    assert not unknown, f"model {model.id} has no point {', '.join(sorted(unknown))}"
+    image[2:4] = (len(image) // 2 - 2).to_bytes(2, "big")
+    return bytes(image), registers
+
+
+def _bind(model: Model, bound: Bound, point: Mapping[str, Any], address: int, has: Quantities) -> list[Register]:
+    dtype = _DTYPES[point["type"]]
+    missing = int.from_bytes(sunspec2.mb.create_unimpl_value(point["type"], len=2 * point["size"]), "big")
+    if dtype[1] == "i":
+        missing = -(1 << (16 * point["size"] - 1))
+    factor = point.get("sf", 0)
+    span = model.spans.get(factor) if isinstance(factor, str) else None
+    exponent = 0 if span else int(model.fixed[factor]) if isinstance(factor, str) else int(factor)
+    unit = 10.0**-exponent
+    shows: Source | None
+    takes: Sink | None = None
+    partly = False
+    match bound:
+        case str() | tuple():
+            name, gain = (bound, 1.0) if isinstance(bound, str) else bound
+            shows = Scaled(name, gain * unit)
+            takes = shows if point.get("access") == "RW" and quantity(name).writable else None
+        case Weighted():
+            shows = Weighted(tuple((name, gain * unit) for name, gain in bound.terms))
+        case Product():
+            shows = replace(bound, gain=bound.gain * unit)
+        case Pair():
+            shows, takes, partly, dtype = bound.shows, bound.takes, bound.partly, bound.dtype or dtype
+        case _:
+            shows, span = bound, None
+    return has.bind(address, dtype, shows, takes, missing=missing, span=span, partly=partly)

@@ -1,0 +1,201 @@
+"""Every function but the plain register reads, through pymodbus's message classes.
+
+A function takes a bank and the request after its function code, and returns the response message
+and the changes to submit with it. Order of the checks: AP, 7, figure 9 (function, quantity, address, execution).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from pymodbus.pdu import ModbusPDU
+from pymodbus.pdu.bit_message import (
+    ReadCoilsRequest,
+    ReadCoilsResponse,
+    ReadDiscreteInputsResponse,
+    WriteMultipleCoilsRequest,
+    WriteMultipleCoilsResponse,
+    WriteSingleCoilResponse,
+)
+from pymodbus.pdu.mei_message import ReadDeviceInformationRequest, ReadDeviceInformationResponse
+from pymodbus.pdu.register_message import (
+    MaskWriteRegisterRequest,
+    MaskWriteRegisterResponse,
+    ReadHoldingRegistersRequest,
+    ReadHoldingRegistersResponse,
+    ReadInputRegistersResponse,
+    ReadWriteMultipleRegistersRequest,
+    ReadWriteMultipleRegistersResponse,
+    WriteMultipleRegistersRequest,
+    WriteMultipleRegistersResponse,
+    WriteSingleRegisterResponse,
+)
+
+from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from emulators.protocols.modbus.table import Bank
+
+ILLEGAL_FUNCTION: Final = 0x01
+GATEWAY_TARGET_FAILED: Final = 0x0B
+
+REFUSALS: Final[Mapping[type[PointError], int]] = {
+    Unsupported: ILLEGAL_FUNCTION,
+    NoSuchPoint: 0x02,
+    NotWritable: 0x02,  # AP, 7: not an allowable address for the server, here for this function
+    OutOfRange: 0x03,
+    Busy: 0x06,
+}
+"""Every refusal in Modbus's own words (AP, 7)."""
+assert set(REFUSALS) == set(PointError.__subclasses__()), "a refusal has no exception code"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response, the changes it promises, and the registers to remember as written."""
+
+    response: ModbusPDU
+    values: Mapping[str, float] | None = None
+    wrote: tuple[int, bytes] | None = None
+
+
+Function: TypeAlias = Callable[[Bank, bytes], Answer]
+
+
+def exception_code(error: PointError) -> int:
+    return next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
+
+
+def _need(holds: bool, what: str) -> None:
+    if not holds:
+        raise OutOfRange(what)
+
+
+def _words(data: bytes) -> list[int]:
+    return [int.from_bytes(data[k : k + 2], "big") for k in range(0, len(data), 2)]
+
+
+def _count(body: bytes, most: int) -> tuple[int, int]:
+    _need(len(body) == 4, "a read has an address and a count")
+    address, count = _words(body)
+    _need(1 <= count <= most, f"a count of {count} is not within 1 to {most}")
+    return address, count
+
+
+def _read_coils(bank: Bank, body: bytes) -> Answer:
+    return Answer(ReadCoilsResponse(bits=bank.bits(*_count(body, ReadCoilsRequest.MAX_COUNT), coils=True)))
+
+
+def _read_discrete_inputs(bank: Bank, body: bytes) -> Answer:
+    bits = bank.bits(*_count(body, ReadCoilsRequest.MAX_COUNT), coils=False)
+    return Answer(ReadDiscreteInputsResponse(bits=bits))
+
+
+def _read_holding(bank: Bank, body: bytes) -> Answer:
+    data = bank.registers(*_count(body, ReadHoldingRegistersRequest.MAX_COUNT))
+    return Answer(ReadHoldingRegistersResponse(registers=_words(data)))
+
+
+def _read_input(bank: Bank, body: bytes) -> Answer:
+    data = bank.registers(*_count(body, ReadHoldingRegistersRequest.MAX_COUNT))
+    return Answer(ReadInputRegistersResponse(registers=_words(data)))
+
+
+def _write_coil(bank: Bank, body: bytes) -> Answer:
+    _need(body[2:] in (b"\x00\x00", b"\xff\x00"), "a coil is FF00 or 0000 (AP, 6.5)")
+    request = WriteSingleCoilResponse()
+    request.decode(body)
+    bits = [bool(bit) for bit in request.bits]
+    return Answer(WriteSingleCoilResponse(address=request.address, bits=bits), bank.bits_meaning(request.address, bits))
+
+
+def _write_register(bank: Bank, body: bytes) -> Answer:
+    _need(len(body) == 4, "a write has an address and a value")
+    request = WriteSingleRegisterResponse()
+    request.decode(body)
+    address, data = request.address, body[2:]
+    response = WriteSingleRegisterResponse(address=address, registers=_words(data))
+    return Answer(response, bank.meaning(address, data), (address, data))
+
+
+def _write_coils(bank: Bank, body: bytes) -> Answer:
+    _need(len(body) >= 5 and len(body) == 5 + body[4], "the byte count does not fit")
+    count = int.from_bytes(body[2:4], "big")
+    _need(1 <= count <= 1968 and body[4] == (count + 7) // 8, f"a count of {count} coils in {body[4]} bytes")
+    request = WriteMultipleCoilsRequest()
+    request.decode(body)
+    values = bank.bits_meaning(request.address, [bool(bit) for bit in request.bits])
+    return Answer(WriteMultipleCoilsResponse(address=request.address, count=count), values)
+
+
+def _write_registers(bank: Bank, body: bytes) -> Answer:
+    _need(len(body) >= 5 and len(body) == 5 + body[4], "the byte count does not fit")
+    request = WriteMultipleRegistersRequest()
+    request.decode(body)
+    count, data = request.count, body[5:]
+    _need(1 <= count <= 123 and len(data) == 2 * count, f"a count of {count} registers in {len(data)} bytes")
+    response = WriteMultipleRegistersResponse(address=request.address, count=count)
+    return Answer(response, bank.meaning(request.address, data), (request.address, data))
+
+
+def _mask_write(bank: Bank, body: bytes) -> Answer:
+    _need(len(body) == 6, "a mask write has an address and two masks")
+    request = MaskWriteRegisterRequest()
+    request.decode(body)
+    address, keep = request.address, request.and_mask
+    (now,) = _words(bank.current(address))
+    data = ((now & keep) | (request.or_mask & ~keep & 0xFFFF)).to_bytes(2, "big")
+    response = MaskWriteRegisterResponse(address=address, and_mask=keep, or_mask=request.or_mask)
+    return Answer(response, bank.meaning(address, data), (address, data))
+
+
+def _read_write(bank: Bank, body: bytes) -> Answer:
+    """Write, then read (AP, 6.17): the registers are read as of the last step, as the write waits for the next."""
+    _need(len(body) >= 9 and len(body) == 9 + body[8], "the byte count does not fit")
+    read, written = int.from_bytes(body[2:4], "big"), int.from_bytes(body[6:8], "big")
+    _need(1 <= read <= 125, f"a count of {read} registers to read")
+    _need(1 <= written <= 121 and body[8] == 2 * written, f"a count of {written} registers in {body[8]} bytes")
+    request = ReadWriteMultipleRegistersRequest()
+    request.decode(body)
+    found = _words(bank.registers(request.read_address, read))
+    data = body[9:]
+    values = bank.meaning(request.write_address, data)
+    return Answer(ReadWriteMultipleRegistersResponse(registers=found), values, (request.write_address, data))
+
+
+def _identify(bank: Bank, body: bytes) -> Answer:
+    """Read device identification, basic and regular, as a stream and by object (AP, 6.21, conformity 82)."""
+    if body[:1] != b"\x0e":
+        raise Unsupported("of the encapsulated interfaces only 14 is served")
+    _need(len(body) == 3, "a device identification request has a code and an object")
+    request = ReadDeviceInformationRequest()
+    request.decode(body)
+    code, wanted, known = request.read_code, request.object_id, bank.identity
+    _need(1 <= code <= 4, f"no read code {code}")
+    if code == 4:
+        if wanted not in known:
+            raise NoSuchPoint(f"no object {wanted}")
+        chosen = {wanted: known[wanted]}
+    else:
+        # Beyond our conformity the answer is what there is; an unknown object restarts the stream.
+        in_reach = [number for number in known if number <= (2 if code == 1 else 6)]
+        first = wanted if wanted in in_reach else 0
+        chosen = {number: known[number] for number in in_reach if number >= first}
+    response = ReadDeviceInformationResponse(read_code=code, information=chosen)
+    response.conformity = 0x82
+    return Answer(response)
+
+
+FUNCTIONS: Final[Mapping[int, Function]] = {
+    0x01: _read_coils,
+    0x02: _read_discrete_inputs,
+    0x03: _read_holding,
+    0x04: _read_input,
+    0x05: _write_coil,
+    0x06: _write_register,
+    0x0F: _write_coils,
+    0x10: _write_registers,
+    0x16: _mask_write,
+    0x17: _read_write,
+    0x2B: _identify,
+}

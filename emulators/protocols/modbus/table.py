@@ -1,0 +1,153 @@
+"""The registers of a group, and a device's own view of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from emulators.contracts import Device, Qualities
+from emulators.encoding import Columns, Floats, Rows
+from emulators.errors import NoSuchPoint, NotWritable
+from emulators.plans.modbus import Plan, Register
+from emulators.quantities import Role, quantity
+
+_CACHED_READS: Final = 1024
+
+
+class ModbusTable:
+    """One row of register bytes a device, encoded after each step."""
+
+    __slots__ = ("plan", "rows", "spans", "steps")
+
+    def __init__(self, plan: Plan, n: int, columns: Columns) -> None:
+        template, fields = plan.layout(columns)
+        self.plan = plan
+        self.rows = Rows(n, template, fields)
+        self.steps = 0
+        # What every device of the group answers to the four bytes of a register request: where in
+        # its row, or nowhere. Masters repeat themselves, so it is looked up once.
+        self.spans: tuple[dict[bytes, tuple[int, int]], ...] = tuple({} for _ in plan.units)
+
+    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+        """Encode the reported columns. Modbus has neither qualities nor time tags to say more."""
+        self.rows.encode(columns)
+        self.steps += 1
+
+    def sign(self, row: int, name: str) -> None:
+        """Write a device's id wherever its serial number is shown, cut to the place there is."""
+        for number, unit in enumerate(self.plan.units):
+            for address, width in unit.serials:
+                start = self.plan.place(number, address, width)
+                assert start is not None, "a serial number stands in no window"
+                text = name.encode("ascii", "replace")[: 2 * width].ljust(2 * width, b"\0")
+                self.rows.data[row, start : start + 2 * width] = np.frombuffer(text, dtype=np.uint8)
+
+
+class Bank:
+    """One unit of one device: what the engine reads and writes."""
+
+    __slots__ = ("_pending", "_pending_step", "_table", "_unit", "device", "number", "row", "spans")
+
+    def __init__(self, device: Device, table: ModbusTable, row: int, number: int) -> None:
+        self.device = device
+        self.number = number
+        self.row = table.rows.row(row)
+        self.spans = table.spans[number]
+        self._table = table
+        self._unit = table.plan.units[number]
+        self._pending: dict[int, bytes] = {}
+        self._pending_step = table.steps
+
+    @property
+    def identity(self) -> dict[int, str]:
+        """The objects of a basic and regular device identification (AP, 6.21)."""
+        known = self._unit.identity
+        name = f"{known.vendor} {known.model}"
+        texts = (known.vendor, known.product_code, known.revision, "", name, known.model, self.device.id)
+        return {number: text[:120] for number, text in enumerate(texts) if text}
+
+    # ---------------------------------------------------------------------------------- registers
+
+    def span(self, asked: bytes) -> tuple[int, int]:
+        """Where the registers of a request (address and count as sent) lie in the row; ``NoSuchPoint`` if nowhere."""
+        address, count = int.from_bytes(asked[:2], "big"), int.from_bytes(asked[2:], "big")
+        start = self._table.plan.place(self.number, address, count)
+        if start is None:
+            raise NoSuchPoint(f"registers {address} to {address + count - 1}")
+        if len(self.spans) >= _CACHED_READS:
+            self.spans.clear()
+        self.spans[asked] = found = (start, start + 2 * count)
+        return found
+
+    def registers(self, address: int, count: int) -> bytes:
+        """What ``count`` registers hold as of the last step."""
+        start, end = self.span(address.to_bytes(2, "big") + count.to_bytes(2, "big"))
+        return bytes(self.row[start:end])
+
+    def current(self, address: int) -> bytes:
+        """One register as written since the last step, else as of it: what a mask write starts from."""
+        if self._pending_step != self._table.steps:
+            self._pending.clear()
+            self._pending_step = self._table.steps
+        return self._pending.get(address) or self.registers(address, 1)
+
+    def meaning(self, address: int, data: bytes) -> dict[str, float]:
+        """What writing ``data`` from ``address`` on would change, all of it or an error and nothing.
+
+        A write that begins or ends inside a longer value is refused: that address and length do not
+        go together (AP, 7, code 02).
+        """
+        end = address + len(data) // 2
+        values: dict[str, float] = {}
+        at = address
+        while at < end:
+            register = self._unit.writable.get(at)
+            if register is None:
+                self.registers(at, 1)
+                raise NotWritable(f"register {at}")
+            last = register.address + register.width
+            if (register.address < at or last > end) and not register.partly:
+                raise NoSuchPoint(f"registers {register.address} to {last - 1} are one value")
+            values |= self._meaning_of(register, address, data)
+            at = last
+        return values
+
+    def _meaning_of(self, register: Register, address: int, data: bytes) -> dict[str, float]:
+        raw = bytearray()
+        for at in range(register.address, register.address + register.width):
+            place = 2 * (at - address)
+            raw += data[place : place + 2] if 0 <= place < len(data) else self.current(at)
+        assert register.takes is not None
+        return register.takes.back(float(np.frombuffer(raw, register.dtype)[0]))
+
+    def written(self, address: int, data: bytes) -> None:
+        """Remember what was taken until the next step shows it."""
+        self.current(address)
+        for k in range(0, len(data), 2):
+            self._pending[address + k // 2] = data[k : k + 2]
+
+    # --------------------------------------------------------------------------------------- bits
+
+    def bits(self, address: int, count: int, coils: bool) -> list[bool]:
+        """Discrete inputs or coils as of the last step; a number this device has no quantity for is off."""
+        names = self._unit.coils if coils else self._unit.discretes
+        if address + count > len(names):
+            raise NoSuchPoint(f"bits {address} to {address + count - 1} of {len(names)}")
+        start = self._table.plan.bit_starts[self.number][coils] + address
+        return [bool(each) for each in self.row[start : start + count]]
+
+    def bits_meaning(self, address: int, bits: list[bool]) -> dict[str, float]:
+        """What writing coils from ``address`` on would change; a command that is not given changes nothing."""
+        names = self._unit.coils[address : address + len(bits)]
+        if len(names) < len(bits):
+            raise NoSuchPoint(f"coils {address} to {address + len(bits) - 1}")
+        values = {}
+        for name, bit in zip(names, bits, strict=True):
+            full = self._unit.prefix + name
+            if full not in self._table.plan.quantities:
+                raise NoSuchPoint(f"coil {name}")
+            if bit or quantity(name).role is not Role.COMMAND:
+                values[full] = float(bit)
+        return values
