@@ -37,12 +37,17 @@ def _start(**_arguments: Any) -> None:
     gevent.spawn(_advance)
 
 
-def _stop(**_arguments: Any) -> None:
+def _end(**_arguments: Any) -> None:
+    CREW.stopping = True
+
+
+def _quit(**_arguments: Any) -> None:
     JOURNAL.close()
 
 
 events.init.add_listener(_start)  # type: ignore[no-untyped-call]
-events.quit.add_listener(_stop)  # type: ignore[no-untyped-call]
+events.test_stopping.add_listener(_end)  # type: ignore[no-untyped-call]
+events.quit.add_listener(_quit)  # type: ignore[no-untyped-call]
 
 
 class DeviceUser(FastHttpUser):
@@ -60,7 +65,7 @@ class DeviceUser(FastHttpUser):
 
     @task
     def report(self) -> None:
-        if self.member.wait_s > 0.0:
+        if not self.member.is_due:
             return
         status = 0
         try:

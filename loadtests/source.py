@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Protocol
+from math import ceil
+from typing import Any, Final, Protocol
 
 import yaml
 
@@ -42,8 +43,10 @@ class Source(Protocol):
     def sample(self, device_id: str) -> Sample: ...
 
 
-STEPS_MAX = 10
-"""Most steps of the farm in one ``advance``, so that a large speed-up does not become a large load."""
+STEP_MAX_S: Final = 900.0
+"""Longest step of the farm: readings come every five minutes or more, so finer steps would go unseen."""
+STEPS_MAX: Final = 10
+"""Most steps in one ``advance``: while the farm steps, no answer is read."""
 
 
 class FarmSource:
@@ -51,17 +54,16 @@ class FarmSource:
 
     def __init__(self, site: str) -> None:
         self._farm = Farm(load(site))
-        self._step_s = self._farm.layout.step_s
         self._reported = {group.spec.kind: reported_quantities(group.spec) for group in self._farm.groups.values()}
-        self._farm.step(self._step_s)
+        self._farm.step(self._farm.layout.step_s)
 
     @property
     def senders(self) -> Sequence[Sender]:
         return [Sender(device.id, device.kind, reports_daily(device.group.spec)) for device in self._farm]
 
     def advance(self, by_s: float) -> None:
-        """Move site time on by ``by_s`` [s, > 0], in steps of the site's own length where these are few enough."""
-        steps = min(STEPS_MAX, max(1, round(by_s / self._step_s)))
+        """Move site time on by ``by_s`` [s, > 0]."""
+        steps = min(STEPS_MAX, ceil(by_s / STEP_MAX_S))
         for _ in range(steps):
             self._farm.step(by_s / steps)
 

@@ -48,6 +48,8 @@ class Crew:
         self._journal = journal
         self._joined = 0
         self._moved_s = clock.now_s()
+        self.stopping = False
+        """Set at the end: whoever wakes up now must not begin a request that would be cut off."""
 
     def join(self) -> Member:
         """Take the next device."""
@@ -100,6 +102,10 @@ class Member:
     @property
     def wait_s(self) -> float:
         return self._beat.wait_s(self._crew.clock.now_s())
+
+    @property
+    def is_due(self) -> bool:
+        return self.wait_s <= 0.0 and not self._crew.stopping
 
     def next_reading(self) -> dict[str, Any]:
         """Make the next reading; ``answered`` must follow, whatever becomes of it."""
