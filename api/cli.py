@@ -12,7 +12,11 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-COMMANDS: Final = ("api.commands.sites",)
+COMMANDS: Final = (
+    "api.commands.sites",
+    "api.commands.sesp",
+    "api.commands.loadtest",
+)
 """Modules with a function ``register(app)`` that adds their commands."""
 
 

@@ -15,7 +15,7 @@ KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than a load test's usual interval, as head-ends do."""
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn, saying when it listens."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
@@ -46,7 +46,7 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None]) 
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=5,
         )
-        server = _Server(config, lambda: on_ready(url))
+        server = Server(config, lambda: on_ready(url))
         # uvicorn raises the signal that stopped it once more when it is done; that must not end us by the signal.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
