@@ -90,7 +90,7 @@ SUPPORT_BEHAVIOUR: Final = {
     "maintain voltage at the connection point": ("volt_var_enabled", "voltage_setpoint_v", "reactive_power_var"),
     "maintain frequency": ("frequency_support_enabled", "frequency_setpoint_hz", "active_power_w"),
     "connected to the grid": ("grid_switch_closed", "grid_switch"),
-    "connected to the control point": ("online",),
+    "connected to the communication platform": ("online",),
     "has established the needed contract": ("identified",),
     "available": ("available",),
     "can provide the information": ("online", "general_alarm"),

@@ -1,0 +1,306 @@
+"""A prosumer's home: a household with a heat pump and loads that can wait, an EV, a storage and PV.
+
+The EV charging point, the storage and the PV generator are the kinds of those names, stepped here on the
+home's columns under their prefixes; ``home`` is everything else in the house. What crosses the connection
+point is the sum of the four, phase by phase.
+
+Who is asked what: a set-point written to a resource is that resource's. An active power set-point of the
+connection point is met by the storage, which makes up for all the others; what the storage cannot draw,
+the loads that can wait draw as far as they have something waiting, and until then they wait. Its reactive power,
+power factor, voltage and frequency set-points are the storage's to meet. A limit of the power to the grid
+curtails the PV, and holds the storage back. Without any, each resource does what it would do alone and the
+loads run when their energy comes up. Identification, local mode and the SESP's link are the home's, and
+hold for all of its resources but for the owner of the EV, who has a card of his own.
+
+``stop`` stops the EV, the storage and the PV; the household runs on. The switch cuts off everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
+from emulators.devices import battery, common, ev_charger, household, pv_generator
+from emulators.encoding import Columns, Floats
+from emulators.physics import inverter
+from emulators.quantities import CATALOGUE, COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, Role, quantities
+
+_SPECS: Final = {"ev": ev_charger.DEVICE, "storage": battery.DEVICE, "pv": pv_generator.DEVICE}
+_DEFAULTS: Final[Mapping[str, float | Mapping[str, Any]]] = {
+    "ev_rated_current_a": 16.0,
+    "ev_site_type": 0.0,
+    "ev_invalid_card_share": 0.0,
+    "storage_rated_power_w": {"choice": [3_000, 5_000]},
+    "storage_rated_energy_wh": {"choice": [6_000, 10_000]},
+    "pv_rated_power_w": {"choice": [5_000, 8_000]},
+}
+
+_OF_THE_HOME: Final = (
+    # What a resource has not got for itself: it stands at the connection point.
+    *("online", "local_mode", "remote_enabled", "grid_switch_closed", "grid_switch"),
+    *("sesp_link_lost", "sesp_receipts", "sesp_receipt", "sesp_heartbeat", "sesp_timeout_s"),
+    "outside_temperature_degc",
+)
+_IDENTIFICATION: Final = ("identified", "identification_failed", "identification_clear")
+
+
+def _names(resource: str, spec: DeviceSpec) -> tuple[str, ...]:
+    shared = _OF_THE_HOME if resource == "ev" else (*_OF_THE_HOME, *_IDENTIFICATION)
+    return tuple(f"{resource}_{q.name}" for q in spec.quantities if q.name not in shared)
+
+
+QUANTITIES: Final = (
+    *COMMON,
+    *SUPPORT,
+    "outside_temperature_degc",
+    *(name for resource, spec in _SPECS.items() for name in _names(resource, spec)),
+    *(f"home_{name}" for name in household.QUANTITIES),
+)
+
+_SHARED_RATINGS: Final = tuple(rating.name for rating in common.COMMON_RATINGS)
+RATINGS: Final = (
+    *common.COMMON_RATINGS,
+    Rating("main_fuse_a", "A", 35.0, 6.0, 1_000.0, "Rated current a phase of the connection"),
+    *(
+        replace(
+            rating, name=f"{resource}_{rating.name}", default=_DEFAULTS.get(f"{resource}_{rating.name}", rating.default)
+        )
+        for resource, spec in _SPECS.items()
+        for rating in spec.ratings
+        if rating.name not in _SHARED_RATINGS
+    ),
+    *(replace(rating, name=f"home_{rating.name}") for rating in household.RATINGS),
+)
+
+_SETPOINTS: Final = frozenset(name for name, found in CATALOGUE.items() if found.role is Role.SETPOINT)
+_SUPPORTED: Final = ("voltage_setpoint_v", "volt_var_enabled", "frequency_setpoint_hz", "frequency_support_enabled")
+
+
+def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
+    """Build ``n`` homes; a resource has the home's voltage, phases and key."""
+    n = len(keys)
+    shared = {name: ratings[name] for name in _SHARED_RATINGS}
+    columns = common.begun((*COMMON, *SUPPORT, "outside_temperature_degc"), shared, n)
+    for resource, spec in _SPECS.items():
+        columns |= common.as_part(spec.make(shared | common.part_of(ratings, resource), keys, place), resource)
+    columns |= common.as_part(household.make(shared | common.part_of(ratings, "home"), keys), "home")
+    wires = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
+    fuse_w = wires * columns["nominal_voltage_v"] * ratings["main_fuse_a"]
+    columns["rated_charge_power_w"] = columns["rated_apparent_power_va"] = fuse_w
+    columns["rated_power_w"] = np.minimum(
+        columns["ev_rated_power_w"] + columns["storage_rated_power_w"] + columns["pv_rated_power_w"], fuse_w
+    )
+    columns["reference_low_v"] = 0.9 * columns["nominal_voltage_v"]
+    columns["reference_high_v"] = 1.1 * columns["nominal_voltage_v"]
+    columns["reach_low_w"], columns["reach_high_w"] = -fuse_w, columns["rated_power_w"].copy()
+    return columns
+
+
+def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+    """Take the homes through one step: EV, PV and household first, then the storage that makes up for them."""
+    new = common.life_cycle(columns, surroundings, dt_s)
+    outside = replace(surroundings, voltage_v=surroundings.voltage_v * new["running"])
+    lent = _lent(columns, new)
+    limit_w = np.where(
+        new["remote_enabled"] * new["active_power_limit_enabled"] > 0.0,
+        new["active_power_limit_frac"] * new["rated_power_w"],
+        np.inf,
+    )
+    parts: dict[str, Columns] = {}
+    parts["ev"] = _stepped("ev", columns, lent, outside, dt_s)
+    asked_w = np.where(
+        new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0, new["active_power_setpoint_w"], np.nan
+    )
+    inside = replace(surroundings, voltage_v=surroundings.voltage_v * new["grid_switch_closed"])
+    before_w = columns["pv_active_power_w"] + parts["ev"]["active_power_w"]
+    parts["home"] = household.step(
+        common.part_of(columns, "home"),
+        inside,
+        dt_s,
+        remote=new["remote_enabled"],
+        spare_w=before_w - asked_w - columns["storage_charge_power_available_w"],
+    )
+    room_w = limit_w - parts["ev"]["active_power_w"] - parts["home"]["active_power_w"]
+    capped = _capped(columns, "pv", room_w)
+    parts["pv"] = _stepped("pv", columns, lent | capped, outside, dt_s)
+    others_w = parts["ev"]["active_power_w"] + parts["home"]["active_power_w"] + parts["pv"]["active_power_w"]
+    asked = _asked_of_storage(columns, new, parts, asked_w - others_w) | _capped(columns, "storage", limit_w - others_w)
+    parts["storage"] = _stepped("storage", columns, lent | asked, outside, dt_s)
+    new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
+    new = _summed(new, parts, surroundings, dt_s)
+    storage = parts["storage"]
+    new["reach_low_w"] = np.minimum(
+        others_w - storage["charge_power_available_w"] - parts["home"]["deferrable_power_w"], new["active_power_w"]
+    )
+    new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
+    for resource in RESOURCES:
+        new |= common.as_part(parts[resource], resource)
+    return _closed(new)
+
+
+def _lent(columns: Columns, new: Columns) -> Columns:
+    """Return what the home lends its resources: the SESP's link, identification, local mode."""
+    heard = columns["sesp_heard"] + columns["sesp_heartbeat"] + columns["sesp_receipt"]
+    failed = new["identification_failed"]
+    return {
+        "sesp_heard": heard,
+        "sesp_silence_s": columns["sesp_silence_s"],
+        "sesp_timeout_s": columns["sesp_timeout_s"],
+        "local_mode": columns["local_mode"],
+        "identification_failed": failed,
+        "credential_refused": failed,
+    }
+
+
+def _stepped(resource: str, columns: Columns, lent: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+    """Step one resource with columns lent to it for this step; what was written to it stays as it was."""
+    part = common.part_of(columns, resource)
+    after = _SPECS[resource].step(part | {name: v for name, v in lent.items() if name in part}, surroundings, dt_s)
+    return after | {name: part[name] for name in lent if name in part and name in _SETPOINTS}
+
+
+def _capped(columns: Columns, resource: str, room_w: Floats) -> Columns:
+    """Return the power limit a resource keeps to so that the home keeps to its own; ``inf`` is no limit."""
+    own = np.where(
+        columns[f"{resource}_active_power_limit_enabled"] > 0.0, columns[f"{resource}_active_power_limit_frac"], 1.0
+    )
+    share = np.minimum(np.clip(room_w / columns[f"{resource}_rated_power_w"], 0.0, 1.0), own)
+    return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share)}
+
+
+def _asked_of_storage(columns: Columns, new: Columns, parts: Mapping[str, Columns], missing_w: Floats) -> Columns:
+    """Return the set-points the storage follows in this step: the home's where it has one, else its own."""
+    own = common.part_of(columns, "storage")
+    remote = new["remote_enabled"]
+    asks_w = np.isfinite(missing_w)
+    asks_q = remote * new["reactive_power_setpoint_enabled"] > 0.0
+    asks_pf = (remote * new["power_factor_setpoint_enabled"] > 0.0) & ~asks_q
+    # A power factor holds for the sum; the storage's own share of the power is that of the step before.
+    total_w = np.where(asks_w, new["active_power_setpoint_w"], new["active_power_w"])
+    wanted_var = np.where(
+        asks_pf,
+        inverter.vars_at_power_factor(total_w, new["power_factor_setpoint"]),
+        new["reactive_power_setpoint_var"],
+    )
+    others_var = sum((part["reactive_power_var"] for part in parts.values()), start=np.zeros_like(wanted_var))
+    asked = {
+        "active_power_setpoint_w": np.where(asks_w, missing_w, own["active_power_setpoint_w"]),
+        "active_power_setpoint_enabled": np.where(asks_w, 1.0, own["active_power_setpoint_enabled"]),
+        "reactive_power_setpoint_var": np.where(
+            asks_q | asks_pf, wanted_var - others_var, own["reactive_power_setpoint_var"]
+        ),
+        "reactive_power_setpoint_enabled": np.where(asks_q | asks_pf, 1.0, own["reactive_power_setpoint_enabled"]),
+    }
+    for value, switch in (_SUPPORTED[:2], _SUPPORTED[2:]):
+        by_home = new[switch] > 0.0
+        asked[value] = np.where(by_home, new[value], own[value])
+        asked[switch] = np.maximum(new[switch], own[switch])
+    return asked
+
+
+def _summed(new: Columns, parts: Mapping[str, Columns], surroundings: Surroundings, dt_s: float) -> Columns:
+    """Show the connection point: the sum of the four resources, phase by phase."""
+
+    def total(name: str) -> Floats:
+        ev, storage, pv, home = (parts[resource][name] for resource in RESOURCES)
+        return np.asarray(ev + storage + pv + home)
+
+    new = common.at_connection(new, surroundings, total("active_power_w"), total("reactive_power_var"), dt_s)
+    voltages = surroundings.voltage_v
+    for index, phase in enumerate(("l1", "l2", "l3")):
+        active, reactive = total(f"active_power_{phase}_w"), total(f"reactive_power_{phase}_var")
+        new[f"active_power_{phase}_w"], new[f"reactive_power_{phase}_var"] = active, reactive
+        apparent = np.hypot(active, reactive)
+        new[f"current_{phase}_a"] = np.divide(
+            apparent, voltages[index], out=np.zeros_like(apparent), where=voltages[index] > 0.0
+        )
+    return new
+
+
+def _closed(new: Columns) -> Columns:
+    """End the step; an alarm of a resource is an alarm of the home."""
+    ended = common.closed(new)
+    for resource in _SPECS:
+        ended["general_alarm"] = np.maximum(ended["general_alarm"], new[f"{resource}_general_alarm"])
+    return ended
+
+
+def _prefixed(resource: str, bound: float | str | None) -> float | str | None:
+    if not isinstance(bound, str):
+        return bound
+    return f"-{resource}_{bound[1:]}" if bound.startswith("-") else f"{resource}_{bound}"
+
+
+def _limits() -> dict[str, Limits]:
+    """The limits of every resource under its prefix, and the connection point's own."""
+    found = {
+        "active_power_setpoint_w": Limits("-rated_charge_power_w", "rated_power_w", "reach_low_w", "reach_high_w"),
+        "reactive_power_setpoint_var": Limits("-rated_apparent_power_va", "rated_apparent_power_va"),
+        "voltage_setpoint_v": Limits("reference_low_v", "reference_high_v"),
+        "home_active_power_setpoint_w": Limits("-home_deferrable_rated_w", 0.0, "-home_deferrable_power_w", 0.0),
+    }
+    for resource, spec in _SPECS.items():
+        for name, limits in spec.limits.items():
+            low, high = _prefixed(resource, limits.low), _prefixed(resource, limits.high)
+            assert low is not None
+            assert high is not None
+            now_low, now_high = _prefixed(resource, limits.now_low), _prefixed(resource, limits.now_high)
+            found[f"{resource}_{name}"] = Limits(low, high, now_low, now_high)
+    return found
+
+
+def _follows() -> dict[str, str]:
+    found = {
+        **common.FOLLOWS,
+        "active_power_setpoint_w": "active_power_w",
+        "home_active_power_setpoint_w": "home_active_power_w",
+    }
+    for resource, spec in _SPECS.items():
+        for name, shown in spec.follows.items():
+            if f"{resource}_{name}" in QUANTITIES:
+                inverse = "!" if shown.startswith("!") else ""
+                found[f"{resource}_{name}"] = f"{inverse}{resource}_{shown.removeprefix('!')}"
+    return found
+
+
+def _of_all(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Quantities of the connection point and of every resource that has them."""
+    everywhere = (*names, *(f"{resource}_{name}" for resource in RESOURCES for name in names))
+    return tuple(name for name in everywhere if name in QUANTITIES)
+
+
+DEVICE: Final = DeviceSpec(
+    kind="prosumer",
+    use_case="UC-5-PRO",
+    title="Prosumer home",
+    quantities=quantities(QUANTITIES),
+    items={
+        "electrical state variables set-points of all resources": _of_all((*common.SET_POINT_ITEMS, "current_limit_a")),
+        "commands / requests of information": _of_all((*common.COMMAND_ITEMS, "charge_release")),
+        "electrical state variables measurements of all resources": _of_all(CONNECTION_POINT),
+        "state of charge of EV": ("ev_vehicle_soc_frac",),
+        "state of charge of storage": ("storage_soc_frac",),
+        "lifespan of storage": ("storage_soh_frac", "storage_cycle_count", "storage_remaining_life_years"),
+        "room temperature": ("home_room_temperature_degc",),
+        "outside temperature": ("outside_temperature_degc",),
+        "capacity of deferrable loads": ("home_deferrable_power_w", "home_deferrable_energy_wh"),
+        "generation capacity over the maximum": ("pv_available_power_frac", "pv_available_power_w"),
+    },
+    behaviour={
+        **common.EXCEPTIONS,
+        **common.SUPPORT_BEHAVIOUR,
+        "modify active power produced or consumed": _of_all(("active_power_setpoint_w", "active_power_w")),
+        "modifies its energy consumed/generated": _of_all(("energy_imported_wh", "energy_exported_wh")),
+        "modifies its power factor": _of_all(("power_factor",)),
+        "the SESP notifies that it has received the information": ("sesp_receipt", "sesp_receipts"),
+    },
+    ratings=RATINGS,
+    limits=_limits(),
+    follows=_follows(),
+    make=make,
+    step=step,
+)
