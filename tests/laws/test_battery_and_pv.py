@@ -1,0 +1,201 @@
+"""Laws of the two kinds the SESP steers by inverter: what a set-point does, and where the energy goes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from world import HOUR_S, devices, surroundings, told
+
+from emulators import registry
+from emulators.contracts import DeviceSpec
+from emulators.encoding import Columns
+
+N = 16
+BATTERY = registry.device("battery")
+PV = registry.device("pv_generator")
+BOTH = pytest.mark.parametrize("spec", [BATTERY, PV], ids=["battery", "pv"])
+
+
+def after(spec: DeviceSpec, columns: Columns, seconds: int = 60, **world: float) -> Columns:
+    """Let the world stand still at half past noon for some seconds, a second a step."""
+    for _ in range(seconds):
+        columns = spec.step(columns, surroundings(N, 12.5 * HOUR_S, **world), 1.0)
+    return columns
+
+
+def asked(columns: Columns, watts: float) -> Columns:
+    return told(columns, active_power_setpoint_w=watts, active_power_setpoint_enabled=1.0)
+
+
+# ----------------------------------------------------------------------------------------- battery
+
+
+@pytest.mark.parametrize("dt_s", [0.1, 1.0, 60.0, 900.0])
+@pytest.mark.parametrize("watts", [-4_000.0, 4_000.0])
+def test_stored_energy_changes_by_what_flowed_less_the_losses_and_stops_at_the_window(
+    dt_s: float, watts: float
+) -> None:
+    start = 0.1002 if watts > 0.0 else 0.9498
+    columns = asked(devices(BATTERY, N, soc_frac=start, c_rate_per_h=5.0), watts)
+    for k in range(200):
+        new = BATTERY.step(columns, surroundings(N, 12 * HOUR_S + k * dt_s), dt_s)
+        power = new["active_power_w"]
+        cells = np.where(power > 0.0, power / 0.96, power * 0.96)
+        stored = (columns["soc_frac"] - new["soc_frac"]) * columns["real_capacity_wh"]
+        assert stored == pytest.approx(cells * dt_s / HOUR_S, abs=1e-9)
+        assert np.all(new["soc_frac"] >= 0.1 - 1e-12)
+        assert np.all(new["soc_frac"] <= 0.95 + 1e-12)
+        columns = new
+    assert columns["soc_low_alarm" if watts > 0.0 else "soc_high_alarm"].all()
+    assert columns["active_power_w"] == pytest.approx(np.zeros(N), abs=1e-3 if dt_s > 0.1 else 10.0)
+
+
+@pytest.mark.parametrize("watts", [-3_000.0, 0.0, 3_000.0])
+def test_a_battery_reaches_its_set_point_within_its_ramp(watts: float) -> None:
+    columns = devices(BATTERY, N, rated_power_w=5_000.0, ramp_frac_per_s=0.2, own_schedule_frac=0.0)
+    columns = asked(after(BATTERY, columns, 2), watts)
+    for second in (1, 2, 3):
+        columns = after(BATTERY, columns, 1)
+        assert np.all(columns["active_power_w"] == np.sign(watts) * min(1_000.0 * second, abs(watts)))
+    assert np.all(columns["charge_rate_w"] == pytest.approx(watts / 0.96 if watts > 0.0 else watts * 0.96))
+
+
+def test_a_battery_does_not_exceed_what_it_says_is_available() -> None:
+    columns = asked(devices(BATTERY, N, soc_frac=0.2), 1e6)
+    for _ in range(50):
+        available = columns["discharge_power_available_w"]
+        columns = after(BATTERY, columns, 1)
+        assert np.all(columns["active_power_w"] <= available * (1.0 + 1e-6))
+
+
+def test_a_lost_link_sends_the_battery_to_zero_and_a_sign_of_life_back_to_its_set_point() -> None:
+    columns = asked(devices(BATTERY, N, sesp_timeout_s=20.0), 2_000.0)
+    columns = after(BATTERY, columns, 15)
+    assert np.all(columns["active_power_w"] == 2_000.0)
+    columns = after(BATTERY, columns, 30)
+    assert not columns["active_power_w"].any()
+    columns = after(BATTERY, {**columns, "sesp_heartbeat": np.ones(N)}, 10)
+    assert np.all(columns["active_power_w"] == 2_000.0)
+
+
+def test_a_battery_wears_with_use_and_its_real_capacity_with_it() -> None:
+    idle, used = devices(BATTERY, N, own_schedule_frac=0.0), devices(BATTERY, N, own_schedule_frac=0.0)
+    for k in range(240):
+        world = surroundings(N, k * 900.0)
+        idle = BATTERY.step(idle, world, 900.0)
+        used = BATTERY.step(asked(used, 5_000.0 if k // 8 % 2 else -5_000.0), world, 900.0)
+    assert np.all(used["cycle_count"] > idle["cycle_count"])
+    assert np.all(used["soh_frac"] < idle["soh_frac"])
+    assert np.all(used["remaining_life_years"] < idle["remaining_life_years"])
+    assert np.all(idle["soh_frac"] < devices(BATTERY, N)["soh_frac"])
+    assert np.array_equal(used["real_capacity_wh"], used["rated_energy_wh"] * used["soh_frac"])
+
+
+def test_a_frozen_battery_does_not_charge() -> None:
+    cold = devices(BATTERY, N, room_min_degc=-15.0, room_max_degc=0.0)
+    world = {"air_temperature_degc": -15.0}
+    for k in range(100):
+        cold = BATTERY.step(cold, surroundings(N, k * 900.0, **world), 900.0)
+    cold = after(BATTERY, asked(cold, -2_000.0), 10, **world)
+    assert cold["temperature_low_alarm"].all()
+    assert not cold["active_power_w"].any()
+    assert not cold["charge_power_available_w"].any()
+
+
+def test_frequency_support_delivers_below_the_reference_and_draws_above_it() -> None:
+    columns = told(devices(BATTERY, N, own_schedule_frac=0.0), frequency_support_enabled=1.0)
+    assert not after(BATTERY, columns, 10, frequency_hz=49.97)["active_power_w"].any()
+    low = after(BATTERY, columns, 10, frequency_hz=49.5)["active_power_w"]
+    high = after(BATTERY, columns, 10, frequency_hz=50.5)["active_power_w"]
+    assert low == pytest.approx(columns["rated_power_w"] * (0.5 - 0.036) / 2.5)
+    assert high == pytest.approx(-low)
+
+
+# ---------------------------------------------------------------------------------------------- PV
+
+
+def test_a_clear_noon_gives_power_and_night_gives_none() -> None:
+    day = after(PV, devices(PV, N))
+    assert np.all(day["active_power_w"] > 0.4 * day["rated_power_w"])
+    assert np.all(day["available_power_frac"] == day["available_power_w"] / day["rated_power_w"])
+    night = PV.step(day, surroundings(N, 0.0), 1.0)
+    for name in ("active_power_w", "reactive_power_var", "available_power_w", "dc_voltage_v", "dc_current_a"):
+        assert not night[name].any(), name
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_limit_is_kept_even_with_the_link_lost(share: float) -> None:
+    limits = {"active_power_limit_frac": share, "active_power_limit_enabled": 1.0}
+    columns = after(PV, told(devices(PV, N, sesp_timeout_s=20.0), **limits), 120)
+    assert columns["sesp_link_lost"].all()
+    assert columns["active_power_w"] == pytest.approx(
+        np.minimum(columns["available_power_w"], share * columns["rated_power_w"])
+    )
+
+
+def test_a_set_point_is_an_upper_limit_and_is_dropped_when_the_link_is_lost() -> None:
+    columns = after(PV, asked(devices(PV, N, sesp_timeout_s=30.0), 1_000.0), 25)
+    assert np.all(columns["active_power_w"] == 1_000.0)
+    columns = after(PV, columns, 60)
+    assert np.array_equal(columns["active_power_w"], columns["available_power_w"])
+
+
+def test_pv_gives_way_above_the_reference_frequency_and_cannot_exceed_the_sun_below_it() -> None:
+    columns = told(devices(PV, N), frequency_support_enabled=1.0)
+    high = after(PV, columns, frequency_hz=50.5)
+    expected = high["available_power_w"] - high["rated_power_w"] * (0.5 - 0.036) / 2.5
+    assert high["active_power_w"] == pytest.approx(expected)
+    low = after(PV, columns, frequency_hz=49.0)
+    assert np.array_equal(low["active_power_w"], low["available_power_w"])
+
+
+def test_curtailed_modules_raise_their_voltage_and_carry_the_power_they_give() -> None:
+    free, held = after(PV, devices(PV, N)), after(PV, asked(devices(PV, N), 500.0))
+    assert np.all(held["dc_voltage_v"] > free["dc_voltage_v"])
+    for state in (free, held):
+        dc = state["dc_voltage_v"] * state["dc_current_a"]
+        assert np.all((dc > state["active_power_w"]) & (dc < 1.1 * state["active_power_w"]))
+
+
+# -------------------------------------------------------------------------------------------- both
+
+
+@BOTH
+@pytest.mark.parametrize("share", [-0.5, 0.25])
+def test_a_reactive_set_point_is_followed(spec: DeviceSpec, share: float) -> None:
+    columns = devices(spec, N, rated_power_w=5_000.0)
+    told_vars = share * 5_500.0
+    columns = after(spec, told(columns, reactive_power_setpoint_var=told_vars, reactive_power_setpoint_enabled=1.0), 5)
+    assert np.all(columns["reactive_power_var"] == told_vars)
+
+
+@BOTH
+@pytest.mark.parametrize("factor", [-0.9, 0.95, 1.0])
+def test_a_power_factor_set_point_is_followed_at_full_load_too(spec: DeviceSpec, factor: float) -> None:
+    columns = devices(spec, N, rated_power_w=5_000.0, rated_apparent_power_va=5_000.0)
+    columns = asked(told(columns, power_factor_setpoint=factor, power_factor_setpoint_enabled=1.0), 5_000.0)
+    columns = after(spec, columns, 30, ghi_w_per_m2=1_000.0, dni_w_per_m2=900.0, dhi_w_per_m2=150.0)
+    assert np.all(columns["active_power_w"] > 0.0)
+    assert columns["power_factor"] == pytest.approx(np.full(N, abs(factor)))
+    assert np.all(np.sign(columns["reactive_power_var"]) == (np.sign(factor) if abs(factor) < 1.0 else 0.0))
+
+
+@BOTH
+def test_voltage_support_draws_vars_when_high_and_delivers_when_low(spec: DeviceSpec) -> None:
+    columns = told(devices(spec, N, rated_power_w=5_000.0), volt_var_enabled=1.0)
+    most = 0.44 * columns["rated_apparent_power_va"]
+    assert not after(spec, columns, voltage_v=230.0 * 1.019)["reactive_power_var"].any()
+    assert after(spec, columns, voltage_v=230.0 * 1.1)["reactive_power_var"] == pytest.approx(-most)
+    assert after(spec, columns, voltage_v=230.0 * 0.9)["reactive_power_var"] == pytest.approx(most)
+
+
+@BOTH
+def test_a_device_whose_identification_failed_refuses_set_points_until_it_is_cleared(spec: DeviceSpec) -> None:
+    columns = after(spec, asked(devices(spec, N, invalid_credential=1.0), 700.0), 20)
+    assert columns["identification_failed"].all()
+    assert columns["general_alarm"].all()
+    assert not columns["remote_enabled"].any()
+    assert not (columns["active_power_w"] == 700.0).any()
+    columns = after(spec, told(columns, identification_clear=1.0), 20)
+    assert columns["remote_enabled"].all()
+    assert np.all(columns["active_power_w"] == 700.0)
