@@ -288,9 +288,8 @@ DEVICE: Final = DeviceSpec(
         "modifies its power factor": ("power_factor",),
         "no valid identification": ("identification_failed", "identified", "authorised"),
         "no communications with the SESP": ("sesp_link_lost", "fallback_current_a", "current_limit_in_force_a"),
-        "owners of the SESP have an ID card, other owners use the charging point's dashboard with a credit card": (
-            "owner_card_id",
-        ),
+        "owners of the SESP have an ID card": ("owner_card_id", "identified"),
+        "other owners use the charging point's dashboard with a credit card": ("owner_card_id", "identified"),
         "the owner states its needs at the dashboard or on a mobile phone": ("energy_wanted_wh", "time_to_departure_s"),
     },
     ratings=RATINGS,
