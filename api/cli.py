@@ -16,6 +16,9 @@ COMMANDS: Final = (
     "api.commands.sites",
     "api.commands.sesp",
     "api.commands.loadtest",
+    "api.commands.up",
+    "api.commands.fault",
+    "api.commands.simulate",
 )
 """Modules with a function ``register(app)`` that adds their commands."""
 

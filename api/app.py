@@ -1,0 +1,133 @@
+"""The REST API of a running pilot."""
+
+from __future__ import annotations
+
+import secrets
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.responses import RedirectResponse
+from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import problems
+from api.events import EventStream
+from api.routes import clock, devices, faults, site, watch
+from api.routes.context import Context
+from emulators.ledger import Ledger
+from emulators.pilot import Pilot
+
+PREFIX: Final = "/api/v1"
+BODY_MAX_BYTES: Final = 1_000_000
+_OPEN: Final = ("/healthz",)
+_TAGS: Final = [
+    {"name": "site", "description": "What was brought up, and where it listens"},
+    {"name": "devices", "description": "True and reported values, points, set-points"},
+    {"name": "faults", "description": "Break things, and mend them"},
+    {"name": "clock", "description": "Speed, pause, steps by hand"},
+    {"name": "watch", "description": "Events, metrics, health"},
+]
+_ABOUT: Final = """Virtual smart-grid pilot: read and command its devices, break things, control its time.
+
+Powers are positive when they leave the device towards the grid. Every error is a problem document
+(`application/problem+json`, RFC 9457) that lists all that is wrong with the request.
+"""
+
+
+def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None = None) -> FastAPI:
+    """Build the API of a pilot; with ``token``, every request but for the health needs it as bearer."""
+    context = Context(pilot, EventStream(pilot.clock), ledger)
+    pilot.observe(context.events)
+    app = _Api(
+        title="pilotfarm",
+        summary="Control of a virtual smart-grid pilot",
+        description=_ABOUT,
+        version=version("pilotfarm"),
+        openapi_tags=_TAGS,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=f"{PREFIX}/docs",
+        redoc_url=None,
+        responses=problems.documented(401, 500) if token else problems.documented(500),
+    )
+    app.state.context = context
+    problems.install(app)
+    app.add_middleware(_Gate, token=token)
+    locks = [Security(HTTPBearer(auto_error=False))] if token else []
+    api = APIRouter(prefix=PREFIX)
+    for module in (site, devices, faults, clock, watch):
+        api.include_router(module.router)
+    app.include_router(api, dependencies=locks)
+    app.include_router(watch.outside)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def read_schema() -> dict[str, Any]:
+        return app.openapi()
+
+    @app.get("/", include_in_schema=False)
+    async def read_root() -> RedirectResponse:
+        return RedirectResponse(f"{PREFIX}/docs")
+
+    return app
+
+
+class _Api(FastAPI):
+    """Names the problem document in the schema, which no route has for a model of its own."""
+
+    def openapi(self) -> dict[str, Any]:
+        schema = super().openapi()
+        models = problems.ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+        nested = models.pop("$defs", {})
+        schema["components"]["schemas"].update({"ProblemDocument": models, **nested})
+        return schema
+
+
+class _Gate:
+    """Lets nobody in without the token, and no body that is too large."""
+
+    def __init__(self, app: ASGIApp, token: str | None) -> None:
+        self._app = app
+        self._token = None if token is None else f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path, headers = scope["path"], Headers(scope=scope)
+        given = headers.get("authorization", "").encode("latin-1")
+        if self._token is not None and path not in _OPEN and not secrets.compare_digest(given, self._token):
+            reason = "is missing" if not given else "is wrong"
+            refusal = problems.response(
+                path, 401, [("Authorization", f"the bearer token {reason}")], {"WWW-Authenticate": "Bearer"}
+            )
+            await refusal(scope, receive, send)
+            return
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > BODY_MAX_BYTES:
+            await _too_large(path)(scope, receive, send)
+            return
+        await self._app(scope, _Bounded(receive), send)
+
+
+class _Bounded:
+    """A body that ends where it grows too large, whatever its header said of it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._left = BODY_MAX_BYTES
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                raise problems.Refused(413, [("", _TOO_LARGE)])
+        return message
+
+
+_TOO_LARGE: Final = f"the body is larger than {BODY_MAX_BYTES:,} bytes"
+
+
+def _too_large(path: str) -> ASGIApp:
+    return problems.response(path, 413, [("", _TOO_LARGE)])

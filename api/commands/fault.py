@@ -1,0 +1,174 @@
+"""``pilotfarm fault``: break and mend the devices of a running farm, over its REST API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import typer
+
+LISTED_MAX: Final = 10
+"""Most devices named in a line of text."""
+TIMEOUT_S: Final = 30.0
+
+faults = typer.Typer(no_args_is_help=True, help="Break and mend the devices of a running farm.")
+
+Api = Annotated[
+    str, typer.Option("--api", metavar="URL", envvar="PILOTFARM_API", help="Where the farm's REST API answers.")
+]
+Token = Annotated[str | None, typer.Option("--token", envvar="PILOTFARM_TOKEN", help="The API's token, if it has one.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+_API: Final = "http://127.0.0.1:8080"
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(faults, name="fault")
+
+
+@faults.command()
+def add(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as offline, stuck, bias, modbus-exception.")],
+    device: Annotated[str | None, typer.Option(metavar="GLOB", help="Devices by their ids.")] = None,
+    device_kind: Annotated[str | None, typer.Option("--kind", help="Devices of one kind.")] = None,
+    group: Annotated[str | None, typer.Option(help="Devices of one group.")] = None,
+    feeder: Annotated[str | None, typer.Option(help="Devices of one feeder.")] = None,
+    quantity: Annotated[str | None, typer.Option(metavar="GLOB", help="Which quantities are misreported.")] = None,
+    mode: Annotated[str | None, typer.Option(help="A variant of the fault; its first if left out.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the fault; may be repeated.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Seconds from now or an ISO instant, in site time; else at once.")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="S", help="Site seconds; until cleared if left out.")
+    ] = None,
+    api: Api = _API,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a fault on devices; what is left out of the target matches everything.
+
+    Example: `pilotfarm fault add bias --kind smart_meter --quantity active_power_w --set factor=1.1 --duration 60`
+    """
+    target = {"device": device, "kind": device_kind, "group": group, "feeder": feeder, "quantity": quantity}
+    body = {
+        "kind": kind,
+        "target": {name: value for name, value in target.items() if value is not None},
+        "mode": mode,
+        "parameters": _parameters(settings if settings is not None else []),
+        "start": None if start is None else _value(start),
+        "duration_s": duration,
+    }
+    fault = _asked(api, token, "POST", "/faults", body)
+    if as_json:
+        _print_json(fault)
+        return
+    typer.echo(f"fault {fault['id']}: {_line(fault)}")
+    typer.echo(f"hit    {_names(fault['hit'])}")
+    typer.echo(f"missed {_names(fault['missed'])}")
+
+
+@faults.command("list")
+def list_faults(api: Api = _API, token: Token = None, as_json: AsJson = False) -> None:
+    """List the faults that wait, grip, or have ended."""
+    found = _asked(api, token, "GET", "/faults")
+    if as_json:
+        _print_json(found)
+        return
+    for fault in found:
+        typer.echo(f"{fault['id']:>4}  {fault['state']:<7}  {_line(fault)}  hit {len(fault['hit'])}")
+    if not found:
+        typer.echo("no faults")
+
+
+@faults.command()
+def clear(
+    number: Annotated[int | None, typer.Argument(metavar="ID", help="The fault's number.", show_default=False)] = None,
+    every: Annotated[bool, typer.Option("--all", help="End every fault.")] = False,
+    api: Api = _API,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """End one fault or all, as of the next step."""
+    if every == (number is not None):
+        raise typer.BadParameter("say the ID of one fault, or --all")
+    path = "/faults" if every else f"/faults/{number}"
+    answer = _asked(api, token, "DELETE", path)
+    ended = answer if every else [answer]
+    if as_json:
+        _print_json(answer)
+        return
+    for fault in ended:
+        typer.echo(f"cleared {fault['id']}: {_line(fault)}")
+    if not ended:
+        typer.echo("no faults to clear")
+
+
+def _asked(api: str, token: str | None, method: str, path: str, body: Any = None) -> Any:
+    """Send one request and return its answer; a refusal becomes an error that names every problem."""
+    import httpx
+
+    from emulators.errors import ConfigError, LinkError, Problem
+
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    url = f"{api.rstrip('/')}/api/v1{path}"
+    try:
+        # A proxy of the environment has no business between this machine and its farm.
+        with httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client:
+            answer = client.request(method, url, json=body, headers=headers)
+            found = answer.json()
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise ConfigError([Problem("--api", 0, "", f"{api} is no URL such as {_API}: {error}")]) from None
+    except httpx.TransportError as error:
+        message = f"no farm answers at {api} ({error}); bring one up with `pilotfarm up SITE`, or say --api URL"
+        raise LinkError(message) from None
+    except ValueError:
+        raise LinkError(f"what answers at {api} is no farm: {method} {url} gave no JSON") from None
+    if answer.is_success:
+        return found
+    listed = found.get("problems") if isinstance(found, Mapping) else None
+    if not listed:
+        raise LinkError(f"what answers at {api} is no farm: {method} {url} gave {answer.status_code}")
+    raise ConfigError([Problem("farm", 0, each["where"], each["message"]) for each in listed])
+
+
+def _parameters(settings: Sequence[str]) -> dict[str, Any]:
+    parameters = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{setting!r} is not NAME=VALUE", param_hint="--set")
+        parameters[name] = _value(value)
+    return parameters
+
+
+def _value(text: str) -> Any:
+    """A number, true, false or null where it reads as one; else the text itself."""
+    try:
+        return json.loads(text, parse_constant=str)
+    except ValueError:
+        return text
+
+
+def _line(fault: Mapping[str, Any]) -> str:
+    target = " ".join(f"{name}={value}" for name, value in fault["target"].items())
+    parts = [fault["kind"]]
+    if fault["mode"] is not None:
+        parts.append(fault["mode"])
+    parts.append(f"on {target}" if target else "on everything")
+    parts.append(f"from {fault['start']}")
+    if fault["duration_s"] is not None:
+        parts.append(f"for {fault['duration_s']:g} s")
+    return " ".join(parts)
+
+
+def _names(devices: Sequence[str]) -> str:
+    shown = " ".join(devices[:LISTED_MAX])
+    more = f" and {len(devices) - LISTED_MAX} more" if len(devices) > LISTED_MAX else ""
+    return f"{len(devices)}: {shown}{more}" if devices else "0"
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))

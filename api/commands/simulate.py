@@ -1,0 +1,216 @@
+"""``pilotfarm simulate``: days of a site in minutes, with no servers and nobody waiting."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from api.commands import Site
+from api.commands.up import Seed, Start, load_site
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from emulators.encoding import Columns
+    from emulators.farm import Farm
+
+STEP_S: Final = 60.0
+DAY_S: Final = 86_400.0
+DAYS_MAX: Final = 3_660.0
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C: 128 and the signal's number, as shells count."""
+
+_COUNTED: Final = ("energy_exported_wh", "energy_imported_wh", "cycle_count")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(simulate)
+
+
+def simulate(
+    site: Site,
+    days: Annotated[float, typer.Option("--days", metavar="N", min=0.0, max=DAYS_MAX, help="Days of site time.")],
+    step: Annotated[
+        float, typer.Option("--step", metavar="S", min=0.1, max=900.0, help="Seconds of site time a step.")
+    ] = STEP_S,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Record every step there, as `up --ledger` does.", file_okay=False),
+    ] = None,
+    start: Start = None,
+    seed: Seed = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the energy of every device as JSON.")] = False,
+) -> None:
+    """Run a site without servers, as fast as it can, and sum up its energy.
+
+    Ctrl-C ends it early with what there is by then, and exit code 130.
+
+    Example: `pilotfarm simulate germany --days 7 --out week`
+    """
+    from emulators.farm import Farm
+
+    layout = load_site(site, None, None, start, seed, step)
+    farm = Farm(layout)
+    # Every device shows the same as if it had not lived yet: what counts is what the run adds.
+    begin = _counts(farm)
+    steps = max(1, round(days * DAY_S / step))
+    with _until_interrupted() as interrupt, _recorded(farm, out), _progress(sys.stderr.isatty()) as progress:
+        _run(farm, steps, step, interrupt, progress)
+    summary = _summary(farm, begin, interrupt.came)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        _show(summary)
+    if interrupt.came:
+        raise typer.Exit(INTERRUPTED)
+
+
+@dataclass(slots=True)
+class _Interrupt:
+    came: bool = False
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[_Interrupt]:
+    """Note SIGINT and SIGTERM, so that the step and the file in hand are finished first."""
+    interrupt = _Interrupt()
+
+    def note(*_: object) -> None:
+        interrupt.came = True
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _recorded(farm: Farm, directory: Path | None) -> Iterator[None]:
+    if directory is None:
+        yield
+        return
+    from emulators.clock import WallClock
+    from emulators.ledger import Ledger
+
+    ledger = Ledger(directory, farm, WallClock(), lossless=True)
+    farm.observers.append(ledger)
+    try:
+        yield
+    finally:
+        ledger.close()
+        if ledger.rows_dropped:
+            typer.echo(f"warning: {ledger.rows_dropped:,} rows could not be written: {ledger.last_error}", err=True)
+
+
+def _progress(wanted: bool) -> Any:
+    if not wanted:
+        return nullcontext()
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _run(farm: Farm, steps: int, step_s: float, interrupt: _Interrupt, progress: Progress | None) -> None:
+    task = None if progress is None else progress.add_task(farm.layout.name, total=steps)
+    for done in range(1, steps + 1):
+        farm.step(step_s)
+        if progress is not None and task is not None and (done % 50 == 0 or done == steps):
+            progress.update(task, completed=done, description=f"{farm.now:%Y-%m-%d %H:%M}")
+        if interrupt.came:
+            return
+
+
+def _counts(farm: Farm) -> dict[str, Columns]:
+    return {
+        name: {each: group.columns[each] for each in _COUNTED if each in group.columns}
+        for name, group in farm.groups.items()
+    }
+
+
+def _summary(farm: Farm, begin: dict[str, Columns], interrupted: bool) -> dict[str, Any]:
+    devices = [row for name, counts in begin.items() for row in _rows(farm, name, counts)]
+    kinds: dict[str, dict[str, float]] = {}
+    for row in devices:
+        kind = kinds.setdefault(row["kind"], {"devices": 0, "exported_wh": 0.0, "imported_wh": 0.0})
+        kind["devices"] += 1
+        kind["exported_wh"] += row["exported_wh"]
+        kind["imported_wh"] += row["imported_wh"]
+    return {
+        "site": farm.layout.name,
+        "seed": farm.layout.seed,
+        "start": farm.layout.start.isoformat(),
+        "end": farm.now.isoformat(),
+        "days": farm.time_s / DAY_S,
+        "step_s": farm.layout.step_s,
+        "steps": farm.steps,
+        "interrupted": interrupted,
+        "kinds": kinds,
+        "devices": devices,
+    }
+
+
+def _rows(farm: Farm, name: str, begin: Columns) -> Iterator[dict[str, Any]]:
+    """What the run added to each device of a group, and what is usually said of its kind."""
+    group = farm.groups[name]
+    added = {each: group.columns[each] - before for each, before in begin.items()}
+    for row, device in enumerate(group.layout.devices):
+        found: dict[str, Any] = {
+            "device": device,
+            "kind": group.spec.kind,
+            "exported_wh": float(added["energy_exported_wh"][row]),
+            "imported_wh": float(added["energy_imported_wh"][row]),
+        }
+        if "dc_power_w" in group.columns and group.columns["dc_power_w"][row] > 0.0:
+            found["kwh_per_kwp"] = found["exported_wh"] / float(group.columns["dc_power_w"][row])
+        if "cycle_count" in added:
+            found["full_cycles"] = float(added["cycle_count"][row])
+            found["soh_frac"] = float(group.columns["soh_frac"][row])
+        yield found
+
+
+def _show(summary: dict[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    ended = "interrupted at" if summary["interrupted"] else "to"
+    typer.echo(
+        f"{summary['site']}: {summary['start']} {ended} {summary['end']}, {summary['steps']:,} steps of "
+        f"{summary['step_s']:g} s"
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("kind", "devices", "delivered kWh", "drawn kWh", "besides"):
+        table.add_column(column, justify="left" if column in ("kind", "besides") else "right")
+    for kind, sums in summary["kinds"].items():
+        rows = [row for row in summary["devices"] if row["kind"] == kind]
+        energies = (f"{sums[name] / 1000:,.1f}" for name in ("exported_wh", "imported_wh"))
+        table.add_row(kind, f"{sums['devices']:,}", *energies, _besides(rows))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _besides(rows: list[dict[str, Any]]) -> str:
+    """Means over the devices of a kind of what is only said of that kind."""
+    texts = {"kwh_per_kwp": "{:.2f} kWh/kWp", "full_cycles": "{:.2f} full cycles", "soh_frac": "state of health {:.4f}"}
+    said = []
+    for name, text in texts.items():
+        values = [row[name] for row in rows if name in row]
+        if values:
+            said.append(text.format(sum(values) / len(values)))
+    return ", ".join(said)

@@ -1,0 +1,171 @@
+"""``pilotfarm up``: a site on the network, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from api.commands import Addresses, PortsFrom, Site, addressing
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from emulators.layout import SiteLayout
+
+LISTED_MAX: Final = 40
+"""Most endpoints that are listed one by one; more are summed up by group and protocol."""
+
+Step = Annotated[
+    float | None,
+    typer.Option(
+        "--step", metavar="S", min=0.1, max=900.0, help="Seconds of site time a step; the site's if left out."
+    ),
+]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        "--start", metavar="ISO", help="Instant the site starts at, such as 2026-06-15T08:00; the site's if left out."
+    ),
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of all randomness; the site's if left out.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(up)
+
+
+def up(
+    site: Site,
+    speed: Annotated[
+        float, typer.Option("--speed", metavar="X", min=0.001, max=100_000.0, help="Site seconds a wall second.")
+    ] = 1.0,
+    step: Step = None,
+    start: Start = None,
+    seed: Seed = None,
+    api: Annotated[
+        str, typer.Option("--api", metavar="HOST:PORT", help="Where the REST API listens; port 0 takes any free one.")
+    ] = "127.0.0.1:8080",
+    ports_from: PortsFrom = None,
+    addresses: Addresses = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option("--ledger", metavar="DIR", help="Record what is true, said, told and broken, as Parquet."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option("--token", envvar="PILOTFARM_TOKEN", help="What the API's users must show; needed off loopback."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the ready line alone.")] = False,
+) -> None:
+    """Bring a site up: every device at its address, until Ctrl-C.
+
+    Prints where everything listens, then `ready` and the address of the REST API.
+
+    Example: `pilotfarm up norway --speed 60`
+    """
+    # Until the farm has its own way to end, there is nothing to clean up.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    import logging
+
+    from api import serve
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    host, port = serve.parse_address(api)
+    _require_token(host, token)
+    layout = load_site(site, ports_from, addresses, start, seed, step)
+
+    def announce(url: str) -> None:
+        if not quiet:
+            _show(layout)
+        sys.stdout.write(f"ready {url}\n")
+        sys.stdout.flush()
+
+    serve.run(layout, serve.Options(host, port, token, speed, ledger), announce)
+
+
+def load_site(
+    site: str, ports_from: int | None, addresses: str | None, start: str | None, seed: int | None, step: float | None
+) -> SiteLayout:
+    """Load a site as the options say; ``ConfigError`` lists every problem of its file."""
+    from emulators import site as sites
+
+    layout = sites.load(site, addressing(ports_from, addresses), start, seed)
+    return layout if step is None else replace(layout, step_s=step)
+
+
+def _require_token(host: str, token: str | None) -> None:
+    from api.serve import is_loopback
+    from emulators.errors import ConfigError, Problem
+
+    if token is not None and (not token or not token.isascii() or not token.isprintable()):
+        raise ConfigError([Problem("--token", 0, "", "must be printable ASCII, and not empty")])
+    if token is None and not is_loopback(host):
+        message = f"{host} can be reached from other machines; say --token or set PILOTFARM_TOKEN"
+        raise ConfigError([Problem("--api", 0, "", message)])
+
+
+def _show(layout: SiteLayout) -> None:
+    from rich.console import Console
+
+    seats = sum(len(station.seats) for station in layout.stations)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(
+        f"{layout.name}: {layout.device_count:,} devices, {seats:,} endpoints at {len(layout.stations):,} addresses"
+    )
+    console.print(_listed(layout) if seats <= LISTED_MAX else _summed_up(layout))
+
+
+def _listed(layout: SiteLayout) -> Table:
+    from emulators import registry
+    from emulators.layout import endpoint_rows
+
+    table = _table("device", "kind", "protocol", "map", "address", "there as", "station")
+    for row in endpoint_rows(layout):
+        label = registry.protocol(row["protocol"]).address_name
+        where = f"{row['host']}:{row['port']}"
+        there = f"{label.replace('_', ' ')} {row[label]}"
+        table.add_row(row["device"], row["kind"], row["protocol"], row["map"], where, there, row["station"] or "")
+    return table
+
+
+def _summed_up(layout: SiteLayout) -> Table:
+    """One line for all endpoints that share group, protocol, map and station."""
+    from emulators import registry
+
+    found: dict[tuple[str, str, str, str], list[tuple[str, int]]] = {}
+    for station in layout.stations:
+        where = f"{station.host}:{station.port}"
+        for seat in station.seats:
+            key = (seat.group, station.protocol, seat.map, station.name)
+            found.setdefault(key, []).append((where, seat.address))
+    table = _table("group", "kind", "count", "protocol", "map", "addresses", "there as", "station")
+    for (group, protocol, map_name, station_name), places in found.items():
+        label = registry.protocol(protocol).address_name.replace("_", " ")
+        wheres, theres = zip(*places, strict=True)
+        kind = layout.group(group).kind
+        there = f"{label} {_span(theres)}"
+        table.add_row(group, kind, str(len(places)), protocol, map_name, _span(wheres), there, station_name)
+    return table
+
+
+def _span(values: tuple[object, ...]) -> str:
+    first, last = values[0], values[-1]
+    return f"{first}" if first == last else f"{first} .. {last}"
+
+
+def _table(*columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", justify="right" if column == "count" else "left")
+    return table

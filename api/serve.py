@@ -1,0 +1,154 @@
+"""A pilot and its API on one event loop, from the first socket to a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from api.app import create_app
+from emulators.errors import ConfigError, Problem
+from emulators.layout import SiteLayout
+from emulators.ledger import Ledger
+from emulators.pilot import Pilot
+
+GRACE_S: Final = 2
+"""How long requests may go on once the farm is told to stop."""
+_END_S: Final = 10.0
+_BACKLOG: Final = 512
+_CONNECTIONS_MAX: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to bring a site up. ``api_port`` 0 takes any free one."""
+
+    api_host: str
+    api_port: int
+    token: str | None
+    speed: float
+    ledger: Path | None
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Take ``HOST:PORT`` apart (``[::1]:8080`` for IPv6); ``ConfigError`` if it is none."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
+        raise ConfigError([Problem("--api", 0, "", f"{text!r} is not HOST:PORT, such as 127.0.0.1:8080")])
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a host's address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> None:
+    """Bring a site up until SIGINT or SIGTERM; ``announce`` is called with the API's URL once all is up.
+
+    Raises ``ConfigError`` when an address cannot be had; nothing is left open then.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(layout, options, announce))
+
+
+async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> None:
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked_to_stop.set)
+    async with AsyncExitStack() as stack:
+        sock = stack.enter_context(_bound(options.api_host, options.api_port))
+        pilot = Pilot(layout, speed=options.speed)
+        ledger = None
+        if options.ledger is not None:
+            ledger = Ledger(options.ledger, pilot.farm, pilot.clock)
+            stack.callback(ledger.close)
+            pilot.observe(ledger)
+        await pilot.start()
+        stack.push_async_callback(pilot.close)
+        app = create_app(pilot, token=options.token, ledger=ledger)
+        http = _Http(app)
+        tasks = [asyncio.create_task(pilot.run()), asyncio.create_task(http.serve([sock]))]
+        watch = [*tasks, asyncio.create_task(asked_to_stop.wait())]
+        ready = asyncio.create_task(http.is_up.wait())
+        await asyncio.wait([*watch, ready], return_when=asyncio.FIRST_COMPLETED)
+        if http.is_up.is_set():
+            host = f"[{options.api_host}]" if ":" in options.api_host else options.api_host
+            announce(f"http://{host}:{sock.getsockname()[1]}")
+            await asyncio.wait(watch, return_when=asyncio.FIRST_COMPLETED)
+        app.state.context.events.close()
+        http.should_exit = True
+        pilot.stop()
+        await _ended(tasks)
+        for task in (watch[-1], ready):
+            task.cancel()
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for what was told to end, not for ever; an error that ended one is raised."""
+    done, pending = await asyncio.wait(tasks, timeout=_END_S)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
+
+
+class _Http(uvicorn.Server):
+    """uvicorn on a loop that is not its own: the signals are somebody else's."""
+
+    def __init__(self, app: Callable[..., object]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                ws="none",
+                limit_concurrency=_CONNECTIONS_MAX,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        self.is_up = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+
+@contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen for the API; ``ConfigError`` says what to do when that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        message = f"cannot listen on {host}:{port} for the API: {error.strerror}; choose another address with --api"
+        raise ConfigError([Problem("--api", 0, "", message)]) from None
+    with sock:
+        yield sock
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
