@@ -1,0 +1,206 @@
+"""The measurements of ``pilotfarm bench``, a function each, giving rows of a table.
+
+``quick`` shortens every run for a look; figures to quote are taken without it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from emulators import registry
+from emulators.farm import Farm
+from emulators.images import Images
+from emulators.layout import SiteLayout, endpoint_rows
+from emulators.site import load
+from loadtests.bench import modbus, sites
+from loadtests.bench.masters import Dnp3Master, Iec104Master, rate
+from loadtests.bench.process import Child, Pilot
+
+CONNECTIONS: Final = 100
+RIVAL_PORT: Final = 15_020
+SUNSPEC_BASE: Final = 40_070
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure: what was measured, how much, what is hoped for, and whether it was met."""
+
+    part: str
+    what: str
+    value: float
+    unit: str
+    aim: str = ""
+    met: bool | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def layout_of(name: str) -> SiteLayout:
+    """A benchmark's site, resolved as ``pilotfarm up`` would."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.yaml"
+        path.write_text(sites.SITES[name](), encoding="utf-8")
+        return load(str(path))
+
+
+def modbus_reads(quick: bool) -> Iterator[Row]:
+    """(a) Reads a second of 50 registers over 100 connections, ours against pymodbus's own server."""
+    name = "modbus-1000"
+    addresses = [(station.host, station.port) for station in layout_of(name).stations[:CONNECTIONS]]
+    seconds, rounds = (1.0, 1) if quick else (4.0, 3)
+    ours, theirs = [], []
+    with Pilot(sites.SITES[name]()):
+        content = modbus.read_once(*addresses[0], SUNSPEC_BASE)
+        with Child(
+            "loadtests.bench.rivals", "pymodbus", "127.0.0.1", str(RIVAL_PORT), str(SUNSPEC_BASE), content.hex()
+        ):
+            for _ in range(rounds):
+                ours.append(modbus.read_for(addresses, SUNSPEC_BASE, seconds).per_s)
+                theirs.append(modbus.read_for([("127.0.0.1", RIVAL_PORT)] * CONNECTIONS, SUNSPEC_BASE, seconds).per_s)
+    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    yield Row("a", "pilotfarm, Modbus reads of 50 registers", statistics.median(ours), "reads/s")
+    yield Row("a", "pymodbus's own server, same registers", statistics.median(theirs), "reads/s")
+    yield Row("a", "ratio", ratio, "x", ">= 5", ratio >= 5.0)
+
+
+def step_times(quick: bool) -> Iterator[Row]:
+    """(b) Milliseconds a step of a mixed site; physics, and with every protocol's bytes encoded."""
+    for devices in (1_000, 10_000) if quick else (1_000, 10_000, 50_000):
+        farm = Farm(layout_of(f"mixed-{devices}"))
+        images = Images(farm)
+        physics, whole = [], []
+        for _ in range(10 if quick else 40):
+            begin_s = time.perf_counter()
+            farm.step(1.0)
+            physics.append(time.perf_counter() - begin_s)
+            images.refresh()
+            whole.append(time.perf_counter() - begin_s)
+        physics_ms, whole_ms = 1e3 * statistics.median(physics), 1e3 * statistics.median(whole)
+        aimed = devices == 10_000
+        yield Row("b", f"step of {devices:,} mixed devices, physics", physics_ms, "ms")
+        yield Row(
+            "b",
+            f"step of {devices:,} mixed devices, with three protocols' bytes",
+            whole_ms,
+            "ms",
+            "<= 30" if aimed else "",
+            whole_ms <= 30.0 if aimed else None,
+        )
+
+
+def modbus_endpoints(quick: bool) -> Iterator[Row]:
+    """(c) Time to ready and memory of Modbus endpoints, each with its own address."""
+    for devices in (1_000,) if quick else (1_000, 10_000):
+        aimed = devices == 10_000
+        with Pilot(sites.SITES[f"modbus-{devices}"]()) as pilot:
+            ready_s, rss_mb = pilot.ready_s, pilot.rss_mb()
+        yield Row("c", f"{devices:,} Modbus endpoints, time to ready", ready_s, "s", *_aim(aimed, ready_s, 5.0))
+        yield Row("c", f"{devices:,} Modbus endpoints, memory", rss_mb, "MB", *_aim(aimed, rss_mb, 600.0))
+
+
+def station_endpoints(quick: bool) -> Iterator[Row]:
+    """(d) Time to ready and memory of DNP3 outstations, IEC 104 servers and an RTU."""
+    with Pilot(sites.bare(1_000)) as pilot:
+        base_mb = pilot.rss_mb()
+    yield Row("d", "1,000 devices nobody can reach, memory", base_mb, "MB")
+    for name, what in (
+        ("dnp3-5000", "5,000 DNP3 outstations"),
+        ("iec104-1000", "1,000 IEC 104 servers"),
+        ("rtu-500", "an RTU with 500 stations"),
+    ):
+        with Pilot(sites.SITES[name]()) as pilot:
+            rss_mb = pilot.rss_mb()
+            yield Row("d", f"{what}, time to ready", pilot.ready_s, "s")
+            yield Row("d", f"{what}, memory", rss_mb, "MB")
+            if name == "iec104-1000":
+                more_mb = rss_mb - base_mb
+                idle = 100.0 * pilot.idle_cpu_frac(3.0 if quick else 15.0)
+                yield Row(
+                    "d",
+                    f"{what}, memory beyond the same devices unreachable",
+                    more_mb,
+                    "MB",
+                    *_aim(True, more_mb, 100.0),
+                )
+                yield Row("d", f"{what}, idle, a step a second", idle, "% CPU", *_aim(True, idle, 2.0))
+
+
+def interrogations(quick: bool) -> Iterator[Row]:
+    """(d) Points a second under repeated interrogation and integrity polls, ours against a c104 server."""
+    seconds, stations = (1.0, 20) if quick else (5.0, 100)
+    layout = layout_of("rtu-500")
+    station = layout.stations[0]
+    with Pilot(sites.SITES["rtu-500"]()):
+        ours, points = _interrogated(station.host, station.port, stations, seconds)
+    with Child("loadtests.bench.rivals", "c104", "127.0.0.1", str(RIVAL_PORT + 1), str(stations), str(points)):
+        theirs, same = _interrogated("127.0.0.1", RIVAL_PORT + 1, stations, seconds)
+    assert same == points, "both servers must hold as many points"
+    yield Row("d", f"pilotfarm RTU, interrogations of {points} points", ours, "points/s")
+    yield Row("d", "c104 server with as many points", theirs, "points/s")
+    yield Row("d", "ratio", ours / theirs, "x", ">= 5", ours / theirs >= 5.0)
+    polls, points = _polled(seconds)
+    yield Row("d", f"pilotfarm DNP3, integrity polls of {points} points", polls * points, "points/s")
+
+
+def latencies(quick: bool) -> Iterator[Row]:
+    """(e) Read latency while the farm steps every second."""
+    name = "modbus-1000" if quick else "modbus-10000"
+    addresses = [(station.host, station.port) for station in layout_of(name).stations[:: 10 if quick else 100]]
+    with Pilot(sites.SITES[name]()):
+        reads = modbus.read_for(addresses, SUNSPEC_BASE, 4.0 if quick else 20.0, pause_s=0.1)
+    what = f"read latency, {len(addresses)} masters of {name}"
+    p99_ms = reads.latency_ms(0.99)
+    yield Row("e", f"{what}, p50", reads.latency_ms(0.5), "ms")
+    yield Row("e", f"{what}, p99", p99_ms, "ms", *_aim(True, p99_ms, 20.0))
+
+
+MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
+    "modbus": modbus_reads,
+    "step": step_times,
+    "endpoints": modbus_endpoints,
+    "stations": station_endpoints,
+    "interrogation": interrogations,
+    "latency": latencies,
+}
+"""Name on the command line -> measurement."""
+
+
+def _aim(aimed: bool, value: float, most: float) -> tuple[str, bool | None]:
+    return (f"<= {most:g}", value <= most) if aimed else ("", None)
+
+
+def _interrogated(host: str, port: int, stations: int, seconds: float) -> tuple[float, int]:
+    """Points a second over ``stations`` common addresses in turn, and the points of one of them."""
+    master = Iec104Master(host, port)
+    master.open()
+    master.interrogate(1)
+    points = master.objects
+
+    def everybody() -> None:
+        for address in range(1, stations + 1):
+            master.interrogate(address)
+
+    rounds_per_s = rate(everybody, seconds)
+    master.close()
+    return rounds_per_s * stations * points, points
+
+
+def _polled(seconds: float) -> tuple[float, int]:
+    """Integrity polls a second of one outstation, and the static points in each."""
+    layout = layout_of("dnp3-5000")
+    place = next(row for row in endpoint_rows(layout) if row["protocol"] == "dnp3")
+    points = registry.point_map(place["map"]).points(registry.device(place["kind"]))
+    static = {row.address for row in points}
+    with Pilot(sites.SITES["dnp3-5000"]()):
+        master = Dnp3Master(place["host"], place["port"], place["link_address"])
+        master.open()
+        polls = rate(master.poll, seconds)
+        master.close()
+    return polls, len(static)

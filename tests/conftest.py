@@ -1,0 +1,62 @@
+"""What tests share: small farms made from site files written on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emulators.farm import Farm
+from emulators.layout import SiteLayout
+from emulators.site import load
+
+_SITE = """\
+name: small
+title: A few devices to test with
+location: {{latitude_deg: 47.8, longitude_deg: 10.2, altitude_m: 700, time_zone: Europe/Berlin}}
+start: 2026-06-21T10:00:00
+seed: {seed}
+step_s: 1
+feeders:
+  east: {{resistance_ohm: 0.05, reactance_ohm: 0.03}}
+  west: {{resistance_ohm: 0.05, reactance_ohm: 0.03}}
+groups:
+{groups}
+"""
+
+STORAGE = """\
+  storage:
+    kind: battery
+    count: 3
+    feeder: east
+    ratings: {rated_power_w: 5000, rated_charge_power_w: 5000, rated_energy_wh: 10000}
+    endpoints: [{protocol: modbus}]
+"""
+METERS = """\
+  meters:
+    kind: smart_meter
+    count: 4
+    feeder: west
+    endpoints: [{protocol: modbus}]
+"""
+
+
+@pytest.fixture
+def make_layout(tmp_path: Path) -> Callable[..., SiteLayout]:
+    """Resolve a site of the groups given as YAML; by default three batteries and four meters."""
+
+    def make(groups: str = STORAGE + METERS, seed: int = 1, stations: str = "") -> SiteLayout:
+        path = tmp_path / "small.yaml"
+        path.write_text(_SITE.format(seed=seed, groups=groups) + stations, encoding="utf-8")
+        return load(str(path))
+
+    return make
+
+
+@pytest.fixture
+def farm(make_layout: Callable[..., SiteLayout]) -> Farm:
+    """Three batteries on the feeder east and four meters on the feeder west, one second old."""
+    made = Farm(make_layout())
+    made.step(1.0)
+    return made

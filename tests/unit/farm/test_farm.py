@@ -1,0 +1,144 @@
+"""The farm: writes wait for the step, reads change nothing, refusals name their reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from emulators import farm as farm_module
+from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
+from emulators.farm import Farm, enabled
+from emulators.layout import SiteLayout
+
+P, ENABLE = "active_power_setpoint_w", "active_power_setpoint_enabled"
+
+
+def test_a_write_waits_for_the_step_and_the_physics_follows(farm: Farm) -> None:
+    battery = farm.device("storage-002")
+    battery.submit(enabled({P: -2_000.0}), "test", "me", 0.0)
+    assert battery.value(P) != -2_000.0
+    for _ in range(30):
+        farm.step(1.0)
+    assert battery.value(P) == -2_000.0
+    assert battery.value("active_power_w") == pytest.approx(-2_000.0, rel=1e-3)
+
+
+def test_a_write_to_one_device_moves_no_other(make_layout: Callable[..., SiteLayout]) -> None:
+    told, left = Farm(make_layout()), Farm(make_layout())
+    told.device("storage-002").submit(enabled({P: 3_000.0}), "test", "me", 0.0)
+    told.step(1.0)
+    left.step(1.0)
+    for name, column in told.groups["storage"].columns.items():
+        assert np.array_equal(column[[0, 2]], left.groups["storage"].columns[name][[0, 2]]), name
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(make_layout: Callable[..., SiteLayout]) -> None:
+    def run(seed: int) -> bytes:
+        made = Farm(make_layout(seed=seed))
+        for dt_s in (1.0, 0.5, 60.0, 900.0):
+            made.step(dt_s)
+        return b"".join(column.tobytes() for group in made.groups.values() for column in group.columns.values())
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+
+
+def test_a_group_more_changes_no_other_groups_own_numbers(make_layout: Callable[..., SiteLayout]) -> None:
+    extra = "  more:\n    kind: smart_meter\n    count: 2\n    feeder: west\n    endpoints: []\n"
+    own = "  storage:\n    kind: battery\n    count: 3\n    feeder: east\n    endpoints: []\n"
+    alone, joined = Farm(make_layout(own)), Farm(make_layout(extra + own))
+    for name in ("storage",):
+        for rating, column in alone.groups[name].layout.ratings.items():
+            assert np.array_equal(column, joined.groups[name].layout.ratings[rating])
+        assert np.array_equal(alone.groups[name].position, joined.groups[name].position)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refusal", "text"),
+    [
+        ("no_such_thing", 1.0, NoSuchPoint, "a battery has no no_such_thing"),
+        ("charging_power_w", 1.0, NoSuchPoint, "a battery has no charging_power_w"),
+        ("rated_energy_wh", 1.0, NotWritable, "cannot be written"),
+        ("active_power_w", 1.0, NotWritable, "cannot be written"),
+        (P, math.nan, OutOfRange, "finite"),
+        (P, math.inf, OutOfRange, "finite"),
+        (P, -math.inf, OutOfRange, "finite"),
+        (P, 5_000.5, OutOfRange, "from -5000 to 5000 W"),
+        (P, -5_000.5, OutOfRange, "from -5000 to 5000 W"),
+        (ENABLE, 0.5, OutOfRange, "0 or 1"),
+        ("active_power_limit_frac", 1.01, OutOfRange, "from 0 to 1"),
+    ],
+)
+def test_a_refusal_says_why_and_takes_nothing(
+    farm: Farm, name: str, value: float, refusal: type[Exception], text: str
+) -> None:
+    with pytest.raises(refusal, match=text):
+        farm.device("storage-001").submit({ENABLE: 1.0, name: value}, "test", "me", 0.0)
+    assert farm.queued == 0
+
+
+def test_a_setpoint_at_the_rating_is_taken(farm: Farm) -> None:
+    for value in (5_000.0, -5_000.0, 0.0):
+        farm.device("storage-001").submit({P: value}, "test", "me", 0.0)
+    assert farm.queued == 3
+
+
+def test_check_refuses_what_submit_would_and_queues_nothing(farm: Farm) -> None:
+    farm.device("storage-001").check({P: 1.0})
+    with pytest.raises(OutOfRange):
+        farm.device("storage-001").check({P: 1e9})
+    assert farm.queued == 0
+
+
+def test_a_full_queue_is_busy_until_the_next_step(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(farm_module, "QUEUE_MAX", 2)
+    battery = farm.device("storage-001")
+    battery.submit({P: 1.0}, "test", "me", 0.0)
+    battery.submit({P: 2.0}, "test", "me", 0.0)
+    with pytest.raises(Busy):
+        battery.submit({P: 3.0}, "test", "me", 0.0)
+    farm.step(1.0)
+    battery.submit({P: 3.0}, "test", "me", 0.0)
+
+
+def test_the_later_of_two_writes_for_one_step_stands(farm: Farm) -> None:
+    battery = farm.device("storage-001")
+    battery.submit({P: 1_000.0}, "test", "me", 0.0)
+    battery.submit({P: 2_000.0}, "test", "me", 0.0)
+    farm.step(1.0)
+    assert battery.value(P) == 2_000.0
+
+
+def test_a_plain_setpoint_closes_its_switch_unless_it_says_otherwise() -> None:
+    assert enabled({P: 5.0}) == {ENABLE: 1.0, P: 5.0}
+    assert enabled({P: 5.0, ENABLE: 0.0}) == {ENABLE: 0.0, P: 5.0}
+    assert enabled({"storage_" + P: 5.0}) == {"storage_" + ENABLE: 1.0, "storage_" + P: 5.0}
+    assert enabled({"start": 1.0}) == {"start": 1.0}
+
+
+def test_the_device_says_what_it_can_follow_at_present(farm: Farm) -> None:
+    battery = farm.device("storage-001")
+    for _ in range(60):
+        battery.submit(enabled({P: 5_000.0}), "test", "me", 0.0)
+        farm.step(900.0)
+    command = battery.submit(enabled({P: 5_000.0}), "test", "me", 0.0)
+    assert command.limited[P] < 5_000.0  # it is empty by now
+    assert battery.submit(enabled({P: -100.0}), "test", "me", 0.0).limited == {}
+
+
+def test_an_unknown_device_is_refused_by_name(farm: Farm) -> None:
+    with pytest.raises(NoSuchPoint, match="has no device storage-9"):
+        farm.device("storage-9")
+
+
+def test_a_street_that_exports_has_a_higher_voltage(farm: Farm) -> None:
+    before = farm.device("storage-001").value("voltage_l1_v")
+    for device in farm:
+        if device.kind == "battery":
+            device.submit(enabled({P: 5_000.0}), "test", "me", 0.0)
+    for _ in range(30):
+        farm.step(1.0)
+    assert farm.device("storage-001").value("voltage_l1_v") > before

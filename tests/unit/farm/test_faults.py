@@ -1,0 +1,194 @@
+"""Faults: they grip whom they should, tell lies only in what is reported, and leave no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emulators import registry
+from emulators.contracts import Quality
+from emulators.errors import ConfigError, StateError
+from emulators.farm import Farm
+from emulators.layout import SiteLayout
+
+POWER = {"quantity": "active_power_w"}
+
+
+def reported(farm: Farm) -> bytes:
+    return b"".join(column.tobytes() for group in farm.groups.values() for _, column in sorted(group.reported.items()))
+
+
+def target_of(kind: str, **more: str) -> dict[str, str]:
+    """A target that suits a kind of fault: measurement faults need a quantity."""
+    return {**more, **(POWER if registry.fault(kind).report is not None else {})}
+
+
+def test_with_no_fault_the_reported_columns_are_the_true_ones(farm: Farm) -> None:
+    for group in farm.groups.values():
+        assert group.reported is group.columns
+        assert group.quality == {}
+        assert group.conditions == {}
+
+
+@pytest.mark.parametrize("kind", registry.FAULTS)
+def test_a_fault_that_is_over_leaves_no_trace(kind: str, make_layout: Callable[..., SiteLayout]) -> None:
+    struck, spared = Farm(make_layout()), Farm(make_layout())
+    fault = struck.faults.add(kind, target_of(kind), parameters=registry.fault(kind).example, duration_s=5.0)
+    for _ in range(8):
+        struck.step(1.0)
+        spared.step(1.0)
+    assert fault.state == "ended"
+    assert reported(struck) == reported(spared)
+    for group in struck.groups.values():
+        assert (group.quality, group.conditions) == ({}, {})
+
+
+@pytest.mark.parametrize("kind", registry.FAULTS)
+def test_a_fault_changes_no_true_column_and_no_other_device(kind: str, make_layout: Callable[..., SiteLayout]) -> None:
+    struck, spared = Farm(make_layout()), Farm(make_layout())
+    struck.faults.add(kind, target_of(kind, device="storage-002"), parameters=registry.fault(kind).example)
+    for _ in range(5):
+        struck.step(1.0)
+        spared.step(1.0)
+    for name, group in struck.groups.items():
+        others = [row for row, device in enumerate(group.layout.devices) if device != "storage-002"]
+        for quantity, column in group.columns.items():
+            assert np.array_equal(column, spared.groups[name].columns[quantity]), quantity
+            assert np.array_equal(group.reported[quantity][others], column[others]), quantity
+        assert all(not marks[others].any() for marks in group.quality.values())
+        assert all(not grip[others].any() for grip in group.conditions.values())
+
+
+def test_a_stuck_value_stands_still_while_the_true_one_moves(farm: Farm) -> None:
+    meter = farm.device("meters-001")
+    held = meter.value("energy_imported_wh")
+    farm.faults.add("stuck", {"device": "meters-001", "quantity": "energy_imported_wh"})
+    for _ in range(5):
+        farm.step(60.0)
+        assert meter.value("energy_imported_wh") == held
+    assert meter.true_value("energy_imported_wh") > held
+
+
+def test_a_value_can_be_stuck_at_a_number_of_ones_choice_and_say_so(farm: Farm) -> None:
+    farm.faults.add("stuck", {"device": "meters-*", **POWER}, parameters={"value": 42.0, "quality": "invalid"})
+    farm.step(1.0)
+    for n in range(1, 5):
+        assert farm.device(f"meters-00{n}").value("active_power_w") == 42.0
+        assert farm.device(f"meters-00{n}").quality("active_power_w") == Quality.INVALID
+
+
+def test_a_bias_is_factor_and_offset_of_the_true_value(farm: Farm) -> None:
+    farm.faults.add("bias", {"group": "meters", **POWER}, parameters={"factor": 2.0, "offset": -7.0})
+    for _ in range(3):
+        farm.step(1.0)
+        meter = farm.device("meters-003")
+        assert meter.value("active_power_w") == pytest.approx(2.0 * meter.true_value("active_power_w") - 7.0)
+
+
+def test_faults_on_the_same_value_follow_one_another(farm: Farm) -> None:
+    where = {"device": "meters-001", **POWER}
+    farm.faults.add("stuck", where, parameters={"value": 10.0})
+    farm.faults.add("bias", where, parameters={"offset": 1.0})
+    farm.step(1.0)
+    assert farm.device("meters-001").value("active_power_w") == 11.0
+
+
+def test_an_offline_device_keeps_its_last_values_not_topical_and_is_known_to_be_gone(farm: Farm) -> None:
+    meter = farm.device("meters-002")
+    last = meter.readings()
+    farm.faults.add("offline", {"device": "meters-002"})
+    farm.step(60.0)
+    assert meter.condition("offline") == 1.0
+    assert (meter.value("online"), meter.quality("online")) == (0.0, Quality.GOOD)
+    for name, value in last.items():
+        if name != "online":
+            assert (meter.value(name), meter.quality(name)) == (value, Quality.NOT_TOPICAL), name
+
+
+def test_a_fault_begins_and_ends_at_its_site_times(farm: Farm) -> None:
+    fault = farm.faults.add("offline", start_s=farm.time_s + 2.0, duration_s=3.0)
+    states = []
+    for _ in range(6):
+        farm.step(1.0)
+        states.append(fault.state)
+    assert states == ["pending", "active", "active", "active", "ended", "ended"]
+
+
+@pytest.mark.parametrize(
+    ("target", "hit"),
+    [
+        ({}, 7),
+        ({"kind": "battery"}, 3),
+        ({"group": "meters"}, 4),
+        ({"feeder": "east"}, 3),
+        ({"device": "*-001"}, 2),
+        ({"device": "meters-00[12]"}, 2),
+        ({"kind": "battery", "device": "*-003"}, 1),
+    ],
+)
+def test_a_target_picks_by_kind_group_feeder_and_glob(farm: Farm, target: dict[str, str], hit: int) -> None:
+    assert len(farm.faults.add("offline", target).hit) == hit
+
+
+def test_devices_that_cannot_have_the_fault_are_missed_by_name(farm: Farm) -> None:
+    fault = farm.faults.add("stuck", {"quantity": "soc_frac"})
+    assert fault.hit == ("storage-001", "storage-002", "storage-003")
+    assert fault.missed == ("meters-001", "meters-002", "meters-003", "meters-004")
+
+
+@pytest.mark.parametrize(
+    ("request_", "texts"),
+    [
+        ({"kind": "ofline"}, ["ofline is not known; did you mean offline?"]),
+        ({"kind": "stuck"}, ["target.quantity: a stuck fault needs"]),
+        ({"kind": "offline", "target": {"quantity": "x"}}, ["grips whole devices"]),
+        (
+            {"kind": "offline", "target": {"kind": "batery", "colour": "red"}},
+            ["did you mean battery", "colour is not known"],
+        ),
+        ({"kind": "offline", "mode": "refused"}, ["did you mean refuse"]),
+        ({"kind": "bias", "target": dict(POWER)}, ["offset other than 0"]),
+        ({"kind": "bias", "target": dict(POWER), "parameters": {"ofset": 1.0}}, ["parameters.ofset"]),
+        ({"kind": "bias", "target": dict(POWER), "parameters": {"offset": float("nan")}}, ["parameters.offset"]),
+        ({"kind": "modbus-exception", "parameters": {"code": 12}}, ["parameters.code"]),
+        ({"kind": "offline", "duration_s": 0.0}, ["duration_s"]),
+        ({"kind": "offline", "target": {"device": "nobody-*"}}, ["no device matches"]),
+        ({"kind": "stuck", "target": {"quantity": "no_such"}}, ["no device of the target can have"]),
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused_with_every_problem(
+    farm: Farm, request_: dict[str, Any], texts: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        farm.faults.add(**request_)
+    for text in texts:
+        assert text in str(refused.value)
+    assert list(farm.faults) == []
+
+
+def test_clearing_ends_a_fault_with_the_next_step(farm: Farm) -> None:
+    fault = farm.faults.add("stuck", POWER, parameters={"value": 1e6})
+    farm.step(1.0)
+    farm.faults.clear(fault.id)
+    farm.step(1.0)
+    assert farm.device("meters-001").value("active_power_w") == farm.device("meters-001").true_value("active_power_w")
+    with pytest.raises(StateError, match="no fault 1 is waiting or active"):
+        farm.faults.clear(fault.id)
+    with pytest.raises(StateError, match="there is no fault 99"):
+        farm.faults.get(99)
+
+
+def test_the_board_is_bounded(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulators.faultboard.FAULTS_MAX", 2)
+    monkeypatch.setattr("emulators.faultboard.ENDED_KEPT", 3)
+    for _ in range(2):
+        farm.faults.add("offline")
+    with pytest.raises(StateError, match="2 faults are waiting or active"):
+        farm.faults.add("offline")
+    for _ in range(10):
+        farm.faults.clear_all()
+        farm.faults.add("offline")
+    assert len(list(farm.faults)) == 4

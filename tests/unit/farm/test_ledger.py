@@ -1,0 +1,225 @@
+"""The ledger: everything that happened, in files any Parquet reader takes, whatever the disk does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from emulators import ledger as ledger_module
+from emulators.clock import ManualClock
+from emulators.farm import Farm, enabled
+from emulators.layout import SiteLayout
+from emulators.ledger import SCHEMAS, Ledger, read
+from emulators.quantities import Role
+
+
+def recorded(farm: Farm, directory: Path, steps: int, clock: ManualClock, **options: object) -> Ledger:
+    """Run a farm under a ledger and close it."""
+    ledger = Ledger(directory, farm, clock, **options)  # type: ignore[arg-type]
+    farm.observers.append(ledger)
+    for _ in range(steps):
+        clock.advance(0.5)
+        farm.step(1.0)
+    ledger.close()
+    return ledger
+
+
+def test_every_value_of_every_step_is_there_true_and_reported(farm: Farm, tmp_path: Path) -> None:
+    farm.faults.add("bias", {"device": "meters-002", "quantity": "active_power_w"}, parameters={"offset": 100.0})
+    recorded(farm, tmp_path, 5, ManualClock())
+    values = read(tmp_path, "values").to_pandas()
+    names = {
+        group.name: [q.name for q in group.spec.quantities if q.role not in (Role.RATING, Role.COMMAND)]
+        for group in farm.groups.values()
+    }
+    assert len(values) == 5 * sum(group.size * len(names[group.name]) for group in farm.groups.values())
+    last = values[values["site_time"] == values["site_time"].max()].set_index(["device", "quantity"])
+    for device in farm:
+        for name in names[device.group.name]:
+            row = last.loc[(device.id, name)]
+            assert (row["true"], row["reported"], row["quality"]) == (
+                device.true_value(name),
+                device.value(name),
+                device.quality(name),
+            )
+    lying = values[values["true"] != values["reported"]]
+    assert set(zip(lying["device"], lying["quantity"], strict=True)) == {("meters-002", "active_power_w")}
+
+
+def test_stamps_are_site_time_and_wall_time(farm: Farm, tmp_path: Path) -> None:
+    clock = ManualClock(1_800_000_000.0)
+    recorded(farm, tmp_path, 3, clock)
+    values = read(tmp_path, "values").to_pandas()
+    site = np.unique(values["site_time"].astype("int64")) / 1e6
+    wall = np.unique(values["wall_time"].astype("int64")) / 1e6
+    assert np.allclose(site, farm.unix_s - np.array([2.0, 1.0, 0.0]))
+    assert np.allclose(wall, 1_800_000_000.5 + np.array([0.0, 0.5, 1.0]))
+
+
+def test_a_command_is_traced_from_receipt_to_effect(farm: Farm, tmp_path: Path) -> None:
+    command = farm.device("storage-001").submit(
+        enabled({"active_power_setpoint_w": 4_000.0}), "iec104", "127.0.0.1:5", 1_750_000_000.25
+    )
+    command.acknowledged_s = 1_750_000_000.5
+    recorded(farm, tmp_path, 60, ManualClock())
+    commands = read(tmp_path, "commands").to_pandas().set_index("quantity")
+    row = commands.loc["active_power_setpoint_w"]
+    assert (row["value"], row["protocol"], row["peer"], row["device"]) == (
+        4_000.0,
+        "iec104",
+        "127.0.0.1:5",
+        "storage-001",
+    )
+    assert row["received"].timestamp() == 1_750_000_000.25
+    assert row["acknowledged"].timestamp() == 1_750_000_000.5
+    effects = read(tmp_path, "effects").to_pandas()
+    assert list(zip(effects["command"], effects["quantity"], effects["outcome"], strict=True)) == [
+        (command.id, "active_power_w", "effective")
+    ]
+    assert effects["site_time"][0] >= row["site_time"]
+
+
+def test_faults_are_there_with_whom_they_gripped(farm: Farm, tmp_path: Path) -> None:
+    farm.faults.add("offline", {"device": "meters-00[12]"}, duration_s=2.0)
+    recorded(farm, tmp_path, 5, ManualClock())
+    faults = read(tmp_path, "faults").to_pandas()
+    assert list(faults["event"]) == ["began", "ended"]
+    assert list(faults["devices"][0]) == ["meters-001", "meters-002"]
+    assert json.loads(faults["target"][0]) == {"device": "meters-00[12]"}
+
+
+def test_values_can_be_thinned_by_site_time(farm: Farm, tmp_path: Path) -> None:
+    recorded(farm, tmp_path, 10, ManualClock(), every_s=5.0)
+    assert read(tmp_path, "values").to_pandas()["site_time"].nunique() == 2
+
+
+def test_a_second_run_adds_to_the_folder_and_loses_nothing(
+    make_layout: Callable[..., SiteLayout], tmp_path: Path
+) -> None:
+    for n in range(2):
+        recorded(Farm(make_layout()), tmp_path / "ledger", 2, ManualClock(1_750_000_000.0 + n))
+    assert read(tmp_path / "ledger", "values").to_pandas()["run"].nunique() == 2
+    assert len(list((tmp_path / "ledger").glob("*.json"))) == 2
+
+
+def test_an_empty_ledger_reads_as_empty_tables(tmp_path: Path) -> None:
+    for name, schema in SCHEMAS.items():
+        table = read(tmp_path, name)
+        assert (table.num_rows, table.schema) == (0, schema)
+
+
+def test_a_disk_that_cannot_be_written_is_counted_and_does_not_stop_the_farm(farm: Farm, tmp_path: Path) -> None:
+    blocked = tmp_path / "ledger"
+    blocked.write_text("a file stands where the folder should")
+    ledger = recorded(farm, blocked, 3, ManualClock())
+    assert farm.steps == 4
+    assert ledger.write_errors > 0
+    assert ledger.rows_dropped > 0
+    assert ledger.rows_written == 0
+    assert "ledger" in ledger.last_error
+
+
+def test_what_waited_for_the_disk_is_written_once_it_is_back(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "SEGMENT_S", 0.01)
+    folder = tmp_path / "ledger"
+    folder.write_text("in the way")
+    ledger = Ledger(folder, farm, ManualClock())
+    farm.observers.append(ledger)
+    failed = threading.Event()
+    monkeypatch.setattr(ledger, "_failed", _telling(ledger._failed, failed))
+    farm.step(1.0)
+    assert failed.wait(20.0)
+    folder.unlink()
+    farm.step(1.0)
+    ledger.close()
+    assert ledger.rows_dropped == 0
+    assert read(folder, "values").to_pandas()["site_time"].nunique() == 2
+
+
+def _telling(act: Callable[[OSError], None], event: threading.Event) -> Callable[[OSError], None]:
+    def told(error: OSError) -> None:
+        act(error)
+        event.set()
+
+    return told
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small tmpfs; run the tests as root: sudo make test")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_counted_and_leaves_no_broken_file(farm: Farm, small_disk: Path) -> None:
+    (small_disk / "filler").write_bytes(bytes(60 * 1024))
+    ledger = recorded(farm, small_disk / "ledger", 20, ManualClock())
+    assert farm.steps == 21
+    assert ledger.write_errors > 0
+    assert "No space left" in ledger.last_error
+    assert list(small_disk.rglob("*.part")) == []
+    assert all(pq.read_table(file).num_rows for file in small_disk.rglob("*.parquet"))
+
+
+def test_memory_is_bounded_and_the_oldest_goes_first(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "ledger"
+    blocked.write_text("in the way")
+    monkeypatch.setattr(ledger_module, "WAITING_MAX", 3_000)
+    ledger = Ledger(blocked, farm, ManualClock())
+    farm.observers.append(ledger)
+    for _ in range(50):
+        farm.step(1.0)
+        assert ledger._waiting <= 3_000 + 2_000
+    assert ledger.rows_dropped > 0
+    ledger.close()
+
+
+_KILLED = """
+import sys, time
+from pathlib import Path
+from emulators.clock import WallClock
+from emulators.farm import Farm
+from emulators.ledger import Ledger
+from emulators.site import load
+from emulators import ledger
+ledger.SEGMENT_S = 0.05
+farm = Farm(load("tiny"))
+book = Ledger(Path(sys.argv[1]), farm, WallClock())
+farm.observers.append(book)
+while True:
+    farm.step(1.0)
+    if book.rows_written:
+        print("written", flush=True)
+"""
+
+
+def test_a_killed_farm_leaves_only_readable_files(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", _KILLED, str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    files = list(tmp_path.rglob("*.parquet"))
+    assert files
+    for file in files:
+        assert pq.read_table(file).num_rows > 0
