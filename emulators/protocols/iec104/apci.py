@@ -84,7 +84,11 @@ class Link:
         return self.transfer is Transfer.STARTED and len(self._sent_s) < self._timing.k and not self.closed
 
     def receive(self, data: bytes, now_s: float) -> Iterator[bytes]:
-        """Yield the data unit of each I frame as it is reached, so that answers keep the frames' order."""
+        """Yield each frame's data unit as it is reached, ``b""`` where it has none.
+
+        The caller answers before it takes the next, so that answers keep the frames' order and do
+        not depend on where the stream is cut.
+        """
         buffer = self._rest + data
         self._rest = b""
         at = 0
@@ -101,12 +105,13 @@ class Link:
             at = end
             self._heard_s = now_s
             if not frame[0] & 0x01:
-                if self._accept(frame, now_s):
-                    yield frame[4:]
-            elif not frame[0] & 0x02:
-                self._supervisory(frame)
-            else:
+                yield frame[4:] if self._accept(frame, now_s) else b""
+                continue
+            if frame[0] & 0x02:
                 self._unnumbered(frame)
+            else:
+                self._supervisory(frame)
+            yield b""
 
     def send(self, asdu: bytes, now_s: float) -> None:
         """Frame a data unit; only while ``can_send``."""

@@ -73,13 +73,13 @@ class Iec104Engine:
         self._now_s = now_s
         try:
             for asdu in self._link.receive(data, now_s):
-                self._begin()
-                self._application.handle(asdu, now_s)
+                if asdu:
+                    self._application.handle(asdu, now_s)
+                elif not self._started:
+                    self._begin()
                 self._pump(now_s)
         except ProtocolError:
             self._link.close()
-        self._begin()
-        self._pump(now_s)
 
     def advance(self, now_s: float) -> None:
         self._now_s = now_s
@@ -101,7 +101,7 @@ class Iec104Engine:
             self._application.stop()
 
     def _begin(self) -> None:
-        if not self._started and self._link.transfer is Transfer.STARTED and not self._link.closed:
+        if self._link.transfer is Transfer.STARTED:
             self._started = True
             self._application.start()
 
