@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "api.commands.up",
     "api.commands.fault",
     "api.commands.simulate",
+    "api.commands.bench",
 )
 """Modules with a function ``register(app)`` that adds their commands."""
 
