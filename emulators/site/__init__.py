@@ -25,7 +25,7 @@ def load(
     """
     file, text = _text(name_or_path)
     document = read(file, text)
-    if document.data is None and document.problems:
+    if not isinstance(document.data, dict):
         raise ConfigError(document.problems)
     layout = resolve(document, text, Addressing() if addressing is None else addressing, start, seed)
     if document.problems:

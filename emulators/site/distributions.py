@@ -7,7 +7,7 @@ group, another rating nor the number of devices moves it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import exp, inf, log
+from math import inf, log
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 import numpy as np
@@ -77,6 +77,7 @@ class _Truncated(_Distribution):
     max: float | None = None
 
     lowest: ClassVar[float] = -inf
+    hint: ClassVar[str] = ""
 
     def _to_normal(self, value: float) -> float:
         return value
@@ -99,7 +100,7 @@ class _Truncated(_Distribution):
             raise ValueError("min is below max")
         at_low, at_high = self._shares()
         if at_high - at_low < LEAST_SHARE:
-            raise ValueError("nearly nothing of the distribution lies between min and max")
+            raise ValueError(f"nearly nothing of the distribution lies between min and max{self.hint}")
         return self
 
     def support(self) -> tuple[float, float]:
@@ -131,6 +132,7 @@ class Lognormal(_Truncated):
     lognormal: Pair
 
     lowest: ClassVar[float] = 0.0
+    hint: ClassVar[str] = "; its two numbers are of the logarithm"
 
     def _to_normal(self, value: float) -> float:
         return log(value)
@@ -139,7 +141,7 @@ class Lognormal(_Truncated):
     def _finite(self) -> Self:
         mu, sigma = self.lognormal
         if abs(mu) + 10 * sigma > log(1e15):
-            raise ValueError(f"these are of the logarithm: the median would be {exp(min(mu, 700)):.3g}")
+            raise ValueError(f"values can have no end of digits{self.hint}")
         return self
 
     def _parameters(self) -> tuple[float, float]:

@@ -70,7 +70,7 @@ def where(path: Path) -> str:
 
 
 def read(file: str, text: str) -> Document:
-    """Read YAML text; what cannot be read is a problem of the document, not an exception."""
+    """Read YAML text: a table of data, or no table and a problem of the document."""
     document = Document(file)
     if len(text) > BYTES_MAX:
         document.problem((), f"the file has more than {BYTES_MAX:,} characters")
@@ -81,6 +81,8 @@ def read(file: str, text: str) -> Document:
             document.problem((), "the file is empty")
         else:
             document.data = _Walk(document).value(node, ())
+            if not isinstance(document.data, dict) and not document.problems:
+                document.problem((), "a site file is a table of keys and values")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from emulators import registry
-from emulators.contracts import DeviceSpec, MapSpec, Place, ProtocolSpec
+from emulators.contracts import DeviceSpec, Keys, MapSpec, Place, ProtocolSpec
 from emulators.encoding import Columns
 from emulators.layout import FeederLayout, GroupLayout, SeatLayout, ServedLayout, SiteLayout, StationLayout
 from emulators.site import distributions
@@ -93,14 +93,13 @@ class _Resolver(Checker):
         self.feeders: dict[str, FeederLayout] = {}
         self.shared: dict[str, _Shared] = {}
         self.own: list[_Own] = []
+        self.doubtful = False  # an endpoint is not understood, so a station may look unused that is not
 
     # ------------------------------------------------------------------------------ the whole site
 
     def site(self, text: str, start: str | None, seed: int | None) -> SiteLayout:
         data = self.document.data
-        if not isinstance(data, dict):
-            self.document.problem((), "a site file is a table of keys and values")
-            data = {}
+        assert isinstance(data, dict), "what is no table is refused before"
         tables = ("location", "feeders", "groups", "stations")
         plain = {key: value for key, value in data.items() if key not in tables}
         head = self.read(Head, plain, (), known=SiteFile.model_fields)
@@ -120,7 +119,7 @@ class _Resolver(Checker):
             self.station(name, value)
         used_seed = seed if seed is not None else head.seed if head else 0
         groups = [group for name, value in raw_groups.items() if (group := self.group(name, value, used_seed))]
-        self.whole(groups, len(raw_groups))
+        self.whole(groups)
         return SiteLayout(
             name=head.name if head else "",
             title=head.title if head else "",
@@ -135,14 +134,13 @@ class _Resolver(Checker):
             text=text,
         )
 
-    def whole(self, groups: list[GroupLayout], count: int) -> None:
+    def whole(self, groups: list[GroupLayout]) -> None:
         """Check what only the site as a whole can show."""
         total = sum(len(group.devices) for group in groups)
         if total > DEVICES_MAX:
             self.document.problem(("groups",), f"{total:,} devices in all; a site may have {DEVICES_MAX:,}")
         for station in self.shared.values():
-            # Of a group that is itself refused nothing is known, so its station may look unused.
-            if not station.taken and len(groups) == count:
+            if not station.taken and not self.doubtful:
                 self.document.problem(("stations", station.name), "no group has an endpoint at this station")
         self.allocator.report_overlaps()
 
@@ -161,10 +159,11 @@ class _Resolver(Checker):
         if location is None:
             return Place(0.0, 0.0, 0.0, "UTC")
         zone = location.time_zone
-        if zone not in available_timezones():
-            self.document.problem(
-                ("location", "time_zone"), f"there is no time zone {zone!r}{nearest(zone, available_timezones())}"
-            )
+        try:
+            ZoneInfo(zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            hint = nearest(zone, available_timezones())
+            self.document.problem(("location", "time_zone"), f"there is no time zone {zone!r}{hint}")
             zone = "UTC"
         return Place(location.latitude_deg, location.longitude_deg, location.altitude_m, zone)
 
@@ -213,6 +212,7 @@ class _Resolver(Checker):
         path: Path = ("groups", name)
         if not isinstance(value, dict):
             self.document.problem(path, f"a group is a table of keys and values, not {shown(value)}")
+            self.doubtful = True
             return None
         plain = {key: item for key, item in value.items() if key not in ("ratings", "endpoints")}
         head = self.read(GroupHead, plain, path, known=(*GroupHead.model_fields, "ratings", "endpoints"))
@@ -225,22 +225,16 @@ class _Resolver(Checker):
         written = self.ratings(spec, value, path)
         endpoints = self.endpoints(value, path)
         if spec is None:
+            self.doubtful = True
             return None
-        nominal = self.feeders[feeder].nominal_voltage_v if feeder in self.feeders else None
-        ratings: Columns = {}
-        for rating in spec.ratings:
-            default = nominal if rating.name == "nominal_voltage_v" and nominal is not None else rating.default
-            chosen = written.get(rating.name, distributions.VALUE.validate_python(default))
-            sample = distributions.sample(chosen, keys, rating.name)
-            # What a site file sets cannot leave the bounds; a kind's own default is cut off at them.
-            ratings[rating.name] = np.clip(sample, rating.low, rating.high)
         asked = [
             _Asked(protocol, chosen, breadth(chosen, spec), endpoint, options, at)
             for protocol, endpoint, options, at in endpoints
             if (chosen := self.map_for(spec, endpoint, at))
         ]
+        self.doubtful |= len(asked) < len(endpoints)
         served = tuple(dict.fromkeys(ServedLayout(each.protocol.name, each.map.name) for each in asked))
-        group = GroupLayout(name, spec.kind, devices, feeder, ratings, keys, served)
+        group = GroupLayout(name, spec.kind, devices, feeder, self.sampled(spec, written, feeder, keys), keys, served)
         hosts = -1
         for each in asked:
             if each.endpoint.station is not None:
@@ -297,6 +291,19 @@ class _Resolver(Checker):
                 written[name] = chosen
         return written
 
+    def sampled(self, spec: DeviceSpec, written: Mapping[str, Any], feeder: str, keys: Keys) -> Columns:
+        """Give every device every rating of its kind: what the group sets, else the kind's default."""
+        columns: Columns = {}
+        for rating in spec.ratings:
+            default = rating.default
+            if rating.name == "nominal_voltage_v" and feeder in self.feeders:
+                default = self.feeders[feeder].nominal_voltage_v
+            chosen = written.get(rating.name, distributions.VALUE.validate_python(default))
+            sample = distributions.sample(chosen, keys, rating.name)
+            # What a site file sets cannot leave the bounds; a kind's own default is cut off at them.
+            columns[rating.name] = np.clip(sample, rating.low, rating.high)
+        return columns
+
     def distribution(self, item: Any, at: Path) -> Any:
         try:
             return distributions.VALUE.validate_python(item)
@@ -310,6 +317,7 @@ class _Resolver(Checker):
         raw = value.get("endpoints", [])
         if not isinstance(raw, list):
             self.document.problem((*path, "endpoints"), f"is a list, each with a dash in front, not {shown(raw)}")
+            self.doubtful = True
             return []
         found = []
         for index, item in enumerate(raw):
@@ -318,6 +326,7 @@ class _Resolver(Checker):
             spec = self.protocol(item, at)
             if endpoint is not None and spec is not None:
                 found.append((spec, endpoint, self.options(spec, endpoint.options, at), at))
+        self.doubtful |= len(found) < len(raw)
         return found
 
     def protocol(self, value: Any, path: Path) -> ProtocolSpec | None:
@@ -360,6 +369,7 @@ class _Resolver(Checker):
             if key in endpoint.model_fields_set:
                 self.document.problem((*at, key), "belongs to the station; an endpoint has a station or this")
         if name not in self.raw_stations:
+            self.doubtful = True
             self.unknown((*at, "station"), "station", name, self.raw_stations)
         station = self.shared.get(name)
         if station is None:
