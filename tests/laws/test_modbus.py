@@ -1,0 +1,238 @@
+"""Laws of Modbus over every kind that is served on it: no stream surprises it, no value is distorted."""
+
+from __future__ import annotations
+
+import struct
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from modbus_bench import NOW_S, Bench, default_map, frame, plausible_columns, talk
+
+from emulators import registry
+from emulators.encoding import Field, Lookup, Scaled, Source
+from emulators.plans.modbus import Register
+from emulators.plans.sources import Choice, Flags, OffValue, PrefixedSink, PrefixedSource, Pulse, SignedPowerFactor
+from emulators.quantities import Role, quantity
+
+KINDS = [kind for kind, target in registry.DEVICES.items() if find_spec(target.partition(":")[0])]
+
+SAMPLES = [
+    "01 0000 0008",
+    "02 0000 0008",
+    "03 9c40 0032",
+    "04 9c42 0002",
+    "05 0002 ff00",
+    "06 9c40 0001",
+    "0f 0000 0003 01 04",
+    "10 9c40 0002 04 00010002",
+    "16 9c40 fff0 0001",
+    "17 9c40 0002 9c40 0001 02 0001",
+    "2b 0e 02 00",
+]
+STREAM = b"".join(frame(sample) for sample in SAMPLES)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def bench(request: pytest.FixtureRequest) -> Bench:
+    return Bench(request.param)
+
+
+def all_fields(bench: Bench) -> list[Field]:
+    return bench.plan.layout(bench.columns)[1]
+
+
+def bare(source: Source | None) -> object:
+    return source.source if isinstance(source, PrefixedSource) else source
+
+
+# ----------------------------------------------------------------------------------------- streams
+
+
+def test_a_stream_cut_anywhere_gives_the_same_answers(bench: Bench) -> None:
+    whole, closed = talk(bench.station.connect("peer", NOW_S), STREAM)
+    bench.station.connections = 0
+    assert not closed
+    for cut in range(1, len(STREAM)):
+        engine = bench.station.connect("peer", NOW_S)
+        out = talk(engine, STREAM[:cut])[0] + talk(engine, STREAM[cut:])[0]
+        engine.hang_up(NOW_S)
+        assert (out, engine.closed) == (whole, True), cut
+
+
+def test_a_stream_byte_by_byte_gives_the_same_answers(bench: Bench) -> None:
+    engine = bench.station.connect("peer", NOW_S)
+    whole, _ = talk(engine, STREAM)
+    assert b"".join(talk(engine, STREAM[k : k + 1])[0] for k in range(len(STREAM))) == whole
+    engine.hang_up(NOW_S)
+
+
+@pytest.fixture(scope="module")
+def charger() -> Bench:
+    return Bench("ev_charger")
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_every_change_of_one_byte_is_answered_or_closes_or_waits(charger: Bench, sample: str) -> None:
+    bench, good = charger, frame(sample)
+    for place in range(len(good)):
+        for value in range(256):
+            changed = good[:place] + bytes([value]) + good[place + 1 :]
+            engine = bench.station.connect("peer", NOW_S)
+            out, closed = talk(engine, changed)
+            length = int.from_bytes(changed[4:6], "big")
+            is_frame = changed[2:4] == b"\0\0" and 2 <= length <= 254
+            assert closed is (not is_frame) or (place in (4, 5) and length < len(good) - 6)
+            assert bool(out) is (is_frame and length + 6 <= len(changed))
+            if out:
+                assert out[:4] == changed[:4]
+                assert out[6] == changed[6]
+                assert out[7] & 0x7F == changed[7] & 0x7F
+            engine.hang_up(NOW_S)
+
+
+# --------------------------------------------------------------------------------------- registers
+
+
+def test_every_register_of_every_window_can_be_read_and_the_next_ones_cannot(bench: Bench) -> None:
+    for unit in bench.plan.units:
+        address = unit.aliases[0] if unit.step is None else 1 + unit.step
+        for window in unit.windows:
+            read = b""
+            for first in range(window.first, window.end, 125):
+                read += bench.registers(first, min(125, window.end - first), address)
+            assert len(read) == len(window.data)
+            assert bench.ask(struct.pack(">BHH", 3, window.end, 1), address) == b"\x83\x02"
+            if window.first:
+                assert bench.ask(struct.pack(">BHH", 3, window.first - 1, 1), address) == b"\x83\x02"
+
+
+def test_no_two_registers_share_a_place(bench: Bench) -> None:
+    for unit in bench.plan.units:
+        taken = [r.address + k for r in unit.registers for k in range(r.width)]
+        assert len(taken) == len(set(taken))
+
+
+def test_every_quantity_has_a_point(bench: Bench) -> None:
+    listed = {point.quantity for point in default_map(bench.spec.kind).points(bench.spec)}
+    assert listed == {each.name for each in bench.spec.quantities}
+
+
+def test_every_quantity_can_be_told_from_the_registers(bench: Bench) -> None:
+    """Within half a step of an integer, or the precision of a float32."""
+    told = set()
+    for field in all_fields(bench):
+        source = bare(field.source)
+        raw = np.frombuffer(bench.table.rows.row(0), field.dtype, 1, field.offset)[0]
+        if isinstance(source, Scaled) and source.floor is None:
+            (name,) = field.source.quantities
+            value = bench.columns[name][0]
+            step = 0.5 / abs(source.gain) if np.dtype(field.dtype).kind != "f" else abs(value) * 2.0**-23
+            assert field.source.back(float(raw))[name] == pytest.approx(value, abs=step * 1.000001), field
+            told.add(name)
+        elif isinstance(source, Flags):
+            expected = sum(
+                1 << bit
+                for bit, names in source.of_bit
+                if any(bench.columns[prefixed(field.source, name)][0] for name in names)
+            )
+            assert int(raw) == expected
+        elif isinstance(source, Lookup | OffValue | SignedPowerFactor):
+            (name,) = field.source.quantities
+            assert field.source.back(float(raw))[name] == pytest.approx(bench.columns[name][0], abs=0.5)
+    assert told >= {each.name for each in bench.spec.quantities}
+
+
+def prefixed(source: Source, name: str) -> str:
+    return source.prefix + name if isinstance(source, PrefixedSource) else name
+
+
+def test_what_is_not_known_reads_as_not_implemented(bench: Bench) -> None:
+    """Not a number becomes the type's own value for it in SunSpec, and never an ordinary number there."""
+    columns = {name: np.full_like(column, np.nan) for name, column in bench.columns.items()}
+    unknown = Bench(bench.spec.kind, columns=plausible_columns(bench.spec, 1))
+    with np.errstate(invalid="ignore"):
+        unknown.table.refresh({**unknown.columns, "frequency_hz": columns["frequency_hz"]}, {}, NOW_S)
+    missing = {">u2": b"\xff\xff", ">i2": b"\x80\x00", ">u4": b"\xff\xff\xff\xff", ">f4": b"\x7f\xc0\x00\x00"}
+    seen = 0
+    for register in unknown.plan.units[0].registers:
+        if register.address >= 40_000 and register.shows and register.shows.quantities == ("frequency_hz",):
+            assert unknown.registers(register.address, register.width) == missing[register.dtype]
+            seen += 1
+    assert seen
+
+
+# ----------------------------------------------------------------------------------------- writing
+
+
+def writable(bench: Bench) -> list[tuple[int, Register]]:
+    return [
+        (unit.aliases[0] if unit.step is None else 1 + unit.step, register)
+        for unit in bench.plan.units
+        for register in unit.registers
+        if register.takes is not None
+    ]
+
+
+def test_every_set_point_and_command_can_be_written(bench: Bench) -> None:
+    reachable = {name for _, register in writable(bench) if register.takes for name in register.takes.quantities}
+    assert reachable == {each.name for each in bench.spec.quantities if each.writable}
+
+
+def test_a_set_point_that_is_read_and_written_back_means_the_same(bench: Bench) -> None:
+    for unit, register in writable(bench):
+        if register.shows is None or register.takes is None or not set(register.shows.quantities) <= settable(bench):
+            continue
+        (name,) = register.shows.quantities
+        if quantity(name).role is Role.COMMAND:
+            continue
+        bench.device.commands.clear()
+        raw = bench.registers(register.address, register.width, unit)
+        assert len(bench.write(register.address, raw, unit)) == 5, register
+        (told,) = bench.device.told
+        value = bench.columns[name][0]
+        assert list(told) == [name]
+        assert told[name] == pytest.approx(value, abs=0.5, rel=1e-3), register
+
+
+def settable(bench: Bench) -> set[str]:
+    return {each.name for each in bench.spec.quantities if each.writable}
+
+
+def meant(register: Register) -> dict[int, dict[str, float]]:
+    """What every number means that a register for commands takes."""
+    sink = register.takes.sink if isinstance(register.takes, PrefixedSink) else register.takes
+    prefix = register.takes.prefix if isinstance(register.takes, PrefixedSink) else ""
+    if isinstance(sink, Pulse):
+        return {1: {prefix + sink.quantity: 1.0}} | ({} if sink.any_value else {0: {}})
+    if isinstance(sink, Choice):
+        return {int(wire): {prefix + name: value} if name else {} for wire, name, value in sink.means}
+    return {}
+
+
+def test_every_number_a_command_register_takes_does_what_it_means_and_no_other_number_does_anything(
+    bench: Bench,
+) -> None:
+    given: set[str] = set()
+    for unit, register in writable(bench):
+        numbers = meant(register)
+        for number, values in numbers.items():
+            bench.device.commands.clear()
+            assert len(bench.write(register.address, number.to_bytes(2 * register.width, "big"), unit)) == 5
+            assert bench.device.told == ([values] if values else [])
+            given |= values.keys()
+        if len(numbers) > 1:
+            bench.device.commands.clear()
+            assert bench.write(register.address, bytes(2 * register.width - 1) + b"\x63", unit) == b"\x90\x03"
+            assert bench.device.told == []
+    assert given >= {each.name for each in bench.spec.quantities if each.role is Role.COMMAND}
+
+
+def test_a_register_that_cannot_be_written_says_so(bench: Bench) -> None:
+    bench.device.commands.clear()
+    for unit in bench.plan.units:
+        address = unit.aliases[0] if unit.step is None else 1 + unit.step
+        for register in unit.registers:
+            if register.takes is None and not any(register.address + k in unit.writable for k in range(register.width)):
+                assert bench.write(register.address, bytes(2 * register.width), address) == b"\x90\x02"
+    assert bench.device.told == []
