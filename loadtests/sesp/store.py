@@ -110,7 +110,9 @@ class Store:
     def add(self, rows: Sequence[dict[str, Any]]) -> list[Stored]:
         """Store readings in one transaction; the answer has one entry a row, in the order given."""
         copies = Counter(map(_key, rows))
-        first = {_key(row): row for row in reversed(rows)}
+        first: dict[Key, dict[str, Any]] = {}
+        for row in rows:
+            first.setdefault(_key(row), row)
         insert = self._insert(READINGS)
         upsert = insert.on_conflict_do_update(
             index_elements=["run", "device_id", "sequence"],

@@ -1,0 +1,275 @@
+"""The load test from the command line to the exit code, against SESPs that keep their word and one that does not."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from emulators.clock import ManualClock
+from loadtests.journal import Journal
+from loadtests.plan import Plan, seconds, target
+from loadtests.sesp.app import make_app
+from loadtests.source import FarmSource, Sample, Sender
+from loadtests.users import Crew
+
+SITE = "tiny"
+QUICK = ("--site", SITE, "--users", "5", "--duration", "2s", "--speedup", "1500", "--daily-interval", "5m")
+
+
+def loadtest(url: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "api.cli", "loadtest", "sesp", "--url", url, *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+
+
+class Forgetful:
+    """A SESP that acknowledges every reading and does not store every tenth."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._posts = 0
+
+    async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            self._posts += 1
+            if self._posts % 10 == 0:
+                while (await receive()).get("more_body"):
+                    pass
+                await send({"type": "http.response.start", "status": 201, "headers": [(b"content-length", b"2")]})
+                await send({"type": "http.response.body", "body": b"{}"})
+                return
+        await self._app(scope, receive, send)
+
+
+def test_everything_sent_is_stored_and_the_test_ends_with_0(serve: Any, tmp_path: Path) -> None:
+    report_file, journal = tmp_path / "report.json", tmp_path / "journal.sqlite"
+    with serve(make_app(str(tmp_path / "sesp.sqlite"))) as url:
+        ended = loadtest(
+            url, *QUICK, "--json", str(report_file), "--journal", str(journal), "--csv", str(tmp_path / "l")
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        stored = httpx.get(f"{url}/api/v1/readings", params={"limit": 5000}).json()["readings"]
+    report = json.loads(report_file.read_text())
+    assert report["complete"]
+    assert report["sent"] == report["acknowledged"] == report["stored"] == len(stored) > 20
+    assert (report["lost"], report["unconfirmed"], report["duplicates"], report["extras"]) == (0, 0, 0, 0)
+    assert 0.0 < report["latency_p50_s"] <= report["latency_p99_s"] <= report["latency_max_s"]
+    with sqlite3.connect(journal) as connection:
+        noted = set(connection.execute("SELECT device_id, sequence FROM sent"))
+    connection.close()
+    assert noted == {(row["device_id"], row["sequence"]) for row in stored}
+    assert {row["run"] for row in stored} == {report["run"]}
+    assert len({row["kind"] for row in stored}) == 5
+    assert all(row["values"] for row in stored)
+    assert len({row["timestamp"] for row in stored}) > 1, "site time moves"
+    assert (tmp_path / "l_stats.csv").read_text().startswith("Type,Name")
+    assert "latency p99" in ended.stdout
+
+
+def test_readings_acknowledged_and_not_stored_are_found_and_the_test_ends_with_1(serve: Any, tmp_path: Path) -> None:
+    report_file = tmp_path / "report.json"
+    with serve(Forgetful(make_app("sqlite://"))) as url:
+        ended = loadtest(url, *QUICK, "--json", str(report_file))
+    report = json.loads(report_file.read_text())
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert report["acknowledged"] == report["sent"]
+    assert report["lost"] == report["sent"] // 10 == report["sent"] - report["stored"] > 0
+    assert len(report["missing"]) == report["lost"]
+    assert f"{report['lost']} of {report['sent']} readings are not stored" in ended.stdout
+
+
+def test_a_sesp_that_is_not_there_is_named_with_what_to_do() -> None:
+    ended = loadtest("http://127.0.0.1:9", *QUICK)
+    assert ended.returncode == 2
+    assert "http://127.0.0.1:9" in ended.stderr
+    assert "pilotfarm sesp" in ended.stderr
+
+
+def test_a_test_that_sends_nothing_proves_nothing(serve: Any) -> None:
+    with serve(make_app("sqlite://")) as url:
+        ended = loadtest(url, "--site", SITE, "--users", "1", "--duration", "1s")
+    assert ended.returncode == 2
+    assert "nothing was sent" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "said"),
+    [
+        ("http://192.0.2.1:8090", QUICK, "--allow-remote"),
+        ("ftp://127.0.0.1", QUICK, "no URL"),
+        ("http://127.0.0.1:9", (*QUICK, "--duration", "soon"), "no time"),
+        ("http://127.0.0.1:9", (*QUICK, "--users", "0"), "users"),
+        ("http://127.0.0.1:9", (*QUICK, "--site", "nowhere"), "nowhere"),
+    ],
+)
+def test_a_wrong_option_ends_with_2_and_says_which(url: str, options: tuple[str, ...], said: str) -> None:
+    ended = loadtest(url, *options)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+
+
+def test_a_missing_locust_is_one_line_with_the_command_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from api.cli import app
+
+    monkeypatch.setattr("loadtests.run.has_locust", lambda: False)
+    with pytest.raises(SystemExit) as ended:
+        app(["loadtest", "sesp", "--url", "http://127.0.0.1:9", *QUICK])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "pip install 'pilotfarm[loadtest]'" in said
+
+
+def test_a_signal_ends_the_test_early_and_what_was_sent_is_reconciled(serve: Any, tmp_path: Path) -> None:
+    journal = tmp_path / "journal.sqlite"
+    with serve(make_app("sqlite://")) as url:
+        options = (*QUICK, "--duration", "1h", "--journal", str(journal))
+        command = [sys.executable, "-m", "api.cli", "loadtest", "sesp", "--url", url, *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            while httpx.get(f"{url}/healthz").json()["stored"] == 0:
+                assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert "acknowledged" in out
+
+
+# --------------------------------------------------------------------------------- without Locust
+
+
+class Steady:
+    """Three devices whose values never change; one of them reports daily."""
+
+    senders = (Sender("a", "battery", False), Sender("b", "battery", False), Sender("m", "smart_meter", True))
+
+    def __init__(self) -> None:
+        self.moved_s = 0.0
+
+    def advance(self, by_s: float) -> None:
+        self.moved_s += by_s
+
+    def sample(self, device_id: str) -> Sample:
+        return Sample("2026-01-01T00:00:00+00:00", {"p": float(ord(device_id[0]))}, {})
+
+
+@pytest.fixture
+def crew() -> Any:
+    journal = Journal(Path(":memory:"))
+    yield Crew(plan(), Steady(), journal, ManualClock())
+    journal.close()
+
+
+def plan(**changes: Any) -> Plan:
+    base: dict[str, Any] = {"run": "r", "url": "http://127.0.0.1:9", "site": SITE, "users": 5, "duration_s": 60.0}
+    base |= {"spawn_per_s": 5.0, "speedup": 10.0, "interval_s": 300.0, "daily_s": 86_400.0, "timeout_s": 5.0}
+    return Plan(**(base | {"journal": ""} | changes))
+
+
+def test_users_beyond_the_devices_take_them_again_under_ids_of_their_own(crew: Crew) -> None:
+    assert [crew.join().name for _ in range(7)] == ["a", "b", "m", "a~2", "b~2", "m~2", "a~3"]
+
+
+def test_first_readings_are_spread_over_the_interval(crew: Crew) -> None:
+    waits = [member.wait_s for member in (crew.join() for _ in range(300)) if member.name[0] != "m"]
+    assert all(0.0 <= wait < 30.0 for wait in waits)
+    tenths = [sum(3.0 * k <= wait < 3.0 * (k + 1) for wait in waits) for k in range(10)]
+    assert min(tenths) >= 15, tenths
+    assert max(tenths) <= 25, tenths
+
+
+def test_a_late_answer_does_not_shift_what_is_due_next(crew: Crew) -> None:
+    clock, member = crew.clock, crew.join()
+    assert isinstance(clock, ManualClock)
+    clock.advance(member.wait_s)
+    assert member.is_due
+    member.next_reading()
+    clock.advance(7.0)
+    member.answered(201)
+    assert member.wait_s == pytest.approx(23.0)
+
+
+def test_sequence_numbers_count_from_1_without_a_gap_whatever_the_answers(crew: Crew) -> None:
+    member = crew.join()
+    numbers = []
+    for status in (201, 0, 503, 201):
+        numbers.append(member.next_reading()["sequence"])
+        member.answered(status)
+    assert numbers == [1, 2, 3, 4]
+
+
+def test_nobody_begins_a_request_once_the_test_stops(crew: Crew) -> None:
+    member = crew.join()
+    assert isinstance(crew.clock, ManualClock)
+    crew.clock.advance(100.0)
+    crew.stopping = True
+    assert not member.is_due
+
+
+def test_site_time_moves_with_wall_time_times_the_speedup() -> None:
+    source, clock, journal = Steady(), ManualClock(), Journal(Path(":memory:"))
+    crew = Crew(plan(speedup=60.0), source, journal, clock)
+    for gone_s in (1.0, 0.0, 2.5):
+        clock.advance(gone_s)
+        crew.advance()
+    journal.close()
+    assert source.moved_s == pytest.approx(210.0)
+
+
+def test_a_farm_reports_what_the_specification_says_the_sesp_receives() -> None:
+    source = FarmSource(SITE)
+    by_kind = {sender.kind: sender for sender in source.senders}
+    assert {kind for kind, sender in by_kind.items() if sender.daily} == {"smart_meter"}
+    battery = source.sample(by_kind["battery"].device_id)
+    assert {"active_power_w", "soc_frac", "soh_frac", "temperature_degc", "real_capacity_wh"} <= set(battery.values)
+    assert not any(name.endswith("_setpoint_w") for name in battery.values)
+
+
+def test_a_farm_moves_on_by_the_site_time_asked_for() -> None:
+    from datetime import datetime
+
+    source = FarmSource(SITE)
+    device = source.senders[0].device_id
+    before = datetime.fromisoformat(source.sample(device).timestamp)
+    for by_s in (0.5, 300.0, 5_000.0):
+        source.advance(by_s)
+    after = datetime.fromisoformat(source.sample(device).timestamp)
+    assert (after - before).total_seconds() == pytest.approx(5_300.5)
+
+
+def test_a_plan_survives_its_journey_to_the_other_process(tmp_path: Path) -> None:
+    sent = plan(interval_s=0.1 + 0.2)
+    sent.write(tmp_path / "plan.json")
+    assert Plan.read(tmp_path / "plan.json") == sent
+
+
+@pytest.mark.parametrize(("text", "value"), [("30s", 30.0), ("5m", 300.0), ("1.5h", 5400.0), ("1d", 86400.0)])
+def test_times_are_written_with_their_unit(text: str, value: float) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "0s", "-1s", "1w", "s", "1e3", "nan", "inf", "1m30s", "9" * 400])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no time"):
+        seconds(text)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.8.9.1/", "http://localhost:1", "http://[::1]:1"])
+def test_loopback_may_be_loaded(url: str) -> None:
+    assert target(url, allow_remote=False) == url.rstrip("/")
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1", "http://sesp.example", "http://127.0.0.1.example", "http://[::2]"])
+def test_anything_else_may_be_loaded_only_when_allowed(url: str) -> None:
+    with pytest.raises(ValueError, match="--allow-remote"):
+        target(url, allow_remote=False)
+    assert target(url, allow_remote=True) == url
