@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -70,12 +70,13 @@ class _Block:
     """(n, count, octets)"""
     quality: npt.NDArray[np.uint8]
     """(n, count): the octet the quality descriptor is in"""
-    values: npt.NDArray[np.generic]
+    values: npt.NDArray[Any]
     """(n, count)"""
-    deadbands: Floats
+    deadbands: npt.NDArray[np.float32]
     """(n, count), wire units; empty for states"""
-    told: npt.NDArray[np.generic] | None = None
-    told_quality: npt.NDArray[np.uint8] | None = None
+    told: npt.NDArray[Any]
+    """(n, count): what was last reported, where anyone listens; empty while nobody ever did"""
+    told_quality: npt.NDArray[np.uint8]
 
 
 @dataclass(slots=True)
@@ -98,6 +99,8 @@ class Iec104Table:
     _blocks: list[_Block] = field(init=False)
     _quality_of: dict[str, list[tuple[_Block, int]]] = field(init=False)
     _listeners: dict[int, list[tuple[Listener, int]]] = field(init=False, default_factory=dict)
+    _heard: npt.NDArray[np.intp] | None = field(init=False, default=None)
+    """The rows somebody listens to, in order; ``None`` when that has changed."""
     _tainted: bool = field(init=False, default=False)
 
     def __post_init__(self, columns: Columns) -> None:
@@ -157,7 +160,7 @@ class Iec104Table:
             if self._tainted:
                 block.quality[...] = 0
             if block.type is MonitorType.FLOAT:
-                unknown = np.isnan(block.values.astype(np.float32, copy=False))
+                unknown = np.isnan(block.values)
                 if unknown.any():
                     block.quality[unknown] |= np.uint8(Quality.INVALID)
                     self._tainted = True
@@ -175,9 +178,12 @@ class Iec104Table:
 
     def listen(self, row: int, listener: Listener, address: int) -> None:
         """Tell a listener of every change of a row from now on, under the given common address."""
-        if not self._listeners:
+        if row not in self._listeners:
+            self._heard = None
             for block in self._blocks:
-                block.told, block.told_quality = block.values.copy(), block.quality.copy()
+                if block.told.size == 0:
+                    block.told, block.told_quality = np.empty_like(block.values), np.empty_like(block.quality)
+                block.told[row], block.told_quality[row] = block.values[row], block.quality[row]
         self._listeners.setdefault(row, []).append((listener, address))
 
     def leave(self, listener: Listener) -> None:
@@ -187,26 +193,28 @@ class Iec104Table:
                 self._listeners[row] = left
             else:
                 del self._listeners[row]
+                self._heard = None
 
     def _report(self) -> None:
+        if self._heard is None:
+            self._heard = np.array(sorted(self._listeners), dtype=np.intp)
         tag = np.frombuffer(time_tag(self.unix_s), np.uint8)
         for block in self._blocks:
             if block.type is not MonitorType.TOTAL:
-                self._report_block(block, tag)
+                self._report_block(block, self._heard, tag)
         for listener in {id(each): each for others in self._listeners.values() for each, _ in others}.values():
             listener.stepped(self.unix_s)
 
-    def _report_block(self, block: _Block, tag: npt.NDArray[np.uint8]) -> None:
-        assert block.told is not None
-        assert block.told_quality is not None
-        moved = block.quality != block.told_quality
+    def _report_block(self, block: _Block, heard: npt.NDArray[np.intp], tag: npt.NDArray[np.uint8]) -> None:
+        # A value that becomes NaN, or a number again, shows in its quality.
+        moved = block.quality[heard] != block.told_quality[heard]
         if block.type is MonitorType.FLOAT:
-            told, now = block.told.astype(np.float64), block.values.astype(np.float64)
-            moved |= np.abs(now - told) > block.deadbands
-            moved |= np.isnan(now) != np.isnan(told)
+            with np.errstate(invalid="ignore"):
+                moved |= np.abs(block.values[heard] - block.told[heard]) > block.deadbands[heard]
         rows, places = np.nonzero(moved)
         if not rows.size:
             return
+        rows = heard[rows]
         block.told[rows, places] = block.values[rows, places]
         block.told_quality[rows, places] = block.quality[rows, places]
         objects = np.empty((rows.size, block.octets + tag.size), np.uint8)
@@ -216,15 +224,12 @@ class Iec104Table:
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         ends = np.append(starts[1:], rows.size)
         for row, first, last in zip(rows[starts].tolist(), starts.tolist(), ends.tolist(), strict=True):
-            listening = self._listeners.get(row)
-            if listening is None:
-                continue
             indices = places[first:last].tolist()
             moved_objects = {
                 block.points[index].ioa: data[at * step : (at + 1) * step]
                 for at, index in zip(range(first, last), indices, strict=True)
             }
-            for listener, address in listening:
+            for listener, address in self._listeners[row]:
                 listener.changed(address, TAGGED[block.type], moved_objects)
 
     # ----------------------------------------------------------------------------------- layout
@@ -235,9 +240,11 @@ class Iec104Table:
         data, width = self._rows.data, len(self._rows.template)
         shape, strides = (self.n, len(points)), (width, octets)
         value_at = start + self.format.object_octets
-        deadbands = np.zeros((self.n, 0))
+        deadbands = np.empty((0, 0), np.float32)
         if kind is MonitorType.FLOAT:
-            deadbands = np.column_stack([self._deadband(point.deadband, columns) for point in points])
+            deadbands = np.column_stack([self._deadband(point.deadband, columns) for point in points]).astype(
+                np.float32
+            )
         return _Block(
             kind,
             points,
@@ -247,6 +254,8 @@ class Iec104Table:
             np.ndarray(shape, np.uint8, data, start + octets - 1, strides),
             np.ndarray(shape, np.dtype(_VALUE[kind]), data, value_at, strides),
             deadbands,
+            np.empty((0, 0), np.dtype(_VALUE[kind])),
+            np.empty((0, 0), np.uint8),
         )
 
     def _deadband(self, band: Deadband, columns: Columns) -> Floats:
