@@ -283,6 +283,8 @@ class ProtocolSpec:
     station: Callable[[Sequence[Seat], Any], Station]
     default_address: int = 1
     """The address of a device that has an endpoint of its own."""
+    shared: bool = True
+    """Whether a station may answer for several devices."""
 
 
 @dataclass(frozen=True, slots=True)

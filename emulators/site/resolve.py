@@ -78,7 +78,7 @@ class _Shared:
 
     @property
     def next_address(self) -> int:
-        return max((last + 1 for _, last, _ in self.taken), default=max(1, self.spec.address_range[0]))
+        return max((last + 1 for _, last, _ in self.taken), default=self.spec.default_address)
 
 
 def resolve(document: Document, text: str, addressing: Addressing, start: str | None, seed: int | None) -> SiteLayout:
@@ -202,6 +202,9 @@ class _Resolver(Checker):
         spec = self.protocol(value, path)
         if station is None or spec is None:
             return
+        if not spec.shared:
+            message = f"every {spec.name} device has an endpoint of its own; no station answers for several"
+            self.document.problem((*path, "protocol"), message)
         options = self.options(spec, station.options, path)
         port = spec.default_port if station.port is None else station.port
         self.shared[name] = _Shared(name, spec, self.allocator.station(path, station.host, port), options)

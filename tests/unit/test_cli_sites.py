@@ -73,11 +73,6 @@ def test_a_site_that_is_not_there_is_refused_by_every_command(command):
 def test_a_privileged_port_is_a_note_and_no_problem(tmp_path: Path):
     file = tmp_path / "low.yaml"
     text = profiles.site("tiny").read_text(encoding="utf-8")
-    file.write_text(
-        text.replace("{protocol: dnp3}", "{protocol: dnp3, ip: 127.30.0.1, port: 502}", 1), encoding="utf-8"
-    )
-    result = run("check", str(file))
-    assert result.exit_code == 2, "four groups share that line, and so the address"
     file.write_text(text.replace("rtu: {protocol: iec104}", "rtu: {protocol: iec104, port: 404}"), encoding="utf-8")
     result = run("check", str(file))
     assert result.exit_code == 0
@@ -129,7 +124,7 @@ def test_addresses_takes_a_network():
     [
         (("--addresses", "127.0.0.1/8"), "has host bits set"),
         (("--addresses", "loopback"), "--addresses"),
-        (("--addresses", "127.77.0.0/29"), "too few addresses"),
+        (("--addresses", "127.77.0.0/30"), "too few addresses"),
         (("--ports-from", "70000"), "65535"),
         (("--ports-from", "65530"), "run past 65535"),
         (("--ports-from", "30000", "--addresses", "127.77.0.0/16"), "not both"),

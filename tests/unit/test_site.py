@@ -336,3 +336,9 @@ def test_a_choice_with_weight_0_is_never_made():
     keys = draws.keys_of(1, [str(i) for i in range(5_000)])
     value = VALUE.validate_python({"choice": [1, 2, 3], "weights": [0, 1, 0]})
     assert set(sample(value, keys, "rating").tolist()) == {2.0}
+
+
+def test_the_example_of_the_documentation_loads(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "site-file.md").read_text(encoding="utf-8")
+    layout = load(tmp_path, text.partition("```yaml\n")[2].partition("```")[0])
+    assert layout.device_count == 120

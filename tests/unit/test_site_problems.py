@@ -118,7 +118,8 @@ ONE_MISTAKE = {
     "port at a station": ("station: rtu", "station: rtu, port: 2405", 14, "belongs to the station"),
     "common addresses past the last": ("station: rtu", "station: rtu, address: 65533", 14, "1 to 65534"),
     "station of another protocol": ("  rtu: {protocol: iec104}", "  rtu: {protocol: modbus}", 14, "speaks modbus"),
-    "station nobody is at": ("  rtu: {", "  spare: {protocol: dnp3}\n  rtu: {", 16, "no group has an endpoint"),
+    "station nobody is at": ("  rtu: {", "  spare: {protocol: iec104}\n  rtu: {", 16, "no group has an endpoint"),
+    "station of a protocol without one": ("  rtu: {", "  out: {protocol: dnp3}\n  rtu: {", 16, "of its own"),
     "station with an unknown key": ("  rtu: {", "  rtu: {prot: 1, ", 16, "did you mean"),
     "tag": ("count: 3", "count: !!python/name:os.system 3", 8, "tag"),
 }

@@ -22,4 +22,6 @@ PROTOCOL: Final = ProtocolSpec(
     spontaneous=True,
     table=Dnp3Table,
     station=Outstation,
+    # Masters usually call themselves 1 to 4, and a master and an outstation cannot share an address.
+    default_address=10,
 )
