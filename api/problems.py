@@ -130,7 +130,7 @@ async def _known(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [(_where(each["loc"]), str(each["msg"])) for each in error.errors()]
+    problems = [_said(each) for each in error.errors()]
     return response(request.url.path, 422, problems)
 
 
@@ -147,6 +147,12 @@ async def _http(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     message = f"an error of the server's own: {type(error).__name__}; its log says more"
     return response(request.url.path, 500, [("", message)])
+
+
+def _said(error: Mapping[str, Any]) -> tuple[str, str]:
+    if error["type"] == "json_invalid":
+        return "body", f"is not JSON: {error['ctx']['error']}, at character {error['loc'][-1]}"
+    return _where(error["loc"]), str(error["msg"])
 
 
 def _where(location: Sequence[int | str]) -> str:

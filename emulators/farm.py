@@ -147,7 +147,8 @@ class FarmDevice:
             raise OutOfRange(f"{self.id}: {name} is 0 or 1, not {value:g}")
         low, high = self.bounds(name)
         if not low <= value <= high:
-            raise OutOfRange(f"{self.id}: {name} must be from {low:g} to {high:g} {asked.unit}, not {value:g}")
+            unit = "" if asked.unit in ("1", "enum") else f" {asked.unit}"
+            raise OutOfRange(f"{self.id}: {name} must be from {low:g} to {high:g}{unit}, not {value:g}")
 
     def _now(self, name: str, value: float) -> float:
         """What the device can follow of a value at present."""

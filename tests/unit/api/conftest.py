@@ -1,0 +1,33 @@
+"""A real pilot behind its real application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from rest_client import Rest
+
+from api.app import create_app
+from emulators.clock import ManualClock
+from emulators.layout import SiteLayout
+from emulators.pilot import Pilot
+from emulators.site import load
+
+
+@pytest.fixture(scope="session")
+def tiny() -> SiteLayout:
+    return load("tiny")
+
+
+@pytest.fixture
+def make_rest() -> Callable[..., Rest]:
+    def make(layout: SiteLayout, token: str | None = None) -> Rest:
+        pilot = Pilot(layout, ManualClock())
+        return Rest(pilot, create_app(pilot, token=token))
+
+    return make
+
+
+@pytest.fixture
+def rest(tiny: SiteLayout, make_rest: Callable[..., Rest]) -> Rest:
+    return make_rest(tiny)

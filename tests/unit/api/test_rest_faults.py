@@ -1,0 +1,135 @@
+"""Faults over REST: put on, seen, cleared; every mistake named."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from rest_client import Rest
+
+from emulators import registry
+
+METER = {"kind": "stuck", "target": {"kind": "smart_meter", "quantity": "active_power_w"}}
+
+
+def added(rest: Rest, **body: Any) -> dict[str, Any]:
+    answer = rest("POST", "faults", json=body)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    assert answer.headers["Location"] == f"/api/v1/faults/{found['id']}"
+    return found
+
+
+@pytest.mark.parametrize("kind", registry.FAULTS)
+def test_every_kind_is_described_and_its_example_is_taken(rest: Rest, kind: str) -> None:
+    (described,) = [each for each in rest.get("faults/kinds") if each["kind"] == kind]
+    target = {"quantity": "active_power_w"} if "quantity" in described["required"] else {}
+    fault = added(rest, kind=kind, target=target, parameters=described["example"])
+    assert set(described["parameters"]["properties"]) == set(fault["parameters"])
+    assert fault["hit"]
+    for mode in described["modes"]:
+        assert added(rest, kind=kind, target=target, mode=mode, parameters=described["example"])["mode"] == mode
+
+
+def test_the_answer_names_who_is_hit_and_who_is_missed(rest: Rest) -> None:
+    fault = added(rest, kind="stuck", target={"quantity": "soc_frac"})
+    assert fault["hit"] == ["battery-001"]
+    assert set(fault["missed"]) == {"charger-001", "pv-001", "meter-001", "home-001"}
+    assert fault["state"] == "pending"
+
+
+def test_a_fault_goes_from_pending_over_active_to_ended(rest: Rest) -> None:
+    fault = added(rest, **METER, duration_s=2.0)
+    path = f"faults/{fault['id']}"
+    states = []
+    for _ in range(4):
+        states.append(rest.get(path)["state"])
+        rest.pilot.farm.step(1.0)
+    assert states == ["pending", "active", "active", "ended"]
+    assert rest.get("faults", params={"state": "ended"}) == [rest.get(path)]
+    assert rest.get("faults", params={"state": "active"}) == []
+
+
+@pytest.mark.parametrize("written", ["seconds", "aware", "naive", "elsewhere"])
+def test_a_start_may_be_seconds_or_an_instant_of_site_time(rest: Rest, written: str) -> None:
+    due = rest.pilot.farm.now + timedelta(seconds=10)
+    start = {
+        "seconds": 10,
+        "aware": due.isoformat(),
+        "naive": due.replace(tzinfo=None).isoformat(),
+        "elsewhere": due.astimezone(tz=None).isoformat(),
+    }[written]
+    fault = added(rest, **METER, start=start)
+    assert datetime.fromisoformat(fault["start"]) == due
+    for _ in range(9):
+        rest.pilot.farm.step(1.0)
+    assert rest.get(f"faults/{fault['id']}")["state"] == "pending"
+    rest.pilot.farm.step(1.0)
+    assert rest.get(f"faults/{fault['id']}")["state"] == "active"
+
+
+def test_an_instant_already_past_is_the_next_step(rest: Rest) -> None:
+    fault = added(rest, **METER, start="2001-01-01T00:00:00Z", duration_s=5)
+    assert datetime.fromisoformat(fault["start"]) == rest.pilot.farm.now
+
+
+def test_every_problem_of_a_fault_is_listed_with_what_was_meant(rest: Rest) -> None:
+    body = {"kind": "stuck", "target": {"kind": "batery", "feder": "x"}, "mode": "soft", "parameters": {"valu": 1}}
+    problems = rest.problems(422, "POST", "faults", json=body)
+    assert set(problems) == {"target.kind", "target", "target.quantity", "mode", "parameters.valu"}
+    assert "battery" in problems["target.kind"]
+    assert "feeder" in problems["target"]
+    assert rest.get("faults") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"kind": 3}, "kind"),
+        ({"target": "all"}, "target"),
+        ({"duration_s": 0}, "duration_s"),
+        ({"duration_s": -1}, "duration_s"),
+        ({"duration_s": 1e12}, "duration_s"),
+        ({"duration_s": "5"}, "duration_s"),
+        ({"start": "9999-12-31T23:59:59Z"}, "start"),
+        ({"colour": "red"}, "colour"),
+        ({"target": {"quantity": "*", "device": "x" * 1000}}, "target.device"),
+    ],
+)
+def test_a_field_that_cannot_be_is_named(rest: Rest, change: dict[str, Any], where: str) -> None:
+    assert where in rest.problems(422, "POST", "faults", json={**METER, **change})
+
+
+@pytest.mark.parametrize("start", ["soon", "-5", "2026-13-01T00:00:00"])
+def test_a_start_that_is_no_time_is_refused(rest: Rest, start: str) -> None:
+    problems = rest.problems(422, "POST", "faults", json={**METER, "start": start})
+    assert any(where.startswith("start") for where in problems)
+
+
+def test_a_target_without_devices_is_refused(rest: Rest) -> None:
+    assert rest.problems(422, "POST", "faults", json={"kind": "offline", "target": {"device": "nobody"}}) == {
+        "target": "no device matches the target"
+    }
+
+
+def test_one_fault_is_cleared_once(rest: Rest) -> None:
+    fault = added(rest, **METER)
+    rest.pilot.farm.step(1.0)
+    assert rest("DELETE", f"faults/{fault['id']}").json()["state"] == "ended"
+    rest.problems(409, "DELETE", f"faults/{fault['id']}")
+    rest.problems(404, "DELETE", "faults/999")
+    rest.problems(404, "GET", "faults/999")
+    rest.problems(422, "GET", "faults/first")
+
+
+def test_all_faults_are_cleared_at_once(rest: Rest) -> None:
+    numbers = [added(rest, **METER)["id"], added(rest, kind="offline")["id"]]
+    assert [each["id"] for each in rest("DELETE", "faults").json()] == numbers
+    assert rest("DELETE", "faults").json() == []
+
+
+def test_the_board_has_a_bound(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulators.faultboard.FAULTS_MAX", 1)
+    added(rest, **METER)
+    rest.problems(409, "POST", "faults", json=METER)
