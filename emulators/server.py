@@ -15,7 +15,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from emulators import registry
 from emulators.clock import Clock
@@ -235,8 +235,8 @@ class _Connection(asyncio.Protocol):
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports behave as asyncio.Transport without deriving from it.
+        self._transport = transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=OUTPUT_HIGH_BYTES)
         self._counters.open += 1
         now_s = self._clock.now_s()

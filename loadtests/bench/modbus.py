@@ -6,6 +6,7 @@ import asyncio
 import struct
 import time
 from dataclasses import dataclass
+from typing import cast
 
 import uvloop
 
@@ -30,8 +31,8 @@ class _Reader(asyncio.Protocol):
         self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports behave as asyncio.Transport without deriving from it.
+        self._transport = cast(asyncio.Transport, transport)
         self._ask()
 
     def data_received(self, data: bytes) -> None:
