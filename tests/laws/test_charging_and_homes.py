@@ -1,0 +1,284 @@
+"""What charging points, meters and prosumer homes do besides what every kind does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from world import HOUR_S, devices, surroundings, told
+
+from emulators.contracts import DeviceSpec
+from emulators.devices.ev_charger import DEVICE as CHARGER
+from emulators.devices.ev_charger import EFFICIENCY, V2G_RESERVE_FRAC
+from emulators.devices.prosumer import DEVICE as HOME
+from emulators.devices.smart_meter import DEVICE as METER
+from emulators.encoding import Columns, Floats
+from emulators.physics.ev import LEGAL, State
+from emulators.quantities import RESOURCES
+
+DAY_S = 86_400.0
+
+
+def after(
+    spec: DeviceSpec, columns: Columns, start_s: float, seconds: float, dt_s: float = 60.0, **world: float
+) -> Columns:
+    """The columns some time later."""
+    n = len(columns["online"])
+    for k in range(1, round(seconds / dt_s) + 1):
+        columns = spec.step(columns, surroundings(n, start_s + k * dt_s, **world), dt_s)
+    return columns
+
+
+def charging(**ratings: float) -> tuple[Columns, Floats]:
+    """Chargers two minutes on, and which of them have a vehicle that stays and wants energy."""
+    columns = after(CHARGER, devices(CHARGER, 64, **{"invalid_card_share": 0.0, **ratings}), 0.0, 120.0)
+    stays = columns["time_to_departure_s"] > 1_800.0
+    return columns, stays & (columns["energy_wanted_wh"] > 2_000.0)
+
+
+# ------------------------------------------------------------------------------- charging points
+
+
+def test_about_half_of_the_chargers_start_with_a_vehicle() -> None:
+    assert 0.35 < devices(CHARGER, 400)["vehicle_connected"].mean() < 0.65
+
+
+def test_vehicles_charge_with_a_taper_or_all_the_point_offers() -> None:
+    columns, busy = charging(rated_current_a=16.0, phases=3.0)
+    assert busy.sum() > 10
+    assert np.all(columns["charge_point_state"][busy] == State.C)
+    assert np.all(columns["charging_power_w"][busy] > 0.0)
+    assert np.all(columns["current_l1_a"] <= 16.0 + 1e-9)
+
+
+def test_over_three_days_vehicles_come_go_and_only_make_legal_transitions() -> None:
+    columns = devices(CHARGER, 64, invalid_card_share=0.3)
+    seen = set()
+    for k in range(1, 3 * 24 * 12 + 1):
+        new = CHARGER.step(columns, surroundings(64, 300.0 * k), 300.0)
+        pairs = zip(columns["charge_point_state"], new["charge_point_state"], strict=True)
+        seen |= {(State(int(a)), State(int(b))) for a, b in pairs}
+        columns = new
+    assert all(to in LEGAL[start] for start, to in seen)
+    assert {(State.A, State.B), (State.B, State.C), (State.C, State.B), (State.B, State.A)} <= seen
+    assert columns["session_number"].mean() > 2.0
+
+
+def test_the_vehicle_stores_what_it_draws_less_the_losses() -> None:
+    columns, busy = charging()
+    later = after(CHARGER, columns, 120.0, 1_200.0)
+    stays = busy & (columns["session_number"] == later["session_number"]) & (later["vehicle_connected"] > 0.0)
+    drawn = later["energy_imported_wh"] - columns["energy_imported_wh"]
+    stored = (later["vehicle_soc_frac"] - columns["vehicle_soc_frac"]) * columns["pack_wh"]
+    assert stays.any()
+    assert stored[stays] == pytest.approx(EFFICIENCY * drawn[stays], abs=1e-6)
+    assert (later["session_energy_wh"] - columns["session_energy_wh"])[stays] == pytest.approx(drawn[stays], abs=1e-6)
+
+
+def test_an_owner_without_valid_identification_stays_in_b_without_power_until_it_is_accepted() -> None:
+    columns, busy = charging(invalid_card_share=1.0)
+    assert np.all(columns["identification_failed"][busy] == 1.0)
+    assert not columns["authorised"].any()
+    assert np.all(columns["charge_point_state"][busy] == State.B)
+    assert not columns["active_power_w"].any()
+    cleared = after(CHARGER, told(columns, identification_clear=1.0), 120.0, 120.0)
+    assert np.all(cleared["charging_power_w"][busy] > 0.0)
+
+
+def test_where_the_sesp_must_release_nothing_charges_before() -> None:
+    columns, busy = charging(release_mode=1.0)
+    assert np.all(columns["identified"][busy] == 1.0)
+    assert not columns["active_power_w"].any()
+    released = after(CHARGER, told(columns, charge_release=1.0), 120.0, 120.0)
+    assert np.all(released["charging_power_w"][busy] > 0.0)
+
+
+def test_a_lost_link_leaves_only_the_fallback_current() -> None:
+    columns, busy = charging(sesp_timeout_s=300.0, rated_current_a=16.0, phases=3.0)
+    assert np.all(columns["current_limit_in_force_a"] == 16.0)
+    lost = after(CHARGER, columns, 120.0, 300.0)
+    assert np.all(lost["sesp_link_lost"] == 1.0)
+    assert np.all(lost["current_limit_in_force_a"] == 6.0)
+    assert np.all(lost["current_l1_a"][busy] <= 6.0 + 1e-9)
+    found = after(CHARGER, told(lost, sesp_heartbeat=1.0), 420.0, 60.0)
+    assert np.all(found["current_limit_in_force_a"] == 16.0)
+
+
+def test_a_set_point_holds_the_power_and_less_than_six_amperes_is_none() -> None:
+    columns, busy = charging(rated_current_a=32.0, phases=3.0)
+    asked = told(columns, active_power_setpoint_w=-5_000.0, active_power_setpoint_enabled=1.0)
+    followed = after(CHARGER, asked, 120.0, 60.0)
+    assert np.all(followed["active_power_w"] >= -5_000.0 - 1e-6)
+    assert followed["active_power_w"][busy & (columns["vehicle_power_w"] > 5_000.0)] == pytest.approx(-5_000.0)
+    little = after(CHARGER, told(asked, active_power_setpoint_w=-4_000.0), 120.0, 60.0)
+    assert not little["active_power_w"].any()
+    assert np.all(little["charge_point_state"] <= State.B)
+
+
+def test_a_point_rated_for_it_discharges_down_to_the_reserve() -> None:
+    columns, _ = charging(v2g_power_w=7_000.0, rated_current_a=16.0, phases=3.0)
+    asked = told(columns, active_power_setpoint_w=5_000.0, active_power_setpoint_enabled=1.0)
+    full = (columns["vehicle_soc_frac"] > V2G_RESERVE_FRAC + 0.1) & (columns["time_to_departure_s"] > 7_200.0)
+    assert full.any()
+    out = after(CHARGER, asked, 120.0, 180.0)
+    assert out["active_power_w"][full] == pytest.approx(5_000.0)
+    assert np.all(out["charge_power_min_w"][full] == -7_000.0)
+    empty = after(CHARGER, asked, 120.0, 86_400.0, 900.0)
+    plugged = empty["vehicle_connected"] > 0.0
+    started_above = empty["session_soc_frac"] >= V2G_RESERVE_FRAC
+    assert np.all(empty["vehicle_soc_frac"][plugged & started_above] >= V2G_RESERVE_FRAC - 1e-9)
+
+
+def test_reactive_power_follows_its_set_point_within_the_circle() -> None:
+    columns, busy = charging(rated_current_a=32.0, phases=3.0)
+    asked = told(columns, reactive_power_setpoint_var=4_000.0, reactive_power_setpoint_enabled=1.0)
+    followed = after(CHARGER, asked, 120.0, 60.0)
+    assert followed["reactive_power_var"][busy] == pytest.approx(4_000.0)
+    assert not followed["reactive_power_var"][columns["vehicle_connected"] == 0.0].any()
+
+
+# ------------------------------------------------------------------------------------------ meters
+
+
+def test_an_open_relay_disconnects_the_household_and_is_no_alarm() -> None:
+    columns = after(METER, devices(METER), 0.0, 60.0)
+    assert np.all(columns["active_power_w"] < 0.0)
+    opened = after(METER, told(columns, grid_switch=0.0), 60.0, 60.0)
+    assert opened["relay_open"].all()
+    assert not opened["active_power_w"].any()
+    assert not opened["power_failure_alarm"].any()
+
+
+@pytest.mark.parametrize("dt_s", [60.0, 420.0, 900.0, 2_700.0])
+def test_the_last_whole_quarter_of_an_hour_is_the_registers_difference(dt_s: float) -> None:
+    columns = devices(METER)
+    at = {0.0: columns["energy_imported_wh"]}
+    for k in range(1, 61):
+        before = columns
+        columns = METER.step(columns, surroundings(16, k * dt_s), dt_s)
+        first, last = int((k - 1) * dt_s // 900.0) + 1, int(k * dt_s // 900.0)
+        rate = (columns["energy_imported_wh"] - before["energy_imported_wh"]) / dt_s
+        for boundary in range(first, last + 1):
+            at[boundary * 900.0] = before["energy_imported_wh"] + rate * (boundary * 900.0 - (k - 1) * dt_s)
+    end = (60 * dt_s) // 900.0 * 900.0
+    assert columns["interval_energy_imported_wh"] == pytest.approx(at[end] - at[end - 900.0], rel=1e-9)
+
+
+def test_voltage_out_of_band_raises_the_phases_alarm_and_counts_one_event() -> None:
+    columns = after(METER, devices(METER, phases=3.0), 0.0, 120.0)
+    start = columns["event_count"]
+    phases = np.array([[200.0], [230.0], [260.0]])
+    for _ in range(3):
+        columns = METER.step(columns, surroundings(16, 180.0, voltage_v=phases), 60.0)
+    assert columns["undervoltage_l1_alarm"].all()
+    assert columns["overvoltage_l3_alarm"].all()
+    for name in ("undervoltage_l2_alarm", "undervoltage_l3_alarm", "overvoltage_l1_alarm", "overvoltage_l2_alarm"):
+        assert not columns[name].any()
+    assert columns["general_alarm"].all()
+    assert np.array_equal(columns["event_count"], start + 2.0)
+    cleared = METER.step(told(columns, event_clear=1.0), surroundings(16, 240.0), 60.0)
+    assert not cleared["event_count"].any()
+
+
+def test_without_voltage_the_meter_reports_a_power_failure() -> None:
+    assert after(METER, devices(METER), 0.0, 60.0, voltage_v=0.0)["power_failure_alarm"].all()
+
+
+def test_an_opened_cover_stays_noted_until_the_events_are_cleared() -> None:
+    columns = devices(METER)
+    opened = after(METER, {**columns, "cover_open": np.ones(16)}, 0.0, 60.0)
+    shut = after(METER, {**opened, "cover_open": np.zeros(16)}, 60.0, 60.0)
+    assert shut["cover_open_alarm"].all()
+    assert not after(METER, told(shut, event_clear=1.0), 120.0, 60.0)["cover_open_alarm"].any()
+
+
+def test_pv_behind_the_meter_feeds_in_at_noon() -> None:
+    columns = after(METER, devices(METER, pv_power_w=20_000.0), 12 * HOUR_S, 60.0, ghi_w_per_m2=900.0)
+    assert columns["active_power_w"].max() > 0.0
+    assert columns["energy_exported_wh"].max() > 0.0
+
+
+# ----------------------------------------------------------------------------------- prosumer homes
+
+
+@pytest.mark.parametrize("phases", [1.0, 3.0])
+def test_a_home_is_the_sum_of_its_resources_phase_by_phase(phases: float) -> None:
+    columns = devices(HOME, phases=phases)
+    for k in range(1, 49):
+        columns = HOME.step(columns, surroundings(16, k * 1_800.0), 1_800.0)
+        for name in ("active_power_w", "reactive_power_var", *(f"active_power_l{p}_w" for p in (1, 2, 3))):
+            parts = [columns[f"{resource}_{name}"] for resource in RESOURCES]
+            assert np.array_equal(columns[name], parts[0] + parts[1] + parts[2] + parts[3]), name
+
+
+def test_the_storage_makes_up_for_the_rest_of_the_home() -> None:
+    columns = after(HOME, devices(HOME, ev_rated_current_a=6.0, storage_rated_power_w=30_000.0), 0.0, 60.0)
+    asked = told(columns, active_power_setpoint_w=1_000.0, active_power_setpoint_enabled=1.0)
+    followed = after(HOME, asked, 60.0, 120.0, 10.0)
+    assert followed["active_power_w"] == pytest.approx(1_000.0)
+    assert np.array_equal(followed["storage_active_power_setpoint_w"], columns["storage_active_power_setpoint_w"])
+    assert not followed["storage_active_power_setpoint_enabled"].any()
+
+
+def test_what_the_storage_cannot_draw_waiting_loads_draw() -> None:
+    ratings = {"storage_soc_frac": 0.95, "home_deferrable_wh_per_day": 20_000.0, "ev_rated_current_a": 6.0}
+    columns = after(HOME, devices(HOME, **ratings), 0.0, 60.0)
+    held = told(columns, home_active_power_setpoint_w=0.0, home_active_power_setpoint_enabled=1.0)
+    waiting = after(HOME, held, 60.0, 300.0)
+    loads = waiting["home_deferrable_energy_wh"] > 500.0
+    assert loads.any()
+    free = told(
+        waiting,
+        home_active_power_setpoint_enabled=0.0,
+        active_power_setpoint_w=-15_000.0,
+        active_power_setpoint_enabled=1.0,
+    )
+    drawn = after(HOME, free, 360.0, 60.0)
+    less = waiting["home_deferrable_energy_wh"] - drawn["home_deferrable_energy_wh"]
+    assert np.all(less[loads] > 0.0)
+
+
+def test_a_set_point_of_the_waiting_loads_is_what_they_draw() -> None:
+    columns = after(HOME, devices(HOME, home_deferrable_wh_per_day=20_000.0), 0.0, 60.0)
+    asked = told(columns, home_active_power_setpoint_w=-600.0, home_active_power_setpoint_enabled=1.0)
+    before = asked["home_deferrable_energy_wh"]
+    drawn = before - after(HOME, asked, 60.0, 60.0)["home_deferrable_energy_wh"]
+    assert drawn[before > 100.0] == pytest.approx(10.0)
+
+
+def test_a_limit_of_the_power_to_the_grid_curtails_the_sun() -> None:
+    columns = after(HOME, devices(HOME), 12 * HOUR_S, 600.0, ghi_w_per_m2=900.0, dni_w_per_m2=800.0)
+    assert columns["active_power_w"].max() > 500.0
+    limited = told(columns, active_power_limit_frac=0.0, active_power_limit_enabled=1.0)
+    held = after(HOME, limited, 12 * HOUR_S + 600.0, 120.0, ghi_w_per_m2=900.0, dni_w_per_m2=800.0)
+    assert held["active_power_w"].max() < 1e-6
+
+
+def test_reactive_power_of_the_home_is_made_by_the_storage() -> None:
+    columns = after(HOME, devices(HOME), 0.0, 60.0)
+    asked = told(columns, reactive_power_setpoint_var=500.0, reactive_power_setpoint_enabled=1.0)
+    assert after(HOME, asked, 60.0, 60.0)["reactive_power_var"] == pytest.approx(500.0)
+
+
+def test_stop_stops_the_resources_and_the_household_runs_on() -> None:
+    columns = after(HOME, devices(HOME), 12 * HOUR_S, 300.0)
+    stopped = after(HOME, told(columns, stop=1.0), 12 * HOUR_S + 300.0, 60.0)
+    for resource in ("ev", "storage", "pv"):
+        assert not stopped[f"{resource}_active_power_w"].any()
+    assert np.all(stopped["home_active_power_w"] < 0.0)
+
+
+def test_a_home_that_lost_the_sesp_follows_no_set_point() -> None:
+    columns = after(HOME, devices(HOME, sesp_timeout_s=120.0), 0.0, 60.0)
+    asked = told(columns, storage_active_power_setpoint_w=2_000.0, storage_active_power_setpoint_enabled=1.0)
+    followed = after(HOME, asked, 60.0, 60.0)
+    assert followed["storage_active_power_w"] == pytest.approx(2_000.0)
+    lost = after(HOME, followed, 120.0, 300.0)
+    assert lost["sesp_link_lost"].all()
+    assert not lost["storage_active_power_w"].any()
+    assert np.all(lost["ev_current_limit_in_force_a"] == 6.0)
+
+
+def test_rooms_stay_warm_in_winter() -> None:
+    columns = after(HOME, devices(HOME, home_heat_loss_w_per_k=150.0), 0.0, DAY_S, 600.0, air_temperature_degc=-2.0)
+    assert np.all(np.abs(columns["home_room_temperature_degc"] - columns["home_room_wanted_degc"]) < 1.5)
+    assert np.all(columns["outside_temperature_degc"] == -2.0)
