@@ -1,8 +1,8 @@
 """Battery storage (use case UC-2-STO): charges and discharges as asked, within energy, power and heat.
 
 Without an active power set-point it follows a schedule of its own, charging around noon and discharging
-in the evening (``own_schedule_frac``). With the SESP's link lost it falls back to 0 W; voltage and
-frequency support go on.
+in the evening (``own_schedule_frac``). With the SESP's link lost it falls back to 0 W; an active power
+limit stays in force, and voltage and frequency support go on.
 """
 
 from __future__ import annotations
@@ -144,8 +144,7 @@ def _reach(new: Columns, dt_s: float) -> tuple[Floats, Floats]:
     np.minimum(store, cells * share_out, out=store)
     charge = np.minimum(room / new["charge_efficiency_frac"], new["rated_charge_power_w"])
     discharge = np.minimum(store * new["discharge_efficiency_frac"], new["rated_power_w"])
-    limit = np.where(new["active_power_limit_enabled"] > 0.0, new["active_power_limit_frac"], 1.0)
-    np.minimum(discharge, limit * new["rated_power_w"], out=discharge)
+    np.minimum(discharge, common.export_limit(new), out=discharge)
     running = new["running"]
     charge *= running
     discharge *= running

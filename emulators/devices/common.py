@@ -242,15 +242,16 @@ def _listen(new: Columns, dt_s: float) -> None:
 def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, dt_s: float) -> tuple[Floats, Floats]:
     """Join an active power with the reactive power asked for, within the inverter's circle.
 
-    Voltage support goes before the reactive power set-point, that before the power factor. Support is
-    the device's own and goes on when the SESP is lost; set-points are followed only while
-    ``remote_enabled``, and without one no vars flow. Writes the state of voltage support and the room
-    for reactive power into the step's own columns.
+    Voltage support goes before the reactive power set-point, that before the power factor. Support that
+    an identified SESP switched on is the device's own and goes on when the SESP is lost; set-points are
+    followed only while ``remote_enabled``, and without one no vars flow. Writes the state of voltage
+    support and the room for reactive power into the step's own columns.
     """
     rated = new["rated_apparent_power_va"]
     follows = new["remote_enabled"]
-    supporting = new["volt_var_enabled"] > 0.0
-    wanted = new["volt_var_enabled"] * inverter.volt_var(
+    support = new["volt_var_enabled"] * new["identified"]
+    supporting = support > 0.0
+    wanted = support * inverter.volt_var(
         voltage_at(new, surroundings.voltage_v), new["voltage_setpoint_v"], new["nominal_voltage_v"], rated
     )
     answer = inverter.settled(new["volt_var_var"], wanted, inverter.VOLT_VAR_RESPONSE_S, dt_s)
@@ -273,7 +274,13 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
 def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -> Floats:
     """Change of active power [W] by which devices with frequency support answer the frequency."""
     change = inverter.droop(surroundings.frequency_hz, columns["frequency_setpoint_hz"], rated_w)
-    return change * columns["frequency_support_enabled"]
+    return change * columns["frequency_support_enabled"] * columns["identified"]
+
+
+def export_limit(columns: Columns) -> Floats:
+    """Most active power to the grid by the limit in force [W]; it outlives the SESP's link."""
+    kept = columns["active_power_limit_enabled"] * columns["identified"] > 0.0
+    return np.where(kept, columns["active_power_limit_frac"], 1.0) * columns["rated_power_w"]
 
 
 def at_connection(

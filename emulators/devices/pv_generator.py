@@ -71,8 +71,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
     target = np.where(by_set_point, np.minimum(new["active_power_setpoint_w"], available), available)
     target += common.droop_power(new, surroundings, rated)
-    limit = np.where(new["active_power_limit_enabled"] > 0.0, new["active_power_limit_frac"], 1.0)
-    np.clip(target, 0.0, np.minimum(limit * rated, available), out=target)
+    np.clip(target, 0.0, np.minimum(common.export_limit(new), available), out=target)
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
     np.clip(active, 0.0, available, out=active)
     active, reactive = common.inverter_power(new, surroundings, active, dt_s)

@@ -199,3 +199,15 @@ def test_a_device_whose_identification_failed_refuses_set_points_until_it_is_cle
     columns = after(spec, told(columns, identification_clear=1.0), 20)
     assert columns["remote_enabled"].all()
     assert np.all(columns["active_power_w"] == 700.0)
+
+
+@BOTH
+def test_without_identification_neither_limit_nor_support_is_followed(spec: DeviceSpec) -> None:
+    switches = {"active_power_limit_enabled": 1.0, "volt_var_enabled": 1.0, "frequency_support_enabled": 1.0}
+    world = {"voltage_v": 250.0, "frequency_hz": 50.5}
+    refused = after(spec, devices(spec, N, invalid_credential=1.0), **world)
+    meddled = after(
+        spec, told(devices(spec, N, invalid_credential=1.0), active_power_limit_frac=0.0, **switches), **world
+    )
+    for name in ("active_power_w", "reactive_power_var"):
+        assert np.array_equal(meddled[name], refused[name]), name
