@@ -205,6 +205,7 @@ class _Resolver(Checker):
         if not spec.shared:
             message = f"every {spec.name} device has an endpoint of its own; no station answers for several"
             self.document.problem((*path, "protocol"), message)
+            return
         options = self.options(spec, station.options, path)
         port = spec.default_port if station.port is None else station.port
         self.shared[name] = _Shared(name, spec, self.allocator.station(path, station.host, port), options)

@@ -24,4 +24,5 @@ PROTOCOL: Final = ProtocolSpec(
     station=Outstation,
     # Masters usually call themselves 1 to 4, and a master and an outstation cannot share an address.
     default_address=10,
+    shared=False,
 )
