@@ -15,6 +15,7 @@ References
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,7 @@ _SATURDAY: Final = ((9.3, 4.0, 1.2), (12.8, 5.0, 1.2), (18.9, 3.5, 2.2), (22.0, 
 _SUNDAY: Final = ((9.8, 4.0, 1.3), (12.2, 6.0, 1.8), (18.8, 3.5, 2.1), (21.8, 8.0, 0.4))
 _DAYS: Final = (*(_WORKDAY,) * 5, _SATURDAY, _SUNDAY)
 _DAY_WEIGHT: Final = (*(0.98,) * 5, 1.05, 1.05)  # their mean over a week is 1
+_HOURS: Final = np.arange(288) / 12.0  # the curve is tabled every 5 min
 _SEASON: Final = 0.2
 _MIDWINTER_DAY: Final = 15.0
 _DAYS_A_YEAR: Final = 365.25
@@ -46,15 +48,18 @@ def shape(local_hour: Floats | float, weekday: int, day_of_year: int) -> Floats:
 
     ``local_hour`` in [0, 24), any shape; ``weekday`` from Monday = 0; ``day_of_year`` from 1.
     """
-    angle = np.asarray(local_hour, dtype=np.float64) * (2.0 * np.pi / 24.0)
-    bumps = _DAYS[weekday]
-    load = np.ones_like(angle)
-    mean = 1.0
-    for hour, sharpness, weight in bumps:
-        load += weight * np.exp(sharpness * (np.cos(angle - hour * (2.0 * np.pi / 24.0)) - 1.0))
-        mean += weight * float(i0e(sharpness))
     season = 1.0 + _SEASON * np.cos((day_of_year - _MIDWINTER_DAY) * (2.0 * np.pi / _DAYS_A_YEAR))
-    return np.asarray(load * (_DAY_WEIGHT[weekday] * season / mean), dtype=np.float64)
+    return np.asarray(np.interp(local_hour, _HOURS, _curve(weekday), period=24.0) * season, dtype=np.float64)
+
+
+@cache
+def _curve(weekday: int) -> Floats:
+    """Return a day's load at ``_HOURS``, before the season."""
+    load, mean = np.ones_like(_HOURS), 1.0
+    for hour, sharpness, weight in _DAYS[weekday]:
+        load += weight * np.exp(sharpness * (np.cos((_HOURS - hour) * (2.0 * np.pi / 24.0)) - 1.0))
+        mean += weight * float(i0e(sharpness))
+    return load * (_DAY_WEIGHT[weekday] / mean)
 
 
 def household_w(

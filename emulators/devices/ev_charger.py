@@ -230,7 +230,7 @@ def _reachable(new: Columns, ask_w: Floats, discharge_w: Floats, dt_s: float) ->
     rise = np.maximum(np.minimum(charged, new["target_soc_frac"]) - soc, 0.0)
     spare = np.maximum(soc - V2G_RESERVE_FRAC, 0.0)
     deliverable_w = np.minimum(discharge_w, spare * (EFFICIENCY * cells_ws / dt_s))
-    return np.where(discharge_w > 0.0, deliverable_w, -rise * (cells_ws / (EFFICIENCY * dt_s)))
+    return np.where(discharge_w > 0.0, deliverable_w, 0.0 - rise * (cells_ws / (EFFICIENCY * dt_s)))
 
 
 def _stored(new: Columns, active_w: Floats, dt_s: float) -> Floats:

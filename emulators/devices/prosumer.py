@@ -110,26 +110,26 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
         new["active_power_limit_frac"] * new["rated_power_w"],
         np.inf,
     )
-    parts: dict[str, Columns] = {}
-    parts["ev"] = _stepped("ev", columns, lent, outside, dt_s)
+    had = _split(columns)
+    parts = {"ev": _stepped("ev", had["ev"], lent, outside, dt_s)}
     asked_w = np.where(
         new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0, new["active_power_setpoint_w"], np.nan
     )
     inside = replace(surroundings, voltage_v=surroundings.voltage_v * new["grid_switch_closed"])
     before_w = columns["pv_active_power_w"] + parts["ev"]["active_power_w"]
     parts["home"] = household.step(
-        common.part_of(columns, "home"),
+        had["home"],
         inside,
         dt_s,
         remote=new["remote_enabled"],
         spare_w=before_w - asked_w - columns["storage_charge_power_available_w"],
     )
     room_w = limit_w - parts["ev"]["active_power_w"] - parts["home"]["active_power_w"]
-    capped = _capped(columns, "pv", room_w)
-    parts["pv"] = _stepped("pv", columns, lent | capped, outside, dt_s)
+    parts["pv"] = _stepped("pv", had["pv"], lent | _capped(had["pv"], room_w), outside, dt_s)
     others_w = parts["ev"]["active_power_w"] + parts["home"]["active_power_w"] + parts["pv"]["active_power_w"]
-    asked = _asked_of_storage(columns, new, parts, asked_w - others_w) | _capped(columns, "storage", limit_w - others_w)
-    parts["storage"] = _stepped("storage", columns, lent | asked, outside, dt_s)
+    asked = _asked_of_storage(had["storage"], new, parts, asked_w - others_w)
+    asked |= _capped(had["storage"], limit_w - others_w)
+    parts["storage"] = _stepped("storage", had["storage"], lent | asked, outside, dt_s)
     new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
     new = _summed(new, parts, surroundings, dt_s)
     storage = parts["storage"]
@@ -156,25 +156,31 @@ def _lent(columns: Columns, new: Columns) -> Columns:
     }
 
 
-def _stepped(resource: str, columns: Columns, lent: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+def _split(columns: Columns) -> dict[str, Columns]:
+    """Return the columns of every resource under their plain names."""
+    parts: dict[str, Columns] = {resource: {} for resource in RESOURCES}
+    for name, values in columns.items():
+        resource, _, rest = name.partition("_")
+        if resource in parts:
+            parts[resource][rest] = values
+    return parts
+
+
+def _stepped(resource: str, part: Columns, lent: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Step one resource with columns lent to it for this step; what was written to it stays as it was."""
-    part = common.part_of(columns, resource)
     after = _SPECS[resource].step(part | {name: v for name, v in lent.items() if name in part}, surroundings, dt_s)
     return after | {name: part[name] for name in lent if name in part and name in _SETPOINTS}
 
 
-def _capped(columns: Columns, resource: str, room_w: Floats) -> Columns:
+def _capped(part: Columns, room_w: Floats) -> Columns:
     """Return the power limit a resource keeps to so that the home keeps to its own; ``inf`` is no limit."""
-    own = np.where(
-        columns[f"{resource}_active_power_limit_enabled"] > 0.0, columns[f"{resource}_active_power_limit_frac"], 1.0
-    )
-    share = np.minimum(np.clip(room_w / columns[f"{resource}_rated_power_w"], 0.0, 1.0), own)
+    own = np.where(part["active_power_limit_enabled"] > 0.0, part["active_power_limit_frac"], 1.0)
+    share = np.minimum(np.clip(room_w / part["rated_power_w"], 0.0, 1.0), own)
     return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share)}
 
 
-def _asked_of_storage(columns: Columns, new: Columns, parts: Mapping[str, Columns], missing_w: Floats) -> Columns:
+def _asked_of_storage(own: Columns, new: Columns, parts: Mapping[str, Columns], missing_w: Floats) -> Columns:
     """Return the set-points the storage follows in this step: the home's where it has one, else its own."""
-    own = common.part_of(columns, "storage")
     remote = new["remote_enabled"]
     asks_w = np.isfinite(missing_w)
     asks_q = remote * new["reactive_power_setpoint_enabled"] > 0.0
