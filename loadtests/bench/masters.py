@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -98,6 +99,7 @@ class Dnp3Master:
     _sequence: int = 0
     _frames: link.FrameReader = field(default_factory=link.FrameReader)
     _segments: Reassembler = field(default_factory=Reassembler)
+    _whole: deque[bytes] = field(default_factory=deque)
 
     def open(self) -> None:
         self._sock = socket.create_connection((self.host, self.port), 10.0)
@@ -126,15 +128,13 @@ class Dnp3Master:
             self._sock.sendall(link.build(_DIR_PRM_UNCONFIRMED_DATA, self.outstation, _MASTER, part))
 
     def _fragment(self) -> bytes:
-        while True:
+        while not self._whole:
             part = self._sock.recv(65536)
             if not part:
                 raise ConnectionError("the outstation closed the connection")
-            whole = None
-            for frame in self._frames.feed(part):
-                whole = self._segments.add(frame.payload) or whole
-            if whole is not None:
-                return whole
+            fragments = (self._segments.add(frame.payload) for frame in self._frames.feed(part))
+            self._whole.extend(fragment for fragment in fragments if fragment is not None)
+        return self._whole.popleft()
 
 
 def rate(act: object, seconds: float) -> float:
