@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Security
 from fastapi.responses import RedirectResponse
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
@@ -122,7 +123,7 @@ class _Bounded:
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:
-                raise problems.Refused(413, [("", _TOO_LARGE)])
+                raise HTTPException(413, _TOO_LARGE)
         return message
 
 

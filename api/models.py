@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NaiveDatetime, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from emulators.quantities import Role
 from emulators.registry import DEVICES, FAULTS
@@ -176,6 +176,35 @@ Target: TypeAlias = Annotated[
 ]
 
 
+def _start(value: Any) -> float | datetime | None:
+    """Read seconds from now, or an instant; anything else is refused in one sentence."""
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"{value[:40]!r} is no instant such as 2026-06-15T08:00:00+02:00") from None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= TIME_MAX_S:
+        raise ValueError(f"must be null, an instant, or a number of seconds from 0 to {TIME_MAX_S:g}")
+    return float(value)
+
+
+Start: TypeAlias = Annotated[
+    float | datetime | None,
+    PlainValidator(_start),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "null"},
+                {"type": "number", "minimum": 0.0, "maximum": TIME_MAX_S},
+                {"type": "string", "format": "date-time"},
+            ]
+        }
+    ),
+]
+
+
 class FaultRequest(Request):
     """A fault to put on the farm."""
 
@@ -197,12 +226,7 @@ class FaultRequest(Request):
     target: Target = Field(default_factory=dict, description="What is left out matches everything")
     mode: str | None = Field(default=None, description="One of the kind's modes; its first if left out")
     parameters: dict[str, Any] = Field(default_factory=dict, description="As the kind's schema says")
-    start: (
-        Annotated[float, Field(ge=0.0, le=TIME_MAX_S)]
-        | Annotated[AwareDatetime, Field(strict=False)]
-        | Annotated[NaiveDatetime, Field(strict=False)]
-        | None
-    ) = Field(
+    start: Start = Field(
         default=None,
         description="Null is the next step; a number is seconds of site time from now; text is an instant of site "
         "time (ISO 8601, local where it has no offset). An instant already past is the next step",

@@ -201,6 +201,8 @@ class FaultBoard:
 
     def _begin(self, fault: Fault) -> None:
         fault.state = ACTIVE
+        # Its duration counts from the step it takes hold with, or one shorter than a step would never show.
+        fault.start_s = self._farm.time_s
         for name, rows in fault.rows.items():
             group = self._farm.groups[name]
             fault.notes[name] = {

@@ -52,7 +52,8 @@ def _stuck(
 def _bias(
     mode: str, parameters: Bias, true: Floats, reported: Floats, note: Floats, elapsed_s: float
 ) -> tuple[Floats, Quality]:
-    return reported * parameters.factor + parameters.offset, _QUALITIES[parameters.quality]
+    with np.errstate(over="ignore"):
+        return reported * parameters.factor + parameters.offset, _QUALITIES[parameters.quality]
 
 
 STUCK = FaultSpec(

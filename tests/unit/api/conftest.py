@@ -19,7 +19,7 @@ def tiny() -> SiteLayout:
     return load("tiny")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_rest() -> Callable[..., Rest]:
     def make(layout: SiteLayout, token: str | None = None) -> Rest:
         pilot = Pilot(layout, ManualClock())
@@ -30,4 +30,10 @@ def make_rest() -> Callable[..., Rest]:
 
 @pytest.fixture
 def rest(tiny: SiteLayout, make_rest: Callable[..., Rest]) -> Rest:
+    return make_rest(tiny)
+
+
+@pytest.fixture(scope="session")
+def still(tiny: SiteLayout, make_rest: Callable[..., Rest]) -> Rest:
+    """A pilot for tests that change nothing: those that read, and those that are refused."""
     return make_rest(tiny)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from rest_client import Rest
 from prometheus_client.parser import text_string_to_metric_families
+from rest_client import Rest
 
 from api import problems
 from api.app import BODY_MAX_BYTES, create_app
@@ -20,8 +20,8 @@ from emulators.pilot import Pilot
 JSON = {"content-type": "application/json"}
 
 
-def test_the_site_is_what_was_loaded(rest: Rest, tiny: SiteLayout) -> None:
-    found = rest.get("site")
+def test_the_site_is_what_was_loaded(still: Rest, tiny: SiteLayout) -> None:
+    found = still.get("site")
     assert (found["name"], found["seed"], found["devices"]) == ("tiny", tiny.seed, tiny.device_count)
     assert [group["name"] for group in found["groups"]] == [group.name for group in tiny.groups]
     assert datetime.fromisoformat(found["start"]) == tiny.start
@@ -30,8 +30,8 @@ def test_the_site_is_what_was_loaded(rest: Rest, tiny: SiteLayout) -> None:
 # --------------------------------------------------------------------------------------------- clock
 
 
-def test_the_clock_has_exactly_the_promised_shape(rest: Rest) -> None:
-    clock = rest.get("clock")
+def test_the_clock_has_exactly_the_promised_shape(still: Rest) -> None:
+    clock = still.get("clock")
     assert set(clock) == {"time", "speed", "paused", "step_s", "late_steps", "worst_late_s"}
     assert clock["paused"] is False
 
@@ -50,8 +50,8 @@ def test_steps_by_hand_move_site_time_by_their_length(rest: Rest) -> None:
     assert datetime.fromisoformat(after["time"]) == before + timedelta(minutes=1)
 
 
-def test_steps_by_hand_are_refused_while_the_clock_runs(rest: Rest) -> None:
-    assert "pause" in next(iter(rest.problems(409, "POST", "clock/step", json={"steps": 1}).values()))
+def test_steps_by_hand_are_refused_while_the_clock_runs(still: Rest) -> None:
+    assert "pause" in next(iter(still.problems(409, "POST", "clock/step", json={"steps": 1}).values()))
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_steps_by_hand_are_refused_while_the_clock_runs(rest: Rest) -> None:
     ],
 )
 def test_a_clock_that_cannot_be_is_refused_with_the_field_named(
-    rest: Rest, method: str, path: str, body: str, where: str
+    still: Rest, method: str, path: str, body: str, where: str
 ) -> None:
-    before = rest.get("clock")
-    assert where in rest.problems(422, method, path, content=body, headers=JSON)
-    assert rest.get("clock") == before
+    before = still.get("clock")
+    assert where in still.problems(422, method, path, content=body, headers=JSON)
+    assert still.get("clock") == before
 
 
 # -------------------------------------------------------------------------------------------- errors
@@ -93,49 +93,47 @@ def test_every_error_has_its_status() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/v1/", "/api/v1/scenarios", "/api/v1/snapshots", "/nothing"])
-def test_what_is_not_there_is_a_404_and_not_a_stub(rest: Rest, path: str) -> None:
+def test_what_is_not_there_is_a_404_and_not_a_stub(still: Rest, path: str) -> None:
     if path == "/":
-        assert rest("GET", path).status_code == 307
+        assert still("GET", path).status_code == 307
     else:
-        assert "no" in rest.problems(404, "GET", path)[path]
+        assert "no" in still.problems(404, "GET", path)[path]
 
 
-def test_a_method_that_is_not_taken_is_a_405_that_names_those_that_are(rest: Rest) -> None:
-    rest.problems(405, "DELETE", "site")
-    assert "GET" in rest("DELETE", "site").headers["Allow"]
+def test_a_method_that_is_not_taken_is_a_405_that_names_those_that_are(still: Rest) -> None:
+    still.problems(405, "DELETE", "site")
+    assert "GET" in still("DELETE", "site").headers["Allow"]
 
 
 def test_an_unexpected_error_is_a_problem_document_without_its_text(
-    rest: Rest, monkeypatch: pytest.MonkeyPatch
+    still: Rest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("a secret of the house")
 
-    monkeypatch.setattr(type(rest.pilot.farm), "rows_of", fail)
-    found = rest.problems(500, "GET", "devices")
+    monkeypatch.setattr(type(still.pilot.farm), "rows_of", fail)
+    found = still.problems(500, "GET", "devices")
     assert "RuntimeError" in found[""]
     assert "secret" not in found[""]
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_a_body_too_large_is_refused_whatever_its_header_says(rest: Rest, declared: bool) -> None:
+def test_a_body_too_large_is_refused_whatever_its_header_says(still: Rest, declared: bool) -> None:
     body = b" " * (BODY_MAX_BYTES + 1)
 
     async def in_parts() -> Any:
         for _ in range(3):
             yield body[: BODY_MAX_BYTES // 2]
 
-    rest.problems(413, "PATCH", "clock", content=body if declared else in_parts(), headers=JSON)
+    still.problems(413, "PATCH", "clock", content=body if declared else in_parts(), headers=JSON)
 
 
 # -------------------------------------------------------------------------------------------- tokens
 
 
 @pytest.mark.parametrize("path", ["/api/v1/site", "/metrics", "/openapi.json", "/api/v1/openapi.json", "/nothing", "/"])
-def test_with_a_token_nothing_but_the_health_is_open(
-    tiny: SiteLayout, make_rest: Callable[..., Rest], path: str
-) -> None:
-    rest = make_rest(tiny, token="secret")
+def test_with_a_token_nothing_but_the_health_is_open(still: Rest, path: str) -> None:
+    rest = Rest(still.pilot, create_app(still.pilot, token="secret"))
     for headers in ({}, {"Authorization": "Bearer secre"}, {"Authorization": "secret"}, {"Authorization": "Bearer ü"}):
         encoded = {name: value.encode("latin-1") for name, value in headers.items()}
         rest.problems(401, "GET", path, headers=encoded)

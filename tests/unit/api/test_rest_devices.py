@@ -16,11 +16,11 @@ DEVICES = ("charger-001", "battery-001", "pv-001", "meter-001", "home-001")
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_device_has_exactly_the_promised_shape_and_every_quantity(rest: Rest, device: str) -> None:
-    found = rest.get(f"devices/{device}")
+def test_a_device_has_exactly_the_promised_shape_and_every_quantity(still: Rest, device: str) -> None:
+    found = still.get(f"devices/{device}")
     assert set(found) == {"device", "kind", "site", "feeder", "time", "quantities"}
-    assert datetime.fromisoformat(found["time"]) == rest.pilot.farm.now
-    real = rest.pilot.farm.device(device)
+    assert datetime.fromisoformat(found["time"]) == still.pilot.farm.now
+    real = still.pilot.farm.device(device)
     assert set(found["quantities"]) == {q.name for q in real.group.spec.quantities}
     for name, each in found["quantities"].items():
         assert set(each) == {"value", "reported", "unit", "role", "quality"}
@@ -53,9 +53,9 @@ def test_a_value_json_has_no_number_for_is_null(rest: Rest) -> None:
     assert rest.get("devices/meter-001")["quantities"]["frequency_hz"]["reported"] is None
 
 
-def test_every_device_is_listed_once_in_the_order_of_the_site(rest: Rest) -> None:
-    listed = rest.get("devices")
-    assert [each["device"] for each in listed] == list(rest.pilot.farm.device_ids)
+def test_every_device_is_listed_once_in_the_order_of_the_site(still: Rest) -> None:
+    listed = still.get("devices")
+    assert [each["device"] for each in listed] == list(still.pilot.farm.device_ids)
     assert {each["kind"] for each in listed} == KINDS
 
 
@@ -69,8 +69,8 @@ def test_every_device_is_listed_once_in_the_order_of_the_site(rest: Rest) -> Non
         ({"device": "nobody"}, set()),
     ],
 )
-def test_filters_narrow_each_other(rest: Rest, query: dict[str, str], expected: set[str]) -> None:
-    answer = rest("GET", "devices", params=query)
+def test_filters_narrow_each_other(still: Rest, query: dict[str, str], expected: set[str]) -> None:
+    answer = still("GET", "devices", params=query)
     assert {each["device"] for each in answer.json()} == expected
     assert answer.headers["X-Total-Count"] == str(len(expected))
 
@@ -84,9 +84,9 @@ def test_pages_put_together_are_the_whole_list(
     assert [each for page in pages for each in page] == rest.get("devices")
 
 
-def test_endpoints_are_the_rows_of_the_command(rest: Rest) -> None:
-    rows = rest.get("endpoints")
-    assert rows == endpoint_rows(rest.pilot.layout)
+def test_endpoints_are_the_rows_of_the_command(still: Rest) -> None:
+    rows = still.get("endpoints")
+    assert rows == endpoint_rows(still.pilot.layout)
     common = {"device", "kind", "site", "protocol", "map", "host", "port", "station"}
     labels = {"modbus": "unit", "iec104": "common_address", "dnp3": "link_address"}
     assert {row["protocol"] for row in rows} == set(labels)
@@ -94,8 +94,8 @@ def test_endpoints_are_the_rows_of_the_command(rest: Rest) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_points_cover_each_protocol_the_device_is_served_on(rest: Rest, device: str) -> None:
-    rows = rest.get(f"devices/{device}/points")
+def test_points_cover_each_protocol_the_device_is_served_on(still: Rest, device: str) -> None:
+    rows = still.get(f"devices/{device}/points")
     assert {row["device"] for row in rows} == {device}
     assert {row["protocol"] for row in rows} == {"modbus", "iec104", "dnp3"}
 
@@ -164,15 +164,15 @@ def test_what_a_device_cannot_follow_now_is_named_as_limited(rest: Rest) -> None
     assert low < answer["limited"]["active_power_setpoint_w"] <= 0.0
 
 
-def test_every_refused_value_is_listed_and_nothing_is_queued(rest: Rest) -> None:
-    low, high = rest.pilot.farm.device("battery-001").bounds("active_power_setpoint_w")
+def test_every_refused_value_is_listed_and_nothing_is_queued(still: Rest) -> None:
+    low, high = still.pilot.farm.device("battery-001").bounds("active_power_setpoint_w")
     body = (
         f'{{"active_power_setpoint_w": {high + 1}, "reactive_power_setpoint_var": NaN, "voltage_setpoint_v": -Infinity,'
         f'"soc_frac": 0.5, "nonsense": 1, "stop": 0.5, "start": "1", "alarm_reset": true,'
         f'"sesp_timeout_s": 1{"0" * 400},'
         '"frequency_setpoint_hz": 50.1}'
     )
-    problems = rest.problems(
+    problems = still.problems(
         422, "POST", "devices/battery-001/setpoints", content=body, headers={"content-type": "application/json"}
     )
     assert set(problems) == {
@@ -190,12 +190,12 @@ def test_every_refused_value_is_listed_and_nothing_is_queued(rest: Rest) -> None
     assert "finite" in problems["reactive_power_setpoint_var"]
     assert "cannot be written" in problems["soc_frac"]
     assert "has no nonsense" in problems["nonsense"]
-    assert rest.pilot.farm.queued == 0
+    assert still.pilot.farm.queued == 0
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "3", "null", "{}", '"text"', '{"a": }', "\xff", "1" * 5000])
-def test_a_body_that_is_no_table_of_numbers_is_refused(rest: Rest, body: str) -> None:
-    answer = rest(
+def test_a_body_that_is_no_table_of_numbers_is_refused(still: Rest, body: str) -> None:
+    answer = still(
         "POST",
         "devices/battery-001/setpoints",
         content=body.encode("latin-1"),
@@ -215,6 +215,6 @@ def test_a_full_queue_is_a_503_that_says_when_to_try_again(rest: Rest, monkeypat
 
 
 @pytest.mark.parametrize("path", ["devices/nobody", "devices/nobody/points"])
-def test_an_unknown_device_is_a_404(rest: Rest, path: str) -> None:
-    assert "nobody" in next(iter(rest.problems(404, "GET", path).values()))
-    rest.problems(404, "POST", "devices/nobody/setpoints", json={"stop": 1})
+def test_an_unknown_device_is_a_404(still: Rest, path: str) -> None:
+    assert "nobody" in next(iter(still.problems(404, "GET", path).values()))
+    still.problems(404, "POST", "devices/nobody/setpoints", json={"stop": 1})

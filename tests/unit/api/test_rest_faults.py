@@ -74,13 +74,13 @@ def test_an_instant_already_past_is_the_next_step(rest: Rest) -> None:
     assert datetime.fromisoformat(fault["start"]) == rest.pilot.farm.now
 
 
-def test_every_problem_of_a_fault_is_listed_with_what_was_meant(rest: Rest) -> None:
+def test_every_problem_of_a_fault_is_listed_with_what_was_meant(still: Rest) -> None:
     body = {"kind": "stuck", "target": {"kind": "batery", "feder": "x"}, "mode": "soft", "parameters": {"valu": 1}}
-    problems = rest.problems(422, "POST", "faults", json=body)
+    problems = still.problems(422, "POST", "faults", json=body)
     assert set(problems) == {"target.kind", "target", "target.quantity", "mode", "parameters.valu"}
     assert "battery" in problems["target.kind"]
     assert "feeder" in problems["target"]
-    assert rest.get("faults") == []
+    assert still.get("faults") == []
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ def test_every_problem_of_a_fault_is_listed_with_what_was_meant(rest: Rest) -> N
         ({"target": {"quantity": "*", "device": "x" * 1000}}, "target.device"),
     ],
 )
-def test_a_field_that_cannot_be_is_named(rest: Rest, change: dict[str, Any], where: str) -> None:
-    assert where in rest.problems(422, "POST", "faults", json={**METER, **change})
+def test_a_field_that_cannot_be_is_named(still: Rest, change: dict[str, Any], where: str) -> None:
+    assert where in still.problems(422, "POST", "faults", json={**METER, **change})
 
 
 @pytest.mark.parametrize("start", ["soon", "-5", "2026-13-01T00:00:00"])
-def test_a_start_that_is_no_time_is_refused(rest: Rest, start: str) -> None:
-    problems = rest.problems(422, "POST", "faults", json={**METER, "start": start})
+def test_a_start_that_is_no_time_is_refused(still: Rest, start: str) -> None:
+    problems = still.problems(422, "POST", "faults", json={**METER, "start": start})
     assert any(where.startswith("start") for where in problems)
 
 
-def test_a_target_without_devices_is_refused(rest: Rest) -> None:
-    assert rest.problems(422, "POST", "faults", json={"kind": "offline", "target": {"device": "nobody"}}) == {
+def test_a_target_without_devices_is_refused(still: Rest) -> None:
+    assert still.problems(422, "POST", "faults", json={"kind": "offline", "target": {"device": "nobody"}}) == {
         "target": "no device matches the target"
     }
 
