@@ -76,7 +76,8 @@ class Report:
     def document(self) -> dict[str, Any]:
         """The report as JSON holds it."""
         document = asdict(self)
-        return {**document, **document.pop("balance"), "complete": self.balance.complete}
+        balance = document.pop("balance")
+        return {**document, **balance, "complete": self.balance.complete}
 
 
 def balanced(sent: Iterable[tuple[str, list[Entry]]], stored: Mapping[str, StoredDevice]) -> Balance:

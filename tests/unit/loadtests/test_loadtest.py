@@ -73,6 +73,7 @@ def test_everything_sent_is_stored_and_the_test_ends_with_0(serve: Any, tmp_path
         stored = httpx.get(f"{url}/api/v1/readings", params={"limit": 5000}).json()["readings"]
     report = json.loads(report_file.read_text())
     assert report["complete"]
+    assert "balance" not in report
     assert report["sent"] == report["acknowledged"] == report["stored"] == len(stored) > 20
     assert (report["lost"], report["unconfirmed"], report["duplicates"], report["extras"]) == (0, 0, 0, 0)
     assert 0.0 < report["latency_p50_s"] <= report["latency_p99_s"] <= report["latency_max_s"]
