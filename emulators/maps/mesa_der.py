@@ -40,6 +40,8 @@ _AI, _AO = PointType.ANALOG_INPUT, PointType.ANALOG_OUTPUT
 VENDOR_FIRST: Final = 51_000
 VENDOR_STRIDE: Final = 500
 VENDOR_LAST: Final = 64_999
+BLOCK: Final = 5_000
+INVERTERS, BATTERIES = 3, 4
 
 _METER: Final = {
     "frequency_hz": 4,
@@ -85,10 +87,10 @@ _POINTS: Final[dict[str, tuple[tuple[PointType, int, float], ...]]] = {
     "discharge_power_available_w": ((_AI, 43, 1.0),),
     "charge_power_available_w": ((_AI, 44, -1.0),),
     "soc_frac": ((_AI, 47, 0.001), (_AI, 20_008, 0.001)),
-    # Battery 1
-    "dc_voltage_v": ((_AI, 20_006, 0.1),),
+    # Battery 1 where there are cells, inverter 1 where there are none
+    "dc_voltage_v": ((_AI, 15_008, 0.1), (_AI, 20_006, 0.1)),
     "soh_frac": ((_AI, 20_009, 0.001),),
-    "dc_current_a": ((_AI, 20_010, 0.1),),
+    "dc_current_a": ((_AI, 15_009, 0.1), (_AI, 20_010, 0.1)),
     "charge_rate_w": ((_AI, 20_011, 0.1),),
     "temperature_degc": ((_AI, 20_014, 0.1),),
     "temperature_max_degc": ((_AI, 20_015, 0.1),),
@@ -172,7 +174,35 @@ _LENT: Final = frozenset(
 ) | {"rated_energy_wh", "charge_release"}
 """What a home has once, so that its resource stands at the device's own point (AI43 is the sun's, not the cells')."""
 
-_NUMBERS: Final = {name: number for number, name in enumerate(CATALOGUE)}
+_VENDOR_ORDER: Final = """
+online general_alarm fault_trip local_mode remote_enabled running available grid_switch_closed sesp_link_lost
+identified identification_failed sesp_receipts active_power_w reactive_power_var apparent_power_va power_factor
+frequency_hz voltage_l1_v voltage_l2_v voltage_l3_v voltage_ll_v current_l1_a current_l2_a current_l3_a
+active_power_l1_w active_power_l2_w active_power_l3_w reactive_power_l1_var reactive_power_l2_var
+reactive_power_l3_var energy_exported_wh energy_imported_wh reactive_energy_exported_varh
+reactive_energy_imported_varh rated_power_w rated_charge_power_w rated_apparent_power_va nominal_voltage_v start
+stop alarm_reset grid_switch identification_clear sesp_receipt sesp_heartbeat sesp_timeout_s
+active_power_setpoint_w active_power_setpoint_enabled reactive_power_setpoint_var
+reactive_power_setpoint_enabled power_factor_setpoint power_factor_setpoint_enabled active_power_limit_frac
+active_power_limit_enabled voltage_setpoint_v volt_var_enabled frequency_setpoint_hz frequency_support_enabled
+charging_power_w charge_power_min_w charge_power_max_w energy_acceptable_wh vehicle_soc_frac session_energy_wh
+charge_point_state vehicle_connected authorised owner_card_id time_to_departure_s energy_wanted_wh
+session_duration_s charging_duration_s current_limit_in_force_a rated_current_a rated_energy_wh charge_release
+current_limit_a fallback_current_a soc_frac soh_frac cycle_count remaining_life_years temperature_degc
+temperature_max_degc real_capacity_wh charge_rate_w charge_rate_frac dc_voltage_v dc_current_a
+charge_power_available_w discharge_power_available_w soc_min_frac soc_max_frac temperature_high_alarm
+temperature_low_alarm soc_low_alarm soc_high_alarm available_power_w available_power_frac
+irradiance_horizontal_w_per_m2 irradiance_plane_w_per_m2 outside_temperature_degc module_temperature_degc
+wind_speed_m_per_s wind_direction_deg humidity_frac pressure_pa rain_mm_per_h power_failure_alarm
+undervoltage_l1_alarm undervoltage_l2_alarm undervoltage_l3_alarm overvoltage_l1_alarm overvoltage_l2_alarm
+overvoltage_l3_alarm overcurrent_alarm low_power_factor_alarm cover_open_alarm magnetic_field_alarm
+clock_invalid_alarm battery_low_alarm relay_open communication_lost_alarm event_count
+interval_energy_imported_wh interval_energy_exported_wh event_clear room_temperature_degc deferrable_power_w
+deferrable_energy_wh
+"""
+NUMBERED: Final = tuple(_VENDOR_ORDER.split())
+"""The order that fixes the vendor range. An index is never used again: a new quantity goes to the end."""
+_NUMBERS: Final = {name: number for number, name in enumerate(dict.fromkeys((*NUMBERED, *CATALOGUE)))}
 assert VENDOR_FIRST + VENDOR_STRIDE * len(RESOURCES) + max(_NUMBERS.values()) <= VENDOR_LAST
 assert len(_NUMBERS) <= VENDOR_STRIDE
 
@@ -259,6 +289,13 @@ def _profiled(quantity: Quantity) -> Iterator[tuple[PointType, int, float]]:
         yield from _POINTS[base]
 
 
+def _fits(index: int, quantity: Quantity, kind: frozenset[str]) -> bool:
+    """Whether a point's block suits its owner: batteries (20000) need cells, inverters (15000) stand for the others."""
+    resource, _ = split(quantity.name)
+    cells = (f"{resource}_soc_frac" if resource else "soc_frac") in kind
+    return cells if index // BLOCK == BATTERIES else not cells if index // BLOCK == INVERTERS else True
+
+
 def _vendor(quantity: Quantity) -> tuple[PointType, int, float]:
     resource, base = split(quantity.name)
     block = 1 + RESOURCES.index(resource) if resource else 0
@@ -268,8 +305,10 @@ def _vendor(quantity: Quantity) -> tuple[PointType, int, float]:
 def plan(spec: DeviceSpec) -> Plan:
     """Give every quantity of a kind its points; where two want one, the first of the kind's list has it."""
     taken: dict[tuple[PointType, int], Point] = {}
+    kind_has = frozenset(quantity.name for quantity in spec.quantities)
     for quantity in spec.quantities:
-        wanted = [place for place in _profiled(quantity) if place[:2] not in taken]
+        free = (place for place in _profiled(quantity) if place[:2] not in taken)
+        wanted = [place for place in free if _fits(place[1], quantity, kind_has)]
         for kind, index, scale in wanted or [_vendor(quantity)]:
             binary_or_mirror = quantity.is_binary or quantity.writable
             taken[kind, index] = Point(

@@ -22,6 +22,9 @@ CLASS_OBJECTS: Final = 60
 _BLOCK_POINTS: Final = 150
 """Points under one header at most, so that a block never outgrows a fragment."""
 
+_PIECE_BYTES: Final = 1_000
+"""Headers and objects of a class 0 answer that stay in one fragment."""
+
 _GROUPS: Final = {
     1: PointType.BINARY_INPUT,
     10: PointType.BINARY_OUTPUT,
@@ -56,16 +59,22 @@ class StaticReader:
 
     def __init__(self, table: Dnp3Table) -> None:
         self._sections = table.sections
-        self._class_0 = [
-            (header, section.offset + first * section.size, section.offset + last * section.size)
-            for group, kind in _GROUPS.items()
-            for section in (self._sections[kind],)
-            for header, first, last in _runs(section, group, _DEFAULTS[group], 0, len(section.indices))
-        ]
+        self._class_0: list[list[tuple[bytes, int, int]]] = []
+        room = 0
+        for group, kind in _GROUPS.items():
+            section = self._sections[kind]
+            for header, first, last in _runs(section, group, _DEFAULTS[group], 0, len(section.indices)):
+                size = len(header) + section.size * (last - first)
+                if size > room:
+                    self._class_0.append([])
+                    room = _PIECE_BYTES
+                room -= size
+                place = section.offset + first * section.size
+                self._class_0[-1].append((header, place, place + section.size * (last - first)))
 
     def everything(self, row: memoryview) -> list[bytes]:
         """Class 0: every point once, in its default variation."""
-        return [header + row[first:last] for header, first, last in self._class_0]
+        return [b"".join([part for header, a, b in piece for part in (header, row[a:b])]) for piece in self._class_0]
 
     def read(self, row: memoryview, header: ObjectHeader) -> list[bytes]:
         """What a header names; ``UnknownObject`` or ``ParameterError`` where it names nothing here."""

@@ -141,7 +141,7 @@ class Dnp3Table:
         self._rows.encode(columns)
         self._flag(quality)
         self.unix_s = unix_s
-        if self._heard.size:
+        if self._listeners:
             self._report()
 
     def listen(self, row: int, listener: Listener) -> None:
@@ -162,7 +162,7 @@ class Dnp3Table:
         flags[row] = self._wide_flags[row, : flags.shape[1]]
         states[row] = self._binary[row, : states.shape[1]]
         self._listeners[row] = [listener]
-        self._heard = np.array(sorted(self._listeners), dtype=np.intp)
+        self._heard = np.zeros(0, dtype=np.intp)
 
     def _flag(self, quality: Mapping[str, Qualities]) -> None:
         flags, values, binary = self._wide_flags, self._values, self._binary
@@ -188,6 +188,8 @@ class Dnp3Table:
     def _report(self) -> None:
         """Tell listeners of flags that changed and of values beyond their deadband since the last telling."""
         assert self._told is not None
+        if not self._heard.size:
+            self._heard = np.array(sorted(self._listeners), dtype=np.intp)
         told_values, told_flags, told_states = self._told
         heard, unix_ms = self._heard, int(self.unix_s * 1000.0)
         analogs = told_values.shape[1]

@@ -1,0 +1,148 @@
+"""Rows of static objects: deadbands, flags, rolling counters, and reads in other variations."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from py1815.application import ObjectHeader, QualifierCode
+from py1815.session import ParameterError, UnknownObject
+from pydantic import ValidationError
+
+from emulators.plans.dnp3 import Deadband, Plan, Point, PointType
+from emulators.protocols.dnp3.options import Dnp3Options
+from emulators.protocols.dnp3.reading import StaticReader
+from emulators.protocols.dnp3.table import Dnp3Table
+
+PLAN = Plan(
+    (
+        *(
+            Point(PointType.ANALOG_INPUT, index, f"a{index}", 0.1, 3, Deadband(share=0.01, of=("size",)))
+            for index in (4, 5, 9)
+        ),
+        Point(PointType.COUNTER, 0, "total"),
+        *(Point(PointType.BINARY_INPUT, index, f"b{index}", event_class=1) for index in range(10)),
+    )
+)
+COLUMNS = {
+    **{f"a{index}": np.array([float(index), -float(index)]) for index in (4, 5, 9)},
+    **{f"b{index}": np.array([float(index % 2), 0.0]) for index in range(10)},
+    "total": np.array([2.0**32 + 7.0, 70_000.0]),
+    "size": np.array([100.0, 0.0]),
+}
+
+
+class Ear:
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, float]] = []
+
+    def analog_moved(self, point: Point, value: int, flags: int, unix_ms: int) -> None:
+        self.heard.append((point.address, value))
+
+    def binary_moved(self, point: Point, state: bool, flags: int, unix_ms: int) -> None:
+        self.heard.append((point.address, state))
+
+
+def header(group: int, variation: int, start: int | None = None, stop: int | None = None) -> ObjectHeader:
+    if start is None:
+        return ObjectHeader(group, variation, QualifierCode.ALL_OBJECTS)
+    return ObjectHeader(group, variation, QualifierCode.UINT8_START_STOP, start, stop)
+
+
+@pytest.fixture
+def table() -> Dnp3Table:
+    return Dnp3Table(PLAN, 2, COLUMNS)
+
+
+def test_a_counter_starts_again_at_zero_after_32_bits(table: Dnp3Table) -> None:
+    (block,) = StaticReader(table).read(table.row(0), header(20, 1))
+    assert block == bytes([20, 1, 0, 0, 0, 1]) + struct.pack("<I", 7)
+
+
+def test_a_deadband_is_a_share_of_each_devices_own_rating(table: Dnp3Table) -> None:
+    ears = [Ear(), Ear()]
+    for row, ear in enumerate(ears):
+        table.listen(row, ear)
+    table.refresh({**COLUMNS, "a4": COLUMNS["a4"] + 0.9}, {}, 1.0)
+    assert [ear.heard for ear in ears] == [[], [("AI4", -31)]]
+    table.refresh({**COLUMNS, "a4": COLUMNS["a4"] + 1.2}, {}, 2.0)
+    assert [ear.heard for ear in ears] == [[("AI4", 52)], [("AI4", -31), ("AI4", -28)]]
+
+
+def test_a_row_nobody_listens_to_is_not_looked_at_and_starts_from_what_stands(table: Dnp3Table) -> None:
+    table.refresh({**COLUMNS, "b0": np.ones(2)}, {}, 1.0)
+    ear = Ear()
+    table.listen(1, ear)
+    table.refresh({**COLUMNS, "b0": np.ones(2)}, {}, 2.0)
+    assert ear.heard == []
+    table.refresh(COLUMNS, {}, 3.0)
+    assert ear.heard == [("BI0", False)]
+
+
+def test_a_range_with_a_hole_is_answered_with_what_stands_on_both_sides(table: Dnp3Table) -> None:
+    blocks = StaticReader(table).read(table.row(0), header(30, 1, 5, 20))
+    assert [block[3:5] for block in blocks] == [bytes([5, 5]), bytes([9, 9])]
+
+
+@pytest.mark.parametrize(
+    ("variation", "objects"),
+    [
+        (1, struct.pack("<BiBi", 1, 40, 1, 50)),
+        (2, struct.pack("<BhBh", 1, 40, 1, 50)),
+        (3, struct.pack("<ii", 40, 50)),
+        (4, struct.pack("<hh", 40, 50)),
+        (5, struct.pack("<BfBf", 1, 4.0, 1, 5.0)),
+        (6, struct.pack("<BdBd", 1, 4.0, 1, 5.0)),
+    ],
+)
+def test_analog_inputs_are_read_in_every_variation(table: Dnp3Table, variation: int, objects: bytes) -> None:
+    (block,) = StaticReader(table).read(table.row(0), header(30, variation, 4, 5))
+    assert block == bytes([30, variation, 0, 4, 5]) + objects
+
+
+def test_a_value_too_large_for_16_bits_is_cut_off_and_says_so(table: Dnp3Table) -> None:
+    table.refresh({**COLUMNS, "a4": np.array([1e5, -1e5])}, {}, 1.0)
+    for row, value in ((0, 32_767), (1, -32_768)):
+        (block,) = StaticReader(table).read(table.row(row), header(30, 2, 4, 4))
+        assert block[5:] == struct.pack("<Bh", 0x21, value)
+
+
+@pytest.mark.parametrize(("variation", "objects"), [(2, "<BH"), (5, "<I"), (6, "<H")])
+def test_counters_are_read_in_every_variation(table: Dnp3Table, variation: int, objects: str) -> None:
+    (block,) = StaticReader(table).read(table.row(1), header(20, variation))
+    value = 70_000 % (1 << 8 * struct.calcsize(objects[-1]))
+    assert block[5:] == struct.pack(objects, *([1, value] if "B" in objects else [value]))
+
+
+def test_packed_binary_inputs_fill_octets_from_the_lowest_bit(table: Dnp3Table) -> None:
+    (block,) = StaticReader(table).read(table.row(0), header(1, 1))
+    assert block == bytes([1, 1, 0, 0, 9, 0b10101010, 0b10])
+
+
+def test_indices_and_counts_select_what_is_there(table: Dnp3Table) -> None:
+    reader = StaticReader(table)
+    listed = ObjectHeader(30, 1, QualifierCode.UINT8_COUNT_UINT8_INDEX, count=3, indices=(9, 8, 4))
+    assert [block[3] for block in reader.read(table.row(0), listed)] == [9, 4]
+    counted = ObjectHeader(1, 2, QualifierCode.UINT8_COUNT, count=3)
+    assert reader.read(table.row(0), counted) == [bytes([1, 2, 0, 0, 2, 0x01, 0x81, 0x01])]
+
+
+@pytest.mark.parametrize("asked", [header(30, 7), header(40, 1), header(110, 0)])
+def test_what_is_not_served_is_an_unknown_object(table: Dnp3Table, asked: ObjectHeader) -> None:
+    with pytest.raises(UnknownObject):
+        StaticReader(table).read(table.row(0), asked)
+
+
+def test_a_range_without_a_point_is_a_wrong_parameter(table: Dnp3Table) -> None:
+    with pytest.raises(ParameterError):
+        StaticReader(table).read(table.row(0), header(30, 1, 6, 8))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"masters": 0}, {"masters": 17}, {"masters": ()}, {"masters": (65_520,)}, {"event_buffer": 0}, {"colour": "red"}],
+)
+def test_options_out_of_their_bounds_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Dnp3Options(**options)
