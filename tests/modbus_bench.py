@@ -23,13 +23,15 @@ NOW_S = 1_750_000_000.0
 class FakeDevice:
     """Takes everything, unless it was told to refuse, and remembers it."""
 
-    id: str = "device-1"
+    id: str
+    columns: Columns
+    row: int
     refusal: PointError | None = None
     conditions: dict[str, float] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
 
     def value(self, quantity: str) -> float:
-        raise AssertionError("the registers have every value already")
+        return float(self.columns[quantity][self.row])
 
     def quality(self, quantity: str) -> int:
         raise AssertionError("Modbus has no qualities")
@@ -65,7 +67,9 @@ def plausible(quantity: Quantity, salt: int) -> float:
     known = {"W": 9_000.0, "var": 4_000.0, "VA": 9_000.0, "V": 230.0, "A": 20.0, "Hz": 50.0, "Wh": 45_000.0}
     known |= {"varh": 30_000.0, "Pa": 101_000.0, "W/m2": 900.0, "degC": 30.0, "deg": 300.0, "s": 3_000.0, "enum": 4.0}
     value = known.get(quantity.unit, 1.0) * (0.5 + wobble / 2.0)
-    return float(round(value)) if quantity.unit == "enum" or quantity.name == "owner_card_id" else value
+    if quantity.name.endswith("owner_card_id"):
+        return 0xA00000 + float(salt)
+    return float(round(value)) if quantity.unit == "enum" else value
 
 
 def plausible_columns(spec: DeviceSpec, n: int = 2) -> Columns:
@@ -83,7 +87,7 @@ class Bench:
         self.plan: Plan = default_map(kind).plan(self.spec)
         self.columns = columns or plausible_columns(self.spec, len(seats))
         self.table: ModbusTable = PROTOCOL.table(self.plan, len(seats), self.columns)  # type: ignore[assignment]
-        self.devices = [FakeDevice(f"{kind}-{row}") for row in range(len(seats))]
+        self.devices = [FakeDevice(f"{kind}-{row}", self.columns, row) for row in range(len(seats))]
         self.station: ModbusStation = PROTOCOL.station(  # type: ignore[assignment]
             [Seat(self.devices[row], self.table, row, address) for row, address in enumerate(seats)],
             ModbusOptions(**options),

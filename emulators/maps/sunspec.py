@@ -15,7 +15,7 @@ from emulators.maps import sdm630
 from emulators.maps import sunspec_chains as chains
 from emulators.maps.binding import Quantities, quantities_of
 from emulators.maps.modbus_bits import COILS, DISCRETES
-from emulators.maps.sunspec_models import SERIAL, VENDOR_MODELS, Model, chain, common, definition, vendor
+from emulators.maps.sunspec_models import SERIAL, VENDOR_MODELS, Model, chain, common, vendor
 from emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
 
 VENDOR: Final = "pilotfarm"
@@ -68,12 +68,9 @@ def with_vendor(
     """A chain with model 1 before it, and behind it the vendor models for what neither it nor ``besides`` has."""
     models = [common(identity), *models]
     _, registers = chain(models, has)
-    covered = {name for register in (*registers, *besides) for name in register.names}
-    left = {name for name in has.names if name.startswith(has.prefix)} - covered
-    for model_id in VENDOR_MODELS:
-        points = {point["name"] for point in definition(model_id)["group"]["points"]}
-        if any(has.prefix + name in left for name in points):
-            models.append(vendor(model_id, has))
+    carried = {name for register in (*registers, *besides) for name in register.carries}
+    left = {name.removeprefix(has.prefix) for name in has.names - carried}
+    models += [model for model in (vendor(model_id, left) for model_id in VENDOR_MODELS) if model.points]
     return chain(models, has)
 
 

@@ -422,7 +422,6 @@ WEATHER_307: Final = Model(
         "Pres": ("pressure_pa", 0.01),
         "WndSpd": "wind_speed_m_per_s",
         "WndDir": "wind_direction_deg",
-        "Rain": "rain_mm_per_h",
     },
 )
 

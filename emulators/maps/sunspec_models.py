@@ -8,7 +8,7 @@ A point whose quantity a kind does not have holds the type's not-implemented val
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
@@ -91,11 +91,13 @@ def _points(group: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Map
         yield from _points(inner, f"{path}{inner['name']}.")
 
 
-def vendor(model_id: int, has: Quantities) -> Model:
-    """A vendor model with every point whose quantity the device has."""
-    names = [name for name, _ in _points(definition(model_id)["group"]) if name not in ("ID", "L")]
-    commands = {name: quantity(name).role is Role.COMMAND for name in names}
-    return Model(model_id, points={n: Pair(Scaled(n), Pulse(n)) if commands[n] else n for n in names if n in has})
+def vendor(model_id: int, names: Container[str]) -> Model:
+    """A vendor model with those of its points whose quantities are asked for."""
+    points: dict[str, Bound] = {}
+    for name, _ in _points(definition(model_id)["group"]):
+        if name in names:
+            points[name] = Pair(Scaled(name), Pulse(name)) if quantity(name).role is Role.COMMAND else name
+    return Model(model_id, points=points)
 
 
 def common(identity: Identity) -> Model:

@@ -2,7 +2,7 @@
 
 A unit has windows of contiguous registers, the same for function codes 3 and 4; every register inside a window
 can be read, whether anything stands there or not. All windows of all units lie end to end in one row
-of bytes, and behind them one byte for every discrete input and coil.
+of bytes. Discrete inputs and coils, seldom asked for, are names of quantities and have no place in it.
 
 A scale factor that has to suit the size of a device (``Span``) is settled when a group's ratings are
 known; everything else is settled here.
@@ -20,7 +20,7 @@ import numpy as np
 
 from emulators.contracts import PointRow
 from emulators.encoding import Columns, Field, Floats, Scaled, Source
-from emulators.plans.sources import Flags, PrefixedSource, Product, Sink, Weighted
+from emulators.plans.sources import Cases, Flags, PrefixedSource, Product, Sink, Weighted
 from emulators.quantities import Role, quantity
 
 
@@ -72,6 +72,18 @@ class Register:
         """Quantities it shows or takes."""
         shown = self.shows.quantities if self.shows else ()
         return tuple(dict.fromkeys((*shown, *(self.takes.quantities if self.takes else ()))))
+
+    @property
+    def carries(self) -> tuple[str, ...]:
+        """Quantities it tells apart from others (not one among several in a sum or a bit), and commands it gives."""
+        source, prefix = _bare(self.shows)
+        shown = self.shows.quantities if self.shows else ()
+        if isinstance(source, Flags):
+            shown = tuple(prefix + names[0] for _, names in source.of_bit if len(names) == 1)
+        elif isinstance(source, Cases) or (isinstance(source, Scaled) and source.floor is not None) or len(shown) > 1:
+            shown = ()
+        taken = self.takes.quantities if self.takes else ()
+        return (*shown, *(name for name in taken if quantity(name).role is Role.COMMAND))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,24 +139,18 @@ class Plan:
     quantities: frozenset[str]
     starts: tuple[tuple[int, ...], ...] = field(init=False)
     """Byte offset in the row of every window, by unit."""
-    bit_starts: tuple[tuple[int, int], ...] = field(init=False)
-    """Byte offsets of the first discrete input and the first coil, by unit."""
     template: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         row = bytearray()
-        starts, bit_starts = [], []
+        starts = []
         for unit in self.units:
             places = []
             for window in unit.windows:
                 places.append(len(row))
                 row += window.data
             starts.append(tuple(places))
-        for unit in self.units:
-            bit_starts.append((len(row), len(row) + len(unit.discretes)))
-            row += bytes(len(unit.discretes) + len(unit.coils))
         object.__setattr__(self, "starts", tuple(starts))
-        object.__setattr__(self, "bit_starts", tuple(bit_starts))
         object.__setattr__(self, "template", bytes(row))
 
     def place(self, unit: int, address: int, width: int) -> int | None:
@@ -168,17 +174,11 @@ class Plan:
                     fields.append(Field(offset, register.dtype, shown, register.missing))
                 elif register.span is not None:
                     template[offset : offset + 2] = exponent.to_bytes(2, "big", signed=True)
-            for names, start in zip((unit.discretes, unit.coils), self.bit_starts[number], strict=True):
-                fields += [
-                    Field(start + k, "u1", Scaled(unit.prefix + name))
-                    for k, name in enumerate(names)
-                    if unit.prefix + name in self.quantities
-                ]
         return bytes(template), fields
 
-    def covered(self) -> set[str]:
-        """Quantities that some register shows or takes."""
-        return {name for unit in self.units for register in unit.registers for name in register.names}
+    def carried(self) -> set[str]:
+        """Quantities that have a register to themselves."""
+        return {name for unit in self.units for register in unit.registers for name in register.carries}
 
     def points(self) -> list[PointRow]:
         """The point list: registers first, then discrete inputs and coils."""
@@ -249,6 +249,6 @@ def _scale(register: Register, name: str) -> float:
 
 def check_covers(plan: Plan) -> Plan:
     """Assert that every quantity has a register: a map without one would hide part of the device."""
-    missing = sorted(plan.quantities - plan.covered())
+    missing = sorted(plan.quantities - plan.carried())
     assert not missing, f"no register for {', '.join(missing)}"
     return plan

@@ -11,6 +11,7 @@ from modbus_bench import NOW_S, Bench, default_map, frame, plausible_columns, ta
 
 from emulators import registry
 from emulators.encoding import Field, Lookup, Scaled, Source
+from emulators.maps.charx import HexText
 from emulators.plans.modbus import Register
 from emulators.plans.sources import Choice, Flags, OffValue, PrefixedSink, PrefixedSource, Pulse, SignedPowerFactor
 from emulators.quantities import Role, quantity
@@ -137,10 +138,16 @@ def test_every_quantity_can_be_told_from_the_registers(bench: Bench) -> None:
                 if any(bench.columns[prefixed(field.source, name)][0] for name in names)
             )
             assert int(raw) == expected
+            told |= {prefixed(field.source, names[0]) for _, names in source.of_bit if len(names) == 1}
         elif isinstance(source, Lookup | OffValue | SignedPowerFactor):
             (name,) = field.source.quantities
             assert field.source.back(float(raw))[name] == pytest.approx(bench.columns[name][0], abs=0.5)
-    assert told >= {each.name for each in bench.spec.quantities}
+            told.add(name)
+        elif isinstance(source, HexText):
+            (name,) = field.source.quantities
+            assert int(int(raw).to_bytes(4, "big"), 16) == int(bench.columns[name][0]) >> source.shift & 0xFFFF
+            told.add(name)
+    assert told >= {each.name for each in bench.spec.quantities if each.role is not Role.COMMAND}
 
 
 def prefixed(source: Source, name: str) -> str:

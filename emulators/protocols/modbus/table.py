@@ -135,8 +135,9 @@ class Bank:
         names = self._unit.coils if coils else self._unit.discretes
         if address + count > len(names):
             raise NoSuchPoint(f"bits {address} to {address + count - 1} of {len(names)}")
-        start = self._table.plan.bit_starts[self.number][coils] + address
-        return [bool(each) for each in self.row[start : start + count]]
+        had, prefix = self._table.plan.quantities, self._unit.prefix
+        asked = [prefix + name for name in names[address : address + count]]
+        return [name in had and self.device.value(name) != 0.0 for name in asked]
 
     def bits_meaning(self, address: int, bits: list[bool]) -> dict[str, float]:
         """What writing coils from ``address`` on would change; a command that is not given changes nothing."""

@@ -1,0 +1,167 @@
+"""SunSpec chains as pysunspec2 understands their bytes: which models, which numbers, which signs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sunspec2.device
+from modbus_bench import Bench
+
+from emulators import registry
+from emulators.maps.modbus_bits import COILS, DISCRETES
+from emulators.maps.sunspec_models import BASE, VENDOR_MODELS, definition
+from emulators.quantities import CATALOGUE, quantity
+
+CHAINS = {
+    "battery": [1, 103, 120, 121, 122, 123, 124, 701, 702, 703, 704, 713, 715, 802, 803],
+    "pv_generator": [1, 103, 120, 121, 122, 123, 160, 701, 702, 703, 704, 715, 302, 303, 307],
+    "smart_meter": [1, 203],
+    "ev_charger": [1, 701, 702, 704, 713, 714, 715],
+}
+
+
+def image(bench: Bench, unit: int = 0) -> bytes:
+    window = bench.plan.units[unit].windows[-1]
+    assert window.first == BASE
+    place = bench.plan.place(unit, BASE, 2)
+    assert place is not None
+    return bytes(bench.table.rows.row(0)[place : place + len(window.data)])
+
+
+def models(bench: Bench, unit: int = 0) -> dict[int, sunspec2.device.Model]:
+    """The chain of a unit, walked as a client walks it."""
+    data = image(bench, unit)
+    assert data[:4] == b"SunS"
+    assert data[-4:] == b"\xff\xff\x00\x00"
+    found, at = {}, 4
+    while (model_id := int.from_bytes(data[at : at + 2], "big")) != 0xFFFF:
+        end = at + 4 + 2 * int.from_bytes(data[at + 2 : at + 4], "big")
+        known = definition(model_id) if model_id in VENDOR_MODELS else None
+        found[model_id] = sunspec2.device.Model(
+            model_id, data=data[at:end], model_len=(end - at) // 2 - 2, model_def=known
+        )
+        at = end
+    assert at == len(data) - 4
+    return found
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+def test_a_chain_has_its_standard_models_first_and_vendor_models_last(kind: str) -> None:
+    found = models(Bench(kind))
+    standard = [model_id for model_id in found if model_id not in VENDOR_MODELS]
+    assert standard == CHAINS[kind]
+    assert list(found)[: len(standard)] == standard
+    assert not any(model.error_info for model in found.values())
+
+
+def test_the_chains_lie_where_the_documents_say() -> None:
+    data = image(Bench("battery"))
+    for address, model_id in ((40_070, 103), (40_280, 701), (40_506, 704), (40_591, 802), (40_655, 803)):
+        assert int.from_bytes(data[2 * (address - BASE) :][:2], "big") == model_id
+    assert image(Bench("smart_meter"))[2 * 70 :][:2] == (203).to_bytes(2, "big")
+
+
+@pytest.mark.parametrize("rated_w", [3_000.0, 30_000.0, 2_000_000.0])
+def test_power_keeps_its_resolution_at_every_size(rated_w: float) -> None:
+    bench = Bench("battery")
+    columns = dict(bench.columns)
+    for name in ("rated_power_w", "rated_charge_power_w", "rated_apparent_power_va"):
+        columns[name] = np.array([rated_w])
+    columns["active_power_w"] = np.array([-rated_w * 0.987654])
+    sized = models(Bench("battery", columns=columns))
+    for model_id in (103, 701):
+        assert sized[model_id].W.cvalue == pytest.approx(-rated_w * 0.987654, rel=0.001)
+    assert sized[702].WMaxRtg.cvalue == pytest.approx(rated_w, rel=0.001)
+
+
+def test_generation_is_positive_at_an_inverter_and_drawing_is_positive_at_a_meter() -> None:
+    for kind, model_id, sign in (("pv_generator", 103, 1), ("pv_generator", 701, 1), ("smart_meter", 203, -1)):
+        bench = Bench(kind)
+        bench.columns["active_power_w"] = np.array([1_234.0])
+        bench.step()
+        assert models(bench)[model_id].W.cvalue == pytest.approx(sign * 1_234.0, abs=10.0)
+
+
+def test_a_meter_counts_in_both_directions() -> None:
+    bench = Bench("smart_meter")
+    bench.columns |= {"energy_imported_wh": np.array([7e6]), "energy_exported_wh": np.array([3e6])}
+    bench.step()
+    meter = models(bench)[203]
+    assert (meter.TotWhImp.cvalue, meter.TotWhExp.cvalue) == (7_000_000, 3_000_000)
+
+
+def test_a_battery_shows_its_state_of_charge_and_what_is_in_it() -> None:
+    bench = Bench("battery")
+    bench.columns |= {
+        "soc_frac": np.array([0.6543]),
+        "soh_frac": np.array([0.98]),
+        "real_capacity_wh": np.array([50_000.0]),
+    }
+    bench.step()
+    found = models(bench)
+    assert found[713].SoC.cvalue == found[802].SoC.cvalue == found[124].ChaState.cvalue == pytest.approx(65.43)
+    assert found[713].WHAvail.cvalue == pytest.approx(0.6543 * 50_000.0, abs=10.0)
+
+
+def test_a_power_factor_keeps_its_sign_in_two_registers() -> None:
+    bench = Bench("battery")
+    for value, excitation in ((0.95, 0), (-0.9, 1)):
+        bench.columns["power_factor_setpoint"] = np.array([value])
+        bench.step()
+        group = models(bench)[704].PFWInj
+        assert (group.PF.cvalue, group.Ext.value) == (abs(value), excitation)
+
+
+def test_the_excitation_can_be_written_alone_and_after_its_power_factor() -> None:
+    bench = Bench("battery")
+    bench.columns["power_factor_setpoint"] = np.array([0.95])
+    bench.step()
+    register = next(r for r in bench.plan.units[0].registers if r.partly)
+    bench.write(register.address + 1, b"\x00\x01")
+    bench.write(register.address, (900).to_bytes(2, "big"))
+    assert bench.device.told == [{"power_factor_setpoint": -0.95}, {"power_factor_setpoint": -0.9}]
+
+
+def test_enable_may_come_before_or_after_its_set_point() -> None:
+    """pysunspec2 writes in the order of the addresses, so the switch comes first; each write is a command."""
+    bench = Bench("battery")
+    start = next(r.address for r in bench.plan.units[0].registers if "active_power_setpoint_w" in r.carries)
+    assert len(bench.write(start, (-5000).to_bytes(4, "big", signed=True))) == 5
+    assert len(bench.write(start - 2, b"\x00\x01")) == 5
+    assert bench.device.told == [{"active_power_setpoint_w": -5000.0}, {"active_power_setpoint_enabled": 1.0}]
+
+
+def test_a_point_without_a_quantity_reads_as_not_implemented() -> None:
+    found = models(Bench("battery"))
+    assert found[704].WSetPct.value is None
+    assert found[704].WSetEnaRvrt.value is None
+    assert found[103].PPVphAB.value is None
+
+
+def test_vendor_models_are_the_catalogue_in_sunspec_words() -> None:
+    named = set()
+    for model_id in VENDOR_MODELS:
+        for point in definition(model_id)["group"]["points"][2:]:
+            known = quantity(point["name"])
+            assert point["desc"] == known.doc
+            assert (point.get("access", "R") == "RW") is known.writable
+            assert (point["type"] == "enum16") is (known.is_binary or known.unit == "enum")
+            named.add(point["name"])
+    measured_everywhere = {q.name for q in CATALOGUE.values()} - named
+    assert measured_everywhere <= {q.name for q in registry.device("smart_meter").quantities}
+
+
+def test_a_meter_is_an_eastron_meter_too() -> None:
+    bench = Bench("smart_meter")
+    bench.columns |= {"active_power_w": np.array([-1_500.5]), "energy_imported_wh": np.array([12_345_678.0])}
+    bench.step()
+    power, energy = (np.frombuffer(bench.registers(address, 2), ">f4")[0] for address in (0x34, 0x48))
+    assert power == 1_500.5
+    assert energy == pytest.approx(12_345.678)
+    for first, count in ((0, 80), (80, 28), (200, 70), (334, 48)):
+        bench.registers(first, count)
+
+
+def test_bits_have_a_number_each_once() -> None:
+    assert len(set(DISCRETES)) == len(DISCRETES)
+    assert len(set(COILS)) == len(COILS)
