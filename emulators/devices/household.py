@@ -1,9 +1,10 @@
 """Everything in a prosumer's house behind ``home_``: appliances, a heat pump, and loads that can wait.
 
 Not a kind of its own: ``prosumer`` steps it beside the other resources. Appliances draw what
-``profiles.load`` says. The heat pump holds the room temperature. Energy of loads that can wait (hot
-water, washing, dishes) comes up in lots at full hours and is drawn at once, unless a set-point says how
-fast; what has waited beyond a day's energy is drawn in any case.
+``profiles.load`` says. The heat pump holds the room temperature; in a room that gets too warm the blinds
+go down. Energy of loads that can wait (hot water, washing, dishes) comes up in lots at full hours. Unasked
+it is drawn a little faster than it comes up on average; a set-point says otherwise, and what waits beyond
+a day's energy is drawn in any case.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ RATINGS: Final = (
 SLOT_S: Final = 3600.0
 _LOTS_A_DAY: Final = 6.0
 _MOST_SLOTS: Final = 48  # a step that skips more hours than this forgets the older lots
+_UNASKED: Final = 1.5  # power drawn unasked, as a multiple of the mean over a day
+_BLINDS_K: Final = 2.0  # above the temperature wanted by this much, the sun is kept out
 _GAIN_FRAC: Final = 0.8  # share of the appliances' power that heats the room
 _HEAT_PUMP_VARS_PER_WATT: Final = 0.2
 
@@ -90,7 +93,8 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float, *, remote: F
     heating_w = _heated(new, surroundings, appliances_w, powered, dt_s)
     waiting_wh = _with_lots(new, surroundings.unix_s)
     left_w = np.maximum(spare_w - appliances_w - heating_w, 0.0)
-    ask_w = np.where(np.isnan(left_w), columns["deferrable_rated_w"], left_w)
+    unasked_w = columns["deferrable_wh_per_day"] * (_UNASKED / 24.0)
+    ask_w = np.where(np.isnan(left_w), unasked_w, left_w)
     told = remote * columns["active_power_setpoint_enabled"] > 0.0
     ask_w = np.where(told, -columns["active_power_setpoint_w"], ask_w)
     deferred_w = powered * home.deferrable_draw_w(
@@ -109,7 +113,8 @@ def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powe
     outside = surroundings.air_temperature_degc
     new["heating"] = home.thermostat(new["heating"], new["room_temperature_degc"], new["room_wanted_degc"])
     drawn_w = new["heat_pump_w"] * new["heating"] * powered
-    gains_w = _GAIN_FRAC * appliances_w + new["window_m2"] * surroundings.ghi_w_per_m2
+    sunlit = new["room_temperature_degc"] < new["room_wanted_degc"] + _BLINDS_K
+    gains_w = _GAIN_FRAC * appliances_w + new["window_m2"] * surroundings.ghi_w_per_m2 * sunlit
     new["room_temperature_degc"], new["mass_temperature_degc"] = home.house_temperatures(
         new["room_temperature_degc"],
         new["mass_temperature_degc"],

@@ -9,7 +9,7 @@ connection point is met by the storage, which makes up for all the others; what 
 the loads that can wait draw as far as they have something waiting, and until then they wait. Its reactive power,
 power factor, voltage and frequency set-points are the storage's to meet. A limit of the power to the grid
 curtails the PV, and holds the storage back. Without any, each resource does what it would do alone and the
-loads run when their energy comes up. Identification, local mode and the SESP's link are the home's, and
+loads run by and by. Identification, local mode and the SESP's link are the home's, and
 hold for all of its resources but for the owner of the EV, who has a card of his own.
 
 ``stop`` stops the EV, the storage and the PV; the household runs on. The switch cuts off everything.
