@@ -6,6 +6,8 @@ A command's module imports typer alone at its top and the rest inside its functi
 
 from __future__ import annotations
 
+import io
+import sys
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -77,7 +79,10 @@ for _module in COMMANDS:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; a terminal that lacks a character is shown a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
 
 
