@@ -1,0 +1,111 @@
+"""The runner: every step is taken, late ones are counted, and the operator's word is taken at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from emulators.clock import ManualClock
+from emulators.errors import StateError
+from emulators.farm import Farm
+from emulators.runner import Runner
+
+
+async def turns(n: int = 20) -> None:
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+class Stepper(ManualClock):
+    """A clock that goes on by itself whenever it is read, so that nobody has to wait for it."""
+
+    def __init__(self, by_s: float) -> None:
+        super().__init__()
+        self._by_s = by_s
+
+    def now_s(self) -> float:
+        return self.advance(self._by_s)
+
+
+def test_no_step_is_skipped_and_late_ones_are_counted(farm: Farm) -> None:
+    async def scenario() -> Runner:
+        steps = 0
+
+        def stepped() -> None:
+            nonlocal steps
+            steps += 1
+            if steps == 30:
+                runner.stop()
+
+        # Each look at the clock costs 2 s, so every step of 1 s is late before it begins.
+        runner = Runner(farm, Stepper(2.0), stepped)
+        await runner.run()
+        return runner
+
+    before_s = farm.time_s
+    runner = asyncio.run(scenario())
+    assert farm.time_s - before_s == 30.0
+    assert runner.late_steps == 30
+    assert runner.worst_late_s > 30.0
+
+
+def test_steps_in_time_are_not_counted_as_late(farm: Farm) -> None:
+    async def scenario() -> Runner:
+        steps = 0
+
+        def stepped() -> None:
+            nonlocal steps
+            steps += 1
+            if steps == 30:
+                runner.stop()
+
+        runner = Runner(farm, Stepper(0.01), stepped, speed=1_000.0)
+        runner.change(step_s=50.0)
+        await runner.run()
+        return runner
+
+    runner = asyncio.run(scenario())
+    assert runner.late_steps == 0
+    assert runner.worst_late_s <= 0.05
+
+
+def test_a_paused_farm_stands_still_and_steps_by_hand(farm: Farm) -> None:
+    async def scenario() -> None:
+        runner = Runner(farm, ManualClock(), lambda: None)
+        task = asyncio.ensure_future(runner.run())
+        with pytest.raises(StateError, match="pause it"):
+            await runner.step_by_hand(1)
+        runner.change(paused=True)
+        before_s = farm.time_s
+        await turns()
+        assert farm.time_s == before_s
+        await runner.step_by_hand(7)
+        assert farm.time_s == before_s + 7.0
+        runner.stop()
+        await task
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("change", "due_s"), [({"speed": 10.0}, 0.1), ({"step_s": 5.0}, 5.0), ({"speed": 2.0, "step_s": 1.0}, 0.5)]
+)
+def test_a_new_pace_starts_the_schedule_afresh(farm: Farm, change: dict[str, float], due_s: float) -> None:
+    clock = ManualClock()
+    runner = Runner(farm, clock, lambda: None)
+    runner.change(**change)  # type: ignore[arg-type]
+    assert runner._due_s - clock.now_s() == pytest.approx(due_s)
+
+
+def test_stopping_ends_a_pause(farm: Farm) -> None:
+    async def scenario(make: Callable[[], Runner]) -> None:
+        runner = make()
+        runner.change(paused=True)
+        task = asyncio.ensure_future(runner.run())
+        await turns()
+        runner.stop()
+        await task
+
+    asyncio.run(scenario(lambda: Runner(farm, ManualClock(), lambda: None)))
