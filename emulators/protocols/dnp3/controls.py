@@ -14,7 +14,7 @@ from py1815.session import Control
 
 from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from emulators.plans.dnp3 import Point, PointType
-from emulators.protocols.dnp3.table import Section
+from emulators.protocols.dnp3.sections import Section
 
 REFUSALS: Final[dict[type[PointError], CommandStatus]] = {
     Unsupported: CommandStatus.NOT_SUPPORTED,

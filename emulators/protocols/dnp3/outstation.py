@@ -33,7 +33,7 @@ from emulators.errors import PointError
 from emulators.plans.dnp3 import Point, PointType
 from emulators.protocols.dnp3.controls import asked, status_of
 from emulators.protocols.dnp3.options import Dnp3Options
-from emulators.protocols.dnp3.reading import CLASS_OBJECTS, StaticReader, selected
+from emulators.protocols.dnp3.reading import CLASS_OBJECTS, selected
 from emulators.protocols.dnp3.table import Dnp3Table
 
 OUTPUT_MAX: Final = 1 << 20
@@ -52,7 +52,7 @@ _FROZEN_CLASS: Final = EventClass.CLASS_3
 class Outstation:
     """What answers at one link address."""
 
-    __slots__ = ("_associations", "_frozen", "_options", "now_s", "reader", "seat", "table", "written_time_ms")
+    __slots__ = ("_associations", "_frozen", "_listening", "_options", "now_s", "seat", "table", "written_time_ms")
 
     def __init__(self, seats: Sequence[Seat], options: Dnp3Options) -> None:
         assert len(seats) == 1, "an outstation is one device"
@@ -63,7 +63,7 @@ class Outstation:
         self._options = options
         self._associations: dict[int, Association] = {}
         self._frozen: dict[int, tuple[bytes, int]] = {}
-        self.reader: StaticReader | None = None
+        self._listening = False
         self.now_s = 0.0
         self.written_time_ms: int | None = None
 
@@ -83,8 +83,8 @@ class Outstation:
         if found is None:
             if not self._welcome(master):
                 return None
-            if not self._associations and self.reader is None:
-                self.reader = StaticReader(self.table)
+            if not self._listening:
+                self._listening = True
                 self.table.listen(self.seat.row, self)
             found = Association(self, master, self._options)
         self._associations[master] = found  # at the end: the one used last
@@ -203,18 +203,17 @@ class Association:
 
     def read_blocks(self, headers: Sequence[ObjectHeader]) -> list[bytes]:
         station = self.outstation
-        assert station.reader is not None
         row = station.table.row(station.seat.row)
         blocks: list[bytes] = []
         for header in headers:
             if header.group == CLASS_OBJECTS:
                 if header.event_class != 0:
                     raise UnknownObject(f"group {CLASS_OBJECTS} variation {header.variation} is no class")
-                blocks += station.reader.everything(row)
+                blocks += station.table.reader.everything(row)
             elif header.group == _FROZEN:
                 blocks += station.frozen(header)
             else:
-                blocks += station.reader.read(row, header)
+                blocks += station.table.reader.read(row, header)
         return blocks
 
     def select(self, controls: Sequence[Control]) -> list[CommandStatus]:

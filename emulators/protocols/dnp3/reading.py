@@ -16,7 +16,7 @@ from py1815.application import ObjectHeader, QualifierCode, object_header
 from py1815.session import ParameterError, UnknownObject
 
 from emulators.plans.dnp3 import PointType
-from emulators.protocols.dnp3.table import OVER_RANGE, STATE, Dnp3Table, Section
+from emulators.protocols.dnp3.sections import OVER_RANGE, STATE, Section
 
 CLASS_OBJECTS: Final = 60
 _BLOCK_POINTS: Final = 150
@@ -57,8 +57,8 @@ class StaticReader:
 
     __slots__ = ("_class_0", "_sections")
 
-    def __init__(self, table: Dnp3Table) -> None:
-        self._sections = table.sections
+    def __init__(self, sections: Mapping[PointType, Section]) -> None:
+        self._sections = sections
         self._class_0: list[list[tuple[bytes, int, int]]] = []
         room = 0
         for group, kind in _GROUPS.items():

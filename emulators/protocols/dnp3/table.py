@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, Protocol
 
 import numpy as np
@@ -18,14 +17,16 @@ import numpy.typing as npt
 from emulators.contracts import Qualities, Quality
 from emulators.encoding import Bits, Columns, Field, Floats, Rows
 from emulators.plans.dnp3 import Deadband, Plan, Point, PointType
-
-ONLINE: Final = 0x01
-COMM_LOST: Final = 0x04
-LOCAL_FORCED: Final = 0x10
-OVER_RANGE: Final = 0x20  # analog objects only; binary inputs and counters use the bit otherwise
-REFERENCE_ERROR: Final = 0x40
-STATE: Final = 0x80
-"""Flags of IEEE 1815-2012, 11.6; ``STATE`` is the value of a binary point."""
+from emulators.protocols.dnp3.reading import StaticReader
+from emulators.protocols.dnp3.sections import (
+    COMM_LOST,
+    LOCAL_FORCED,
+    ONLINE,
+    OVER_RANGE,
+    REFERENCE_ERROR,
+    STATE,
+    Section,
+)
 
 _UNKNOWN: Final = -(2**31) + 1
 """Stands in an analog object for a value that is not a number, and tells it from one cut off at the type's end."""
@@ -68,31 +69,6 @@ class _Rolling:
         return {self.quantity: raw}
 
 
-class Section:
-    """All points of one type: their indices, and where their objects stand in a row."""
-
-    __slots__ = ("indices", "offset", "points", "position", "runs", "scales", "size", "type")
-
-    def __init__(self, plan: Plan, kind: PointType, offset: int) -> None:
-        self.type = kind
-        self.points = plan.of(kind)
-        self.offset = offset
-        self.size = 1 if kind in (PointType.BINARY_INPUT, PointType.BINARY_OUTPUT) else 5
-        self.indices = [point.index for point in self.points]
-        self.position = {index: place for place, index in enumerate(self.indices)}
-        self.scales = np.array([point.scale for point in self.points])
-        breaks = [place for place, (a, b) in enumerate(pairwise(self.indices), 1) if b != a + 1]
-        self.runs = list(pairwise([0, *breaks, len(self.indices)])) if self.indices else []
-
-    @property
-    def end(self) -> int:
-        return self.offset + self.size * len(self.points)
-
-    def cut(self, row: memoryview, first: int, last: int) -> memoryview:
-        """The objects at positions ``first`` to ``last``, without the last."""
-        return row[self.offset + first * self.size : self.offset + last * self.size]
-
-
 class Listener(Protocol):
     """Who wants to know what moved at one row; ``unix_ms`` is site time."""
 
@@ -109,6 +85,7 @@ class Dnp3Table:
         for kind in _ORDER:
             self.sections[kind] = Section(plan, kind, offset)
             offset = self.sections[kind].end
+        self.reader = StaticReader(self.sections)
         fields, template = _fields(self.sections)
         self._rows = Rows(n, template, fields)
         inputs = self.sections[PointType.ANALOG_INPUT]

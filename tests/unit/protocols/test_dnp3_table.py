@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from emulators.plans.dnp3 import Deadband, Plan, Point, PointType
 from emulators.protocols.dnp3.options import Dnp3Options
-from emulators.protocols.dnp3.reading import StaticReader
 from emulators.protocols.dnp3.table import Dnp3Table
 
 PLAN = Plan(
@@ -56,7 +55,7 @@ def table() -> Dnp3Table:
 
 
 def test_a_counter_starts_again_at_zero_after_32_bits(table: Dnp3Table) -> None:
-    (block,) = StaticReader(table).read(table.row(0), header(20, 1))
+    (block,) = table.reader.read(table.row(0), header(20, 1))
     assert block == bytes([20, 1, 0, 0, 0, 1]) + struct.pack("<I", 7)
 
 
@@ -81,7 +80,7 @@ def test_a_row_nobody_listens_to_is_not_looked_at_and_starts_from_what_stands(ta
 
 
 def test_a_range_with_a_hole_is_answered_with_what_stands_on_both_sides(table: Dnp3Table) -> None:
-    blocks = StaticReader(table).read(table.row(0), header(30, 1, 5, 20))
+    blocks = table.reader.read(table.row(0), header(30, 1, 5, 20))
     assert [block[3:5] for block in blocks] == [bytes([5, 5]), bytes([9, 9])]
 
 
@@ -97,31 +96,31 @@ def test_a_range_with_a_hole_is_answered_with_what_stands_on_both_sides(table: D
     ],
 )
 def test_analog_inputs_are_read_in_every_variation(table: Dnp3Table, variation: int, objects: bytes) -> None:
-    (block,) = StaticReader(table).read(table.row(0), header(30, variation, 4, 5))
+    (block,) = table.reader.read(table.row(0), header(30, variation, 4, 5))
     assert block == bytes([30, variation, 0, 4, 5]) + objects
 
 
 def test_a_value_too_large_for_16_bits_is_cut_off_and_says_so(table: Dnp3Table) -> None:
     table.refresh({**COLUMNS, "a4": np.array([1e5, -1e5])}, {}, 1.0)
     for row, value in ((0, 32_767), (1, -32_768)):
-        (block,) = StaticReader(table).read(table.row(row), header(30, 2, 4, 4))
+        (block,) = table.reader.read(table.row(row), header(30, 2, 4, 4))
         assert block[5:] == struct.pack("<Bh", 0x21, value)
 
 
 @pytest.mark.parametrize(("variation", "objects"), [(2, "<BH"), (5, "<I"), (6, "<H")])
 def test_counters_are_read_in_every_variation(table: Dnp3Table, variation: int, objects: str) -> None:
-    (block,) = StaticReader(table).read(table.row(1), header(20, variation))
+    (block,) = table.reader.read(table.row(1), header(20, variation))
     value = 70_000 % (1 << 8 * struct.calcsize(objects[-1]))
     assert block[5:] == struct.pack(objects, *([1, value] if "B" in objects else [value]))
 
 
 def test_packed_binary_inputs_fill_octets_from_the_lowest_bit(table: Dnp3Table) -> None:
-    (block,) = StaticReader(table).read(table.row(0), header(1, 1))
+    (block,) = table.reader.read(table.row(0), header(1, 1))
     assert block == bytes([1, 1, 0, 0, 9, 0b10101010, 0b10])
 
 
 def test_indices_and_counts_select_what_is_there(table: Dnp3Table) -> None:
-    reader = StaticReader(table)
+    reader = table.reader
     listed = ObjectHeader(30, 1, QualifierCode.UINT8_COUNT_UINT8_INDEX, count=3, indices=(9, 8, 4))
     assert [block[3] for block in reader.read(table.row(0), listed)] == [9, 4]
     counted = ObjectHeader(1, 2, QualifierCode.UINT8_COUNT, count=3)
@@ -131,12 +130,12 @@ def test_indices_and_counts_select_what_is_there(table: Dnp3Table) -> None:
 @pytest.mark.parametrize("asked", [header(30, 7), header(40, 1), header(110, 0)])
 def test_what_is_not_served_is_an_unknown_object(table: Dnp3Table, asked: ObjectHeader) -> None:
     with pytest.raises(UnknownObject):
-        StaticReader(table).read(table.row(0), asked)
+        table.reader.read(table.row(0), asked)
 
 
 def test_a_range_without_a_point_is_a_wrong_parameter(table: Dnp3Table) -> None:
     with pytest.raises(ParameterError):
-        StaticReader(table).read(table.row(0), header(30, 1, 6, 8))
+        table.reader.read(table.row(0), header(30, 1, 6, 8))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""The points of one type: their indices, and where their objects stand in an outstation's row of bytes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from emulators.plans.dnp3 import Plan, PointType
+
+ONLINE: Final = 0x01
+COMM_LOST: Final = 0x04
+LOCAL_FORCED: Final = 0x10
+OVER_RANGE: Final = 0x20  # analog objects only; binary inputs and counters use the bit otherwise
+REFERENCE_ERROR: Final = 0x40
+STATE: Final = 0x80
+"""Flags of IEEE 1815-2012, 11.6; ``STATE`` is the value of a binary point."""
+
+
+class Section:
+    """All points of one type: their indices, and where their objects stand in a row."""
+
+    __slots__ = ("indices", "offset", "points", "position", "runs", "scales", "size", "type")
+
+    def __init__(self, plan: Plan, kind: PointType, offset: int) -> None:
+        self.type = kind
+        self.points = plan.of(kind)
+        self.offset = offset
+        self.size = 1 if kind in (PointType.BINARY_INPUT, PointType.BINARY_OUTPUT) else 5
+        self.indices = [point.index for point in self.points]
+        self.position = {index: place for place, index in enumerate(self.indices)}
+        self.scales = np.array([point.scale for point in self.points])
+        breaks = [place for place, (a, b) in enumerate(pairwise(self.indices), 1) if b != a + 1]
+        self.runs = list(pairwise([0, *breaks, len(self.indices)])) if self.indices else []
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size * len(self.points)
+
+    def cut(self, row: memoryview, first: int, last: int) -> memoryview:
+        """The objects at positions ``first`` to ``last``, without the last."""
+        return row[self.offset + first * self.size : self.offset + last * self.size]
