@@ -21,8 +21,8 @@ _EVER: Final = float("inf")
 
 
 def power(limit: int = 32_767, ratings: tuple[str, ...] = _RATED) -> Span:
-    """Powers: room for half as much again as the largest rating; 40 kW (a house connection) where there is none."""
-    return Span(ratings, 1.5, 40_000.0, limit)
+    """Powers: room for a fifth more than the largest rating; 40 kW (a house connection) where there is none."""
+    return Span(ratings, 1.2, 40_000.0, limit)
 
 
 def current(limit: int = 32_767, ratings: tuple[str, ...] = _RATED) -> Span:
