@@ -29,7 +29,7 @@ HIGHEST_SHARE: Final = 1.3
 """Whatever the load, a voltage stays between these shares of its source's. Beyond them the linear
 model means nothing: a real feeder would have collapsed, or its protection would have opened it."""
 
-_GRAIN: Final = 2.0**20
+_GRAINS: Final = 2.0**20  # in a W ohm
 
 
 def voltages(
@@ -66,23 +66,20 @@ def voltages(
     even in the last bit, on other feeders or on the order of the rows.
     """
     order = np.argsort(feeder + 0.5 * position, kind="stable")
-    line, place = feeder[order], position[order]
-    push = resistance_ohm[line] * active_power_w[:, order] + reactance_ohm[line] * reactive_power_var[:, order]
-    first = np.searchsorted(line, np.arange(len(source_voltage_v) + 1))
-    near = _sum_so_far(push * place, first, line)
-    up_to_here = _sum_so_far(push, first, line)
-    ends = np.maximum(first[1:] - 1, 0)
-    beyond = up_to_here[:, ends][:, line] - up_to_here
-    source = source_voltage_v[line]
-    squared = source * source + 2.0 * (near + place * beyond)
+    count = np.bincount(feeder, minlength=len(source_voltage_v))
+    ends = np.cumsum(count)
+    place = position[order]
+    push = np.repeat(resistance_ohm, count) * active_power_w[:, order]
+    push += np.repeat(reactance_ohm, count) * reactive_power_var[:, order]
+    grains = np.concatenate((push * place, push))
+    grains *= _GRAINS
+    so_far = np.cumsum(np.rint(grains, out=grains), axis=1)
+    edges = np.concatenate((np.zeros((6, 1)), so_far), axis=1)
+    near = so_far[:3] - np.repeat(edges[:3, ends - count], count, axis=1)
+    beyond = np.repeat(edges[3:, ends], count, axis=1) - so_far[3:]
+    source = np.repeat(source_voltage_v, count)
+    squared = source * source + (2.0 / _GRAINS) * (near + place * beyond)
     along = np.sqrt(np.clip(squared, (LOWEST_SHARE * source) ** 2, (HIGHEST_SHARE * source) ** 2))
-    result = np.empty_like(along)
+    result: Floats = np.empty((3, len(order)))
     result[:, order] = along
     return result
-
-
-def _sum_so_far(values: Floats, first: npt.NDArray[np.intp], line: npt.NDArray[np.intp]) -> Floats:
-    """Sum ``(3, n)`` values along each feeder from its source up to and including every row."""
-    total = np.cumsum(np.rint(values * _GRAIN) / _GRAIN, axis=1)
-    before = np.concatenate((np.zeros((3, 1)), total), axis=1)[:, first]
-    return np.asarray(total - before[:, line], dtype=np.float64)

