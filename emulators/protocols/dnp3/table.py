@@ -31,9 +31,14 @@ from emulators.protocols.dnp3.sections import (
 _UNKNOWN: Final = -(2**31) + 1
 """Stands in an analog object for a value that is not a number, and tells it from one cut off at the type's end."""
 _HIGHEST: Final = 2**31 - 1
-_BITS: Final = 7
-_ANALOG_ROW: Final = (PointType.ANALOG_INPUT, PointType.ANALOG_OUTPUT)
-_ORDER: Final = (*_ANALOG_ROW, PointType.COUNTER, PointType.BINARY_INPUT, PointType.BINARY_OUTPUT)
+_STATE_BIT: Final = 7
+_ORDER: Final = (
+    PointType.ANALOG_INPUT,
+    PointType.ANALOG_OUTPUT,
+    PointType.COUNTER,
+    PointType.BINARY_INPUT,
+    PointType.BINARY_OUTPUT,
+)
 assert set(_ORDER) == set(PointType)
 
 
@@ -198,7 +203,7 @@ def _fields(sections: Mapping[PointType, Section]) -> tuple[list[Field], bytes]:
         for place, point in enumerate(section.points):
             at = section.offset + place * section.size
             if section.size == 1:
-                fields.append(Field(at, "u1", Bits(((_BITS, point.quantity),))))
+                fields.append(Field(at, "u1", Bits(((_STATE_BIT, point.quantity),))))
             elif kind is PointType.COUNTER:
                 fields.append(Field(at + 1, "<u4", _Rolling(point.quantity)))
             else:
