@@ -221,12 +221,15 @@ def _register_rows(unit: Unit, register: Register) -> Iterator[PointRow]:
     if register.span is not None:
         name += " times a scale factor"
     taken = register.takes.quantities if register.takes else ()
-    shown = register.shows.quantities if register.shows else ()
-    for each in register.names:
+    source, _ = _bare(register.shows)
+    # What is only one part of a sum, a state or a shared bit is no point of that quantity.
+    shown = register.shows.quantities if isinstance(source, Scaled) and register.shows else register.carries
+    shown = tuple(each for each in shown if register.shows and each in register.shows.quantities)
+    for each in dict.fromkeys((*shown, *taken)):
         access = ("r" if each in shown else "") + ("w" if each in taken else "")
         address = f"register {register.address}{_bit_of(register.shows, each)}"
         unit_name = quantity(each).unit
-        yield PointRow(each, address, name, _scale(register, each), unit_name, access, resource_unit=unit_id(unit))
+        yield PointRow(each, address, name, _scale(register), unit_name, access, resource_unit=unit_id(unit))
 
 
 def _bare(source: Source | None) -> tuple[Source | None, str]:
@@ -240,11 +243,11 @@ def _bit_of(source: Source | None, name: str) -> str:
     return ""
 
 
-def _scale(register: Register, name: str) -> float:
-    """What one step of the wire is worth in the quantity's unit; for a scale factor, at the size assumed by default."""
+def _scale(register: Register) -> float:
+    """Quantity = wire * scale, negative where the map counts the other way; a scale factor's is for 40 kW devices."""
     source, _ = _bare(register.shows)
     exponent = register.span.exponent({}) if register.span else 0
-    return 10.0**exponent / abs(source.gain) if isinstance(source, Scaled) else 1.0
+    return 10.0**exponent / source.gain if isinstance(source, Scaled) else 1.0
 
 
 def check_covers(plan: Plan) -> Plan:

@@ -165,3 +165,14 @@ def test_a_meter_is_an_eastron_meter_too() -> None:
 def test_bits_have_a_number_each_once() -> None:
     assert len(set(DISCRETES)) == len(DISCRETES)
     assert len(set(COILS)) == len(COILS)
+
+
+def test_a_point_list_says_how_a_number_becomes_a_quantity() -> None:
+    bench = Bench("smart_meter")
+    listed = {(point.quantity, point.address): point for point in bench.points()}
+    power = listed["active_power_w", "register 52"]
+    assert (power.scale, power.data_type, power.access) == (-1.0, "float32", "r")
+    (raw,) = np.frombuffer(bench.registers(52, 2), ">f4")
+    assert raw * power.scale == pytest.approx(bench.columns["active_power_w"][0])
+    assert listed["low_power_factor_alarm", "register 40175 bit 4"].data_type == "uint32"
+    assert ("undervoltage_l1_alarm", "register 40175 bit 3") not in listed
