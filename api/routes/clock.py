@@ -20,7 +20,7 @@ async def read_clock(here: Here) -> models.ClockAnswer:
     "/clock",
     summary="Change speed, step length, or pause",
     description="What is left out stays as it is. The schedule of the steps starts afresh.",
-    responses=documented(422),
+    responses=documented(400, 413, 422),
 )
 async def change_clock(here: Here, change: models.ClockChange) -> models.ClockAnswer:
     asked = change.model_dump(exclude_unset=True)
@@ -34,7 +34,7 @@ async def change_clock(here: Here, change: models.ClockChange) -> models.ClockAn
     "/clock/step",
     summary="Take steps by hand while paused",
     description="Answers once they are taken. Masters are served between two steps.",
-    responses=documented(409, 422),
+    responses=documented(400, 409, 413, 422),
 )
 async def step(here: Here, request: models.StepRequest) -> models.ClockAnswer:
     await here.pilot.runner.step_by_hand(request.steps)

@@ -103,7 +103,7 @@ async def list_points(here: Here, device: DeviceId) -> list[dict[str, Any]]:
     description="All of them or none. They wait in the queue that every protocol's writes wait in and are taken by "
     "the next step. A set-point that has an enable switches it on, unless the same request sets it. Refused, with "
     "every reason: unknown names, names that cannot be written, values that are not finite numbers or out of range.",
-    responses=documented(400, 404, 422, 503),
+    responses=documented(400, 404, 413, 422, 503),
 )
 async def write_setpoints(
     here: Here, request: Request, device: DeviceId, values: models.Setpoints

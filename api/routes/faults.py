@@ -46,7 +46,7 @@ async def list_faults(
     summary="Put a fault on the farm",
     description="It takes hold with the first step at or after its start. `hit` are the devices it grips, `missed` "
     "those of the target that cannot have it.",
-    responses=documented(400, 409, 422),
+    responses=documented(400, 409, 413, 422),
 )
 async def add_fault(here: Here, request: models.FaultRequest, response: Response) -> models.FaultAnswer:
     start_s = _start_s(here, request.start)

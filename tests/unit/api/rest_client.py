@@ -24,7 +24,7 @@ class Rest:
 
     async def _send(self, method: str, path: str, more: dict[str, Any]) -> httpx.Response:
         wire = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        url = path if path.startswith("/") else f"/api/v1/{path}"
+        url = path if path.startswith(("/", "http:")) else f"/api/v1/{path}"
         async with httpx.AsyncClient(transport=wire, base_url="http://farm") as client:
             return await client.request(method, url, **more)
 

@@ -1,0 +1,118 @@
+"""The schema says all there is: requests made up from it never break the farm, answers keep to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from rest_client import Rest
+from schemathesis import GenerationMode
+from schemathesis.checks import (
+    content_type_conformance,
+    not_a_server_error,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from emulators.layout import SiteLayout
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+EXAMPLES = 12
+OPERATIONS = [
+    ("get", "/api/v1/site"),
+    ("get", "/api/v1/devices"),
+    ("get", "/api/v1/devices/{device}"),
+    ("get", "/api/v1/devices/{device}/points"),
+    ("post", "/api/v1/devices/{device}/setpoints"),
+    ("get", "/api/v1/faults"),
+    ("post", "/api/v1/faults"),
+    ("delete", "/api/v1/faults"),
+    ("get", "/api/v1/faults/kinds"),
+    ("get", "/api/v1/faults/{fault}"),
+    ("delete", "/api/v1/faults/{fault}"),
+    ("get", "/api/v1/clock"),
+    ("patch", "/api/v1/clock"),
+    ("post", "/api/v1/clock/step"),
+    ("get", "/api/v1/endpoints"),
+    ("get", "/api/v1/events"),
+    ("get", "/metrics"),
+    ("get", "/healthz"),
+]
+
+FORGIVING = {
+    ("get", "/api/v1/site"),
+    ("get", "/api/v1/devices/{device}"),
+    ("get", "/api/v1/devices/{device}/points"),
+    ("delete", "/api/v1/faults"),
+    ("get", "/api/v1/faults/kinds"),
+    ("get", "/api/v1/clock"),
+    ("get", "/api/v1/endpoints"),
+    ("get", "/metrics"),
+    ("get", "/healthz"),
+}
+"""Take nothing, or any text: no request from the schema can be malformed."""
+GOOD = [each for each in OPERATIONS if each[1] != "/api/v1/events"]
+BAD = [each for each in GOOD if each not in FORGIVING]
+
+
+def operations(schema: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, each) for path, item in schema["paths"].items() for method, each in item.items()]
+
+
+def test_every_route_is_in_the_schema(still: Rest) -> None:
+    schema = still.get("/api/v1/openapi.json")
+    assert {(method, path) for path, method, _ in operations(schema)} == set(OPERATIONS)
+    assert still.get("/openapi.json") == schema
+
+
+def test_every_operation_says_what_it_does_and_how_it_fails(still: Rest) -> None:
+    for path, method, operation in operations(still.get("/openapi.json")):
+        assert operation["summary"], (method, path)
+        for status, answer in operation["responses"].items():
+            if status >= "400":
+                assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
+        if "requestBody" in operation:
+            assert {"400", "413", "422"} <= set(operation["responses"]), (method, path)
+
+
+@pytest.fixture(scope="module")
+def made(tiny: SiteLayout, make_rest: Callable[..., Rest]) -> Rest:
+    return make_rest(tiny)
+
+
+@pytest.mark.parametrize(("method", "path"), GOOD)
+def test_requests_made_up_from_the_schema_are_answered_as_it_says(made: Rest, method: str, path: str) -> None:
+    try_many(made, method, path, GenerationMode.POSITIVE)
+
+
+@pytest.mark.parametrize(("method", "path"), BAD)
+def test_malformed_requests_are_refused_as_the_schema_says(made: Rest, method: str, path: str) -> None:
+    try_many(made, method, path, GenerationMode.NEGATIVE)
+
+
+def try_many(made: Rest, method: str, path: str, mode: GenerationMode) -> None:
+    described = made.get("/openapi.json")
+    # A made-up number of steps could be a hundred thousand.
+    described["components"]["schemas"]["StepRequest"]["properties"]["steps"]["maximum"] = 3
+    operation = schemathesis.openapi.from_dict(described)[path][method]
+
+    @hypothesis.given(case=operation.as_strategy(mode))
+    @hypothesis.settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    def check(case: schemathesis.Case) -> None:
+        if "device" in case.path_parameters and mode is GenerationMode.POSITIVE:
+            case.path_parameters["device"] = "battery-001"
+        asked = requests.Request(**case.as_transport_kwargs(base_url="http://farm")).prepare()
+        answer = made(asked.method, asked.url, content=asked.body, headers=dict(asked.headers))
+        case.validate_response(answer, checks=CHECKS)
+
+    check()

@@ -1,0 +1,246 @@
+"""``pilotfarm up`` as a process of its own: ready when it says so, gone when told, nothing half-started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pymodbus.client import ModbusTcpClient
+
+from api.serve import is_loopback, parse_address
+from emulators.errors import ConfigError
+
+PATIENCE_S = 60.0
+
+
+class Up:
+    """A running ``pilotfarm up tiny`` on free ports."""
+
+    def __init__(self, process: subprocess.Popen[str], lines: list[str]) -> None:
+        self.process = process
+        self.lines = lines
+        self.url = lines[-1].removeprefix("ready ")
+        self.client = httpx.Client(base_url=f"{self.url}/api/v1", trust_env=False, timeout=PATIENCE_S)
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_S)
+
+    def endpoint(self, protocol: str) -> dict[str, Any]:
+        rows: list[dict[str, Any]] = self.client.get("/endpoints").json()
+        return next(row for row in rows if row["protocol"] == protocol)
+
+
+def pilotfarm(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "api.cli", *arguments]
+
+
+def environment(**more: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PILOTFARM")}
+    return {**clean, **more}
+
+
+def free_ports(count: int) -> int:
+    """Find the first of ``count`` ports in a row that nobody has now."""
+    for first in range(21_000 + os.getpid() % 7_000, 32_000, count):
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+        return first
+    raise AssertionError("no free ports")
+
+
+@contextmanager
+def running(*options: str, **more: str) -> Iterator[Up]:
+    command = pilotfarm("up", "tiny", "--api", "127.0.0.1:0", "--ports-from", str(free_ports(20)), *options)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(**more)) as process:
+        try:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line.rstrip("\n"))
+                if line.startswith("ready "):
+                    break
+            assert lines, f"ended with {process.wait()} before it was ready"
+            up = Up(process, lines)
+            with up.client:
+                yield up
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    with running("--speed", "20") as found:
+        yield found
+
+
+def refused(*arguments: str, **more: str) -> str:
+    """Run what must end with 2 and return what it said."""
+    done = subprocess.run(
+        pilotfarm(*arguments), capture_output=True, text=True, timeout=PATIENCE_S, env=environment(**more), check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "ready" not in done.stdout
+    return done.stderr
+
+
+def test_ready_is_one_plain_line_after_the_endpoints(up: Up) -> None:
+    assert re.fullmatch(r"ready http://127\.0\.0\.1:[0-9]+", up.lines[-1])
+    assert any("battery-001" in line and "modbus" in line for line in up.lines[:-1])
+
+
+def test_once_ready_every_endpoint_and_the_api_answer(up: Up) -> None:
+    rows = up.client.get("/endpoints").json()
+    for host, port in {(row["host"], row["port"]) for row in rows}:
+        socket.create_connection((host, port), PATIENCE_S).close()
+    assert httpx.get(f"{up.url}/healthz", trust_env=False).json()["listening"] == 12
+
+
+def test_a_master_and_the_api_see_the_same_device(up: Up) -> None:
+    where = up.endpoint("modbus")
+    client = ModbusTcpClient(where["host"], port=where["port"])
+    assert client.connect()
+    answer = client.read_input_registers(0, count=2, device_id=1)
+    client.close()
+    assert answer.function_code in (4, 0x84)
+
+
+def test_events_tell_of_a_fault_a_command_and_its_effect(up: Up) -> None:
+    wanted = {"fault", "command", "effect"}
+    with up.client.stream("GET", "/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        assert next(lines) == ": listening"
+        fault = {"kind": "stuck", "target": {"device": "meter-001", "quantity": "frequency_hz"}, "duration_s": 5}
+        assert up.client.post("/faults", json=fault).status_code == 201
+        told = up.client.post("/devices/battery-001/setpoints", json={"stop": 1}).json()
+        name, seen = "", {}
+        for line in lines:
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                seen[name] = json.loads(line.removeprefix("data: "))
+            if wanted <= set(seen):
+                break
+    assert seen["command"]["values"] == {"stop": 1.0}
+    assert seen["command"]["command"] == seen["effect"]["command"] == told["id"]
+    assert seen["effect"]["outcome"] == "effective"
+    assert seen["fault"]["event"] in ("began", "ended")
+
+
+def test_faults_are_put_on_listed_and_cleared_from_the_command_line(up: Up) -> None:
+    def said(*arguments: str) -> str:
+        command = pilotfarm("fault", *arguments, "--api", up.url)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
+
+    added = said("add", "bias", "--quantity", "soc_frac", "--set", "factor=0.5", "--json")
+    fault = json.loads(added)
+    assert fault["parameters"]["factor"] == 0.5
+    text = said("add", "offline", "--device", "pv-*", "--mode", "cut", "--duration", "600")
+    assert "hit    1: pv-001" in text
+    assert {each["kind"] for each in json.loads(said("list", "--json"))} >= {"bias", "offline"}
+    assert f"cleared {fault['id']}:" in said("clear", str(fault["id"]))
+    assert "offline" in said("clear", "--all")
+    problems = refused("fault", "add", "ofline", "--kind", "batery", "--api", up.url)
+    assert "did you mean offline?" in problems
+    assert "did you mean battery?" in problems
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_under_load_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+    with running("--speed", "50", "--ledger", str(tmp_path), "--quiet") as farm, ExitStack() as stack:
+        assert len(farm.lines) == 1
+        where = farm.endpoint("modbus")
+        farm.client.post("/devices/battery-001/setpoints", json={"stop": 1})
+        # Readers of the stream and masters in the middle of a request are still there when it ends.
+        for _ in range(3):
+            stream = stack.enter_context(farm.client.stream("GET", "/events"))
+            assert next(stream.iter_lines()) == ": listening"
+        for _ in range(20):
+            sock = stack.enter_context(socket.create_connection((where["host"], where["port"]), PATIENCE_S))
+            sock.sendall(bytes.fromhex("000100000006010300000002") * 500 + b"\x00\x01")
+        assert farm.end(number) == 0
+    from emulators.ledger import read
+
+    assert read(tmp_path, "values").num_rows > 0
+    assert set(read(tmp_path, "commands")["quantity"].to_pylist()) >= {"stop"}
+
+
+def test_a_taken_protocol_port_names_device_address_and_remedy_and_leaves_nothing(up: Up) -> None:
+    first = free_ports(20)
+    with socket.create_server(("127.0.0.1", first + 1)):
+        said = refused("up", "tiny", "--api", "127.0.0.1:0", "--ports-from", str(first))
+    assert "charger-001" in said
+    assert f"127.0.0.1:{first + 1}" in said
+    assert "--ports-from" in said
+    assert said.count("cannot listen") == 1
+
+
+def test_a_taken_api_port_is_said_before_anything_listens(up: Up) -> None:
+    port = up.url.rpartition(":")[2]
+    said = refused("up", "tiny", "--api", f"127.0.0.1:{port}", "--ports-from", str(free_ports(20)))
+    assert f"127.0.0.1:{port}" in said
+    assert "--api" in said
+
+
+def test_off_loopback_a_token_is_required(up: Up) -> None:
+    assert "--token" in refused("up", "tiny", "--api", "0.0.0.0:0")
+
+
+def test_a_token_from_the_environment_guards_the_api() -> None:
+    with running("--quiet", PILOTFARM_TOKEN="secret") as farm:
+        assert farm.client.get("/site").status_code == 401
+        assert farm.client.get("/site", headers={"Authorization": "Bearer secret"}).status_code == 200
+        assert farm.end(signal.SIGTERM) == 0
+
+
+def test_a_fault_without_a_farm_says_how_to_get_one() -> None:
+    port = free_ports(1)
+    said = refused("fault", "list", "--api", f"http://127.0.0.1:{port}")
+    assert "no farm answers" in said
+    assert "pilotfarm up" in said
+
+
+def test_a_site_that_is_not_there_is_refused() -> None:
+    assert "tiny" in refused("up", "tinny")
+
+
+@pytest.mark.parametrize("text", ["", "8080", ":8080", "localhost", "localhost:x", "localhost:70000", "localhost:-1"])
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="HOST:PORT"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "loopback"),
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080), True),
+        ("127.9.0.1:0", ("127.9.0.1", 0), True),
+        ("[::1]:80", ("::1", 80), True),
+        ("localhost:1", ("localhost", 1), True),
+        ("0.0.0.0:80", ("0.0.0.0", 80), False),
+        ("10.0.0.1:80", ("10.0.0.1", 80), False),
+        ("[::]:80", ("::", 80), False),
+        ("example.org:80", ("example.org", 80), False),
+    ],
+)
+def test_an_address_is_taken_apart_and_known_to_be_loopback(
+    text: str, expected: tuple[str, int], loopback: bool
+) -> None:
+    assert parse_address(text) == expected
+    assert is_loopback(expected[0]) is loopback
