@@ -10,8 +10,8 @@ Sources also go the other way, from a written raw value to the quantity's own un
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -119,39 +119,73 @@ class Field:
     missing: int = 0
 
 
+_BLOCK_VALUES: Final = 32_768
+"""Values rounded and bounded in one go: a block of them stays in the processor's cache."""
+
+
 @dataclass(slots=True)
+class _Place:
+    """A field of all rows: what it is made of, and where its wire values go."""
+
+    source: Source
+    quantities: frozenset[str]
+    view: npt.NDArray[np.generic]
+    low: float
+    high: float
+    missing: float
+
+
 class Rows:
-    """The bytes of ``n`` devices, shape ``(n, len(template))``, refreshed field by field."""
+    """The bytes of ``n`` devices, shape ``(n, len(template))``, refreshed field by field.
 
-    n: int
-    template: bytes
-    fields: Sequence[Field]
-    data: npt.NDArray[np.uint8] = field(init=False)
-    _views: list[tuple[Field, npt.NDArray[np.generic], float, float]] = field(init=False)
+    A field is written again only when one of its source's columns is another array than before, so a
+    column must never be changed in place once it has been encoded.
+    """
 
-    def __post_init__(self) -> None:
-        width = len(self.template)
-        self.data = np.tile(np.frombuffer(self.template, dtype=np.uint8), (self.n, 1))
-        self._views = []
-        for place in self.fields:
-            dtype = np.dtype(place.dtype)
-            assert place.offset + dtype.itemsize <= width, f"{place} ends beyond the row's {width} bytes"
-            view = np.ndarray((self.n,), dtype, self.data, place.offset, (width,))
-            low, high = (0.0, 0.0) if dtype.kind == "f" else _bounds(dtype)
-            self._views.append((place, view, low, high))
+    __slots__ = ("_block", "_floats", "_integers", "_seen", "data", "n")
+
+    def __init__(self, n: int, template: bytes, fields: Sequence[Field]) -> None:
+        width = len(template)
+        self.n = n
+        self.data = np.tile(np.frombuffer(template, dtype=np.uint8), (n, 1))
+        self._floats: list[_Place] = []
+        self._integers: list[_Place] = []
+        for each in fields:
+            dtype = np.dtype(each.dtype)
+            assert each.offset + dtype.itemsize <= width, f"{each} ends beyond the row's {width} bytes"
+            view = np.ndarray((n,), dtype, self.data, each.offset, (width,))
+            low, high = (-np.inf, np.inf) if dtype.kind == "f" else _bounds(dtype)
+            place = _Place(each.source, frozenset(each.source.quantities), view, low, high, float(each.missing))
+            (self._floats if dtype.kind == "f" else self._integers).append(place)
+        self._seen: dict[str, Floats | None] = {
+            name: None for place in (*self._floats, *self._integers) for name in place.quantities
+        }
+        deep = min(max(1, _BLOCK_VALUES // n), max(1, len(self._integers)))
+        self._block = np.empty((deep, n))
 
     def encode(self, columns: Mapping[str, Floats]) -> None:
-        """Write every field; integers are rounded and saturate, NaN becomes the field's ``missing``."""
-        for place, view, low, high in self._views:
-            wire = place.source.of(columns)
-            if view.dtype.kind == "f":
-                view[...] = wire
-            else:
-                whole = np.clip(np.rint(wire), low, high)
-                unknown = np.isnan(whole)
-                if unknown.any():
-                    whole = np.where(unknown, place.missing, whole)
-                view[...] = whole.astype(view.dtype)
+        """Write every field that may have moved; integers are rounded and saturate, NaN becomes ``missing``."""
+        moved = {name for name, column in self._seen.items() if columns[name] is not column}
+        for place in self._floats:
+            if not moved.isdisjoint(place.quantities):
+                place.view[...] = place.source.of(columns)
+        places = [place for place in self._integers if not moved.isdisjoint(place.quantities)]
+        deep = len(self._block)
+        for start in range(0, len(places), deep):
+            self._encode_integers(places[start : start + deep], columns)
+        self._seen.update((name, columns[name]) for name in moved)
+
+    def _encode_integers(self, places: Sequence[_Place], columns: Mapping[str, Floats]) -> None:
+        block = self._block[: len(places)]
+        for wire, place in zip(block, places, strict=True):
+            wire[...] = place.source.of(columns)
+        np.rint(block, out=block)
+        np.maximum(block, np.array([[place.low] for place in places]), out=block)
+        np.minimum(block, np.array([[place.high] for place in places]), out=block)
+        if np.isnan(block.sum()):  # the sum of finite numbers is finite, of a NaN it is NaN
+            np.copyto(block, np.array([[place.missing] for place in places]), where=np.isnan(block))
+        for wire, place in zip(block, places, strict=True):
+            place.view[...] = wire
 
     def row(self, index: int) -> memoryview:
         """The live bytes of one device: what a master would be told now."""

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from profiles.weather import Weather
 
 from emulators import registry
 from emulators.contracts import Command, DeviceSpec, Limits, Place, Qualities, Surroundings
@@ -29,6 +28,7 @@ from emulators.physics.frequency import frequency_hz
 from emulators.quantities import Role, quantity
 from emulators.tracing import Tracer
 from profiles.draws import key_of, uniform
+from profiles.weather import Weather
 
 QUEUE_MAX = 100_000
 """Most commands waiting for one step; beyond it a client is told that the device is busy."""
@@ -53,6 +53,8 @@ class Group:
     spec: DeviceSpec
     columns: Columns
     voltage_v: Floats
+    steady: tuple[str, ...]
+    """Quantities that stand still in most steps."""
     feeder: npt.NDArray[np.intp]
     position: Floats
     reported: Columns
@@ -238,7 +240,7 @@ class Farm:
         weather = self._surroundings()
         for group in self.groups.values():
             here = self._at(weather, group)
-            group.columns = group.spec.step(group.columns, here, dt_s)
+            group.columns = _settled(group.columns, group.spec.step(group.columns, here, dt_s), group.steady)
         self._solve_feeders()
         for fault, event in self.faults.update(self.time_s):
             for observer in self.observers:
@@ -317,6 +319,7 @@ class Farm:
             spec=spec,
             columns=columns,
             voltage_v=np.full((3, n), feeder.nominal_voltage_v),
+            steady=tuple(q.name for q in spec.quantities if q.role not in (Role.MEASUREMENT, Role.TOTAL)),
             feeder=np.full(n, self._feeders.index(layout.feeder)),
             # Customers stand along the feeder; nobody is right at the busbar.
             position=0.05 + 0.95 * uniform(layout.keys, 0, "feeder position"),
@@ -346,6 +349,15 @@ class Farm:
     def rows_of(self, *, kind: str = "", group: str = "", feeder: str = "", device: str = "*") -> Rows:
         """Find devices by kind, group, feeder and glob: group name -> rows, in the site's order."""
         return self.faults.rows_of(kind=kind, group=group, feeder=feeder, device=device)
+
+
+def _settled(before: Columns, after: Columns, steady: Sequence[str]) -> Columns:
+    """Keep the array of a column that did not move: whoever encodes it need not look at it again."""
+    for name in steady:
+        old, new = before[name], after[name]
+        if new is not old and np.array_equal(old, new):
+            after[name] = old
+    return after
 
 
 def enabled(values: Mapping[str, float]) -> dict[str, float]:

@@ -237,7 +237,7 @@ class Iec104Table:
     def _block(self, kind: MonitorType, points: Sequence[MonitorPoint], columns: Columns) -> _Block:
         start = self.places[points[0].ioa][1]
         octets = self.format.object_octets + _ELEMENT_OCTETS[kind]
-        data, width = self._rows.data, len(self._rows.template)
+        data, width = self._rows.data, self._rows.data.shape[1]
         shape, strides = (self.n, len(points)), (width, octets)
         value_at = start + self.format.object_octets
         deadbands = np.empty((0, 0), np.float32)
