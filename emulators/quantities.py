@@ -179,8 +179,8 @@ _EV: Final = (
     Quantity("rated_current_a", "A", _R, "Rated current a phase", 0.0),
     Quantity("rated_energy_wh", "Wh", _R, "Energy capacity, new", 0.0),
     _flag("charge_release", _P, "The SESP releases the charging point"),
-    Quantity("current_limit_a", "A", _P, "Most current a phase", 0.0, 500.0),
-    Quantity("fallback_current_a", "A", _P, "Most current a phase while the SESP's link is lost", 0.0, 500.0),
+    Quantity("current_limit_a", "A", _P, "Most current a phase", 0.0, 600.0),
+    Quantity("fallback_current_a", "A", _P, "Most current a phase while the SESP's link is lost", 0.0, 600.0),
 )
 
 _BATTERY: Final = (

@@ -7,7 +7,13 @@ the active power set-point, and while the SESP's link is lost only ``fallback_cu
 set-point discharges a vehicle at a point rated for it (``v2g_power_w``), down to a reserve.
 
 Of a session's energy the vehicle takes what its owner asked for; reactive power takes what the active
-power leaves of the apparent power, while the vehicle's converter is connected (state C).
+power leaves of the apparent power, while the vehicle's converter is connected (state C). The vehicle
+follows the offer with a lag. At a three-phase AC point a vehicle with a single-phase charger loads the
+phase that ``phase`` names; who comes to a V2G point has a three-phase converter that can do all of it.
+
+A DC point (``dc_power_w``) is three-phase, offers down to nothing, and its currents are those it draws.
+
+A session that would end before it began is none: nobody comes, and the point draws its next one.
 """
 
 from __future__ import annotations
@@ -56,10 +62,11 @@ RATINGS: Final = (
     *common.COMMON_RATINGS,
     Rating("rated_current_a", "A", {"choice": [16, 32]}, 6.0, 500.0, "Rated current a phase"),
     Rating("v2g_power_w", "W", 0.0, 0.0, 350_000.0, "Most power from the vehicle to the grid; 0 is no V2G"),
+    Rating("dc_power_w", "W", 0.0, 0.0, 350_000.0, "Rated power of a DC point; 0 is an AC point"),
     Rating("site_type", "1", {"choice": [0, 1, 2]}, 0.0, 2.0, "Who comes: 0 private, 1 public, 2 workplace"),
     Rating("invalid_card_share", "1", 0.05, 0.0, 1.0, "Share of owners whose identification is refused"),
     Rating("release_mode", "1", 0.0, 0.0, 1.0, "0: a valid card alone releases; 1: the SESP's release is needed"),
-    Rating("fallback_current_a", "A", 6.0, 0.0, 500.0, "Most current a phase while the SESP's link is lost"),
+    Rating("fallback_current_a", "A", 6.0, 0.0, 600.0, "Most current a phase while the SESP's link is lost"),
 )
 
 
@@ -68,9 +75,14 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     n = len(keys)
     columns = common.begun(QUANTITIES, ratings, n)
     columns.update(common.key_columns(keys))
-    columns["wires"] = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
+    fast = columns["dc_power_w"] > 0.0
+    columns["wires"] = np.where(fast | (columns["phases"] >= 2.0), 3.0, 1.0)
     per_ampere = columns["wires"] * columns["nominal_voltage_v"]
+    columns["rated_current_a"] = np.where(fast, columns["dc_power_w"] / per_ampere, columns["rated_current_a"])
     columns["rated_charge_power_w"] = per_ampere * columns["rated_current_a"]
+    columns["least_current_a"] = np.where(fast, 0.0, ev.LEAST_CURRENT_A)
+    columns["taper_from_frac"] = np.where(fast, ev.FAST_TAPER_FROM_FRAC, ev.TAPER_FROM_FRAC)
+    columns["clientele"] = np.where(fast, float(sessions.FAST), np.floor(columns["site_type"]))
     columns["rated_power_w"] = np.minimum(columns["v2g_power_w"], columns["rated_charge_power_w"])
     columns["rated_apparent_power_va"] = columns["rated_charge_power_w"].copy()
     columns |= {"reactive_capability_frac": np.ones(n), "ramp_frac_per_s": np.ones(n), "reactive_first": np.zeros(n)}
@@ -80,14 +92,14 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns["charge_release"] = (columns["release_mode"] < 0.5).astype(np.float64)
     columns["credential_refused"] = columns["invalid_credential"].copy()
     columns["owner_refused"] = np.zeros(n)
-    columns["discharge_power_max_w"] = np.zeros(n)
-    first = sessions.session(keys, 0, columns["site_type"], columns["invalid_card_share"])
+    columns |= {"discharge_power_max_w": np.zeros(n), "followed_w": np.zeros(n)}
+    first = sessions.session(keys, 0, columns["clientele"], columns["invalid_card_share"])
     busy = draws.uniform(keys, 0, "busy at start") < 0.5
     elapsed_s = first.stay_s * draws.uniform(keys, 0, "elapsed at start")
     columns["session_number"] = np.where(busy, 0.0, -1.0)
     columns["arrival_s"] = np.where(busy, -elapsed_s, 0.0)
     columns["departure_s"] = np.where(busy, first.stay_s - elapsed_s, 0.0)
-    columns.update(_drawn(first))
+    columns.update(_drawn(first, columns))
     columns = _with_vehicle(columns, 0.0, np.zeros(n, dtype=np.bool_))
     columns["charge_point_state"] = columns["vehicle_connected"] * float(ev.State.B)
     return _identified(columns)
@@ -96,12 +108,13 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Take the charging points through one step; at most one vehicle leaves or comes in it."""
     new = _identified(_sessions(columns, surroundings))
+    charged_before = new["charge_point_state"] == ev.State.C
     new = common.life_cycle(new, surroundings, dt_s, identified=new["credential_refused"] == 0.0) | {
         # The identification of a charging point is its owner's; its own only decides whether it obeys.
         name: new[name]
         for name in ("identified", "identification_failed")
     }
-    per_ampere = new["wires"] * common.voltage_at(new, surroundings.voltage_v)
+    per_ampere = new["vehicle_wires"] * common.voltage_at(new, surroundings.voltage_v)
     offer_a, ask_w, discharge_w = _asked(new, surroundings, per_ampere)
     new["current_limit_in_force_a"] = offer_a
     soc, target = new["vehicle_soc_frac"], new["target_soc_frac"]
@@ -115,7 +128,10 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
         new["available"] == 0.0,
     )
     charging = new["charge_point_state"] == ev.State.C
-    active_w = _reachable(new, ask_w * charging, discharge_w * charging, dt_s)
+    wish_w = np.where(discharge_w > 0.0, discharge_w, -ask_w)
+    mean_w, last_w = ev.followed(new["followed_w"] * (charged_before & charging), wish_w, dt_s)
+    new["followed_w"] = last_w * charging
+    active_w = _reachable(new, mean_w * charging, dt_s)
     active_w, reactive_var = common.inverter_power(new, surroundings, active_w, dt_s)
     new["vehicle_soc_frac"] = _stored(new, active_w, dt_s)
     new["reactive_available_var"] = new["reactive_available_var"] * charging
@@ -133,16 +149,18 @@ def _sessions(columns: Columns, surroundings: Surroundings) -> Columns:
     if not len(over):
         return _with_vehicle(columns, now_s, stays)
     left_s = columns["departure_s"][over]
-    hour = np.mod(surroundings.local_hour - (now_s - left_s) / 3600.0, 24.0)
-    keys, site = common.keys_in(columns)[over], columns["site_type"][over]
+    here_h = 24.0 * surroundings.weekday + surroundings.local_hour
+    week_hour = np.mod(here_h - (now_s - left_s) / 3600.0, 168.0)
+    rows = {name: columns[name][over] for name in (*_OF_A_POINT, "key_high", "key_low")}
+    keys, clientele = common.keys_in(rows), rows["clientele"]
     number = columns["session_number"][over] + 1.0
-    drawn = sessions.session(keys, number, site, columns["invalid_card_share"][over])
-    arrival_s = left_s + sessions.arrival_gap_s(keys, number, site, hour)
+    drawn = sessions.session(keys, number, clientele, rows["invalid_card_share"])
+    arrival_s = left_s + sessions.arrival_gap_s(keys, number, clientele, week_hour)
     changes = {
         "session_number": number,
         "arrival_s": arrival_s,
         "departure_s": arrival_s + drawn.stay_s,
-        **_drawn(drawn),
+        **_drawn(drawn, rows),
     }
     new = dict(columns)
     for name, values in changes.items():
@@ -152,15 +170,26 @@ def _sessions(columns: Columns, surroundings: Surroundings) -> Columns:
     return _with_vehicle(new, now_s, stays)
 
 
-def _drawn(drawn: sessions.Sessions) -> Columns:
-    """Name the columns that hold the session under way, or the next one."""
+_OF_A_POINT: Final = ("clientele", "invalid_card_share", "wires", "phase", "v2g_power_w", "dc_power_w")
+
+
+def _drawn(drawn: sessions.Sessions, points: Columns) -> Columns:
+    """Name the columns that hold the session under way, or the next one, at points ``_OF_A_POINT``."""
+    matched = (points["v2g_power_w"] > 0.0) | (points["dc_power_w"] > 0.0)
+    three = (points["wires"] > 1.0) & (matched | (drawn.vehicle_phases > 1.0))
+    phases = {
+        f"share_l{index + 1}": np.where(three, 1.0 / 3.0, (points["phase"] == index).astype(np.float64))
+        for index in range(3)
+    }
     return {
         "session_soc_frac": drawn.soc_start_frac,
         "target_soc_frac": np.minimum(drawn.soc_start_frac + drawn.energy_wanted_wh / drawn.pack_wh, 1.0),
         "pack_wh": drawn.pack_wh,
-        "vehicle_power_w": drawn.vehicle_power_w,
+        "vehicle_power_w": np.maximum(drawn.vehicle_power_w, points["v2g_power_w"]),
+        "vehicle_wires": np.where(three, 3.0, 1.0),
         "session_card_id": drawn.card_id,
         "session_card_valid": drawn.card_valid,
+        **phases,
     }
 
 
@@ -217,20 +246,21 @@ def _asked(new: Columns, surroundings: Surroundings, per_ampere: Floats) -> tupl
     charge_w = np.clip(-net_w, 0.0, most_w)
     discharge_w = np.minimum(np.clip(net_w, 0.0, most_w), new["rated_power_w"] * share)
     limit_a = np.divide(charge_w, per_ampere, out=np.zeros_like(charge_w), where=per_ampere > 0.0)
-    offer_a = ev.offered_current_a(limit_a, new["rated_current_a"])
+    offer_a = ev.offered_current_a(limit_a, new["rated_current_a"], new["least_current_a"])
     ask_w = np.minimum(np.minimum(offer_a * per_ampere, new["vehicle_power_w"]), new["rated_apparent_power_va"])
     return offer_a, ask_w, discharge_w
 
 
-def _reachable(new: Columns, ask_w: Floats, discharge_w: Floats, dt_s: float) -> Floats:
+def _reachable(new: Columns, asked_w: Floats, dt_s: float) -> Floats:
     """Return the mean power to the grid that the vehicle's charge allows over a step. [W]"""
     soc, cells_ws = new["vehicle_soc_frac"], new["pack_wh"] * 3600.0
     per_watt = EFFICIENCY / cells_ws
-    charged = ev.charged_soc(soc, ask_w * per_watt, new["vehicle_power_w"] * per_watt, dt_s)
+    charge_w = np.maximum(-asked_w, 0.0)
+    charged = ev.charged_soc(soc, charge_w * per_watt, new["vehicle_power_w"] * per_watt, dt_s, new["taper_from_frac"])
     rise = np.maximum(np.minimum(charged, new["target_soc_frac"]) - soc, 0.0)
     spare = np.maximum(soc - V2G_RESERVE_FRAC, 0.0)
-    deliverable_w = np.minimum(discharge_w, spare * (EFFICIENCY * cells_ws / dt_s))
-    return np.where(discharge_w > 0.0, deliverable_w, 0.0 - rise * (cells_ws / (EFFICIENCY * dt_s)))
+    deliverable_w = np.minimum(asked_w, spare * (EFFICIENCY * cells_ws / dt_s))
+    return np.where(asked_w > 0.0, deliverable_w, 0.0 - rise * (cells_ws / (EFFICIENCY * dt_s)))
 
 
 def _stored(new: Columns, active_w: Floats, dt_s: float) -> Floats:
@@ -255,13 +285,15 @@ def _session_report(new: Columns, now_s: float, dt_s: float) -> None:
 def _charging_range(new: Columns, per_ampere: Floats) -> None:
     """Say between which powers the vehicle can be charged now, in the step's own columns."""
     may = new["authorised"] * new["running"]
-    soc, vehicle_w = new["vehicle_soc_frac"], new["vehicle_power_w"]
-    limit_w = ev.offered_current_a(_limit_a(new), new["rated_current_a"]) * per_ampere
-    most = np.minimum(np.minimum(limit_w, new["rated_apparent_power_va"]), ev.taper_power_w(soc, vehicle_w)) * may
+    soc = new["vehicle_soc_frac"]
+    limit_w = ev.offered_current_a(_limit_a(new), new["rated_current_a"], new["least_current_a"]) * per_ampere
+    vehicle_w = ev.taper_power_w(soc, new["vehicle_power_w"], new["taper_from_frac"])
+    most = np.minimum(np.minimum(limit_w, new["rated_apparent_power_va"]), vehicle_w) * may
     discharge = new["rated_power_w"] * may * (soc > V2G_RESERVE_FRAC)
     new["charge_power_max_w"] = most
     new["discharge_power_max_w"] = discharge
-    new["charge_power_min_w"] = np.where(discharge > 0.0, -discharge, np.minimum(ev.LEAST_CURRENT_A * per_ampere, most))
+    least_w = np.minimum(new["least_current_a"] * per_ampere, most)
+    new["charge_power_min_w"] = np.where(discharge > 0.0, -discharge, least_w)
 
 
 DEVICE: Final = DeviceSpec(

@@ -1,12 +1,16 @@
 """A charging point and the vehicle on it: control pilot states, current on offer, charge with a taper.
 
 The vehicle's charge follows the two-stage model of ACN-Sim: constant power up to a state of charge, then
-power falling linearly to none at full. Both stages have closed forms, so a step may have any length and
-two half steps come to the same as a whole one.
+power falling linearly to none at full. Both stages have closed forms, and so has the lag with which the
+vehicle follows the offer, so a step may have any length and two half steps come to the same as a whole one.
+
+Valid for a pack between freezing and its own derating: cold and hot cells, preconditioning and the steps of
+a real fast charging curve are left out.
 
 References
 ----------
-.. [1] IEC 61851-1:2017, Annex A (states A to F of the control pilot; 6 A is the least current on offer).
+.. [1] IEC 61851-1:2017, Annex A (states A to F of the control pilot; 6 A is the least current on offer; a
+   vehicle has 5 s to follow a change). Numbers from memory, to be checked against the standard's text.
 .. [2] Lee, Sharma, Johansson and Low, "ACN-Sim: an open-source simulator for data-driven electric
    vehicle charging research", IEEE Transactions on Smart Grid 12(6):5113-5123, 2021,
    doi 10.1109/TSG.2021.3103156 (the two-stage battery; the equations of ``charged_soc``).
@@ -15,6 +19,7 @@ References
 from __future__ import annotations
 
 from enum import IntEnum
+from math import exp
 from typing import Final
 
 import numpy as np
@@ -47,8 +52,13 @@ LEGAL: Final = {
 """From each state, where it may go. Charging starts from B alone; a cable may be pulled at any time."""
 
 LEAST_CURRENT_A: Final = 6.0
+"""Least current an AC point can offer; less is none."""
+LAG_S: Final = 3.0
+"""Time constant with which a vehicle follows the current on offer: 80 % of a change within the 5 s of [1]_."""
 TAPER_FROM_FRAC: Final = 0.8
 """State of charge at which a vehicle charging with all its power begins to taper (ACN-Sim's default)."""
+FAST_TAPER_FROM_FRAC: Final = 0.5
+"""The same at a DC point, where all its power is about twice its capacity an hour; own choice."""
 
 
 def next_state(state: Floats, connected: Flags, ready: Flags, unpowered: Flags, unavailable: Flags) -> Floats:
@@ -64,13 +74,26 @@ def next_state(state: Floats, connected: Flags, ready: Flags, unpowered: Flags, 
     return np.where(unavailable, float(State.F), powered)
 
 
-def offered_current_a(limit_a: Floats, rated_a: Floats) -> Floats:
-    """Return the current a phase on offer [A]: the limit within the rating, or 0 below 6 A."""
+def offered_current_a(limit_a: Floats, rated_a: Floats, least_a: Floats | float = LEAST_CURRENT_A) -> Floats:
+    """Return the current a phase on offer [A]: the limit within the rating, or 0 below the least."""
     offer = np.minimum(limit_a, rated_a)
-    return np.where(offer >= LEAST_CURRENT_A, offer, 0.0)
+    return np.where(offer >= least_a, np.maximum(offer, 0.0), 0.0)
 
 
-def charged_soc(soc: Floats, rate_per_s: Floats, full_rate_per_s: Floats, dt_s: float) -> Floats:
+def followed(before: Floats, target: Floats, dt_s: float) -> tuple[Floats, Floats]:
+    """Follow a power on offer with a lag of ``LAG_S``: return the step's mean power and the power at its end."""
+    kept = exp(-dt_s / LAG_S)
+    away = before - target
+    return target + away * ((1.0 - kept) * LAG_S / dt_s), target + away * kept
+
+
+def charged_soc(
+    soc: Floats,
+    rate_per_s: Floats,
+    full_rate_per_s: Floats,
+    dt_s: float,
+    taper_from: Floats | float = TAPER_FROM_FRAC,
+) -> Floats:
     """Return the state of charge after charging for ``dt_s``.
 
     Parameters
@@ -83,13 +106,15 @@ def charged_soc(soc: Floats, rate_per_s: Floats, full_rate_per_s: Floats, dt_s: 
         The same at all the power the vehicle can take, > 0. [1/s]
     dt_s : float
         Any length > 0.
+    taper_from : (n,) or float
+        State of charge at which the taper begins at all the power, 0 to 1.
 
     Notes
     -----
-    The less is offered, the later the taper begins, at ``1 - (1 - TAPER_FROM_FRAC) * rate / full_rate``;
+    The less is offered, the later the taper begins, at ``1 - (1 - taper_from) * rate / full_rate``;
     in it the state of charge nears 1 with a time constant that only depends on the vehicle.
     """
-    constant_s = (1.0 - TAPER_FROM_FRAC) / full_rate_per_s
+    constant_s = (1.0 - taper_from) / full_rate_per_s
     knee = 1.0 - constant_s * rate_per_s
     to_knee = knee - soc
     straight_s = np.clip(np.divide(to_knee, rate_per_s, out=np.full_like(soc, dt_s), where=rate_per_s > 0.0), 0.0, dt_s)
@@ -99,6 +124,6 @@ def charged_soc(soc: Floats, rate_per_s: Floats, full_rate_per_s: Floats, dt_s: 
     return np.where(rate_per_s > 0.0, bent, soc)
 
 
-def taper_power_w(soc: Floats, full_power_w: Floats) -> Floats:
+def taper_power_w(soc: Floats, full_power_w: Floats, taper_from: Floats | float = TAPER_FROM_FRAC) -> Floats:
     """Return the most power a vehicle takes at a state of charge [W], of ``full_power_w`` below the taper."""
-    return full_power_w * np.clip((1.0 - soc) / (1.0 - TAPER_FROM_FRAC), 0.0, 1.0)
+    return full_power_w * np.clip((1.0 - soc) / (1.0 - taper_from), 0.0, 1.0)
