@@ -88,6 +88,8 @@ class Rating:
     low: float
     high: float
     doc: str
+    names: tuple[str, ...] = ()
+    """Where a site file names one of these instead of giving a number: the number is its place, from 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,11 @@ _COMMON: Final = (
     # States and alarms every device has
     _flag("online", _S, "The device runs and answers its master"),
     _flag("general_alarm", _A, "At least one alarm stands"),
-    _flag("fault_trip", _A, "A fault has switched the device off; needs an alarm reset"),
+    _flag(
+        "fault_trip",
+        _A,
+        "A fault has switched the device off: its own until an alarm reset, the grid's until the grid is good again",
+    ),
     _flag("local_mode", _S, "Operated on site; remote set-points are not followed"),
     _flag("remote_enabled", _S, "Remote set-points are followed: identified, available, not local"),
     _flag("running", _S, "Started and energised"),

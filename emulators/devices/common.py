@@ -6,7 +6,12 @@ a column that did not change is handed on as the same array, so whoever writes t
 
 Columns used here that are no quantity's: ``started`` (asked to run), ``sesp_silence_s`` (seconds since
 the SESP was heard), ``sesp_heard`` (1.0 in the step that takes a remote write) and ``share_l1`` to
-``share_l3`` (each phase's share of the power).
+``share_l3`` (each phase's share of the power). ``support_begun`` adds those of the inverter.
+
+Two things trip a device behind an inverter, and ``fault_trip`` and ``available`` show both. A fault of its own
+(``own_trip``) stays until ``alarm_reset`` comes with its cause gone. Its grid protection (``grid_trip``) is
+not to be reset: it brings the device back by itself once the grid has been good for as long as the grid code
+says. Protection watches at all times whatever can deliver power, whoever switched support on or off.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ import numpy.typing as npt
 
 from emulators.contracts import Keys, Limits, Rating, Surroundings
 from emulators.encoding import Columns, Floats
-from emulators.physics import inverter
+from emulators.physics import grid_code, inverter, protection
 from emulators.quantities import CATALOGUE, Role
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -35,7 +40,17 @@ COMMON_RATINGS: Final = (
     Rating("invalid_credential", "bool", 0.0, 0.0, 1.0, "1: the device's identification is not valid and is refused"),
 )
 
+GRID_CODE: Final = Rating(
+    "grid_code",
+    "code",
+    0.0,
+    0.0,
+    len(grid_code.NAMES) - 1.0,
+    "Grid code of its support and protection",
+    grid_code.NAMES,
+)
 SUPPORT_RATINGS: Final = (
+    GRID_CODE,
     Rating("rated_apparent_power_va", "VA", 0.0, 0.0, 1e9, "Apparent power; 0 takes 1.1 of the larger active power"),
     Rating("reactive_capability_frac", "1", 0.6, 0.0, 1.0, "Most reactive power, as a share of the apparent power"),
     Rating("reactive_first", "bool", 1.0, 0.0, 1.0, "1: reactive power keeps its value at full load, 0: active does"),
@@ -115,6 +130,8 @@ _BEGIN_AT_1: Final = (
     "power_factor_setpoint",
     "active_power_limit_frac",
 )
+_NOMINAL_HZ: Final = 50.0
+_IN_TIME: Final = tuple(f"{stage}_out_s" for stage in protection.STAGES)
 DEAD_FRAC: Final = 0.2
 """Below this share of the nominal voltage a connection point is dead: nothing runs on it."""
 
@@ -157,13 +174,45 @@ def support_begun(columns: Columns) -> Columns:
     largest = np.maximum(new["rated_power_w"], new["rated_charge_power_w"])
     given = new["rated_apparent_power_va"]
     new["rated_apparent_power_va"] = np.where(given > 0.0, given, 1.1 * largest)
-    new["reactive_most_var"] = new["reactive_capability_frac"] * new["rated_apparent_power_va"]
+    n = len(largest)
+    new.setdefault("grid_code", np.zeros(n))
+    new["grid_code"] = np.rint(new["grid_code"])
+    code = grid_code.of(new["grid_code"])
+    most = np.minimum(new["reactive_capability_frac"], code.reactive_most)
+    new["reactive_most_var"] = most * new["rated_apparent_power_va"]
     new["reactive_available_var"] = new["reactive_most_var"].copy()
     new["ramp_w_per_s"] = new["ramp_frac_per_s"] * largest
+    new["largest_power_w"] = largest
     new["reference_low_v"] = 0.9 * new["nominal_voltage_v"]
     new["reference_high_v"] = 1.1 * new["nominal_voltage_v"]
-    new["volt_var_var"] = np.zeros_like(largest)
+    for name in ("volt_var_frac", "volt_var_asked_frac", "droop_frac", "droop_asked_frac", "own_trip"):
+        new[name] = np.zeros(n)
+    for name in ("volt_watt_frac", "volt_watt_asked_frac", "voltage_seen_pu"):
+        new[name] = np.ones(n)
+    new.update(_remembered(protection.begun(n)))
     return new
+
+
+def _remembered(state: protection.Protection) -> Columns:
+    """Return the columns that hold the state of the grid protection."""
+    return {
+        **dict(zip(_IN_TIME, state.out_s, strict=True)),
+        "voltage_mean_pu": state.mean_pu,
+        "grid_trip": state.tripped,
+        "reconnect_waited_s": state.waited_s,
+        "reconnect_ramp_frac": state.ramp_frac,
+    }
+
+
+def _protection(columns: Columns) -> protection.Protection:
+    """Return the state that ``_remembered`` put into columns."""
+    return protection.Protection(
+        tuple(columns[name] for name in _IN_TIME),
+        columns["voltage_mean_pu"],
+        columns["grid_trip"],
+        columns["reconnect_waited_s"],
+        columns["reconnect_ramp_frac"],
+    )
 
 
 def voltage_at(columns: Columns, voltage_v: Floats) -> Floats:
@@ -184,8 +233,9 @@ def life_cycle(
 ) -> Columns:
     """Follow commands, switch, identification and the SESP's link through one step.
 
-    ``stop`` goes before ``start``. A trip stays until ``alarm_reset`` comes with its cause gone. Start,
-    stop, reset and switch are followed only from an identified SESP and not in local mode. With the
+    ``stop`` goes before ``start``. A trip of its own stays until ``alarm_reset`` comes with its cause gone;
+    one of the grid protection ends by itself. Start, stop, reset and switch are followed only from an
+    identified SESP and not in local mode. With the
     link lost they keep their positions, ``remote_enabled`` falls, and the kind applies its fallback;
     when the SESP is heard again the set-points are followed again.
 
@@ -211,14 +261,23 @@ def life_cycle(
     _listen(new, dt_s)
     obeys = identified & (columns["local_mode"] == 0.0)
     closed_now = np.where(obeys, columns["grid_switch"], columns["grid_switch_closed"])
-    tripped = (columns["fault_trip"] > 0.0) & ~((columns["alarm_reset"] > 0.0) & obeys)
+    seen = voltage_at(columns, surroundings.voltage_v)
+    tripped = columns["fault_trip"] > 0.0
+    if "grid_trip" in columns:
+        tripped &= columns["grid_trip"] == 0.0
+        tripped |= columns["own_trip"] > 0.0
+    tripped &= ~((columns["alarm_reset"] > 0.0) & obeys)
     if trip_cause is not None:
         tripped |= trip_cause
+    if "grid_trip" in columns:
+        new["own_trip"] = tripped.astype(np.float64)
+        _watch(new, surroundings, seen, dt_s)
+        tripped = tripped | (new["grid_trip"] > 0.0)
     started = columns["started"] > 0.0
     started |= (columns["start"] > 0.0) & obeys
     started &= ~((columns["stop"] > 0.0) & obeys)
     available = started & ~tripped
-    live = voltage_at(columns, surroundings.voltage_v) > DEAD_FRAC * columns["nominal_voltage_v"]
+    live = seen > DEAD_FRAC * columns["nominal_voltage_v"]
     new["identified"] = identified.astype(np.float64)
     new["grid_switch_closed"] = closed_now
     new["fault_trip"] = tripped.astype(np.float64)
@@ -227,6 +286,33 @@ def life_cycle(
     new["running"] = (available & (closed_now > 0.0) & live).astype(np.float64)
     new["remote_enabled"] = (obeys & available & (new["sesp_link_lost"] == 0.0)).astype(np.float64)
     return new
+
+
+def _watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float) -> None:
+    """Let the inverter measure the grid, in the step's own columns: its protection, droop and volt-watt."""
+    nominal, voltages = new["nominal_voltage_v"], surroundings.voltage_v
+    code = grid_code.of(new["grid_code"])
+    alone = new["phases"] < 2.0
+    guarded = new["rated_power_w"] > 0.0
+    new["voltage_seen_pu"] = seen = seen_v / nominal
+    # What cannot deliver is a load, and stays on: its protection sees a grid that is always good.
+    highest = np.where(guarded, np.where(alone, seen_v, voltages.max(axis=0)) / nominal, 1.0)
+    lowest = np.where(guarded, np.where(alone, seen_v, voltages.min(axis=0)) / nominal, 1.0)
+    frequency_hz = surroundings.frequency_hz
+    state = protection.watched(_protection(new), highest, lowest, frequency_hz / _NOMINAL_HZ, code, dt_s)
+    new.update(_remembered(state))
+    new["grid_trip"] = state.tripped * guarded
+    for name, asked, response_s in (
+        ("droop", inverter.droop(frequency_hz, new["frequency_setpoint_hz"], code), code.droop_response_s),
+        ("volt_watt", inverter.volt_watt(seen, code), code.volt_watt_response_s),
+    ):
+        _follow(new, name, asked, response_s, dt_s)
+
+
+def _follow(new: Columns, name: str, asked: Floats, response_s: grid_code.Setting, dt_s: float) -> None:
+    """Let a support function answer what its curve asks, within its open loop response time."""
+    new[f"{name}_frac"] = inverter.lagged(asked, new[f"{name}_asked_frac"], new[f"{name}_frac"], response_s, dt_s)
+    new[f"{name}_asked_frac"] = asked
 
 
 def _listen(new: Columns, dt_s: float) -> None:
@@ -240,47 +326,57 @@ def _listen(new: Columns, dt_s: float) -> None:
 
 
 def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, dt_s: float) -> tuple[Floats, Floats]:
-    """Join an active power with the reactive power asked for, within the inverter's circle.
+    """Join an active power with the reactive power asked for, within the inverter's capability.
 
     Voltage support goes before the reactive power set-point, that before the power factor. Support that
     an identified SESP switched on is the device's own and goes on when the SESP is lost; set-points are
     followed only while ``remote_enabled``, and without one no vars flow. Writes the state of voltage
     support and the room for reactive power into the step's own columns.
     """
-    rated = new["rated_apparent_power_va"]
-    follows = new["remote_enabled"]
-    support = new["volt_var_enabled"] * new["identified"]
-    supporting = support > 0.0
-    wanted = support * inverter.volt_var(
-        voltage_at(new, surroundings.voltage_v), new["voltage_setpoint_v"], new["nominal_voltage_v"], rated
-    )
-    answer = inverter.settled(new["volt_var_var"], wanted, inverter.VOLT_VAR_RESPONSE_S, dt_s)
+    rated, follows = new["rated_apparent_power_va"], new["remote_enabled"]
+    code = grid_code.of(new["grid_code"])
+    supporting = new["volt_var_enabled"] * new["identified"] > 0.0
+    reference = new["voltage_setpoint_v"] / new["nominal_voltage_v"]
+    asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supporting
+    _follow(new, "volt_var", asked, code.volt_var_response_s, dt_s)
     by_set_point = follows * new["reactive_power_setpoint_enabled"] > 0.0
     by_factor = (follows * new["power_factor_setpoint_enabled"] > 0.0) & ~by_set_point & ~supporting
     factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)
-    most_active = rated * np.abs(factor)
-    active = np.clip(active_w, -most_active, most_active)
+    most_active = np.minimum(rated * np.abs(factor), back_on_line(new))
+    active = np.clip(active_w, -most_active, np.minimum(most_active, export_limit(new)))
     reactive = np.where(by_set_point, new["reactive_power_setpoint_var"], inverter.vars_at_power_factor(active, factor))
-    reactive = np.where(supporting, answer, reactive)
-    first = new["reactive_first"]
-    active, reactive = inverter.within_circle(active, reactive, rated, new["reactive_most_var"], first)
-    running = new["running"]
+    reactive = np.where(supporting, new["volt_var_frac"] * rated, reactive)
+    first, running = new["reactive_first"], new["running"]
+    most = inverter.reactive_area(active, rated, new["reactive_most_var"], code)
+    active, reactive = inverter.within_circle(active, reactive, rated, most, first)
     room = np.where(first > 0.0, rated, inverter.rest_of_circle(active, rated))
-    new["volt_var_var"] = answer * running
-    new["reactive_available_var"] = running * np.minimum(room, new["reactive_most_var"])
+    for name in ("volt_var_frac", "volt_var_asked_frac"):
+        new[name] = new[name] * running
+    new["reactive_available_var"] = running * np.minimum(room, most)
     return active * running, reactive * running
 
 
 def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -> Floats:
     """Change of active power [W] by which devices with frequency support answer the frequency."""
-    change = inverter.droop(surroundings.frequency_hz, columns["frequency_setpoint_hz"], rated_w)
-    return change * columns["frequency_support_enabled"] * columns["identified"]
+    return columns["droop_frac"] * rated_w * columns["frequency_support_enabled"] * columns["identified"]
 
 
 def export_limit(columns: Columns) -> Floats:
-    """Most active power to the grid by the limit in force [W]; it outlives the SESP's link."""
-    kept = columns["active_power_limit_enabled"] * columns["identified"] > 0.0
-    return np.where(kept, columns["active_power_limit_frac"], 1.0) * columns["rated_power_w"]
+    """Most active power to the grid [W]: the limit in force, which outlives the SESP's link, and volt-watt's.
+
+    Volt-watt acts, where the grid code has it, while the device supports the voltage.
+    """
+    identified = columns["identified"]
+    kept = columns["active_power_limit_enabled"] * identified > 0.0
+    supporting = columns["volt_var_enabled"] * identified > 0.0
+    told = np.where(kept, columns["active_power_limit_frac"], 1.0)
+    return np.minimum(told, np.where(supporting, columns["volt_watt_frac"], 1.0)) * columns["rated_power_w"]
+
+
+def back_on_line(columns: Columns) -> Floats:
+    """Most active power [W] either way of a device that came back after a trip; ``inf`` in normal service."""
+    ramp = columns["reconnect_ramp_frac"]
+    return np.where(ramp < 1.0, ramp * columns["largest_power_w"], np.inf)
 
 
 def at_connection(

@@ -1,57 +1,66 @@
 """What a grid inverter can do and does by itself: capability, ramps, voltage and frequency support.
 
 Elementwise on arrays ``(n,)`` or scalars, without state. Plus is power to the grid and reactive power
-delivered (over-excited).
+delivered (over-excited). The curves are those of a grid code (``grid_code.GridCode``).
+
+Valid for steps of 0.1 s to 900 s. Nothing moves within a step; a response faster than the step is over at
+its end (``lagged``).
 
 References
 ----------
-.. [1] IEEE Std 1547-2018, 5.2 (reactive capability), table 8 (volt-var, category B), table 24 (droop).
+.. [1] IEEE Std 1547-2018, 5.2 (reactive capability), 5.3.3 (volt-var), 5.4.2 (volt-watt), 6.5.2.7 (droop).
+.. [2] EPRI report 3002030962, IEEE 1547-2018 OpenDER model: 3.7.1, 3.8.1 and the filter of 3.12.1.
 """
 
 from __future__ import annotations
 
-from math import exp
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from emulators.physics.grid_code import GridCode, Setting
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-VOLT_VAR_DEAD_BAND: Final = 0.02
-"""Share of the nominal voltage around the reference within which no vars flow ([1], V2 and V3)."""
-VOLT_VAR_SATURATION: Final = 0.08
-"""Distance from the reference at which the vars are at their most ([1], V1 and V4)."""
-VOLT_VAR_MOST: Final = 0.44
-"""Most vars of volt-var, as a share of the rated apparent power ([1], Q1 and Q4)."""
-VOLT_VAR_RESPONSE_S: Final = 5.0
-"""Open loop response time: to 90 % of the final change ([1], table 8)."""
-DROOP_DEAD_BAND_HZ: Final = 0.036
-DROOP: Final = 0.05
-"""Frequency change, per unit, for a power change of the whole rating ([1], table 24)."""
 _LEAST_POWER_FACTOR: Final = 1e-3
+_LAG: Final = 1.15
+"""Half of ln(10), as [2] rounds it: from the response time, to 90 %, to the filter's coefficient."""
 
 
-def volt_var(voltage_v: Floats, reference_v: Floats, nominal_v: Floats, rated_va: Floats) -> Floats:
-    """Reactive power [var] that supports the voltage: the category B curve of [1], moved to a reference."""
-    away = (voltage_v - reference_v) / nominal_v
-    slope = 1.0 / (VOLT_VAR_SATURATION - VOLT_VAR_DEAD_BAND)
-    share = np.clip((np.abs(away) - VOLT_VAR_DEAD_BAND) * slope, 0.0, 1.0)
-    return np.asarray(-np.sign(away) * share * (VOLT_VAR_MOST * rated_va))
+def volt_var(voltage_pu: Floats, reference_pu: Floats, code: GridCode) -> Floats:
+    """Reactive power that supports the voltage, as a share of the rating: the code's curve, moved to a reference."""
+    moved = voltage_pu - (reference_pu - 1.0)
+    low = np.clip((code.volt_var_v2 - moved) / (code.volt_var_v2 - code.volt_var_v1), 0.0, 1.0)
+    high = np.clip((moved - code.volt_var_v3) / (code.volt_var_v4 - code.volt_var_v3), 0.0, 1.0)
+    return np.asarray(low * code.volt_var_q1 + high * code.volt_var_q4)
 
 
-def settled(before: Floats, target: Floats, response_s: float, dt_s: float) -> Floats:
-    """Follow a target with a first-order lag whose change is 90 % done after ``response_s``, exact for any step."""
-    return target + (before - target) * exp(-np.log(10.0) * dt_s / response_s)
+def volt_watt(voltage_pu: Floats, code: GridCode) -> Floats:
+    """Most active power at a voltage, as a share of the rating; 1 below the code's curve or without one."""
+    done = np.clip((voltage_pu - code.volt_watt_v1) / (code.volt_watt_v2 - code.volt_watt_v1), 0.0, 1.0)
+    return np.asarray(1.0 - done * (1.0 - code.volt_watt_p2))
 
 
-def droop(frequency_hz: float, reference_hz: Floats, rated_w: Floats) -> Floats:
-    """Change of active power [W] that supports the frequency: plus below the reference, 0 in the dead band [1]."""
-    away = reference_hz - frequency_hz
-    beyond = np.abs(away)
-    beyond -= DROOP_DEAD_BAND_HZ
-    np.maximum(beyond, 0.0, out=beyond)
-    return np.asarray(np.sign(away) * np.minimum(beyond / (DROOP * reference_hz), 1.0) * rated_w)
+def droop(frequency_hz: float, reference_hz: Floats, code: GridCode) -> Floats:
+    """Change of active power that supports the frequency, as a share of the rating: plus below the dead band."""
+    away = frequency_hz / reference_hz - 1.0
+    share = np.maximum(-away - code.droop_under, 0.0)
+    share -= np.maximum(away - code.droop_over, 0.0)
+    return np.asarray(np.clip(share / code.droop, -1.0, 1.0))
+
+
+def lagged(target: Floats, target_before: Floats, before: Floats, response_s: Setting, dt_s: float) -> Floats:
+    """Follow a target with a first-order lag whose change is 90 % done after ``response_s``.
+
+    The bilinear form of [2]. A response shorter than 1.15 steps is over within its step: the target passes
+    through, for the form would swing there.
+    """
+    ratio = response_s / (_LAG * dt_s)
+    follows = (target + target_before) / (1.0 + ratio) + (ratio - 1.0) / (1.0 + ratio) * before
+    if isinstance(ratio, float):
+        return np.asarray(target if ratio < 1.0 else follows)
+    return np.where(ratio < 1.0, target, follows)
 
 
 def ramped(before: Floats, target: Floats, rate_per_s: Floats, dt_s: float) -> Floats:
@@ -70,6 +79,13 @@ def vars_at_power_factor(active_w: Floats, power_factor: Floats) -> Floats:
 def rest_of_circle(used: Floats, rated_va: Floats) -> Floats:
     """What the apparent power leaves for the other axis: ``sqrt(S**2 - used**2)``, 0 where it is used up."""
     return np.asarray(np.sqrt(np.maximum(rated_va * rated_va - used * used, 0.0)))
+
+
+def reactive_area(active_w: Floats, rated_va: Floats, most_var: Floats, code: GridCode) -> Floats:
+    """Most reactive power [var] at an active power: the code's area, as VDE-AR-N 4105 draws it, within ``most_var``."""
+    slope, at_rest = np.asarray(code.reactive_per_active), np.asarray(code.reactive_at_rest)
+    drawn = np.maximum(slope * np.minimum(np.abs(active_w), rated_va), at_rest * rated_va)
+    return np.asarray(np.minimum(most_var, drawn))
 
 
 def within_circle(
@@ -99,3 +115,8 @@ def within_circle(
     active_room = rest_of_circle(reactive, rated_va)
     active = np.where(reactive_goes_first, np.clip(active_w, -active_room, active_room), active_alone)
     return active, reactive
+
+
+def settled(before: Floats, target: Floats, response_s: float, dt_s: float) -> Floats:
+    """Follow a target with a first-order lag whose change is 90 % done after ``response_s``, exact for any step."""
+    return target + (before - target) * np.exp(-np.log(10.0) * dt_s / response_s)

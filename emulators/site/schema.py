@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from emulators import registry
+from emulators.contracts import Rating
 from emulators.site.model import SiteFile
 
 
@@ -27,14 +28,21 @@ def json_schema() -> dict[str, Any]:
 
 
 def _ratings_of(kind: str, value: dict[str, Any]) -> dict[str, Any]:
-    ratings = {
-        rating.name: {**value, "description": f"{rating.doc} [{rating.unit}, {rating.low:g} to {rating.high:g}]"}
-        for rating in registry.device(kind).ratings
-    }
+    ratings = {rating.name: _rating(rating, value) for rating in registry.device(kind).ratings}
     return {
         "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
         "then": {"properties": {"ratings": {"properties": ratings, "additionalProperties": False}}},
     }
+
+
+def _rating(rating: Rating, value: dict[str, Any]) -> dict[str, Any]:
+    if not rating.names:
+        return {**value, "description": f"{rating.doc} [{rating.unit}, {rating.low:g} to {rating.high:g}]"}
+    named = {"enum": list(rating.names)}
+    listed = {"type": "array", "items": named, "minItems": 1}
+    weights = {"type": "array", "items": {"type": "number", "minimum": 0}}
+    among = {"type": "object", "properties": {"choice": listed, "weights": weights}, "required": ["choice"]}
+    return {"anyOf": [named, among, value], "description": rating.doc}
 
 
 def _options_of(protocol: str, parts: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from world import HOUR_S, devices, surroundings, told
 from emulators import registry
 from emulators.contracts import DeviceSpec
 from emulators.encoding import Columns
+from emulators.physics import grid_code
 
 N = 16
 BATTERY = registry.device("battery")
@@ -104,10 +105,10 @@ def test_a_frozen_battery_does_not_charge() -> None:
 
 def test_frequency_support_delivers_below_the_reference_and_draws_above_it() -> None:
     columns = told(devices(BATTERY, N, own_schedule_frac=0.0), frequency_support_enabled=1.0)
-    assert not after(BATTERY, columns, 10, frequency_hz=49.97)["active_power_w"].any()
+    assert not after(BATTERY, columns, 10, frequency_hz=49.81)["active_power_w"].any()
     low = after(BATTERY, columns, 10, frequency_hz=49.5)["active_power_w"]
     high = after(BATTERY, columns, 10, frequency_hz=50.5)["active_power_w"]
-    assert low == pytest.approx(columns["rated_power_w"] * (0.5 - 0.036) / 2.5)
+    assert low == pytest.approx(columns["rated_power_w"] * (0.5 - 0.2) / 2.5, rel=1e-3)
     assert high == pytest.approx(-low)
 
 
@@ -143,7 +144,7 @@ def test_a_set_point_is_an_upper_limit_and_is_dropped_when_the_link_is_lost() ->
 def test_pv_gives_way_above_the_reference_frequency_and_cannot_exceed_the_sun_below_it() -> None:
     columns = told(devices(PV, N), frequency_support_enabled=1.0)
     high = after(PV, columns, frequency_hz=50.5)
-    expected = high["available_power_w"] - high["rated_power_w"] * (0.5 - 0.036) / 2.5
+    expected = high["available_power_w"] - high["rated_power_w"] * (0.5 - 0.2) / 2.5
     assert high["active_power_w"] == pytest.approx(expected)
     low = after(PV, columns, frequency_hz=49.0)
     assert np.array_equal(low["active_power_w"], low["available_power_w"])
@@ -181,12 +182,67 @@ def test_a_power_factor_set_point_is_followed_at_full_load_too(spec: DeviceSpec,
 
 
 @BOTH
-def test_voltage_support_draws_vars_when_high_and_delivers_when_low(spec: DeviceSpec) -> None:
-    columns = told(devices(spec, N, rated_power_w=5_000.0), volt_var_enabled=1.0)
-    most = 0.44 * columns["rated_apparent_power_va"]
-    assert not after(spec, columns, voltage_v=230.0 * 1.019)["reactive_power_var"].any()
-    assert after(spec, columns, voltage_v=230.0 * 1.1)["reactive_power_var"] == pytest.approx(-most)
+@pytest.mark.parametrize(
+    ("code", "most_frac", "calm_pu"), [("en-50549-1", 0.436, 1.029), ("ieee-1547-2018-b", 0.44, 1.019)]
+)
+def test_voltage_support_draws_vars_when_high_and_delivers_when_low(
+    spec: DeviceSpec, code: str, most_frac: float, calm_pu: float
+) -> None:
+    columns = devices(spec, N, rated_power_w=5_000.0, grid_code=grid_code.NAMES.index(code))
+    columns = told(columns, volt_var_enabled=1.0)
+    most = most_frac * columns["rated_apparent_power_va"]
+    assert not after(spec, columns, voltage_v=230.0 * calm_pu)["reactive_power_var"].any()
+    assert after(spec, columns, voltage_v=230.0 * 1.09)["reactive_power_var"] == pytest.approx(-most)
     assert after(spec, columns, voltage_v=230.0 * 0.9)["reactive_power_var"] == pytest.approx(most)
+
+
+@BOTH
+def test_voltage_support_gives_up_active_power_where_the_code_says_so(spec: DeviceSpec) -> None:
+    """Half way up the volt-watt curve of IEEE 1547-2018 (table 10): 60 % of the rating."""
+    columns = devices(spec, N, rated_power_w=5_000.0, dc_power_w=20_000.0, grid_code=2.0) if spec is PV else None
+    columns = columns or devices(spec, N, rated_power_w=5_000.0, c_rate_per_h=5.0, grid_code=2.0)
+    columns = asked(told(columns, volt_var_enabled=1.0), 5_000.0)
+    assert after(spec, columns, voltage_v=230.0 * 1.05)["active_power_w"] == pytest.approx(5_000.0, rel=0.03)
+    assert after(spec, columns, voltage_v=230.0 * 1.08)["active_power_w"] == pytest.approx(3_000.0, rel=1e-3)
+
+
+@BOTH
+def test_a_protection_trip_shows_and_ends_by_itself_with_a_ramp(spec: DeviceSpec) -> None:
+    columns = after(spec, asked(devices(spec, N, rated_power_w=5_000.0), 1_000.0), 10)
+    assert np.all(columns["active_power_w"] == 1_000.0)
+    off = after(spec, columns, 1, voltage_v=290.0)
+    for name in ("fault_trip", "general_alarm"):
+        assert off[name].all(), name
+    for name in ("available", "running", "active_power_w", "reactive_power_var"):
+        assert not off[name].any(), name
+    reset = after(spec, told(off, alarm_reset=1.0), 1)
+    assert reset["fault_trip"].all(), "the protection is not to be reset"
+    assert after(spec, off, 59)["fault_trip"].all()
+    back = after(spec, off, 60)
+    assert not back["fault_trip"].any()
+    assert back["running"].all()
+    later = after(spec, back, 30)
+    ramp = 30.0 / 600.0 * later["largest_power_w"]  # 10 % a minute
+    assert later["active_power_w"] == pytest.approx(np.minimum(ramp, 1_000.0))
+    assert np.all(after(spec, later, 120)["active_power_w"] == 1_000.0)
+
+
+@BOTH
+def test_an_own_fault_outlives_the_grid_s(spec: DeviceSpec) -> None:
+    faulty = {**devices(spec, N), "fault_trip": np.ones(N)}
+    both = after(spec, after(spec, faulty, 1), 1, frequency_hz=52.0)
+    waited = after(spec, both, 100)
+    assert waited["fault_trip"].all()
+    assert not after(spec, told(waited, alarm_reset=1.0), 1)["fault_trip"].any()
+
+
+@BOTH
+def test_a_device_rides_through_a_dip(spec: DeviceSpec) -> None:
+    columns = after(spec, asked(devices(spec, N, rated_power_w=5_000.0), 1_000.0), 10)
+    for _ in range(3):
+        columns = after(spec, after(spec, columns, 2, voltage_v=170.0), 1)
+        assert columns["running"].all()
+    assert np.all(columns["active_power_w"] == 1_000.0)
 
 
 @BOTH

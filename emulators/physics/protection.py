@@ -1,0 +1,112 @@
+"""Grid protection of an inverter: when it leaves the grid, and when and how it comes back.
+
+Each limit has a time for which it may be passed: until then the inverter rides through. Once off, it waits
+until voltage and frequency have been within the code's window for the code's delay, and then comes back with
+power that rises no faster than the code's ramp. All by itself: no reset is asked for.
+
+The ten-minute mean of the voltage is a first-order lag of 300 s, whose memory has the same mean age as the
+sliding window EN 50549-1 describes: a step from 1.00 to 1.12 passes 1.10 after 537 s instead of 500 s.
+
+Valid for any step; voltage and frequency are those of the step, so a time shorter than the step is over at
+its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from emulators.physics.grid_code import GridCode
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+MEAN_TIME_S: Final = 300.0
+_ROUNDING_S: Final = 1e-6
+
+STAGES: Final = tuple(
+    f"{name}_{number}"
+    for name in ("over_voltage", "under_voltage", "over_frequency", "under_frequency")
+    for number in (1, 2)
+)
+"""The limits, and the names of their settings in a grid code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What the protection of ``n`` inverters remembers; arrays ``(n,)``, never changed in place."""
+
+    out_s: tuple[Floats, ...]
+    """For how long each of ``STAGES`` has been passed."""
+    mean_pu: Floats
+    """Mean of the highest phase voltage over ten minutes."""
+    tripped: Floats
+    """1.0 while off the grid."""
+    waited_s: Floats
+    """For how long, while off, the grid has been good enough to come back."""
+    ramp_frac: Floats
+    """Most power since it came back, as a share of the rating; 1.0 in normal service."""
+
+
+def begun(n: int) -> Protection:
+    """Return the protection of ``n`` inverters in normal service."""
+    nothing = np.zeros(n)
+    return Protection((nothing,) * len(STAGES), np.ones(n), nothing, nothing, np.ones(n))
+
+
+def watched(
+    state: Protection, highest_pu: Floats, lowest_pu: Floats, frequency_pu: float, code: GridCode, dt_s: float
+) -> Protection:
+    """Watch the grid through one step.
+
+    Parameters
+    ----------
+    highest_pu, lowest_pu : (n,)
+        Of the phases an inverter is connected to, per unit of the nominal voltage.
+    frequency_pu : per unit of the nominal frequency
+    """
+    n = len(highest_pu)
+    mean = highest_pu + (state.mean_pu - highest_pu) * exp(-dt_s / MEAN_TIME_S)
+    passed = (
+        highest_pu > code.over_voltage_1,
+        highest_pu > code.over_voltage_2,
+        lowest_pu < code.under_voltage_1,
+        lowest_pu < code.under_voltage_2,
+        frequency_pu > code.over_frequency_1,
+        frequency_pu > code.over_frequency_2,
+        frequency_pu < code.under_frequency_1,
+        frequency_pu < code.under_frequency_2,
+    )
+    trips = mean > code.mean_over_voltage
+    out_s = []
+    for name, outside, before_s in zip(STAGES, passed, state.out_s, strict=True):
+        if not np.any(outside):
+            out_s.append(np.zeros(n) if before_s.any() else before_s)
+            continue
+        now_s = np.where(outside, before_s + dt_s, 0.0)
+        trips = trips | (now_s + _ROUNDING_S >= getattr(code, f"{name}_s")) & (now_s > 0.0)
+        out_s.append(now_s)
+    was_off = state.tripped > 0.0
+    if not (was_off.any() or trips.any()) and state.ramp_frac.min() >= 1.0:
+        return Protection(tuple(out_s), mean, state.tripped, state.waited_s, state.ramp_frac)
+    good = (
+        (lowest_pu >= code.reconnect_voltage_low)
+        & (highest_pu <= code.reconnect_voltage_high)
+        & (frequency_pu >= code.reconnect_frequency_low)
+        & (frequency_pu <= code.reconnect_frequency_high)
+        & ~trips
+    )
+    waited_s = np.where(was_off & good, state.waited_s + dt_s, 0.0)
+    back = was_off & good & (waited_s + _ROUNDING_S >= code.reconnect_s)
+    off = (was_off | trips) & ~back
+    ramp = np.minimum(state.ramp_frac + code.reconnect_ramp_per_s * dt_s, 1.0)
+    return Protection(
+        tuple(out_s),
+        mean,
+        off.astype(np.float64),
+        np.where(off, waited_s, 0.0),
+        np.where(off | back, 0.0, ramp),
+    )

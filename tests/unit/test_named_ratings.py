@@ -1,0 +1,71 @@
+"""Ratings that a site file names: a grid code, a battery's chemistry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emulators import site
+from emulators.errors import ConfigError
+from emulators.physics import grid_code
+from emulators.site.schema import json_schema
+
+SITE = """\
+name: street
+location: {latitude_deg: 59.1, longitude_deg: 11.0, time_zone: Europe/Oslo}
+feeders:
+  near: {resistance_ohm: 0.1, reactance_ohm: 0.05}
+groups:
+  stores:
+    kind: battery
+    count: 40
+    ratings: {RATINGS}
+    endpoints:
+      - {protocol: modbus}
+"""
+
+
+def load(tmp_path: Path, ratings: str) -> dict[str, np.ndarray]:
+    file = tmp_path / "site.yaml"
+    file.write_text(SITE.replace("RATINGS", ratings), encoding="utf-8")
+    return dict(site.load(str(file)).groups[0].ratings)
+
+
+def problem(tmp_path: Path, ratings: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, ratings)
+    return "\n".join(f"{each}" for each in caught.value.problems)
+
+
+@pytest.mark.parametrize("name", grid_code.NAMES)
+def test_a_group_names_its_grid_code(tmp_path: Path, name: str) -> None:
+    assert grid_code.NAMES[int(load(tmp_path, f"grid_code: {name}")["grid_code"][0])] == name
+
+
+def test_without_a_name_it_is_the_european_one(tmp_path: Path) -> None:
+    assert not load(tmp_path, "soh_frac: 1").get("grid_code", np.ones(1)).any()
+
+
+def test_devices_may_draw_among_names(tmp_path: Path) -> None:
+    found = load(tmp_path, "grid_code: {choice: [vde-ar-n-4105, ieee-1547-2018-b]}")["grid_code"]
+    assert set(found.tolist()) == {1.0, 2.0}
+
+
+@pytest.mark.parametrize("written", ["vde-4105", "{choice: [en-50549-1, vde-4105]}"])
+def test_a_name_that_is_none_is_told_what_it_may_mean(tmp_path: Path, written: str) -> None:
+    text = problem(tmp_path, f"grid_code: {written}")
+    assert "'vde-4105'" in text
+    assert "vde-ar-n-4105" in text
+
+
+def test_a_battery_of_no_size_is_refused(tmp_path: Path) -> None:
+    assert "rated_energy_wh" in problem(tmp_path, "rated_energy_wh: 0")
+
+
+def test_the_schema_offers_the_names() -> None:
+    groups = json_schema()["$defs"]["Group"]["allOf"]
+    battery = next(each for each in groups if each["if"]["properties"]["kind"]["const"] == "battery")
+    rating = battery["then"]["properties"]["ratings"]["properties"]["grid_code"]
+    assert rating["anyOf"][0]["enum"] == list(grid_code.NAMES)
