@@ -38,7 +38,7 @@ def test_every_sky_is_possible(place: tuple[float, float, float, str], month: in
         assert all(map(isfinite, astuple(sky)))
         assert 0.0 <= sky.sun_zenith_deg <= 180.0
         assert 0.0 <= sky.sun_azimuth_deg < 360.0
-        assert 0.0 <= sky.ghi_w_per_m2 <= 1_300.0
+        assert 0.0 <= sky.ghi_w_per_m2 <= 1_700.0  # cloud edges lift it for a minute
         assert 0.0 <= sky.dni_w_per_m2 <= 1_200.0
         assert 0.0 <= sky.dhi_w_per_m2 <= sky.ghi_w_per_m2 + 1e-9
         assert -45.0 <= sky.air_temperature_degc <= 50.0

@@ -1,0 +1,21 @@
+"""The weather of a site: sun and clear sky, made-up or recorded days, clouds that cross the neighbours.
+
+``Weather`` answers for an instant; ``sun`` has the sun, ``climate`` the made-up year, ``clouds`` the field
+that drifts over the site, ``files`` the readers of EPW, TMY3 and PVGIS files, ``ground`` where devices stand.
+"""
+
+from profiles.weather.files import Record, WeatherFileError
+from profiles.weather.ground import EXTENT_DEFAULT_M, scattered
+from profiles.weather.sky import DAYS_KEPT, GRID_S, Light, Sky, Weather
+
+__all__ = [
+    "DAYS_KEPT",
+    "EXTENT_DEFAULT_M",
+    "GRID_S",
+    "Light",
+    "Record",
+    "Sky",
+    "Weather",
+    "WeatherFileError",
+    "scattered",
+]

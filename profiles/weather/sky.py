@@ -1,0 +1,172 @@
+"""The sky over a site: sun, clear sky, clouds and air, as a function of time and nothing else.
+
+What varies is made of hashes of the seed and the number of an instant, so the sky is the same whatever
+was asked before and however long the steps are. A local day is computed at once on a grid of 60 s; an
+instant is interpolated, and the clouds are read where they stand at that instant: a step longer than a
+minute sees a sample of the clouds, not their mean, and energies are right over days.
+
+References
+----------
+.. [1] Erbs, Klein and Duffie, Solar Energy 28 (1982) 293 (diffuse share of the light).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from profiles.draws import Floats
+from profiles.weather.climate import Climate
+from profiles.weather.clouds import Clouds
+from profiles.weather.files import Record
+from profiles.weather.replay import Replay
+from profiles.weather.sun import Sun
+
+GRID_S: Final = 60.0
+DAYS_KEPT: Final = 2
+
+_LEAST_COS_ZENITH: Final = 0.065  # below 3.7 degrees the sun's light is not told from the sky's
+_BEAM_OVER_CLEAR: Final = 1.1
+"""Most beam, as a share of the clear sky's: light from cloud edges beyond it is diffuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sky:
+    """Sun and air at one instant, light at the middle of the site.
+
+    Zenith is the true one; angles in degrees, azimuth from north over east.
+    """
+
+    sun_zenith_deg: float
+    sun_azimuth_deg: float
+    ghi_w_per_m2: float
+    dni_w_per_m2: float
+    dhi_w_per_m2: float
+    air_temperature_degc: float
+    wind_speed_m_per_s: float
+    wind_direction_deg: float
+    humidity_frac: float
+    pressure_pa: float
+    rain_mm_per_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Irradiance [W/m2] at places of the site, each ``(n,)``: global, beam normal to the sun, diffuse."""
+
+    ghi_w_per_m2: Floats
+    dni_w_per_m2: Floats
+    dhi_w_per_m2: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """The grid of one local day: ``rows[i]`` holds at ``start_s + 60 i``; angles unwrapped.
+
+    Columns: zenith, azimuth, extraterrestrial, clear GHI, clear DNI, clearness, diffuse share, the air's.
+    """
+
+    start_s: float
+    end_s: float
+    rows: Floats
+
+
+class Weather:
+    """The weather of one site.
+
+    Parameters
+    ----------
+    latitude_deg, longitude_deg, altitude_m : where, north and east positive
+    time_zone : IANA name; says when a local day begins
+    key : which weather of all possible ones (``draws.key_of``)
+    record : a year read from a file (``files.read``), to be followed instead of a made-up one
+    clouds : whether single clouds cross the site; left out, they do unless a record is followed
+    """
+
+    def __init__(
+        self,
+        latitude_deg: float,
+        longitude_deg: float,
+        altitude_m: float,
+        time_zone: str,
+        key: int,
+        *,
+        record: Record | None = None,
+        clouds: bool | None = None,
+    ) -> None:
+        keys = np.array([key], dtype=np.uint64)
+        self._zone = ZoneInfo(time_zone)
+        self._sun = Sun(latitude_deg, longitude_deg, altitude_m)
+        self._clouds = Clouds(keys)
+        self._cloudy = record is None if clouds is None else clouds
+        self._source = Climate(self._sun, keys, self._clouds) if record is None else Replay(self._sun, record)
+        self._days: list[_Day] = []
+
+    def at(self, unix_s: float) -> Sky:
+        """Return the sky at an instant [s since 1970 UTC]."""
+        row = self._row(unix_s).tolist()
+        light = self.light(unix_s, np.zeros(1), np.zeros(1))
+        ghi, dni, dhi = (float(each[0]) for each in (light.ghi_w_per_m2, light.dni_w_per_m2, light.dhi_w_per_m2))
+        air, wind, direction, humidity, pressure, rain = row[7:]
+        return Sky(row[0], row[1] % 360.0, ghi, dni, dhi, air, wind, direction % 360.0, humidity, pressure, rain)
+
+    def light(self, unix_s: float, x_m: Floats, y_m: Floats) -> Light:
+        """Return the light at places of the site [m east and north of its middle] at an instant."""
+        zenith, _, extra, clear_ghi, clear_dni, clearness, diffuse = self._row(unix_s)[:7].tolist()
+        n = len(x_m)
+        if clear_ghi <= 0.0:
+            return Light(np.zeros(n), np.zeros(n), np.zeros(n))
+        if self._cloudy:
+            ghi = self._clouds.index(unix_s, clearness, x_m, y_m)
+            ghi *= clear_ghi
+        else:
+            ghi = np.full(n, clearness * clear_ghi)
+        height = max(float(np.cos(np.radians(zenith))), 0.0)
+        if self._cloudy or diffuse < 0.0:
+            share = diffuse_share(ghi * (1.0 / (extra * max(height, _LEAST_COS_ZENITH))))
+        else:
+            share = np.full(n, diffuse)
+        dni = ghi * (1.0 - share)
+        dni *= 1.0 / max(height, _LEAST_COS_ZENITH)
+        np.minimum(dni, _BEAM_OVER_CLEAR * clear_dni, out=dni)
+        return Light(ghi, dni, ghi - dni * height)
+
+    def _row(self, unix_s: float) -> Floats:
+        day = self._day(unix_s)
+        place = (unix_s - day.start_s) / GRID_S
+        index = min(int(place), len(day.rows) - 2)
+        share = place - index
+        return np.asarray(day.rows[index] * (1.0 - share) + day.rows[index + 1] * share)
+
+    def _day(self, unix_s: float) -> _Day:
+        for day in self._days:
+            if day.start_s <= unix_s < day.end_s:
+                return day
+        date = datetime.fromtimestamp(unix_s, self._zone).date()
+        start_s, end_s = (
+            datetime(on.year, on.month, on.day, tzinfo=self._zone).timestamp()
+            for on in (date, date + timedelta(days=1))
+        )
+        count = int(np.ceil((end_s - start_s) / GRID_S)) + 1
+        grid = start_s + GRID_S * np.arange(count, dtype=np.float64)
+        day = _Day(start_s, end_s, self._rows(grid))
+        self._days = [day, *self._days[: DAYS_KEPT - 1]]
+        return day
+
+    def _rows(self, unix_s: Floats) -> Floats:
+        light = self._sun.over(unix_s)
+        clearness = self._source.clearness(unix_s)
+        diffuse = self._source.diffuse(unix_s)
+        above = (light.zenith_deg, light.azimuth_deg, light.extra, light.ghi, light.dni, clearness, diffuse)
+        return np.concatenate((np.stack(above, axis=1), self._source.air(unix_s, light, clearness)), axis=1)
+
+
+def diffuse_share(clearness: Floats) -> Floats:
+    """Diffuse share of global irradiance, by [1], from the share of the extraterrestrial that arrives."""
+    kt = np.minimum(clearness, 1.0)
+    middle = (((12.336 * kt - 16.638) * kt + 4.388) * kt - 0.1604) * kt + 0.9511
+    return np.where(kt <= 0.22, 1.0 - 0.09 * kt, np.where(kt <= 0.8, middle, 0.165))
