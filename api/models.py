@@ -49,11 +49,22 @@ class PlaceAnswer(Answer):
 
 
 class FeederAnswer(Answer):
+    """A feeder as described, and as its power flow stands; powers are plus towards the medium voltage."""
+
     name: str
     nominal_voltage_v: float
     source_voltage_v: float
-    resistance_ohm: float
-    reactance_ohm: float
+    resistance_ohm: float | None = Field(description="Of a feeder described by an impedance, else null")
+    reactance_ohm: float | None
+    energised: bool
+    converged: bool = Field(description="False: the power flow fails, and voltages are left from before")
+    failures: int = Field(description="Power flows that did not converge")
+    power_w: float
+    reactive_power_var: float
+    losses_w: float
+    loading_frac: float = Field(description="Of its fullest transformer")
+    lowest_voltage_v: float
+    highest_voltage_v: float
 
 
 class WayAnswer(Answer):

@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators import registry
-from emulators.contracts import Command, DeviceSpec, Limits, Place, Qualities, Surroundings
+from emulators.contracts import Command, DeviceSpec, Limits, Place, Qualities, Quality, Surroundings
 from emulators.encoding import Columns, Floats
 from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
 from emulators.faultboard import FaultBoard, Rows
 from emulators.layout import GroupLayout, SiteLayout
-from emulators.physics.feeder import voltages
+from emulators.network import Customers, Network
 from emulators.physics.frequency import frequency_hz
 from emulators.quantities import Role, quantity
 from emulators.tracing import Tracer
@@ -34,6 +34,7 @@ QUEUE_MAX = 100_000
 """Most commands waiting for one step; beyond it a client is told that the device is busy."""
 
 _PHASES = (1, 2, 3)
+_VOLTAGES = ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_ll_v")
 
 
 class Observer(Protocol):
@@ -181,10 +182,6 @@ class Farm:
         )
         self._frequency_key = key_of(layout.seed, "frequency")
         self._feeders = list(layout.feeders)
-        self._feeder_parameters = tuple(
-            np.array([getattr(feeder, name) for feeder in layout.feeders.values()])
-            for name in ("source_voltage_v", "resistance_ohm", "reactance_ohm")
-        )
         self.groups = {group.name: self._made(group, place) for group in layout.groups}
         specs = [group.spec for group in self.groups.values()]
         self.readable = {spec.kind: frozenset(q.name for q in spec.quantities) for spec in specs}
@@ -196,7 +193,8 @@ class Farm:
         self._last_command = 0
         self.tracer = Tracer()
         self.faults = FaultBoard(self)
-        self._solve_feeders()
+        self.network = Network(tuple(layout.feeders.values()), layout.grid, self._customers())
+        self._solve_feeders(0.0)
 
     # ------------------------------------------------------------------------------------ read
 
@@ -241,11 +239,12 @@ class Farm:
         for group in self.groups.values():
             here = self._at(weather, group)
             group.columns = _settled(group.columns, group.spec.step(group.columns, here, dt_s), group.steady)
-        self._solve_feeders()
+        self._solve_feeders(dt_s)
         for fault, event in self.faults.update(self.time_s):
             for observer in self.observers:
                 observer.fault_changed(fault, event, self)
         self.faults.report()
+        self._doubt_voltages()
         for command, name, outcome in self.tracer.update(self):
             for observer in self.observers:
                 observer.traced(command, name, outcome, self)
@@ -285,27 +284,48 @@ class Farm:
     def _at(weather: Mapping[str, Any], group: Group) -> Surroundings:
         return Surroundings(voltage_v=group.voltage_v, **weather)
 
-    def _solve_feeders(self) -> None:
+    def _customers(self) -> Customers:
         groups = list(self.groups.values())
-        if not groups:
-            return
-        power, reactive = (
-            np.concatenate(
-                [np.stack([group.columns[f"{name}_l{k}_{unit}"] for k in _PHASES]) for group in groups], axis=1
-            )
-            for name, unit in (("active_power", "w"), ("reactive_power", "var"))
+
+        def rated(name: str) -> Floats:
+            return np.concatenate([group.columns[name] for group in groups])
+
+        return Customers(
+            feeder=np.concatenate([group.feeder for group in groups]),
+            branch=np.concatenate([uniform(group.layout.keys, 0, "feeder branch") for group in groups]),
+            position=np.concatenate([group.position for group in groups]),
+            draw_w=rated("rated_charge_power_w"),
+            deliver_w=rated("rated_power_w"),
         )
-        solved = voltages(
-            power,
-            reactive,
-            np.concatenate([group.feeder for group in groups]),
-            np.concatenate([group.position for group in groups]),
-            *self._feeder_parameters,
-        )
+
+    def _solve_feeders(self, dt_s: float) -> None:
+        """Hand every device's power by phase to the network, and its voltages to the groups."""
+        power = np.empty((2, 3, self.layout.device_count))
+        for group, rows in self._placed():
+            for phase in _PHASES:
+                power[0, phase - 1, rows] = group.columns[f"active_power_l{phase}_w"]
+                power[1, phase - 1, rows] = group.columns[f"reactive_power_l{phase}_var"]
+        self.network.step(dt_s, power[0], power[1])
+        for group, rows in self._placed():
+            group.voltage_v = self.network.voltage_v[:, rows]
+
+    def _placed(self) -> Iterator[tuple[Group, slice]]:
+        """Each group with its devices' rows in the whole site."""
         start = 0
-        for group in groups:
-            group.voltage_v = solved[:, start : start + group.size]
+        for group in self.groups.values():
+            yield group, slice(start, start + group.size)
             start += group.size
+
+    def _doubt_voltages(self) -> None:
+        """Mark voltages that are left from before the power flow failed: questionable, which is not topical."""
+        if not self.network.questionable.any():
+            return
+        for group, rows in self._placed():
+            doubtful = self.network.questionable[rows]
+            if doubtful.any():
+                for name in _VOLTAGES:
+                    marks = group.quality.setdefault(name, np.zeros(group.size, dtype=np.uint8))
+                    marks[doubtful] |= np.uint8(Quality.NOT_TOPICAL)
 
     def _made(self, layout: GroupLayout, place: Place) -> Group:
         spec = registry.device(layout.kind)

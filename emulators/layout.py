@@ -18,13 +18,36 @@ from emulators.encoding import Columns
 
 @dataclass(frozen=True, slots=True)
 class FeederLayout:
-    """A low-voltage feeder as seen from its far end: a stiff source behind one impedance a phase."""
+    """A low-voltage feeder: one impedance a phase to its far end, or a network behind transformers.
+
+    With ``resistance_ohm`` it is a stiff source behind that impedance and nothing else is given. Without,
+    ``None`` means sized by who stands on it (``physics.grid.planned``). Voltages are line to neutral.
+    """
 
     name: str
     nominal_voltage_v: float
     source_voltage_v: float
-    resistance_ohm: float
-    reactance_ohm: float
+    resistance_ohm: float | None = None
+    reactance_ohm: float | None = None
+    transformers: int | None = None
+    transformer_kva: float | None = None
+    transformer_uk_frac: float | None = None
+    transformer_rx_ratio: float | None = None
+    branches: int | None = None
+    cable: str | None = None
+    length_m: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GridLayout:
+    """When feeders are solved: every so many seconds, ``None`` by the site's size, or after a move.
+
+    ``moved_frac`` is the share of a transformer's rating by which the loads behind it may move before
+    their turn.
+    """
+
+    solve_every_s: float | None = None
+    moved_frac: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +108,8 @@ class SiteLayout:
     groups: tuple[GroupLayout, ...]
     stations: tuple[StationLayout, ...]
     text: str
+    grid: GridLayout = GridLayout()
+    frequency_area: str = "continental"
 
     def group(self, name: str) -> GroupLayout:
         return next(group for group in self.groups if group.name == name)

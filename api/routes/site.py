@@ -8,9 +8,22 @@ from fastapi import APIRouter, Response
 
 from api import models
 from api.routes.context import Here
-from emulators.layout import endpoint_rows
+from emulators.layout import FeederLayout, endpoint_rows
+from emulators.network import FeederState
 
 router = APIRouter(tags=["site"])
+
+_STATE = (
+    "name",
+    "energised",
+    "converged",
+    "failures",
+    "power_w",
+    "reactive_power_var",
+    "loading_frac",
+    "lowest_voltage_v",
+    "highest_voltage_v",
+)
 
 
 @router.get("/site", summary="The site as it was brought up")
@@ -25,7 +38,7 @@ async def read_site(here: Here) -> models.SiteAnswer:
         step_s=here.pilot.runner.step_s,
         place=models.PlaceAnswer.model_validate(layout.place, from_attributes=True),
         devices=layout.device_count,
-        feeders=[models.FeederAnswer.model_validate(each, from_attributes=True) for each in layout.feeders.values()],
+        feeders=[_feeder(each, farm.network.feeder(name)) for name, each in layout.feeders.items()],
         groups=[
             models.GroupAnswer(
                 name=group.name,
@@ -36,6 +49,17 @@ async def read_site(here: Here) -> models.SiteAnswer:
             )
             for group in layout.groups
         ],
+    )
+
+
+def _feeder(layout: FeederLayout, state: FeederState) -> models.FeederAnswer:
+    return models.FeederAnswer(
+        nominal_voltage_v=layout.nominal_voltage_v,
+        source_voltage_v=layout.source_voltage_v,
+        resistance_ohm=layout.resistance_ohm,
+        reactance_ohm=layout.reactance_ohm,
+        losses_w=state.losses_w,
+        **{name: getattr(state, name) for name in _STATE},
     )
 
 

@@ -7,7 +7,7 @@ is checked in ``resolve``.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +23,7 @@ Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65_535)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 Impedance: TypeAlias = Annotated[float, Field(ge=0, le=100)]
+CableName: TypeAlias = Literal["NAYY-4x50", "NAYY-4x120", "NAYY-4x150", "AL-48", "AL-94"]
 
 
 class Part(BaseModel):
@@ -41,14 +42,49 @@ class Location(Part):
 
 
 class Feeder(Part):
-    """A low-voltage feeder: a stiff source behind one impedance a phase."""
+    """A low-voltage feeder: a network behind transformers, or a stiff source behind one impedance a phase.
+
+    What is left out of a network is sized by the devices on it.
+    """
 
     nominal_voltage_v: float = Field(default=230.0, gt=0, le=1_000, description="Line to neutral")
     source_voltage_v: Positive | None = Field(
-        default=None, description="Line to neutral, at the transformer; the nominal voltage if left out"
+        default=None, description="Line to neutral, at the transformer without load; the nominal voltage if left out"
     )
-    resistance_ohm: Impedance
-    reactance_ohm: Impedance
+    resistance_ohm: Impedance | None = Field(default=None, description="To the far end, with reactance_ohm alone")
+    reactance_ohm: Impedance | None = Field(default=None, description="To the far end, with resistance_ohm alone")
+    transformers: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="Equal substations the devices are spread over"
+    )
+    transformer_kva: Annotated[float, Field(ge=5, le=100_000)] | None = Field(default=None, description="Of each")
+    transformer_uk_frac: Annotated[float, Field(ge=0.01, le=0.3)] | None = Field(
+        default=None, description="Short-circuit voltage, a share: 0.04, beyond 630 kVA 0.06, if left out"
+    )
+    transformer_rx_ratio: Annotated[float, Field(ge=0.0, le=5.0)] | None = Field(
+        default=None, description="R over X of the short circuit, instead of usual load losses"
+    )
+    branches: Annotated[int, Field(ge=1, le=100)] | None = Field(default=None, description="Cables from a transformer")
+    cable: CableName | None = Field(default=None, description="NAYY-4x150 if left out")
+    length_m: Annotated[float, Field(ge=1, le=20_000)] | None = Field(
+        default=None, description="Of a branch; 300 if left out"
+    )
+
+
+class Grid(Part):
+    """When the feeders' networks are solved."""
+
+    solve_every_s: Annotated[float, Field(ge=0.1, le=900.0)] | None = Field(
+        default=None, description="Site time between two power flows; 1, beyond 1,000 devices 5, if left out"
+    )
+    moved_frac: float = Field(
+        default=0.1, ge=0.0, le=10.0, description="Share of a transformer's rating its loads may move without another"
+    )
+
+
+class Frequency(Part):
+    """Which grid the site is part of."""
+
+    area: Literal["continental", "island"] = "continental"
 
 
 class Endpoint(Part):
@@ -109,6 +145,8 @@ class SiteFile(Head):
     """A pilot site: where it is, its feeders, its devices and how they are reached."""
 
     location: Location
-    feeders: dict[Name, Feeder] = Field(min_length=1)
+    feeders: dict[Name, Feeder] = Field(default_factory=lambda: {"grid": Feeder()}, min_length=1)
+    grid: Grid = Grid()
+    frequency: Frequency = Frequency()
     groups: dict[Name, Group] = Field(min_length=1)
     stations: dict[Name, Station] = Field(default_factory=dict)

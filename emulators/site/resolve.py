@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from emulators import registry
-from emulators.contracts import DeviceSpec, Keys, MapSpec, Place, ProtocolSpec
+from emulators.contracts import DeviceSpec, Keys, MapSpec, Place, ProtocolSpec, Rating
 from emulators.encoding import Columns
-from emulators.layout import FeederLayout, GroupLayout, SeatLayout, ServedLayout, SiteLayout, StationLayout
+from emulators.layout import FeederLayout, GridLayout, GroupLayout, SeatLayout, ServedLayout, SiteLayout, StationLayout
 from emulators.site import distributions
 from emulators.site.addresses import Addressing, Allocator, Span
 from emulators.site.checks import Checker, nearest, shown
@@ -24,14 +24,18 @@ from emulators.site.model import (
     START_DEFAULT,
     Endpoint,
     Feeder,
+    Frequency,
+    Grid,
     GroupHead,
     Head,
     Location,
+    Part,
     SiteFile,
     Station,
 )
 from profiles import draws
 
+_P = TypeVar("_P", bound=Part)
 _YEARS: Final = (2000, 2099)  # the two-digit year of a time tag: IEC 60870-5-101, 7.2.6.18
 
 
@@ -100,16 +104,17 @@ class _Resolver(Checker):
     def site(self, text: str, start: str | None, seed: int | None) -> SiteLayout:
         data = self.document.data
         assert isinstance(data, dict), "what is no table is refused before"
-        tables = ("location", "feeders", "groups", "stations")
+        tables = ("location", "feeders", "groups", "stations", "grid", "frequency")
         plain = {key: value for key, value in data.items() if key not in tables}
         head = self.read(Head, plain, (), known=SiteFile.model_fields)
-        for key in ("location", "feeders", "groups"):
+        for key in ("location", "groups"):
             if key not in data:
                 self.document.problem((key,), "is missing")
         place = self.place(data)
         begin = self.start(head.start if head else START_DEFAULT, start, place.time_zone)
         raw_groups = self.table(data, "groups", at_least_one=True)
-        self.raw_feeders = self.table(data, "feeders", at_least_one=True)
+        # A site that names no feeder stands on one that is sized by its devices.
+        self.raw_feeders = self.table(data, "feeders", at_least_one=True) if "feeders" in data else {"grid": {}}
         self.raw_stations = self.table(data, "stations", at_least_one=False)
         for name, value in self.raw_feeders.items():
             self.feeder(name, value)
@@ -132,6 +137,8 @@ class _Resolver(Checker):
             groups=tuple(groups),
             stations=() if self.document.problems else tuple(self.stations()),
             text=text,
+            grid=self.grid(data),
+            frequency_area=frequency.area if (frequency := self.part(Frequency, data, "frequency")) else "",
         )
 
     def whole(self, groups: list[GroupLayout]) -> None:
@@ -194,7 +201,34 @@ class _Resolver(Checker):
             self.document.problem(
                 ("feeders", name, "source_voltage_v"), f"{source:g} V is not within half of the nominal {nominal:g} V"
             )
-        self.feeders[name] = FeederLayout(name, nominal, source, feeder.resistance_ohm, feeder.reactance_ohm)
+        if self.impedance(feeder, ("feeders", name)):
+            given = {key: item for key, item in feeder.model_dump().items() if not key.endswith("_voltage_v")}
+            self.feeders[name] = FeederLayout(name, nominal, source, **given)
+
+    def impedance(self, feeder: Feeder, path: Path) -> bool:
+        """Check that a feeder is described in one way: by an impedance, or as a network."""
+        impedance = ("resistance_ohm", "reactance_ohm")
+        given = [
+            key for key, item in feeder.model_dump().items() if item is not None and not key.endswith("_voltage_v")
+        ]
+        network = [key for key in given if key not in impedance]
+        missing = [key for key in impedance if key not in given]
+        if len(missing) == 2:
+            return True
+        if missing:
+            self.document.problem((*path, missing[0]), "is missing")
+        if network:
+            message = f"a feeder described by an impedance has no {network[0]}"
+            self.document.problem((*path, network[0]), message)
+        return not missing and not network
+
+    def part(self, model: type[_P], data: Mapping[str, Any], key: str) -> _P | None:
+        """Read a table that may be left out."""
+        return self.read(model, data.get(key, {}), (key,))
+
+    def grid(self, data: Mapping[str, Any]) -> GridLayout:
+        grid = self.part(Grid, data, "grid")
+        return GridLayout() if grid is None else GridLayout(grid.solve_every_s, grid.moved_frac)
 
     def station(self, name: str, value: Any) -> None:
         path: Path = ("stations", name)
@@ -281,7 +315,8 @@ class _Resolver(Checker):
             if known is not None and spec is not None and name not in known:
                 self.unknown(at, f"rating of {spec.kind}", name, known)
                 continue
-            chosen = self.distribution(item, at)
+            placed = self.placed(known[name], item, at) if known and known[name].names else item
+            chosen = None if placed is None else self.distribution(placed, at)
             if chosen is None or known is None:
                 continue
             rating = known[name]
@@ -294,6 +329,17 @@ class _Resolver(Checker):
             else:
                 written[name] = chosen
         return written
+
+    def placed(self, rating: Rating, item: Any, at: Path) -> Any:
+        """Put the numbers in place of the names of a rating that has names; ``None`` after a problem."""
+        among = isinstance(item, dict) and isinstance(item.get("choice"), list)
+        given = item["choice"] if among else [item]
+        for name in given:
+            if isinstance(name, str) and name not in rating.names:
+                self.unknown(at, rating.name, name, rating.names)
+                return None
+        numbers = [float(rating.names.index(each)) if isinstance(each, str) else each for each in given]
+        return {**item, "choice": numbers} if among else numbers[0]
 
     def sampled(self, spec: DeviceSpec, written: Mapping[str, Any], feeder: str, keys: Keys) -> Columns:
         """Give every device every rating of its kind: what the group sets, else the kind's default."""

@@ -20,6 +20,7 @@ FLOORS = (
     ("emulators.devices", "emulators.maps", "emulators.protocols", "emulators.faults"),
     ("emulators.registry",),
     ("emulators.layout", "emulators.site"),
+    ("emulators.substations", "emulators.network"),
     ("emulators.farm", "emulators.faultboard", "emulators.tracing"),
     ("emulators.images",),
     ("emulators.server", "emulators.runner", "emulators.ledger"),

@@ -1,0 +1,362 @@
+"""The feeders of a site: who stands where on them, and the voltages that come of what they draw.
+
+A feeder described by a transformer, or by nothing at all, is a low-voltage network of substations and
+branches (``substations``); one described by an impedance is the linear sweep of ``physics.feeder``.
+Networks are cut into parts of some hundred nodes. A part is solved every ``solve_every_s`` of site time,
+or as soon as the power behind one of its transformers has moved, and the parts take turns over the
+steps. In between its customers keep their last voltages.
+
+A part whose power flow does not converge is split into its substations. The one at fault keeps its last
+voltages, its customers are ``questionable``, and the failure is counted, and logged when it begins.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from emulators.encoding import Floats
+from emulators.layout import FeederLayout, GridLayout
+from emulators.physics import feeder as linear
+from emulators.physics.grid import Plan, planned
+from emulators.substations import Indices, NotConverged, Part, Solution, tree
+
+NODES_A_PART: Final = 400
+SMALL_SITE: Final = 1_000
+"""Customers up to which a site is solved every second unless its file says otherwise; a larger one every 5 s."""
+
+_PHASES: Final = range(3)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FeederState:
+    """A feeder as last solved. Powers flow at the medium voltage, plus towards it.
+
+    An impedance has no losses and no transformer: these are 0. Loading is that of the fullest
+    transformer; ``failures`` counts power flows that did not converge.
+    """
+
+    name: str
+    energised: bool
+    converged: bool
+    failures: int
+    power_w: float
+    reactive_power_var: float
+    cable_losses_w: float
+    transformer_losses_w: float
+    loading_frac: float
+    lowest_voltage_v: float
+    highest_voltage_v: float
+
+    @property
+    def losses_w(self) -> float:
+        return self.cable_losses_w + self.transformer_losses_w
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """Who stands on the feeders, one row a device.
+
+    ``feeder`` is its number, ``branch`` a draw in [0, 1) that says which of the feeder's branches,
+    ``position`` the share of the way along it. By what they are rated to draw and deliver [W, >= 0] a
+    feeder nobody described is sized.
+    """
+
+    feeder: Indices
+    branch: Floats
+    position: Floats
+    draw_w: Floats
+    deliver_w: Floats
+
+
+class Network:
+    """The feeders of a site and their state."""
+
+    def __init__(self, feeders: Sequence[FeederLayout], options: GridLayout, customers: Customers) -> None:
+        n = len(customers.feeder)
+        self._feeders = {each.name: each for each in feeders}
+        self._numbers = {each.name: number for number, each in enumerate(feeders)}
+        self._customers = customers
+        self._every_s = (1.0 if n <= SMALL_SITE else 5.0) if options.solve_every_s is None else options.solve_every_s
+        self._moved_frac = options.moved_frac
+        self.solves = 0
+        self.failures = 0
+        source_v = np.array([each.source_voltage_v for each in feeders])
+        self.voltage_v: Floats = np.tile(source_v[customers.feeder], (3, 1))
+        """(3, n), by phase and customer: line to neutral, of the last solution."""
+        self.questionable = np.zeros(n, dtype=np.bool_)
+        """(n,), whether a customer's voltage is left from before the power flow failed."""
+        self._dark: set[tuple[str, int | None]] = set()
+        self._lay_impedances()
+        self._lay_networks()
+
+    def _lay_impedances(self) -> None:
+        simple = [each.resistance_ohm is not None for each in self._feeders.values()]
+        self._by_impedance = np.flatnonzero(np.array(simple)[self._customers.feeder])
+        self._impedances = tuple(
+            np.array([getattr(each, name) or 0.0 for each in self._feeders.values()])
+            for name in ("source_voltage_v", "resistance_ohm", "reactance_ohm")
+        )
+        self._impedance_power = np.zeros((2, len(simple)))
+
+    def _lay_networks(self) -> None:
+        who = self._customers
+        plans: list[Plan] = []
+        owners: list[int] = []
+        first: dict[int, int] = {}
+        for number, each in enumerate(self._feeders.values()):
+            if each.resistance_ohm is None:
+                ours = who.feeder == number
+                plan = _planned(each, who.draw_w[ours], who.deliver_w[ours])
+                first[number] = len(plans)
+                plans += [plan] * plan.substations
+                owners += [number] * plan.substations
+        self._owner = np.array(owners, dtype=np.intp)
+        self.plans = {name: plans[first[number]] for name, number in self._numbers.items() if number in first}
+        self._by_network = np.flatnonzero(np.isin(who.feeder, list(first)))
+        feeder = who.feeder[self._by_network]
+        begin = np.array([first.get(number, 0) for number in range(len(self._feeders))], dtype=np.intp)[feeder]
+        width = np.array([plan.branches for plan in plans], dtype=np.intp)[begin] if len(feeder) else begin
+        count = np.array([plan.substations for plan in plans], dtype=np.intp)[begin] if len(feeder) else begin
+        lane = np.minimum((who.branch[self._by_network] * (width * count)).astype(np.intp), width * count - 1)
+        self._substation = begin + lane // np.maximum(width, 1)
+        self._branch = lane % np.maximum(width, 1)
+        layouts = [list(self._feeders.values())[number] for number in owners]
+        self._tree, self._node = tree(
+            tuple(plans),
+            np.array([each.nominal_voltage_v for each in layouts]),
+            np.array([each.source_voltage_v for each in layouts]),
+            self._substation,
+            self._branch,
+            who.position[self._by_network],
+        )
+        k, s = len(self._tree.substation), len(plans)
+        self._load = np.zeros((2, 3, k))
+        self._solved = np.zeros((2, 3, k))
+        self._node_voltage = np.tile(self._tree.source_voltage_v[self._tree.substation], (3, 1))
+        self._state = np.zeros((5, s))
+        self._failing = np.zeros(s, dtype=np.bool_)
+        self._failed = np.zeros(s, dtype=np.int64)
+        self._most_move = np.array([plan.transformer.rated_va for plan in plans]) * self._moved_frac
+        self._parts = list(self._cut())
+        self._begun = False
+
+    def _cut(self) -> Iterator[Part]:
+        """Cut the substations into parts of at least one and about ``NODES_A_PART`` nodes."""
+        many = np.bincount(self._tree.substation, minlength=len(self._owner))
+        first = nodes = 0
+        for index, count in enumerate(many.tolist()):
+            if index > first and nodes + count > NODES_A_PART:
+                yield Part(self._tree, first, index)
+                first, nodes = index, 0
+            nodes += count
+        if len(many):
+            yield Part(self._tree, first, len(many))
+
+    # ------------------------------------------------------------------------------------ step
+
+    def step(self, dt_s: float, active_w: Floats, reactive_var: Floats) -> None:
+        """Bring ``voltage_v`` up to date after ``dt_s`` [s, >= 0] with powers ``(3, n)``, plus to the feeder."""
+        solved = self._solve_parts(dt_s, active_w, reactive_var) if self._parts else False
+        if not solved and not len(self._by_impedance):
+            return
+        voltage = np.empty_like(self.voltage_v)
+        voltage[:, self._by_network] = self._node_voltage[:, self._node]
+        if len(self._by_impedance):
+            voltage[:, self._by_impedance] = self._swept(active_w, reactive_var)
+        self.voltage_v = voltage
+
+    def _solve_parts(self, dt_s: float, active_w: Floats, reactive_var: Floats) -> bool:
+        k = self._load.shape[2]
+        for kind, power in enumerate((active_w, reactive_var)):
+            for phase in _PHASES:
+                here = power[phase] if len(self._by_network) == power.shape[1] else power[phase, self._by_network]
+                self._load[kind, phase] = np.bincount(self._node, weights=here, minlength=k)
+        moves = np.abs(self._load - self._solved).sum(axis=(0, 1))
+        moved = np.bincount(self._tree.substation, weights=moves, minlength=len(self._owner)) > self._most_move
+        due = []
+        for part in self._parts:
+            part.age_s += dt_s
+            if part.age_s >= self._every_s or moved[part.substations].any():
+                due.append(part)
+        for part in due:
+            self._solve(part)
+        if not self._begun:
+            self._begun = True
+            for turn, part in enumerate(self._parts):
+                part.age_s = self._every_s * turn / len(self._parts)
+        return bool(due)
+
+    def _solve(self, part: Part) -> None:
+        try:
+            found = part.solve(self._load[0][:, part.nodes], self._load[1][:, part.nodes])
+        except NotConverged as reason:
+            if part.count == 1:
+                self._keep(part, str(reason))
+                return
+            place = self._parts.index(part)
+            self._parts[place : place + 1] = apart = self._apart(part)
+            for each in apart:
+                self._solve(each)
+            return
+        self._take(part, found)
+
+    def _apart(self, part: Part) -> list[Part]:
+        """Make a part of each of its substations, with switches as they stand."""
+        apart = [Part(self._tree, index, index + 1) for index in range(part.substations.start, part.substations.stop)]
+        for name, branch in self._dark:
+            self._switch(apart, name, branch, closed=False)
+        return apart
+
+    def _take(self, part: Part, found: Solution) -> None:
+        self.solves += 1
+        part.age_s = 0.0
+        self._solved[:, :, part.nodes] = self._load[:, :, part.nodes]
+        self._node_voltage[:, part.nodes] = found.voltage_v
+        for row, values in enumerate(
+            (
+                found.power_w,
+                found.reactive_power_var,
+                found.cable_losses_w,
+                found.transformer_losses_w,
+                found.loading_frac,
+            )
+        ):
+            self._state[row, part.substations] = values
+        if self._failing[part.substations].any():
+            self._failing[part.substations] = False
+            self._mark()
+            log.warning("feeder %s: the power flow converges again", self._name(part))
+
+    def _keep(self, part: Part, reason: str) -> None:
+        self.failures += 1
+        part.age_s = 0.0
+        self._solved[:, :, part.nodes] = self._load[:, :, part.nodes]
+        self._failed[part.substations] += 1
+        if not self._failing[part.substations].any():
+            self._failing[part.substations] = True
+            self._mark()
+            log.warning("feeder %s: the power flow fails, the last voltages stand: %s", self._name(part), reason)
+
+    def _mark(self) -> None:
+        questionable = np.zeros_like(self.questionable)
+        questionable[self._by_network] = self._failing[self._substation]
+        self.questionable = questionable
+
+    def _name(self, part: Part) -> str:
+        return list(self._feeders)[int(self._owner[part.substations.start])]
+
+    def _swept(self, active_w: Floats, reactive_var: Floats) -> Floats:
+        rows, feeder = self._by_impedance, self._customers.feeder[self._by_impedance]
+        active, reactive = active_w[:, rows], reactive_var[:, rows]
+        voltage: Floats = linear.voltages(active, reactive, feeder, self._customers.position[rows], *self._impedances)
+        alive = np.array([(name, None) not in self._dark for name in self._feeders])
+        for row, power in enumerate((active, reactive)):
+            self._impedance_power[row] = np.bincount(feeder, weights=power.sum(axis=0), minlength=len(alive)) * alive
+        voltage *= alive[feeder]
+        return voltage
+
+    # -------------------------------------------------------------------------------- switching
+
+    def deenergise(self, feeder: str, branch: int | None = None) -> None:
+        """Open a feeder's supply, or one of its branches, as of the next step.
+
+        Branches count from 0 over the feeder's substations. ``KeyError`` for a feeder or branch there
+        is none of.
+        """
+        self._set(feeder, branch, closed=False)
+
+    def energise(self, feeder: str, branch: int | None = None) -> None:
+        """Close again what ``deenergise`` opened, as of the next step."""
+        self._set(feeder, branch, closed=True)
+
+    def branches(self, feeder: str) -> int:
+        """Return how many branches a feeder has over all its substations; an impedance has none."""
+        plan = self.plans.get(feeder)
+        return 0 if plan is None else plan.branches * plan.substations
+
+    def branch_of(self, customer: int) -> int:
+        """Return the branch a customer is on, -1 on an impedance."""
+        place = int(np.searchsorted(self._by_network, customer))
+        if place == len(self._by_network) or self._by_network[place] != customer:
+            return -1
+        substation = int(self._substation[place])
+        begin = int(np.searchsorted(self._owner, self._owner[substation]))
+        return (substation - begin) * self._tree.plans[substation].branches + int(self._branch[place])
+
+    def _set(self, feeder: str, branch: int | None, *, closed: bool) -> None:
+        if feeder not in self._feeders:
+            raise KeyError(f"there is no feeder {feeder}")
+        if branch is not None and not 0 <= branch < self.branches(feeder):
+            raise KeyError(f"feeder {feeder} has {self.branches(feeder)} branches, not one numbered {branch}")
+        (self._dark.discard if closed else self._dark.add)((feeder, branch))
+        self._switch(self._parts, feeder, branch, closed=closed)
+
+    def _switch(self, parts: Sequence[Part], feeder: str, branch: int | None, *, closed: bool) -> None:
+        plan = self.plans.get(feeder)
+        if plan is None:
+            return
+        begin = int(np.searchsorted(self._owner, self._numbers[feeder]))
+        if branch is None:
+            chosen: list[tuple[int, int | None]] = [(begin + index, None) for index in range(plan.substations)]
+        else:
+            chosen = [(begin + branch // plan.branches, branch % plan.branches)]
+        for part in parts:
+            for substation, lane in chosen:
+                if part.substations.start <= substation < part.substations.stop:
+                    part.switch(substation - part.substations.start, lane, closed)
+                    part.age_s = np.inf
+
+    # ------------------------------------------------------------------------------------ read
+
+    def feeder(self, name: str) -> FeederState:
+        """Return a feeder's state as of the last solution; ``KeyError`` if there is none of that name."""
+        number = self._numbers[name]
+        energised = (name, None) not in self._dark
+        if name not in self.plans:
+            voltage = self.voltage_v[:, self._customers.feeder == number]
+            power, reactive = self._impedance_power[:, number]
+            ours = self._owner == -1
+            state = np.array([power, reactive, 0.0, 0.0, 0.0])
+        else:
+            ours = self._owner == number
+            voltage = self._node_voltage[:, ours[self._tree.substation]]
+            state = np.array([*self._state[:4, ours].sum(axis=1), self._state[4, ours].max()])
+        source = self._feeders[name].source_voltage_v if energised else 0.0
+        power, reactive, cables, transformers, loading = state.tolist()
+        return FeederState(
+            name=name,
+            energised=energised,
+            converged=not self._failing[ours].any(),
+            failures=int(self._failed[ours].sum()),
+            power_w=power,
+            reactive_power_var=reactive,
+            cable_losses_w=cables,
+            transformer_losses_w=transformers,
+            loading_frac=loading,
+            lowest_voltage_v=float(voltage.min()) if voltage.size else source,
+            highest_voltage_v=float(voltage.max()) if voltage.size else source,
+        )
+
+    def __iter__(self) -> Iterator[FeederState]:
+        return (self.feeder(name) for name in self._feeders)
+
+
+def _planned(layout: FeederLayout, draw_w: Floats, deliver_w: Floats) -> Plan:
+    return planned(
+        draw_w,
+        deliver_w,
+        transformers=layout.transformers,
+        transformer_kva=layout.transformer_kva,
+        uk_frac=layout.transformer_uk_frac,
+        rx_ratio=layout.transformer_rx_ratio,
+        branches=layout.branches,
+        cable=layout.cable,
+        length_m=layout.length_m,
+    )

@@ -1,0 +1,305 @@
+"""Low-voltage networks behind transformers, solved a phase by power-grid-model.
+
+A ``Tree`` says what stands where; a ``Part`` holds power-grid-model's model of some of its substations
+and answers one question: which voltages come of these loads. Each substation is an island of its own
+behind a stiff medium voltage: transformer Dyn5, lines with a fourth conductor of the phases' own
+cross-section (so zero-sequence currents meet four times the impedance), loads of constant power between
+phase and neutral. Valid for radial three-phase networks in the steady state at 50 Hz.
+
+References
+----------
+.. [1] Xiang et al., "Power Grid Model: a high-performance distribution grid calculation library", CIRED
+   2023, doi 10.1049/icp.2023.0633.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from power_grid_model import (
+    CalculationMethod,
+    ComponentType,
+    DatasetType,
+    LoadGenType,
+    PowerGridModel,
+    WindingType,
+    initialize_array,
+)
+from power_grid_model.errors import PowerGridError  # type: ignore[attr-defined]  # not in its __all__
+
+from emulators.encoding import Floats
+from emulators.physics.grid import ZERO_SEQUENCE, Plan
+
+Indices: TypeAlias = npt.NDArray[np.intp]
+
+MEDIUM_VOLTAGE_V: Final = 20_000.0
+NODES_A_BRANCH: Final = 12
+"""Places along a branch at which customers gather; those without a customer are left out."""
+
+_TOLERANCE: Final = 1e-8  # per unit of voltage
+_ITERATIONS_MAX: Final = 50
+_WANTED: Final[dict[ComponentType, Any]] = {
+    ComponentType.node: ["u"],
+    ComponentType.line: ["p_from", "p_to"],
+    ComponentType.transformer: ["p_from", "q_from", "p_to", "loading"],
+}
+
+
+class NotConverged(Exception):
+    """There is no solution that the power flow could find."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """``k`` nodes in order of their ``s`` substations, and what stands between them.
+
+    ``before`` is the node on the way to the busbar, -1 if that is the busbar; ``ohm``, ``reactance_ohm``
+    and ``farad`` are of the line from there. ``branch`` counts within the substation.
+    """
+
+    substation: Indices
+    branch: Indices
+    before: Indices
+    resistance_ohm: Floats
+    reactance_ohm: Floats
+    capacitance_f: Floats
+    most_current_a: Floats
+    plans: tuple[Plan, ...]
+    nominal_voltage_v: Floats
+    source_voltage_v: Floats
+
+    def cut(self, first: int, last: int) -> Tree:
+        """Return the substations ``first`` to before ``last`` as a tree of their own."""
+        begin, end = np.searchsorted(self.substation, (first, last))
+        of_nodes = {
+            each.name: getattr(self, each.name)[begin:end]
+            for each in fields(self)
+            if each.name not in ("plans", "nominal_voltage_v", "source_voltage_v")
+        }
+        of_nodes["substation"] = of_nodes["substation"] - first
+        of_nodes["before"] = np.where(of_nodes["before"] < 0, -1, of_nodes["before"] - begin)
+        return Tree(
+            **of_nodes,
+            plans=self.plans[first:last],
+            nominal_voltage_v=self.nominal_voltage_v[first:last],
+            source_voltage_v=self.source_voltage_v[first:last],
+        )
+
+
+def tree(
+    plans: tuple[Plan, ...],
+    nominal_voltage_v: Floats,
+    source_voltage_v: Floats,
+    substation: Indices,
+    branch: Indices,
+    position: Floats,
+) -> tuple[Tree, Indices]:
+    """Gather customers at nodes.
+
+    Parameters
+    ----------
+    plans, nominal_voltage_v, source_voltage_v : one a substation
+        Of what it is built, and its voltages line to neutral.
+    substation, branch : (n,) integer
+        Where a customer is.
+    position : (n,)
+        Share of the branch's length between busbar and customer, above 0 to 1.
+
+    Returns
+    -------
+    Tree, (n,) integer
+        The nodes somebody is at, and which of them each customer is at.
+    """
+    slot = np.clip(np.ceil(position * NODES_A_BRANCH), 1, NODES_A_BRANCH).astype(np.intp)
+    lanes = max((plan.branches for plan in plans), default=1)
+    codes, node = np.unique((substation * lanes + branch) * (NODES_A_BRANCH + 1) + slot, return_inverse=True)
+    lane, slots = np.divmod(codes, NODES_A_BRANCH + 1)
+    at, branches = np.divmod(lane, lanes)
+    first = np.concatenate(([True], lane[1:] != lane[:-1])) if len(lane) else np.zeros(0, dtype=np.bool_)
+    before = np.where(first, -1, np.arange(len(lane)) - 1)
+    stretch = (slots - np.where(first, 0, np.roll(slots, 1))) / NODES_A_BRANCH
+
+    def of_plan(value: Any) -> Floats:
+        return np.array([value(plan) for plan in plans], dtype=np.float64)[at]
+
+    parallel = of_plan(lambda plan: plan.parallel)
+    km = stretch * of_plan(lambda plan: plan.length_m) / 1e3
+    return (
+        Tree(
+            substation=at,
+            branch=branches,
+            before=before,
+            resistance_ohm=km * of_plan(lambda plan: plan.cable.resistance_ohm_per_km) / parallel,
+            reactance_ohm=km * of_plan(lambda plan: plan.cable.reactance_ohm_per_km) / parallel,
+            capacitance_f=km * of_plan(lambda plan: plan.cable.capacitance_nf_per_km) * 1e-9 * parallel,
+            most_current_a=of_plan(lambda plan: plan.cable.most_current_a) * parallel,
+            plans=plans,
+            nominal_voltage_v=nominal_voltage_v,
+            source_voltage_v=source_voltage_v,
+        ),
+        node.astype(np.intp),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What came of the loads: ``(3, k)`` for nodes, ``(s,)`` for substations; powers in W and var.
+
+    ``power_w`` and ``reactive_power_var`` flow at the medium voltage, plus towards it.
+    """
+
+    voltage_v: Floats
+    power_w: Floats
+    reactive_power_var: Floats
+    cable_losses_w: Floats
+    transformer_losses_w: Floats
+    loading_frac: Floats
+
+
+class Part:
+    """Some substations and their model. ``nodes`` and ``substations`` say where they are in the whole."""
+
+    def __init__(self, whole: Tree, first: int, last: int) -> None:
+        begin, end = (int(each) for each in np.searchsorted(whole.substation, (first, last)))
+        self.nodes = slice(begin, end)
+        self.substations = slice(first, last)
+        self.tree = whole.cut(first, last)
+        self.age_s = np.inf
+        """Site time since it was solved."""
+        s, k = last - first, end - begin
+        self._ids: dict[ComponentType, npt.NDArray[np.int32]] = {}
+        start = 0
+        for component, count in (
+            (ComponentType.node, 2 * s + k),  # medium voltage, busbars, nodes
+            (ComponentType.line, k),
+            (ComponentType.transformer, s),
+            (ComponentType.source, s),
+            (ComponentType.asym_load, k),
+        ):
+            self._ids[component] = np.arange(start, start + count, dtype=np.int32)
+            start += count
+        self._model = PowerGridModel(
+            {
+                ComponentType.node: self._node_rows(),
+                ComponentType.line: self._line_rows(),
+                ComponentType.transformer: self._transformer_rows(),
+                ComponentType.source: self._source_rows(),
+                ComponentType.asym_load: self._load_rows(),
+            },
+            system_frequency=50.0,
+        )
+        self._loads = initialize_array(DatasetType.update, ComponentType.asym_load, k)
+        self._loads["id"] = self._ids[ComponentType.asym_load]
+
+    @property
+    def count(self) -> int:
+        return len(self.tree.plans)
+
+    def solve(self, active_w: Floats, reactive_var: Floats) -> Solution:
+        """Find the voltages for powers by phase and node ``(3, k)`` [W, var], plus delivered to the feeder.
+
+        Raises ``NotConverged``, and the next call starts afresh.
+        """
+        np.negative(active_w.T, out=self._loads["p_specified"])
+        np.negative(reactive_var.T, out=self._loads["q_specified"])
+        try:
+            self._model.update(update_data={ComponentType.asym_load: self._loads})
+            found = self._model.calculate_power_flow(
+                symmetric=False,
+                calculation_method=CalculationMethod.iterative_current,
+                error_tolerance=_TOLERANCE,
+                max_iterations=_ITERATIONS_MAX,
+                output_component_types=_WANTED,
+            )
+        except PowerGridError as error:
+            raise NotConverged(str(error).partition("\n")[0]) from error
+        lines, transformers = found[ComponentType.line], found[ComponentType.transformer]
+        in_cables: Floats = (lines["p_from"] + lines["p_to"]).sum(axis=1)
+        return Solution(
+            voltage_v=np.ascontiguousarray(found[ComponentType.node]["u"][2 * self.count :].T),
+            power_w=-transformers["p_from"].sum(axis=1),
+            reactive_power_var=-transformers["q_from"].sum(axis=1),
+            cable_losses_w=np.bincount(self.tree.substation, weights=in_cables, minlength=self.count).astype(
+                np.float64
+            ),
+            transformer_losses_w=(transformers["p_from"] + transformers["p_to"]).sum(axis=1),
+            loading_frac=transformers["loading"].copy(),
+        )
+
+    def switch(self, substation: int, branch: int | None, closed: bool) -> None:
+        """Close or open a substation's transformer at both ends, or one of its branches at the busbar."""
+        if branch is None:
+            component, chosen = ComponentType.transformer, np.array([substation])
+        else:
+            ours = (self.tree.substation == substation) & (self.tree.branch == branch) & (self.tree.before < 0)
+            component, chosen = ComponentType.line, np.flatnonzero(ours)
+        rows = initialize_array(DatasetType.update, component, len(chosen))
+        rows["id"] = self._ids[component][chosen]
+        rows["from_status"] = rows["to_status"] = int(closed)
+        self._model.update(update_data={component: rows})
+
+    # ----------------------------------------------------------------------------------- model
+
+    def _rows(self, component: ComponentType) -> Any:
+        ids = self._ids[component]
+        rows = initialize_array(DatasetType.input, component, len(ids))
+        rows["id"] = ids
+        return rows
+
+    def _node_rows(self) -> Any:
+        rows = self._rows(ComponentType.node)
+        across = np.sqrt(3.0) * self.tree.nominal_voltage_v
+        low = across[self.tree.substation]
+        rows["u_rated"] = np.concatenate((np.full(self.count, MEDIUM_VOLTAGE_V), across, low))
+        return rows
+
+    def _line_rows(self) -> Any:
+        rows, here = self._rows(ComponentType.line), self.tree
+        nodes = self._ids[ComponentType.node]
+        own = 2 * self.count + np.arange(len(here.substation))
+        from_busbar = self.count + here.substation
+        rows["from_node"] = nodes[np.where(here.before < 0, from_busbar, 2 * self.count + here.before)]
+        rows["to_node"] = nodes[own]
+        rows["from_status"] = rows["to_status"] = 1
+        rows["r1"], rows["x1"], rows["c1"] = here.resistance_ohm, here.reactance_ohm, here.capacitance_f
+        rows["r0"], rows["x0"] = ZERO_SEQUENCE * here.resistance_ohm, ZERO_SEQUENCE * here.reactance_ohm
+        rows["c0"] = here.capacitance_f
+        rows["tan1"] = rows["tan0"] = 0.0
+        rows["i_n"] = here.most_current_a
+        return rows
+
+    def _transformer_rows(self) -> Any:
+        rows = self._rows(ComponentType.transformer)
+        nodes = self._ids[ComponentType.node]
+        made = [plan.transformer for plan in self.tree.plans]
+        rows["from_node"], rows["to_node"] = nodes[: self.count], nodes[self.count : 2 * self.count]
+        rows["from_status"] = rows["to_status"] = 1
+        rows["u1"], rows["u2"] = MEDIUM_VOLTAGE_V, np.sqrt(3.0) * self.tree.nominal_voltage_v
+        rows["sn"] = [each.rated_va for each in made]
+        rows["uk"] = [each.uk_frac for each in made]
+        rows["pk"] = [each.load_loss_w for each in made]
+        rows["p0"] = [each.no_load_loss_w for each in made]
+        # A share of current that only magnetises, besides what the losses need.
+        rows["i0"] = [1.001 * each.no_load_loss_w / each.rated_va for each in made]
+        rows["winding_from"], rows["winding_to"], rows["clock"] = WindingType.delta, WindingType.wye_n, 5
+        for name in ("tap_side", "tap_pos", "tap_min", "tap_max", "tap_nom", "tap_size"):
+            rows[name] = 0
+        return rows
+
+    def _source_rows(self) -> Any:
+        rows = self._rows(ComponentType.source)
+        rows["node"] = self._ids[ComponentType.node][: self.count]
+        rows["status"] = 1
+        rows["u_ref"] = self.tree.source_voltage_v / self.tree.nominal_voltage_v
+        return rows
+
+    def _load_rows(self) -> Any:
+        rows = self._rows(ComponentType.asym_load)
+        rows["node"] = self._ids[ComponentType.node][2 * self.count :]
+        rows["status"] = 1
+        rows["type"] = LoadGenType.const_power
+        rows["p_specified"] = rows["q_specified"] = 0.0
+        return rows
