@@ -50,6 +50,7 @@ class Surroundings:
     """What the world does to the ``n`` devices of a group during one step, taken at the step's end.
 
     ``voltage_v`` is ``(3, n)``: line to neutral, by phase, from the power flow of the step before.
+    Irradiance is ``(n,)``: a cloud may stand over one device and not over the next, or one value for all.
     Everything else is one value for the site. Angles in degrees; ``local_hour`` is in [0, 24);
     ``weekday`` counts from Monday = 0; ``unix_s`` is site time on the UTC scale.
     """
@@ -63,9 +64,9 @@ class Surroundings:
     voltage_v: Floats
     sun_zenith_deg: float
     sun_azimuth_deg: float
-    ghi_w_per_m2: float
-    dni_w_per_m2: float
-    dhi_w_per_m2: float
+    ghi_w_per_m2: Floats | float
+    dni_w_per_m2: Floats | float
+    dhi_w_per_m2: Floats | float
     air_temperature_degc: float
     wind_speed_m_per_s: float
     wind_direction_deg: float

@@ -14,6 +14,7 @@ from typing import Any
 from emulators import registry
 from emulators.contracts import Keys, Place
 from emulators.encoding import Columns
+from profiles.weather import EXTENT_DEFAULT_M, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,20 @@ class GridLayout:
 
     solve_every_s: float | None = None
     moved_frac: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class WeatherLayout:
+    """Made-up weather, or a recorded year's; and the ground over which the clouds go.
+
+    ``clouds`` is whether single clouds cross the site, ``None`` by the source. ``notes`` tell what was
+    amended in the record.
+    """
+
+    record: Record | None = None
+    clouds: bool | None = None
+    extent_m: float = EXTENT_DEFAULT_M
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,7 @@ class SiteLayout:
     text: str
     grid: GridLayout = GridLayout()
     frequency_area: str = "continental"
+    weather: WeatherLayout = WeatherLayout()
 
     def group(self, name: str) -> GroupLayout:
         return next(group for group in self.groups if group.name == name)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulators.site.distributions import Value
+from profiles.weather import EXTENT_DEFAULT_M
 
 DEVICES_MAX: Final = 100_000
 """Most devices of one site: a farm of this many still steps within a second on one core."""
@@ -130,6 +131,23 @@ class Station(Part):
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
 
 
+class WeatherTable(Part):
+    """Made-up weather of the place, or a file's."""
+
+    source: Literal["synthetic", "epw", "tmy3", "pvgis"] = Field(
+        default="synthetic", description="synthetic, or the format of the file"
+    )
+    file: str | None = Field(default=None, min_length=1, description="A weather file, from the site file's folder")
+    clouds: bool | None = Field(
+        default=None,
+        description="Whether single clouds cross the site; without, every device has the same light. "
+        "Left out: true with synthetic weather, false with a file",
+    )
+    extent_m: float = Field(
+        default=EXTENT_DEFAULT_M, ge=10.0, le=50_000.0, description="Side of the square on which the devices stand"
+    )
+
+
 class Head(Part):
     """The plain values at the top of a site file."""
 
@@ -148,5 +166,6 @@ class SiteFile(Head):
     feeders: dict[Name, Feeder] = Field(default_factory=lambda: {"grid": Feeder()}, min_length=1)
     grid: Grid = Grid()
     frequency: Frequency = Frequency()
+    weather: WeatherTable = WeatherTable()
     groups: dict[Name, Group] = Field(min_length=1)
     stations: dict[Name, Station] = Field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path as FilePath
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -14,7 +15,17 @@ from pydantic import TypeAdapter, ValidationError
 from emulators import registry
 from emulators.contracts import DeviceSpec, Keys, MapSpec, Place, ProtocolSpec, Rating
 from emulators.encoding import Columns
-from emulators.layout import FeederLayout, GridLayout, GroupLayout, SeatLayout, ServedLayout, SiteLayout, StationLayout
+from emulators.errors import Problem
+from emulators.layout import (
+    FeederLayout,
+    GridLayout,
+    GroupLayout,
+    SeatLayout,
+    ServedLayout,
+    SiteLayout,
+    StationLayout,
+    WeatherLayout,
+)
 from emulators.site import distributions
 from emulators.site.addresses import Addressing, Allocator, Span
 from emulators.site.checks import Checker, nearest, shown
@@ -32,10 +43,15 @@ from emulators.site.model import (
     Part,
     SiteFile,
     Station,
+    WeatherTable,
 )
 from profiles import draws
+from profiles.weather import WeatherFileError
+from profiles.weather.files import read as weather_file
 
 _P = TypeVar("_P", bound=Part)
+_FAR_DEG: Final = 1.0
+"""A weather file from further off is used, and remarked upon."""
 _YEARS: Final = (2000, 2099)  # the two-digit year of a time tag: IEC 60870-5-101, 7.2.6.18
 
 
@@ -104,7 +120,7 @@ class _Resolver(Checker):
     def site(self, text: str, start: str | None, seed: int | None) -> SiteLayout:
         data = self.document.data
         assert isinstance(data, dict), "what is no table is refused before"
-        tables = ("location", "feeders", "groups", "stations", "grid", "frequency")
+        tables = ("location", "feeders", "groups", "stations", "grid", "frequency", "weather")
         plain = {key: value for key, value in data.items() if key not in tables}
         head = self.read(Head, plain, (), known=SiteFile.model_fields)
         for key in ("location", "groups"):
@@ -138,6 +154,7 @@ class _Resolver(Checker):
             stations=() if self.document.problems else tuple(self.stations()),
             text=text,
             grid=self.grid(data),
+            weather=self.weather(data, place),
             frequency_area=frequency.area if (frequency := self.part(Frequency, data, "frequency")) else "",
         )
 
@@ -225,6 +242,33 @@ class _Resolver(Checker):
     def part(self, model: type[_P], data: Mapping[str, Any], key: str) -> _P | None:
         """Read a table that may be left out."""
         return self.read(model, data.get(key, {}), (key,))
+
+    def weather(self, data: Mapping[str, Any], place: Place) -> WeatherLayout:
+        """Read the weather's table, and its file."""
+        table = self.part(WeatherTable, data, "weather")
+        if table is None:
+            return WeatherLayout()
+        at: Path = ("weather",)
+        if (table.file is None) != (table.source == "synthetic"):
+            missing = "needs a file" if table.file is None else "has no file; name its format as the source"
+            self.document.problem(at, f"{table.source} weather {missing}")
+        if table.file is None or table.source == "synthetic":
+            return WeatherLayout(clouds=table.clouds, extent_m=table.extent_m)
+        file = FilePath(self.document.file).parent / table.file
+        try:
+            record = weather_file(file, table.source)
+        except WeatherFileError as error:
+            self.document.problems.append(Problem(str(file), error.line, "", str(error)))
+        except OSError as error:
+            self.document.problem((*at, "file"), f"{file} cannot be read: {error.strerror}")
+        else:
+            notes = [f"{file}: {note}" for note in record.notes]
+            away = abs(record.latitude_deg - place.latitude_deg), abs(record.longitude_deg - place.longitude_deg)
+            if max(away) > _FAR_DEG:
+                here = f"{record.latitude_deg:g} N {record.longitude_deg:g} E"
+                notes.append(f"{file}: is of a place at {here}, more than {_FAR_DEG:g} degrees from the site")
+            return WeatherLayout(record, table.clouds, table.extent_m, tuple(notes))
+        return WeatherLayout()
 
     def grid(self, data: Mapping[str, Any]) -> GridLayout:
         grid = self.part(Grid, data, "grid")

@@ -146,12 +146,13 @@ def _whole(name: str, values: Floats, lines: np.ndarray[Any, np.dtype[np.int64]]
     missing = np.isnan(values)
     if not missing.any():
         return values
-    if missing.all() and name in _USUAL:
-        return np.full(HOURS, _USUAL[name])
+    if name in _USUAL and (missing.all() or name == "rain_mm_per_h"):
+        return np.where(missing, _USUAL[name], values)
     known = np.flatnonzero(~missing)
     if not len(known):
         raise WeatherFileError(0, f"has no {name}")
     bridged = np.interp(np.arange(HOURS), known, values[known], period=HOURS)
+    usual = 0
     for start, end in _runs(missing):
         line = int(lines[start]) or int(lines[start - 1]) + 1
         span = f"{end - start} hours from {_when(start)}"
@@ -161,7 +162,9 @@ def _whole(name: str, values: Floats, lines: np.ndarray[Any, np.dtype[np.int64]]
             raise WeatherFileError(line, f"{name} is missing for {span}; at most {BRIDGED_HOURS} are bridged")
         else:
             bridged[start:end] = _USUAL[name]
-            notes.append(f"line {line}: {name} missing for {span}; left at its usual value")
+            usual += end - start
+    if usual:
+        notes.append(f"{name} missing for {usual} hours in long gaps; {_USUAL[name]:g} there")
     return bridged
 
 
@@ -198,7 +201,7 @@ def _epw(text: str) -> _Read:
 
 def _tmy3(text: str) -> _Read:
     data, about = pvlib.iotools.read_tmy3(io.StringIO(text))
-        columns = {
+    columns = {
         "ghi": data["ghi"],
         "dhi": data["dhi"],
         "air_degc": data["temp_air"],
@@ -206,7 +209,7 @@ def _tmy3(text: str) -> _Read:
         "wind_deg": data["wind_direction"],
         "humidity_frac": data["relative_humidity"] / 100.0,
         "pressure_pa": data["pressure"] * 100.0,
-        "rain_mm_per_h": data.get("Lprecip depth (mm)", np.nan),
+        "rain_mm_per_h": data["Lprecip depth (mm)"].where(data["Lprecip quantity (hr)"] == 1),
     }
     frame = pd.DataFrame(columns)
     frame.index = data.index - pd.Timedelta(hours=1)  # labelled by their ends [2]

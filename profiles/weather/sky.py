@@ -126,13 +126,14 @@ class Weather:
         else:
             ghi = np.full(n, clearness * clear_ghi)
         height = max(float(np.cos(np.radians(zenith))), 0.0)
-        if self._cloudy or diffuse < 0.0:
+        told = diffuse >= 0.0 and not self._cloudy
+        if not told:
             share = diffuse_share(ghi * (1.0 / (extra * max(height, _LEAST_COS_ZENITH))))
         else:
             share = np.full(n, diffuse)
         dni = ghi * (1.0 - share)
         dni *= 1.0 / max(height, _LEAST_COS_ZENITH)
-        np.minimum(dni, _BEAM_OVER_CLEAR * clear_dni, out=dni)
+        np.minimum(dni, extra if told else _BEAM_OVER_CLEAR * clear_dni, out=dni)
         return Light(ghi, dni, ghi - dni * height)
 
     def _row(self, unix_s: float) -> Floats:
