@@ -24,16 +24,18 @@ from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
 from emulators.faultboard import FaultBoard, Rows
 from emulators.layout import GroupLayout, SiteLayout
 from emulators.network import Customers, Network
-from emulators.physics.frequency import frequency_hz
+from emulators.physics.frequency import AREAS, Swing, frequency_hz, swung
 from emulators.quantities import Role, quantity
 from emulators.tracing import Tracer
 from profiles.draws import key_of, uniform
-from profiles.weather import Weather
+from profiles.weather import Light, Weather, scattered
 
 QUEUE_MAX = 100_000
 """Most commands waiting for one step; beyond it a client is told that the device is busy."""
 
 _PHASES = (1, 2, 3)
+_LIGHT = tuple(Light.__dataclass_fields__)
+"""What of the weather differs from device to device."""
 _VOLTAGES = ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_ll_v")
 
 
@@ -179,8 +181,14 @@ class Farm:
             place.altitude_m,
             place.time_zone,
             key_of(layout.seed, "weather"),
+            record=layout.weather.record,
+            clouds=layout.weather.clouds,
         )
         self._frequency_key = key_of(layout.seed, "frequency")
+        self._area = AREAS[layout.frequency_area]
+        self._swing = Swing()
+        self.lost_generation_w = 0.0
+        """Generation missing in the area as of the next step (minus: load), for its frequency. [W]"""
         self._feeders = list(layout.feeders)
         self.groups = {group.name: self._made(group, place) for group in layout.groups}
         specs = [group.spec for group in self.groups.values()]
@@ -194,6 +202,7 @@ class Farm:
         self.tracer = Tracer()
         self.faults = FaultBoard(self)
         self.network = Network(tuple(layout.feeders.values()), layout.grid, self._customers())
+        self._ground = self._scattered()
         self._solve_feeders(0.0)
 
     # ------------------------------------------------------------------------------------ read
@@ -235,9 +244,10 @@ class Farm:
         self._take_queue()
         self.time_s += dt_s
         self.steps += 1
+        self._swing = swung(self._area, self._swing, self.lost_generation_w, dt_s)
         weather = self._surroundings()
-        for group in self.groups.values():
-            here = self._at(weather, group)
+        for group, rows in self._placed():
+            here = self._at(weather, group, rows)
             group.columns = _settled(group.columns, group.spec.step(group.columns, here, dt_s), group.steady)
         self._solve_feeders(dt_s)
         for fault, event in self.faults.update(self.time_s):
@@ -269,6 +279,7 @@ class Farm:
 
     def _surroundings(self) -> dict[str, Any]:
         sky = self._weather.at(self.unix_s)
+        light = self._weather.light(self.unix_s, *self._ground)
         local = self.now
         return {
             "time_s": self.time_s,
@@ -276,13 +287,35 @@ class Farm:
             "local_hour": local.hour + local.minute / 60.0 + (local.second + local.microsecond / 1e6) / 3600.0,
             "weekday": local.weekday(),
             "day_of_year": local.timetuple().tm_yday,
-            "frequency_hz": frequency_hz(self._frequency_key, self.unix_s),
+            "frequency_hz": self._frequency(),
             **{name: getattr(sky, name) for name in sky.__dataclass_fields__},
+            **{name: getattr(light, name) for name in light.__dataclass_fields__},
         }
 
+    def _frequency(self) -> float:
+        area = self._area
+        unrest = frequency_hz(self._frequency_key, self.unix_s, area.nominal_hz, area.unrest)
+        return unrest + self._swing.deviation_hz
+
     @staticmethod
-    def _at(weather: Mapping[str, Any], group: Group) -> Surroundings:
-        return Surroundings(voltage_v=group.voltage_v, **weather)
+    def _at(weather: Mapping[str, Any], group: Group, rows: slice) -> Surroundings:
+        own = {name: weather[name][rows] for name in _LIGHT}
+        return Surroundings(voltage_v=group.voltage_v, **{**weather, **own})
+
+    def _scattered(self) -> tuple[Floats, Floats]:
+        """Where every device stands: metres east and north of the site's middle."""
+        places = [
+            scattered(
+                group.layout.keys,
+                key_of(self.layout.seed, "ground", group.layout.feeder),
+                self.layout.weather.extent_m,
+            )
+            for group in self.groups.values()
+        ]
+        if not places:
+            return np.zeros(0), np.zeros(0)
+        east, north = (np.concatenate(side) for side in zip(*places, strict=True))
+        return east, north
 
     def _customers(self) -> Customers:
         groups = list(self.groups.values())
