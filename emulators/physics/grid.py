@@ -126,7 +126,7 @@ def coincident_kw(draw_w: Floats, deliver_w: Floats) -> float:
     n = len(draw_w)
     if n == 0:
         return 0.0
-    together = COINCIDENCE + (1.0 - COINCIDENCE) * n**-0.75
+    together = COINCIDENCE + (1.0 - COINCIDENCE) * float(n) ** -0.75
     largest = max(float(draw_w.max()), float(deliver_w.max()))
     return max(float(draw_w.sum()) * together, float(deliver_w.sum()), largest) / 1e3
 
@@ -150,7 +150,7 @@ def planned(
     and a branch of which anything is given is a single cable.
     """
     design_kw = coincident_kw(draw_w, deliver_w)
-    largest_kw = max(draw_w.max(initial=0.0), deliver_w.max(initial=0.0)) / 1e3
+    largest_kw = max(float(draw_w.max(initial=0.0)), float(deliver_w.max(initial=0.0))) / 1e3
     if transformers is not None:
         count = transformers
     elif transformer_kva is not None:

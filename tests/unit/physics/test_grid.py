@@ -31,7 +31,9 @@ def test_a_given_ratio_of_r_to_x_decides_the_load_losses() -> None:
     assert made.load_loss_w == pytest.approx(400e3 * 0.05 * 0.6)  # 3, 4, 5
 
 
-@pytest.mark.parametrize(("kva", "size"), [(1.0, 50.0), (50.0, 50.0), (50.1, 100.0), (630.0, 630.0), (3_151.0, 4_000.0)])
+@pytest.mark.parametrize(
+    ("kva", "size"), [(1.0, 50.0), (50.0, 50.0), (50.1, 100.0), (630.0, 630.0), (3_151.0, 4_000.0)]
+)
 def test_transformers_come_in_sizes(kva: float, size: float) -> None:
     assert grid.standard_kva(kva) == size
 

@@ -1,0 +1,291 @@
+"""The feeders of a site: voltages, cadence, outages, and power flows without a solution."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from emulators import network as network_module
+from emulators.contracts import Quality
+from emulators.encoding import Floats
+from emulators.farm import Farm
+from emulators.layout import FeederLayout, GridLayout, SiteLayout
+from emulators.network import Customers, Network
+
+ONE = FeederLayout("one", 230.0, 230.0, transformer_kva=400.0, branches=1, length_m=300.0)
+TWO = FeederLayout("two", 230.0, 235.0, transformer_kva=250.0, branches=3, length_m=300.0)
+EASY = GridLayout(solve_every_s=1.0)
+
+
+def network(
+    *feeders: FeederLayout, position: Floats, feeder: Floats | int = 0, branch: Floats | float = 0.0, options=EASY
+) -> Network:
+    """A network of customers at the given places, rated for nothing in particular."""
+    n = len(position)
+    return Network(
+        feeders,
+        options,
+        Customers(
+            feeder=np.broadcast_to(np.asarray(feeder, dtype=np.intp), n).copy(),
+            branch=np.broadcast_to(np.asarray(branch, dtype=float), n).copy(),
+            position=position,
+            draw_w=np.full(n, 15e3),
+            deliver_w=np.full(n, 5e3),
+        ),
+    )
+
+
+def stepped(made: Network, active: Floats, reactive: Floats | float = 0.0, dt_s: float = 1.0) -> Floats:
+    """Voltages after a step in which every phase has the same power a customer."""
+    n = made.voltage_v.shape[1]
+    made.step(dt_s, np.tile(np.broadcast_to(active, n), (3, 1)), np.tile(np.broadcast_to(reactive, n), (3, 1)))
+    return made.voltage_v
+
+
+# ----------------------------------------------------------------------------------- known values
+
+
+def test_one_balanced_load_at_the_end_has_the_voltage_of_the_closed_form() -> None:
+    made = network(ONE, position=np.array([1.0]))
+    p, q = 20e3, 5e3  # drawn, a phase
+    got = stepped(made, np.array([-p]), -q)
+    plan = made.plans["one"]
+    z = 0.04 * 3 * 230.0**2 / 400e3
+    r = plan.transformer.load_loss_w / 400e3 * 3 * 230.0**2 / 400e3
+    r_all, x_all = r + 0.208 * 0.3, np.sqrt(z * z - r * r) + 0.08 * 0.3
+    # |V|**4 + (2 (rP + xQ) - E**2) |V|**2 + |Z|**2 |S|**2 = 0, of two nodes and one impedance.
+    b = 2.0 * (r_all * p + x_all * q) - 230.0**2
+    exact = np.sqrt((-b + np.sqrt(b * b - 4.0 * (r_all**2 + x_all**2) * (p * p + q * q))) / 2.0)
+    # The transformer magnetises besides, which the closed form leaves out.
+    assert got[:, 0] == pytest.approx(exact, abs=0.02)
+
+
+def test_without_load_every_customer_has_the_sources_voltage() -> None:
+    got = stepped(network(ONE, TWO, position=np.full(4, 0.7), feeder=np.array([0, 1, 0, 1])), np.zeros(4))
+    assert got == pytest.approx(np.tile([230.0, 235.0, 230.0, 235.0], (3, 1)), abs=0.05)
+
+
+def test_a_load_on_one_phase_lowers_it_and_moves_the_neutral() -> None:
+    made = network(ONE, position=np.array([1.0]))
+    power = np.array([[-8e3], [0.0], [0.0]])
+    made.step(1.0, power, np.zeros((3, 1)))
+    low, other, third = made.voltage_v[:, 0]
+    # (Z1 + Z2 + Z0) / 3 with Z0 = 4 Z1: the way there and back.
+    ohm = 2.0 * 0.208 * 0.3 + made.plans["one"].transformer.load_loss_w / 400e3 * 3.0 * 230.0**2 / 400e3
+    assert 230.0 - low == pytest.approx(ohm * 8e3 / low, rel=0.03)
+    # Its current flows back through the neutral and lifts the phases that carry nothing.
+    assert min(other, third) > 230.0
+
+
+def test_the_linear_sweep_and_the_network_agree_on_an_easy_feeder() -> None:
+    rng = np.random.default_rng(3)
+    n = 40
+    position = np.ceil(rng.uniform(0.05, 1.0, n) * 12) / 12
+    stiff = replace(ONE, transformer_kva=100_000.0, transformer_uk_frac=0.01)
+    simple = FeederLayout("one", 230.0, 230.0, 0.208 * 0.3, 0.08 * 0.3)
+    power, vars_ = rng.uniform(-800.0, 200.0, n), rng.uniform(-200.0, 0.0, n)
+    ours = stepped(network(stiff, position=position), power, vars_)
+    sweep = stepped(network(simple, position=position), power, vars_)
+    assert ours == pytest.approx(sweep, abs=0.15)  # losses and line capacitance are what the sweep leaves out
+    assert ours.min() < 229.0
+
+
+def test_generation_raises_and_load_lowers_the_voltage_more_the_farther_away() -> None:
+    position = np.linspace(0.1, 1.0, 10)
+    for power, side in ((-2e3, -1.0), (2e3, 1.0)):
+        got = stepped(network(ONE, position=position), np.full(10, power))[0]
+        assert np.all(side * np.diff(got) > 0.0)
+
+
+def test_a_feeder_that_delivers_has_losses_too_and_says_so() -> None:
+    made = network(ONE, position=np.linspace(0.1, 1.0, 10))
+    stepped(made, np.full(10, 5e3))
+    state = made.feeder("one")
+    assert state.power_w == pytest.approx(150e3 - state.losses_w, rel=1e-6)
+    assert state.transformer_losses_w > 387.0 + 0.9 * 3_250.0 * (state.power_w / 400e3) ** 2
+    assert state.loading_frac == pytest.approx(150e3 / 400e3, rel=0.05)
+
+
+def test_one_feeder_does_not_feel_another() -> None:
+    position, feeder = np.full(6, 0.9), np.array([0, 1, 0, 1, 0, 1])
+    quiet = stepped(network(ONE, TWO, position=position, feeder=feeder), np.where(feeder == 0, -1e3, 0.0))
+    loud = stepped(network(ONE, TWO, position=position, feeder=feeder), np.where(feeder == 0, -1e3, -9e3))
+    assert np.array_equal(quiet[:, feeder == 0], loud[:, feeder == 0])
+
+
+def test_many_customers_stand_behind_many_transformers_and_feel_their_own() -> None:
+    rng = np.random.default_rng(4)
+    n = 3_000
+    made = network(
+        FeederLayout("town", 230.0, 230.0), position=rng.uniform(0.05, 1.0, n), branch=rng.uniform(0.0, 1.0, n)
+    )
+    assert made.plans["town"].substations > 5
+    got = stepped(made, rng.uniform(-3_000.0, 0.0, n))
+    assert 215.0 < got.min() < got.max() < 231.0
+    assert made.feeder("town").power_w < 0.0
+
+
+# ---------------------------------------------------------------------------------------- cadence
+
+
+def test_a_large_site_keeps_its_voltages_between_two_power_flows() -> None:
+    made = network(ONE, position=np.array([1.0]), options=GridLayout(solve_every_s=10.0, moved_frac=0.5))
+    first = stepped(made, np.array([-1e3])).copy()
+    for _ in range(9):
+        assert np.array_equal(stepped(made, np.array([-5e3])), first)
+    assert stepped(made, np.array([-5e3]))[0, 0] < first[0, 0]
+
+
+def test_a_load_that_moves_far_is_answered_at_once() -> None:
+    made = network(ONE, position=np.array([1.0]), options=GridLayout(solve_every_s=900.0, moved_frac=0.05))
+    first = stepped(made, np.array([-1e3])).copy()
+    assert np.array_equal(stepped(made, np.array([-7e3])), first)
+    assert stepped(made, np.array([-9e3]))[0, 0] < first[0, 0]
+
+
+def test_a_step_longer_than_the_cadence_is_solved_every_time() -> None:
+    made = network(ONE, position=np.array([1.0]), options=GridLayout(solve_every_s=10.0, moved_frac=9.0))
+    voltages = [stepped(made, np.array([power]), dt_s=60.0)[0, 0] for power in (-1e3, -2e3, -3e3)]
+    assert voltages[0] > voltages[1] > voltages[2]
+
+
+def test_the_parts_of_a_large_network_take_turns() -> None:
+    rng = np.random.default_rng(5)
+    n = 3_000
+    made = network(
+        FeederLayout("town", 230.0, 230.0),
+        position=rng.uniform(0.05, 1.0, n),
+        branch=rng.uniform(0.0, 1.0, n),
+        options=GridLayout(solve_every_s=4.0, moved_frac=9.0),
+    )
+    counts = [made.solves]
+    for _ in range(9):
+        stepped(made, np.full(n, -500.0))
+        counts.append(made.solves)
+    at_first, *later = np.diff(counts)
+    assert sum(later) == 2 * at_first
+    assert max(later) < at_first
+
+
+# ---------------------------------------------------------------------------------------- outages
+
+
+@pytest.mark.parametrize("simple", [False, True])
+def test_a_feeder_without_supply_is_dead_and_its_neighbour_is_not(simple: bool) -> None:
+    first = FeederLayout("one", 230.0, 230.0, 0.05, 0.03) if simple else ONE
+    feeder = np.array([0, 1, 0, 1])
+    made = network(first, TWO, position=np.full(4, 0.9), feeder=feeder)
+    alive = stepped(made, np.full(4, -1e3)).copy()
+    made.deenergise("one")
+    dead = stepped(made, np.where(feeder == 0, 0.0, -1e3))
+    assert not dead[:, feeder == 0].any()
+    assert dead[:, feeder == 1] == pytest.approx(alive[:, feeder == 1])
+    assert (made.feeder("one").energised, made.feeder("two").energised) == (False, True)
+    assert (made.feeder("one").power_w, made.feeder("one").losses_w) == (0.0, 0.0)
+    made.energise("one")
+    assert stepped(made, np.full(4, -1e3)) == pytest.approx(alive)
+
+
+def test_an_open_branch_islands_who_stands_on_it_and_nobody_else() -> None:
+    branch = np.array([0.1, 0.5, 0.9, 0.5])
+    made = network(TWO, position=np.full(4, 0.5), branch=branch)
+    assert [made.branch_of(row) for row in range(4)] == [0, 1, 2, 1]
+    made.deenergise("two", 1)
+    got = stepped(made, np.array([-1e3, 0.0, -1e3, 0.0]))
+    assert np.array_equal(got.any(axis=0), [True, False, True, False])
+    made.energise("two", 1)
+    assert stepped(made, np.zeros(4)).all()
+
+
+def test_an_outage_of_something_else_is_refused() -> None:
+    made = network(TWO, position=np.full(4, 0.5))
+    with pytest.raises(KeyError, match="no feeder three"):
+        made.deenergise("three")
+    with pytest.raises(KeyError, match="3 branches"):
+        made.deenergise("two", 3)
+
+
+@pytest.mark.parametrize("kind", ["battery", "ev_charger", "pv_generator", "prosumer", "smart_meter"])
+def test_devices_on_a_dead_feeder_draw_nothing_and_come_back(make_layout: Callable[..., SiteLayout], kind: str) -> None:
+    group = f"  them:\n    kind: {kind}\n    count: 5\n    feeder: east\n"
+    farm = Farm(make_layout(group))
+    for _ in range(3):
+        farm.step(10.0)
+    farm.network.deenergise("east")
+    for _ in range(3):
+        farm.step(10.0)
+    columns = farm.groups["them"].columns
+    assert not any(np.isnan(column).any() for column in columns.values())
+    assert not columns["voltage_l1_v"].any()
+    assert not columns["active_power_w"].any()
+    assert not columns["current_l1_a"].any()
+    farm.network.energise("east")
+    for _ in range(3):
+        farm.step(900.0)
+    assert (farm.groups["them"].columns["voltage_l1_v"] > 200.0).all()
+    assert farm.groups["them"].columns["active_power_w"].any() or kind == "battery"
+
+
+# --------------------------------------------------------------------------------- no convergence
+
+IMPOSSIBLE_W = -1e6
+
+
+def test_without_a_solution_the_last_voltages_stand_and_are_questionable(caplog: pytest.LogCaptureFixture) -> None:
+    feeder = np.array([0, 1, 0, 1])
+    made = network(ONE, TWO, position=np.full(4, 0.9), feeder=feeder)
+    good = stepped(made, np.full(4, -1e3)).copy()
+    assert not made.questionable.any()
+    with caplog.at_level(logging.WARNING, network_module.__name__):
+        for _ in range(3):
+            kept = stepped(made, np.where(feeder == 0, IMPOSSIBLE_W, -2e3))
+    assert np.array_equal(kept[:, feeder == 0], good[:, feeder == 0])
+    assert np.all(kept[:, feeder == 1] < good[:, feeder == 1])  # the neighbour's power flow goes on
+    assert np.array_equal(made.questionable, feeder == 0)
+    assert made.failures == 3
+    assert (made.feeder("one").converged, made.feeder("one").failures) == (False, 3)
+    assert (made.feeder("two").converged, made.feeder("two").failures) == (True, 0)
+    assert len(caplog.records) == 1  # once, when it begins
+    assert "feeder one: the power flow fails" in caplog.text
+    again = stepped(made, np.full(4, -1e3))
+    assert not made.questionable.any()
+    assert again == pytest.approx(good)
+    assert made.feeder("one").failures == 3
+
+
+def test_only_the_substation_at_fault_is_doubted() -> None:
+    rng = np.random.default_rng(6)
+    n = 300
+    town = FeederLayout("town", 230.0, 230.0, transformers=4)
+    made = network(town, position=rng.uniform(0.1, 1.0, n), branch=np.arange(n) / n)
+    stepped(made, np.full(n, -500.0))
+    made.deenergise("town", 0)
+    power = np.full(n, -500.0)
+    power[-1] = IMPOSSIBLE_W
+    got = stepped(made, power)
+    assert np.array_equal(np.flatnonzero(made.questionable), np.arange(225, 300))
+    dead = np.array([made.branch_of(row) == 0 for row in range(n)])
+    assert np.array_equal(got.any(axis=0), ~dead)  # a switch that was open stays open
+
+
+def test_masters_are_told_that_a_voltage_is_questionable(make_layout: Callable[..., SiteLayout]) -> None:
+    layout = make_layout("  b:\n    kind: battery\n    count: 2\n    feeder: east\n")
+    farm = Farm(replace(layout, feeders={**layout.feeders, "east": replace(ONE, name="east")}))
+    farm.step(1.0)
+    battery = farm.device("b-001")
+    assert battery.quality("voltage_l1_v") == Quality.GOOD
+    columns = farm.groups["b"].columns
+    power = np.full((3, 2), IMPOSSIBLE_W)
+    farm.network.step(1.0, power, np.zeros((3, 2)))
+    assert farm.network.questionable.all()
+    farm._doubt_voltages()
+    for name in ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_ll_v"):
+        assert battery.quality(name) == Quality.NOT_TOPICAL
+    assert battery.quality("active_power_w") == Quality.GOOD
+    assert columns is farm.groups["b"].columns
+    farm.step(1.0)  # the batteries' own power has a solution
+    assert battery.quality("voltage_l1_v") == Quality.GOOD
