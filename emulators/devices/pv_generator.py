@@ -4,10 +4,14 @@ A set-point of active power is an upper limit: the sun gives what it gives. With
 generates freely but for the active power limit, which stays in force: a lost link must not lift a
 curtailment. Support of voltage and frequency is the device's own and goes on. The inverter sleeps at
 night and delivers no vars then.
+
+A system has up to three planes of modules, each with a tracker and a module temperature of its own, behind
+one inverter. Its weather station looks at the sky as the first plane does.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -39,15 +43,20 @@ RATINGS: Final = (
     Rating("dc_power_w", "W", 0.0, 0.0, 2e9, "Modules at 1000 W/m2 and 25 degC; 0 takes 1.15 of the AC power"),
     Rating("tilt_deg", "deg", {"uniform": [15, 40]}, 0.0, 90.0, "Tilt of the modules from the horizontal"),
     Rating("azimuth_deg", "deg", {"normal": [180, 35]}, 0.0, 360.0, "Where they face, from north over east"),
-    Rating("system_loss_frac", "1", 0.14, 0.0, 0.9, "Soiling, shading, mismatch and wiring together"),
+    Rating("share_2", "1", 0.0, 0.0, 1.0, "Share of the modules in a second plane; the first has what is left"),
+    Rating("tilt_2_deg", "deg", 30.0, 0.0, 90.0, "Tilt of the second plane"),
+    Rating("azimuth_2_deg", "deg", 270.0, 0.0, 360.0, "Where the second plane faces"),
+    Rating("share_3", "1", 0.0, 0.0, 1.0, "Share of the modules in a third plane; with share_2 at most 1"),
+    Rating("tilt_3_deg", "deg", 30.0, 0.0, 90.0, "Tilt of the third plane"),
+    Rating("azimuth_3_deg", "deg", 90.0, 0.0, 360.0, "Where the third plane faces"),
+    Rating("soiling_frac", "1", 0.02, 0.0, 1.0, "Share of the light that dirt on the modules keeps"),
+    Rating("shading_frac", "1", 0.03, 0.0, 1.0, "Share of the light that trees and chimneys keep"),
+    Rating("system_loss_frac", "1", 0.095, 0.0, 0.9, "Mismatch, wiring, ageing and availability together"),
     Rating("temperature_coefficient_per_k", "1/K", -0.0037, -0.01, 0.0, "Change of DC power with temperature"),
     Rating("nominal_dc_voltage_v", "V", 600.0, 20.0, 1_500.0, "DC voltage at 25 degC and full power"),
 )
 
-_VOLTAGE_PER_K: Final = -0.003
-"""Change of the voltage at the maximum power point with temperature, of crystalline silicon."""
-_OPEN_CIRCUIT_RISE: Final = 0.2
-"""How far the voltage rises above the maximum power point while all power is given up."""
+_PLANES: Final = ("", "_2", "_3")
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
@@ -56,8 +65,19 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     given = new["dc_power_w"]
     new["dc_power_w"] = np.where(given > 0.0, given, 1.15 * new["rated_power_w"])
     new["net_dc_power_w"] = new["dc_power_w"] * (1.0 - new["system_loss_frac"])
-    plane = pv.planes(new["tilt_deg"], new["azimuth_deg"])
-    new["plane_up"], new["plane_north"], new["plane_east"] = plane.up, plane.north, plane.east
+    new["clean_frac"] = (1.0 - new["soiling_frac"]) * (1.0 - new["shading_frac"])
+    others = new["share_2"] + new["share_3"]
+    for which in _PLANES[1:]:
+        new[f"plane_share{which}"] = new[f"share{which}"] / np.maximum(others, 1.0)
+    new["plane_share"] = 1.0 - new["plane_share_2"] - new["plane_share_3"]
+    for which in _PLANES:
+        plane = pv.planes(new[f"tilt{which}_deg"], new[f"azimuth{which}_deg"])
+        new[f"plane_up{which}"], new[f"plane_north{which}"], new[f"plane_east{which}"] = (
+            plane.up,
+            plane.north,
+            plane.east,
+        )
+        new[f"module_excess{which}_k"] = np.zeros_like(others)
     return common.closed(new)
 
 
@@ -65,7 +85,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Move the generators on by ``dt_s`` [s]; sun and sky are those of the step's end."""
     new = common.life_cycle(columns, surroundings, dt_s)
     _observe(new, surroundings)
-    dc, efficiency = _harvest(new)
+    harvest = _harvested(new, surroundings, dt_s)
     available = new["available_power_w"]
     rated = new["rated_power_w"]
     by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
@@ -76,16 +96,34 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     np.clip(active, 0.0, available, out=active)
     active, reactive = common.inverter_power(new, surroundings, active, dt_s)
     reactive = np.where(available > 0.0, reactive, 0.0)
-    _show_dc(new, active, dc, efficiency)
+    _show_dc(new, active, harvest)
     return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
 
 
 def _observe(new: Columns, surroundings: Surroundings) -> None:
-    """Read the weather station: irradiance in the plane of the modules, their temperature, and the air."""
+    """Read the weather station."""
     n = len(new["rated_power_w"])
-    plane = pv.Planes(new["plane_up"], new["plane_north"], new["plane_east"])
-    irradiance = pv.plane_irradiance(
-        plane,
+    new["irradiance_horizontal_w_per_m2"] = np.full(n, surroundings.ghi_w_per_m2)
+    new["outside_temperature_degc"] = np.full(n, surroundings.air_temperature_degc)
+    new["wind_speed_m_per_s"] = np.full(n, surroundings.wind_speed_m_per_s)
+    new["wind_direction_deg"] = np.full(n, surroundings.wind_direction_deg)
+    new["humidity_frac"] = np.full(n, surroundings.humidity_frac)
+    new["pressure_pa"] = np.full(n, surroundings.pressure_pa)
+    new["rain_mm_per_h"] = np.full(n, surroundings.rain_mm_per_h)
+
+
+@dataclass(frozen=True, slots=True)
+class _Harvest:
+    """What the modules of all planes could give: light on the cells, module temperature, DC power. ``(n,)`` each."""
+
+    absorbed_w_per_m2: Floats
+    module_degc: Floats
+    dc_w: Floats
+
+
+def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harvest:
+    """Let the sun shine on every plane for a step; set what the system could deliver."""
+    sun = pv.Sun(
         surroundings.sun_zenith_deg,
         surroundings.sun_azimuth_deg,
         surroundings.ghi_w_per_m2,
@@ -94,42 +132,37 @@ def _observe(new: Columns, surroundings: Surroundings) -> None:
         pv.extraterrestrial(surroundings.day_of_year),
     )
     air, wind = surroundings.air_temperature_degc, surroundings.wind_speed_m_per_s
-    new["irradiance_plane_w_per_m2"] = irradiance
-    new["module_temperature_degc"] = pv.module_temperature(irradiance, air, wind)
-    new["irradiance_horizontal_w_per_m2"] = np.full(n, surroundings.ghi_w_per_m2)
-    new["outside_temperature_degc"] = np.full(n, air)
-    new["wind_speed_m_per_s"] = np.full(n, wind)
-    new["wind_direction_deg"] = np.full(n, surroundings.wind_direction_deg)
-    new["humidity_frac"] = np.full(n, surroundings.humidity_frac)
-    new["pressure_pa"] = np.full(n, surroundings.pressure_pa)
-    new["rain_mm_per_h"] = np.full(n, surroundings.rain_mm_per_h)
-
-
-def _harvest(new: Columns) -> tuple[Floats, Floats]:
-    """Set what the sun would give now; return the modules' DC power [W] and the inverter's efficiency."""
     rated = new["rated_power_w"]
-    dc = pv.dc_power(
-        new["irradiance_plane_w_per_m2"],
-        new["module_temperature_degc"],
-        new["net_dc_power_w"],
-        new["temperature_coefficient_per_k"],
-    )
-    efficiency = pv.inverter_efficiency(dc, rated)
-    available = np.minimum(dc * efficiency, rated) * new["running"]
+    absorbed_all, module_all, dc = np.zeros_like(rated), np.zeros_like(rated), np.zeros_like(rated)
+    for which in _PLANES:
+        share = new[f"plane_share{which}"]
+        if which and not share.any():
+            continue
+        plane = pv.Planes(new[f"plane_up{which}"], new[f"plane_north{which}"], new[f"plane_east{which}"])
+        falls, absorbed = pv.plane_irradiance(plane, sun)
+        absorbed *= new["clean_frac"]
+        excess = pv.warmed(new[f"module_excess{which}_k"], falls, wind, dt_s)
+        module = air + excess
+        dc += share * pv.dc_power(absorbed, module, new["net_dc_power_w"], new["temperature_coefficient_per_k"])
+        absorbed_all += share * absorbed
+        module_all += share * module
+        new[f"module_excess{which}_k"] = excess
+        if not which:
+            new["irradiance_plane_w_per_m2"], new["module_temperature_degc"] = falls, module
+    available = np.minimum(dc * pv.inverter_efficiency(dc, rated), rated) * new["running"]
     new["available_power_w"] = available
     new["available_power_frac"] = available / rated
-    return dc, efficiency
+    return _Harvest(absorbed_all, module_all, dc)
 
 
-def _show_dc(new: Columns, active: Floats, dc: Floats, efficiency: Floats) -> None:
-    """Show voltage and current of the modules: curtailed, they leave the maximum power point upwards."""
-    drawn = np.divide(active, efficiency, out=np.zeros_like(active), where=efficiency > 0.0)
-    given_up = 1.0 - np.divide(drawn, dc, out=np.zeros_like(active), where=dc > 0.0)
-    heated = 1.0 + _VOLTAGE_PER_K * (new["module_temperature_degc"] - 25.0)
-    lit = dc > 0.0
-    voltage = new["nominal_dc_voltage_v"] * heated * (1.0 + _OPEN_CIRCUIT_RISE * given_up)
-    new["dc_voltage_v"] = voltage = np.where(lit, np.maximum(voltage, 0.0), 0.0)
-    new["dc_current_a"] = np.divide(drawn, voltage, out=np.zeros_like(active), where=voltage > 0.0)
+def _show_dc(new: Columns, active: Floats, harvest: _Harvest) -> None:
+    """Show voltage and current of the strings: curtailed, they leave the maximum power point upwards."""
+    dc = harvest.dc_w
+    mpp, opened = pv.string_voltages(harvest.absorbed_w_per_m2, harvest.module_degc, new["nominal_dc_voltage_v"])
+    drawn = np.minimum(pv.dc_drawn(np.maximum(active, 0.0), new["rated_power_w"]), dc) * (active > 0.0)
+    share = np.divide(drawn, dc, out=np.zeros_like(dc), where=dc > 0.0)
+    new["dc_voltage_v"] = voltage = pv.operating_voltage(share, mpp, opened)
+    new["dc_current_a"] = np.divide(drawn, voltage, out=np.zeros_like(dc), where=voltage > 0.0)
 
 
 DEVICE: Final = DeviceSpec(

@@ -1,6 +1,9 @@
-"""From sun and sky to alternating current: irradiance on a plane, module temperature, PVWatts.
+"""From sun and sky to alternating current: light in a plane, module temperature, PVWatts, strings.
 
-Sun and sky are one value for the site, planes and modules arrays ``(n,)``. No state.
+The sun is one value for the site; light, planes and modules are arrays ``(n,)``. No state.
+
+Validity: flat-plate crystalline silicon on open racks or roofs, one maximum power point tracker a plane,
+steps from a tenth of a second to a quarter of an hour; no horizon, no snow, no spectral effects.
 
 References
 ----------
@@ -9,12 +12,17 @@ References
 .. [2] Spencer, "Fourier series representation of the position of the sun", Search 2 (1971) 172.
 .. [3] Faiman, Prog. Photovolt. 16 (2008) 307, doi 10.1002/pip.813, equation 12.
 .. [4] Dobos, "PVWatts Version 5 Manual", NREL/TP-6A20-62641, 2014, equations 8 to 11.
+.. [5] De Soto, Klein and Beckman, Solar Energy 80 (2006) 78, equations 1 to 4 (reflection and absorption of
+   the cover), with n = 1.526, 4 per m and 2 mm.
+.. [6] King, Boyson and Kratochvil, "Photovoltaic Array Performance Model", SAND2004-3535, equations 3 to 5, with
+   the medians of the 381 modules of crystalline silicon in SAM's library of Sandia's measurements.
+.. [7] Rauschenbach, "Solar Cell Array Design Handbook", 1980: a module's curve through three points.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, pi, radians, sin
+from math import cos, exp, pi, radians, sin
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -25,11 +33,21 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 SOLAR_CONSTANT_W_PER_M2: Final = 1366.1
 ALBEDO: Final = 0.2
 """Share of the light that grass and asphalt throw back."""
+MODULE_LAG_S: Final = 300.0
+"""Time constant with which modules warm and cool: of glass and cells in light wind, our own choice."""
 _LEAST_COS_ZENITH: Final = 0.01745
 _LOSS_AT_STILL: Final = 25.0  # W/(m2 K), [3]
 _LOSS_BY_WIND: Final = 6.84  # W s/(m3 K), [3]
 _NOMINAL_EFFICIENCY: Final = 0.96
 _REFERENCE_EFFICIENCY: Final = 0.9637
+_BY_LOAD, _CONSTANT, _OWN_USE = 0.0162, 0.9858, 0.0059  # [4], equation 11
+_DARK: Final = 1.0  # W/m2; below it strings have no voltage worth the name
+_BOLTZMANN_BY_CHARGE: Final = 8.617333e-5  # V/K
+# [6], medians; voltages of a cell in units of its voltage at the maximum power point, 0.479 V
+_IDEALITY, _MPP_LIGHT, _MPP_LIGHT_2, _CELL_V = 1.323, -0.117, -8.79, 0.479
+_MPP_PER_K, _OPEN_PER_K = -0.00477, -0.00368  # each of its own voltage
+_MPP_BY_OPEN: Final = 0.796
+_MPP_BY_SHORT: Final = 0.919
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +57,22 @@ class Planes:
     up: Floats
     north: Floats
     east: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Sun:
+    """Sun and light over the planes: angles [deg] (true zenith, azimuth from north over east), light [W/m2].
+
+    Global, direct normal and diffuse light are arrays ``(n,)`` or one value for all; ``extra`` is
+    extraterrestrial.
+    """
+
+    zenith_deg: float
+    azimuth_deg: float
+    ghi: Floats | float
+    dni: Floats | float
+    dhi: Floats | float
+    extra: float
 
 
 def planes(tilt_deg: Floats, azimuth_deg: Floats) -> Planes:
@@ -54,42 +88,119 @@ def extraterrestrial(day_of_year: int) -> float:
     return SOLAR_CONSTANT_W_PER_M2 * ratio
 
 
-def plane_irradiance(
-    plane: Planes, zenith_deg: float, azimuth_deg: float, ghi: float, dni: float, dhi: float, extra: float
-) -> Floats:
-    """Irradiance in the plane [W/m2]: beam, sky by Hay and Davies [1], and ground.
+def plane_irradiance(plane: Planes, sun: Sun) -> tuple[Floats, Floats]:
+    """Irradiance in the plane [W/m2]: what falls on it, by Hay and Davies [1], and what reaches the cells.
 
-    Parameters
-    ----------
-    zenith_deg, azimuth_deg : the sun's true zenith, and its azimuth from north over east
-    ghi, dni, dhi, extra : global, direct normal, diffuse and extraterrestrial normal irradiance [W/m2]
+    The cover keeps part of the sun's own light and of the glow around it by their angle [5]; light from
+    the rest of the sky and from the ground is taken as it falls.
     """
-    zenith, azimuth = radians(zenith_deg), radians(azimuth_deg)
+    zenith, azimuth = radians(sun.zenith_deg), radians(sun.azimuth_deg)
     facing = plane.up * cos(zenith)
     facing += plane.north * (sin(zenith) * cos(azimuth))
     facing += plane.east * (sin(zenith) * sin(azimuth))
     np.maximum(facing, 0.0, out=facing)
-    anisotropy = dni / extra
-    facing *= dni + dhi * anisotropy / max(cos(zenith), _LEAST_COS_ZENITH)
-    facing += (0.5 * dhi * (1.0 - anisotropy)) * (1.0 + plane.up)
-    facing += (0.5 * ALBEDO * ghi) * (1.0 - plane.up)
-    return facing
+    anisotropy = sun.dni * (1.0 / sun.extra)
+    direct = facing * (sun.dni + sun.dhi * anisotropy * (1.0 / max(cos(zenith), _LEAST_COS_ZENITH)))
+    around = (0.5 * sun.dhi * (1.0 - anisotropy)) * (1.0 + plane.up)
+    around += (0.5 * ALBEDO * sun.ghi) * (1.0 - plane.up)
+    absorbed = direct * through_cover(facing)
+    absorbed += around
+    direct += around
+    return direct, absorbed
 
 
-def module_temperature(irradiance: Floats, air_degc: float, wind_m_per_s: float) -> Floats:
-    """Temperature of the modules [degC] in an irradiance [W/m2], settled, by [3]."""
-    return np.asarray(air_degc + irradiance * (1.0 / (_LOSS_AT_STILL + _LOSS_BY_WIND * wind_m_per_s)))
+def _cover(facing: Floats) -> Floats:
+    """Share of light that passes the cover at an incidence, over that at right angles [5]."""
+    index, path = 1.526, 4.0 * 0.002
+    straight = np.maximum(facing, 1e-9)
+    refracted = np.sqrt(1.0 - (1.0 - straight * straight) / index**2)
+    across = ((straight - index * refracted) / (straight + index * refracted)) ** 2
+    along = ((refracted - index * straight) / (refracted + index * straight)) ** 2
+    head_on = exp(-path) * (1.0 - ((1.0 - index) / (1.0 + index)) ** 2)
+    return np.asarray(np.exp(-path / refracted) * (1.0 - 0.5 * (across + along)) / head_on)
 
 
-def dc_power(irradiance: Floats, module_degc: Floats, rated_dc_w: Floats, per_kelvin: Floats) -> Floats:
+_COVER_CELLS: Final = 1_024
+_COVER: Final = _cover(np.linspace(0.0, 1.0 + 1.0 / _COVER_CELLS, _COVER_CELLS + 2))
+
+
+def through_cover(facing: Floats) -> Floats:
+    """Incidence-angle modifier by the cosine of incidence [0, 1], from a table of [5] (within 1e-4 from 0.03 up)."""
+    place = facing * _COVER_CELLS
+    cell = place.astype(np.intp)
+    np.minimum(cell, _COVER_CELLS, out=cell)
+    place -= cell
+    low = _COVER.take(cell)
+    cell += 1
+    return np.asarray(low + (_COVER.take(cell) - low) * place)
+
+
+def settled_excess(irradiance: Floats, wind_m_per_s: float) -> Floats:
+    """How much warmer than the air modules get in an irradiance [K], by [3]."""
+    return np.asarray(irradiance * (1.0 / (_LOSS_AT_STILL + _LOSS_BY_WIND * wind_m_per_s)))
+
+
+def warmed(excess_k: Floats, irradiance: Floats, wind_m_per_s: float, dt_s: float) -> Floats:
+    """Excess over the air after a step in steady light [K]: a first-order lag, exact for any step."""
+    settled = settled_excess(irradiance, wind_m_per_s)
+    return np.asarray(settled + (excess_k - settled) * exp(-dt_s / MODULE_LAG_S))
+
+
+def dc_power(absorbed: Floats, module_degc: Floats, rated_dc_w: Floats, per_kelvin: Floats) -> Floats:
     """DC power of the modules [W] by [4]; ``per_kelvin`` is the (negative) temperature coefficient [1/K]."""
     heated = 1.0 + per_kelvin * (module_degc - 25.0)
-    return np.asarray(np.maximum(irradiance * 1e-3 * rated_dc_w * heated, 0.0))
+    return np.asarray(np.maximum(absorbed * 1e-3 * rated_dc_w * heated, 0.0))
 
 
 def inverter_efficiency(dc_w: Floats, rated_ac_w: Floats) -> Floats:
     """AC over DC power by [4], equations 10 and 11; 0 where the DC power does not cover the inverter's own use."""
     load = dc_w * (_NOMINAL_EFFICIENCY / rated_ac_w)
-    own_use = np.divide(0.0059, load, out=np.zeros_like(load), where=load > 0.0)
-    efficiency = (_NOMINAL_EFFICIENCY / _REFERENCE_EFFICIENCY) * (0.9858 - 0.0162 * load - own_use)
+    own_use = np.divide(_OWN_USE, load, out=np.zeros_like(load), where=load > 0.0)
+    efficiency = (_NOMINAL_EFFICIENCY / _REFERENCE_EFFICIENCY) * (_CONSTANT - _BY_LOAD * load - own_use)
     return np.asarray(np.where(load > 0.0, np.maximum(efficiency, 0.0), 0.0))
+
+
+def dc_drawn(ac_w: Floats, rated_ac_w: Floats) -> Floats:
+    """DC power [W] an inverter draws to give an AC power from 0 to its rating: [4] solved for its input."""
+    given = _OWN_USE + ac_w * (_REFERENCE_EFFICIENCY / rated_ac_w)
+    load = (_CONSTANT - np.sqrt(_CONSTANT**2 - 4.0 * _BY_LOAD * given)) * (0.5 / _BY_LOAD)
+    return np.asarray(load * (rated_ac_w / _NOMINAL_EFFICIENCY))
+
+
+def string_voltages(absorbed: Floats, module_degc: Floats, nominal_v: Floats) -> tuple[Floats, Floats]:
+    """Voltage at the maximum power point and of the open circuit [V] by [6]; both 0 in the dark.
+
+    ``nominal_v`` is the voltage at the maximum power point at 1000 W/m2 and 25 degC.
+    """
+    lit = absorbed > _DARK
+    thermal_v = (_IDEALITY * _BOLTZMANN_BY_CHARGE / _CELL_V) * (module_degc + 273.15)
+    light = thermal_v * np.log(np.maximum(absorbed, _DARK) * 1e-3)
+    warmer = module_degc - 25.0
+    at_most = 1.0 + light * (_MPP_LIGHT + _MPP_LIGHT_2 * _CELL_V * light) + _MPP_PER_K * warmer
+    opened = (1.0 + _OPEN_PER_K * warmer) * (1.0 / _MPP_BY_OPEN) + light
+    opened = np.maximum(opened, 0.1)
+    at_most = np.clip(at_most, 0.05, 0.98 * opened)
+    return nominal_v * at_most * lit, nominal_v * opened * lit
+
+
+def operating_voltage(drawn_share: Floats, mpp_v: Floats, open_v: Floats) -> Floats:
+    """Voltage [V] at which strings give a share of their maximum power: from that point towards the open circuit.
+
+    On the curve of [7], ``I = Isc (1 - C1 (exp(V / (C2 Voc)) - 1))``, found by Newton from the open circuit.
+    """
+    voltage = mpp_v.copy()
+    rows = np.flatnonzero((drawn_share < 1.0 - 1e-9) & (open_v > 0.0))
+    if not len(rows):
+        return voltage
+    share = drawn_share[rows]
+    most = mpp_v[rows] / open_v[rows]
+    bend = (most - 1.0) / np.log(1.0 - _MPP_BY_SHORT)
+    place = np.ones_like(share)
+    for _ in range(12):
+        lost = (1.0 - _MPP_BY_SHORT) * np.exp((place - most) / bend)
+        scale = 1.0 / (most * _MPP_BY_SHORT)
+        power = place * (1.0 - lost) * scale
+        slope = (1.0 - lost - place * lost / bend) * scale
+        place = np.clip(place - (power - share) / np.minimum(slope, -1e-9), most, 1.0)
+    voltage[rows] = place * open_v[rows]
+    return voltage
