@@ -126,7 +126,7 @@ def coincident_kw(draw_w: Floats, deliver_w: Floats) -> float:
     n = len(draw_w)
     if n == 0:
         return 0.0
-    together = COINCIDENCE + (1.0 - COINCIDENCE) * float(n) ** -0.75
+    together: float = COINCIDENCE + (1.0 - COINCIDENCE) * n**-0.75
     largest = max(float(draw_w.max()), float(deliver_w.max()))
     return max(float(draw_w.sum()) * together, float(deliver_w.sum()), largest) / 1e3
 
