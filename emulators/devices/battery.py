@@ -3,11 +3,14 @@
 Without an active power set-point it follows a schedule of its own, charging around noon and discharging
 in the evening (``own_schedule_frac``). With the SESP's link lost it falls back to 0 W; an active power
 limit stays in force, and voltage and frequency support go on.
+
+A battery is so many equal cells (``cell_count``) behind a converter; the models are in ``physics.battery``,
+``physics.cells`` and ``physics.ageing``. A chemistry is named in the site file.
 """
 
 from __future__ import annotations
 
-from math import pi, sin
+from math import expm1, pi, sin
 from typing import Final
 
 import numpy as np
@@ -15,7 +18,7 @@ import numpy as np
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import common
 from emulators.encoding import Columns, Floats
-from emulators.physics import battery, inverter
+from emulators.physics import ageing, battery, cells, inverter
 from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
 STORAGE: Final = (
@@ -48,17 +51,14 @@ RATINGS: Final = (
     Rating("rated_power_w", "W", {"choice": [5_000, 10_000]}, 100.0, 1e9, "Discharge power at the connection point"),
     Rating("rated_charge_power_w", "W", 0.0, 0.0, 1e9, "Charge power; 0 takes the discharge power"),
     Rating("rated_energy_wh", "Wh", {"uniform": [10_000, 20_000]}, 100.0, 1e10, "Energy capacity, new"),
-    Rating("c_rate_per_h", "1/h", 1.0, 0.05, 10.0, "Most power of the cells over their energy capacity"),
-    Rating("charge_efficiency_frac", "1", 0.96, 0.5, 1.0, "Stored energy over energy drawn"),
-    Rating("discharge_efficiency_frac", "1", 0.96, 0.5, 1.0, "Energy delivered over stored energy spent"),
+    Rating("chemistry", "name", 0.0, 0.0, len(cells.NAMES) - 1.0, "What the cells are made of", cells.NAMES),
+    Rating("c_rate_per_h", "1/h", 1.0, 0.05, 10.0, "Most current of the cells over their capacity, new"),
     Rating("soc_frac", "1", {"uniform": [0.3, 0.7]}, 0.0, 1.0, "State of charge at the start"),
     Rating("soc_min_frac", "1", 0.1, 0.0, 0.5, "Lowest state of charge at the start"),
     Rating("soc_max_frac", "1", 0.95, 0.5, 1.0, "Highest state of charge at the start"),
     Rating("soh_frac", "1", {"uniform": [0.92, 1.0]}, 0.5, 1.0, "State of health at the start"),
     Rating("cycle_count", "1", {"uniform": [0, 800]}, 0.0, 1e5, "Full equivalent cycles at the start"),
-    Rating("calendar_life_years", "a", 18.0, 1.0, 100.0, "Life to 80 % at 25 degC without use"),
-    Rating("cycle_life", "1", 6_000.0, 100.0, 1e6, "Full equivalent cycles to 80 % without age"),
-    Rating("nominal_dc_voltage_v", "V", 400.0, 12.0, 1_500.0, "DC voltage, half charged and at rest"),
+    Rating("nominal_dc_voltage_v", "V", 400.0, 12.0, 1_500.0, "DC voltage of all cells at their nominal voltage"),
     Rating("room_min_degc", "degC", 10.0, -40.0, 40.0, "The room is heated to at least this"),
     Rating("room_max_degc", "degC", 30.0, 0.0, 60.0, "The room is cooled to at most this"),
     Rating("own_schedule_frac", "1", 0.4, 0.0, 1.0, "Power of the daily schedule it follows when not asked; 0 idles"),
@@ -68,31 +68,40 @@ _TRIP_DEGC: Final = 62.0
 _HOT_ALARM_DEGC: Final = 50.0
 _COLD_ALARM_DEGC: Final = 0.0
 _DESIGN_CYCLES_PER_YEAR: Final = 250.0
+_FASTEST_PER_H: Final = 10.0
 _AT_EDGE: Final = 1e-6
+_HALF_CYCLE: Final = ("cycle_from_frac", "cycle_to_frac", "cycle_direction", "cycle_moving_h", "cycle_to_there_h")
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build the columns of ``len(keys)`` batteries at rest, at the temperature of their heated room."""
-    new = common.begun(NAMES, ratings, len(keys))
+    n = len(keys)
+    new = common.begun(NAMES, ratings, n)
     new["rated_charge_power_w"] = np.where(
         new["rated_charge_power_w"] > 0.0, new["rated_charge_power_w"], new["rated_power_w"]
     )
     new = common.support_begun(new)
+    new["chemistry"] = np.rint(new["chemistry"])
     new["temperature_degc"] = np.clip(
         20.0, new["room_min_degc"], np.maximum(new["room_min_degc"], new["room_max_degc"])
     )
     new["temperature_max_degc"] = new["temperature_degc"].copy()
     new["real_capacity_wh"] = new["rated_energy_wh"] * new["soh_frac"]
-    design_use = np.full_like(new["soc_frac"], _DESIGN_CYCLES_PER_YEAR)
-    new["mean_fade_per_year"] = battery.fade_per_year(
-        new["temperature_degc"], design_use, new["calendar_life_years"], new["cycle_life"]
-    )
-    new["remaining_life_years"] = battery.remaining_years(new["soh_frac"], new["mean_fade_per_year"])
-    new["dc_voltage_v"] = battery.terminal_voltage(
-        new["soc_frac"], new["charge_rate_w"], new["rated_energy_wh"], new["nominal_dc_voltage_v"]
-    )
-    charge, discharge = _reach(new, 1.0)
-    new["charge_power_available_w"], new["discharge_power_available_w"] = charge, discharge
+    of = cells.of(new["chemistry"])
+    new["cell_count"] = new["rated_energy_wh"] / of.nominal_wh
+    new["calendar_stress"], new["cycle_stress"] = ageing.begun(of.kind, new["soh_frac"], new["cycle_count"])
+    new["summed_resistance_rise"] = np.zeros(n)
+    new.update(zip(_HALF_CYCLE, _columns_of(ageing.resting(new["soc_frac"])), strict=True))
+    # Until it has a past of its own: 250 cycles a year of eight tenths, at half a C.
+    swing, half = np.full(n, 0.8), np.full(n, 0.5)
+    warm = new["temperature_degc"]
+    a_cycle = 2.0 * ageing.cycle_stress(of.kind, swing, half, half, warm) / swing
+    new["mean_cycle_stress_per_s"] = a_cycle * (_DESIGN_CYCLES_PER_YEAR / ageing.YEAR_S)
+    new["mean_calendar_stress_per_s"] = ageing.calendar_stress(of.kind, warm, half)
+    _remain(new, of)
+    circuit = _circuit(new, of)
+    new["dc_voltage_v"] = circuit.open_v * (new["nominal_dc_voltage_v"] / of.nominal_v)
+    new["charge_power_available_w"], new["discharge_power_available_w"] = _reach(new, circuit, 1.0)
     _raise_alarms(new)
     return common.closed(new)
 
@@ -101,15 +110,18 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Move the batteries on by ``dt_s`` [s]; power is constant over the step."""
     too_hot = columns["temperature_max_degc"] > _TRIP_DEGC
     new = common.life_cycle(columns, surroundings, dt_s, trip_cause=too_hot)
-    charge, discharge = _reach(new, dt_s)
+    of = cells.of(new["chemistry"])
+    circuit = _circuit(new, of)
+    charge, discharge = _reach(new, circuit, dt_s)
     asked = _asked(new, surroundings)
     asked += common.droop_power(new, surroundings, new["rated_power_w"])
     target = np.clip(asked, -charge, discharge)
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
     np.clip(active, -charge, discharge, out=active)
     active, reactive = common.inverter_power(new, surroundings, active, dt_s)
-    _store(new, surroundings, active, dt_s)
-    charge, discharge = _reach(new, dt_s)
+    _store(new, circuit, surroundings, active, dt_s)
+    _age(new, of, columns["soc_frac"], dt_s)
+    charge, discharge = _reach(new, _circuit(new, of), dt_s)
     new["charge_power_available_w"], new["discharge_power_available_w"] = charge, discharge
     _raise_alarms(new)
     return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
@@ -133,48 +145,86 @@ def _schedule(hour: float) -> float:
     return 0.0
 
 
-def _reach(new: Columns, dt_s: float) -> tuple[Floats, Floats]:
+def _circuit(new: Columns, of: cells.Cells) -> battery.Circuit:
+    loss = 1.0 - new["soh_frac"]
+    rise = ageing.resistance_rise(of.kind, new["summed_resistance_rise"], loss)
+    return battery.circuit(of, new["soc_frac"], new["temperature_degc"], new["soh_frac"], rise)
+
+
+def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> tuple[Floats, Floats]:
     """Most power to draw and to deliver over a step [W, >= 0], at the connection point."""
-    room, store = battery.energy_limits(
-        new["soc_frac"], new["soc_min_frac"], new["soc_max_frac"], new["real_capacity_wh"], dt_s
-    )
     share_in, share_out = battery.thermal_derating(new["temperature_degc"])
-    cells = new["c_rate_per_h"] * new["rated_energy_wh"]
-    np.minimum(room, cells * share_in, out=room)
-    np.minimum(store, cells * share_out, out=store)
-    charge = np.minimum(room / new["charge_efficiency_frac"], new["rated_charge_power_w"])
-    discharge = np.minimum(store * new["discharge_efficiency_frac"], new["rated_power_w"])
-    np.minimum(discharge, common.export_limit(new), out=discharge)
+    share_in *= new["c_rate_per_h"]
+    share_out *= new["c_rate_per_h"]
+    window = new["soc_min_frac"], new["soc_max_frac"]
+    room, store = battery.reach(circuit, window, (share_in, share_out), dt_s)
+    converter = new["largest_power_w"]
+    per_unit = new["cell_count"] / converter
+    online = common.back_on_line(new)
+    charge = np.minimum(battery.with_loss(room * per_unit) * converter, new["rated_charge_power_w"])
+    discharge = np.minimum(battery.without_loss(store * per_unit) * converter, common.export_limit(new))
     running = new["running"]
-    charge *= running
-    discharge *= running
-    return charge, discharge
+    return np.minimum(charge, online) * running, np.minimum(discharge, online) * running
 
 
-def _store(new: Columns, surroundings: Surroundings, active: Floats, dt_s: float) -> None:
-    """Move charge, heat and age by one step of constant power, in the step's own columns."""
-    hours = dt_s / 3600.0
-    nominal, capacity = new["rated_energy_wh"], new["real_capacity_wh"]
-    cells = battery.cell_power(active, new["charge_efficiency_frac"], new["discharge_efficiency_frac"])
-    new["soc_frac"] = soc = np.clip(new["soc_frac"] - cells * hours / capacity, 0.0, 1.0)
+def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, active: Floats, dt_s: float) -> None:
+    """Move charge and heat by one step of constant power, in the step's own columns."""
+    before, of, count = new["soc_frac"], circuit.cells, new["cell_count"]
+    power = battery.cell_power(active, new["largest_power_w"])
+    voltage, soc, heat = battery.drawn(circuit, power / count, dt_s)
+    # What was within its window stays there to the last bit.
+    soc = np.maximum(soc, np.minimum(before, new["soc_min_frac"]))
+    new["soc_frac"] = np.minimum(soc, np.maximum(before, new["soc_max_frac"]))
     around = np.clip(surroundings.air_temperature_degc, new["room_min_degc"], new["room_max_degc"])
-    mean, hottest = battery.warmed(new["temperature_degc"], around, np.abs(cells - active), nominal, dt_s)
+    mean, hottest = battery.warmed(new["temperature_degc"], around, heat, of.heat_j_per_k, dt_s)
     new["temperature_degc"], new["temperature_max_degc"] = mean, hottest
-    cycles_per_hour = np.abs(cells) / (2.0 * nominal)
-    new["cycle_count"] = new["cycle_count"] + cycles_per_hour * hours
-    fade = battery.fade_per_year(
-        mean, cycles_per_hour * (battery.YEAR_S / 3600.0), new["calendar_life_years"], new["cycle_life"]
+    new["charge_rate_w"] = power
+    new["charge_rate_frac"] = power / np.where(power > 0.0, new["rated_power_w"], new["rated_charge_power_w"])
+    new["dc_voltage_v"] = volts = voltage * (new["nominal_dc_voltage_v"] / of.nominal_v)
+    new["dc_current_a"] = power / volts
+
+
+def _age(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> None:
+    """Age by one step, in the step's own columns: by the calendar, and by a half cycle where one is over."""
+    soc, warm, kind = new["soc_frac"], new["temperature_degc"], of.kind
+    moved = np.abs(soc - before)
+    new["cycle_count"] = new["cycle_count"] + 0.5 * moved * new["soh_frac"]
+    half = ageing.HalfCycle(*(new[name] for name in _HALF_CYCLE))
+    now, ended = ageing.followed(half, soc, (moved > 0.0).astype(np.float64), dt_s)
+    new.update(zip(_HALF_CYCLE, _columns_of(now), strict=True))
+    resting = ageing.calendar_stress(kind, warm, soc)
+    rise = ageing.calendar_resistance(kind, warm, soc) * dt_s
+    worn = np.zeros_like(soc)
+    if len(ended):
+        kinds = kind if isinstance(kind, int) else kind[ended]
+        start, turn = half.from_frac[ended], half.to_frac[ended]
+        swing = np.abs(turn - start)
+        rate = swing / np.maximum(half.to_there_h[ended], swing / _FASTEST_PER_H)
+        worn[ended] = ageing.cycle_stress(kinds, swing, rate, 0.5 * (start + turn), warm[ended])
+        rise[ended] += ageing.cycle_resistance(kinds, swing, rate)
+    new["summed_resistance_rise"] = new["summed_resistance_rise"] + rise
+    new["calendar_stress"] = new["calendar_stress"] + resting * dt_s
+    new["cycle_stress"] = new["cycle_stress"] + worn
+    new["soh_frac"] = 1.0 - ageing.lost(kind, new["calendar_stress"], new["cycle_stress"])
+    new["real_capacity_wh"] = new["rated_energy_wh"] * new["soh_frac"]
+    fresh = -expm1(-dt_s / ageing.STRESS_TIME_S)
+    for name, stress in (("mean_calendar_stress_per_s", resting), ("mean_cycle_stress_per_s", worn / dt_s)):
+        new[name] = new[name] + (stress - new[name]) * fresh
+    _remain(new, of)
+
+
+def _columns_of(half: ageing.HalfCycle) -> tuple[Floats, ...]:
+    return half.from_frac, half.to_frac, half.direction, half.moving_h, half.to_there_h
+
+
+def _remain(new: Columns, of: cells.Cells) -> None:
+    new["remaining_life_years"] = ageing.remaining_years(
+        of.kind,
+        new["calendar_stress"],
+        new["cycle_stress"],
+        new["mean_calendar_stress_per_s"],
+        new["mean_cycle_stress_per_s"],
     )
-    new["soh_frac"] = soh = np.maximum(new["soh_frac"] - fade * (dt_s / battery.YEAR_S), 0.1)
-    new["mean_fade_per_year"] = stress = inverter.settled(
-        new["mean_fade_per_year"], fade, battery.STRESS_TIME_S * np.log(10.0), dt_s
-    )
-    new["remaining_life_years"] = battery.remaining_years(soh, stress)
-    new["real_capacity_wh"] = nominal * soh
-    new["charge_rate_w"] = cells
-    new["charge_rate_frac"] = cells / np.where(cells > 0.0, new["rated_power_w"], new["rated_charge_power_w"])
-    new["dc_voltage_v"] = voltage = battery.terminal_voltage(soc, cells, nominal, new["nominal_dc_voltage_v"])
-    new["dc_current_a"] = cells / voltage
 
 
 def _raise_alarms(new: Columns) -> None:

@@ -1,71 +1,168 @@
-"""A battery of lithium iron phosphate cells: energy, power it can give, heat, and age.
+"""A battery of lithium-ion cells behind a converter: what it can give and take, and what that does to it.
 
-Elementwise on arrays ``(n,)``. Plus discharges. Stored energy moves by
+Elementwise on arrays ``(n,)``; plus discharges. A cell is a voltage behind a resistance [1]_,
 
-    d(stored) = charge_efficiency * drawn - delivered / discharge_efficiency
+    P = I (U(soc) - R(soc, T) I),   d(soc)/dt = -I / (capacity SoH)
 
-with both measured at the connection point; the efficiencies hold converter and cells together.
+with power constant over a step. U is taken as its mean over the charge that the step moves, so a step of any length
+gives up exactly as much chemical energy as lies between its two states of charge, and what does not leave as power
+is heat: cells cannot make energy, however long the step.
 
-Valid for steps of 0.1 s to 900 s: the thermal node is exact for constant heat, the energy limits for
-constant power. Ageing is linear in time and in throughput, with the temperature law of Arrhenius in its
-rule-of-thumb form (twice as fast 10 K warmer); it is meant to be slow and in the right order, not to
-rank cells.
+Valid for steps of 0.1 s to 900 s. Resistance, temperature and the voltage limits are those at the step's start: at
+900 s and 1 C the voltage may pass its limit by what the open circuit voltage moves in the step (some 0.1 V).
 
 References
 ----------
-.. [1] Naumann et al., J. Energy Storage 17 (2018) 153, doi 10.1016/j.est.2018.01.019 (calendar ageing of
-   such cells: some 10 to 20 % in 15 to 20 years at 25 degC).
-.. [2] Naumann et al., J. Power Sources 451 (2020) 227666, doi 10.1016/j.jpowsour.2019.227666 (cycle
-   ageing: thousands of cycles to 80 %; specific heat of some 1 kJ/(kg K)).
+.. [1] Naumann, dissertation, TU Munich 2018, as in SimSES (TUM, BSD-3), compared in ``tests/oracles``.
+.. [2] Notton, Lazarov, Stoyanov, Renewable Energy 35 (2010) 541, doi 10.1016/j.renene.2009.07.013: converter loss
+   as ``P0 + K p**2`` of the rating; type 2.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import exp
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from emulators.physics import cells
+from emulators.physics.cells import Cells
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-YEAR_S: Final = 365.25 * 86_400.0
-END_OF_LIFE_FRAC: Final = 0.8
-"""State of health at which a battery counts as worn out."""
-HEAT_CAPACITY_J_PER_K_WH: Final = 8.0
-"""A kilowatt-hour of pack weighs some 8 kg at 1 kJ/(kg K) [2]."""
 THERMAL_TIME_S: Final = 3.0 * 3600.0
-"""How long the pack takes to follow its surroundings to 63 %."""
-CELL_SHARE_OF_LOSS: Final = 0.5
-"""The other half heats the converter."""
+"""How long the pack takes to follow its surroundings to 63 %, own choice for a housed pack."""
 HOT_SPOT_FRAC: Final = 0.15
-"""The hottest cell stands this share of the mean's rise above the mean."""
-STRESS_TIME_S: Final = 30.0 * 86_400.0
-"""Time over which the stress that the remaining life assumes is averaged."""
+"""The hottest cell stands this share of the mean's rise above the mean, own choice."""
 
-_FADE_TO_END: Final = 1.0 - END_OF_LIFE_FRAC
+_NO_LOAD: Final = 0.0072
+_LOAD: Final = 0.0345
+_IDLES_BELOW: Final = 0.01
+"""Share of the rating below which the converter pulses, so that its loss goes to nothing with its power."""
+_LOSS_THERE: Final = _NO_LOAD + _LOAD * _IDLES_BELOW * _IDLES_BELOW
+_LONG_STEP_S: Final = 10.0
+_UNMOVED: Final = 1e-9
+
 _COLD_DEGC: Final = (0.0, 5.0)
 _FREEZING_DEGC: Final = (-20.0, -10.0)
 _HOT_DEGC: Final = (50.0, 58.0)
 
 
-def cell_power(active_w: Floats, charge_efficiency: Floats, discharge_efficiency: Floats) -> Floats:
+# --------------------------------------------------------------------------------------- converter
+
+
+def with_loss(power: Floats) -> Floats:
+    """Power that goes into a converter for a power that comes out, both >= 0 and as shares of its rating [2]_."""
+    return np.asarray(power + np.where(power < _IDLES_BELOW, power * (_LOSS_THERE / _IDLES_BELOW), _losses(power)))
+
+
+def _losses(power: Floats) -> Floats:
+    return _NO_LOAD + _LOAD * power * power
+
+
+def without_loss(power: Floats) -> Floats:
+    """Power that comes out of a converter, the inverse of ``with_loss``."""
+    edge = _IDLES_BELOW + _LOSS_THERE
+    loaded = np.maximum(power - _NO_LOAD, 0.0)
+    loaded *= 2.0 / (1.0 + np.sqrt(1.0 + 4.0 * _LOAD * loaded))
+    return np.where(power < edge, power * (_IDLES_BELOW / edge), loaded)
+
+
+def cell_power(active_w: Floats, converter_w: Floats) -> Floats:
     """DC power of the cells [W] behind an AC power [W]."""
-    return np.asarray(np.where(active_w > 0.0, active_w / discharge_efficiency, active_w * charge_efficiency))
+    share = np.abs(active_w) / converter_w
+    return np.asarray(np.where(active_w > 0.0, with_loss(share), -without_loss(share)) * converter_w)
 
 
-def energy_limits(
-    soc_frac: Floats, low_frac: Floats, high_frac: Floats, capacity_wh: Floats, dt_s: float
+# ------------------------------------------------------------------------------------------- cells
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """Cells in a state: of one cell, arrays ``(n,)``."""
+
+    cells: Cells
+    soc_frac: Floats
+    open_v: Floats
+    energy_v: Floats
+    charge_ohm: Floats
+    discharge_ohm: Floats
+    capacity_ah: Floats
+    """Now, aged."""
+
+
+def circuit(
+    of: Cells, soc_frac: Floats, temperature_degc: Floats, soh_frac: Floats, resistance_rise: Floats
+) -> Circuit:
+    """Look up cells in a state; ``resistance_rise`` is the share by which age has raised their resistance."""
+    open_v, energy_v = cells.open_circuit(of.kind, soc_frac)
+    charge_ohm, discharge_ohm = cells.resistance(of.kind, soc_frac, temperature_degc)
+    aged = 1.0 + resistance_rise
+    charge_ohm *= aged
+    discharge_ohm *= aged
+    return Circuit(of, soc_frac, open_v, energy_v, charge_ohm, discharge_ohm, of.capacity_ah * soh_frac)
+
+
+def _mean_voltage(at: Circuit, moved_frac: Floats) -> Floats:
+    """Mean open circuit voltage [V] while a share of the charge is drawn; the one now where next to none is."""
+    _, after_v = cells.open_circuit(at.cells.kind, np.clip(at.soc_frac - moved_frac, 0.0, 1.0))
+    return np.divide(at.energy_v - after_v, moved_frac, out=at.open_v.copy(), where=np.abs(moved_frac) > _UNMOVED)
+
+
+def reach(
+    at: Circuit,
+    window_frac: tuple[Floats, Floats],
+    most_per_h: tuple[Floats, Floats],
+    dt_s: float,
 ) -> tuple[Floats, Floats]:
-    """Return the most DC power [W] in and out, both >= 0, that keeps a whole step within the SoC window."""
-    per_frac = capacity_wh * (3600.0 / dt_s)
-    room = np.maximum(high_frac - soc_frac, 0.0) * per_frac
-    store = np.maximum(soc_frac - low_frac, 0.0) * per_frac
-    return room, store
+    """Return the most power of a cell in and out [W, >= 0] over a whole step.
+
+    Parameters
+    ----------
+    window_frac : lowest and highest state of charge
+        Outside of it a battery only moves back towards it.
+    most_per_h : most current in and out, over the capacity when new [1/h]
+    """
+    per_frac = at.capacity_ah * (3600.0 / dt_s)
+    of = at.cells
+    charge_a = np.minimum(most_per_h[0] * of.capacity_ah, (of.most_v - at.open_v) / at.charge_ohm)
+    charge_a = np.maximum(np.minimum(charge_a, (window_frac[1] - at.soc_frac) * per_frac), 0.0)
+    discharge_a = np.minimum(most_per_h[1] * of.capacity_ah, (at.open_v - of.least_v) / at.discharge_ohm)
+    discharge_a = np.maximum(np.minimum(discharge_a, (at.soc_frac - window_frac[0]) * per_frac), 0.0)
+    charge_v = _mean_voltage(at, -charge_a / per_frac) + at.charge_ohm * charge_a
+    discharge_v = _mean_voltage(at, discharge_a / per_frac) - at.discharge_ohm * discharge_a
+    return charge_a * charge_v, discharge_a * np.maximum(discharge_v, 0.0)
+
+
+def drawn(at: Circuit, power_w: Floats, dt_s: float) -> tuple[Floats, Floats, Floats]:
+    """Draw a power [W] within ``reach`` from a cell for one step.
+
+    Returns
+    -------
+    voltage_v, soc_frac, heat_w
+        Mean terminal voltage, the state of charge at the end, and what did not leave as power.
+    """
+    hours = dt_s / 3600.0
+    ohm = np.where(power_w > 0.0, at.discharge_ohm, at.charge_ohm)
+    four_ohm_watts = 4.0 * ohm * power_w
+    mean_v = at.open_v
+    # The mean voltage and the current settle by turns; long steps move the voltage more and need more turns.
+    for _ in range(2 if dt_s <= _LONG_STEP_S else 8):
+        current_a = 2.0 * power_w / (mean_v + np.sqrt(np.maximum(mean_v * mean_v - four_ohm_watts, 0.0)))
+        moved = current_a * hours / at.capacity_ah
+        mean_v = _mean_voltage(at, moved)
+    heat_w = mean_v * current_a - power_w
+    terminal_v = np.divide(power_w, current_a, out=at.open_v.copy(), where=current_a != 0.0)
+    return terminal_v, np.clip(at.soc_frac - moved, 0.0, 1.0), heat_w
+
+
+# -------------------------------------------------------------------------------------------- heat
 
 
 def thermal_derating(temperature_degc: Floats) -> tuple[Floats, Floats]:
-    """Return which share of the power may go in and out, from 0 to 1.
+    """Return which share of the current may go in and out, from 0 to 1.
 
     Lithium plating forbids charging below 0 degC; cold slows discharge and heat stops both.
     """
@@ -82,36 +179,10 @@ def _risen(value: Floats, span: tuple[float, float]) -> Floats:
 
 
 def warmed(
-    temperature_degc: Floats, around_degc: Floats, loss_w: Floats, capacity_wh: Floats, dt_s: float
+    temperature_degc: Floats, around_degc: Floats, heat_w: Floats, heat_j_per_k: float | Floats, dt_s: float
 ) -> tuple[Floats, Floats]:
-    """Return mean and hottest temperature of the cells [degC] after a step of constant loss; one node, exact."""
-    conductance = capacity_wh * (HEAT_CAPACITY_J_PER_K_WH / THERMAL_TIME_S)
-    final = around_degc + loss_w * CELL_SHARE_OF_LOSS / conductance
+    """Return mean and hottest temperature of the cells [degC] after a step of constant heat; one node, exact."""
+    final = around_degc + heat_w * (THERMAL_TIME_S / heat_j_per_k)
     mean = final + (temperature_degc - final) * exp(-dt_s / THERMAL_TIME_S)
     hottest = mean + HOT_SPOT_FRAC * np.maximum(mean - around_degc, 0.0)
     return mean, hottest
-
-
-def fade_per_year(
-    temperature_degc: Floats, cycles_per_year: Floats, calendar_life_years: Floats, cycle_life: Floats
-) -> Floats:
-    """State of health lost in a year [1/a], at a temperature and a number of full equivalent cycles a year.
-
-    ``calendar_life_years`` is the life to 80 % at 25 degC without use, ``cycle_life`` the full equivalent
-    cycles to 80 % without age.
-    """
-    resting = np.exp2((temperature_degc - 25.0) * 0.1) / calendar_life_years
-    return np.asarray(_FADE_TO_END * (resting + cycles_per_year / cycle_life))
-
-
-def remaining_years(soh_frac: Floats, mean_fade_per_year: Floats) -> Floats:
-    """Years until the state of health reaches 80 %, if the fading goes on as it did on average."""
-    return np.asarray(np.maximum(soh_frac - END_OF_LIFE_FRAC, 0.0) / mean_fade_per_year)
-
-
-def terminal_voltage(soc_frac: Floats, cell_power_w: Floats, capacity_wh: Floats, nominal_v: Floats) -> Floats:
-    """DC voltage [V]: flat over most of the charge, falling away when empty, 3 % lower at 1 C discharge."""
-    empty = (1.0 - soc_frac) * (1.0 - soc_frac)
-    empty *= empty
-    open_circuit = 0.98 + 0.06 * soc_frac - 0.18 * (empty * empty * empty)
-    return np.asarray(nominal_v * open_circuit * (1.0 - 0.03 * np.clip(cell_power_w / capacity_wh, -5.0, 5.0)))

@@ -115,8 +115,3 @@ def within_circle(
     active_room = rest_of_circle(reactive, rated_va)
     active = np.where(reactive_goes_first, np.clip(active_w, -active_room, active_room), active_alone)
     return active, reactive
-
-
-def settled(before: Floats, target: Floats, response_s: float, dt_s: float) -> Floats:
-    """Follow a target with a first-order lag whose change is 90 % done after ``response_s``, exact for any step."""
-    return target + (before - target) * np.exp(-np.log(10.0) * dt_s / response_s)

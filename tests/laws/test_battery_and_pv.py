@@ -9,7 +9,7 @@ from world import HOUR_S, devices, surroundings, told
 from emulators import registry
 from emulators.contracts import DeviceSpec
 from emulators.encoding import Columns
-from emulators.physics import grid_code
+from emulators.physics import battery, cells, grid_code
 
 N = 16
 BATTERY = registry.device("battery")
@@ -31,24 +31,66 @@ def asked(columns: Columns, watts: float) -> Columns:
 # ----------------------------------------------------------------------------------------- battery
 
 
+CHEMISTRY = pytest.mark.parametrize("chemistry", range(len(cells.NAMES)), ids=cells.NAMES)
+
+
+def stored_wh(columns: Columns) -> np.ndarray:
+    """Chemical energy above an empty battery."""
+    of = cells.of(columns["chemistry"])
+    _, energy_v = cells.open_circuit(of.kind, columns["soc_frac"])
+    return np.asarray(energy_v * columns["cell_count"] * of.capacity_ah * columns["soh_frac"])
+
+
+def heat_wh(before: Columns, after: Columns, around_degc: float, dt_s: float) -> np.ndarray:
+    """Heat that the cells' temperature tells of, by the thermal node solved for it."""
+    of = cells.of(before["chemistry"])
+    decay = np.exp(-dt_s / battery.THERMAL_TIME_S)
+    final = (after["temperature_degc"] - before["temperature_degc"] * decay) / (1.0 - decay)
+    conductance = before["cell_count"] * of.heat_j_per_k / battery.THERMAL_TIME_S
+    return np.asarray((final - around_degc) * conductance * dt_s / HOUR_S)
+
+
+@CHEMISTRY
 @pytest.mark.parametrize("dt_s", [0.1, 1.0, 60.0, 900.0])
 @pytest.mark.parametrize("watts", [-4_000.0, 4_000.0])
-def test_stored_energy_changes_by_what_flowed_less_the_losses_and_stops_at_the_window(
-    dt_s: float, watts: float
-) -> None:
+def test_a_step_moves_energy_and_makes_none_and_stops_at_the_window(chemistry: int, dt_s: float, watts: float) -> None:
+    """What leaves the cells is what they held less heat; ageing takes its part of what is held too."""
     start = 0.1002 if watts > 0.0 else 0.9498
-    columns = asked(devices(BATTERY, N, soc_frac=start, c_rate_per_h=5.0), watts)
-    for k in range(200):
-        new = BATTERY.step(columns, surroundings(N, 12 * HOUR_S + k * dt_s), dt_s)
-        power = new["active_power_w"]
-        cells = np.where(power > 0.0, power / 0.96, power * 0.96)
-        stored = (columns["soc_frac"] - new["soc_frac"]) * columns["real_capacity_wh"]
-        assert stored == pytest.approx(cells * dt_s / HOUR_S, abs=1e-9)
-        assert np.all(new["soc_frac"] >= 0.1 - 1e-12)
-        assert np.all(new["soc_frac"] <= 0.95 + 1e-12)
+    columns = asked(devices(BATTERY, N, soc_frac=start, c_rate_per_h=5.0, chemistry=chemistry), watts)
+    for k in range(100):
+        world = surroundings(N, 12 * HOUR_S + k * dt_s, air_temperature_degc=20.0)
+        new = BATTERY.step(columns, world, dt_s)
+        unaged = {**new, "soh_frac": columns["soh_frac"]}
+        spent = stored_wh(columns) - stored_wh(unaged)
+        heat = heat_wh(columns, new, 20.0, dt_s)
+        given = new["charge_rate_w"] * dt_s / HOUR_S
+        assert spent == pytest.approx(given + heat, rel=1e-5, abs=1e-6)
+        assert np.all(heat > -1e-7)
+        loss = new["charge_rate_w"] - new["active_power_w"]
+        assert np.all(loss >= 0.0)
+        assert np.all((new["soc_frac"] >= 0.1) & (new["soc_frac"] <= 0.95))
         columns = new
     assert columns["soc_low_alarm" if watts > 0.0 else "soc_high_alarm"].all()
-    assert columns["active_power_w"] == pytest.approx(np.zeros(N), abs=1e-3 if dt_s > 0.1 else 10.0)
+    assert columns["active_power_w"] == pytest.approx(np.zeros(N), abs=1e-3 if dt_s > 1.0 else 10.0)
+
+
+@CHEMISTRY
+@pytest.mark.parametrize("dt_s", [1.0, 900.0])
+def test_a_round_trip_gives_back_less_than_it_took_and_most_of_it(chemistry: int, dt_s: float) -> None:
+    columns = devices(BATTERY, N, soc_frac=0.5, own_schedule_frac=0.0, rated_energy_wh=10_000.0, chemistry=chemistry)
+    columns = {**columns, "ramp_w_per_s": np.full(N, 1e9)}
+    start, taken, steps = columns, np.zeros(N), round(3_600.0 / dt_s)
+    for k in range(4 * steps):
+        watts = -2_500.0 if k < steps else 2_500.0
+        back = columns["soc_frac"] <= start["soc_frac"]
+        if k >= steps and back.all():
+            break
+        columns = BATTERY.step(asked(columns, watts), surroundings(N, 12 * HOUR_S), dt_s)
+    taken = columns["energy_imported_wh"]
+    # What it gave beyond the start was the start's own.
+    over = stored_wh(columns) - stored_wh(start)
+    share = (columns["energy_exported_wh"] + over) / taken
+    assert np.all((share > 0.85) & (share < 0.95))
 
 
 @pytest.mark.parametrize("watts", [-3_000.0, 0.0, 3_000.0])
@@ -58,7 +100,14 @@ def test_a_battery_reaches_its_set_point_within_its_ramp(watts: float) -> None:
     for second in (1, 2, 3):
         columns = after(BATTERY, columns, 1)
         assert np.all(columns["active_power_w"] == np.sign(watts) * min(1_000.0 * second, abs(watts)))
-    assert np.all(columns["charge_rate_w"] == pytest.approx(watts / 0.96 if watts > 0.0 else watts * 0.96))
+    lost = columns["charge_rate_w"] - watts
+    full = columns["rated_power_w"]
+    expected = (
+        (0.0072 + 0.0345 * 0.36) * full
+        if watts > 0.0
+        else 0.0072 * full + 0.0345 * columns["charge_rate_w"] ** 2 / full
+    )
+    assert lost == pytest.approx(expected if watts else 0.0)  # Notton type 2
 
 
 def test_a_battery_does_not_exceed_what_it_says_is_available() -> None:
@@ -155,7 +204,7 @@ def test_curtailed_modules_raise_their_voltage_and_carry_the_power_they_give() -
     assert np.all(held["dc_voltage_v"] > free["dc_voltage_v"])
     for state in (free, held):
         dc = state["dc_voltage_v"] * state["dc_current_a"]
-        assert np.all((dc > state["active_power_w"]) & (dc < 1.1 * state["active_power_w"]))
+        assert np.all((dc > state["active_power_w"]) & (dc < 1.2 * state["active_power_w"]))
 
 
 # -------------------------------------------------------------------------------------------- both

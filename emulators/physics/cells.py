@@ -1,0 +1,158 @@
+"""Lithium-ion cells: open circuit voltage and resistance by table, read from ``profiles/cells``.
+
+A column holds a chemistry as its place in ``NAMES``; a battery is a number of equal cells, and everything here is
+of one cell. Voltages are linear between 201 states of charge, so their integral over the charge is known exactly:
+it is the energy a cell holds, and no way through the states of charge can make any.
+
+The voltage is the mean of those after charge and after discharge; its hysteresis of some 20 mV (LFP) is left out, for
+taken with one sign it would make energy. Resistances are held below 10 degC and above 60 degC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Places: TypeAlias = npt.NDArray[np.intp]
+
+NAMES: Final = ("lfp", "nmc")
+"""The chemistries a site file may name; the first is the default."""
+_STEPS: Final = 200
+_CHARGES: Final = np.linspace(0.0, 1.0, _STEPS + 1)
+_WARMTHS: Final = np.linspace(10.0, 60.0, 11)
+_ROWS: Final = np.linspace(0.0, 1.0, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The cells of a group: ``kind`` is the place in ``NAMES``; numbers if all are alike, else arrays ``(n,)``."""
+
+    kind: int | Places
+    nominal_v: float | Floats
+    capacity_ah: float | Floats
+    least_v: float | Floats
+    most_v: float | Floats
+    heat_j_per_k: float | Floats
+
+    @property
+    def nominal_wh(self) -> float | Floats:
+        return self.nominal_v * self.capacity_ah
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """All chemistries behind one another: voltage, its step and its integral; resistance in and out."""
+
+    volts: Floats
+    rises: Floats
+    energies: Floats
+    charge_ohm: Floats
+    discharge_ohm: Floats
+
+
+@cache
+def _raw(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((files("profiles") / "cells" / f"{name}.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def _volts(raw: dict[str, Any]) -> Floats:
+    """Open circuit voltage of a chemistry at ``_CHARGES``, from its table or its formula."""
+    if "open_circuit_v" in raw:
+        return np.array(raw["open_circuit_v"], dtype=np.float64)
+    formula = raw["open_circuit"]
+    volts = formula["offset_v"] + formula["slope_v"] * _CHARGES
+    for height, steepness, centre in formula["sigmoids"]:
+        volts = volts + height / (1.0 + np.exp(steepness * (_CHARGES - centre)))
+    return np.asarray(volts)
+
+
+def _ohms(raw: dict[str, Any], direction: str) -> Floats:
+    """Resistance of a chemistry at ``_ROWS`` and ``_WARMTHS``, which hold every node of its table."""
+    table = np.array(raw[direction], dtype=np.float64)
+    charges = np.linspace(0.0, 1.0, len(table))
+    warm = np.stack([np.interp(_WARMTHS, raw["temperature_degc"], row) for row in table])
+    return np.stack([np.interp(_ROWS, charges, column) for column in warm.T], axis=1)
+
+
+@cache
+def _tables() -> _Tables:
+    volts = np.stack([_volts(_raw(name)) for name in NAMES])
+    rises = np.diff(volts, axis=1, append=volts[:, -1:])
+    energies = np.zeros_like(volts)
+    np.cumsum((volts[:, :-1] + volts[:, 1:]) * (0.5 / _STEPS), axis=1, out=energies[:, 1:])
+    ohms = [np.stack([_ohms(_raw(name), f"{way}_ohm") for name in NAMES]).ravel() for way in ("charge", "discharge")]
+    return _Tables(volts.ravel(), rises.ravel(), energies.ravel(), ohms[0], ohms[1])
+
+
+@cache
+def _alike(kind: int) -> Cells:
+    raw = _raw(NAMES[kind])
+    return Cells(
+        kind,
+        float(raw["nominal_voltage_v"]),
+        float(raw["capacity_ah"]),
+        float(raw["least_voltage_v"]),
+        float(raw["most_voltage_v"]),
+        float(raw["heat_capacity_j_per_k"]),
+    )
+
+
+def of(column: Floats) -> Cells:
+    """Return the cells of batteries by their column of chemistries ``(n,)``."""
+    first = int(column[0])
+    if np.all(column == first):
+        return _alike(first)
+    kinds = column.astype(np.intp)
+    all_kinds = [_alike(kind) for kind in range(len(NAMES))]
+    return Cells(
+        kinds,
+        np.array([each.nominal_v for each in all_kinds])[kinds],
+        np.array([each.capacity_ah for each in all_kinds])[kinds],
+        np.array([each.least_v for each in all_kinds])[kinds],
+        np.array([each.most_v for each in all_kinds])[kinds],
+        np.array([each.heat_j_per_k for each in all_kinds])[kinds],
+    )
+
+
+def open_circuit(kind: int | Places, soc_frac: Floats) -> tuple[Floats, Floats]:
+    """Return open circuit voltage [V] and its integral over the state of charge from 0 [V]: energy over charge."""
+    tables = _tables()
+    along = soc_frac * _STEPS
+    place = np.minimum(along.astype(np.intp), _STEPS - 1)
+    along -= place
+    place += kind * (_STEPS + 1)
+    volts, rise = tables.volts[place], tables.rises[place]
+    rise *= along
+    energy = tables.energies[place]
+    along *= 1.0 / _STEPS
+    energy += along * (volts + 0.5 * rise)
+    volts += rise
+    return volts, energy
+
+
+def resistance(kind: int | Places, soc_frac: Floats, temperature_degc: Floats) -> tuple[Floats, Floats]:
+    """Return the resistance [ohm] to charge and to discharge, new; bilinear in charge and temperature."""
+    tables = _tables()
+    up = soc_frac * (len(_ROWS) - 1.0)
+    row = np.minimum(up.astype(np.intp), len(_ROWS) - 2)
+    up -= row
+    right = np.clip((temperature_degc - _WARMTHS[0]) * (1.0 / (_WARMTHS[1] - _WARMTHS[0])), 0.0, len(_WARMTHS) - 1.0)
+    place = np.minimum(right.astype(np.intp), len(_WARMTHS) - 2)
+    right -= place
+    place += (row + kind * len(_ROWS)) * len(_WARMTHS)
+    both = []
+    for table in (tables.charge_ohm, tables.discharge_ohm):
+        low, high = table[place], table[place + len(_WARMTHS)]
+        low += right * (table[place + 1] - low)
+        high += right * (table[place + len(_WARMTHS) + 1] - high)
+        low += up * (high - low)
+        both.append(low)
+    return both[0], both[1]
