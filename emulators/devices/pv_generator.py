@@ -141,14 +141,14 @@ def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harves
         plane = pv.Planes(new[f"plane_up{which}"], new[f"plane_north{which}"], new[f"plane_east{which}"])
         falls, absorbed = pv.plane_irradiance(plane, sun)
         absorbed *= new["clean_frac"]
-        excess = pv.warmed(new[f"module_excess{which}_k"], falls, wind, dt_s)
-        module = air + excess
+        excess, mean_excess = pv.warmed(new[f"module_excess{which}_k"], falls, wind, dt_s)
+        module = air + mean_excess
         dc += share * pv.dc_power(absorbed, module, new["net_dc_power_w"], new["temperature_coefficient_per_k"])
         absorbed_all += share * absorbed
         module_all += share * module
         new[f"module_excess{which}_k"] = excess
         if not which:
-            new["irradiance_plane_w_per_m2"], new["module_temperature_degc"] = falls, module
+            new["irradiance_plane_w_per_m2"], new["module_temperature_degc"] = falls, air + excess
     available = np.minimum(dc * pv.inverter_efficiency(dc, rated), rated) * new["running"]
     new["available_power_w"] = available
     new["available_power_frac"] = available / rated

@@ -22,7 +22,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, exp, pi, radians, sin
+from math import cos, exp, expm1, pi, radians, sin
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -140,10 +140,15 @@ def settled_excess(irradiance: Floats, wind_m_per_s: float) -> Floats:
     return np.asarray(irradiance * (1.0 / (_LOSS_AT_STILL + _LOSS_BY_WIND * wind_m_per_s)))
 
 
-def warmed(excess_k: Floats, irradiance: Floats, wind_m_per_s: float, dt_s: float) -> Floats:
-    """Excess over the air after a step in steady light [K]: a first-order lag, exact for any step."""
+def warmed(excess_k: Floats, irradiance: Floats, wind_m_per_s: float, dt_s: float) -> tuple[Floats, Floats]:
+    """Excess over the air at the end of a step in steady light, and its mean over the step [K].
+
+    A first-order lag, exact for any step.
+    """
     settled = settled_excess(irradiance, wind_m_per_s)
-    return np.asarray(settled + (excess_k - settled) * exp(-dt_s / MODULE_LAG_S))
+    away = excess_k - settled
+    passed = -expm1(-dt_s / MODULE_LAG_S)
+    return settled + away * (1.0 - passed), settled + away * (passed * MODULE_LAG_S / dt_s)
 
 
 def dc_power(absorbed: Floats, module_degc: Floats, rated_dc_w: Floats, per_kelvin: Floats) -> Floats:

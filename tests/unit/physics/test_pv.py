@@ -59,22 +59,25 @@ def test_modules_left_alone_settle_at_pvlibs_faiman(wind: float) -> None:
     irradiance = np.linspace(0.0, 1_300.0, 27)
     expected = pvlib.temperature.faiman(irradiance, 17.0, wind)
     assert 17.0 + pv.settled_excess(irradiance, wind) == pytest.approx(expected)
-    assert 17.0 + pv.warmed(np.full(27, 5.0), irradiance, wind, 36_000.0) == pytest.approx(expected)
+    assert 17.0 + pv.warmed(np.full(27, 5.0), irradiance, wind, 36_000.0)[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("dt_s", [0.1, 1.0, 60.0, 900.0])
 def test_many_short_steps_warm_a_module_as_one_long_one_does(dt_s: float) -> None:
     light = np.array([0.0, 300.0, 1_000.0])
     begun = np.array([30.0, 10.0, 0.0])
-    excess = begun
+    excess, means = begun, []
     for _ in range(50):
-        excess = pv.warmed(excess, light, 2.0, dt_s / 50.0)
-    assert excess == pytest.approx(pv.warmed(begun, light, 2.0, dt_s), rel=1e-10)
+        excess, mean = pv.warmed(excess, light, 2.0, dt_s / 50.0)
+        means.append(mean)
+    after, over_all = pv.warmed(begun, light, 2.0, dt_s)
+    assert excess == pytest.approx(after, rel=1e-10)
+    assert np.mean(means, axis=0) == pytest.approx(over_all, rel=1e-10)
 
 
 def test_a_module_is_63_percent_there_after_its_time_constant() -> None:
     light = np.array([800.0])
-    share = pv.warmed(np.zeros(1), light, 1.0, pv.MODULE_LAG_S) / pv.settled_excess(light, 1.0)
+    share = pv.warmed(np.zeros(1), light, 1.0, pv.MODULE_LAG_S)[0] / pv.settled_excess(light, 1.0)
     assert share[0] == pytest.approx(1.0 - np.exp(-1.0))
 
 

@@ -1,0 +1,94 @@
+"""Laws of PV systems: planes, light of their own, dirt, the inverter's losses, dark days."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from world import HOUR_S, devices, surroundings, told
+
+from emulators import registry
+from emulators.encoding import Columns
+from emulators.physics import pv
+
+N = 16
+PV = registry.device("pv_generator")
+NOON_S = 12.5 * HOUR_S
+
+
+def warm(columns: Columns, hour: float = 12.5) -> Columns:
+    """Let the modules settle in the light of an hour."""
+    for _ in range(10):
+        columns = PV.step(columns, surroundings(N, hour * HOUR_S), 600.0)
+    return columns
+
+
+@pytest.mark.parametrize("limit", [1.0, 0.1, 0.02])
+def test_what_the_strings_give_less_what_the_inverter_loses_is_what_it_delivers(limit: float) -> None:
+    held = warm(told(devices(PV, N), active_power_limit_frac=limit, active_power_limit_enabled=1.0))
+    dc = held["dc_voltage_v"] * held["dc_current_a"]
+    assert dc * pv.inverter_efficiency(dc, held["rated_power_w"]) == pytest.approx(held["active_power_w"], rel=1e-6)
+
+
+def test_a_second_and_a_third_plane_add_up_and_flatten_the_day() -> None:
+    facing = {"tilt_deg": 30.0, "rated_power_w": 20_000.0, "dc_power_w": 10_000.0}
+    east, west = (devices(PV, N, azimuth_deg=side, **facing) for side in (90.0, 270.0))
+    both = devices(PV, N, azimuth_deg=90.0, share_2=0.5, tilt_2_deg=30.0, azimuth_2_deg=270.0, **facing)
+    for hour in (8.0, 12.5, 17.0):
+        east, west, both = (warm(columns, hour) for columns in (east, west, both))
+        half = 0.5 * (east["available_power_w"] + west["available_power_w"])
+        assert both["available_power_w"] == pytest.approx(half, rel=0.03)  # the inverter's losses are not linear
+    assert np.array_equal(both["irradiance_plane_w_per_m2"], east["irradiance_plane_w_per_m2"])
+
+
+def test_shares_of_planes_never_come_to_more_than_all_modules() -> None:
+    columns = devices(PV, N, share_2=0.9, share_3=0.9)
+    assert columns["plane_share"] == pytest.approx(np.zeros(N))
+    assert columns["plane_share_2"] + columns["plane_share_3"] == pytest.approx(np.ones(N))
+
+
+def test_dirt_and_shade_take_their_share_of_the_light() -> None:
+    dc = []
+    for share in (0.0, 0.1):
+        state = warm(devices(PV, N, soiling_frac=share, shading_frac=share, dc_power_w=1_000.0))
+        dc.append(state["dc_voltage_v"] * state["dc_current_a"])
+    assert dc[1] == pytest.approx(0.81 * dc[0])
+    blind = warm(devices(PV, N, soiling_frac=1.0))
+    for name in ("active_power_w", "available_power_w", "dc_voltage_v", "dc_current_a"):
+        assert not blind[name].any(), name
+
+
+def test_a_cloud_over_one_device_leaves_the_next_in_the_sun() -> None:
+    light = np.where(np.arange(N) % 2 == 0, 100.0, 800.0)
+    world = replace(
+        surroundings(N, NOON_S),
+        ghi_w_per_m2=light,
+        dni_w_per_m2=np.where(light > 500.0, 700.0, 0.0),
+        dhi_w_per_m2=100.0,
+    )
+    columns = devices(PV, N, tilt_deg=20.0, azimuth_deg=180.0, rated_power_w=5_000.0)
+    for _ in range(3):
+        columns = PV.step(columns, world, 600.0)
+    assert np.array_equal(columns["irradiance_horizontal_w_per_m2"], light)
+    assert columns["active_power_w"][1::2].min() > 4.0 * columns["active_power_w"][::2].max()
+
+
+def test_more_modules_than_the_inverter_takes_are_clipped_and_leave_their_best_point() -> None:
+    facing = {"tilt_deg": 20.0, "azimuth_deg": 180.0, "dc_power_w": 8_000.0}
+    columns = warm(devices(PV, N, rated_power_w=2_000.0, **facing))
+    assert np.all(columns["active_power_w"] == 2_000.0)
+    assert np.all(columns["available_power_frac"] == 1.0)
+    roomy = warm(devices(PV, N, rated_power_w=8_000.0, **facing))
+    assert np.all(columns["dc_voltage_v"] > roomy["dc_voltage_v"])
+
+
+@pytest.mark.parametrize("dt_s", [0.1, 900.0])
+def test_a_sun_below_the_horizon_all_day_gives_zeros_and_no_nonsense(dt_s: float) -> None:
+    night = {"sun_zenith_deg": 101.0, "ghi_w_per_m2": 0.0, "dni_w_per_m2": 0.0, "dhi_w_per_m2": 0.0}
+    columns = devices(PV, N)
+    for k in range(20):
+        columns = PV.step(columns, surroundings(N, k * dt_s, **night), dt_s)
+    for name in ("active_power_w", "available_power_w", "energy_exported_wh", "dc_voltage_v", "dc_current_a"):
+        assert not columns[name].any(), name
+    assert all(np.isfinite(values).all() for values in columns.values())
