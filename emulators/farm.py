@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -30,6 +30,9 @@ from emulators.tracing import Tracer
 from profiles.draws import key_of, uniform
 from profiles.weather import Light, Weather, scattered
 
+STEP_MIN_S: Final = 0.1
+STEP_MAX_S: Final = 900.0
+"""Longest step the models hold for: a quarter of an hour, in which sun, loads and sessions move once."""
 QUEUE_MAX = 100_000
 """Most commands waiting for one step; beyond it a client is told that the device is busy."""
 
@@ -239,8 +242,14 @@ class Farm:
     # ------------------------------------------------------------------------------------ step
 
     def step(self, dt_s: float) -> None:
-        """Move the whole site on by ``dt_s`` seconds of site time [s, > 0]."""
-        assert dt_s > 0.0, "a step has a length"
+        """Move the whole site on by ``dt_s`` seconds of site time, ``STEP_MIN_S`` to ``STEP_MAX_S``.
+
+        Another length is refused with ``OutOfRange``, and nothing moves.
+        """
+        if not STEP_MIN_S <= dt_s <= STEP_MAX_S:
+            raise OutOfRange(
+                f"a step is {STEP_MIN_S:g} to {STEP_MAX_S:g} s long, not {dt_s:g} s: the models hold there"
+            )
         self._take_queue()
         self.time_s += dt_s
         self.steps += 1

@@ -25,11 +25,12 @@ from emulators.physics import feeder as linear
 from emulators.physics.grid import Plan, planned
 from emulators.substations import Indices, NotConverged, Part, Solution, tree
 
-NODES_A_PART: Final = 400
+NODES_A_PART: Final = 600
 SMALL_SITE: Final = 1_000
-"""Customers up to which a site is solved every second unless its file says otherwise; a larger one every 5 s."""
+SELDOM_S: Final = 10.0
 
 _PHASES: Final = range(3)
+_SOON_S: Final = 1e-9  # sums of tenths of a second miss a whole one by less
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Network:
         self._feeders = {each.name: each for each in feeders}
         self._numbers = {each.name: number for number, each in enumerate(feeders)}
         self._customers = customers
-        self._every_s = (1.0 if n <= SMALL_SITE else 5.0) if options.solve_every_s is None else options.solve_every_s
+        self._every_s = cadence_s(n) if options.solve_every_s is None else options.solve_every_s
         self._moved_frac = options.moved_frac
         self.solves = 0
         self.failures = 0
@@ -145,7 +146,8 @@ class Network:
         self._failed = np.zeros(s, dtype=np.int64)
         self._most_move = np.array([plan.transformer.rated_va for plan in plans]) * self._moved_frac
         self._parts = list(self._cut())
-        self._begun = False
+        for turn, part in enumerate(self._parts, 1):
+            part.turn_in_s = self._every_s * turn / len(self._parts)
 
     def _cut(self) -> Iterator[Part]:
         """Cut the substations into parts of at least one and about ``NODES_A_PART`` nodes."""
@@ -180,17 +182,17 @@ class Network:
                 self._load[kind, phase] = np.bincount(self._node, weights=here, minlength=k)
         moves = np.abs(self._load - self._solved).sum(axis=(0, 1))
         moved = np.bincount(self._tree.substation, weights=moves, minlength=len(self._owner)) > self._most_move
+        at_first = self.solves == self.failures == 0
         due = []
         for part in self._parts:
-            part.age_s += dt_s
-            if part.age_s >= self._every_s or moved[part.substations].any():
+            part.turn_in_s -= dt_s
+            turn = part.turn_in_s <= _SOON_S
+            if turn:
+                part.turn_in_s = self._every_s - max(-part.turn_in_s, 0.0) % self._every_s
+            if turn or at_first or moved[part.substations].any():
                 due.append(part)
         for part in due:
             self._solve(part)
-        if not self._begun:
-            self._begun = True
-            for turn, part in enumerate(self._parts):
-                part.age_s = self._every_s * turn / len(self._parts)
         return bool(due)
 
     def _solve(self, part: Part) -> None:
@@ -210,13 +212,14 @@ class Network:
     def _apart(self, part: Part) -> list[Part]:
         """Make a part of each of its substations, with switches as they stand."""
         apart = [Part(self._tree, index, index + 1) for index in range(part.substations.start, part.substations.stop)]
+        for each in apart:
+            each.turn_in_s = part.turn_in_s
         for name, branch in self._dark:
             self._switch(apart, name, branch, closed=False)
         return apart
 
     def _take(self, part: Part, found: Solution) -> None:
         self.solves += 1
-        part.age_s = 0.0
         self._solved[:, :, part.nodes] = self._load[:, :, part.nodes]
         self._node_voltage[:, part.nodes] = found.voltage_v
         for row, values in enumerate(
@@ -236,7 +239,6 @@ class Network:
 
     def _keep(self, part: Part, reason: str) -> None:
         self.failures += 1
-        part.age_s = 0.0
         self._solved[:, :, part.nodes] = self._load[:, :, part.nodes]
         self._failed[part.substations] += 1
         if not self._failing[part.substations].any():
@@ -311,7 +313,7 @@ class Network:
             for substation, lane in chosen:
                 if part.substations.start <= substation < part.substations.stop:
                     part.switch(substation - part.substations.start, lane, closed)
-                    part.age_s = np.inf
+                    part.turn_in_s = 0.0
 
     # ------------------------------------------------------------------------------------ read
 
@@ -346,6 +348,11 @@ class Network:
 
     def __iter__(self) -> Iterator[FeederState]:
         return (self.feeder(name) for name in self._feeders)
+
+
+def cadence_s(customers: int) -> float:
+    """Return how often a site of so many is solved unless its file says: each second, a larger one less often."""
+    return min(max(1.0, customers / SMALL_SITE), SELDOM_S)
 
 
 def _planned(layout: FeederLayout, draw_w: Floats, deliver_w: Floats) -> Plan:

@@ -13,10 +13,8 @@ from typing import Final
 
 from emulators.clock import Clock
 from emulators.errors import StateError
-from emulators.farm import Farm
+from emulators.farm import STEP_MAX_S, STEP_MIN_S, Farm
 
-STEP_MIN_S: Final = 0.1
-STEP_MAX_S: Final = 900.0
 SPEED_MIN: Final = 0.001
 SPEED_MAX: Final = 100_000.0
 STEPS_BY_HAND_MAX: Final = 100_000

@@ -167,8 +167,8 @@ class Part:
         self.nodes = slice(begin, end)
         self.substations = slice(first, last)
         self.tree = whole.cut(first, last)
-        self.age_s = np.inf
-        """Site time since it was solved."""
+        self.turn_in_s = 0.0
+        """Site time until it is solved again at the latest."""
         s, k = last - first, end - begin
         self._ids: dict[ComponentType, npt.NDArray[np.int32]] = {}
         start = 0

@@ -23,12 +23,21 @@ if TYPE_CHECKING:
     from emulators.farm import Farm
 
 STEP_S: Final = 60.0
+STEP_MIN_S, STEP_MAX_S = 0.1, 900.0  # the farm's, whose import would slow down every command
 DAY_S: Final = 86_400.0
 DAYS_MAX: Final = 3_660.0
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C: 128 and the signal's number, as shells count."""
 
-_COUNTED: Final = ("energy_exported_wh", "energy_imported_wh", "cycle_count")
+_PV: Final = {"pv_generator": "", "prosumer": "pv_"}
+_STORAGE: Final = {"battery": "", "prosumer": "storage_"}
+"""Kind -> what its resource's columns begin with."""
+_COUNTED: Final = (
+    "energy_exported_wh",
+    "energy_imported_wh",
+    *(f"{prefix}energy_exported_wh" for prefix in _PV.values() if prefix),
+    *(f"{prefix}cycle_count" for prefix in _STORAGE.values()),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +48,8 @@ def simulate(
     site: Site,
     days: Annotated[float, typer.Option("--days", metavar="N", min=0.0, max=DAYS_MAX, help="Days of site time.")],
     step: Annotated[
-        float, typer.Option("--step", metavar="S", min=0.1, max=900.0, help="Seconds of site time a step.")
+        float,
+        typer.Option("--step", metavar="S", help=f"Seconds of site time a step, {STEP_MIN_S:g} to {STEP_MAX_S:g}."),
     ] = STEP_S,
     out: Annotated[
         Path | None,
@@ -58,6 +68,9 @@ def simulate(
 
     Example: `pilotfarm simulate germany --days 7 --out week`
     """
+    if not STEP_MIN_S <= step <= STEP_MAX_S:
+        message = f"{step:g} s is not between {STEP_MIN_S:g} and {STEP_MAX_S:g} s, the steps the models hold for"
+        raise typer.BadParameter(message, param_hint="--step")
     from emulators.farm import Farm
 
     layout = load_site(site, None, None, start, seed, step)
@@ -180,11 +193,13 @@ def _rows(farm: Farm, name: str, begin: Columns) -> Iterator[dict[str, Any]]:
             "exported_wh": float(added["energy_exported_wh"][row]),
             "imported_wh": float(added["energy_imported_wh"][row]),
         }
-        if "dc_power_w" in group.columns and group.columns["dc_power_w"][row] > 0.0:
-            found["kwh_per_kwp"] = found["exported_wh"] / float(group.columns["dc_power_w"][row])
-        if "cycle_count" in added:
-            found["full_cycles"] = float(added["cycle_count"][row])
-            found["soh_frac"] = float(group.columns["soh_frac"][row])
+        if (prefix := _PV.get(group.spec.kind)) is not None:
+            rated_w = float(group.columns[f"{prefix}dc_power_w"][row])
+            if rated_w > 0.0:
+                found["kwh_per_kwp"] = float(added[f"{prefix}energy_exported_wh"][row]) / rated_w
+        if (prefix := _STORAGE.get(group.spec.kind)) is not None and group.columns[f"{prefix}rated_energy_wh"][row] > 0:
+            found["full_cycles"] = float(added[f"{prefix}cycle_count"][row])
+            found["soh_frac"] = float(group.columns[f"{prefix}soh_frac"][row])
         yield found
 
 

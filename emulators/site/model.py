@@ -75,7 +75,7 @@ class Grid(Part):
     """When the feeders' networks are solved."""
 
     solve_every_s: Annotated[float, Field(ge=0.1, le=900.0)] | None = Field(
-        default=None, description="Site time between two power flows; 1, beyond 1,000 devices 5, if left out"
+        default=None, description="Site time between two power flows; by the number of devices, 1 to 10, if left out"
     )
     moved_frac: float = Field(
         default=0.1, ge=0.0, le=10.0, description="Share of a transformer's rating its loads may move without another"

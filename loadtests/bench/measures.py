@@ -18,7 +18,7 @@ from emulators.farm import Farm
 from emulators.images import Images
 from emulators.layout import SiteLayout, endpoint_rows
 from emulators.site import load
-from loadtests.bench import modbus, sites
+from loadtests.bench import modbus, physics, sites
 from loadtests.bench.masters import Dnp3Master, Iec104Master, rate
 from loadtests.bench.process import Child, Pilot
 
@@ -95,6 +95,28 @@ def step_times(quick: bool) -> Iterator[Row]:
         )
 
 
+def physics_times(quick: bool) -> Iterator[Row]:
+    """(f) Milliseconds a step of a mixed site, and whose they are."""
+    aims = {10_000: 10.0, 100_000: 120.0}
+    for devices in (1_000, 10_000) if quick else (1_000, 10_000, 100_000):
+        took = physics.step_times(Farm(layout_of(f"plain-{devices}")), 10 if quick else 60)
+        what = f"step of {devices:,} devices, 1 s"
+        # Between two power flows; these come at their own pace, and have a row of their own.
+        aimed = devices in aims
+        yield Row("f", what, took.step_ms, "ms", *_aim(aimed, took.step_ms, aims.get(devices, 0.0)))
+        for part, mean_ms in took.parts_ms.items():
+            yield Row("f", f"{what}: {part}", mean_ms, "ms")
+
+
+def day_times(quick: bool) -> Iterator[Row]:
+    """(g) A day of 1,000 devices in steps of a minute."""
+    hours = 2.0 if quick else 24.0
+    took_s = physics.run_s(Farm(layout_of("plain-1000")), 60.0, round(hours * 60.0))
+    day_s = took_s * 24.0 / hours
+    yield Row("g", "a day of 1,000 devices in steps of 1 min", day_s, "s", *_aim(True, day_s, 10.0))
+    yield Row("g", "the same, simulated seconds a second", 86_400.0 / day_s, "s/s")
+
+
 def modbus_endpoints(quick: bool) -> Iterator[Row]:
     """(c) Time to ready and memory of Modbus endpoints, each with its own address."""
     for devices in (1_000,) if quick else (1_000, 10_000):
@@ -164,6 +186,8 @@ def latencies(quick: bool) -> Iterator[Row]:
 MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
     "modbus": modbus_reads,
     "step": step_times,
+    "physics": physics_times,
+    "day": day_times,
     "endpoints": modbus_endpoints,
     "stations": station_endpoints,
     "interrogation": interrogations,

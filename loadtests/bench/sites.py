@@ -14,21 +14,20 @@ start: 2026-06-21T10:00:00
 seed: 1
 step_s: 1
 feeders:
-  lv: {{resistance_ohm: {ohm:.6f}, reactance_ohm: {ohm:.6f}}}
+  lv: {{}}
 groups:
 """
 
 _MIX: Final = {"ev_charger": 0.15, "battery": 0.15, "pv_generator": 0.20, "smart_meter": 0.40, "prosumer": 0.10}
 
 
-def _head(name: str, title: str, devices: int) -> str:
-    # An impedance that gets smaller as the site grows keeps the voltage where it belongs.
-    return _HEAD.format(name=name, title=title, ohm=2.0 / max(devices, 10))
+def _head(name: str, title: str) -> str:
+    return _HEAD.format(name=name, title=title)
 
 
 def modbus(devices: int) -> str:
     """Smart meters, each on its own loopback address counted up from the first, all on one port."""
-    return _head(f"modbus-{devices}", f"{devices} smart meters over Modbus TCP, each with its own address", devices) + (
+    return _head(f"modbus-{devices}", f"{devices} smart meters over Modbus TCP, each with its own address") + (
         f"  meters:\n    kind: smart_meter\n    count: {devices}\n    feeder: lv\n"
         "    endpoints:\n      - {protocol: modbus, ip: 127.16.0.1, port: 1502}\n"
     )
@@ -36,14 +35,14 @@ def modbus(devices: int) -> str:
 
 def bare(devices: int) -> str:
     """The same meters with no endpoint at all: what the physics alone costs."""
-    return _head(f"bare-{devices}", f"{devices} smart meters nobody can reach", devices) + (
+    return _head(f"bare-{devices}", f"{devices} smart meters nobody can reach") + (
         f"  meters:\n    kind: smart_meter\n    count: {devices}\n    feeder: lv\n    endpoints: []\n"
     )
 
 
 def dnp3(devices: int) -> str:
     """Batteries, each a DNP3 outstation on its own loopback address."""
-    return _head(f"dnp3-{devices}", f"{devices} batteries as DNP3 outstations", devices) + (
+    return _head(f"dnp3-{devices}", f"{devices} batteries as DNP3 outstations") + (
         f"  batteries:\n    kind: battery\n    count: {devices}\n    feeder: lv\n"
         "    endpoints:\n      - {protocol: dnp3, ip: 127.32.0.1, port: 20000}\n"
     )
@@ -51,7 +50,7 @@ def dnp3(devices: int) -> str:
 
 def iec104(devices: int) -> str:
     """Batteries, each with an IEC 60870-5-104 server of its own."""
-    return _head(f"iec104-{devices}", f"{devices} batteries, each its own IEC 104 server", devices) + (
+    return _head(f"iec104-{devices}", f"{devices} batteries, each its own IEC 104 server") + (
         f"  batteries:\n    kind: battery\n    count: {devices}\n    feeder: lv\n"
         "    endpoints:\n      - {protocol: iec104, ip: 127.48.0.1, port: 2404}\n"
     )
@@ -59,16 +58,26 @@ def iec104(devices: int) -> str:
 
 def rtu(devices: int) -> str:
     """Batteries behind one RTU, a common address each."""
-    return _head(f"rtu-{devices}", f"{devices} batteries behind one RTU", devices) + (
+    return _head(f"rtu-{devices}", f"{devices} batteries behind one RTU") + (
         f"  batteries:\n    kind: battery\n    count: {devices}\n    feeder: lv\n"
         "    endpoints:\n      - {protocol: iec104, station: rtu}\n"
         "stations:\n  rtu: {protocol: iec104, host: 127.64.0.1, port: 2404}\n"
     )
 
 
+def plain(devices: int) -> str:
+    """All five kinds with no endpoint: what the physics of each costs."""
+    text = _head(f"plain-{devices}", f"{devices} devices of all five kinds nobody can reach")
+    for kind, share in _MIX.items():
+        text += (
+            f"  {kind}s:\n    kind: {kind}\n    count: {round(devices * share)}\n    feeder: lv\n    endpoints: []\n"
+        )
+    return text
+
+
 def mixed(devices: int) -> str:
     """All five kinds, every device served over Modbus, IEC 104 (through one RTU) and DNP3."""
-    text = _head(f"mixed-{devices}", f"{devices} devices of all five kinds over three protocols", devices)
+    text = _head(f"mixed-{devices}", f"{devices} devices of all five kinds over three protocols")
     for octet, (kind, share) in enumerate(_MIX.items()):
         text += (
             f"  {kind}s:\n    kind: {kind}\n    count: {round(devices * share)}\n    feeder: lv\n    endpoints:\n"
@@ -83,6 +92,7 @@ SITES: Final[Mapping[str, Callable[[], str]]] = {
     **{f"modbus-{n}": partial(modbus, n) for n in (1_000, 10_000)},
     **{f"bare-{n}": partial(bare, n) for n in (1_000, 10_000)},
     **{f"mixed-{n}": partial(mixed, n) for n in (100, 1_000, 10_000, 50_000)},
+    **{f"plain-{n}": partial(plain, n) for n in (1_000, 10_000, 100_000)},
     "dnp3-5000": partial(dnp3, 5_000),
     "iec104-1000": partial(iec104, 1_000),
     "rtu-500": partial(rtu, 500),

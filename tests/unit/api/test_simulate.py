@@ -39,6 +39,8 @@ def test_the_summary_names_every_device_and_what_is_said_of_its_kind(two_hours: 
     more = {row["device"]: set(row) - {"device", "kind", "exported_wh", "imported_wh"} for row in summary["devices"]}
     assert more["pv-001"] == {"kwh_per_kwp"}
     assert more["battery-001"] == {"full_cycles", "soh_frac"}
+    assert more["home-001"] == {"kwh_per_kwp", "full_cycles", "soh_frac"}  # of its roof and its storage
+    assert more["charger-001"] == more["meter-001"] == set()
 
 
 def test_kinds_are_the_sums_of_their_devices(two_hours: tuple[dict[str, Any], Path]) -> None:
@@ -95,3 +97,14 @@ def test_ctrl_c_leaves_readable_files_and_a_summary_so_far(tmp_path: Path) -> No
 @pytest.mark.parametrize("options", [["--days", "-1"], ["--days", "nan"], ["--days", "1", "--step", "0"], []])
 def test_what_cannot_be_simulated_is_refused(options: list[str]) -> None:
     assert CliRunner().invoke(app, ["simulate", "tiny", *options]).exit_code == 2
+
+
+@pytest.mark.parametrize("step", ["901", "86400", "0.05", "inf"])
+def test_a_step_the_models_do_not_hold_for_is_refused_with_its_bounds(step: str) -> None:
+    done = CliRunner().invoke(app, ["simulate", "tiny", "--days", "1", "--step", step])
+    assert done.exit_code == 2
+    assert "between 0.1 and 900 s" in " ".join(done.stderr.replace("\u2502", " ").split())
+
+
+def test_the_longest_step_is_taken() -> None:
+    assert simulated("--days", "0.1", "--step", "900")["steps"] == 10

@@ -129,6 +129,14 @@ def test_the_device_says_what_it_can_follow_at_present(farm: Farm) -> None:
     assert battery.submit(enabled({P: -100.0}), "test", "me", 0.0).limited == {}
 
 
+@pytest.mark.parametrize("dt_s", [0.0, -1.0, 0.05, 900.5, 3_600.0, math.inf, math.nan])
+def test_a_step_the_models_do_not_hold_for_is_refused_and_moves_nothing(farm: Farm, dt_s: float) -> None:
+    before = farm.time_s, farm.steps
+    with pytest.raises(OutOfRange, match=r"0\.1 to 900 s"):
+        farm.step(dt_s)
+    assert (farm.time_s, farm.steps) == before
+
+
 def test_an_unknown_device_is_refused_by_name(farm: Farm) -> None:
     with pytest.raises(NoSuchPoint, match="has no device storage-9"):
         farm.device("storage-9")

@@ -1,0 +1,77 @@
+"""How long a farm's steps take, and which part of the physics takes it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, ParamSpec, TypeVar
+
+from emulators.farm import Farm
+
+WARM_UP: Final = 10
+"""Steps before the clock runs: devices start, and the first power flows are done."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class StepTimes:
+    """Median of a whole step, and the mean a step of each part, in ms."""
+
+    step_ms: float
+    parts_ms: dict[str, float]
+
+
+class _Watch:
+    """Adds up the time spent in functions by a name."""
+
+    def __init__(self) -> None:
+        self.spent_s: dict[str, float] = {}
+
+    def over(self, name: str, function: Callable[_P, _T]) -> Callable[_P, _T]:
+        self.spent_s.setdefault(name, 0.0)
+
+        def timed(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+            begin_s = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.spent_s[name] += time.perf_counter() - begin_s
+
+        return timed
+
+
+def step_times(farm: Farm, steps: int) -> StepTimes:
+    """Take ``steps`` steps of 1 s and tell the parts apart. The farm is used up: it stays under the watch."""
+    watch = _Watch()
+    for group in farm.groups.values():
+        group.spec = replace(group.spec, step=watch.over(group.spec.kind, group.spec.step))
+    # What a step calls on its way is looked up on the farm, so a watch can stand in front of it.
+    for name, owner, method in (
+        ("weather and frequency", farm, "_surroundings"),
+        ("power flow", farm.network, "step"),
+        ("faults", farm.faults, "report"),
+    ):
+        setattr(owner, method, watch.over(name, getattr(owner, method)))
+    for _ in range(WARM_UP):
+        farm.step(1.0)
+    watch.spent_s = dict.fromkeys(watch.spent_s, 0.0)
+    took_s = []
+    for _ in range(steps):
+        begin_s = time.perf_counter()
+        farm.step(1.0)
+        took_s.append(time.perf_counter() - begin_s)
+    parts = {name: 1e3 * spent_s / steps for name, spent_s in watch.spent_s.items()}
+    parts["the rest"] = 1e3 * sum(took_s) / steps - sum(parts.values())
+    return StepTimes(1e3 * statistics.median(took_s), parts)
+
+
+def run_s(farm: Farm, dt_s: float, steps: int) -> float:
+    """Return the wall time that ``steps`` steps of ``dt_s`` take. [s]"""
+    begin_s = time.perf_counter()
+    for _ in range(steps):
+        farm.step(dt_s)
+    return time.perf_counter() - begin_s
