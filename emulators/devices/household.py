@@ -1,10 +1,11 @@
-"""Everything in a prosumer's house behind ``home_``: appliances, a heat pump, and loads that can wait.
+"""Everything in a prosumer's house behind ``home_``: appliances, heating, hot water, and loads that can wait.
 
-Not a kind of its own: ``prosumer`` steps it beside the other resources. Appliances draw what
-``profiles.load`` says. The heat pump holds the room temperature; in a room that gets too warm the blinds
-go down. Energy of loads that can wait (hot water, washing, dishes) comes up in lots at full hours. Unasked
-it is drawn a little faster than it comes up on average; a set-point says otherwise, and what waits beyond
-a day's energy is drawn in any case.
+Not a kind of its own: ``prosumer`` steps it beside the other resources. Appliances are switched on as
+``profiles.load`` says, each on a phase of its own. A thermostat holds the room temperature, with a heat
+pump, with electric heaters, or with heat from elsewhere; in a room that gets too warm the blinds go down.
+What heats the room heats the hot water, which goes first. Lots of the loads that can wait come up at full
+hours, each due some hours later. Unasked they are drawn a little faster than they come up on average; a
+set-point says otherwise, but what must be drawn to meet a deadline is drawn in any case.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Final
 import numpy as np
 
 from emulators.contracts import Keys, Rating, Surroundings
-from emulators.devices import common
+from emulators.devices import common, connection
 from emulators.encoding import Columns, Floats
-from emulators.physics import home
+from emulators.physics import appliances, deferrable, home
 from emulators.quantities import CONNECTION_POINT
-from profiles import draws, load
+from profiles import draws, hot_water
 
 QUANTITIES: Final = (
     *CONNECTION_POINT,
@@ -39,17 +40,20 @@ RATINGS: Final = (
     Rating("air_j_per_k", "J/K", 2e6, 1e3, 1e10, "Heat capacity of the room air and what is in it"),
     Rating("mass_j_per_k", "J/K", 2.5e7, 1e3, 1e12, "Heat capacity of the mass of the house"),
     Rating("room_wanted_degc", "degC", {"uniform": [20, 22]}, 5.0, 35.0, "Room temperature the thermostat holds"),
-    Rating("heat_pump_w", "W", {"choice": [2_000, 3_000]}, 0.0, 1e6, "Electric power of the heat pump; 0 is none"),
+    Rating("deferrable_wait_h", "h", {"uniform": [4, 8]}, 1.0, 8.0, "How long each lot of them can wait"),
+    Rating("heating", "1", 1.0, 0.0, 2.0, "Heat for room and water: 0 from elsewhere, 1 heat pump, 2 electric heaters"),
+    Rating("heat_pump_w", "W", {"choice": [2_000, 3_000]}, 0.0, 1e6, "Electric power of the heat pump"),
+    Rating("heaters_w", "W", {"choice": [6_000, 9_000]}, 0.0, 1e6, "Power of the electric heaters, or from elsewhere"),
+    Rating("hot_water_wh_per_day", "Wh", {"uniform": [3_000, 8_000]}, 0.0, 1e6, "Heat tapped as hot water in a day"),
     Rating("window_m2", "m2", 3.0, 0.0, 1e3, "Window area by which the sun heats the room"),
 )
 
-SLOT_S: Final = 3600.0
-_LOTS_A_DAY: Final = 6.0
-_MOST_SLOTS: Final = 48  # a step that skips more hours than this forgets the older lots
 _UNASKED: Final = 1.5  # power drawn unasked, as a multiple of the mean over a day
 _BLINDS_K: Final = 2.0  # above the temperature wanted by this much, the sun is kept out
 _GAIN_FRAC: Final = 0.8  # share of the appliances' power that heats the room
 _HEAT_PUMP_VARS_PER_WATT: Final = 0.2
+ELSEWHERE, HEAT_PUMP, HEATERS = 0.0, 1.0, 2.0
+_LOTS: Final = tuple(f"lot_{k}_wh" for k in range(deferrable.HOURS))
 
 
 def make(ratings: Columns, keys: Keys) -> Columns:
@@ -60,12 +64,16 @@ def make(ratings: Columns, keys: Keys) -> Columns:
     spread = home.THERMOSTAT_BAND_K * (2.0 * draws.uniform(keys, 0, "room at start") - 1.0)
     columns["room_temperature_degc"] = columns["room_wanted_degc"] + spread
     columns["mass_temperature_degc"] = columns["room_wanted_degc"].copy()
-    columns["heating"] = np.zeros(n)
-    columns["slot_number"] = np.full(n, -1.0)
-    columns["deferrable_energy_wh"] = columns["deferrable_wh_per_day"] * (0.5 * draws.uniform(keys, 0, "lot at start"))
-    columns["deferrable_power_w"] = columns["deferrable_rated_w"] * (columns["deferrable_energy_wh"] > 0.0)
-    columns["vars_per_watt"] = 0.1 + 0.25 * draws.uniform(keys, 0, "vars")
-    columns["rated_charge_power_w"] = columns["deferrable_rated_w"] + columns["heat_pump_w"] + 6_000.0
+    in_band = 2.0 * draws.uniform(keys, 0, "tank at start") - 1.0
+    columns["tank_temperature_degc"] = home.HOT_WATER_DEGC + home.HOT_WATER_BAND_K * in_band
+    columns["source"] = np.floor(columns["heating"])
+    own_w = np.where(columns["source"] == HEAT_PUMP, columns["heat_pump_w"], columns["heaters_w"])
+    columns["heater_w"] = own_w * (columns["source"] != ELSEWHERE)
+    columns |= {name: np.zeros(n) for name in ("room_heats", "tank_heats", *_LOTS)}
+    columns |= {name: np.full(n, -1.0) for name in ("lot_hour", "tap_slot")}
+    columns["tap_w"] = np.zeros(n)
+    columns |= appliances.begun(keys, columns["annual_energy_wh"], columns["phases"], columns["phase"])
+    columns["rated_charge_power_w"] = columns["deferrable_rated_w"] + columns["heater_w"] + 6_000.0
     return columns
 
 
@@ -82,64 +90,104 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float, *, remote: F
     """
     new = dict(columns)
     powered = (common.voltage_at(columns, surroundings.voltage_v) > 0.0).astype(np.float64)
-    appliances_w = powered * load.household_w(
-        common.keys_in(columns),
-        columns["annual_energy_wh"],
-        surroundings.unix_s,
-        surroundings.local_hour,
-        surroundings.weekday,
-        surroundings.day_of_year,
-    )
+    used_w, used_var = (powered * by_phase for by_phase in appliances.drawn(new, common.keys_in, surroundings, dt_s))
+    appliances_w = used_w[0] + used_w[1] + used_w[2]
     heating_w = _heated(new, surroundings, appliances_w, powered, dt_s)
-    waiting_wh = _with_lots(new, surroundings.unix_s)
+    lots = _with_lots(new, surroundings.unix_s)
     left_w = np.maximum(spare_w - appliances_w - heating_w, 0.0)
-    unasked_w = columns["deferrable_wh_per_day"] * (_UNASKED / 24.0)
-    ask_w = np.where(np.isnan(left_w), unasked_w, left_w)
+    ask_w = np.where(np.isnan(left_w), columns["deferrable_wh_per_day"] * (_UNASKED / 24.0), left_w)
     told = remote * columns["active_power_setpoint_enabled"] > 0.0
     ask_w = np.where(told, -columns["active_power_setpoint_w"], ask_w)
-    deferred_w = powered * home.deferrable_draw_w(
-        waiting_wh, ask_w, columns["deferrable_rated_w"], columns["deferrable_wh_per_day"], dt_s
+    deferred_w, lots = deferrable.drawn(
+        lots, columns["deferrable_wait_h"], columns["deferrable_rated_w"] * powered, ask_w, surroundings.unix_s, dt_s
     )
-    waiting_wh = np.maximum(waiting_wh - deferred_w * (dt_s / 3600.0), 0.0)
+    new.update(zip(_LOTS, lots, strict=True))
+    waiting_wh = sum(lots, start=np.zeros_like(deferred_w))
     new["deferrable_energy_wh"] = waiting_wh
     new["deferrable_power_w"] = columns["deferrable_rated_w"] * (waiting_wh > 0.0)
-    active_w = 0.0 - (appliances_w + heating_w + deferred_w)
-    reactive_var = 0.0 - (appliances_w * columns["vars_per_watt"] + heating_w * _HEAT_PUMP_VARS_PER_WATT)
-    return common.at_connection(new, surroundings, active_w, reactive_var, dt_s)
+    even_w, even_var = heating_w + deferred_w, heating_w * _var_share(new)
+    shares = np.stack([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
+    return connection.by_phase(
+        new, surroundings, 0.0 - (used_w + shares * even_w), 0.0 - (used_var + shares * even_var), dt_s
+    )
+
+
+def _var_share(new: Columns) -> Floats:
+    return np.where(new["source"] == HEAT_PUMP, _HEAT_PUMP_VARS_PER_WATT, 0.0)
 
 
 def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powered: Floats, dt_s: float) -> Floats:
-    """Heat the houses for one step, in the step's own columns; return what the heat pumps draw. [W]"""
-    outside = surroundings.air_temperature_degc
-    new["heating"] = home.thermostat(new["heating"], new["room_temperature_degc"], new["room_wanted_degc"])
-    drawn_w = new["heat_pump_w"] * new["heating"] * powered
-    sunlit = new["room_temperature_degc"] < new["room_wanted_degc"] + _BLINDS_K
-    gains_w = _GAIN_FRAC * appliances_w + new["window_m2"] * surroundings.ghi_w_per_m2 * sunlit
-    new["room_temperature_degc"], new["mass_temperature_degc"] = home.house_temperatures(
-        new["room_temperature_degc"],
-        new["mass_temperature_degc"],
-        outside,
-        drawn_w * home.heat_pump_cop(outside) + gains_w,
-        new["heat_loss_w_per_k"],
-        new["coupling_w_per_k"],
-        new["air_j_per_k"],
-        new["mass_j_per_k"],
-        dt_s,
+    """Heat water and room for one step, in the step's own columns; return what that draws. [W]
+
+    Hot water goes first: the room has the share of the step's heat that it leaves.
+    """
+    outside, source, room = surroundings.air_temperature_degc, new["source"], new["room_temperature_degc"]
+    pumped = source == HEAT_PUMP
+    own_w = np.where(source == ELSEWHERE, new["heaters_w"], new["heater_w"] * powered)
+    tank_cop = np.where(pumped, home.heat_pump_cop(outside, home.HOT_WATER_DEGC), 1.0)
+    room_cop = np.where(pumped, home.heat_pump_cop(outside), 1.0)
+    tank = new["tank_temperature_degc"]
+    tapped_w = _tapped(new, surroundings, dt_s) * (tank > home.LEAST_WARM_DEGC)
+    cold_tank, kelvin_per_watt = home.unheated_tank(tank, room, tapped_w, dt_s)
+    tank_w, new["tank_heats"] = home.heat_by_thermostat(
+        new["tank_heats"],
+        cold_tank,
+        kelvin_per_watt,
+        home.HOT_WATER_DEGC - home.HOT_WATER_BAND_K,
+        home.HOT_WATER_DEGC + home.HOT_WATER_BAND_K,
+        own_w * tank_cop,
     )
-    return drawn_w
+    new["tank_temperature_degc"] = cold_tank + tank_w * kelvin_per_watt
+    for_tank_w = tank_w / tank_cop
+    sunlit = room < new["room_wanted_degc"] + _BLINDS_K
+    gains_w = _GAIN_FRAC * appliances_w + new["window_m2"] * surroundings.ghi_w_per_m2 * sunlit
+    house = home.House(
+        *(new[name] for name in ("heat_loss_w_per_k", "coupling_w_per_k", "air_j_per_k", "mass_j_per_k"))
+    )
+    over = home.response(house, dt_s)
+    cold_room, cold_mass = home.house_temperatures(room, new["mass_temperature_degc"], outside, gains_w, house, over)
+    per_watt = (1.0 - over.room_by_room - over.room_by_mass) / house.loss_w_per_k
+    heat_w, new["room_heats"] = home.heat_by_thermostat(
+        new["room_heats"],
+        cold_room,
+        per_watt,
+        new["room_wanted_degc"] - home.THERMOSTAT_BAND_K,
+        new["room_wanted_degc"] + home.THERMOSTAT_BAND_K,
+        (own_w - for_tank_w) * room_cop,
+    )
+    new["room_temperature_degc"] = cold_room + heat_w * per_watt
+    mass_per_watt = (1.0 - over.mass_by_room - over.mass_by_mass) / house.loss_w_per_k
+    new["mass_temperature_degc"] = cold_mass + heat_w * mass_per_watt
+    return np.asarray((for_tank_w + heat_w / room_cop) * (source != ELSEWHERE))
 
 
-def _with_lots(new: Columns, unix_s: float) -> Floats:
-    """Return the waiting energy with the lots of the hours begun in this step. [Wh]"""
-    number = np.floor(unix_s / SLOT_S)
-    waiting_wh, last = new["deferrable_energy_wh"], new["slot_number"]
-    if (last == number).all():
-        return waiting_wh
-    last = np.where(last < 0.0, number, last)
-    keys, chance = common.keys_in(new), _LOTS_A_DAY / 24.0
-    lot_wh = new["deferrable_wh_per_day"] / _LOTS_A_DAY
-    for back in range(min(int((number - last).max()), _MOST_SLOTS)):
-        comes = (draws.uniform(keys, int(number) - back, "lot") < chance) & (number - back > last)
-        waiting_wh = waiting_wh + lot_wh * comes
-    new["slot_number"] = np.full_like(last, number)
-    return waiting_wh
+def _tapped(new: Columns, surroundings: Surroundings, dt_s: float) -> Floats:
+    """Return the mean heat of the hot water tapped over a step [W]; keep the last slot's in the step's columns."""
+    end_s = surroundings.unix_s
+    start_s = end_s - dt_s
+    last = int(end_s // hot_water.SLOT_S)
+    first = max(int(start_s // hot_water.SLOT_S), last - 96)
+    if first == last and (new["tap_slot"] == last).all():
+        return new["tap_w"]
+    keys, mean_w = common.keys_in(new), np.zeros_like(new["tap_w"])
+    for slot in range(first, last + 1):
+        begins_s = slot * hot_water.SLOT_S
+        hour = (surroundings.local_hour - (end_s - begins_s) / 3_600.0) % 24.0
+        new["tap_w"] = hot_water.tapped_w(keys, slot, hour, new["hot_water_wh_per_day"])
+        inside_s = min(begins_s + hot_water.SLOT_S, end_s) - max(begins_s, start_s)
+        mean_w += new["tap_w"] * (inside_s / dt_s)
+    new["tap_slot"] = np.full_like(mean_w, last)
+    return mean_w
+
+
+def _with_lots(new: Columns, unix_s: float) -> tuple[Floats, ...]:
+    """Return the lots that wait with those of the hours begun in this step; at the start some wait already."""
+    hour, last = int(unix_s // deferrable.HOUR_S), new["lot_hour"]
+    lots = tuple(new[name] for name in _LOTS)
+    if (last == hour).all():
+        return lots
+    last = np.where(last < 0.0, hour - np.floor(new["deferrable_wait_h"] / 2.0), last)
+    new["lot_hour"] = np.full_like(last, hour)
+    return deferrable.with_arrivals(
+        lots, last, hour, common.keys_in(new), new["deferrable_wh_per_day"], new["deferrable_rated_w"]
+    )

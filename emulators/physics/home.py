@@ -1,7 +1,12 @@
-"""A house with a heat pump, and loads that can wait.
+"""A house, its heating and its hot water.
 
-The house has two temperatures, of the room air and of the mass behind it. Over a step the heat put in and
-the outside temperature are constant, and the two follow the exact solution, so a step may have any length.
+The house has two temperatures, of the room air and of the mass behind it; the hot water is one of its own,
+well mixed. Over a step what heats and cools them is constant, and they follow the exact solution, so a step
+may have any length. Where a thermostat would switch within a step, the heater's mean power over the step is
+the one that ends it on the thermostat's edge: nothing is overshot, however long the step.
+
+Valid for a house as a load: rooms, solar gains by direction and a layered tank are left out, and a heat
+pump is on or off (its power does not follow its lift).
 
 References
 ----------
@@ -13,6 +18,7 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -23,70 +29,115 @@ THERMOSTAT_BAND_K: Final = 0.4
 SUPPLY_TEMPERATURE_DEGC: Final = 40.0
 _LEAST_COP, _MOST_COP = 1.5, 6.0
 
+HOT_WATER_DEGC: Final = 52.0
+HOT_WATER_BAND_K: Final = 3.0
+LEAST_WARM_DEGC: Final = 30.0
+"""Colder water nobody taps."""
+TANK_J_PER_K: Final = 200.0 * 4_186.0
+"""200 litres of water."""
+TANK_LOSS_W_PER_K: Final = 1.5
+"""A usual tank loses about 50 W while it is hot; own choice."""
 
-def house_temperatures(
-    room_degc: Floats,
-    mass_degc: Floats,
-    outside_degc: float,
-    heat_w: Floats,
-    loss_w_per_k: Floats,
-    coupling_w_per_k: Floats,
-    air_j_per_k: Floats,
-    mass_j_per_k: Floats,
-    dt_s: float,
-) -> tuple[Floats, Floats]:
-    """Return room and mass temperature after ``dt_s`` [degC], both ``(n,)``.
 
-    Solves, with constant heat into the air and constant outside temperature,
+@dataclass(frozen=True, slots=True)
+class House:
+    """What a house is like, all ``(n,)`` and > 0."""
+
+    loss_w_per_k: Floats
+    coupling_w_per_k: Floats
+    air_j_per_k: Floats
+    mass_j_per_k: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a step does to a house: its temperatures above the settled one after it, from those before.
+
+    ``room = room_by_room * room + room_by_mass * mass``, and the same for the mass.
+    """
+
+    room_by_room: Floats
+    room_by_mass: Floats
+    mass_by_room: Floats
+    mass_by_mass: Floats
+
+
+def response(house: House, dt_s: float) -> Response:
+    """Return the exponential of the matrix of a house over ``dt_s``.
+
+    With constant heat into the air and constant outside temperature,
 
         air_j_per_k * dTr/dt = loss * (To - Tr) + coupling * (Tm - Tr) + heat
         mass_j_per_k * dTm/dt = coupling * (Tr - Tm)
-
-    All of ``loss_w_per_k``, ``coupling_w_per_k``, ``air_j_per_k``, ``mass_j_per_k`` are ``(n,)`` and > 0.
     """
-    a11 = -(loss_w_per_k + coupling_w_per_k) / air_j_per_k
-    a12 = coupling_w_per_k / air_j_per_k
-    a21 = coupling_w_per_k / mass_j_per_k
+    a11 = -(house.loss_w_per_k + house.coupling_w_per_k) / house.air_j_per_k
+    a12 = house.coupling_w_per_k / house.air_j_per_k
+    a21 = house.coupling_w_per_k / house.mass_j_per_k
     middle = 0.5 * (a11 - a21)
     spread = np.sqrt(0.25 * (a11 + a21) ** 2 + a12 * a21)  # > 0: both couplings are
     fast, slow = np.exp((middle - spread) * dt_s), np.exp((middle + spread) * dt_s)
     mean, slope = 0.5 * (fast + slow), 0.5 * (slow - fast) / spread
-    settled = outside_degc + heat_w / loss_w_per_k
+    return Response(mean + slope * (a11 - middle), slope * a12, slope * a21, mean - slope * (a21 + middle))
+
+
+def house_temperatures(
+    room_degc: Floats,
+    mass_degc: Floats,
+    outside_degc: Floats | float,
+    heat_w: Floats,
+    house: House,
+    over: Response,
+) -> tuple[Floats, Floats]:
+    """Return room and mass temperature after a step [degC], both ``(n,)``, with ``heat_w`` into the air."""
+    settled = outside_degc + heat_w / house.loss_w_per_k
     room, mass = room_degc - settled, mass_degc - settled
-    room_after = mean * room + slope * ((a11 - middle) * room + a12 * mass)
-    mass_after = mean * mass + slope * (a21 * room + (-a21 - middle) * mass)
-    return settled + room_after, settled + mass_after
+    return (
+        settled + over.room_by_room * room + over.room_by_mass * mass,
+        settled + over.mass_by_room * room + over.mass_by_mass * mass,
+    )
 
 
-def thermostat(on: Floats, room_degc: Floats, wanted_degc: Floats) -> Floats:
-    """Return whether to heat, 1.0 or 0.0: switches at the edges of a band of +-0.4 K, holds in between."""
-    below = room_degc < wanted_degc - THERMOSTAT_BAND_K
-    above = room_degc > wanted_degc + THERMOSTAT_BAND_K
-    return np.where(below, 1.0, np.where(above, 0.0, on))
-
-
-def heat_pump_cop(outside_degc: float) -> float:
-    """Return heat over electric power of an air-source heat pump [2]_, kept within 1.5 to 6."""
-    lift = SUPPLY_TEMPERATURE_DEGC - outside_degc
-    return min(max(6.81 - 0.121 * lift + 0.000630 * lift * lift, _LEAST_COP), _MOST_COP)
-
-
-def deferrable_draw_w(waiting_wh: Floats, asked_w: Floats, rated_w: Floats, room_wh: Floats, dt_s: float) -> Floats:
-    """Return the mean power the loads that can wait draw over a step [W, >= 0].
+def heat_by_thermostat(
+    on: Floats,
+    unheated: Floats,
+    kelvin_per_watt: Floats | float,
+    low: Floats | float,
+    high: Floats | float,
+    most_w: Floats,
+) -> tuple[Floats, Floats]:
+    """Return a heater's mean power over a step [W], and whether it is on after it, 1.0 or 0.0.
 
     Parameters
     ----------
-    waiting_wh : (n,)
-        Energy that waits to be drawn, >= 0.
-    asked_w : (n,)
-        Power they are asked to draw, >= 0.
-    rated_w : (n,)
-        The most they can draw.
-    room_wh : (n,)
-        The most that may wait; what is beyond is drawn whether asked for or not.
-    dt_s : float
-        Length of the step, > 0.
+    on : (n,)
+        Whether it is on before.
+    unheated : (n,)
+        The temperature at the step's end without it.
+    kelvin_per_watt : (n,) or float
+        How much higher that is for each watt of heat, > 0.
+    low, high : (n,) or float
+        Edges of the thermostat's band: on, it heats up to the upper one; off, it comes on at the lower one.
+    most_w : (n,)
+        Its heat while on.
     """
-    all_of_it = waiting_wh * (3600.0 / dt_s)
-    overdue = np.maximum(waiting_wh - room_wh, 0.0) * (3600.0 / dt_s)
-    return np.minimum(np.minimum(np.maximum(asked_w, overdue), rated_w), all_of_it)
+    to_high = np.clip((high - unheated) / kelvin_per_watt, 0.0, most_w)
+    to_low = np.clip((low - unheated) / kelvin_per_watt, 0.0, most_w)
+    was_on = on > 0.0
+    heat_w = np.where(was_on, to_high, to_low)
+    return heat_w, np.where(was_on, to_high >= most_w, to_low > 0.0).astype(np.float64)
+
+
+def unheated_tank(tank_degc: Floats, room_degc: Floats, tapped_w: Floats, dt_s: float) -> tuple[Floats, float]:
+    """Return a tank's temperature after a step without heat [degC], and how much higher a watt makes it [K/W].
+
+    ``tapped_w`` is the mean heat drawn from it. [W]
+    """
+    kept = float(np.exp(-TANK_LOSS_W_PER_K * dt_s / TANK_J_PER_K))
+    settled = room_degc - tapped_w / TANK_LOSS_W_PER_K
+    return settled + (tank_degc - settled) * kept, (1.0 - kept) / TANK_LOSS_W_PER_K
+
+
+def heat_pump_cop(outside_degc: Floats | float, supply_degc: float = SUPPLY_TEMPERATURE_DEGC) -> Floats:
+    """Return heat over electric power of an air-source heat pump [2]_, kept within 1.5 to 6."""
+    lift = supply_degc - np.asarray(outside_degc)
+    return np.clip(6.81 - 0.121 * lift + 0.000630 * lift * lift, _LEAST_COP, _MOST_COP)

@@ -5,16 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profiles import load, sessions
+from profiles import hot_water, load, sessions
 from profiles.draws import keys_of
 
 KEYS = keys_of(3, [f"home-{k}" for k in range(2_000)])
-START_S = 1_750_000_000.0
 SITES = (sessions.PRIVATE, sessions.PUBLIC, sessions.WORKPLACE, sessions.FAST)
-
-
-def homes_w(unix_s: float, hour: float = 19.0) -> np.ndarray:
-    return load.household_w(KEYS, np.full(len(KEYS), 4e6), unix_s, hour, 2, 80)
 
 
 def drawn(site: int, k: int, invalid: float = 0.0) -> sessions.Sessions:
@@ -38,27 +33,69 @@ def test_the_shape_does_not_jump_at_midnight() -> None:
     assert load.shape(24.0, 1, 50) == pytest.approx(load.shape(0.0, 1, 50))
 
 
-def test_noise_has_mean_one_at_any_moment() -> None:
-    for offset in (0.0, 17.0, 450.0, 899.0):
-        ratio = homes_w(START_S + offset).mean() / (4e6 / 8_766.0 * load.shape(19.0, 2, 80))
-        assert ratio == pytest.approx(1.0, abs=0.06)
+def test_classes_of_appliances_come_to_their_shares_and_to_the_shape() -> None:
+    started, taken = load._tables(1.0)
+    energy_w = started * [one.power_w * one.mean_s for one in load.APPLIANCES]
+    mean_w = 3.5e6 / 8_766.0
+    shape = np.concatenate([load.shape(np.arange(288) / 12.0, day, 106) for day in range(7)]) / load.season(106)
+    assert energy_w.sum(axis=1) == pytest.approx(mean_w * (shape - 0.35), rel=1e-9)
+    shares = energy_w.mean(axis=0) / energy_w.mean(axis=0).sum()
+    assert shares == pytest.approx([one.share for one in load.APPLIANCES], abs=0.03)
+    assert taken.min() >= 0.0
+    assert taken.max() < 0.6
+    assert len(load.APPLIANCES) >= 7
 
 
-def test_no_home_draws_less_than_nothing_and_homes_differ() -> None:
-    now = homes_w(START_S)
-    assert now.min() > 0.0
-    assert now.std() > 0.4 * now.mean()
+def test_what_homes_are_like_comes_to_what_they_draw_in_a_year() -> None:
+    for annual_wh in (0.0, 8e5, 2.5e6, 4e6, 9e6, 60e6):
+        homes = load.homes(KEYS, np.full(len(KEYS), annual_wh))
+        used_w = homes.use_power_w * homes.use_rate
+        average = [one.power_w for one in load.APPLIANCES]
+        size = min(annual_wh, 7e6) / 3.5e6
+        assert used_w == pytest.approx(np.broadcast_to(np.multiply(size, average), used_w.shape))
+        always = homes.standby_w + homes.fridge_w
+        assert always + homes.beyond_w == pytest.approx((annual_wh - 0.65 * 3.5e6 * size) / 8_766.0)
+        assert np.all(homes.use_power_w <= 3.0 * np.array(average))
 
 
-def test_the_load_moves_without_jumps_across_every_slot() -> None:
-    values = np.array([homes_w(START_S + second) for second in range(0, 960, 2)])
-    steps = np.abs(np.diff(values, axis=0)) / values[:-1]
-    assert steps.max() < 0.1
+def test_uses_are_a_function_of_key_and_slot_and_do_not_feel_neighbours() -> None:
+    slot, cell = np.full(2_000, 5_833_000), np.full(2_000, 800)
+    rate = np.ones((2_000, len(load.APPLIANCES)))
+    one, again = load.uses(KEYS, slot, cell, rate, 80), load.uses(KEYS, slot, cell, rate, 80)
+    assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
+    few = load.uses(KEYS[7:400], slot[7:400], cell[7:400], rate[7:400], 80)
+    inside = (one[0] >= 7) & (one[0] < 400)
+    assert np.array_equal(few[0] + 7, one[0][inside])
+    assert np.array_equal(few[3], one[3][inside])
+    other = load.uses(KEYS, slot + 1, cell, rate, 80)
+    assert not np.array_equal(one[0], other[0])
 
 
-def test_a_home_does_not_feel_its_neighbours() -> None:
-    few = load.household_w(KEYS[7:9], np.full(2, 4e6), START_S, 19.0, 2, 80)
-    assert np.array_equal(few, homes_w(START_S)[7:9])
+def test_durations_have_their_classes_mean() -> None:
+    lasts = {index: [] for index in range(len(load.APPLIANCES))}
+    for slot in range(400):
+        _, kind, begins, seconds = load.uses(
+            KEYS, np.full(2_000, slot), np.full(2_000, 236), np.ones((2_000, len(load.APPLIANCES))), 80
+        )
+        assert np.all((begins >= 0.0) & (begins < 1.0))
+        for index in lasts:
+            lasts[index].extend(seconds[kind == index])
+    for index, one in enumerate(load.APPLIANCES):
+        error = one.mean_s / np.sqrt(one.regularity * len(lasts[index]))
+        assert np.mean(lasts[index]) == pytest.approx(one.mean_s, abs=4.0 * error + 0.01 * one.mean_s)
+        assert max(lasts[index]) <= load.LONGEST_S
+
+
+def test_hot_water_comes_to_its_day_and_peaks_in_the_morning() -> None:
+    by_slot = np.array(
+        [
+            hot_water.tapped_w(KEYS, 96 * day + quarter, quarter / 4.0, np.full(len(KEYS), 5_800.0)).mean()
+            for day in range(4)
+            for quarter in range(96)
+        ]
+    ).reshape(4, 96)
+    assert by_slot.sum(axis=1).mean() / 4.0 == pytest.approx(5_800.0, rel=0.03)
+    assert by_slot[:, 26:32].mean() > 5.0 * by_slot[:, :20].mean()
 
 
 @pytest.mark.parametrize("site", SITES)
