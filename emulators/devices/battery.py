@@ -10,10 +10,11 @@ A battery is so many equal cells (``cell_count``) behind a converter; the models
 
 from __future__ import annotations
 
-from math import expm1, pi, sin
+from math import pi, sin
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import common
@@ -69,7 +70,10 @@ _HOT_ALARM_DEGC: Final = 50.0
 _COLD_ALARM_DEGC: Final = 0.0
 _DESIGN_CYCLES_PER_YEAR: Final = 250.0
 _FASTEST_PER_H: Final = 10.0
+_CALENDAR_S: Final = 60.0 - 1e-6
 _AT_EDGE: Final = 1e-6
+_OPEN: Final = ("cell_open_v", "cell_slope_v", "cell_energy_v")
+_OHMS: Final = ("cell_charge_ohm", "cell_discharge_ohm")
 _HALF_CYCLE: Final = ("cycle_from_frac", "cycle_to_frac", "cycle_direction", "cycle_moving_h", "cycle_to_there_h")
 
 
@@ -90,7 +94,8 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     of = cells.of(new["chemistry"])
     new["cell_count"] = new["rated_energy_wh"] / of.nominal_wh
     new["calendar_stress"], new["cycle_stress"] = ageing.begun(of.kind, new["soh_frac"], new["cycle_count"])
-    new["summed_resistance_rise"] = np.zeros(n)
+    new["cycle_stress_before"] = new["cycle_stress"].copy()
+    new["summed_resistance_rise"], new["unaged_s"] = np.zeros(n), np.zeros(n)
     new.update(zip(_HALF_CYCLE, _columns_of(ageing.resting(new["soc_frac"])), strict=True))
     # Until it has a past of its own: 250 cycles a year of eight tenths, at half a C.
     swing, half = np.full(n, 0.8), np.full(n, 0.5)
@@ -99,9 +104,10 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     new["mean_cycle_stress_per_s"] = a_cycle * (_DESIGN_CYCLES_PER_YEAR / ageing.YEAR_S)
     new["mean_calendar_stress_per_s"] = ageing.calendar_stress(of.kind, warm, half)
     _remain(new, of)
-    circuit = _circuit(new, of)
-    new["dc_voltage_v"] = circuit.open_v * (new["nominal_dc_voltage_v"] / of.nominal_v)
-    new["charge_power_available_w"], new["discharge_power_available_w"] = _reach(new, circuit, 1.0)
+    new.update(zip(_OPEN, cells.open_circuit(of.kind, new["soc_frac"]), strict=True))
+    _resist(new, of)
+    new["dc_voltage_v"] = new["cell_open_v"] * (new["nominal_dc_voltage_v"] / of.nominal_v)
+    _tell_available(new, of, 1.0)
     _raise_alarms(new)
     return common.closed(new)
 
@@ -115,14 +121,14 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     charge, discharge = _reach(new, circuit, dt_s)
     asked = _asked(new, surroundings)
     asked += common.droop_power(new, surroundings, new["rated_power_w"])
-    target = np.clip(asked, -charge, discharge)
+    target = inverter.held(asked, -charge, discharge)
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
-    np.clip(active, -charge, discharge, out=active)
+    active = inverter.held(active, -charge, discharge)
     active, reactive = common.inverter_power(new, surroundings, active, dt_s)
     _store(new, circuit, surroundings, active, dt_s)
     _age(new, of, columns["soc_frac"], dt_s)
-    charge, discharge = _reach(new, _circuit(new, of), dt_s)
-    new["charge_power_available_w"], new["discharge_power_available_w"] = charge, discharge
+    _resist(new, of)
+    _tell_available(new, of, dt_s)
     _raise_alarms(new)
     return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
 
@@ -146,35 +152,50 @@ def _schedule(hour: float) -> float:
 
 
 def _circuit(new: Columns, of: cells.Cells) -> battery.Circuit:
-    loss = 1.0 - new["soh_frac"]
-    rise = ageing.resistance_rise(of.kind, new["summed_resistance_rise"], loss)
-    return battery.circuit(of, new["soc_frac"], new["temperature_degc"], new["soh_frac"], rise)
+    """Return the cells as the last step, or the start, left them: what was looked up once is not looked up again."""
+    capacity = of.capacity_ah * new["soh_frac"]
+    open_v, slope_v, energy_v = (new[name] for name in _OPEN)
+    charge_ohm, discharge_ohm = (new[name] for name in _OHMS)
+    return battery.Circuit(of, new["soc_frac"], open_v, slope_v, energy_v, charge_ohm, discharge_ohm, capacity)
+
+
+def _resist(new: Columns, of: cells.Cells) -> None:
+    rise = ageing.resistance_rise(of.kind, new["summed_resistance_rise"], 1.0 - new["soh_frac"])
+    found = battery.resistance(of, new["soc_frac"], new["temperature_degc"], rise)
+    new.update(zip(_OHMS, found, strict=True))
 
 
 def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> tuple[Floats, Floats]:
-    """Most power to draw and to deliver over a step [W, >= 0], at the connection point."""
+    """Most power that cells and converter can draw and deliver over a step [W, >= 0], at the connection point."""
     share_in, share_out = battery.thermal_derating(new["temperature_degc"])
-    share_in *= new["c_rate_per_h"]
-    share_out *= new["c_rate_per_h"]
+    fastest = share_in * new["c_rate_per_h"], share_out * new["c_rate_per_h"]
     window = new["soc_min_frac"], new["soc_max_frac"]
-    room, store = battery.reach(circuit, window, (share_in, share_out), dt_s)
+    room, store = battery.reach(circuit, window, fastest, dt_s)
     converter = new["largest_power_w"]
     per_unit = new["cell_count"] / converter
-    online = common.back_on_line(new)
     charge = np.minimum(battery.with_loss(room * per_unit) * converter, new["rated_charge_power_w"])
-    discharge = np.minimum(battery.without_loss(store * per_unit) * converter, common.export_limit(new))
-    running = new["running"]
-    return np.minimum(charge, online) * running, np.minimum(discharge, online) * running
+    discharge = np.minimum(battery.without_loss(store * per_unit) * converter, new["rated_power_w"])
+    return charge, discharge
+
+
+def _tell_available(new: Columns, of: cells.Cells, dt_s: float) -> None:
+    """Show what could be drawn and delivered now: by the cells, by the limit in force, after a trip."""
+    charge, discharge = _reach(new, _circuit(new, of), dt_s)
+    online, running = common.back_on_line(new), new["running"]
+    new["charge_power_available_w"] = np.minimum(charge, online) * running
+    new["discharge_power_available_w"] = np.minimum(np.minimum(discharge, common.export_limit(new)), online) * running
 
 
 def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, active: Floats, dt_s: float) -> None:
     """Move charge and heat by one step of constant power, in the step's own columns."""
     before, of, count = new["soc_frac"], circuit.cells, new["cell_count"]
     power = battery.cell_power(active, new["largest_power_w"])
-    voltage, soc, heat = battery.drawn(circuit, power / count, dt_s)
+    voltage, soc = battery.drawn(circuit, power / count, dt_s)
     # What was within its window stays there to the last bit.
     soc = np.maximum(soc, np.minimum(before, new["soc_min_frac"]))
-    new["soc_frac"] = np.minimum(soc, np.maximum(before, new["soc_max_frac"]))
+    new["soc_frac"] = soc = np.minimum(soc, np.maximum(before, new["soc_max_frac"]))
+    new.update(zip(_OPEN, cells.open_circuit(of.kind, soc), strict=True))
+    heat = battery.heat(circuit, new["cell_energy_v"], power / count, dt_s)
     around = np.clip(surroundings.air_temperature_degc, new["room_min_degc"], new["room_max_degc"])
     mean, hottest = battery.warmed(new["temperature_degc"], around, heat, of.heat_j_per_k, dt_s)
     new["temperature_degc"], new["temperature_max_degc"] = mean, hottest
@@ -185,32 +206,53 @@ def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, a
 
 
 def _age(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> None:
-    """Age by one step, in the step's own columns: by the calendar, and by a half cycle where one is over."""
-    soc, warm, kind = new["soc_frac"], new["temperature_degc"], of.kind
-    moved = np.abs(soc - before)
+    """Age by one step, in the step's own columns: by a half cycle where one is over, by the calendar once a minute."""
+    moved = np.abs(new["soc_frac"] - before)
     new["cycle_count"] = new["cycle_count"] + 0.5 * moved * new["soh_frac"]
     half = ageing.HalfCycle(*(new[name] for name in _HALF_CYCLE))
-    now, ended = ageing.followed(half, soc, (moved > 0.0).astype(np.float64), dt_s)
+    now, ended = ageing.followed(half, new["soc_frac"], moved > 0.0, dt_s)
     new.update(zip(_HALF_CYCLE, _columns_of(now), strict=True))
-    resting = ageing.calendar_stress(kind, warm, soc)
-    rise = ageing.calendar_resistance(kind, warm, soc) * dt_s
-    worn = np.zeros_like(soc)
     if len(ended):
-        kinds = kind if isinstance(kind, int) else kind[ended]
-        start, turn = half.from_frac[ended], half.to_frac[ended]
-        swing = np.abs(turn - start)
-        rate = swing / np.maximum(half.to_there_h[ended], swing / _FASTEST_PER_H)
-        worn[ended] = ageing.cycle_stress(kinds, swing, rate, 0.5 * (start + turn), warm[ended])
-        rise[ended] += ageing.cycle_resistance(kinds, swing, rate)
-    new["summed_resistance_rise"] = new["summed_resistance_rise"] + rise
-    new["calendar_stress"] = new["calendar_stress"] + resting * dt_s
-    new["cycle_stress"] = new["cycle_stress"] + worn
-    new["soh_frac"] = 1.0 - ageing.lost(kind, new["calendar_stress"], new["cycle_stress"])
-    new["real_capacity_wh"] = new["rated_energy_wh"] * new["soh_frac"]
-    fresh = -expm1(-dt_s / ageing.STRESS_TIME_S)
-    for name, stress in (("mean_calendar_stress_per_s", resting), ("mean_cycle_stress_per_s", worn / dt_s)):
+        _wear(new, of, half, ended)
+    new["unaged_s"] = new["unaged_s"] + dt_s
+    due = bool(new["unaged_s"][0] >= _CALENDAR_S)
+    if due:
+        _pass_time(new, of)
+    if due or len(ended):
+        new["soh_frac"] = 1.0 - ageing.lost(of.kind, new["calendar_stress"], new["cycle_stress"])
+        new["real_capacity_wh"] = new["rated_energy_wh"] * new["soh_frac"]
+    if due:
+        _remain(new, of)
+
+
+def _wear(new: Columns, of: cells.Cells, half: ageing.HalfCycle, ended: npt.NDArray[np.intp]) -> None:
+    """Count the half cycles of the rows where one is over."""
+    kind = of.kind if isinstance(of.kind, int) else of.kind[ended]
+    start, turn = half.from_frac[ended], half.to_frac[ended]
+    swing = np.abs(turn - start)
+    rate = swing / np.maximum(half.to_there_h[ended], swing / _FASTEST_PER_H)
+    worn = ageing.cycle_stress(kind, swing, rate, 0.5 * (start + turn), new["temperature_degc"][ended])
+    for name, more in (
+        ("cycle_stress", worn),
+        ("summed_resistance_rise", ageing.cycle_resistance(kind, swing, rate)),
+    ):
+        new[name] = new[name].copy()
+        new[name][ended] += more
+
+
+def _pass_time(new: Columns, of: cells.Cells) -> None:
+    """Let the calendar run by the time since it last did, and see what stress that was on average."""
+    soc, warm, time_s = new["soc_frac"], new["temperature_degc"], new["unaged_s"]
+    resting = ageing.calendar_stress(of.kind, warm, soc)
+    rise = ageing.calendar_resistance(of.kind, warm, soc)
+    new["summed_resistance_rise"] = new["summed_resistance_rise"] + rise * time_s
+    new["calendar_stress"] = new["calendar_stress"] + resting * time_s
+    working = (new["cycle_stress"] - new["cycle_stress_before"]) / time_s
+    fresh = -np.expm1(time_s * (-1.0 / ageing.STRESS_TIME_S))
+    for name, stress in (("mean_calendar_stress_per_s", resting), ("mean_cycle_stress_per_s", working)):
         new[name] = new[name] + (stress - new[name]) * fresh
-    _remain(new, of)
+    new["cycle_stress_before"] = new["cycle_stress"]
+    new["unaged_s"] = np.zeros_like(time_s)
 
 
 def _columns_of(half: ageing.HalfCycle) -> tuple[Floats, ...]:

@@ -185,10 +185,9 @@ def support_begun(columns: Columns) -> Columns:
     new["largest_power_w"] = largest
     new["reference_low_v"] = 0.9 * new["nominal_voltage_v"]
     new["reference_high_v"] = 1.1 * new["nominal_voltage_v"]
-    for name in ("volt_var_frac", "volt_var_asked_frac", "droop_frac", "droop_asked_frac", "own_trip"):
-        new[name] = np.zeros(n)
-    for name in ("volt_watt_frac", "volt_watt_asked_frac", "voltage_seen_pu"):
-        new[name] = np.ones(n)
+    for name in ("volt_var", "volt_watt", "droop"):
+        new[f"{name}_frac"], new[f"{name}_asked_frac"] = np.zeros(n), np.zeros(n)
+    new["own_trip"], new["voltage_seen_pu"] = np.zeros(n), np.ones(n)
     new.update(_remembered(protection.begun(n)))
     return new
 
@@ -201,6 +200,7 @@ def _remembered(state: protection.Protection) -> Columns:
         "grid_trip": state.tripped,
         "reconnect_waited_s": state.waited_s,
         "reconnect_ramp_frac": state.ramp_frac,
+        "protection_calm": state.calm,
     }
 
 
@@ -212,6 +212,7 @@ def _protection(columns: Columns) -> protection.Protection:
         columns["grid_trip"],
         columns["reconnect_waited_s"],
         columns["reconnect_ramp_frac"],
+        columns["protection_calm"],
     )
 
 
@@ -292,21 +293,29 @@ def _watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float
     """Let the inverter measure the grid, in the step's own columns: its protection, droop and volt-watt."""
     nominal, voltages = new["nominal_voltage_v"], surroundings.voltage_v
     code = grid_code.of(new["grid_code"])
-    alone = new["phases"] < 2.0
-    guarded = new["rated_power_w"] > 0.0
     new["voltage_seen_pu"] = seen = seen_v / nominal
-    # What cannot deliver is a load, and stays on: its protection sees a grid that is always good.
-    highest = np.where(guarded, np.where(alone, seen_v, voltages.max(axis=0)) / nominal, 1.0)
-    lowest = np.where(guarded, np.where(alone, seen_v, voltages.min(axis=0)) / nominal, 1.0)
+    alone, guarded = new["phases"] < 2.0, new["rated_power_w"] > 0.0
+    highest = np.where(alone, seen_v, np.maximum(np.maximum(voltages[0], voltages[1]), voltages[2])) / nominal
+    lowest = np.where(alone, seen_v, np.minimum(np.minimum(voltages[0], voltages[1]), voltages[2])) / nominal
+    if not guarded.all():
+        # What cannot deliver is a load, and stays on: its protection sees a grid that is always good.
+        highest, lowest = np.where(guarded, highest, 1.0), np.where(guarded, lowest, 1.0)
     frequency_hz = surroundings.frequency_hz
     state = protection.watched(_protection(new), highest, lowest, frequency_hz / _NOMINAL_HZ, code, dt_s)
     new.update(_remembered(state))
     new["grid_trip"] = state.tripped * guarded
-    for name, asked, response_s in (
-        ("droop", inverter.droop(frequency_hz, new["frequency_setpoint_hz"], code), code.droop_response_s),
-        ("volt_watt", inverter.volt_watt(seen, code), code.volt_watt_response_s),
-    ):
-        _follow(new, name, asked, response_s, dt_s)
+    identified = new["identified"]
+    supports_f, supports_v = new["frequency_support_enabled"] * identified, new["volt_var_enabled"] * identified
+    if _acts(new, "droop", supports_f):
+        asked = inverter.droop(frequency_hz, new["frequency_setpoint_hz"], code) * supports_f
+        _follow(new, "droop", asked, code.droop_response_s, dt_s)
+    if _acts(new, "volt_watt", supports_v):
+        _follow(new, "volt_watt", inverter.volt_watt(seen, code) * supports_v, code.volt_watt_response_s, dt_s)
+
+
+def _acts(columns: Columns, name: str, supports: Floats | Bools) -> bool:
+    """Whether a support function is switched on anywhere, or not yet at rest; where it is neither it stays at 0."""
+    return bool(supports.any() or columns[f"{name}_frac"].any() or columns[f"{name}_asked_frac"].any())
 
 
 def _follow(new: Columns, name: str, asked: Floats, response_s: grid_code.Setting, dt_s: float) -> None:
@@ -336,14 +345,15 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     rated, follows = new["rated_apparent_power_va"], new["remote_enabled"]
     code = grid_code.of(new["grid_code"])
     supporting = new["volt_var_enabled"] * new["identified"] > 0.0
-    reference = new["voltage_setpoint_v"] / new["nominal_voltage_v"]
-    asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supporting
-    _follow(new, "volt_var", asked, code.volt_var_response_s, dt_s)
+    if _acts(new, "volt_var", supporting):
+        reference = new["voltage_setpoint_v"] / new["nominal_voltage_v"]
+        asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supporting
+        _follow(new, "volt_var", asked, code.volt_var_response_s, dt_s)
     by_set_point = follows * new["reactive_power_setpoint_enabled"] > 0.0
     by_factor = (follows * new["power_factor_setpoint_enabled"] > 0.0) & ~by_set_point & ~supporting
     factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)
     most_active = np.minimum(rated * np.abs(factor), back_on_line(new))
-    active = np.clip(active_w, -most_active, np.minimum(most_active, export_limit(new)))
+    active = inverter.held(active_w, -most_active, np.minimum(most_active, export_limit(new)))
     reactive = np.where(by_set_point, new["reactive_power_setpoint_var"], inverter.vars_at_power_factor(active, factor))
     reactive = np.where(supporting, new["volt_var_frac"] * rated, reactive)
     first, running = new["reactive_first"], new["running"]
@@ -358,7 +368,7 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
 
 def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -> Floats:
     """Change of active power [W] by which devices with frequency support answer the frequency."""
-    return columns["droop_frac"] * rated_w * columns["frequency_support_enabled"] * columns["identified"]
+    return columns["droop_frac"] * rated_w
 
 
 def export_limit(columns: Columns) -> Floats:
@@ -366,11 +376,9 @@ def export_limit(columns: Columns) -> Floats:
 
     Volt-watt acts, where the grid code has it, while the device supports the voltage.
     """
-    identified = columns["identified"]
-    kept = columns["active_power_limit_enabled"] * identified > 0.0
-    supporting = columns["volt_var_enabled"] * identified > 0.0
+    kept = columns["active_power_limit_enabled"] * columns["identified"] > 0.0
     told = np.where(kept, columns["active_power_limit_frac"], 1.0)
-    return np.minimum(told, np.where(supporting, columns["volt_watt_frac"], 1.0)) * columns["rated_power_w"]
+    return np.minimum(told, 1.0 - columns["volt_watt_frac"]) * columns["rated_power_w"]
 
 
 def back_on_line(columns: Columns) -> Floats:
@@ -393,20 +401,33 @@ def at_connection(
     new["reactive_power_var"] = reactive_var
     new["apparent_power_va"] = apparent
     new["power_factor"] = np.divide(active_w, apparent, out=np.ones_like(apparent), where=apparent > 0.0)
-    new["frequency_hz"] = np.full_like(apparent, surroundings.frequency_hz)
-    voltages = surroundings.voltage_v
-    amperes_per_volt_ampere = np.divide(1.0, voltages, out=np.zeros_like(voltages), where=voltages > 0.0)
+    shown, amperes_per_volt_ampere = seen(surroundings)
+    new.update(shown)
     for index, phase in enumerate(("l1", "l2", "l3")):
         share = columns[f"share_{phase}"]
-        new[f"voltage_{phase}_v"] = voltages[index].copy()
         new[f"active_power_{phase}_w"] = share * active_w
         new[f"reactive_power_{phase}_var"] = share * reactive_var
         new[f"current_{phase}_a"] = share * apparent * amperes_per_volt_ampere[index]
-    new["voltage_ll_v"] = line_to_line(voltages)
     hours = dt_s / 3600.0
     counted(new, "energy_exported_wh", "energy_imported_wh", active_w, hours)
     counted(new, "reactive_energy_exported_varh", "reactive_energy_imported_varh", reactive_var, hours)
     return new
+
+
+def seen(surroundings: Surroundings) -> tuple[Columns, Floats]:
+    """Return what a connection point shows of voltage and frequency, and the amperes of a volt-ampere ``(3, n)``.
+
+    Worked out once for all that stand behind the same connection points.
+    """
+    found: tuple[Columns, Floats] | None = surroundings.derived.get("seen")
+    if found is None:
+        voltages = surroundings.voltage_v
+        shown = {f"voltage_l{index + 1}_v": voltages[index].copy() for index in range(3)}
+        shown["voltage_ll_v"] = line_to_line(voltages)
+        shown["frequency_hz"] = np.full_like(voltages[0], surroundings.frequency_hz)
+        per_va = np.divide(1.0, voltages, out=np.zeros_like(voltages), where=voltages > 0.0)
+        found = surroundings.derived["seen"] = (shown, per_va)
+    return found
 
 
 def counted(new: Columns, out: str, into: str, power: Floats, hours: float) -> None:

@@ -69,7 +69,8 @@ def calendar_stress(kind: int | Places, temperature_degc: Floats, soc_frac: Floa
 
     def lfp() -> Floats:
         rate = 1.2571e-5 * _arrhenius(temperature_degc, 17_126.0)
-        rate *= 2.8575 * (soc_frac - 0.5) ** 3 + 0.60225
+        away = soc_frac - 0.5
+        rate *= 2.8575 * (away * away * away) + 0.60225
         return np.asarray(rate * rate)
 
     return _by_kind(kind, lfp, lambda: 4.14e-10 * _xu_state(temperature_degc, soc_frac))
@@ -174,7 +175,8 @@ def calendar_resistance(kind: int | Places, temperature_degc: Floats, soc_frac: 
 
     def lfp() -> Floats:
         rate = 3.4194e-10 * _arrhenius(temperature_degc, 71_827.0)
-        return np.asarray(rate * (-3.3903 * (soc_frac - 0.5) ** 2 + 1.5604))
+        away = soc_frac - 0.5
+        return np.asarray(rate * (-3.3903 * (away * away) + 1.5604))
 
     return _by_kind(kind, lfp, lambda: np.zeros_like(soc_frac))
 
@@ -218,7 +220,7 @@ def resting(soc_frac: Floats) -> HalfCycle:
     return HalfCycle(soc_frac, soc_frac, nothing, nothing, nothing)
 
 
-def followed(state: HalfCycle, soc_frac: Floats, moved: Floats, dt_s: float) -> tuple[HalfCycle, Places]:
+def followed(state: HalfCycle, soc_frac: Floats, moved: npt.NDArray[np.bool_], dt_s: float) -> tuple[HalfCycle, Places]:
     """Follow the state of charge; return the new state and the rows whose half cycle is over.
 
     A half cycle is over when the charge has turned back by more than ``LEAST_SWING``. Its swing and time are

@@ -4,9 +4,9 @@ Elementwise on arrays ``(n,)``; plus discharges. A cell is a voltage behind a re
 
     P = I (U(soc) - R(soc, T) I),   d(soc)/dt = -I / (capacity SoH)
 
-with power constant over a step. U is taken as its mean over the charge that the step moves, so a step of any length
-gives up exactly as much chemical energy as lies between its two states of charge, and what does not leave as power
-is heat: cells cannot make energy, however long the step.
+with power constant over a step. U is taken as its mean over the charge that the step moves. A step of any length gives
+up as much chemical energy as lies between its two states of charge, and what does not leave as power is heat: cells
+cannot make energy, however long the step.
 
 Valid for steps of 0.1 s to 900 s. Resistance, temperature and the voltage limits are those at the step's start: at
 900 s and 1 C the voltage may pass its limit by what the open circuit voltage moves in the step (some 0.1 V).
@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from emulators.physics import cells
 from emulators.physics.cells import Cells
+from emulators.physics.inverter import held
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -39,10 +40,11 @@ HOT_SPOT_FRAC: Final = 0.15
 
 _NO_LOAD: Final = 0.0072
 _LOAD: Final = 0.0345
-_IDLES_BELOW: Final = 0.01
-"""Share of the rating below which the converter pulses, so that its loss goes to nothing with its power."""
-_LOSS_THERE: Final = _NO_LOAD + _LOAD * _IDLES_BELOW * _IDLES_BELOW
-_LONG_STEP_S: Final = 10.0
+_PULSING: Final = _NO_LOAD / 0.01 + _LOAD * 0.01
+"""Below a hundredth of its rating the converter pulses, so that its loss goes to nothing with its power."""
+_SHORT_STEP_S: Final = 10.0
+"""Up to which the open circuit voltage is taken as a straight line over the charge of one step."""
+_TURNS: Final = 8
 _UNMOVED: Final = 1e-9
 
 _COLD_DEGC: Final = (0.0, 5.0)
@@ -55,19 +57,14 @@ _HOT_DEGC: Final = (50.0, 58.0)
 
 def with_loss(power: Floats) -> Floats:
     """Power that goes into a converter for a power that comes out, both >= 0 and as shares of its rating [2]_."""
-    return np.asarray(power + np.where(power < _IDLES_BELOW, power * (_LOSS_THERE / _IDLES_BELOW), _losses(power)))
-
-
-def _losses(power: Floats) -> Floats:
-    return _NO_LOAD + _LOAD * power * power
+    return np.asarray(power + np.minimum(power * _PULSING, _NO_LOAD + _LOAD * power * power))
 
 
 def without_loss(power: Floats) -> Floats:
     """Power that comes out of a converter, the inverse of ``with_loss``."""
-    edge = _IDLES_BELOW + _LOSS_THERE
     loaded = np.maximum(power - _NO_LOAD, 0.0)
     loaded *= 2.0 / (1.0 + np.sqrt(1.0 + 4.0 * _LOAD * loaded))
-    return np.where(power < edge, power * (_IDLES_BELOW / edge), loaded)
+    return np.asarray(np.maximum(loaded, power * (1.0 / (1.0 + _PULSING))))
 
 
 def cell_power(active_w: Floats, converter_w: Floats) -> Floats:
@@ -86,6 +83,8 @@ class Circuit:
     cells: Cells
     soc_frac: Floats
     open_v: Floats
+    slope_v: Floats
+    """Rise of the open circuit voltage over the whole charge, as steep as it is here."""
     energy_v: Floats
     charge_ohm: Floats
     discharge_ohm: Floats
@@ -97,17 +96,23 @@ def circuit(
     of: Cells, soc_frac: Floats, temperature_degc: Floats, soh_frac: Floats, resistance_rise: Floats
 ) -> Circuit:
     """Look up cells in a state; ``resistance_rise`` is the share by which age has raised their resistance."""
-    open_v, energy_v = cells.open_circuit(of.kind, soc_frac)
+    opened = cells.open_circuit(of.kind, soc_frac)
+    ohms = resistance(of, soc_frac, temperature_degc, resistance_rise)
+    return Circuit(of, soc_frac, *opened, *ohms, capacity_ah=of.capacity_ah * soh_frac)
+
+
+def resistance(of: Cells, soc_frac: Floats, temperature_degc: Floats, resistance_rise: Floats) -> tuple[Floats, Floats]:
+    """Resistance of a cell to charge and to discharge [ohm], aged."""
     charge_ohm, discharge_ohm = cells.resistance(of.kind, soc_frac, temperature_degc)
     aged = 1.0 + resistance_rise
-    charge_ohm *= aged
-    discharge_ohm *= aged
-    return Circuit(of, soc_frac, open_v, energy_v, charge_ohm, discharge_ohm, of.capacity_ah * soh_frac)
+    return charge_ohm * aged, discharge_ohm * aged
 
 
-def _mean_voltage(at: Circuit, moved_frac: Floats) -> Floats:
-    """Mean open circuit voltage [V] while a share of the charge is drawn; the one now where next to none is."""
-    _, after_v = cells.open_circuit(at.cells.kind, np.clip(at.soc_frac - moved_frac, 0.0, 1.0))
+def _mean_voltage(at: Circuit, moved_frac: Floats, dt_s: float) -> Floats:
+    """Mean open circuit voltage [V] while a share of the charge is drawn: along the slope here in a short step."""
+    if dt_s <= _SHORT_STEP_S:
+        return at.open_v - 0.5 * at.slope_v * moved_frac
+    after_v = cells.open_circuit(at.cells.kind, held(at.soc_frac - moved_frac, 0.0, 1.0))[2]
     return np.divide(at.energy_v - after_v, moved_frac, out=at.open_v.copy(), where=np.abs(moved_frac) > _UNMOVED)
 
 
@@ -128,34 +133,45 @@ def reach(
     per_frac = at.capacity_ah * (3600.0 / dt_s)
     of = at.cells
     charge_a = np.minimum(most_per_h[0] * of.capacity_ah, (of.most_v - at.open_v) / at.charge_ohm)
-    charge_a = np.maximum(np.minimum(charge_a, (window_frac[1] - at.soc_frac) * per_frac), 0.0)
+    charge_a = held((window_frac[1] - at.soc_frac) * per_frac, 0.0, np.maximum(charge_a, 0.0))
     discharge_a = np.minimum(most_per_h[1] * of.capacity_ah, (at.open_v - of.least_v) / at.discharge_ohm)
-    discharge_a = np.maximum(np.minimum(discharge_a, (at.soc_frac - window_frac[0]) * per_frac), 0.0)
-    charge_v = _mean_voltage(at, -charge_a / per_frac) + at.charge_ohm * charge_a
-    discharge_v = _mean_voltage(at, discharge_a / per_frac) - at.discharge_ohm * discharge_a
+    discharge_a = held((at.soc_frac - window_frac[0]) * per_frac, 0.0, np.maximum(discharge_a, 0.0))
+    charge_v = _mean_voltage(at, -charge_a / per_frac, dt_s) + at.charge_ohm * charge_a
+    discharge_v = _mean_voltage(at, discharge_a / per_frac, dt_s) - at.discharge_ohm * discharge_a
     return charge_a * charge_v, discharge_a * np.maximum(discharge_v, 0.0)
 
 
-def drawn(at: Circuit, power_w: Floats, dt_s: float) -> tuple[Floats, Floats, Floats]:
+def drawn(at: Circuit, power_w: Floats, dt_s: float) -> tuple[Floats, Floats]:
     """Draw a power [W] within ``reach`` from a cell for one step.
 
     Returns
     -------
-    voltage_v, soc_frac, heat_w
-        Mean terminal voltage, the state of charge at the end, and what did not leave as power.
+    voltage_v, soc_frac
+        Mean terminal voltage, and the state of charge at the end.
     """
     hours = dt_s / 3600.0
     ohm = np.where(power_w > 0.0, at.discharge_ohm, at.charge_ohm)
-    four_ohm_watts = 4.0 * ohm * power_w
     mean_v = at.open_v
-    # The mean voltage and the current settle by turns; long steps move the voltage more and need more turns.
-    for _ in range(2 if dt_s <= _LONG_STEP_S else 8):
-        current_a = 2.0 * power_w / (mean_v + np.sqrt(np.maximum(mean_v * mean_v - four_ohm_watts, 0.0)))
-        moved = current_a * hours / at.capacity_ah
-        mean_v = _mean_voltage(at, moved)
-    heat_w = mean_v * current_a - power_w
+    if dt_s <= _SHORT_STEP_S:
+        # Along a slope the falling voltage acts as so much more resistance.
+        current_a = _current(mean_v, ohm + at.slope_v * (0.5 * hours) / at.capacity_ah, power_w)
+    else:
+        # The mean voltage and the current settle by turns.
+        for _ in range(_TURNS):
+            current_a = _current(mean_v, ohm, power_w)
+            mean_v = _mean_voltage(at, current_a * hours / at.capacity_ah, dt_s)
     terminal_v = np.divide(power_w, current_a, out=at.open_v.copy(), where=current_a != 0.0)
-    return terminal_v, np.clip(at.soc_frac - moved, 0.0, 1.0), heat_w
+    return terminal_v, held(at.soc_frac - current_a * (hours / at.capacity_ah), 0.0, 1.0)
+
+
+def _current(open_v: Floats, ohm: Floats, power_w: Floats) -> Floats:
+    """Current [A] at which a voltage behind a resistance gives a power; of the two the smaller."""
+    return np.asarray(2.0 * power_w / (open_v + np.sqrt(np.maximum(open_v * open_v - 4.0 * ohm * power_w, 0.0))))
+
+
+def heat(at: Circuit, energy_after_v: Floats, power_w: Floats, dt_s: float) -> Floats:
+    """Heat of a cell [W]: the chemical energy a step has taken that did not leave as power."""
+    return np.asarray((at.energy_v - energy_after_v) * at.capacity_ah * (3600.0 / dt_s) - power_w)
 
 
 # -------------------------------------------------------------------------------------------- heat
@@ -166,6 +182,9 @@ def thermal_derating(temperature_degc: Floats) -> tuple[Floats, Floats]:
 
     Lithium plating forbids charging below 0 degC; cold slows discharge and heat stops both.
     """
+    if temperature_degc.min() >= _COLD_DEGC[1] and temperature_degc.max() <= _HOT_DEGC[0]:
+        whole = np.ones_like(temperature_degc)
+        return whole, whole
     cool = 1.0 - _risen(temperature_degc, _HOT_DEGC)
     return np.minimum(_risen(temperature_degc, _COLD_DEGC), cool), np.minimum(
         _risen(temperature_degc, _FREEZING_DEGC), cool
@@ -175,7 +194,7 @@ def thermal_derating(temperature_degc: Floats) -> tuple[Floats, Floats]:
 def _risen(value: Floats, span: tuple[float, float]) -> Floats:
     """How far a value has come through a span, 0 to 1."""
     low, high = span
-    return np.asarray(np.clip((value - low) * (1.0 / (high - low)), 0.0, 1.0))
+    return held((value - low) * (1.0 / (high - low)), 0.0, 1.0)
 
 
 def warmed(

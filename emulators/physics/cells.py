@@ -26,7 +26,9 @@ NAMES: Final = ("lfp", "nmc")
 """The chemistries a site file may name; the first is the default."""
 _STEPS: Final = 200
 _CHARGES: Final = np.linspace(0.0, 1.0, _STEPS + 1)
-_WARMTHS: Final = np.linspace(10.0, 60.0, 11)
+_COLDEST: Final = 10.0
+_WARMER: Final = 5.0
+_WARMTHS: Final = _COLDEST + _WARMER * np.arange(11)
 _ROWS: Final = np.linspace(0.0, 1.0, 11)
 
 
@@ -122,20 +124,23 @@ def of(column: Floats) -> Cells:
     )
 
 
-def open_circuit(kind: int | Places, soc_frac: Floats) -> tuple[Floats, Floats]:
-    """Return open circuit voltage [V] and its integral over the state of charge from 0 [V]: energy over charge."""
+def open_circuit(kind: int | Places, soc_frac: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the open circuit voltage [V], its slope and its integral over the state of charge from 0 [V].
+
+    The integral times the capacity is the energy a cell holds.
+    """
     tables = _tables()
     along = soc_frac * _STEPS
     place = np.minimum(along.astype(np.intp), _STEPS - 1)
     along -= place
     place += kind * (_STEPS + 1)
-    volts, rise = tables.volts[place], tables.rises[place]
-    rise *= along
-    energy = tables.energies[place]
+    volts, rise = tables.volts.take(place), tables.rises.take(place)
+    risen = rise * along
     along *= 1.0 / _STEPS
-    energy += along * (volts + 0.5 * rise)
-    volts += rise
-    return volts, energy
+    energy = tables.energies.take(place) + along * (volts + 0.5 * risen)
+    volts += risen
+    rise *= _STEPS
+    return volts, rise, energy
 
 
 def resistance(kind: int | Places, soc_frac: Floats, temperature_degc: Floats) -> tuple[Floats, Floats]:
@@ -144,15 +149,22 @@ def resistance(kind: int | Places, soc_frac: Floats, temperature_degc: Floats) -
     up = soc_frac * (len(_ROWS) - 1.0)
     row = np.minimum(up.astype(np.intp), len(_ROWS) - 2)
     up -= row
-    right = np.clip((temperature_degc - _WARMTHS[0]) * (1.0 / (_WARMTHS[1] - _WARMTHS[0])), 0.0, len(_WARMTHS) - 1.0)
+    right = (temperature_degc - _COLDEST) * (1.0 / _WARMER)
+    right = np.minimum(np.maximum(right, 0.0), len(_WARMTHS) - 1.0)
     place = np.minimum(right.astype(np.intp), len(_WARMTHS) - 2)
     right -= place
     place += (row + kind * len(_ROWS)) * len(_WARMTHS)
+    above = place + len(_WARMTHS)
     both = []
     for table in (tables.charge_ohm, tables.discharge_ohm):
-        low, high = table[place], table[place + len(_WARMTHS)]
-        low += right * (table[place + 1] - low)
-        high += right * (table[place + len(_WARMTHS) + 1] - high)
-        low += up * (high - low)
+        low = _between(table, place, right)
+        low += up * (_between(table, above, right) - low)
         both.append(low)
     return both[0], both[1]
+
+
+def _between(table: Floats, place: Places, share: Floats) -> Floats:
+    """Read a table between each place and the next."""
+    low: Floats = table.take(place)
+    low += share * (table.take(place + 1) - low)
+    return low

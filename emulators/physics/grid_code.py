@@ -137,6 +137,8 @@ def _stages(trip: Mapping[str, Any], nominal_hz: float) -> dict[str, float]:
             limit, time_s = stages[number - 1] if number <= len(stages) else (side, inf)
             found[f"{name}_{number}"] = float(limit) / base
             found[f"{name}_{number}_s"] = float(time_s)
+        outward = 1.0 if side > 0.0 else -1.0
+        assert outward * found[f"{name}_1"] < outward * found[f"{name}_2"], "the second limit lies beyond the first"
     return found
 
 

@@ -13,7 +13,7 @@ its end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Final, TypeAlias
 
@@ -49,12 +49,14 @@ class Protection:
     """For how long, while off, the grid has been good enough to come back."""
     ramp_frac: Floats
     """Most power since it came back, as a share of the rating; 1.0 in normal service."""
+    calm: Floats
+    """1.0 where no limit is passed, and it is on the grid with all its power: nothing but the mean moves."""
 
 
 def begun(n: int) -> Protection:
     """Return the protection of ``n`` inverters in normal service."""
     nothing = np.zeros(n)
-    return Protection((nothing,) * len(STAGES), np.ones(n), nothing, nothing, np.ones(n))
+    return Protection((nothing,) * len(STAGES), np.ones(n), nothing, nothing, np.ones(n), np.ones(n))
 
 
 def watched(
@@ -68,8 +70,8 @@ def watched(
         Of the phases an inverter is connected to, per unit of the nominal voltage.
     frequency_pu : per unit of the nominal frequency
     """
-    n = len(highest_pu)
     mean = highest_pu + (state.mean_pu - highest_pu) * exp(-dt_s / MEAN_TIME_S)
+    trips = mean > code.mean_over_voltage
     passed = (
         highest_pu > code.over_voltage_1,
         highest_pu > code.over_voltage_2,
@@ -80,18 +82,15 @@ def watched(
         frequency_pu < code.under_frequency_1,
         frequency_pu < code.under_frequency_2,
     )
-    trips = mean > code.mean_over_voltage
+    # A second limit lies beyond the first, so the first ones tell whether anything is wrong.
+    if not any(np.any(each) for each in (trips, *passed[::2])) and state.calm.all():
+        return replace(state, mean_pu=mean)
     out_s = []
     for name, outside, before_s in zip(STAGES, passed, state.out_s, strict=True):
-        if not np.any(outside):
-            out_s.append(np.zeros(n) if before_s.any() else before_s)
-            continue
         now_s = np.where(outside, before_s + dt_s, 0.0)
         trips = trips | (now_s + _ROUNDING_S >= getattr(code, f"{name}_s")) & (now_s > 0.0)
         out_s.append(now_s)
     was_off = state.tripped > 0.0
-    if not (was_off.any() or trips.any()) and state.ramp_frac.min() >= 1.0:
-        return Protection(tuple(out_s), mean, state.tripped, state.waited_s, state.ramp_frac)
     good = (
         (lowest_pu >= code.reconnect_voltage_low)
         & (highest_pu <= code.reconnect_voltage_high)
@@ -103,10 +102,8 @@ def watched(
     back = was_off & good & (waited_s + _ROUNDING_S >= code.reconnect_s)
     off = (was_off | trips) & ~back
     ramp = np.minimum(state.ramp_frac + code.reconnect_ramp_per_s * dt_s, 1.0)
+    ramp = np.where(off | back, 0.0, ramp)
+    calm = (ramp >= 1.0) & (np.maximum.reduce(out_s) == 0.0)
     return Protection(
-        tuple(out_s),
-        mean,
-        off.astype(np.float64),
-        np.where(off, waited_s, 0.0),
-        np.where(off | back, 0.0, ramp),
+        tuple(out_s), mean, off.astype(np.float64), np.where(off, waited_s, 0.0), ramp, calm.astype(np.float64)
     )

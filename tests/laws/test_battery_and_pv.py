@@ -37,7 +37,7 @@ CHEMISTRY = pytest.mark.parametrize("chemistry", range(len(cells.NAMES)), ids=ce
 def stored_wh(columns: Columns) -> np.ndarray:
     """Chemical energy above an empty battery."""
     of = cells.of(columns["chemistry"])
-    _, energy_v = cells.open_circuit(of.kind, columns["soc_frac"])
+    _, _, energy_v = cells.open_circuit(of.kind, columns["soc_frac"])
     return np.asarray(energy_v * columns["cell_count"] * of.capacity_ah * columns["soh_frac"])
 
 

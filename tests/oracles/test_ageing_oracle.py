@@ -26,7 +26,7 @@ def _simses(part: str):
 def _followed(series: np.ndarray) -> list[tuple[float, float]]:
     state, found = ageing.resting(series[:1]), []
     for value in series[1:]:
-        now, ended = ageing.followed(state, np.array([value]), np.ones(1), 60.0)
+        now, ended = ageing.followed(state, np.array([value]), np.ones(1, dtype=bool), 60.0)
         if len(ended):
             found.append((float(state.from_frac[0]), float(state.to_frac[0])))
         state = now
@@ -126,7 +126,7 @@ def test_the_state_of_charge_is_simses_s_over_a_day_of_random_power() -> None:
         here = battery.circuit(alike, soc, warm, one, 0.0 * one)
         room, store = battery.reach(here, (0.1 * one, 0.9 * one), (one, one), 1.0)
         power = float(np.clip(asked, -room[0], store[0]))
-        _, soc, _ = battery.drawn(here, np.array([power]), 1.0)
+        _, soc = battery.drawn(here, np.array([power]), 1.0)
         theirs.step(-power, 1.0)
         worst = max(worst, abs(float(soc[0]) - theirs.state.soc))
     assert worst < 1e-5

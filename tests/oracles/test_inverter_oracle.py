@@ -59,7 +59,7 @@ def test_volt_var_and_volt_watt_are_opender_s_to_a_millionth(dt_s: float) -> Non
                 "p",
                 inverter.volt_watt(voltage * one, CODE),
                 CODE.volt_watt_response_s,
-                der.activepowerfunc.voltwatt.p_pv_limit_pu,
+                1.0 - der.activepowerfunc.voltwatt.p_pv_limit_pu,
             ),
         ):
             asked_before, answered = lag.get(name, (asked, asked))

@@ -106,7 +106,7 @@ def swings(series: np.ndarray, dt_s: float = 60.0) -> list[tuple[float, float, f
     """Follow a series; return start, end and hours of every half cycle that ended."""
     state, found = ageing.resting(series[:1]), []
     for before, value in pairwise(series):
-        now, ended = ageing.followed(state, at(value), at(float(value != before)), dt_s)
+        now, ended = ageing.followed(state, at(value), at(value) != before, dt_s)
         if len(ended):
             found.append((state.from_frac[0], state.to_frac[0], state.to_there_h[0]))
         state = now

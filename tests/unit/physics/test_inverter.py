@@ -44,13 +44,13 @@ def test_volt_var_moves_with_its_reference() -> None:
 def test_support_never_rises_with_voltage_or_frequency_and_is_nothing_at_nominal(code: grid_code.GridCode) -> None:
     voltages = np.linspace(0.0, 1.5, 2_001)
     assert np.all(np.diff(inverter.volt_var(voltages, np.ones_like(voltages), code)) <= 0.0)
-    assert np.all(np.diff(inverter.volt_watt(voltages, code)) <= 0.0)
+    assert np.all(np.diff(inverter.volt_watt(voltages, code)) >= 0.0)
     answers = [float(inverter.droop(hertz, np.array([50.0]), code)[0]) for hertz in np.linspace(45.0, 55.0, 501)]
     assert np.all(np.diff(answers) <= 0.0)
     assert answers[0] == 1.0
     assert answers[-1] == -1.0
     assert inverter.volt_var(ONE, ONE, code) == inverter.droop(50.0, 50.0 * ONE, code) == 0.0
-    assert inverter.volt_watt(ONE, code) == 1.0
+    assert inverter.volt_watt(ONE, code) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_droop_answers_as_its_code_says(name: str, frequency: float, share: floa
     assert found == pytest.approx(share, abs=1e-12)
 
 
-def test_volt_watt_takes_category_b_down_to_a_fifth_and_a_code_without_it_nowhere() -> None:
+def test_volt_watt_takes_all_but_a_fifth_by_category_b_and_nothing_without_a_curve() -> None:
     found = inverter.volt_watt(np.array([1.06, 1.08, 1.10, 1.3]), IEEE)
-    assert found == pytest.approx([1.0, 0.6, 0.2, 0.2])  # IEEE 1547-2018, table 10
-    assert inverter.volt_watt(1.3 * ONE, grid_code.code("vde-ar-n-4105")) == 1.0
+    assert found == pytest.approx([0.0, 0.4, 0.8, 0.8])  # IEEE 1547-2018, table 10
+    assert inverter.volt_watt(1.3 * ONE, grid_code.code("vde-ar-n-4105")) == 0.0
 
 
 # ------------------------------------------------------------------------------------------ timing
