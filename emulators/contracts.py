@@ -73,6 +73,8 @@ class Surroundings:
     humidity_frac: float
     pressure_pa: float
     rain_mm_per_h: float
+    derived: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+    """What the devices of a group have worked out from it in this step, so that it is worked out once."""
 
 
 @dataclass(frozen=True, slots=True)

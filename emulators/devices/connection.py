@@ -29,11 +29,10 @@ def by_phase(
     new = dict(columns)
     total_w, total_var = (active_w.sum(axis=0), reactive_var.sum(axis=0)) if totals is None else totals
     apparent = np.sqrt(total_w * total_w + total_var * total_var)
-    voltages = surroundings.voltage_v
-    phase_va = np.sqrt(active_w * active_w + reactive_var * reactive_var)
-    current_a = np.divide(phase_va, voltages, out=np.zeros_like(phase_va), where=voltages > 0.0)
+    shown, amperes_per_volt_ampere = common.seen(surroundings)
+    new.update(shown)
+    current_a = np.sqrt(active_w * active_w + reactive_var * reactive_var) * amperes_per_volt_ampere
     for index, phase in enumerate(("l1", "l2", "l3")):
-        new[f"voltage_{phase}_v"] = voltages[index].copy()
         new[f"active_power_{phase}_w"] = active_w[index]
         new[f"reactive_power_{phase}_var"] = reactive_var[index]
         new[f"current_{phase}_a"] = current_a[index]
@@ -41,8 +40,6 @@ def by_phase(
     new["reactive_power_var"] = total_var
     new["apparent_power_va"] = apparent
     new["power_factor"] = np.divide(total_w, apparent, out=np.ones_like(apparent), where=apparent > 0.0)
-    new["frequency_hz"] = np.full_like(apparent, surroundings.frequency_hz)
-    new["voltage_ll_v"] = common.line_to_line(voltages)
     hours = dt_s / 3600.0
     common.counted(new, "energy_exported_wh", "energy_imported_wh", total_w, hours)
     common.counted(new, "reactive_energy_exported_varh", "reactive_energy_imported_varh", total_var, hours)

@@ -252,15 +252,21 @@ def _asked(new: Columns, surroundings: Surroundings, per_ampere: Floats) -> tupl
 
 
 def _reachable(new: Columns, asked_w: Floats, dt_s: float) -> Floats:
-    """Return the mean power to the grid that the vehicle's charge allows over a step. [W]"""
-    soc, cells_ws = new["vehicle_soc_frac"], new["pack_wh"] * 3600.0
+    """Return the mean power to the grid that the vehicles' charge allows over a step. [W]"""
+    reached_w = np.zeros_like(asked_w)
+    rows = np.flatnonzero(asked_w)
+    asked, soc, target, full_w = (
+        column[rows] for column in (asked_w, new["vehicle_soc_frac"], new["target_soc_frac"], new["vehicle_power_w"])
+    )
+    cells_ws = new["pack_wh"][rows] * 3600.0
     per_watt = EFFICIENCY / cells_ws
-    charge_w = np.maximum(-asked_w, 0.0)
-    charged = ev.charged_soc(soc, charge_w * per_watt, new["vehicle_power_w"] * per_watt, dt_s, new["taper_from_frac"])
-    rise = np.maximum(np.minimum(charged, new["target_soc_frac"]) - soc, 0.0)
+    charge_w = np.maximum(-asked, 0.0)
+    charged = ev.charged_soc(soc, charge_w * per_watt, full_w * per_watt, dt_s, new["taper_from_frac"][rows])
+    rise = np.maximum(np.minimum(charged, target) - soc, 0.0)
     spare = np.maximum(soc - V2G_RESERVE_FRAC, 0.0)
-    deliverable_w = np.minimum(asked_w, spare * (EFFICIENCY * cells_ws / dt_s))
-    return np.where(asked_w > 0.0, deliverable_w, 0.0 - rise * (cells_ws / (EFFICIENCY * dt_s)))
+    deliverable_w = np.minimum(asked, spare * (EFFICIENCY * cells_ws / dt_s))
+    reached_w[rows] = np.where(asked > 0.0, deliverable_w, 0.0 - rise * (cells_ws / (EFFICIENCY * dt_s)))
+    return reached_w
 
 
 def _stored(new: Columns, active_w: Floats, dt_s: float) -> Floats:

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
-from emulators.devices import battery, common, ev_charger, household, pv_generator
+from emulators.devices import battery, common, connection, ev_charger, household, pv_generator
 from emulators.encoding import Columns, Floats
 from emulators.physics import inverter
 from emulators.quantities import CATALOGUE, COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, Role, quantities
@@ -103,7 +104,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Take the homes through one step: EV, PV and household first, then the storage that makes up for them."""
     new = common.life_cycle(columns, surroundings, dt_s)
-    outside = replace(surroundings, voltage_v=surroundings.voltage_v * new["running"])
+    outside = _where(new["running"], surroundings)
     lent = _lent(columns, new)
     limit_w = np.where(
         new["remote_enabled"] * new["active_power_limit_enabled"] > 0.0,
@@ -115,7 +116,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     asked_w = np.where(
         new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0, new["active_power_setpoint_w"], np.nan
     )
-    inside = replace(surroundings, voltage_v=surroundings.voltage_v * new["grid_switch_closed"])
+    inside = _where(new["grid_switch_closed"], surroundings)
     before_w = columns["pv_active_power_w"] + parts["ev"]["active_power_w"]
     parts["home"] = household.step(
         had["home"],
@@ -137,8 +138,10 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
         others_w - storage["charge_power_available_w"] - parts["home"]["deferrable_power_w"], new["active_power_w"]
     )
     new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
-    for resource in RESOURCES:
-        new |= common.as_part(parts[resource], resource)
+    names = _names_of_parts(tuple(columns))
+    for resource, own in names.items():
+        part = parts[resource]
+        new.update((name, part[rest]) for rest, name in own.items())
     return _closed(new)
 
 
@@ -156,13 +159,25 @@ def _lent(columns: Columns, new: Columns) -> Columns:
     }
 
 
+def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
+    """Return the surroundings without voltage where ``live`` is 0."""
+    return surroundings if live.all() else replace(surroundings, voltage_v=surroundings.voltage_v * live)
+
+
 def _split(columns: Columns) -> dict[str, Columns]:
     """Return the columns of every resource under their plain names."""
-    parts: dict[str, Columns] = {resource: {} for resource in RESOURCES}
-    for name, values in columns.items():
+    names = _names_of_parts(tuple(columns))
+    return {resource: {rest: columns[name] for rest, name in own.items()} for resource, own in names.items()}
+
+
+@lru_cache(maxsize=16)
+def _names_of_parts(names: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Return for every resource its columns' plain names, and their names at the home."""
+    parts: dict[str, dict[str, str]] = {resource: {} for resource in RESOURCES}
+    for name in names:
         resource, _, rest = name.partition("_")
         if resource in parts:
-            parts[resource][rest] = values
+            parts[resource][rest] = name
     return parts
 
 
@@ -215,16 +230,10 @@ def _summed(new: Columns, parts: Mapping[str, Columns], surroundings: Surroundin
         ev, storage, pv, home = (parts[resource][name] for resource in RESOURCES)
         return np.asarray(ev + storage + pv + home)
 
-    new = common.at_connection(new, surroundings, total("active_power_w"), total("reactive_power_var"), dt_s)
-    voltages = surroundings.voltage_v
-    for index, phase in enumerate(("l1", "l2", "l3")):
-        active, reactive = total(f"active_power_{phase}_w"), total(f"reactive_power_{phase}_var")
-        new[f"active_power_{phase}_w"], new[f"reactive_power_{phase}_var"] = active, reactive
-        apparent = np.hypot(active, reactive)
-        new[f"current_{phase}_a"] = np.divide(
-            apparent, voltages[index], out=np.zeros_like(apparent), where=voltages[index] > 0.0
-        )
-    return new
+    active_w = np.stack([total(f"active_power_l{phase}_w") for phase in (1, 2, 3)])
+    reactive_var = np.stack([total(f"reactive_power_l{phase}_var") for phase in (1, 2, 3)])
+    totals = total("active_power_w"), total("reactive_power_var")
+    return connection.by_phase(new, surroundings, active_w, reactive_var, dt_s, totals)
 
 
 def _closed(new: Columns) -> Columns:
