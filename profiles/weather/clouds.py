@@ -7,7 +7,7 @@ correlation in space come together, at any step length.
 
 Valid for steps of a second and more: within a second real light moves by 0.003 of its mean (median).
 Calibrated with one month of one station (Payerne, June 2016); real skies are flatter inside clouds and
-gaps (median one-minute step 0.009, here 0.04). The field repeats itself after 51 km (small scale) and
+gaps (median one-minute step 0.008, here 0.03). The field repeats itself after 51 km (small scale) and
 102 km (large scale); sites are smaller.
 
 References
@@ -31,7 +31,7 @@ from profiles.draws import Floats, Keys, normal, uniform
 
 Field: TypeAlias = npt.NDArray[np.float32]
 
-_SMALL: Final = (1024, 50.0, 400.0, 1.0)  # cells, cell [m], length scale [m], smoothness nu
+_SMALL: Final = (1024, 50.0, 300.0, 1.0)  # cells, cell [m], length scale [m], smoothness nu
 _LARGE: Final = (512, 200.0, 3_000.0, 1.5)
 _EDGE: Final = 4.0  # the table of indices goes over this many standard deviations
 _PER_SD: Final = 64

@@ -114,7 +114,7 @@ def _year(found: _Read) -> Record:
     index = pd.DatetimeIndex(found.data.index)
     local = index.tz_convert("UTC") + pd.Timedelta(seconds=found.utc_offset_s)
     ordinary = ~((local.month == 2) & (local.day == 29))
-    day = local.dayofyear - (local.is_leap_year & (local.month > 2)).astype(int)
+    day = local.day_of_year - (local.is_leap_year & (local.month > 2)).astype(int)
     hour = ((day - 1) * 24 + local.hour).to_numpy()
     keep = np.flatnonzero(ordinary)
     # The first row that tells of an hour has it, so that of several years the first counts.
