@@ -417,7 +417,7 @@ def _settled(before: Columns, after: Columns, steady: Sequence[str]) -> Columns:
     """Keep the array of a column that did not move: whoever encodes it need not look at it again."""
     for name in steady:
         old, new = before[name], after[name]
-        if new is not old and np.array_equal(old, new):
+        if new is not old and bool((old == new).all()):
             after[name] = old
     return after
 

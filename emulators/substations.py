@@ -41,11 +41,7 @@ NODES_A_BRANCH: Final = 12
 
 _TOLERANCE: Final = 1e-8  # per unit of voltage
 _ITERATIONS_MAX: Final = 50
-_WANTED: Final[dict[ComponentType, Any]] = {
-    ComponentType.node: ["u"],
-    ComponentType.line: ["p_from", "p_to"],
-    ComponentType.transformer: ["p_from", "q_from", "p_to", "loading"],
-}
+_WANTED: Final = {ComponentType.node, ComponentType.line, ComponentType.transformer}
 
 
 class NotConverged(Exception):

@@ -342,3 +342,23 @@ def test_the_example_of_the_documentation_loads(tmp_path):
     text = (Path(__file__).parents[2] / "docs" / "site-file.md").read_text(encoding="utf-8")
     layout = load(tmp_path, text.partition("```yaml\n")[2].partition("```")[0])
     assert layout.device_count == 120
+
+
+# ---------------------------------------------------------------------------------------- feeders
+
+
+def test_a_site_needs_no_knowledge_of_its_grid(tmp_path: Path) -> None:
+    layout = load(tmp_path, HEAD[: HEAD.index("feeders:")] + GROUPS)
+    (feeder,) = layout.feeders.values()
+    assert (feeder.name, feeder.nominal_voltage_v, feeder.source_voltage_v) == ("grid", 230.0, 230.0)
+    assert {group.feeder for group in layout.groups} == {"grid"}
+    assert (layout.grid.solve_every_s, layout.frequency_area) == (None, "continental")
+
+
+def test_what_is_written_of_a_feeder_stands_and_the_rest_is_left_to_its_devices(tmp_path: Path) -> None:
+    text = HEAD.replace("resistance_ohm: 0.1, reactance_ohm: 0.05", "transformer_kva: 250, cable: AL-48, length_m: 80")
+    layout = load(tmp_path, text + "grid: {solve_every_s: 30}\nfrequency: {area: island}\n" + GROUPS)
+    feeder = layout.feeders["near"]
+    assert (feeder.nominal_voltage_v, feeder.transformer_kva, feeder.cable, feeder.length_m) == (240, 250, "AL-48", 80)
+    assert (feeder.resistance_ohm, feeder.transformers, feeder.branches) == (None, None, None)
+    assert (layout.grid.solve_every_s, layout.frequency_area) == (30.0, "island")

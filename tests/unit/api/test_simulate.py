@@ -14,6 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.commands import simulate
+from emulators import farm
 from emulators.ledger import read
 
 DEVICES = ["charger-001", "battery-001", "pv-001", "meter-001", "home-001"]
@@ -104,6 +106,10 @@ def test_a_step_the_models_do_not_hold_for_is_refused_with_its_bounds(step: str)
     done = CliRunner().invoke(app, ["simulate", "tiny", "--days", "1", "--step", step])
     assert done.exit_code == 2
     assert "between 0.1 and 900 s" in " ".join(done.stderr.replace("\u2502", " ").split())
+
+
+def test_its_bounds_are_the_farms() -> None:
+    assert (simulate.STEP_MIN_S, simulate.STEP_MAX_S) == (farm.STEP_MIN_S, farm.STEP_MAX_S)
 
 
 def test_the_longest_step_is_taken() -> None:

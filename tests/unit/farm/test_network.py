@@ -246,6 +246,41 @@ def test_devices_on_a_dead_feeder_draw_nothing_and_come_back(make_layout: Callab
     assert farm.groups["them"].columns["active_power_w"].any() or kind == "battery"
 
 
+def test_an_open_switch_cuts_off_its_own_device_and_not_the_neighbour(make_layout: Callable[..., SiteLayout]) -> None:
+    farm = Farm(make_layout("  homes:\n    kind: prosumer\n    count: 2\n    feeder: east\n"))
+    for _ in range(3):
+        farm.step(60.0)
+    farm.device("homes-001").submit({"grid_switch": 0.0}, "test", "me", 0.0)
+    for _ in range(3):
+        farm.step(60.0)
+    columns = farm.groups["homes"].columns
+    assert np.array_equal(columns["grid_switch_closed"], [0.0, 1.0])
+    assert columns["active_power_w"][0] == 0.0
+    assert columns["active_power_w"][1] != 0.0
+    for part in ("pv", "storage", "ev", "home"):
+        assert columns[f"{part}_active_power_w"][0] == 0.0, part
+    assert farm.network.voltage_v.all()  # the street in front of the switch is alive
+
+
+def test_a_loss_of_generation_reaches_every_device(make_layout: Callable[..., SiteLayout]) -> None:
+    calm, hit = Farm(make_layout()), Farm(make_layout())
+    hit.lost_generation_w = 3e9
+    lowest = 0.0
+    for _ in range(40):
+        calm.step(1.0)
+        hit.step(1.0)
+        away = [
+            hit.groups[name].columns["frequency_hz"] - calm.groups[name].columns["frequency_hz"] for name in hit.groups
+        ]
+        assert np.ptp(np.concatenate(away)) == 0.0
+        lowest = min(lowest, float(away[0][0]))
+    assert lowest == pytest.approx(49.56 - 50.0, abs=0.01)
+    hit.lost_generation_w = 0.0
+    for _ in range(20):
+        hit.step(900.0)
+    assert hit._swing.deviation_hz == 0.0
+
+
 # --------------------------------------------------------------------------------- no convergence
 
 IMPOSSIBLE_W = -1e6
