@@ -106,8 +106,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     _remain(new, of)
     new.update(zip(_OPEN, cells.open_circuit(of.kind, new["soc_frac"]), strict=True))
     _resist(new, of)
-    new["dc_voltage_v"] = new["cell_open_v"] * (new["nominal_dc_voltage_v"] / of.nominal_v)
-    _tell_available(new, of, 1.0)
+    _tell(new, _circuit(new, of), 1.0)
     _raise_alarms(new)
     return common.closed(new)
 
@@ -128,7 +127,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     _store(new, circuit, surroundings, active, dt_s)
     _age(new, of, columns["soc_frac"], dt_s)
     _resist(new, of)
-    _tell_available(new, of, dt_s)
+    _tell(new, _circuit(new, of), dt_s)
     _raise_alarms(new)
     return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
 
@@ -178,9 +177,16 @@ def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> tuple[Floats,
     return charge, discharge
 
 
-def _tell_available(new: Columns, of: cells.Cells, dt_s: float) -> None:
-    """Show what could be drawn and delivered now: by the cells, by the limit in force, after a trip."""
-    charge, discharge = _reach(new, _circuit(new, of), dt_s)
+def _tell(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
+    """Show the DC side at the end of the step, and what could be drawn and delivered in one more.
+
+    That is bounded by the cells, by the limit in force, and after a trip by the ramp.
+    """
+    power = new["charge_rate_w"]
+    cell_v = battery.terminal_voltage(circuit, power / new["cell_count"])
+    new["dc_voltage_v"] = volts = cell_v * (new["nominal_dc_voltage_v"] / circuit.cells.nominal_v)
+    new["dc_current_a"] = power / volts
+    charge, discharge = _reach(new, circuit, dt_s)
     online, running = common.back_on_line(new), new["running"]
     new["charge_power_available_w"] = np.minimum(charge, online) * running
     new["discharge_power_available_w"] = np.minimum(np.minimum(discharge, common.export_limit(new)), online) * running
@@ -190,7 +196,7 @@ def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, a
     """Move charge and heat by one step of constant power, in the step's own columns."""
     before, of, count = new["soc_frac"], circuit.cells, new["cell_count"]
     power = battery.cell_power(active, new["largest_power_w"])
-    voltage, soc = battery.drawn(circuit, power / count, dt_s)
+    soc = battery.drawn(circuit, power / count, dt_s)
     # What was within its window stays there to the last bit.
     soc = np.maximum(soc, np.minimum(before, new["soc_min_frac"]))
     new["soc_frac"] = soc = np.minimum(soc, np.maximum(before, new["soc_max_frac"]))
@@ -201,8 +207,6 @@ def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, a
     new["temperature_degc"], new["temperature_max_degc"] = mean, hottest
     new["charge_rate_w"] = power
     new["charge_rate_frac"] = power / np.where(power > 0.0, new["rated_power_w"], new["rated_charge_power_w"])
-    new["dc_voltage_v"] = volts = voltage * (new["nominal_dc_voltage_v"] / of.nominal_v)
-    new["dc_current_a"] = power / volts
 
 
 def _age(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> None:

@@ -141,27 +141,30 @@ def reach(
     return charge_a * charge_v, discharge_a * np.maximum(discharge_v, 0.0)
 
 
-def drawn(at: Circuit, power_w: Floats, dt_s: float) -> tuple[Floats, Floats]:
-    """Draw a power [W] within ``reach`` from a cell for one step.
-
-    Returns
-    -------
-    voltage_v, soc_frac
-        Mean terminal voltage, and the state of charge at the end.
-    """
+def drawn(at: Circuit, power_w: Floats, dt_s: float) -> Floats:
+    """Draw a power [W] within ``reach`` from a cell for one step; return the state of charge at its end."""
     hours = dt_s / 3600.0
-    ohm = np.where(power_w > 0.0, at.discharge_ohm, at.charge_ohm)
-    mean_v = at.open_v
+    ohm = _ohm(at, power_w)
     if dt_s <= _SHORT_STEP_S:
         # Along a slope the falling voltage acts as so much more resistance.
-        current_a = _current(mean_v, ohm + at.slope_v * (0.5 * hours) / at.capacity_ah, power_w)
+        current_a = _current(at.open_v, ohm + at.slope_v * (0.5 * hours) / at.capacity_ah, power_w)
     else:
         # The mean voltage and the current settle by turns.
+        mean_v = at.open_v
         for _ in range(_TURNS):
             current_a = _current(mean_v, ohm, power_w)
             mean_v = _mean_voltage(at, current_a * hours / at.capacity_ah, dt_s)
-    terminal_v = np.divide(power_w, current_a, out=at.open_v.copy(), where=current_a != 0.0)
-    return terminal_v, held(at.soc_frac - current_a * (hours / at.capacity_ah), 0.0, 1.0)
+    return held(at.soc_frac - current_a * (hours / at.capacity_ah), 0.0, 1.0)
+
+
+def terminal_voltage(at: Circuit, power_w: Floats) -> Floats:
+    """Voltage [V] of a cell that gives a power."""
+    ohm = _ohm(at, power_w)
+    return np.asarray(at.open_v - ohm * _current(at.open_v, ohm, power_w))
+
+
+def _ohm(at: Circuit, power_w: Floats) -> Floats:
+    return np.where(power_w > 0.0, at.discharge_ohm, at.charge_ohm)
 
 
 def _current(open_v: Floats, ohm: Floats, power_w: Floats) -> Floats:
