@@ -26,6 +26,14 @@ _OF_SERVER: Final = {
     "bytes_out": "Bytes sent",
 }
 
+_OF_FEEDER: Final = (
+    ("power_w", "power_watts", "Power towards the medium voltage"),
+    ("losses_w", "losses_watts", "Losses of transformers and cables"),
+    ("loading_frac", "loading_ratio", "Load of the fullest transformer over its rating"),
+    ("lowest_voltage_v", "lowest_volts", "Lowest voltage, line to neutral"),
+    ("highest_voltage_v", "highest_volts", "Highest voltage, line to neutral"),
+)
+
 
 def registry_of(pilot: Pilot, events: EventStream, ledger: Ledger | None) -> CollectorRegistry:
     """Make a registry with everything a running pilot counts."""
@@ -42,6 +50,7 @@ class _FarmCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._devices()
+        yield from self._feeders()
         yield from self._pace()
         yield from self._server()
         yield from self._stream()
@@ -62,6 +71,23 @@ class _FarmCollector(Collector):
         for state in ("pending", "active"):
             faults.add_metric([state], states[state])
         yield faults
+
+    def _feeders(self) -> Iterator[Metric]:
+        network = self._pilot.farm.network
+        yield CounterMetricFamily("pilotfarm_power_flows", "Power flows that converged", network.solves)
+        failures = CounterMetricFamily(
+            "pilotfarm_power_flow_failures", "Power flows that did not converge", labels=["feeder"]
+        )
+        gauges = {
+            name: GaugeMetricFamily(f"pilotfarm_feeder_{unit}", text, labels=["feeder"])
+            for name, unit, text in _OF_FEEDER
+        }
+        for state in network:
+            failures.add_metric([state.name], state.failures)
+            for name, gauge in gauges.items():
+                gauge.add_metric([state.name], getattr(state, name))
+        yield failures
+        yield from gauges.values()
 
     def _pace(self) -> Iterator[Metric]:
         farm, runner = self._pilot.farm, self._pilot.runner

@@ -171,6 +171,19 @@ def test_the_parts_of_a_large_network_take_turns() -> None:
     assert max(later) < at_first
 
 
+def test_the_same_powers_give_the_same_bytes() -> None:
+    def run() -> bytes:
+        rng = np.random.default_rng(7)
+        n = 500
+        town = FeederLayout("town", 230.0, 230.0)
+        made = network(town, position=rng.uniform(0.05, 1.0, n), branch=rng.uniform(0.0, 1.0, n))
+        for _ in range(5):
+            stepped(made, rng.uniform(-3_000.0, 1_000.0, n))
+        return made.voltage_v.tobytes()
+
+    assert run() == run()
+
+
 # ---------------------------------------------------------------------------------------- outages
 
 
