@@ -10,9 +10,11 @@ set-point says otherwise, but what must be drawn to meet a deadline is drawn in 
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from emulators.contracts import Keys, Rating, Surroundings
 from emulators.devices import common, connection
@@ -53,6 +55,8 @@ _BLINDS_K: Final = 2.0  # above the temperature wanted by this much, the sun is 
 _GAIN_FRAC: Final = 0.8  # share of the appliances' power that heats the room
 _HEAT_PUMP_VARS_PER_WATT: Final = 0.2
 ELSEWHERE, HEAT_PUMP, HEATERS = 0.0, 1.0, 2.0
+_HOUSE: Final = tuple(field.name for field in fields(home.House))
+_OVER: Final = tuple(field.name for field in fields(home.Response))
 _LOTS: Final = tuple(f"lot_{k}_wh" for k in range(deferrable.HOURS))
 
 
@@ -69,9 +73,11 @@ def make(ratings: Columns, keys: Keys) -> Columns:
     columns["source"] = np.floor(columns["heating"])
     own_w = np.where(columns["source"] == HEAT_PUMP, columns["heat_pump_w"], columns["heaters_w"])
     columns["heater_w"] = own_w * (columns["source"] != ELSEWHERE)
-    columns |= {name: np.zeros(n) for name in ("room_heats", "tank_heats", *_LOTS)}
+    columns |= {name: np.zeros(n) for name in ("room_heats", "tank_heats", "lots_taken_wh", *_LOTS, *_OVER)}
     columns |= {name: np.full(n, -1.0) for name in ("lot_hour", "tap_slot")}
     columns["tap_w"] = np.zeros(n)
+    columns["over_dt_s"] = np.zeros(n)
+    columns["lots_wait_until_s"] = np.full(n, deferrable.NEVER)
     columns |= appliances.begun(keys, columns["annual_energy_wh"], columns["phases"], columns["phase"])
     columns["rated_charge_power_w"] = columns["deferrable_rated_w"] + columns["heater_w"] + 6_000.0
     return columns
@@ -93,18 +99,11 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float, *, remote: F
     used_w, used_var = (powered * by_phase for by_phase in appliances.drawn(new, common.keys_in, surroundings, dt_s))
     appliances_w = used_w[0] + used_w[1] + used_w[2]
     heating_w = _heated(new, surroundings, appliances_w, powered, dt_s)
-    lots = _with_lots(new, surroundings.unix_s)
     left_w = np.maximum(spare_w - appliances_w - heating_w, 0.0)
     ask_w = np.where(np.isnan(left_w), columns["deferrable_wh_per_day"] * (_UNASKED / 24.0), left_w)
     told = remote * columns["active_power_setpoint_enabled"] > 0.0
     ask_w = np.where(told, -columns["active_power_setpoint_w"], ask_w)
-    deferred_w, lots = deferrable.drawn(
-        lots, columns["deferrable_wait_h"], columns["deferrable_rated_w"] * powered, ask_w, surroundings.unix_s, dt_s
-    )
-    new.update(zip(_LOTS, lots, strict=True))
-    waiting_wh = sum(lots, start=np.zeros_like(deferred_w))
-    new["deferrable_energy_wh"] = waiting_wh
-    new["deferrable_power_w"] = columns["deferrable_rated_w"] * (waiting_wh > 0.0)
+    deferred_w = _deferred(new, ask_w, powered, surroundings.unix_s, dt_s)
     even_w, even_var = heating_w + deferred_w, heating_w * _var_share(new)
     shares = np.stack([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
     return connection.by_phase(
@@ -139,14 +138,15 @@ def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powe
     )
     new["tank_temperature_degc"] = cold_tank + tank_w * kelvin_per_watt
     for_tank_w = tank_w / tank_cop
-    sunlit = room < new["room_wanted_degc"] + _BLINDS_K
-    gains_w = _GAIN_FRAC * appliances_w + new["window_m2"] * surroundings.ghi_w_per_m2 * sunlit
-    house = home.House(
-        *(new[name] for name in ("heat_loss_w_per_k", "coupling_w_per_k", "air_j_per_k", "mass_j_per_k"))
+    over, loss = _response(new, dt_s), new["heat_loss_w_per_k"]
+    cold_room, cold_mass = home.house_temperatures(
+        room, new["mass_temperature_degc"], outside, _GAIN_FRAC * appliances_w, loss, over
     )
-    over = home.response(house, dt_s)
-    cold_room, cold_mass = home.house_temperatures(room, new["mass_temperature_degc"], outside, gains_w, house, over)
-    per_watt = (1.0 - over.room_by_room - over.room_by_mass) / house.loss_w_per_k
+    per_watt = (1.0 - over.room_by_room - over.room_by_mass) / loss
+    # As much of the sun as leaves the room no warmer than where the blinds come down.
+    shaded_w = np.maximum((new["room_wanted_degc"] + _BLINDS_K - cold_room) / per_watt, 0.0)
+    sun_w = np.minimum(new["window_m2"] * surroundings.ghi_w_per_m2, shaded_w)
+    cold_room = cold_room + sun_w * per_watt
     heat_w, new["room_heats"] = home.heat_by_thermostat(
         new["room_heats"],
         cold_room,
@@ -156,9 +156,19 @@ def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powe
         (own_w - for_tank_w) * room_cop,
     )
     new["room_temperature_degc"] = cold_room + heat_w * per_watt
-    mass_per_watt = (1.0 - over.mass_by_room - over.mass_by_mass) / house.loss_w_per_k
-    new["mass_temperature_degc"] = cold_mass + heat_w * mass_per_watt
+    mass_per_watt = (1.0 - over.mass_by_room - over.mass_by_mass) / loss
+    new["mass_temperature_degc"] = cold_mass + (sun_w + heat_w) * mass_per_watt
     return np.asarray((for_tank_w + heat_w / room_cop) * (source != ELSEWHERE))
+
+
+def _response(new: Columns, dt_s: float) -> home.Response:
+    """Return what a step does to the houses; kept in the step's own columns as long as steps are the same."""
+    if (new["over_dt_s"] != dt_s).any():
+        house = home.House(*(new[name] for name in _HOUSE))
+        over = home.response(house, dt_s)
+        new.update({name: getattr(over, name) for name in _OVER})
+        new["over_dt_s"] = np.full_like(new["over_dt_s"], dt_s)
+    return home.Response(*(new[name] for name in _OVER))
 
 
 def _tapped(new: Columns, surroundings: Surroundings, dt_s: float) -> Floats:
@@ -180,14 +190,46 @@ def _tapped(new: Columns, surroundings: Surroundings, dt_s: float) -> Floats:
     return mean_w
 
 
-def _with_lots(new: Columns, unix_s: float) -> tuple[Floats, ...]:
-    """Return the lots that wait with those of the hours begun in this step; at the start some wait already."""
-    hour, last = int(unix_s // deferrable.HOUR_S), new["lot_hour"]
-    lots = tuple(new[name] for name in _LOTS)
-    if (last == hour).all():
-        return lots
-    last = np.where(last < 0.0, hour - np.floor(new["deferrable_wait_h"] / 2.0), last)
-    new["lot_hour"] = np.full_like(last, hour)
-    return deferrable.with_arrivals(
+def _deferred(new: Columns, asked_w: Floats, powered: Floats, unix_s: float, dt_s: float) -> Floats:
+    """Draw from the loads that wait, in the step's own columns; return their mean power. [W]
+
+    The lots are looked at one by one when an hour begins and where one cannot wait any longer; in between
+    what is taken from them is added up.
+    """
+    hour, rated_w = int(unix_s // deferrable.HOUR_S), new["deferrable_rated_w"]
+    if (new["lot_hour"] != hour).any():
+        _receive(new, hour)
+    rows = np.flatnonzero(new["lots_wait_until_s"] < unix_s)
+    if len(rows):
+        _look(new, rows, hour)
+    drawn_wh = deferrable.drawn_wh(
+        new["deferrable_energy_wh"], new["lots_wait_until_s"], asked_w, rated_w, rated_w * powered, unix_s, dt_s
+    )
+    new["lots_taken_wh"] = new["lots_taken_wh"] + drawn_wh
+    new["deferrable_energy_wh"] = waiting_wh = new["deferrable_energy_wh"] - drawn_wh
+    new["deferrable_power_w"] = rated_w * (waiting_wh > 0.0)
+    return drawn_wh * (deferrable.HOUR_S / dt_s)
+
+
+def _receive(new: Columns, hour: int) -> None:
+    """Take in the lots of the hours begun up to ``hour``; at a home's start some wait already."""
+    last = np.where(new["lot_hour"] < 0.0, hour - np.floor(new["deferrable_wait_h"] / 2.0), new["lot_hour"])
+    lots = deferrable.settled([new[name] for name in _LOTS], new["lots_taken_wh"], int(last.max()))
+    lots = deferrable.with_arrivals(
         lots, last, hour, common.keys_in(new), new["deferrable_wh_per_day"], new["deferrable_rated_w"]
     )
+    new.update(zip(_LOTS, lots, strict=True))
+    new["lot_hour"] = np.full_like(last, hour)
+    new["lots_taken_wh"] = np.zeros_like(last)
+    new["deferrable_energy_wh"] = sum(lots, start=np.zeros_like(last))
+    new["lots_wait_until_s"] = deferrable.latest_s(lots, new["deferrable_wait_h"], new["deferrable_rated_w"], hour)
+
+
+def _look(new: Columns, rows: npt.NDArray[np.intp], hour: int) -> None:
+    """Find out anew until when the lots of some homes can wait, with what was taken from them."""
+    lots = deferrable.settled([new[name][rows] for name in _LOTS], new["lots_taken_wh"][rows], hour)
+    until_s = deferrable.latest_s(lots, new["deferrable_wait_h"][rows], new["deferrable_rated_w"][rows], hour)
+    taken_wh = np.zeros(len(rows))
+    for name, values in (*zip(_LOTS, lots, strict=True), ("lots_wait_until_s", until_s), ("lots_taken_wh", taken_wh)):
+        new[name] = new[name].copy()
+        new[name][rows] = values

@@ -31,6 +31,7 @@ _FRIDGE_DUTY: Final = 0.4
 _FRIDGE_PERIOD_S: Final = (2_400.0, 4_200.0)
 _MOST_SLOTS: Final = int(load.LONGEST_S / load.SLOT_S) + 1
 """How many slots back a use may have begun that still runs; more are not drawn."""
+_OFFSET_S: Final = 10.0
 _HELD: Final = tuple(f"use_{phase}_{unit}" for unit in ("w", "var") for phase in PHASES)
 _OF_A_HOME: Final = (
     *("use_begins_s", "use_ends_s", "use_phase", "use_power_w", "use_rate", "use_slot"),
@@ -58,8 +59,8 @@ def begun(keys: Keys, annual_energy_wh: Floats, phases: Floats, phase: Floats) -
         "fridge_w": homes.fridge_w,
         "beyond_w": homes.beyond_w,
         "fridge_period_s": low + (high - low) * draws.uniform(keys, 0, "fridge"),
-        # Homes' slots begin at different moments, so every step looks at its share of them.
-        "slot_offset_s": load.SLOT_S * draws.uniform(keys, 0, "slot offset"),
+        # Homes' slots begin at different moments, so that a step looks at its share of them.
+        "slot_offset_s": _OFFSET_S * np.floor(load.SLOT_S / _OFFSET_S * draws.uniform(keys, 0, "slot offset")),
         "vars_per_watt": 0.1 + 0.25 * draws.uniform(keys, 0, "vars"),
         **{name: np.zeros(n) for name in _HELD},
     }
@@ -79,12 +80,12 @@ def drawn(
     reactive = np.stack([new[f"use_{phase}_var"] for phase in PHASES])
     if len(rows):
         homes = {name: new[name][rows] for name in _OF_A_HOME}
+        slot = homes["use_slot"]
         mean, now, next_s = _moved(homes, keys_in(homes), surroundings, dt_s)
         active[:, rows], reactive[:, rows] = mean[:3], mean[3:]
-        after = dict(zip(_HELD, now, strict=True)) | {
-            "use_next_s": next_s,
-            **{name: homes[name] for name in ("use_begins_s", "use_ends_s", "use_slot")},
-        }
+        after = dict(zip(_HELD, now, strict=True)) | {"use_next_s": next_s}
+        if not np.array_equal(slot, homes["use_slot"]):
+            after |= {name: homes[name] for name in ("use_begins_s", "use_ends_s", "use_slot")}
         for name, values in after.items():
             new[name] = new[name].copy()
             new[name][rows] = values

@@ -25,6 +25,7 @@ HOUR_S: Final = 3_600.0
 HOURS: Final = 9
 """Length of the ring: a lot can wait one hour less, 8 h."""
 LOTS_A_DAY: Final = 6.0
+NEVER: Final = 1e18
 
 
 def with_arrivals(
@@ -39,35 +40,51 @@ def with_arrivals(
     return tuple(lots)
 
 
-def drawn(
-    lots_wh: Sequence[Floats], waits_h: Floats, power_w: Floats, asked_w: Floats, unix_s: float, dt_s: float
-) -> tuple[Floats, tuple[Floats, ...]]:
-    """Return the mean power the lots draw over a step that ends at ``unix_s`` [W], and what is left of them [Wh].
+def settled(lots_wh: Sequence[Floats], taken_wh: Floats, hour: int) -> tuple[Floats, ...]:
+    """Return what is left of the lots after energy was taken from them, the first that came first, as of an hour."""
+    after, rest = list(lots_wh), taken_wh
+    for lot in _order(hour):
+        taken = np.minimum(lots_wh[lot], rest)
+        after[lot] = lots_wh[lot] - taken
+        rest = rest - taken
+    return tuple(after)
+
+
+def latest_s(lots_wh: Sequence[Floats], waits_h: Floats, power_w: Floats, hour: int) -> Floats:
+    """Return until when the lots can all wait, in seconds since 1970; ``NEVER`` where there is none.
+
+    From then on they must draw all the power the home has for them. Whatever is drawn before moves it on.
 
     Parameters
     ----------
     lots_wh : HOURS of (n,)
-        The ring, as of the step's end.
+        The ring as of ``hour``.
     waits_h : (n,)
         How long each lot may wait, 1 to ``HOURS - 1``. [h]
     power_w : (n,)
-        The most the home can draw for them.
-    asked_w : (n,)
-        What they are asked to draw, >= 0.
+        The most the home can draw for them, > 0.
     """
-    hour = int(unix_s // HOUR_S)
-    order = [number % HOURS for number in range(hour - HOURS + 1, hour + 1)]
-    waiting, must = np.zeros_like(power_w), np.zeros_like(power_w)
-    for age, lot in zip(range(HOURS - 1, -1, -1), order, strict=True):
+    waiting, latest = np.zeros_like(power_w), np.full_like(power_w, NEVER)
+    for age, lot in zip(range(HOURS - 1, -1, -1), _order(hour), strict=True):
         waiting = waiting + lots_wh[lot]
-        left_h = waits_h + ((hour - age) * HOUR_S - unix_s) / HOUR_S
-        due = waiting - power_w * np.maximum(left_h, 0.0)
-        np.maximum(must, np.where(lots_wh[lot] > 0.0, due, 0.0), out=must)
-    total = np.maximum(asked_w * (dt_s / HOUR_S), must)
-    total = np.minimum(np.minimum(total, power_w * (dt_s / HOUR_S)), waiting)
-    after, rest = list(lots_wh), total
-    for lot in order:
-        taken = np.minimum(lots_wh[lot], rest)
-        after[lot] = lots_wh[lot] - taken
-        rest = rest - taken
-    return total * (HOUR_S / dt_s), tuple(after)
+        start_s = (hour - age + waits_h - waiting / power_w) * HOUR_S
+        latest = np.where(lots_wh[lot] > 0.0, np.minimum(latest, start_s), latest)
+    return latest
+
+
+def drawn_wh(
+    waiting_wh: Floats, latest: Floats, asked_w: Floats, rated_w: Floats, most_w: Floats, unix_s: float, dt_s: float
+) -> Floats:
+    """Return the energy the lots draw over a step that ends at ``unix_s``: what is asked for, and what must be. [Wh]
+
+    ``latest`` is ``latest_s`` of the lots at the step's start. ``rated_w`` is what they can draw as long as
+    there is voltage, ``most_w`` what they can draw in this step.
+    """
+    hours = dt_s / HOUR_S
+    must = np.maximum(unix_s - latest, 0.0) * (rated_w / HOUR_S)
+    return np.minimum(np.minimum(np.maximum(asked_w * hours, must), most_w * hours), waiting_wh)
+
+
+def _order(hour: int) -> list[int]:
+    """Return the lots of the ring by age, the oldest first."""
+    return [number % HOURS for number in range(hour - HOURS + 1, hour + 1)]

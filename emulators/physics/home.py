@@ -43,7 +43,7 @@ TANK_LOSS_W_PER_K: Final = 1.5
 class House:
     """What a house is like, all ``(n,)`` and > 0."""
 
-    loss_w_per_k: Floats
+    heat_loss_w_per_k: Floats
     coupling_w_per_k: Floats
     air_j_per_k: Floats
     mass_j_per_k: Floats
@@ -70,7 +70,7 @@ def response(house: House, dt_s: float) -> Response:
         air_j_per_k * dTr/dt = loss * (To - Tr) + coupling * (Tm - Tr) + heat
         mass_j_per_k * dTm/dt = coupling * (Tr - Tm)
     """
-    a11 = -(house.loss_w_per_k + house.coupling_w_per_k) / house.air_j_per_k
+    a11 = -(house.heat_loss_w_per_k + house.coupling_w_per_k) / house.air_j_per_k
     a12 = house.coupling_w_per_k / house.air_j_per_k
     a21 = house.coupling_w_per_k / house.mass_j_per_k
     middle = 0.5 * (a11 - a21)
@@ -85,11 +85,11 @@ def house_temperatures(
     mass_degc: Floats,
     outside_degc: Floats | float,
     heat_w: Floats,
-    house: House,
+    heat_loss_w_per_k: Floats,
     over: Response,
 ) -> tuple[Floats, Floats]:
     """Return room and mass temperature after a step [degC], both ``(n,)``, with ``heat_w`` into the air."""
-    settled = outside_degc + heat_w / house.loss_w_per_k
+    settled = outside_degc + heat_w / heat_loss_w_per_k
     room, mass = room_degc - settled, mass_degc - settled
     return (
         settled + over.room_by_room * room + over.room_by_mass * mass,

@@ -33,7 +33,7 @@ def world(now: datetime) -> Surroundings:
         "day_of_year": now.timetuple().tm_yday,
         "voltage_v": np.full((3, 1), 230.0),
     }
-    return Surroundings(**{field.name: seconds.get(field.name, 0.0) for field in fields(Surroundings)})
+    return Surroundings(**{field.name: seconds.get(field.name, 0.0) for field in fields(Surroundings) if field.init})
 
 
 def energy_wh(columns: Columns, start: datetime, length: timedelta, dt_s: float) -> np.ndarray:

@@ -14,7 +14,7 @@ HOUSE = home.House(*(np.array([value]) for value in (LOSS, COUPLING, AIR, MASS))
 
 def after(room: float, mass: float, outside: float, heat: float, dt_s: float) -> tuple[float, float]:
     room_after, mass_after = home.house_temperatures(
-        np.array([room]), np.array([mass]), outside, np.array([heat]), HOUSE, home.response(HOUSE, dt_s)
+        np.array([room]), np.array([mass]), outside, np.array([heat]), np.array([LOSS]), home.response(HOUSE, dt_s)
     )
     return float(room_after[0]), float(mass_after[0])
 
