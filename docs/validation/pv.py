@@ -87,8 +87,11 @@ def year(pilot: Pilot) -> tuple[Floats, float]:
     monthly, sun_wh = np.zeros(12), 0.0
     for step in range(int(365 * 86_400.0 / STEP_S)):
         unix_s = START.timestamp() + STEP_S * (step + 0.5)
-        sky, light = weather.at(unix_s), weather.light(unix_s, x, y)
+        light = weather.light(unix_s, x, y)
         ghi, dni, dhi = light.ghi_w_per_m2, light.dni_w_per_m2, light.dhi_w_per_m2
+        if not ghi.any():
+            continue
+        sky = weather.at(unix_s)
         when = datetime.fromtimestamp(unix_s, UTC)
         extra = pv.extraterrestrial(when.timetuple().tm_yday)
         sun = pv.Sun(sky.sun_zenith_deg, sky.sun_azimuth_deg, ghi, dni, dhi, extra)

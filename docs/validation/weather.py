@@ -37,12 +37,12 @@ def _neighbours(file: Path) -> dict[str, float]:
     zone = ZoneInfo(ALLGAEU[3])
     weather = Weather(*ALLGAEU, key=4777)
     midnights = [datetime(2026, 5, 1, tzinfo=zone).timestamp() + 86_400.0 * day for day in range(DAYS_LOOKED_AT)]
-    spreads = [_spread(weather, midnight) for midnight in midnights]
-    cloudy, clear = midnights[int(np.argmax(spreads))], midnights[int(np.argmin(spreads))]
+    spreads, means = zip(*(_noon(weather, midnight) for midnight in midnights), strict=True)
+    cloudy, clear = midnights[int(np.argmax(spreads))], midnights[int(np.argmax(means))]
     east, north = (float(each[0]) for each in weather._clouds.velocity(np.array([cloudy + 45_000.0])))
     speed = float(np.hypot(east, north))
-    along = APART_M * np.arange(NEIGHBOURS)
-    x, y = along * east / speed, along * north / speed
+    along = APART_M * np.arange(NEIGHBOURS, dtype=np.float64)
+    x, y = np.asarray(along * (east / speed)), np.asarray(along * (north / speed))
     figure, rows = plt.subplots(3, 1, figsize=(9, 9), layout="constrained")
     for axis, midnight, name in ((rows[0], cloudy, "cloudy"), (rows[1], clear, "clear")):
         seconds = np.arange(4 * 3_600.0, 22 * 3_600.0, 60.0)
@@ -65,11 +65,11 @@ def _neighbours(file: Path) -> dict[str, float]:
     }
 
 
-def _spread(weather: Weather, midnight_s: float) -> float:
-    """How much the light moves within ten minutes around noon, on average over the hours. [W/m2]"""
+def _noon(weather: Weather, midnight_s: float) -> tuple[float, float]:
+    """Mean step of two minutes, and mean, of the light around noon. [W/m2]"""
     origin = np.zeros(1)
     light = _light(weather, midnight_s + np.arange(9 * 3_600.0, 17 * 3_600.0, 120.0), origin, origin)[:, 0]
-    return float(np.abs(np.diff(light)).mean())
+    return float(np.abs(np.diff(light)).mean()), float(light.mean())
 
 
 def _delay(weather: Weather, midnight_s: float, x: Floats, y: Floats) -> float:
