@@ -104,6 +104,8 @@ def check(site: Site, ports_from: PortsFrom = None, addresses: Addresses = None)
         f"{layout.name}: {layout.device_count:,} devices, {seats:,} endpoints at {len(layout.stations):,} addresses, "
         f"starts {layout.start.isoformat()}: no problems"
     )
+    for note in layout.weather.notes:
+        typer.echo(f"note: {note}", err=True)
     privileged = sorted({station.port for station in layout.stations if station.port < PRIVILEGED})
     if privileged:
         typer.echo(f"note: ports below {PRIVILEGED} may need privileges: {', '.join(map(str, privileged))}", err=True)
