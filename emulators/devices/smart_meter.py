@@ -159,11 +159,12 @@ def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: fl
     _voltage_means(columns, new, np.where(dead, 0.0, voltage_v), surroundings.unix_s, dt_s)
     kept = 1.0 - columns["event_clear"]
     for tamper in TAMPERS:
-        new[f"{tamper}_alarm"] = np.maximum(columns[tamper], columns[f"{tamper}_alarm"] * kept)
+        if columns[tamper].any() or columns[f"{tamper}_alarm"].any():
+            new[f"{tamper}_alarm"] = np.maximum(columns[tamper], columns[f"{tamper}_alarm"] * kept)
     risen = np.zeros_like(nominal)
     for name in ALARMS:
         if new[name] is not columns[name]:
-            risen += (new[name] > 0.0) & (columns[name] == 0.0)
+            risen += new[name] > columns[name]
     new["event_count"] = columns["event_count"] * kept + risen
 
 
