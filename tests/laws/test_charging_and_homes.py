@@ -16,6 +16,7 @@ from emulators.physics.ev import LAG_S, LEGAL, State
 from emulators.quantities import RESOURCES
 
 DAY_S = 86_400.0
+POWERS = (("active_power", "w"), ("reactive_power", "var"))
 
 
 def after(
@@ -332,7 +333,8 @@ def test_a_home_is_the_sum_of_its_resources_phase_by_phase(phases: float) -> Non
     columns = devices(HOME, phases=phases)
     for k in range(1, 49):
         columns = HOME.step(columns, surroundings(16, k * 1_800.0), 1_800.0)
-        for name in ("active_power_w", "reactive_power_var", *(f"active_power_l{p}_w" for p in (1, 2, 3))):
+        by_phase = (f"{power}_l{p}_{unit}" for power, unit in POWERS for p in (1, 2, 3))
+        for name in ("active_power_w", "reactive_power_var", *by_phase):
             parts = [columns[f"{resource}_{name}"] for resource in RESOURCES]
             assert np.array_equal(columns[name], parts[0] + parts[1] + parts[2] + parts[3]), name
 
