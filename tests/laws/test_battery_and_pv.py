@@ -316,3 +316,11 @@ def test_without_identification_neither_limit_nor_support_is_followed(spec: Devi
     )
     for name in ("active_power_w", "reactive_power_var"):
         assert np.array_equal(meddled[name], refused[name]), name
+
+
+@pytest.mark.parametrize(("v2g_w", "trips"), [(0.0, False), (5_000.0, True)])
+def test_the_protection_is_for_what_can_deliver_and_leaves_a_load_on(v2g_w: float, trips: bool) -> None:
+    spec = registry.device("ev_charger")
+    columns = after(spec, devices(spec, N, v2g_power_w=v2g_w), 1, voltage_v=290.0)
+    assert columns["fault_trip"].all() == trips
+    assert columns["fault_trip"].any() == trips
