@@ -43,8 +43,11 @@ def simulate(
     ] = STEP_S,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Record every step there, as `up --ledger` does.", file_okay=False),
+        typer.Option("--out", metavar="DIR", help="Record what happens there, as `up --ledger` does.", file_okay=False),
     ] = None,
+    every: Annotated[
+        float, typer.Option("--every", metavar="S", min=0.0, help="Least seconds of site time between two records.")
+    ] = 0.0,
     start: Start = None,
     seed: Seed = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the energy of every device as JSON.")] = False,
@@ -59,10 +62,10 @@ def simulate(
 
     layout = load_site(site, None, None, start, seed, step)
     farm = Farm(layout)
-    # Every device shows the same as if it had not lived yet: what counts is what the run adds.
+    # Registers need not begin at 0; what counts is what the run adds.
     begin = _counts(farm)
     steps = max(1, round(days * DAY_S / step))
-    with _until_interrupted() as interrupt, _recorded(farm, out), _progress(sys.stderr.isatty()) as progress:
+    with _until_interrupted() as interrupt, _recorded(farm, out, every), _progress(sys.stderr.isatty()) as progress:
         _run(farm, steps, step, interrupt, progress)
     summary = _summary(farm, begin, interrupt.came)
     if as_json:
@@ -95,14 +98,14 @@ def _until_interrupted() -> Iterator[_Interrupt]:
 
 
 @contextmanager
-def _recorded(farm: Farm, directory: Path | None) -> Iterator[None]:
+def _recorded(farm: Farm, directory: Path | None, every_s: float) -> Iterator[None]:
     if directory is None:
         yield
         return
     from emulators.clock import WallClock
     from emulators.ledger import Ledger
 
-    ledger = Ledger(directory, farm, WallClock(), lossless=True)
+    ledger = Ledger(directory, farm, WallClock(), every_s=every_s, lossless=True)
     farm.observers.append(ledger)
     try:
         yield

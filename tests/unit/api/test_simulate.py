@@ -1,0 +1,97 @@
+"""``pilotfarm simulate``: the same farm without servers, its energy summed up, and Ctrl-C kept in mind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import app
+from emulators.ledger import read
+
+DEVICES = ["charger-001", "battery-001", "pv-001", "meter-001", "home-001"]
+
+
+def simulated(*options: str) -> dict[str, Any]:
+    done = CliRunner().invoke(app, ["simulate", "tiny", "--json", *options])
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.output)
+    return found
+
+
+@pytest.fixture(scope="module")
+def two_hours(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    out = tmp_path_factory.mktemp("two") / "hours"
+    return simulated("--days", str(2 / 24), "--step", "60", "--out", str(out)), out
+
+
+def test_the_summary_names_every_device_and_what_is_said_of_its_kind(two_hours: tuple[dict[str, Any], Path]) -> None:
+    summary, _ = two_hours
+    assert (summary["steps"], summary["interrupted"]) == (120, False)
+    assert [row["device"] for row in summary["devices"]] == DEVICES
+    more = {row["device"]: set(row) - {"device", "kind", "exported_wh", "imported_wh"} for row in summary["devices"]}
+    assert more["pv-001"] == {"kwh_per_kwp"}
+    assert more["battery-001"] == {"full_cycles", "soh_frac"}
+
+
+def test_kinds_are_the_sums_of_their_devices(two_hours: tuple[dict[str, Any], Path]) -> None:
+    summary, _ = two_hours
+    for name in ("exported_wh", "imported_wh"):
+        total = sum(kind[name] for kind in summary["kinds"].values())
+        assert total == pytest.approx(sum(row[name] for row in summary["devices"]))
+    assert summary["kinds"]["pv_generator"]["exported_wh"] > 0.0
+    assert summary["kinds"]["smart_meter"]["imported_wh"] > 0.0
+
+
+def test_the_energy_is_the_power_in_the_record_over_time(two_hours: tuple[dict[str, Any], Path]) -> None:
+    summary, out = two_hours
+    values = read(out, "values")
+    for row in summary["devices"]:
+        chosen = pc.and_(
+            pc.equal(values["device"], row["device"]),
+            pc.equal(values["quantity"], "active_power_w"),
+        )
+        powers = values.filter(chosen)["true"].to_pylist()
+        assert len(powers) == summary["steps"]
+        net = row["exported_wh"] - row["imported_wh"]
+        assert sum(powers) * 60.0 / 3600.0 == pytest.approx(net, rel=1e-9, abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_summary_and_another_another() -> None:
+    options = ("--days", "0.02", "--start", "2026-03-01T11:00:00")
+    assert simulated(*options) == simulated(*options)
+    assert simulated(*options)["devices"] != simulated(*options, "--seed", "77")["devices"]
+
+
+def test_records_may_be_fewer_than_steps(tmp_path: Path) -> None:
+    summary = simulated("--days", str(1 / 24), "--step", "60", "--out", str(tmp_path), "--every", "900")
+    assert summary["steps"] == 60
+    assert len(read(tmp_path, "values")["site_time"].unique()) == 4
+
+
+def test_ctrl_c_leaves_readable_files_and_a_summary_so_far(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "api.cli", "simulate", "tiny", "--days", "3000", "--out", str(tmp_path), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            while not list(tmp_path.glob("values/*.parquet")):
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    summary = json.loads(said)
+    assert summary["interrupted"] is True
+    assert len(read(tmp_path, "values")["site_time"].unique()) == summary["steps"]
+
+
+@pytest.mark.parametrize("options", [["--days", "-1"], ["--days", "nan"], ["--days", "1", "--step", "0"], []])
+def test_what_cannot_be_simulated_is_refused(options: list[str]) -> None:
+    assert CliRunner().invoke(app, ["simulate", "tiny", *options]).exit_code == 2
