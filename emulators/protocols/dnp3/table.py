@@ -109,6 +109,8 @@ class Dnp3Table:
         self._heard = np.zeros(0, dtype=np.intp)
         self._told: tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
         self.unix_s = 0.0
+        self._overwritten = False
+        """Whether a flag or a stand-in for NaN stands where encoding had written."""
         if set(self.quantities) <= columns.keys():
             self.refresh(columns, {}, 0.0)
 
@@ -120,6 +122,8 @@ class Dnp3Table:
         return self._rows.row(index)
 
     def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+        if self._overwritten:
+            self._rows.forget()
         self._rows.encode(columns)
         self._flag(quality)
         self.unix_s = unix_s
@@ -148,12 +152,14 @@ class Dnp3Table:
 
     def _flag(self, quality: Mapping[str, Qualities]) -> None:
         flags, values, binary = self._wide_flags, self._values, self._binary
+        self._overwritten = bool(quality)
         flags[...] = ONLINE
         binary |= ONLINE
         if values.size and (values.max() == _HIGHEST or values.min() <= _UNKNOWN):
             analog = flags[:, : self._analogs]
             analog[(values == _HIGHEST) | (values == _UNKNOWN - 1)] |= OVER_RANGE
             unknown = values == _UNKNOWN
+            self._overwritten |= bool(unknown.any())
             analog[unknown] = REFERENCE_ERROR
             values[unknown] = 0
         for name, bits in quality.items():

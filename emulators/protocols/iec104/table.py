@@ -147,6 +147,8 @@ class Iec104Table:
 
     def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
         self.unix_s = unix_s
+        if self._tainted:
+            self._rows.forget()
         self._rows.encode(columns)
         self._grade(quality)
         if self._listeners:
@@ -156,7 +158,7 @@ class Iec104Table:
         """Write the quality descriptors; NaN is never valid."""
         for block in self._blocks:
             if block.type in _STATES:
-                continue  # encoding has just written the octet whole
+                continue  # encoding has just written the octet whole, or it holds no quality
             if self._tainted:
                 block.quality[...] = 0
             if block.type is MonitorType.FLOAT:
