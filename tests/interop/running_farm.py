@@ -28,7 +28,7 @@ SOON_S: Final = 8.0
 T = TypeVar("T")
 
 
-def eventually(asked: Callable[[], T], within_s: float = SOON_S, every_s: float = 0.02) -> T:
+def eventually(asked: Callable[[], T], within_s: float = SOON_S, every_s: float = 0.05) -> T:
     """Ask until the answer is true, and return it; what another process does has no event to wait on here."""
     until = time.monotonic() + within_s
     while not (answer := asked()):
@@ -101,30 +101,33 @@ class RunningFarm:
             return table.filter(pc.equal(table["site_time"], pa.scalar(now, table["site_time"].type))).to_pylist()
 
         found: dict[str, dict[str, float]] = {}
-        for row in eventually(last, every_s=0.1):
+        for row in eventually(last):
             found.setdefault(row["device"], {})[row["quantity"]] = row["reported"]
         return found
 
-    def rows(self, table: str, **wanted: Any) -> list[dict[str, Any]]:
-        """Rows of the ledger's commands or effects with these values, once there are any."""
-
-        def matching() -> list[dict[str, Any]]:
-            rows = ledger.read(self.recorded, table).to_pylist()
-            return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-
-        return eventually(matching, every_s=0.1)
+    def rows(self, table: str, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """Those rows of the ledger's commands or effects that are wanted, once there are any."""
+        return eventually(lambda: [row for row in ledger.read(self.recorded, table).to_pylist() if wanted(row)])
 
     def commanded(self, device: str, quantity: str, value: float, protocol: str) -> dict[str, Any]:
         """The ledger's row of a command that this protocol brought, which has to be acknowledged."""
-        command = self.rows("commands", device=device, quantity=quantity, protocol=protocol)[-1]
-        assert math.isclose(command["value"], value, rel_tol=1e-6, abs_tol=1e-6), command
+
+        def told(row: dict[str, Any]) -> bool:
+            whence = (row["device"], row["quantity"], row["protocol"])
+            return whence == (device, quantity, protocol) and math.isclose(
+                row["value"], value, rel_tol=1e-6, abs_tol=1e-6
+            )
+
+        command = self.rows("commands", told)[-1]
         assert command["received"] <= command["acknowledged"], command
         return command
 
     def proves(self, device: str, quantity: str, value: float, protocol: str) -> None:
         """The ledger has the command as this protocol brought it, acknowledged, and in effect."""
         command = self.commanded(device, quantity, value, protocol)
-        effect = self.rows("effects", command=command["command"], outcome="effective")[-1]
+        effect = self.rows(
+            "effects", lambda row: (row["command"], row["outcome"]) == (command["command"], "effective")
+        )[-1]
         assert effect["site_time"] >= command["site_time"]
 
 

@@ -1,0 +1,125 @@
+"""A conversation of c104 (lib60870-C) with one station, told as JSON: run as a process of its own.
+
+Arguments (one JSON object): ``host``, ``port``, ``common_addresses``, ``rest`` and a ``step``: what to post to have the farm take
+steps. The last line printed is what the client saw.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from typing import Any
+
+import c104
+import httpx
+
+REPORTED = (c104.Cot.SPONTANEOUS, c104.Cot.INTERROGATED_STATION, c104.Cot.REQUEST)
+
+
+class Conversation:
+    def __init__(self, host: str, port: int) -> None:
+        self.seen: dict[str, dict[str, Any]] = {}
+        self.news: list[dict[str, Any]] = []
+        self.changed = threading.Condition()
+        self.client = c104.Client(tick_rate_ms=20, command_timeout_ms=5000)
+        self.client.originator_address = 7
+        self.link = self.client.add_connection(ip=host, port=port, init=c104.Init.NONE)
+        self.client.on_new_station(callable=self.on_new_station)
+        self.client.on_new_point(callable=self.on_new_point)
+        self.client.start()
+        until = time.monotonic() + 10.0
+        while self.link.state != c104.ConnectionState.OPEN:
+            # On loopback it sometimes stays connected without having asked to start (STARTDT).
+            if self.link.state == c104.ConnectionState.OPEN_MUTED:
+                self.link.unmute()
+            assert time.monotonic() < until, f"never started: {self.link.state}"
+            time.sleep(0.02)
+
+    def on_new_station(self, client: c104.Client, connection: c104.Connection, common_address: int) -> None:
+        connection.add_station(common_address=common_address)
+
+    def on_new_point(self, client: c104.Client, station: c104.Station, io_address: int, point_type: c104.Type) -> None:
+        point = station.add_point(io_address=io_address, type=point_type)
+        point.on_receive(callable=self.on_receive)
+
+    def on_receive(
+        self, point: c104.Point, previous_info: c104.Information, message: c104.IncomingMessage
+    ) -> c104.ResponseState:
+        if message.cot == c104.Cot.SPONTANEOUS:
+            told = {"ca": message.common_address, "ioa": point.io_address, "type": point.type.name}
+            stamp = point.recorded_at
+            with self.changed:
+                self.news.append({**told, "value": plain(point.value), "at": stamp and stamp.isoformat()})
+                self.changed.notify_all()
+        return c104.ResponseState.SUCCESS
+
+    def points(self) -> dict[str, dict[str, Any]]:
+        """What the client holds of each station: value, type and whether its quality is good."""
+        return {
+            str(station.common_address): {
+                str(point.io_address): [plain(point.value), point.type.name, point.quality.is_good()]
+                for point in station.points
+                if not point.type.name.startswith("C_")
+            }
+            for station in self.link.stations
+        }
+
+    def command(
+        self,
+        common_address: int,
+        ioa: int,
+        kind: c104.Type,
+        value: Any,
+        mode: c104.CommandMode = c104.CommandMode.DIRECT,
+    ) -> bool:
+        station = self.link.get_station(common_address) or self.link.add_station(common_address)
+        point = station.get_point(ioa) or station.add_point(io_address=ioa, type=kind)
+        point.command_mode = mode
+        point.value = value
+        return bool(point.transmit(cause=c104.Cot.ACTIVATION))
+
+
+def plain(value: Any) -> float | str:
+    if isinstance(value, c104.Double):
+        return {"OFF": 1.0, "ON": 2.0}.get(value.name, 0.0)
+    return float(value)
+
+
+def main(host: str, port: int, battery: int, rest: str) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    talk = Conversation(host, port)
+    try:
+        said["general"] = talk.link.interrogation(common_address=0xFFFF)
+        said["group"] = talk.link.interrogation(common_address=battery, qualifier=c104.Qoi.GROUP_2)
+        said["counters"] = talk.link.counter_interrogation(common_address=0xFFFF)
+        said["clock"] = talk.link.clock_sync(common_address=battery)
+        said["test"] = talk.link.test(common_address=battery)
+        said["nobody"] = talk.link.interrogation(common_address=4711)
+        said["points"] = talk.points()
+        station = talk.link.get_station(battery)
+        said["read"] = station.get_point(2000).read()
+
+        setpoint, single, double = c104.Type.C_SE_NC_1, c104.Type.C_SC_NA_1, c104.Type.C_DC_NA_1
+        select = c104.CommandMode.SELECT_AND_EXECUTE
+        said["set-point"] = talk.command(battery, 5000, setpoint, 2100.0)
+        said["set-point selected first"] = talk.command(battery, 5001, setpoint, -700.0, select)
+        said["single"] = talk.command(battery, 4020, single, True)
+        said["double selected first"] = talk.command(battery, 4100, double, c104.Double.ON, select)
+        said["out of range"] = talk.command(battery, 5010, setpoint, 900.0)
+        said["neither on nor off"] = talk.command(battery, 4100, double, c104.Double.INDETERMINATE)
+        said["no such object"] = talk.command(battery, 5050, setpoint, 1.0)
+        said["no such device"] = talk.command(4711, 5000, setpoint, 1.0)
+
+        httpx.post(f"{rest}clock/step", json={"steps": 5}).raise_for_status()
+        with talk.changed:
+            talk.changed.wait_for(lambda: any((n["ca"], n["ioa"]) == (battery, 2000) for n in talk.news), 10.0)
+            said["news"] = list(talk.news)
+    finally:
+        talk.client.stop()
+    return said
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(**json.loads(sys.argv[1]))))
