@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +17,7 @@ from emulators.encoding import Columns
 from emulators.layout import FeederLayout, GroupLayout, SeatLayout, ServedLayout, SiteLayout, StationLayout
 from emulators.site import distributions
 from emulators.site.addresses import Addressing, Allocator, Span
-from emulators.site.checks import Checker, nearest, shown
+from emulators.site.checks import Checker, shown
 from emulators.site.document import Document, Path
 from emulators.site.model import (
     DEVICES_MAX,
@@ -158,14 +158,7 @@ class _Resolver(Checker):
         location = self.read(Location, data["location"], ("location",)) if "location" in data else None
         if location is None:
             return Place(0.0, 0.0, 0.0, "UTC")
-        zone = location.time_zone
-        try:
-            ZoneInfo(zone)
-        except (ValueError, OSError, ZoneInfoNotFoundError):
-            hint = nearest(zone, available_timezones())
-            self.document.problem(("location", "time_zone"), f"there is no time zone {zone!r}{hint}")
-            zone = "UTC"
-        return Place(location.latitude_deg, location.longitude_deg, location.altitude_m, zone)
+        return Place(location.latitude_deg, location.longitude_deg, location.altitude_m, location.time_zone)
 
     def start(self, written: str, override: str | None, zone: str) -> datetime:
         path: Path = ("start",)
