@@ -132,17 +132,17 @@ class RunningFarm:
 
 
 def _network() -> str:
-    """Addresses no other worker of the same run uses."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    return f"127.{120 + int(worker) % 100}.0.0/16"
+    """Addresses that no other run on this machine uses, nor another worker of the same."""
+    process = os.getpid()
+    return f"127.{64 + process // 256 % 128}.{process % 256}.0/24"
 
 
 @contextmanager
-def brought_up(folder: Path, addresses: str | None = None) -> Iterator[RunningFarm]:
+def brought_up(folder: Path) -> Iterator[RunningFarm]:
     """Bring `tiny` up with a ledger, and down again, which has to go without a hitch."""
     said = folder / "said.txt"
     command = [sys.executable, "-m", "api.cli", "up", "tiny", "--quiet", "--api", "127.0.0.1:0"]
-    command += ["--addresses", addresses or _network(), "--ledger", str(folder / "ledger")]
+    command += ["--addresses", _network(), "--ledger", str(folder / "ledger")]
     with said.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
     try:
@@ -165,7 +165,12 @@ def run_client(script: str, **arguments: Any) -> Mapping[str, Any]:
     """Run a native client in a process of its own, so that its threads and crashes are its own; it answers in JSON."""
     path = Path(__file__).with_name(script)
     done = subprocess.run(
-        [sys.executable, str(path), json.dumps(arguments)], capture_output=True, text=True, timeout=90, check=False
+        [sys.executable, str(path), json.dumps(arguments)],
+        env={**os.environ, "TZ": "UTC"},  # c104's times know no zone
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
     assert done.returncode == 0, f"{script} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     answer: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -81,4 +81,5 @@ def test_changes_come_spontaneously_with_a_time_tag_of_the_site(site: RunningFar
     assert news[2900]["value"] == 2100.0
     assert news[2000]["value"] > 0.0
     assert news[2000]["type"] == "M_ME_TF_1"
-    assert 0.0 <= (datetime.fromisoformat(news[2000]["at"]) - heard.began).total_seconds() <= 5.0
+    at = datetime.fromisoformat(news[2000]["at"]).replace(tzinfo=UTC)
+    assert 0.0 <= (at - heard.began).total_seconds() <= 5.0
