@@ -180,14 +180,10 @@ def _interrogated(host: str, port: int, stations: int, seconds: float) -> tuple[
     """Points a second over ``stations`` common addresses in turn, and the points of one of them."""
     master = Iec104Master(host, port)
     master.open()
-    master.interrogate(1)
+    master.interrogate([1])
     points = master.objects
-
-    def everybody() -> None:
-        for address in range(1, stations + 1):
-            master.interrogate(address)
-
-    rounds_per_s = rate(everybody, seconds)
+    everybody = range(1, stations + 1)
+    rounds_per_s = rate(lambda: master.interrogate(everybody), seconds)
     master.close()
     return rounds_per_s * stations * points, points
 
