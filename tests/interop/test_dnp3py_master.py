@@ -86,6 +86,26 @@ def test_a_command_is_followed_and_its_events_come_unsolicited(site: RunningFarm
     site.proves("battery-001", quantity, 1.0, "dnp3")
 
 
+def test_events_wait_for_the_poll_of_their_class(site: RunningFarm) -> None:
+    async def say(runner: MasterTcpRunner, heard: DefaultSOEHandler) -> list[dict[str, float]]:
+        await runner.integrity_poll()
+        await runner.disable_unsolicited()
+        order = CommandBuilder().add_analog(88, 700).build_direct_operate()
+        await runner.request(runner.master.build_direct_operate(order))
+        await asyncio.to_thread(site.step, 2)
+        found = []
+        for number in (1, 2, 2):
+            heard.clear()
+            await runner.class_poll(class_1=number == 1, class_2=number == 2, class_3=False)
+            found.append(held(heard))
+        return found
+
+    alarms, states, again = as_master(site, "battery-001", say)
+    assert "AI149" not in alarms
+    assert states["AI149"] == 700.0
+    assert again == {}, "an event that was confirmed is gone"
+
+
 def test_a_malformed_request_is_answered_as_such_and_does_nothing(site: RunningFarm) -> None:
     """dnp3py 0.6 counts its objects in one octet where qualifier 28, for indices beyond 255, has two."""
     before = site.values("battery-001")
