@@ -43,7 +43,7 @@ def test_the_client_holds_every_object_of_every_device_as_the_ledger_has_it(site
         for row in site.points(device, "iec104"):
             if row["access"] == "r":
                 value, ioa = heard.values[device][row["quantity"]], int(row["address"]) % 10_000
-                value *= {"%": 100.0, "hPa": 0.01}.get(row["unit"], 1.0)
+                value /= row["scale"]
                 value = value + 1 if 1100 <= ioa < 1120 else int(value) if 3000 <= ioa < 3100 else value
                 wanted[str(way.address), row["address"]] = value
     assert found == pytest.approx(wanted, rel=1e-6, abs=1e-6)
