@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import numpy as np
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api import models
-from api.commands.sites import point_rows
+from api.commands.sites import group_point_rows
 from api.problems import Refused, documented
 from api.routes.context import Context, Here, number
 from emulators.contracts import Quality
@@ -94,8 +93,7 @@ async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
 )
 async def list_points(here: Here, device: DeviceId) -> list[dict[str, Any]]:
     found = here.farm.device(device)
-    alone = replace(found.group.layout, devices=(found.id,))
-    return list(point_rows(replace(here.pilot.layout, groups=(alone,))))
+    return list(group_point_rows(found.group.layout, found.group.columns, [found.row]))
 
 
 @router.post(

@@ -349,14 +349,21 @@ _COMMANDED: Final = {
 }
 
 
-def points(spec: DeviceSpec) -> Sequence[PointRow]:
-    """List every object of a device kind; a deadband is named where it does not depend on a rating."""
+def _told_beyond(point: MonitorPoint, scale: float, columns: Mapping[str, Floats]) -> float | Floats | None:
+    """The deadband in the quantity's unit, where the point has one and what it depends on is known."""
+    if point.type is not MonitorType.FLOAT or (point.deadband.of and not columns):
+        return None
+    return point.deadband.width(columns) * scale
+
+
+def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow]:
+    """List every object of a group; a double point's 1 and 2 on the wire are 0 and 1."""
     made = plan(spec)
     rows = []
     for point in made.monitor:
         (name,) = point.source.quantities
         scale = 1.0 / point.source.gain if isinstance(point.source, Scaled) else 1.0
-        deadband = None if point.deadband.of or point.type is not MonitorType.FLOAT else point.deadband.least
+        deadband = _told_beyond(point, scale, columns)
         rows.append(PointRow(name, str(point.ioa), _REPORTED[point.type], scale, quantity(name).unit, "r", deadband))
     for control in made.control:
         (name,) = control.source.quantities

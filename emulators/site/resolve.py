@@ -418,7 +418,7 @@ def breadth(chosen: MapSpec, spec: DeviceSpec) -> int:
 
     Unit ids a device answers at besides, far from its own, are aliases of a device that stands alone.
     """
-    units = {row.resource_unit for row in chosen.points(spec)}
+    units = {row.resource_unit for row in chosen.points(spec, {})}
     count = 1
     while count + 1 in units:
         count += 1

@@ -192,7 +192,7 @@ def _polled(seconds: float) -> tuple[float, int]:
     """Integrity polls a second of one outstation, and the static points in each."""
     layout = layout_of("dnp3-5000")
     place = next(row for row in endpoint_rows(layout) if row["protocol"] == "dnp3")
-    points = registry.point_map(place["map"]).points(registry.device(place["kind"]))
+    points = registry.point_map(place["map"]).points(registry.device(place["kind"]), {})
     static = {row.address for row in points}
     with Pilot(sites.SITES["dnp3-5000"]()):
         master = Dnp3Master(place["host"], place["port"], place["link_address"])

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from emulators.contracts import Qualities, Quality
 from emulators.encoding import Bits, Columns, Field, Floats, Rows
-from emulators.plans.dnp3 import Deadband, Plan, Point, PointType
+from emulators.plans.dnp3 import Plan, Point, PointType
 from emulators.protocols.dnp3.reading import StaticReader
 from emulators.protocols.dnp3.sections import (
     COMM_LOST,
@@ -233,14 +233,5 @@ def _deadbands(points: tuple[Point, ...], n: int, columns: Mapping[str, Floats])
     """Deadbands in wire units, shape ``(n, len(points))``."""
     wire = np.zeros((n, len(points)), np.float32)
     for place, point in enumerate(points):
-        wire[:, place] = _deadband(point.deadband, columns) / abs(point.scale)
+        wire[:, place] = point.deadband.width(columns) / abs(point.scale)
     return wire
-
-
-def _deadband(deadband: Deadband, columns: Mapping[str, Floats]) -> Floats | float:
-    of = next((columns[name] for name in deadband.of if name in columns), None)
-    over = next((columns[name] for name in deadband.over if name in columns), None)
-    if of is None or (deadband.over and over is None):
-        return deadband.least
-    share = deadband.least + deadband.share * of
-    return share if over is None else share / np.maximum(over, 1.0)

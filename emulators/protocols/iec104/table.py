@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from emulators.contracts import Qualities, Quality
 from emulators.encoding import Columns, Field, Floats, Rows
-from emulators.plans.iec104 import ControlPoint, Deadband, MonitorPoint, MonitorType, Plan
+from emulators.plans.iec104 import ControlPoint, MonitorPoint, MonitorType, Plan
 from emulators.protocols.iec104.asdu import FORMAT_104, Format, Type, time_tag
 
 GENERAL: Final = 0
@@ -244,9 +244,9 @@ class Iec104Table:
         value_at = start + self.format.object_octets
         deadbands = np.empty((0, 0), np.float32)
         if kind is MonitorType.FLOAT:
-            deadbands = np.column_stack([self._deadband(point.deadband, columns) for point in points]).astype(
-                np.float32
-            )
+            deadbands = np.empty(shape, np.float32)
+            for place, point in enumerate(points):
+                deadbands[:, place] = point.deadband.width(columns)
         return _Block(
             kind,
             points,
@@ -259,13 +259,6 @@ class Iec104Table:
             np.empty((0, 0), np.dtype(_VALUE[kind])),
             np.empty((0, 0), np.uint8),
         )
-
-    def _deadband(self, band: Deadband, columns: Columns) -> Floats:
-        """One value a row: the share of the largest of the ratings named, and not less than the least."""
-        widest = np.zeros(self.n)
-        for name in band.of:
-            widest = np.fmax(widest, columns[name])
-        return np.maximum(band.least, band.share * widest)
 
     def _cuts(self, points: Sequence[MonitorPoint]) -> dict[int, tuple[Cut, ...]]:
         groups = {GENERAL: points}
