@@ -93,6 +93,7 @@ async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
 )
 async def list_points(here: Here, device: DeviceId) -> list[dict[str, Any]]:
     found = here.farm.device(device)
+    # What a point list takes from the columns are ratings, which stand still.
     return list(group_point_rows(found.group.layout, found.group.columns, [found.row]))
 
 
