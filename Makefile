@@ -23,7 +23,7 @@ run: $(VENV)/.run  ## bring up the built-in site norway until Ctrl-C
 	$(VENV)/bin/pilotfarm up $(or $(SITE),norway)
 
 test: $(VENV)/.dev  ## run every test
-	$(PY) -m pytest -n auto
+	$(PY) -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.dev  ## lint, format and types
 	$(PY) -m ruff check .

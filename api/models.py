@@ -109,8 +109,8 @@ class DeviceSummary(Answer):
     site: str
     group: str
     feeder: str
-    online: bool | None = Field(description="As its masters are told")
-    general_alarm: bool | None
+    online: bool = Field(description="As its masters are told")
+    general_alarm: bool
     active_power_w: float | None = Field(description="As reported; plus leaves the device towards the grid")
 
 

@@ -254,7 +254,12 @@ class Station(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PointRow:
-    """One row of a point list, as a SCADA engineer would import it."""
+    """One row of the point list of a group, as a SCADA engineer would import it.
+
+    On every protocol, the number on the wire times ``scale`` is the quantity in ``unit``, whatever
+    scale factor a device shows beside it; where a number means something else, ``data_type`` says
+    so in brackets. ``deadband`` is in ``unit`` too: one value, or an array with one a device.
+    """
 
     quantity: str
     address: str
@@ -262,7 +267,7 @@ class PointRow:
     scale: float
     unit: str
     access: str  # "r", "w" or "rw"
-    deadband: float | None = None
+    deadband: float | Floats | None = None
     resource_unit: int | None = None  # Modbus: unit id the register stands at
 
 
@@ -296,8 +301,10 @@ class ProtocolSpec:
 class MapSpec:
     """A register map or point list, as the registry names it.
 
-    ``plan(spec)`` builds what the protocol's table needs to serve a device kind; ``points(spec)``
-    lists what a master finds there. ``kinds`` are the device kinds it can serve.
+    ``plan(spec)`` builds what the protocol's table needs to serve a device kind. ``points(spec,
+    columns)`` lists what a master finds at the devices of a group with these columns at the start;
+    with no columns, at the kind in general: scales of a typical device, and no deadband where one
+    depends on a rating. ``kinds`` are the device kinds it can serve.
     """
 
     name: str
@@ -305,7 +312,7 @@ class MapSpec:
     title: str
     kinds: tuple[str, ...]
     plan: Callable[[DeviceSpec], Any]
-    points: Callable[[DeviceSpec], Sequence[PointRow]]
+    points: Callable[[DeviceSpec, Mapping[str, Floats]], Sequence[PointRow]]
 
 
 # ----------------------------------------------------------------------------------------- faults

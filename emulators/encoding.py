@@ -175,6 +175,10 @@ class Rows:
             self._encode_integers(places[start : start + deep], columns)
         self._seen.update((name, columns[name]) for name in moved)
 
+    def forget(self) -> None:
+        """Write every field with the next ``encode``: for who has written over encoded bytes."""
+        self._seen = dict.fromkeys(self._seen)
+
     def _encode_integers(self, places: Sequence[_Place], columns: Mapping[str, Floats]) -> None:
         block = self._block[: len(places)]
         for wire, place in zip(block, places, strict=True):

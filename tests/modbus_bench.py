@@ -121,7 +121,7 @@ class Bench:
         return self.ask(head + data, unit)
 
     def points(self, access: str = "r") -> list[PointRow]:
-        return [row for row in self.plan.points() if access in row.access]
+        return [row for row in self.plan.points(self.columns) if access in row.access]
 
 
 def frame(message: str | bytes, unit: int = 1) -> bytes:

@@ -15,7 +15,8 @@ from api.commands import Addresses, PortsFrom, Site, load
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from emulators.layout import SiteLayout
+    from emulators.encoding import Floats
+    from emulators.layout import GroupLayout, SiteLayout
 
 POINT_FIELDS: Final = (
     "device",
@@ -170,37 +171,58 @@ def point_rows(layout: SiteLayout, device: str = "*") -> Iterator[dict[str, Any]
     from fnmatch import fnmatchcase
 
     from emulators import registry
-    from emulators.quantities import quantity
 
     for group in layout.groups:
-        chosen = [name for name in group.devices if fnmatchcase(name, device)]
-        if not chosen:
-            continue
-        spec = registry.device(group.kind)
-        items = _items_of(spec.items)
-        template = [
-            {
-                "device": "",
-                "kind": group.kind,
-                "quantity": point.quantity,
-                "unit": point.unit,
-                "spec_item": items.get(point.quantity, ""),
-                "role": str(quantity(point.quantity).role),
-                "protocol": served.protocol,
-                "address": point.address,
-                "data_type": point.data_type,
-                "scale": point.scale,
-                "deadband": point.deadband,
-                "access": point.access,
-                "map": served.map,
-                "resource_unit": point.resource_unit,
-            }
-            for served in group.served
-            for point in registry.point_map(served.map).points(spec)
-        ]
-        for name in chosen:
-            for row in template:
-                yield {**row, "device": name}
+        chosen = [row for row, name in enumerate(group.devices) if fnmatchcase(name, device)]
+        if chosen:
+            columns = registry.device(group.kind).make(group.ratings, group.keys, layout.place)
+            yield from group_point_rows(group, columns, chosen)
+
+
+def group_point_rows(
+    group: GroupLayout, columns: Mapping[str, Floats], chosen: Iterable[int]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of ``point_rows`` for the ``chosen`` devices of a group that has these columns at the start."""
+    from emulators import registry
+    from emulators.quantities import quantity
+
+    spec = registry.device(group.kind)
+    items = _items_of(spec.items)
+    points = [
+        (served, point) for served in group.served for point in registry.point_map(served.map).points(spec, columns)
+    ]
+    template = [
+        {
+            "device": "",
+            "kind": group.kind,
+            "quantity": point.quantity,
+            "unit": point.unit,
+            "spec_item": items.get(point.quantity, ""),
+            "role": str(quantity(point.quantity).role),
+            "protocol": served.protocol,
+            "address": point.address,
+            "data_type": point.data_type,
+            "scale": point.scale,
+            "deadband": None,
+            "access": point.access,
+            "map": served.map,
+            "resource_unit": point.resource_unit,
+        }
+        for served, point in points
+    ]
+    deadbands = [_by_device(point.deadband, len(group.devices)) for _, point in points]
+    for number in chosen:
+        name = group.devices[number]
+        for row, by_device in zip(template, deadbands, strict=True):
+            yield {**row, "device": name, "deadband": by_device[number]}
+
+
+def _by_device(deadband: float | Floats | None, n: int) -> Sequence[float | None]:
+    """One deadband a device, without the tail of digits that a share of a rating may have."""
+    if deadband is None or isinstance(deadband, float):
+        return [deadband if deadband is None else round(deadband, 9)] * n
+    each: list[float | None] = deadband.round(9).tolist()
+    return each
 
 
 def _items_of(items: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import numpy as np
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api import models
-from api.commands.sites import point_rows
+from api.commands.sites import group_point_rows
 from api.problems import Refused, documented
 from api.routes.context import Context, Here, number
 from emulators.contracts import Quality
@@ -36,24 +36,25 @@ DeviceId = Annotated[str, Path(description="A device's id", examples=["batteries
         },
         **documented(422),
     },
+    response_model=list[models.DeviceSummary],
 )
 async def list_devices(
     here: Here,
-    response: Response,
     kind: Annotated[str, Query(description="Kind of device, such as battery")] = "",
     group: Annotated[str, Query(description="Group of the site file")] = "",
     feeder: Annotated[str, Query(description="Feeder of the site file")] = "",
     device: Annotated[str, Query(description="Glob over ids, such as `meters-00*`", max_length=200)] = "*",
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Most devices to list")] = 1_000,
     offset: Annotated[int, Query(ge=0, le=2**31, description="How many to pass over first")] = 0,
-) -> list[models.DeviceSummary]:
+) -> Response:
     found = here.farm.rows_of(kind=kind, group=group, feeder=feeder, device=device)
-    response.headers["X-Total-Count"] = str(sum(map(len, found.values())))
-    listed: list[models.DeviceSummary] = []
+    count = sum(map(len, found.values()))
+    listed: list[dict[str, Any]] = []
     for name, rows in found.items():
         listed += _summaries(here, here.farm.groups[name], rows[offset : offset + limit - len(listed)])
         offset = max(0, offset - len(rows))
-    return listed
+    # Masters wait while this is made: ten thousand models would take half a second.
+    return Response(json.dumps(listed), media_type="application/json", headers={"X-Total-Count": str(count)})
 
 
 @router.get(
@@ -92,8 +93,8 @@ async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
 )
 async def list_points(here: Here, device: DeviceId) -> list[dict[str, Any]]:
     found = here.farm.device(device)
-    alone = replace(found.group.layout, devices=(found.id,))
-    return list(point_rows(replace(here.pilot.layout, groups=(alone,))))
+    # What a point list takes from the columns are ratings, which stand still.
+    return list(group_point_rows(found.group.layout, found.group.columns, [found.row]))
 
 
 @router.post(
@@ -122,19 +123,23 @@ async def write_setpoints(
     )
 
 
-def _summaries(here: Context, group: Group, rows: np.ndarray[Any, np.dtype[np.intp]]) -> list[models.DeviceSummary]:
+def _summaries(here: Context, group: Group, rows: np.ndarray[Any, np.dtype[np.intp]]) -> list[dict[str, Any]]:
+    """Rows in the shape of ``models.DeviceSummary``."""
     columns = [group.reported[name][rows].tolist() for name in ("online", "general_alarm", "active_power_w")]
+    shared = {
+        "kind": group.spec.kind,
+        "site": here.pilot.layout.name,
+        "group": group.name,
+        "feeder": group.layout.feeder,
+    }
     return [
-        models.DeviceSummary(
-            device=group.layout.devices[row],
-            kind=group.spec.kind,
-            site=here.pilot.layout.name,
-            group=group.name,
-            feeder=group.layout.feeder,
-            online=bool(online),
-            general_alarm=bool(alarm),
-            active_power_w=number(power),
-        )
+        {
+            "device": group.layout.devices[row],
+            **shared,
+            "online": bool(online),
+            "general_alarm": bool(alarm),
+            "active_power_w": number(power),
+        }
         for row, online, alarm, power in zip(rows, *columns, strict=True)
     ]
 

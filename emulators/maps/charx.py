@@ -180,8 +180,8 @@ def plan(spec: DeviceSpec) -> Plan:
     return _plan(quantities_of(spec))
 
 
-def points(spec: DeviceSpec) -> Sequence[PointRow]:
-    return plan(spec).points()
+def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow]:
+    return plan(spec).points(columns)
 
 
 MAP = MapSpec(

@@ -254,14 +254,11 @@ def address(name: str) -> int:
     return IOA[base] + (RESOURCE_STEP * (1 + RESOURCES.index(resource)) if resource else 0)
 
 
-def _wire(name: str) -> tuple[Scaled, str]:
-    """How a quantity goes on the wire, and in which unit."""
-    found = quantity(name)
+def _wire(name: str) -> Scaled:
+    """How a quantity goes on the wire: shares in per cent, pressure in hPa."""
     if name.endswith("_frac"):
-        return Scaled(name, 100.0), "%"
-    if found.unit == "Pa":
-        return Scaled(name, 0.01), "hPa"
-    return Scaled(name), found.unit
+        return Scaled(name, 100.0)
+    return Scaled(name, 0.01 if quantity(name).unit == "Pa" else 1.0)
 
 
 def _group(ioa: int) -> int:
@@ -302,7 +299,7 @@ def _deadband(found: Quantity, names: frozenset[str]) -> Deadband:
 def _monitor(name: str, names: frozenset[str]) -> list[MonitorPoint]:
     found, at = quantity(name), address(name)
     switch = at - IOA[split(name)[1]]  # 10000 k
-    source, _ = _wire(name)
+    source = _wire(name)
     double = Scaled(name, 1.0, 1.0)  # 1 is open, 2 is closed
     if found.role is Role.COMMAND:
         return []
@@ -329,7 +326,7 @@ def _control(name: str, names: frozenset[str]) -> list[ControlPoint]:
     if found.is_binary:
         return [ControlPoint(address(name), ControlType.SINGLE, Scaled(name))]
     enables = (found.enables,) if found.enables in names else ()
-    return [ControlPoint(address(name), ControlType.SETPOINT, _wire(name)[0], enables)]
+    return [ControlPoint(address(name), ControlType.SETPOINT, _wire(name), enables)]
 
 
 def plan(spec: DeviceSpec) -> Plan:
@@ -352,19 +349,26 @@ _COMMANDED: Final = {
 }
 
 
-def points(spec: DeviceSpec) -> Sequence[PointRow]:
-    """List every object of a device kind; a deadband is named where it does not depend on a rating."""
+def _told_beyond(point: MonitorPoint, scale: float, columns: Mapping[str, Floats]) -> float | Floats | None:
+    """The deadband in the quantity's unit, where the point has one and what it depends on is known."""
+    if point.type is not MonitorType.FLOAT or (point.deadband.of and not columns):
+        return None
+    return point.deadband.width(columns) * scale
+
+
+def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow]:
+    """List every object of a group; a double point's 1 and 2 on the wire are 0 and 1."""
     made = plan(spec)
     rows = []
     for point in made.monitor:
         (name,) = point.source.quantities
-        scale = point.source.gain if isinstance(point.source, Scaled) else 1.0
-        deadband = None if point.deadband.of or point.type is not MonitorType.FLOAT else point.deadband.least
-        rows.append(PointRow(name, str(point.ioa), _REPORTED[point.type], scale, _wire(name)[1], "r", deadband))
+        scale = 1.0 / point.source.gain if isinstance(point.source, Scaled) else 1.0
+        deadband = _told_beyond(point, scale, columns)
+        rows.append(PointRow(name, str(point.ioa), _REPORTED[point.type], scale, quantity(name).unit, "r", deadband))
     for control in made.control:
         (name,) = control.source.quantities
-        source, unit = _wire(name)
-        rows.append(PointRow(name, str(control.ioa), _COMMANDED[control.type], source.gain, unit, "w"))
+        scale = 1.0 / _wire(name).gain
+        rows.append(PointRow(name, str(control.ioa), _COMMANDED[control.type], scale, quantity(name).unit, "w"))
     return rows
 
 

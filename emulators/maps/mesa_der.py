@@ -27,10 +27,11 @@ only read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from emulators.contracts import DeviceSpec, MapSpec, PointRow
+from emulators.encoding import Floats
 from emulators.plans.dnp3 import Deadband, Plan, Point, PointType
 from emulators.quantities import CATALOGUE, COMMON, RESOURCES, Quantity, Role, split
 
@@ -327,8 +328,15 @@ def plan(spec: DeviceSpec) -> Plan:
 _DATA_TYPES: Final = {_BI: "g1v2", _BO: "g10v2/g12v1", _CTR: "g20v1", _AI: "g30v1", _AO: "g40v1/g41v1"}
 
 
-def points(spec: DeviceSpec) -> list[PointRow]:
-    """List a kind's points. A deadband that depends on a device's ratings is left out."""
+def _event_beyond(point: Point, columns: Mapping[str, Floats]) -> float | Floats | None:
+    """The deadband, where the point has one and what it depends on is known."""
+    if point.type is not _AI or not point.event_class or (point.deadband.of and not columns):
+        return None
+    return point.deadband.width(columns)
+
+
+def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> list[PointRow]:
+    """List a group's points."""
     units = {quantity.name: quantity.unit for quantity in spec.quantities}
     return [
         PointRow(
@@ -338,7 +346,7 @@ def points(spec: DeviceSpec) -> list[PointRow]:
             point.scale,
             units[point.quantity],
             "rw" if point.type in (_BO, _AO) else "r",
-            None if point.deadband.of or point.type is not _AI or not point.event_class else point.deadband.least,
+            _event_beyond(point, columns),
         )
         for point in plan(spec).points
     ]

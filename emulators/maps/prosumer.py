@@ -7,11 +7,12 @@ alone, over the home's quantities of that resource.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
 from emulators.contracts import DeviceSpec, MapSpec, PointRow
+from emulators.encoding import Floats
 from emulators.maps import sunspec
 from emulators.maps.binding import Quantities, quantities_of
 from emulators.maps.charx import charx_unit
@@ -48,8 +49,8 @@ def plan(spec: DeviceSpec) -> Plan:
     return _plan(quantities_of(spec))
 
 
-def points(spec: DeviceSpec) -> Sequence[PointRow]:
-    return plan(spec).points()
+def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow]:
+    return plan(spec).points(columns)
 
 
 MAP = MapSpec(

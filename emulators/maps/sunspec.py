@@ -6,11 +6,12 @@ also answers as an Eastron SDM630 at 0 to 381, where no SunSpec client looks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
 from emulators.contracts import DeviceSpec, MapSpec, PointRow
+from emulators.encoding import Floats
 from emulators.maps import sdm630
 from emulators.maps import sunspec_chains as chains
 from emulators.maps.binding import Quantities, quantities_of
@@ -112,8 +113,8 @@ def plan(spec: DeviceSpec) -> Plan:
     return _plan(spec.kind, quantities_of(spec))
 
 
-def points(spec: DeviceSpec) -> Sequence[PointRow]:
-    return plan(spec).points()
+def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow]:
+    return plan(spec).points(columns)
 
 
 MAP = MapSpec(

@@ -5,11 +5,14 @@ Group numbers are those of IEEE 1815-2012, annex A.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
-from emulators.encoding import Scaled
+import numpy as np
+
+from emulators.encoding import Floats, Scaled
 
 
 class PointType(Enum):
@@ -35,6 +38,15 @@ class Deadband:
     of: tuple[str, ...] = ()
     """Names to look the column up under, the first that is there counts."""
     over: tuple[str, ...] = ()
+
+    def width(self, columns: Mapping[str, Floats]) -> Floats | float:
+        """One value a row, or one for all where no column counts."""
+        of = next((columns[name] for name in self.of if name in columns), None)
+        over = next((columns[name] for name in self.over if name in columns), None)
+        if of is None or (self.over and over is None):
+            return self.least
+        share = self.least + self.share * of
+        return share if over is None else share / np.maximum(over, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

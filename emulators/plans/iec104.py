@@ -5,11 +5,14 @@ The numbers of the types are the type identifications of IEC 60870-5-101, 7.2.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from emulators.encoding import Source
+import numpy as np
+
+from emulators.encoding import Floats, Source
 
 
 class MonitorType(IntEnum):
@@ -47,6 +50,13 @@ class Deadband:
     least: float = 0.0
     share: float = 0.0
     of: tuple[str, ...] = ()
+
+    def width(self, columns: Mapping[str, Floats]) -> Floats | float:
+        """One value a row, or one for all where no rating counts."""
+        if not self.of:
+            return self.least
+        widest: Floats = np.fmax.reduce([columns[name] for name in self.of])
+        return np.fmax(self.least, self.share * widest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,19 @@ from typing import Final
 import numpy as np
 
 from emulators.contracts import PointRow
-from emulators.encoding import Columns, Field, Floats, Scaled, Source
-from emulators.plans.sources import Cases, Flags, PrefixedSource, Product, Sink, Weighted
+from emulators.encoding import Columns, Field, Floats, Lookup, Scaled, Source
+from emulators.plans.sources import (
+    Cases,
+    Choice,
+    Flags,
+    OffValue,
+    PrefixedSink,
+    PrefixedSource,
+    Product,
+    SignedPowerFactor,
+    Sink,
+    Weighted,
+)
 from emulators.quantities import Role, quantity
 
 
@@ -180,9 +191,10 @@ class Plan:
         """Quantities that have a register to themselves."""
         return {name for unit in self.units for register in unit.registers for name in register.carries}
 
-    def points(self) -> list[PointRow]:
-        """The point list: registers first, then discrete inputs and coils."""
-        rows = [row for unit in self.units for register in unit.registers for row in _register_rows(unit, register)]
+    def points(self, columns: Mapping[str, Floats]) -> list[PointRow]:
+        """The point list, scaled for the ratings in ``columns``: registers first, then discrete inputs and coils."""
+        placed = [(unit, register) for unit in self.units for register in unit.registers]
+        rows = [row for unit, register in placed for row in _register_rows(unit, register, columns)]
         return rows + [row for unit in self.units for row in self._bit_rows(unit)]
 
     def _bit_rows(self, unit: Unit) -> Iterator[PointRow]:
@@ -215,7 +227,7 @@ def unit_id(unit: Unit) -> int:
 _TYPES: Final = {"u": "uint", "i": "int", "f": "float"}
 
 
-def _register_rows(unit: Unit, register: Register) -> Iterator[PointRow]:
+def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]) -> Iterator[PointRow]:
     dtype = np.dtype(register.dtype)
     name = f"{_TYPES[dtype.kind]}{8 * dtype.itemsize}"
     if register.span is not None:
@@ -225,11 +237,13 @@ def _register_rows(unit: Unit, register: Register) -> Iterator[PointRow]:
     # What is only one part of a sum, a state or a shared bit is no point of that quantity.
     shown = register.shows.quantities if isinstance(source, Scaled) and register.shows else register.carries
     shown = tuple(each for each in shown if register.shows and each in register.shows.quantities)
+    scale = _scale(register, columns)
     for each in dict.fromkeys((*shown, *taken)):
         access = ("r" if each in shown else "") + ("w" if each in taken else "")
         address = f"register {register.address}{_bit_of(register.shows, each)}"
         unit_name = quantity(each).unit
-        yield PointRow(each, address, name, _scale(register), unit_name, access, resource_unit=unit_id(unit))
+        coded = name + _code_of(register, each)
+        yield PointRow(each, address, coded, scale, unit_name, access, resource_unit=unit_id(unit))
 
 
 def _bare(source: Source | None) -> tuple[Source | None, str]:
@@ -243,10 +257,27 @@ def _bit_of(source: Source | None, name: str) -> str:
     return ""
 
 
-def _scale(register: Register) -> float:
-    """Quantity = wire * scale, negative where the map counts the other way; a scale factor's is for 40 kW devices."""
+def _code_of(register: Register, name: str) -> str:
+    """In brackets what a number means that is not the quantity over the scale: ``(2 for 0, 1 for 1)``."""
     source, _ = _bare(register.shows)
-    exponent = register.span.exponent({}) if register.span else 0
+    if register.shows is None or name not in register.shows.quantities:
+        takes = register.takes
+        sink, prefix = (takes.sink, takes.prefix) if isinstance(takes, PrefixedSink) else (takes, "")
+        means = sink.means if isinstance(sink, Choice) else ()
+        return "".join(f" ({wire:g} for {value:g})" for wire, told, value in means if prefix + told == name)
+    if isinstance(source, Lookup):
+        return f" ({', '.join(f'{wire:g} for {value}' for value, wire in enumerate(source.wire))})"
+    if isinstance(source, OffValue):
+        return f" ({source.off:g} for 0)"
+    if isinstance(source, SignedPowerFactor):
+        return " (thousandths, then 1 if under-excited)"
+    return "" if isinstance(source, Scaled | Flags) else " (coded)"
+
+
+def _scale(register: Register, columns: Mapping[str, Floats]) -> float:
+    """Quantity = wire * scale, negative where the map counts the other way."""
+    source, _ = _bare(register.shows)
+    exponent = register.span.exponent(columns) if register.span else 0
     return 10.0**exponent / source.gain if isinstance(source, Scaled) else 1.0
 
 

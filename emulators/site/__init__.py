@@ -8,8 +8,7 @@ import profiles
 from emulators.errors import ConfigError, Problem
 from emulators.layout import SiteLayout
 from emulators.site.addresses import PORTS_FROM, Addressing
-from emulators.site.checks import nearest
-from emulators.site.document import read
+from emulators.site.document import nearest, read
 from emulators.site.resolve import resolve
 from emulators.site.schema import json_schema
 

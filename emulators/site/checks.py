@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from emulators.site.document import Document, Path
+from emulators.site.document import Document, Path, nearest
 from emulators.site.model import Name, Part
 
 _T = TypeVar("_T", bound=Part)
@@ -74,11 +73,6 @@ class Checker:
             listed = ", ".join(known)
             hint = f"; known are {listed}" if listed else f"; the site has no {what}"
         self.document.problem(path, f"there is no {what} {name!r}{hint}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def shown(value: Any) -> str:

@@ -8,8 +8,9 @@ work; tags and merge keys do not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
 import yaml
@@ -143,3 +144,8 @@ def _scalar(text: str) -> Any:
         if pattern.fullmatch(text):
             return convert(text)
     return text
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""

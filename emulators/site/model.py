@@ -8,10 +8,12 @@ is checked in ``resolve``.
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from emulators.site.distributions import Value
+from emulators.site.document import nearest
 from profiles.weather import EXTENT_DEFAULT_M
 
 DEVICES_MAX: Final = 100_000
@@ -33,13 +35,23 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise ValueError(f"there is no such time zone{nearest(name, available_timezones())}") from error
+    return name
+
+
 class Location(Part):
     """Where the site is; decides sun, weather and local time."""
 
     latitude_deg: float = Field(ge=-90, le=90, description="North is plus")
     longitude_deg: float = Field(ge=-180, le=180, description="East is plus")
     altitude_m: float = Field(default=0.0, ge=-430, le=9_000, description="Above the sea")
-    time_zone: str = Field(description="A name of the IANA data base, such as Europe/Oslo")
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        description="A name of the IANA data base, such as Europe/Oslo"
+    )
 
 
 class Feeder(Part):

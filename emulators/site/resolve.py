@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -28,7 +28,7 @@ from emulators.layout import (
 )
 from emulators.site import distributions
 from emulators.site.addresses import Addressing, Allocator, Span
-from emulators.site.checks import Checker, nearest, shown
+from emulators.site.checks import Checker, shown
 from emulators.site.document import Document, Path
 from emulators.site.model import (
     DEVICES_MAX,
@@ -182,14 +182,7 @@ class _Resolver(Checker):
         location = self.read(Location, data["location"], ("location",)) if "location" in data else None
         if location is None:
             return Place(0.0, 0.0, 0.0, "UTC")
-        zone = location.time_zone
-        try:
-            ZoneInfo(zone)
-        except (ValueError, OSError, ZoneInfoNotFoundError):
-            hint = nearest(zone, available_timezones())
-            self.document.problem(("location", "time_zone"), f"there is no time zone {zone!r}{hint}")
-            zone = "UTC"
-        return Place(location.latitude_deg, location.longitude_deg, location.altitude_m, zone)
+        return Place(location.latitude_deg, location.longitude_deg, location.altitude_m, location.time_zone)
 
     def start(self, written: str, override: str | None, zone: str) -> datetime:
         path: Path = ("start",)
@@ -515,7 +508,7 @@ def breadth(chosen: MapSpec, spec: DeviceSpec) -> int:
 
     Unit ids a device answers at besides, far from its own, are aliases of a device that stands alone.
     """
-    units = {row.resource_unit for row in chosen.points(spec)}
+    units = {row.resource_unit for row in chosen.points(spec, {})}
     count = 1
     while count + 1 in units:
         count += 1

@@ -6,7 +6,9 @@ import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from py1815 import link
@@ -19,6 +21,7 @@ _TESTFR_ACT, _TESTFR_CON = 0x43, 0x83
 _INTERROGATION, _TERMINATION = 100, 10
 _LAST_MONITORED_TYPE = 44
 _ACKNOWLEDGE_EVERY = 8
+_ASKED_AT_ONCE = 4
 
 _DIR_PRM_UNCONFIRMED_DATA = 0xC4
 _MASTER, _CONFIRM_ASKED = 1, 0x20
@@ -26,13 +29,14 @@ _MASTER, _CONFIRM_ASKED = 1, 0x20
 
 @dataclass(slots=True)
 class Iec104Master:
-    """One connection that interrogates common addresses one after another and counts objects."""
+    """One connection that interrogates common addresses, some at a time, and counts objects."""
 
     host: str
     port: int
     objects: int = 0
     _sock: socket.socket = field(init=False)
-    _buffer: bytearray = field(default_factory=bytearray)
+    _data: bytes = b""
+    _at: int = 0
     _sent: int = 0
     _received: int = 0
     _unacknowledged: int = 0
@@ -42,45 +46,56 @@ class Iec104Master:
         self._sock.settimeout(30.0)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock.sendall(_unnumbered(_STARTDT_ACT))
-        while self._frame()[2] != _STARTDT_CON:
-            pass
+        function = 0
+        while function != _STARTDT_CON:
+            at = self._frame()
+            function = self._data[at + 2]
 
     def close(self) -> None:
         self._sock.close()
 
-    def interrogate(self, common_address: int) -> None:
-        """Ask for everything (QOI 20) and return once the activation has ended."""
-        asdu = struct.pack("<BBBBHBBBB", _INTERROGATION, 1, 6, 0, common_address, 0, 0, 0, 20)
-        control = struct.pack("<HH", self._sent << 1, self._received << 1)
-        self._sent = (self._sent + 1) & 0x7FFF
-        self._unacknowledged = 0
-        self._sock.sendall(_START + bytes([len(asdu) + 4]) + control + asdu)
-        while True:
-            frame = self._frame()
-            if frame[2] & 1:
+    def interrogate(self, addresses: Sequence[int]) -> None:
+        """Ask every common address for everything (QOI 20); return once all activations have ended."""
+        waiting = iter(addresses)
+        self._ask(islice(waiting, _ASKED_AT_ONCE))
+        left = len(addresses)
+        while left:
+            at = self._frame()
+            data = self._data
+            if data[at + 2] & 1:
                 continue
             self._received = (self._received + 1) & 0x7FFF
             self._unacknowledged += 1
             if self._unacknowledged == _ACKNOWLEDGE_EVERY:
                 self._unacknowledged = 0
                 self._sock.sendall(_START + struct.pack("<BHH", 4, 1, self._received << 1))
-            if frame[6] <= _LAST_MONITORED_TYPE:
-                self.objects += frame[7] & 0x7F
-            elif frame[6] == _INTERROGATION and frame[8] & 0x3F == _TERMINATION:
-                return
+            if data[at + 6] <= _LAST_MONITORED_TYPE:
+                self.objects += data[at + 7] & 0x7F
+            elif data[at + 6] == _INTERROGATION and data[at + 8] & 0x3F == _TERMINATION:
+                left -= 1
+                self._ask(islice(waiting, 1))
 
-    def _frame(self) -> bytes:
-        while len(self._buffer) < 2 or len(self._buffer) < self._buffer[1] + 2:
+    def _ask(self, addresses: Iterable[int]) -> None:
+        for address in addresses:
+            asdu = struct.pack("<BBBBHBBBB", _INTERROGATION, 1, 6, 0, address, 0, 0, 0, 20)
+            control = struct.pack("<HH", self._sent << 1, self._received << 1)
+            self._sent = (self._sent + 1) & 0x7FFF
+            self._unacknowledged = 0
+            self._sock.sendall(_START + bytes([len(asdu) + 4]) + control + asdu)
+
+    def _frame(self) -> int:
+        """Where the next whole frame begins in ``_data``."""
+        while True:
+            at, left = self._at, len(self._data) - self._at
+            if left >= 2 and left >= self._data[at + 1] + 2:
+                self._at += self._data[at + 1] + 2
+                if self._data[at + 2] == _TESTFR_ACT:
+                    self._sock.sendall(_unnumbered(_TESTFR_CON))
+                return at
             part = self._sock.recv(65536)
             if not part:
                 raise ConnectionError("the server closed the connection")
-            self._buffer += part
-        size = self._buffer[1] + 2
-        frame = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        if frame[2] == _TESTFR_ACT:
-            self._sock.sendall(_unnumbered(_TESTFR_CON))
-        return frame
+            self._data, self._at = self._data[at:] + part, 0
 
 
 def _unnumbered(function: int) -> bytes:
@@ -137,9 +152,8 @@ class Dnp3Master:
         return self._whole.popleft()
 
 
-def rate(act: object, seconds: float) -> float:
+def rate(act: Callable[[], None], seconds: float) -> float:
     """Call ``act`` again and again for ``seconds``; how often a second it was done."""
-    assert callable(act)
     act()
     begin_s, done = time.perf_counter(), 0
     while (took_s := time.perf_counter() - begin_s) < seconds:

@@ -204,14 +204,10 @@ def _interrogated(host: str, port: int, stations: int, seconds: float) -> tuple[
     """Points a second over ``stations`` common addresses in turn, and the points of one of them."""
     master = Iec104Master(host, port)
     master.open()
-    master.interrogate(1)
+    master.interrogate([1])
     points = master.objects
-
-    def everybody() -> None:
-        for address in range(1, stations + 1):
-            master.interrogate(address)
-
-    rounds_per_s = rate(everybody, seconds)
+    everybody = range(1, stations + 1)
+    rounds_per_s = rate(lambda: master.interrogate(everybody), seconds)
     master.close()
     return rounds_per_s * stations * points, points
 
@@ -220,7 +216,7 @@ def _polled(seconds: float) -> tuple[float, int]:
     """Integrity polls a second of one outstation, and the static points in each."""
     layout = layout_of("dnp3-5000")
     place = next(row for row in endpoint_rows(layout) if row["protocol"] == "dnp3")
-    points = registry.point_map(place["map"]).points(registry.device(place["kind"]))
+    points = registry.point_map(place["map"]).points(registry.device(place["kind"]), {})
     static = {row.address for row in points}
     with Pilot(sites.SITES["dnp3-5000"]()):
         master = Dnp3Master(place["host"], place["port"], place["link_address"])

@@ -25,44 +25,39 @@ def _head(name: str, title: str) -> str:
     return _HEAD.format(name=name, title=title)
 
 
+def _one_kind(name: str, title: str, devices: int, kind: str, endpoints: str, stations: str = "") -> str:
+    group = f"  devices:\n    kind: {kind}\n    count: {devices}\n    feeder: lv\n    endpoints: [{endpoints}]\n"
+    return _head(f"{name}-{devices}", f"{devices} {title}") + group + stations
+
+
 def modbus(devices: int) -> str:
     """Smart meters, each on its own loopback address counted up from the first, all on one port."""
-    return _head(f"modbus-{devices}", f"{devices} smart meters over Modbus TCP, each with its own address") + (
-        f"  meters:\n    kind: smart_meter\n    count: {devices}\n    feeder: lv\n"
-        "    endpoints:\n      - {protocol: modbus, ip: 127.16.0.1, port: 1502}\n"
-    )
+    endpoint = "{protocol: modbus, ip: 127.16.0.1, port: 1502}"
+    return _one_kind("modbus", "smart meters, each with its own address", devices, "smart_meter", endpoint)
 
 
 def bare(devices: int) -> str:
     """The same meters with no endpoint at all: what the physics alone costs."""
-    return _head(f"bare-{devices}", f"{devices} smart meters nobody can reach") + (
-        f"  meters:\n    kind: smart_meter\n    count: {devices}\n    feeder: lv\n    endpoints: []\n"
-    )
+    return _one_kind("bare", "smart meters nobody can reach", devices, "smart_meter", "")
 
 
 def dnp3(devices: int) -> str:
     """Batteries, each a DNP3 outstation on its own loopback address."""
-    return _head(f"dnp3-{devices}", f"{devices} batteries as DNP3 outstations") + (
-        f"  batteries:\n    kind: battery\n    count: {devices}\n    feeder: lv\n"
-        "    endpoints:\n      - {protocol: dnp3, ip: 127.32.0.1, port: 20000}\n"
-    )
+    endpoint = "{protocol: dnp3, ip: 127.32.0.1, port: 20000}"
+    return _one_kind("dnp3", "batteries as DNP3 outstations", devices, "battery", endpoint)
 
 
 def iec104(devices: int) -> str:
     """Batteries, each with an IEC 60870-5-104 server of its own."""
-    return _head(f"iec104-{devices}", f"{devices} batteries, each its own IEC 104 server") + (
-        f"  batteries:\n    kind: battery\n    count: {devices}\n    feeder: lv\n"
-        "    endpoints:\n      - {protocol: iec104, ip: 127.48.0.1, port: 2404}\n"
-    )
+    endpoint = "{protocol: iec104, ip: 127.48.0.1, port: 2404}"
+    return _one_kind("iec104", "batteries, each its own IEC 104 server", devices, "battery", endpoint)
 
 
 def rtu(devices: int) -> str:
     """Batteries behind one RTU, a common address each."""
-    return _head(f"rtu-{devices}", f"{devices} batteries behind one RTU") + (
-        f"  batteries:\n    kind: battery\n    count: {devices}\n    feeder: lv\n"
-        "    endpoints:\n      - {protocol: iec104, station: rtu}\n"
-        "stations:\n  rtu: {protocol: iec104, host: 127.64.0.1, port: 2404}\n"
-    )
+    station = "stations:\n  rtu: {protocol: iec104, host: 127.64.0.1, port: 2404}\n"
+    endpoint = "{protocol: iec104, station: rtu}"
+    return _one_kind("rtu", "batteries behind one RTU", devices, "battery", endpoint, station)
 
 
 def plain(devices: int) -> str:

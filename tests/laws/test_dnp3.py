@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from dnp3_bench import CLEAR_RESTART, EVERYTHING, GROUPS, STATION, Master, objects
 from py1815 import link as wire
-from py1815.application import FunctionCode, Response, build_confirm, build_request, parse_response
-from py1815.transport import Reassembler, segment
+from py1815.application import FunctionCode, Response, build_confirm, build_request
 from world import devices
 
 from emulators import registry
@@ -19,23 +19,15 @@ from emulators.errors import Busy, OutOfRange
 from emulators.maps.mesa_der import MAP
 from emulators.plans.dnp3 import Plan, Point, PointType
 from emulators.protocols.dnp3 import PROTOCOL
-from emulators.protocols.dnp3.outstation import Link, Outstation
+from emulators.protocols.dnp3.outstation import Outstation
 from emulators.protocols.dnp3.table import Dnp3Table
 
 UNIX_S = 1_750_000_000.0
-STATION, MASTER = 7, 1
-EVERYTHING = bytes([60, 2, 6, 60, 3, 6, 60, 4, 6, 60, 1, 6])
 EVENTS = bytes([60, 2, 6, 60, 3, 6, 60, 4, 6])
 CLASS_0 = bytes([60, 1, 6])
-CLEAR_RESTART = bytes([80, 1, 0, 7, 7, 0])
 TELLING = (*range(0x20), 0x28, 0x33, 0x3C, 0x50, 0x5B, 0x7F, 0x80, 0xC1, 0xFE, 0xFF)
 """Function codes, qualifiers, and the ends of an octet."""
 ALL_COUNTERS = bytes([20, 0, 6])
-
-SIZES = {(1, 2): 1, (10, 2): 1, (20, 1): 5, (21, 1): 5, (21, 5): 11, (30, 1): 5, (40, 1): 5}
-EVENT_SIZES = {(2, 2): 7, (32, 3): 11, (23, 5): 11, (12, 1): 11, (41, 1): 5, (41, 3): 5}
-GROUPS = {1: PointType.BINARY_INPUT, 10: PointType.BINARY_OUTPUT, 20: PointType.COUNTER}
-GROUPS |= {30: PointType.ANALOG_INPUT, 40: PointType.ANALOG_OUTPUT}
 
 
 @dataclass
@@ -98,92 +90,6 @@ def rig(kind: str, **options: object) -> Rig:
     device = FakeDevice(columns)
     station = Outstation([Seat(device, table, 0, STATION)], PROTOCOL.options_model(**options))
     return Rig(spec, columns, plan, table, device, station)
-
-
-class Master:
-    """Frames requests and takes answers apart, a fragment at a time."""
-
-    def __init__(self, station: Outstation, address: int = MASTER, now_s: float = 0.0) -> None:
-        self.address = address
-        self.now_s = now_s
-        self.sequence = 0
-        self.link: Link = station.connect(f"master {address}", now_s)
-        self._frames = wire.FrameReader()
-        self._segments = Reassembler()
-
-    def framed(self, fragment: bytes, destination: int = STATION) -> bytes:
-        control = wire.control_byte(from_master=True, primary=True, function=wire.PrimaryFunction.UNCONFIRMED_USER_DATA)
-        return b"".join(
-            wire.build(control, destination=destination, source=self.address, payload=tpdu)
-            for tpdu in segment(fragment)
-        )
-
-    def request(self, function: FunctionCode, body: bytes = b"") -> bytes:
-        self.sequence = (self.sequence + 1) % 16
-        return self.framed(build_request(function, sequence=self.sequence, body=body))
-
-    def heard(self) -> list[Response]:
-        responses = []
-        for frame in self._frames.feed(self.link.take_output()):
-            assert (frame.source, frame.destination) == (STATION, self.address)
-            fragment = self._segments.add(frame.payload) if frame.payload else None
-            if fragment is not None:
-                responses.append(parse_response(fragment))
-        return responses
-
-    def ask(self, function: FunctionCode, body: bytes = b"", *, confirm: bool = True) -> list[Response]:
-        """Send a request and take all fragments of its answer, confirming those that ask for it."""
-        self.link.receive(self.request(function, body), self.now_s)
-        taken: list[Response] = []
-        while True:
-            heard = self.heard()
-            if not heard:
-                return taken
-            for response in heard:
-                taken.append(response)
-                if response.control.con and confirm:
-                    self.confirm(response)
-
-    def confirm(self, response: Response) -> None:
-        unsolicited = response.control.uns
-        confirmation = build_confirm(sequence=response.control.sequence, unsolicited=unsolicited)
-        self.link.receive(self.framed(confirmation), self.now_s)
-
-    def settle(self) -> None:
-        """Confirm the null response that announces the restart, and clear the indication."""
-        self.ask(FunctionCode.WRITE, CLEAR_RESTART)
-
-    def wait(self, seconds: float) -> list[Response]:
-        self.now_s += seconds
-        self.link.advance(self.now_s)
-        return self.heard()
-
-
-def objects(responses: list[Response]) -> Iterator[tuple[int, int, int, bytes]]:
-    """Group, variation, index and octets of every object in some answers."""
-    for response in responses:
-        body, at = response.body, 0
-        while at < len(body):
-            group, variation, qualifier = body[at : at + 3]
-            at += 3
-            if qualifier in (0x00, 0x01):
-                width = 1 if qualifier == 0 else 2
-                first, last = (int.from_bytes(body[at + i * width : at + (i + 1) * width], "little") for i in (0, 1))
-                at += 2 * width
-                size = SIZES[group, variation]
-                for index in range(first, last + 1):
-                    yield group, variation, index, body[at : at + size]
-                    at += size
-            else:
-                assert qualifier in (0x17, 0x28)
-                width = 1 if qualifier == 0x17 else 2
-                count = int.from_bytes(body[at : at + width], "little")
-                at += width
-                size = EVENT_SIZES[group, variation]
-                for _ in range(count):
-                    index = int.from_bytes(body[at : at + width], "little")
-                    yield group, variation, index, body[at + width : at + width + size]
-                    at += width + size
 
 
 def analog(index: int, value: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from emulators.farm import Farm, enabled
 from emulators.images import Images
 from emulators.site import load

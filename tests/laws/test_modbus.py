@@ -115,7 +115,7 @@ def test_no_two_registers_share_a_place(bench: Bench) -> None:
 
 
 def test_every_quantity_has_a_point(bench: Bench) -> None:
-    listed = {point.quantity for point in default_map(bench.spec.kind).points(bench.spec)}
+    listed = {point.quantity for point in default_map(bench.spec.kind).points(bench.spec, {})}
     assert listed == {each.name for each in bench.spec.quantities}
 
 

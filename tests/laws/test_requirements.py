@@ -93,7 +93,7 @@ def test_every_quantity_has_a_point_on_each_protocol(kind: str, protocol: str) -
     spec = registry.device(kind)
     maps = registry.maps_for(protocol, kind)
     assert maps, f"no {protocol} map serves {kind}"
-    found = {row.quantity for row in maps[0].points(spec)}
+    found = {row.quantity for row in maps[0].points(spec, {})}
     missing = [quantity.name for quantity in spec.quantities if quantity.name not in found]
     assert not missing, f"{maps[0].name} has no point for {missing} of {kind}"
 
@@ -102,6 +102,6 @@ def test_every_quantity_has_a_point_on_each_protocol(kind: str, protocol: str) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_set_point_and_command_can_be_written_on_each_protocol(kind: str, protocol: str) -> None:
     spec = registry.device(kind)
-    written = {row.quantity for row in registry.maps_for(protocol, kind)[0].points(spec) if "w" in row.access}
+    written = {row.quantity for row in registry.maps_for(protocol, kind)[0].points(spec, {}) if "w" in row.access}
     missing = [quantity.name for quantity in spec.quantities if quantity.writable and quantity.name not in written]
     assert not missing, f"cannot write {missing} of {kind} over {protocol}"

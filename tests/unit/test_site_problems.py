@@ -71,7 +71,7 @@ ONE_MISTAKE = {
     "latitude beyond the pole": ("59.1", "91", 2, "90"),
     "longitude as a word": ("11.0", "east", 2, "'east'"),
     "time zone misspelt": ("Europe/Oslo", "Europe/Olso", 2, "did you mean 'Europe/Oslo'"),
-    "time zone that is a path": ("Europe/Oslo", "../Oslo", 2, "no time zone"),
+    "time zone that is a path": ("Europe/Oslo", "../Oslo", 2, "no such time zone"),
     "negative resistance": ("resistance_ohm: 0.1", "resistance_ohm: -0.1", 4, "not -0.1"),
     "reactance left out": (", reactance_ohm: 0.05", "", 4, "is missing"),
     "impedance and network": (", reactance_ohm: 0.05", ", reactance_ohm: 0.05, branches: 2", 4, "has no branches"),
@@ -260,3 +260,9 @@ def test_too_many_devices_in_all_are_named(tmp_path):
     text = GOOD.replace("count: 3", "count: 60_000").replace("stations:", SECOND_GROUP.format("{protocol: modbus}"))
     text = text.replace("count: 200", "count: 60_000")
     assert any("120,000 devices in all" in str(problem) for problem in problems_of(tmp_path, text))
+
+
+def test_a_place_with_two_mistakes_tells_of_both(tmp_path: Path) -> None:
+    text = GOOD.replace("59.1", "95").replace("Europe/Oslo", "Europe/Olso")
+    told = [problem.where for problem in problems_of(tmp_path, text)]
+    assert {"location.latitude_deg", "location.time_zone"} <= set(told)

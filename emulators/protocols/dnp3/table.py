@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from emulators.contracts import Qualities, Quality
 from emulators.encoding import Bits, Columns, Field, Floats, Rows
-from emulators.plans.dnp3 import Deadband, Plan, Point, PointType
+from emulators.plans.dnp3 import Plan, Point, PointType
 from emulators.protocols.dnp3.reading import StaticReader
 from emulators.protocols.dnp3.sections import (
     COMM_LOST,
@@ -109,6 +109,8 @@ class Dnp3Table:
         self._heard = np.zeros(0, dtype=np.intp)
         self._told: tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
         self.unix_s = 0.0
+        self._overwritten = False
+        """Whether a flag or a stand-in for NaN stands where encoding had written."""
         if set(self.quantities) <= columns.keys():
             self.refresh(columns, {}, 0.0)
 
@@ -120,6 +122,8 @@ class Dnp3Table:
         return self._rows.row(index)
 
     def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+        if self._overwritten:
+            self._rows.forget()
         self._rows.encode(columns)
         self._flag(quality)
         self.unix_s = unix_s
@@ -148,12 +152,14 @@ class Dnp3Table:
 
     def _flag(self, quality: Mapping[str, Qualities]) -> None:
         flags, values, binary = self._wide_flags, self._values, self._binary
+        self._overwritten = bool(quality)
         flags[...] = ONLINE
         binary |= ONLINE
         if values.size and (values.max() == _HIGHEST or values.min() <= _UNKNOWN):
             analog = flags[:, : self._analogs]
             analog[(values == _HIGHEST) | (values == _UNKNOWN - 1)] |= OVER_RANGE
             unknown = values == _UNKNOWN
+            self._overwritten |= bool(unknown.any())
             analog[unknown] = REFERENCE_ERROR
             values[unknown] = 0
         for name, bits in quality.items():
@@ -227,14 +233,5 @@ def _deadbands(points: tuple[Point, ...], n: int, columns: Mapping[str, Floats])
     """Deadbands in wire units, shape ``(n, len(points))``."""
     wire = np.zeros((n, len(points)), np.float32)
     for place, point in enumerate(points):
-        wire[:, place] = _deadband(point.deadband, columns) / abs(point.scale)
+        wire[:, place] = point.deadband.width(columns) / abs(point.scale)
     return wire
-
-
-def _deadband(deadband: Deadband, columns: Mapping[str, Floats]) -> Floats | float:
-    of = next((columns[name] for name in deadband.of if name in columns), None)
-    over = next((columns[name] for name in deadband.over if name in columns), None)
-    if of is None or (deadband.over and over is None):
-        return deadband.least
-    share = deadband.least + deadband.share * of
-    return share if over is None else share / np.maximum(over, 1.0)

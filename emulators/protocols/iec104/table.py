@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from emulators.contracts import Qualities, Quality
 from emulators.encoding import Columns, Field, Floats, Rows
-from emulators.plans.iec104 import ControlPoint, Deadband, MonitorPoint, MonitorType, Plan
+from emulators.plans.iec104 import ControlPoint, MonitorPoint, MonitorType, Plan
 from emulators.protocols.iec104.asdu import FORMAT_104, Format, Type, time_tag
 
 GENERAL: Final = 0
@@ -147,6 +147,8 @@ class Iec104Table:
 
     def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
         self.unix_s = unix_s
+        if self._tainted:
+            self._rows.forget()
         self._rows.encode(columns)
         self._grade(quality)
         if self._listeners:
@@ -156,7 +158,7 @@ class Iec104Table:
         """Write the quality descriptors; NaN is never valid."""
         for block in self._blocks:
             if block.type in _STATES:
-                continue  # encoding has just written the octet whole
+                continue  # encoding has just written the octet whole, or it holds no quality
             if self._tainted:
                 block.quality[...] = 0
             if block.type is MonitorType.FLOAT:
@@ -242,9 +244,9 @@ class Iec104Table:
         value_at = start + self.format.object_octets
         deadbands = np.empty((0, 0), np.float32)
         if kind is MonitorType.FLOAT:
-            deadbands = np.column_stack([self._deadband(point.deadband, columns) for point in points]).astype(
-                np.float32
-            )
+            deadbands = np.empty(shape, np.float32)
+            for place, point in enumerate(points):
+                deadbands[:, place] = point.deadband.width(columns)
         return _Block(
             kind,
             points,
@@ -257,13 +259,6 @@ class Iec104Table:
             np.empty((0, 0), np.dtype(_VALUE[kind])),
             np.empty((0, 0), np.uint8),
         )
-
-    def _deadband(self, band: Deadband, columns: Columns) -> Floats:
-        """One value a row: the share of the largest of the ratings named, and not less than the least."""
-        widest = np.zeros(self.n)
-        for name in band.of:
-            widest = np.fmax(widest, columns[name])
-        return np.maximum(band.least, band.share * widest)
 
     def _cuts(self, points: Sequence[MonitorPoint]) -> dict[int, tuple[Cut, ...]]:
         groups = {GENERAL: points}

@@ -4,9 +4,10 @@ A frame is an MBAP header (transaction, protocol 0, length, unit) and a message 
 bytes (TCP, 3.1.3). A header that cannot be one (another protocol, a length no message has) closes the
 connection: after it, nobody knows where the next frame starts. At most one unfinished frame is kept.
 
-A unit nobody sits at is answered with exception 0B, "gateway target device failed to respond" (AP, 7),
-on a gateway and on a single device alike. A station with one seat also answers for unit 0 and 255, which TCP,
-4.4.1.2 gives to a server that is addressed by its IP alone, unless its map has a use of its own for them.
+A unit nobody sits at, or whose device is off the network behind a gateway, is answered with exception 0B,
+"gateway target device failed to respond" (AP, 7), on a gateway and on a single device alike. A station with
+one seat also answers for unit 0 and 255, which TCP, 4.4.1.2 gives to a server that is addressed by its IP
+alone, unless its map has a use of its own for them.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class ModbusEngine:
             if following > end:
                 break
             bank = self._banks.get(unit) or self._station.bank(unit)
-            if bank is None:
+            if bank is None or bank.device.condition("offline"):
                 self._refuse(transaction, unit, function, GATEWAY_TARGET_FAILED)
             elif code := int(bank.device.condition("modbus_exception")):
                 self._refuse(transaction, unit, function, code)

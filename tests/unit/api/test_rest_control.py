@@ -220,3 +220,29 @@ def test_silence_is_filled_with_comments() -> None:
         return [await anext(reader), await anext(reader)]
 
     assert asyncio.run(read()) == [": listening\n\n", ": alive\n\n"]
+
+
+def test_an_alarm_is_told_when_it_rises_and_when_it_falls(rest: Rest) -> None:
+    async def read() -> list[str]:
+        events, farm = rest.app.state.context.events, rest.pilot.farm
+        reader = events.read()
+        await anext(reader)
+        farm.step(1.0)
+        told = []
+        for highest in (0.2, 0.9):
+            farm.device("battery-001").submit({"soc_max_frac": highest}, "rest", "test", 0.0)
+            farm.step(1.0)
+            told += [each for each in (await anext(reader)).split("\n\n") if "soc_high_alarm" in each]
+        await reader.aclose()
+        assert events.subscribers == 0
+        return told
+
+    rose, fell = asyncio.run(read())
+    assert "event: alarm" in rose
+    assert '"raised": true' in rose
+    assert '"raised": false' in fell
+
+
+def test_no_more_readers_than_the_bound(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.events.SUBSCRIBERS_MAX", 0)
+    rest.problems(503, "GET", "events")

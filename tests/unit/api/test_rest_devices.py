@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rest_client import Rest
 
+from api.commands.sites import point_rows
 from emulators.layout import SiteLayout, endpoint_rows
 
 KINDS = {"ev_charger", "battery", "pv_generator", "smart_meter", "prosumer"}
@@ -96,6 +97,7 @@ def test_endpoints_are_the_rows_of_the_command(still: Rest) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_points_cover_each_protocol_the_device_is_served_on(still: Rest, device: str) -> None:
     rows = still.get(f"devices/{device}/points")
+    assert rows == list(point_rows(still.pilot.layout, device))
     assert {row["device"] for row in rows} == {device}
     assert {row["protocol"] for row in rows} == {"modbus", "iec104", "dnp3"}
 

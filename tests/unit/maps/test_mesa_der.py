@@ -17,14 +17,14 @@ def kind_with(*names: str) -> DeviceSpec:
 
 def addresses(*names: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for row in MAP.points(kind_with(*names)):
+    for row in MAP.points(kind_with(*names), {}):
         found.setdefault(row.quantity, []).append(row.address)
     return found
 
 
 @pytest.mark.parametrize("kind", MAP.kinds)
 def test_every_quantity_of_a_kind_has_a_point_and_no_point_is_given_twice(kind: str) -> None:
-    rows = MAP.points(registry.device(kind))
+    rows = MAP.points(registry.device(kind), {})
     assert {row.quantity for row in rows} == {quantity.name for quantity in registry.device(kind).quantities}
     assert len({row.address for row in rows}) == len(rows)
 
@@ -52,7 +52,7 @@ def test_quantities_stand_where_the_profile_has_them() -> None:
 
 
 def test_a_limit_of_generation_is_ao88_and_its_scale_a_tenth_of_a_percent() -> None:
-    rows = {row.address: row for row in MAP.points(kind_with("active_power_limit_frac"))}
+    rows = {row.address: row for row in MAP.points(kind_with("active_power_limit_frac"), {})}
     assert rows.keys() == {"AO88", "AI149"}
     assert rows["AO88"].scale == 0.001
     assert rows["AO88"].access == "rw"

@@ -232,6 +232,15 @@ def test_a_gateway_has_its_units_and_no_aliases() -> None:
         assert gateway.ask("03 9c40 0002", unit) == b"\x83\x0b"
 
 
+def test_a_device_off_the_network_leaves_its_gateway_and_its_neighbours_answering() -> None:
+    gateway = Bench("ev_charger", (7, 9))
+    gateway.devices[0].conditions["offline"] = 1.0
+    assert gateway.ask("03 9c40 0002", 7) == b"\x83\x0b"
+    assert gateway.registers(40_000, 2, 9) == b"SunS"
+    gateway.devices[0].conditions.clear()
+    assert gateway.registers(40_000, 2, 7) == b"SunS"
+
+
 @pytest.mark.parametrize("unit", [0, 1, 255])
 def test_a_device_on_its_own_answers_at_its_unit_at_0_and_at_255(charger: Bench, unit: int) -> None:
     assert charger.registers(40_000, 2, unit) == b"SunS"

@@ -1,0 +1,177 @@
+"""A farm as its user has it: `pilotfarm up tiny` in a process of its own, held by its REST API."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import httpx
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from emulators import ledger
+
+UP_WITHIN_S: Final = 60.0
+SOON_S: Final = 8.0
+
+T = TypeVar("T")
+
+
+def eventually(asked: Callable[[], T], within_s: float = SOON_S, every_s: float = 0.05) -> T:
+    """Ask until the answer is true, and return it; what another process does has no event to wait on here."""
+    until = time.monotonic() + within_s
+    while not (answer := asked()):
+        assert time.monotonic() < until, f"not within {within_s} s: {answer!r}"
+        time.sleep(every_s)
+    return answer
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to one device."""
+
+    device: str
+    host: str
+    port: int
+    address: int
+    """Unit, common address or link address."""
+
+
+class RunningFarm:
+    """The site `tiny`, paused: it moves when a test says so."""
+
+    def __init__(self, url: str, recorded: Path, process: subprocess.Popen[str]) -> None:
+        self.rest = httpx.Client(base_url=f"{url}/api/v1/", timeout=30.0)
+        self.recorded = recorded
+        self.process = process
+        self._json("PATCH", "clock", {"paused": True})
+        self.step()
+
+    def _json(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.rest.request(method, path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def step(self, steps: int = 1) -> None:
+        self._json("POST", "clock/step", {"steps": steps})
+
+    @property
+    def time(self) -> datetime:
+        return datetime.fromisoformat(self._json("GET", "clock")["time"])
+
+    def tell(self, device: str, **values: float) -> None:
+        self._json("POST", f"devices/{device}/setpoints", values)
+
+    def values(self, device: str) -> dict[str, float]:
+        """What masters are told of a device now, by quantity."""
+        found = self._json("GET", f"devices/{device}")["quantities"]
+        return {name: math.nan if each["reported"] is None else each["reported"] for name, each in found.items()}
+
+    def points(self, device: str, protocol: str) -> list[dict[str, Any]]:
+        return [row for row in self._json("GET", f"devices/{device}/points") if row["protocol"] == protocol]
+
+    def ways(self, protocol: str, *, station: str | None = None) -> dict[str, Way]:
+        name = {"modbus": "unit", "iec104": "common_address", "dnp3": "link_address"}[protocol]
+        rows = [row for row in self._json("GET", "endpoints") if row["protocol"] == protocol]
+        return {
+            row["device"]: Way(row["device"], row["host"], row["port"], row[name])
+            for row in rows
+            if row["station"] == station
+        }
+
+    # -------------------------------------------------------------------------------- the ledger
+
+    def ledger_now(self) -> dict[str, dict[str, float]]:
+        """The last step's row of every device and quantity, once it is on disk."""
+        now = self.time
+
+        def last() -> list[dict[str, Any]]:
+            table = ledger.read(self.recorded, "values")
+            return table.filter(pc.equal(table["site_time"], pa.scalar(now, table["site_time"].type))).to_pylist()
+
+        found: dict[str, dict[str, float]] = {}
+        for row in eventually(last):
+            found.setdefault(row["device"], {})[row["quantity"]] = row["reported"]
+        return found
+
+    def rows(self, table: str, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """Those rows of the ledger's commands or effects that are wanted, once there are any."""
+        return eventually(lambda: [row for row in ledger.read(self.recorded, table).to_pylist() if wanted(row)])
+
+    def commanded(self, device: str, quantity: str, value: float, protocol: str) -> dict[str, Any]:
+        """The ledger's row of a command that this protocol brought, which has to be acknowledged."""
+
+        def told(row: dict[str, Any]) -> bool:
+            whence = (row["device"], row["quantity"], row["protocol"])
+            return whence == (device, quantity, protocol) and math.isclose(
+                row["value"], value, rel_tol=1e-6, abs_tol=1e-6
+            )
+
+        command = self.rows("commands", told)[-1]
+        assert command["received"] <= command["acknowledged"], command
+        return command
+
+    def proves(self, device: str, quantity: str, value: float, protocol: str) -> None:
+        """The ledger has the command as this protocol brought it, acknowledged, and in effect."""
+        command = self.commanded(device, quantity, value, protocol)
+        effect = self.rows(
+            "effects", lambda row: (row["command"], row["outcome"]) == (command["command"], "effective")
+        )[-1]
+        assert effect["site_time"] >= command["site_time"]
+
+
+def _network() -> str:
+    """Addresses that no other run on this machine uses, nor another worker of the same."""
+    process = os.getpid()
+    return f"127.{64 + process // 256 % 128}.{process % 256}.0/24"
+
+
+@contextmanager
+def brought_up(folder: Path) -> Iterator[RunningFarm]:
+    """Bring `tiny` up with a ledger, and down again, which has to go without a hitch."""
+    said = folder / "said.txt"
+    command = [sys.executable, "-m", "api.cli", "up", "tiny", "--quiet", "--api", "127.0.0.1:0"]
+    command += ["--addresses", _network(), "--ledger", str(folder / "ledger")]
+    with said.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
+    try:
+
+        def ready() -> str:
+            assert process.poll() is None, said.read_text()
+            return next((line for line in said.read_text().splitlines() if line.startswith("ready ")), "")
+
+        farm = RunningFarm(eventually(ready, UP_WITHIN_S).split()[1], folder / "ledger", process)
+        yield farm
+        farm.rest.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SOON_S) == 0, said.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def run_client(script: str, **arguments: Any) -> Mapping[str, Any]:
+    """Run a native client in a process of its own, so that its threads and crashes are its own; it answers in JSON."""
+    path = Path(__file__).with_name(script)
+    done = subprocess.run(
+        [sys.executable, str(path), json.dumps(arguments)],
+        env={**os.environ, "TZ": "UTC"},  # c104's times know no zone
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    answer: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer

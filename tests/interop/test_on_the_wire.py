@@ -1,0 +1,102 @@
+"""tshark, who has no stake in it, dissects a conversation of every protocol and finds nothing wrong."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from pymodbus.client import ModbusTcpClient
+from running_farm import RunningFarm, eventually, run_client
+
+_HINT: Final = "`sudo apt-get install tshark`, and run the tests as one who may capture (root, or group wireshark)"
+_DECODE_AS: Final = {"modbus": "mbtcp", "iec104": "iec60870_104", "dnp3": "dnp3"}
+_WRONG: Final = "_ws.malformed || _ws.expert.severity == error"
+_TYPES: Final = {"modbus": "modbus.func_code", "iec104": "iec60870_asdu.typeid", "dnp3": "dnp3.al.func"}
+
+
+class Capture:
+    def __init__(self, file: Path, ports: dict[str, int]) -> None:
+        self.file = file
+        self._decode = [word for name, port in ports.items() for word in ("-d", f"tcp.port=={port},{_DECODE_AS[name]}")]
+
+    def lines(self, wanted: str, field: str) -> list[str]:
+        """A field of every packet that passes a display filter; a file still being written ends where it ends."""
+        command = [str(shutil.which("tshark")), "-r", str(self.file), *self._decode, "-Y", wanted]
+        done = subprocess.run([*command, "-T", "fields", "-e", field], capture_output=True, text=True, check=False)
+        assert done.returncode == 0 or "cut short" in done.stderr, done.stderr
+        return [line for line in done.stdout.splitlines() if line]
+
+    def seen(self, protocol: str) -> set[int]:
+        """The functions or types that were dissected."""
+        field = _TYPES[protocol]
+        return {int(each, 0) for line in self.lines(field, field) for each in line.split(",")}
+
+
+@contextmanager
+def captured(site: RunningFarm, folder: Path) -> Iterator[Capture]:
+    if shutil.which("tshark") is None:
+        pytest.skip(f"no tshark: {_HINT}")
+    ways = {name: site.ways(name)["battery-001"] for name in ("modbus", "dnp3")}
+    ways["iec104"] = site.ways("iec104", station="rtu")["battery-001"]
+    hosts = " or ".join(sorted({f"host {way.host}" for way in ways.values()}))
+    file, said = folder / "wire.pcapng", folder / "tshark.txt"
+    with said.open("w") as output:
+        command = [str(shutil.which("tshark")), "-i", "lo", "-f", f"tcp and ({hosts})", "-w", str(file)]
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        eventually(lambda: process.poll() is not None or "Capturing on" in said.read_text())
+        if process.poll() is not None:
+            pytest.skip(f"tshark may not capture: {said.read_text()[-300:]} {_HINT}")
+        yield Capture(file, {name: way.port for name, way in ways.items()})
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def capture(site: RunningFarm, tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    """A capture of one conversation of each protocol, whole."""
+    modbus, dnp3 = site.ways("modbus")["battery-001"], site.ways("dnp3")["battery-001"]
+    rtu, rest = site.ways("iec104", station="rtu")["battery-001"], str(site.rest.base_url)
+    with captured(site, tmp_path_factory.mktemp("wire")) as made:
+        eventually(lambda: made.file.exists())
+        with ModbusTcpClient(modbus.host, port=modbus.port) as client:
+            client.read_holding_registers(40_000, count=100)
+            client.read_input_registers(40_000, count=100)
+            client.read_coils(0, count=10)
+            client.read_discrete_inputs(0, count=10)
+            client.write_coil(7, True)
+            client.write_coils(7, [False])
+            client.write_register(1, 1)
+            client.write_registers(1, [1, 2])
+            client.read_device_information()
+        run_client("c104_master.py", host=rtu.host, port=rtu.port, battery=rtu.address, rest=rest)
+        run_client("opendnp3_master.py", host=dnp3.host, port=dnp3.port, outstation=dnp3.address, rest=rest)
+        # Both conversations end with something only they have: a set-point to nobody, a read after a freeze.
+        eventually(lambda: made.seen("modbus") and made.seen("iec104") and 7 in made.seen("dnp3"), every_s=0.5)
+    return made
+
+
+def test_nothing_is_malformed(capture: Capture) -> None:
+    assert capture.lines(_WRONG, "frame.number") == []
+
+
+def test_modbus_is_dissected_with_every_function_called(capture: Capture) -> None:
+    assert {1, 2, 3, 4, 5, 6, 15, 16, 43} <= capture.seen("modbus")
+
+
+def test_iec104_is_dissected_with_interrogations_commands_and_data(capture: Capture) -> None:
+    assert {1, 3, 13, 15, 36, 45, 46, 50, 100, 101, 102, 103} <= capture.seen("iec104")
+
+
+def test_dnp3_is_dissected_with_polls_commands_freezes_and_unsolicited_responses(capture: Capture) -> None:
+    confirm, read, select, operate, direct, freeze, response, unsolicited = 0, 1, 3, 4, 5, 7, 129, 130
+    wanted = {confirm, read, select, operate, direct, freeze, response, unsolicited}
+    assert wanted <= capture.seen("dnp3")
+    assert capture.lines("dnp.hdr.CRC.status == 0 || dnp.data_chunk.CRC.status == 0", "frame.number") == []
