@@ -16,7 +16,7 @@ $(VENV)/.run: pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(PY) -m pip install --quiet --editable '.[dev]'
+	$(PY) -m pip install --quiet --editable '.[dev,oracles]'
 	@touch $@
 
 run: $(VENV)/.run  ## bring up the built-in site norway until Ctrl-C
