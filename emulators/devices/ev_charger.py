@@ -60,6 +60,7 @@ QUANTITIES: Final = (
 
 RATINGS: Final = (
     *common.COMMON_RATINGS,
+    common.GRID_CODE,
     Rating("rated_current_a", "A", {"choice": [16, 32]}, 6.0, 500.0, "Rated current a phase"),
     Rating("v2g_power_w", "W", 0.0, 0.0, 350_000.0, "Most power from the vehicle to the grid; 0 is no V2G"),
     Rating("dc_power_w", "W", 0.0, 0.0, 350_000.0, "Rated power of a DC point; 0 is an AC point"),
