@@ -17,6 +17,7 @@ says. Protection watches at all times whatever can deliver power, whoever switch
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -136,6 +137,23 @@ DEAD_FRAC: Final = 0.2
 """Below this share of the nominal voltage a connection point is dead: nothing runs on it."""
 
 
+@lru_cache(maxsize=64)
+def nothing(n: int) -> Floats:
+    """Return ``n`` zeros that nobody can write to, the same array every time.
+
+    A command column that is this very array holds no command, and a flag that is it stands nowhere: there
+    is then nothing to look for. Zeros in another array mean the same and are only slower.
+    """
+    zeros = np.zeros(n)
+    zeros.flags.writeable = False
+    return zeros
+
+
+def flags(stands: Bools) -> Floats:
+    """Return 1.0 where something stands and 0.0 elsewhere: ``nothing`` if it stands nowhere."""
+    return stands.astype(np.float64) if stands.any() else nothing(len(stands))
+
+
 def begun(names: Iterable[str], ratings: Columns, n: int) -> Columns:
     """Build the columns of ``n`` devices at the start: connected, started, at nominal voltage, at 0 W.
 
@@ -189,6 +207,7 @@ def support_begun(columns: Columns) -> Columns:
         new[f"{name}_frac"], new[f"{name}_asked_frac"] = np.zeros(n), np.zeros(n)
     new["own_trip"], new["voltage_seen_pu"] = np.zeros(n), np.ones(n)
     new.update(_remembered(protection.begun(n)))
+    new["grid_trip"] = nothing(n)
     return new
 
 
@@ -254,56 +273,77 @@ def life_cycle(
         All columns, with states, alarms and the link brought up to the end of the step. The command
         columns still hold their pulses until ``closed``.
     """
-    new = dict(columns)
+    new, none = dict(columns), nothing(len(columns["started"]))
     if identified is None:
-        failed = (columns["identification_failed"] > 0.0) & ~(columns["identification_clear"] > 0.0)
+        failed = columns["identification_failed"] > 0.0
+        if columns["identification_clear"] is not none:
+            failed &= ~(columns["identification_clear"] > 0.0)
+            new["identification_failed"] = failed.astype(np.float64)
         identified = ~failed
-        new["identification_failed"] = failed.astype(np.float64)
     _listen(new, dt_s)
     obeys = identified & (columns["local_mode"] == 0.0)
     closed_now = np.where(obeys, columns["grid_switch"], columns["grid_switch_closed"])
     seen = voltage_at(columns, surroundings.voltage_v)
-    tripped = columns["fault_trip"] > 0.0
+    trip = own_trip = _own_trip(columns, obeys, trip_cause)
     if "grid_trip" in columns:
-        tripped &= columns["grid_trip"] == 0.0
-        tripped |= columns["own_trip"] > 0.0
-    tripped &= ~((columns["alarm_reset"] > 0.0) & obeys)
-    if trip_cause is not None:
-        tripped |= trip_cause
-    if "grid_trip" in columns:
-        new["own_trip"] = tripped.astype(np.float64)
+        new["own_trip"] = own_trip
         _watch(new, surroundings, seen, dt_s)
-        tripped = tripped | (new["grid_trip"] > 0.0)
-    started = columns["started"] > 0.0
-    started |= (columns["start"] > 0.0) & obeys
-    started &= ~((columns["stop"] > 0.0) & obeys)
-    available = started & ~tripped
+        if new["grid_trip"] is not none:
+            trip = flags((own_trip > 0.0) | (new["grid_trip"] > 0.0))
+    available = started = columns["started"] > 0.0
+    if columns["start"] is not none or columns["stop"] is not none:
+        started |= (columns["start"] > 0.0) & obeys
+        started &= ~((columns["stop"] > 0.0) & obeys)
+        new["started"] = started.astype(np.float64)
+    if trip is not none:
+        available = started & (trip == 0.0)
     live = seen > DEAD_FRAC * columns["nominal_voltage_v"]
     new["identified"] = identified.astype(np.float64)
     new["grid_switch_closed"] = closed_now
-    new["fault_trip"] = tripped.astype(np.float64)
-    new["started"] = started.astype(np.float64)
+    new["fault_trip"] = trip
     new["available"] = available.astype(np.float64)
     new["running"] = (available & (closed_now > 0.0) & live).astype(np.float64)
-    new["remote_enabled"] = (obeys & available & (new["sesp_link_lost"] == 0.0)).astype(np.float64)
+    remote = obeys & available
+    if new["sesp_link_lost"] is not none:
+        remote &= new["sesp_link_lost"] == 0.0
+    new["remote_enabled"] = remote.astype(np.float64)
     return new
+
+
+def _own_trip(columns: Columns, obeys: Bools, trip_cause: Bools | None) -> Floats:
+    """Return 1.0 where a device is off by a fault of its own, which stays until it is reset with its cause gone."""
+    none = nothing(len(obeys))
+    was_own, was_any = columns.get("own_trip", none), columns["fault_trip"]
+    caused = trip_cause is not None and bool(trip_cause.any())
+    if was_own is none and was_any is none and not caused:
+        return none
+    tripped = was_any > 0.0
+    if "grid_trip" in columns:
+        tripped &= columns["grid_trip"] == 0.0
+        tripped |= was_own > 0.0
+    tripped &= ~((columns["alarm_reset"] > 0.0) & obeys)
+    if trip_cause is not None:
+        tripped |= trip_cause
+    return flags(tripped)
 
 
 def _watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float) -> None:
     """Let the inverter measure the grid, in the step's own columns: its protection, droop and volt-watt."""
-    nominal, voltages = new["nominal_voltage_v"], surroundings.voltage_v
+    nominal = new["nominal_voltage_v"]
     code = grid_code.of(new["grid_code"])
     new["voltage_seen_pu"] = seen = seen_v / nominal
     alone, guarded = new["phases"] < 2.0, new["rated_power_w"] > 0.0
-    highest = np.where(alone, seen_v, np.maximum(np.maximum(voltages[0], voltages[1]), voltages[2])) / nominal
-    lowest = np.where(alone, seen_v, np.minimum(np.minimum(voltages[0], voltages[1]), voltages[2])) / nominal
+    most_v, least_v = extremes(surroundings)
+    highest, lowest = np.where(alone, seen_v, most_v) / nominal, np.where(alone, seen_v, least_v) / nominal
     if not guarded.all():
         # What cannot deliver is a load, and stays on: its protection sees a grid that is always good.
         highest, lowest = np.where(guarded, highest, 1.0), np.where(guarded, lowest, 1.0)
     frequency_hz = surroundings.frequency_hz
-    state = protection.watched(_protection(new), highest, lowest, frequency_hz / _NOMINAL_HZ, code, dt_s)
+    before = _protection(new)
+    state = protection.watched(before, highest, lowest, frequency_hz / _NOMINAL_HZ, code, dt_s)
     new.update(_remembered(state))
-    new["grid_trip"] = state.tripped * guarded
+    if state.tripped is not before.tripped:
+        new["grid_trip"] = flags((state.tripped > 0.0) & guarded)
     identified = new["identified"]
     supports_f, supports_v = new["frequency_support_enabled"] * identified, new["volt_var_enabled"] * identified
     if _acts(new, "droop", supports_f):
@@ -326,12 +366,21 @@ def _follow(new: Columns, name: str, asked: Floats, response_s: grid_code.Settin
 
 def _listen(new: Columns, dt_s: float) -> None:
     """Bring the SESP's watchdog and its receipts up to date, in the step's own columns."""
-    heard = new["sesp_heard"] + new["sesp_heartbeat"] + new["sesp_receipt"]
-    timeout = new["sesp_timeout_s"]
-    silence = np.where(heard > 0.0, 0.0, new["sesp_silence_s"] + dt_s)
+    silence, timeout = new["sesp_silence_s"] + dt_s, new["sesp_timeout_s"]
+    heard = sesp_heard(new)
+    none = nothing(len(silence))
+    if heard is not none:
+        silence = np.where(heard > 0.0, 0.0, silence)
+        new["sesp_receipts"] = new["sesp_receipts"] + new["sesp_receipt"]
     new["sesp_silence_s"] = silence
-    new["sesp_link_lost"] = ((timeout > 0.0) & (silence > timeout)).astype(np.float64)
-    new["sesp_receipts"] = new["sesp_receipts"] + new["sesp_receipt"]
+    new["sesp_link_lost"] = flags((timeout > 0.0) & (silence > timeout)) if timeout.any() else none
+
+
+def sesp_heard(columns: Columns) -> Floats:
+    """Return more than 0 where the SESP was heard in this step, ``nothing`` if it was nowhere."""
+    ways = [columns[name] for name in ("sesp_heard", "sesp_heartbeat", "sesp_receipt")]
+    none = nothing(len(ways[0]))
+    return none if all(way is none for way in ways) else ways[0] + ways[1] + ways[2]
 
 
 def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, dt_s: float) -> tuple[Floats, Floats]:
@@ -345,7 +394,8 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     rated, follows = new["rated_apparent_power_va"], new["remote_enabled"]
     code = grid_code.of(new["grid_code"])
     supporting = new["volt_var_enabled"] * new["identified"] > 0.0
-    if _acts(new, "volt_var", supporting):
+    supports = _acts(new, "volt_var", supporting)
+    if supports:
         reference = new["voltage_setpoint_v"] / new["nominal_voltage_v"]
         asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supporting
         _follow(new, "volt_var", asked, code.volt_var_response_s, dt_s)
@@ -354,16 +404,23 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)
     most_active = np.minimum(rated * np.abs(factor), back_on_line(new))
     active = inverter.held(active_w, -most_active, np.minimum(most_active, export_limit(new)))
-    reactive = np.where(by_set_point, new["reactive_power_setpoint_var"], inverter.vars_at_power_factor(active, factor))
-    reactive = np.where(supporting, new["volt_var_frac"] * rated, reactive)
     first, running = new["reactive_first"], new["running"]
     most = inverter.reactive_area(active, rated, new["reactive_most_var"], code)
-    active, reactive = inverter.within_circle(active, reactive, rated, most, first)
+    if supports or by_set_point.any() or by_factor.any():
+        asked = inverter.vars_at_power_factor(active, factor)
+        asked = np.where(by_set_point, new["reactive_power_setpoint_var"], asked)
+        asked = np.where(supporting, new["volt_var_frac"] * rated, asked)
+        active, reactive = inverter.within_circle(active, asked, rated, most, first)
+        reactive = reactive * running
+    else:
+        # The active power is within the rating, and without vars that is all the circle asks.
+        reactive = nothing(len(active))
     room = np.where(first > 0.0, rated, inverter.rest_of_circle(active, rated))
-    for name in ("volt_var_frac", "volt_var_asked_frac"):
-        new[name] = new[name] * running
+    if supports:
+        for name in ("volt_var_frac", "volt_var_asked_frac"):
+            new[name] = new[name] * running
     new["reactive_available_var"] = running * np.minimum(room, most)
-    return active * running, reactive * running
+    return active * running, reactive
 
 
 def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -> Floats:
@@ -396,7 +453,10 @@ def at_connection(
     factor is 1. ``active_w`` and ``reactive_var`` have shape ``(n,)``, plus to the grid.
     """
     new = dict(columns)
-    apparent = np.sqrt(active_w * active_w + reactive_var * reactive_var)
+    none = nothing(len(active_w))
+    if not reactive_var.any():
+        reactive_var = none
+    apparent = np.abs(active_w) if reactive_var is none else np.sqrt(active_w * active_w + reactive_var * reactive_var)
     new["active_power_w"] = active_w
     new["reactive_power_var"] = reactive_var
     new["apparent_power_va"] = apparent
@@ -406,7 +466,7 @@ def at_connection(
     for index, phase in enumerate(("l1", "l2", "l3")):
         share = columns[f"share_{phase}"]
         new[f"active_power_{phase}_w"] = share * active_w
-        new[f"reactive_power_{phase}_var"] = share * reactive_var
+        new[f"reactive_power_{phase}_var"] = none if reactive_var is none else share * reactive_var
         new[f"current_{phase}_a"] = share * apparent * amperes_per_volt_ampere[index]
     hours = dt_s / 3600.0
     counted(new, "energy_exported_wh", "energy_imported_wh", active_w, hours)
@@ -430,8 +490,20 @@ def seen(surroundings: Surroundings) -> tuple[Columns, Floats]:
     return found
 
 
+def extremes(surroundings: Surroundings) -> tuple[Floats, Floats]:
+    """Return the highest and the lowest of the phase voltages [V] at each connection point, worked out once."""
+    found: tuple[Floats, Floats] | None = surroundings.derived.get("extremes")
+    if found is None:
+        a, b, c = surroundings.voltage_v
+        found = np.maximum(np.maximum(a, b), c), np.minimum(np.minimum(a, b), c)
+        surroundings.derived["extremes"] = found
+    return found
+
+
 def counted(new: Columns, out: str, into: str, power: Floats, hours: float) -> None:
     """Count a power of one step in two registers of the step's own columns, by its sign."""
+    if power is nothing(len(power)):
+        return
     energy = power * hours
     delivered = np.maximum(energy, 0.0)
     new[out] = new[out] + delivered
@@ -451,13 +523,13 @@ def line_to_line(voltage_v: Floats) -> Floats:
 def closed(new: Columns) -> Columns:
     """End a step: raise ``general_alarm`` where any alarm stands, let every command fall back to 0."""
     ended = dict(new)
-    n = len(new["general_alarm"])
-    alarm = np.zeros(n)
+    alarm = none = nothing(len(new["general_alarm"]))
     for name in ALARMS:
-        if name in new:
-            np.maximum(alarm, new[name], out=alarm)
+        stands = new.get(name, none)
+        if stands is not none:
+            alarm = stands if alarm is none else np.maximum(alarm, stands)
     ended["general_alarm"] = alarm
-    ended.update({name: np.zeros(n) for name in (*COMMANDS, "sesp_heard") if name in new})
+    ended.update({name: none for name in (*COMMANDS, "sesp_heard") if name in new})
     return ended
 
 

@@ -147,10 +147,9 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
 
 def _lent(columns: Columns, new: Columns) -> Columns:
     """Return what the home lends its resources: the SESP's link, identification, local mode."""
-    heard = columns["sesp_heard"] + columns["sesp_heartbeat"] + columns["sesp_receipt"]
     failed = new["identification_failed"]
     return {
-        "sesp_heard": heard,
+        "sesp_heard": common.sesp_heard(columns),
         "sesp_silence_s": columns["sesp_silence_s"],
         "sesp_timeout_s": columns["sesp_timeout_s"],
         "local_mode": columns["local_mode"],

@@ -110,7 +110,7 @@ def _alike(kind: int) -> Cells:
 def of(column: Floats) -> Cells:
     """Return the cells of batteries by their column of chemistries ``(n,)``."""
     first = int(column[0])
-    if np.all(column == first):
+    if (column == first).all():
         return _alike(first)
     kinds = column.astype(np.intp)
     all_kinds = [_alike(kind) for kind in range(len(NAMES))]

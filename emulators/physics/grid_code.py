@@ -151,7 +151,7 @@ def _table() -> GridCode:
 def of(column: Floats) -> GridCode:
     """Return the settings of devices by their column of codes ``(n,)``: numbers if all are alike, else arrays."""
     first = column[0]
-    if np.all(column == first):
+    if (column == first).all():
         return code(NAMES[int(first)])
     places, table = column.astype(np.intp), _table()
     return GridCode(**{name: getattr(table, name)[places] for name in _SETTINGS})

@@ -72,6 +72,16 @@ def watched(
     """
     mean = highest_pu + (state.mean_pu - highest_pu) * exp(-dt_s / MEAN_TIME_S)
     trips = mean > code.mean_over_voltage
+    # A second limit lies beyond the first, so the first ones tell whether anything is wrong.
+    wrong = (
+        frequency_pu > code.over_frequency_1,
+        frequency_pu < code.under_frequency_1,
+        highest_pu > code.over_voltage_1,
+        lowest_pu < code.under_voltage_1,
+        trips,
+    )
+    if state.calm.all() and not any(np.any(each) for each in wrong):
+        return replace(state, mean_pu=mean)
     passed = (
         highest_pu > code.over_voltage_1,
         highest_pu > code.over_voltage_2,
@@ -82,9 +92,6 @@ def watched(
         frequency_pu < code.under_frequency_1,
         frequency_pu < code.under_frequency_2,
     )
-    # A second limit lies beyond the first, so the first ones tell whether anything is wrong.
-    if not any(np.any(each) for each in (trips, *passed[::2])) and state.calm.all():
-        return replace(state, mean_pu=mean)
     out_s = []
     for name, outside, before_s in zip(STAGES, passed, state.out_s, strict=True):
         now_s = np.where(outside, before_s + dt_s, 0.0)
