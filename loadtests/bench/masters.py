@@ -6,9 +6,8 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final
 
 from py1815 import link
@@ -21,7 +20,6 @@ _TESTFR_ACT, _TESTFR_CON = 0x43, 0x83
 _INTERROGATION, _TERMINATION = 100, 10
 _LAST_MONITORED_TYPE = 44
 _ACKNOWLEDGE_EVERY = 8
-_ASKED_AT_ONCE = 4
 
 _DIR_PRM_UNCONFIRMED_DATA = 0xC4
 _MASTER, _CONFIRM_ASKED = 1, 0x20
@@ -29,7 +27,7 @@ _MASTER, _CONFIRM_ASKED = 1, 0x20
 
 @dataclass(slots=True)
 class Iec104Master:
-    """One connection that interrogates common addresses, some at a time, and counts objects."""
+    """One connection that interrogates common addresses one after another and counts objects."""
 
     host: str
     port: int
@@ -54,12 +52,14 @@ class Iec104Master:
     def close(self) -> None:
         self._sock.close()
 
-    def interrogate(self, addresses: Sequence[int]) -> None:
-        """Ask every common address for everything (QOI 20); return once all activations have ended."""
-        waiting = iter(addresses)
-        self._ask(islice(waiting, _ASKED_AT_ONCE))
-        left = len(addresses)
-        while left:
+    def interrogate(self, common_address: int) -> None:
+        """Ask for everything (QOI 20) and return once the activation has ended."""
+        asdu = struct.pack("<BBBBHBBBB", _INTERROGATION, 1, 6, 0, common_address, 0, 0, 0, 20)
+        control = struct.pack("<HH", self._sent << 1, self._received << 1)
+        self._sent = (self._sent + 1) & 0x7FFF
+        self._unacknowledged = 0
+        self._sock.sendall(_START + bytes([len(asdu) + 4]) + control + asdu)
+        while True:
             at = self._frame()
             data = self._data
             if data[at + 2] & 1:
@@ -72,16 +72,7 @@ class Iec104Master:
             if data[at + 6] <= _LAST_MONITORED_TYPE:
                 self.objects += data[at + 7] & 0x7F
             elif data[at + 6] == _INTERROGATION and data[at + 8] & 0x3F == _TERMINATION:
-                left -= 1
-                self._ask(islice(waiting, 1))
-
-    def _ask(self, addresses: Iterable[int]) -> None:
-        for address in addresses:
-            asdu = struct.pack("<BBBBHBBBB", _INTERROGATION, 1, 6, 0, address, 0, 0, 0, 20)
-            control = struct.pack("<HH", self._sent << 1, self._received << 1)
-            self._sent = (self._sent + 1) & 0x7FFF
-            self._unacknowledged = 0
-            self._sock.sendall(_START + bytes([len(asdu) + 4]) + control + asdu)
+                return
 
     def _frame(self) -> int:
         """Where the next whole frame begins in ``_data``."""

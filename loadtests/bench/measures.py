@@ -204,10 +204,14 @@ def _interrogated(host: str, port: int, stations: int, seconds: float) -> tuple[
     """Points a second over ``stations`` common addresses in turn, and the points of one of them."""
     master = Iec104Master(host, port)
     master.open()
-    master.interrogate([1])
+    master.interrogate(1)
     points = master.objects
-    everybody = range(1, stations + 1)
-    rounds_per_s = rate(lambda: master.interrogate(everybody), seconds)
+
+    def everybody() -> None:
+        for address in range(1, stations + 1):
+            master.interrogate(address)
+
+    rounds_per_s = rate(everybody, seconds)
     master.close()
     return rounds_per_s * stations * points, points
 

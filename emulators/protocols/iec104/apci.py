@@ -80,8 +80,10 @@ class Link:
         self.closed = False
 
     @property
-    def can_send(self) -> bool:
-        return self.transfer is Transfer.STARTED and len(self._sent_s) < self._timing.k and not self.closed
+    def room(self) -> int:
+        """How many data units may be sent now."""
+        started = self.transfer is Transfer.STARTED and not self.closed
+        return self._timing.k - len(self._sent_s) if started else 0
 
     def receive(self, data: bytes, now_s: float) -> Iterator[bytes]:
         """Yield each frame's data unit as it is reached, ``b""`` where it has none.
@@ -114,8 +116,7 @@ class Link:
             yield b""
 
     def send(self, asdu: bytes, now_s: float) -> None:
-        """Frame a data unit; only while ``can_send``."""
-        assert self.can_send, "sent against the window or before the start"
+        """Frame a data unit; only while there is ``room``."""
         sent, received = self._sent, self._received
         head = (START, 4 + len(asdu), sent << 1 & 0xFE, sent >> 7, received << 1 & 0xFE, received >> 7)
         self._out.append(bytes(head) + asdu)

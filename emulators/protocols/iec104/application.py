@@ -155,11 +155,13 @@ class Application:
             yield from self._units(address, row, seat.table.interrogated.get(group, ()), cause)
 
     def _units(self, address: int, row: memoryview | bytes, cuts: Iterable[Cut], cause: int) -> Iterator[bytes]:
+        # All but type and count is the same for every data unit of a device.
+        rest = self._form.header(0, 0, cause, 0, address)[2:]
         for cut in cuts:
             data = bytes(row[cut.start : cut.stop])
             if address in self._away:
                 data = _stale(data, cut.count, cut.type)
-            yield self._form.header(cut.type, cut.count, cause, 0, address) + data
+            yield bytes((cut.type, cut.count)) + rest + data
 
     def _cyclic(self) -> Iterator[bytes]:
         for group in _CYCLIC_GROUPS:

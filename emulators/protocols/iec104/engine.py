@@ -87,7 +87,7 @@ class Iec104Engine:
         self._pump(now_s)
 
     def deadline_s(self) -> float | None:
-        if self._link.can_send and self._application.outbox.pending:
+        if self._link.room and self._application.outbox.pending:
             return self._now_s
         return self._link.deadline_s()
 
@@ -107,7 +107,10 @@ class Iec104Engine:
 
     def _pump(self, now_s: float) -> None:
         link, outbox = self._link, self._application.outbox
-        while link.can_send and (asdu := outbox.next()) is not None:
+        for _ in range(link.room):
+            asdu = outbox.next()
+            if asdu is None:
+                return
             link.send(asdu, now_s)
 
 

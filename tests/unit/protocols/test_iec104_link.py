@@ -42,11 +42,11 @@ def test_data_units_come_out_in_the_order_of_their_frames() -> None:
 def test_no_more_than_k_frames_go_out_unacknowledged() -> None:
     of = link()
     for _ in range(TIMING.k):
-        assert of.can_send
+        assert of.room
         of.send(ASDU, 0.0)
-    assert not of.can_send
+    assert not of.room
     feed(of, s(1))
-    assert of.can_send
+    assert of.room
 
 
 def test_w_frames_are_acknowledged_at_once_and_fewer_are_not() -> None:
@@ -126,11 +126,11 @@ def test_an_i_frame_before_the_start_closes() -> None:
 
 def test_nothing_may_be_sent_before_the_start_or_after_the_stop() -> None:
     of = link(started=False)
-    assert not of.can_send
+    assert not of.room
     feed(of, u(STARTDT_ACT))
-    assert of.can_send
+    assert of.room
     feed(of, u(STOPDT_ACT))
-    assert not of.can_send
+    assert not of.room
 
 
 def test_a_stop_waits_for_the_acknowledgement_of_what_was_sent() -> None:
