@@ -168,10 +168,13 @@ class Network:
         solved = self._solve_parts(dt_s, active_w, reactive_var) if self._parts else False
         if not solved and not len(self._by_impedance):
             return
+        by_network = self._node_voltage.take(self._node, axis=1)
+        if not len(self._by_impedance):
+            self.voltage_v = by_network
+            return
         voltage = np.empty_like(self.voltage_v)
-        voltage[:, self._by_network] = self._node_voltage[:, self._node]
-        if len(self._by_impedance):
-            voltage[:, self._by_impedance] = self._swept(active_w, reactive_var)
+        voltage[:, self._by_network] = by_network
+        voltage[:, self._by_impedance] = self._swept(active_w, reactive_var)
         self.voltage_v = voltage
 
     def _solve_parts(self, dt_s: float, active_w: Floats, reactive_var: Floats) -> bool:

@@ -138,10 +138,8 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
         others_w - storage["charge_power_available_w"] - parts["home"]["deferrable_power_w"], new["active_power_w"]
     )
     new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
-    names = _names_of_parts(tuple(columns))
-    for resource, own in names.items():
-        part = parts[resource]
-        new.update((name, part[rest]) for rest, name in own.items())
+    for resource, (plain, at_home) in _names_of_parts(tuple(columns)).items():
+        new.update(zip(at_home, map(parts[resource].__getitem__, plain), strict=True))
     return _closed(new)
 
 
@@ -165,19 +163,19 @@ def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
 
 def _split(columns: Columns) -> dict[str, Columns]:
     """Return the columns of every resource under their plain names."""
-    names = _names_of_parts(tuple(columns))
-    return {resource: {rest: columns[name] for rest, name in own.items()} for resource, own in names.items()}
+    return {
+        resource: dict(zip(plain, map(columns.__getitem__, at_home), strict=True))
+        for resource, (plain, at_home) in _names_of_parts(tuple(columns)).items()
+    }
 
 
 @lru_cache(maxsize=16)
-def _names_of_parts(names: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """Return for every resource its columns' plain names, and their names at the home."""
-    parts: dict[str, dict[str, str]] = {resource: {} for resource in RESOURCES}
-    for name in names:
-        resource, _, rest = name.partition("_")
-        if resource in parts:
-            parts[resource][rest] = name
-    return parts
+def _names_of_parts(names: tuple[str, ...]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return for every resource its columns' plain names, and in the same order their names at the home."""
+    at_home = {resource: tuple(name for name in names if name.startswith(f"{resource}_")) for resource in RESOURCES}
+    return {
+        resource: (tuple(name.removeprefix(f"{resource}_") for name in own), own) for resource, own in at_home.items()
+    }
 
 
 def _stepped(resource: str, part: Columns, lent: Columns, surroundings: Surroundings, dt_s: float) -> Columns:

@@ -150,10 +150,10 @@ def drawn(at: Circuit, power_w: Floats, dt_s: float) -> Floats:
         current_a = _current(at.open_v, ohm + at.slope_v * (0.5 * hours) / at.capacity_ah, power_w)
     else:
         # The mean voltage and the current settle by turns.
-        mean_v = at.open_v
-        for _ in range(_TURNS):
-            current_a = _current(mean_v, ohm, power_w)
+        current_a = _current(at.open_v, ohm, power_w)
+        for _ in range(_TURNS - 1):
             mean_v = _mean_voltage(at, current_a * hours / at.capacity_ah, dt_s)
+            current_a = _current(mean_v, ohm, power_w)
     return held(at.soc_frac - current_a * (hours / at.capacity_ah), 0.0, 1.0)
 
 

@@ -47,7 +47,8 @@ class Clouds:
         self._small, self._large = _fields(int(key[0]))
         self._phases = 2.0 * np.pi * uniform(key, np.arange(2 * len(_SWING_DAYS)), "drift").reshape(2, -1)
         self._means, self._shares, self._quantiles = _regimes()
-        self._scores = np.linspace(-_EDGE, _EDGE, int(2.0 * _EDGE * _PER_SD) + 1)
+        self._ranks = ndtr(np.linspace(-_EDGE, _EDGE, int(2.0 * _EDGE * _PER_SD) + 1))
+        self._hour: tuple[float, float, Floats] | None = None
 
     def velocity(self, unix_s: Floats) -> tuple[Floats, Floats]:
         """Speed of the clouds towards east and north [m/s]: the prevailing wind and swings of days."""
@@ -88,7 +89,9 @@ class Clouds:
         return np.asarray(low + (table.take(cell) - low) * score)
 
     def _table(self, mean_index: float) -> tuple[float, Floats]:
-        """Small-scale share, and index by the field's value, of an hour between two regimes."""
+        """Small-scale share, and index by the field's value, of an hour between two regimes; the last one is kept."""
+        if self._hour is not None and self._hour[0] == mean_index:
+            return self._hour[1:]
         means = self._means
         place = float(np.interp(mean_index, means, np.arange(len(means))))
         row = min(int(place), len(means) - 2)
@@ -97,7 +100,8 @@ class Clouds:
         quantiles = (1.0 - weight) * self._quantiles[row] + weight * self._quantiles[row + 1]
         if mean_index < means[0]:
             quantiles = quantiles * (mean_index / means[0])
-        return float(share), np.interp(ndtr(self._scores), _RANKS, quantiles)
+        self._hour = (mean_index, float(share), np.interp(self._ranks, _RANKS, quantiles))
+        return self._hour[1:]
 
     def _angle(self, unix_s: Floats) -> Floats:
         return np.asarray(self._rate() * unix_s)
