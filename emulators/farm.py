@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from emulators import registry
 from emulators.contracts import Command, DeviceSpec, Limits, Place, Qualities, Quality, Surroundings
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Columns, Floats, anywhere
 from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
 from emulators.faultboard import FaultBoard, Rows
 from emulators.layout import GroupLayout, SiteLayout
@@ -417,7 +417,7 @@ def _settled(before: Columns, after: Columns, steady: Sequence[str]) -> Columns:
     """Keep the array of a column that did not move: whoever encodes it need not look at it again."""
     for name in steady:
         old, new = before[name], after[name]
-        if new is not old and bool((old == new).all()):
+        if new is not old and not anywhere(old != new):
             after[name] = old
     return after
 

@@ -202,7 +202,7 @@ def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, a
     new["soc_frac"] = soc = np.minimum(soc, np.maximum(before, new["soc_max_frac"]))
     new.update(zip(_OPEN, cells.open_circuit(of.kind, soc), strict=True))
     heat = battery.heat(circuit, new["cell_energy_v"], power / count, dt_s)
-    around = np.clip(surroundings.air_temperature_degc, new["room_min_degc"], new["room_max_degc"])
+    around = inverter.held(surroundings.air_temperature_degc, new["room_min_degc"], new["room_max_degc"])
     mean, hottest = battery.warmed(new["temperature_degc"], around, heat, of.heat_j_per_k, dt_s)
     new["temperature_degc"], new["temperature_max_degc"] = mean, hottest
     new["charge_rate_w"] = power

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import Keys, Limits, Rating, Surroundings
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import grid_code, inverter, protection
 from emulators.quantities import CATALOGUE, Role
 
@@ -151,7 +151,7 @@ def nothing(n: int) -> Floats:
 
 def flags(stands: Bools) -> Floats:
     """Return 1.0 where something stands and 0.0 elsewhere: ``nothing`` if it stands nowhere."""
-    return stands.astype(np.float64) if stands.any() else nothing(len(stands))
+    return stands.astype(np.float64) if anywhere(stands) else nothing(len(stands))
 
 
 def begun(names: Iterable[str], ratings: Columns, n: int) -> Columns:
@@ -314,7 +314,7 @@ def _own_trip(columns: Columns, obeys: Bools, trip_cause: Bools | None) -> Float
     """Return 1.0 where a device is off by a fault of its own, which stays until it is reset with its cause gone."""
     none = nothing(len(obeys))
     was_own, was_any = columns.get("own_trip", none), columns["fault_trip"]
-    caused = trip_cause is not None and bool(trip_cause.any())
+    caused = trip_cause is not None and anywhere(trip_cause)
     if was_own is none and was_any is none and not caused:
         return none
     tripped = was_any > 0.0
@@ -335,7 +335,7 @@ def _watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float
     alone, guarded = new["phases"] < 2.0, new["rated_power_w"] > 0.0
     most_v, least_v = extremes(surroundings)
     highest, lowest = np.where(alone, seen_v, most_v) / nominal, np.where(alone, seen_v, least_v) / nominal
-    if not guarded.all():
+    if anywhere(~guarded):
         # What cannot deliver is a load, and stays on: its protection sees a grid that is always good.
         highest, lowest = np.where(guarded, highest, 1.0), np.where(guarded, lowest, 1.0)
     frequency_hz = surroundings.frequency_hz
@@ -355,7 +355,7 @@ def _watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float
 
 def _acts(columns: Columns, name: str, supports: Floats | Bools) -> bool:
     """Whether a support function is switched on anywhere, or not yet at rest; where it is neither it stays at 0."""
-    return bool(supports.any() or columns[f"{name}_frac"].any() or columns[f"{name}_asked_frac"].any())
+    return any(map(anywhere, (supports, columns[f"{name}_frac"], columns[f"{name}_asked_frac"])))
 
 
 def _follow(new: Columns, name: str, asked: Floats, response_s: grid_code.Setting, dt_s: float) -> None:
@@ -373,7 +373,7 @@ def _listen(new: Columns, dt_s: float) -> None:
         silence = np.where(heard > 0.0, 0.0, silence)
         new["sesp_receipts"] = new["sesp_receipts"] + new["sesp_receipt"]
     new["sesp_silence_s"] = silence
-    new["sesp_link_lost"] = flags((timeout > 0.0) & (silence > timeout)) if timeout.any() else none
+    new["sesp_link_lost"] = flags((timeout > 0.0) & (silence > timeout)) if anywhere(timeout) else none
 
 
 def sesp_heard(columns: Columns) -> Floats:
@@ -406,7 +406,7 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     active = inverter.held(active_w, -most_active, np.minimum(most_active, export_limit(new)))
     first, running = new["reactive_first"], new["running"]
     most = inverter.reactive_area(active, rated, new["reactive_most_var"], code)
-    if supports or by_set_point.any() or by_factor.any():
+    if supports or anywhere(by_set_point) or anywhere(by_factor):
         asked = inverter.vars_at_power_factor(active, factor)
         asked = np.where(by_set_point, new["reactive_power_setpoint_var"], asked)
         asked = np.where(supporting, new["volt_var_frac"] * rated, asked)
@@ -454,7 +454,7 @@ def at_connection(
     """
     new = dict(columns)
     none = nothing(len(active_w))
-    if not reactive_var.any():
+    if not anywhere(reactive_var):
         reactive_var = none
     apparent = np.abs(active_w) if reactive_var is none else np.sqrt(active_w * active_w + reactive_var * reactive_var)
     new["active_power_w"] = active_w

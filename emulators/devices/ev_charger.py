@@ -24,8 +24,9 @@ import numpy as np
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import common
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import ev
+from emulators.physics.inverter import held
 from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 from profiles import draws, sessions
 
@@ -201,7 +202,7 @@ def _with_vehicle(columns: Columns, now_s: float, stays: ev.Flags) -> Columns:
     came = connected & ~stays
     new = dict(columns)
     new["vehicle_connected"] = connected.astype(np.float64)
-    if came.any():
+    if anywhere(came):
         for name, start in (
             ("vehicle_soc_frac", columns["session_soc_frac"]),
             ("owner_card_id", columns["session_card_id"]),
@@ -244,8 +245,8 @@ def _asked(new: Columns, surroundings: Surroundings, per_ampere: Floats) -> tupl
     net_w += common.droop_power(new, surroundings, new["rated_charge_power_w"])
     limited = remote & (new["active_power_limit_enabled"] > 0.0)
     share = np.where(limited, new["active_power_limit_frac"], 1.0)
-    charge_w = np.clip(-net_w, 0.0, most_w)
-    discharge_w = np.minimum(np.clip(net_w, 0.0, most_w), new["rated_power_w"] * share)
+    charge_w = held(-net_w, 0.0, most_w)
+    discharge_w = np.minimum(held(net_w, 0.0, most_w), new["rated_power_w"] * share)
     limit_a = np.divide(charge_w, per_ampere, out=np.zeros_like(charge_w), where=per_ampere > 0.0)
     offer_a = ev.offered_current_a(limit_a, new["rated_current_a"], new["least_current_a"])
     ask_w = np.minimum(np.minimum(offer_a * per_ampere, new["vehicle_power_w"]), new["rated_apparent_power_va"])
@@ -273,7 +274,7 @@ def _reachable(new: Columns, asked_w: Floats, dt_s: float) -> Floats:
 def _stored(new: Columns, active_w: Floats, dt_s: float) -> Floats:
     """Return the vehicle's state of charge after a step of constant power to the grid."""
     cells_w = np.where(active_w > 0.0, active_w / EFFICIENCY, active_w * EFFICIENCY)
-    return np.clip(new["vehicle_soc_frac"] - cells_w * dt_s / (new["pack_wh"] * 3600.0), 0.0, 1.0)
+    return held(new["vehicle_soc_frac"] - cells_w * dt_s / (new["pack_wh"] * 3600.0), 0.0, 1.0)
 
 
 def _session_report(new: Columns, now_s: float, dt_s: float) -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from emulators.contracts import Keys, Rating, Surroundings
 from emulators.devices import common, connection
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import appliances, deferrable, home
 from emulators.quantities import CONNECTION_POINT
 from profiles import draws, hot_water
@@ -163,7 +163,7 @@ def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powe
 
 def _response(new: Columns, dt_s: float) -> home.Response:
     """Return what a step does to the houses; kept in the step's own columns as long as steps are the same."""
-    if (new["over_dt_s"] != dt_s).any():
+    if anywhere(new["over_dt_s"] != dt_s):
         house = home.House(*(new[name] for name in _HOUSE))
         over = home.response(house, dt_s)
         new.update({name: getattr(over, name) for name in _OVER})
@@ -177,7 +177,7 @@ def _tapped(new: Columns, surroundings: Surroundings, dt_s: float) -> Floats:
     start_s = end_s - dt_s
     last = int(end_s // hot_water.SLOT_S)
     first = max(int(start_s // hot_water.SLOT_S), last - 96)
-    if first == last and (new["tap_slot"] == last).all():
+    if first == last and not anywhere(new["tap_slot"] != last):
         return new["tap_w"]
     keys, mean_w = common.keys_in(new), np.zeros_like(new["tap_w"])
     for slot in range(first, last + 1):
@@ -197,7 +197,7 @@ def _deferred(new: Columns, asked_w: Floats, powered: Floats, unix_s: float, dt_
     what is taken from them is added up.
     """
     hour, rated_w = int(unix_s // deferrable.HOUR_S), new["deferrable_rated_w"]
-    if (new["lot_hour"] != hour).any():
+    if anywhere(new["lot_hour"] != hour):
         _receive(new, hour)
     rows = np.flatnonzero(new["lots_wait_until_s"] < unix_s)
     if len(rows):

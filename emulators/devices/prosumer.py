@@ -26,7 +26,7 @@ import numpy as np
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import battery, common, connection, ev_charger, household, pv_generator
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import inverter
 from emulators.quantities import CATALOGUE, COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, Role, quantities
 
@@ -158,7 +158,7 @@ def _lent(columns: Columns, new: Columns) -> Columns:
 
 def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
     """Return the surroundings without voltage where ``live`` is 0."""
-    return surroundings if live.all() else replace(surroundings, voltage_v=surroundings.voltage_v * live)
+    return replace(surroundings, voltage_v=surroundings.voltage_v * live) if anywhere(live == 0.0) else surroundings
 
 
 def _split(columns: Columns) -> dict[str, Columns]:
@@ -187,7 +187,7 @@ def _stepped(resource: str, part: Columns, lent: Columns, surroundings: Surround
 def _capped(part: Columns, room_w: Floats) -> Columns:
     """Return the power limit a resource keeps to so that the home keeps to its own; ``inf`` is no limit."""
     own = np.where(part["active_power_limit_enabled"] > 0.0, part["active_power_limit_frac"], 1.0)
-    share = np.minimum(np.clip(room_w / part["rated_power_w"], 0.0, 1.0), own)
+    share = np.minimum(inverter.held(room_w / part["rated_power_w"], 0.0, 1.0), own)
     return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share)}
 
 

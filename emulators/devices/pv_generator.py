@@ -18,7 +18,7 @@ import numpy as np
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import common
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import inverter, pv
 from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
@@ -91,9 +91,9 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
     target = np.where(by_set_point, np.minimum(new["active_power_setpoint_w"], available), available)
     target += common.droop_power(new, surroundings, rated)
-    np.clip(target, 0.0, np.minimum(common.export_limit(new), available), out=target)
+    target = inverter.held(target, 0.0, np.minimum(common.export_limit(new), available))
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
-    np.clip(active, 0.0, available, out=active)
+    active = inverter.held(active, 0.0, available)
     active, reactive = common.inverter_power(new, surroundings, active, dt_s)
     reactive = np.where(available > 0.0, reactive, 0.0)
     _show_dc(new, active, harvest)
@@ -136,7 +136,7 @@ def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harves
     absorbed_all, module_all, dc = np.zeros_like(rated), np.zeros_like(rated), np.zeros_like(rated)
     for which in _PLANES:
         share = new[f"plane_share{which}"]
-        if which and not share.any():
+        if which and not anywhere(share):
             continue
         plane = pv.Planes(new[f"plane_up{which}"], new[f"plane_north{which}"], new[f"plane_east{which}"])
         falls, absorbed = pv.plane_irradiance(plane, sun)

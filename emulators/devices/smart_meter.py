@@ -27,7 +27,7 @@ import numpy as np
 
 from emulators.contracts import DeviceSpec, Keys, Place, Rating, Surroundings
 from emulators.devices import common, connection
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import appliances
 from emulators.quantities import COMMON, CONNECTION_POINT, quantities
 from profiles import draws
@@ -121,7 +121,7 @@ def _intervals(columns: Columns, new: Columns, unix_s: float, dt_s: float) -> No
     """
     number = np.floor(unix_s / INTERVAL_S)
     ended = columns["interval_number"] != number
-    if not ended.any():
+    if not anywhere(ended):
         return
     since_s = min(unix_s - number * INTERVAL_S, dt_s)
     begun = columns["interval_number"] >= 0.0
@@ -155,11 +155,11 @@ def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: fl
         "overcurrent_alarm": over_a,
         "low_power_factor_alarm": loaded & (np.abs(new["power_factor"]) < LEAST_POWER_FACTOR),
     }
-    new.update({name: alarm.astype(np.float64) for name, alarm in raised.items()})
+    new.update({name: common.flags(alarm) for name, alarm in raised.items()})
     _voltage_means(columns, new, np.where(dead, 0.0, voltage_v), surroundings.unix_s, dt_s)
     kept = 1.0 - columns["event_clear"]
     for tamper in TAMPERS:
-        if columns[tamper].any() or columns[f"{tamper}_alarm"].any():
+        if anywhere(columns[tamper]) or anywhere(columns[f"{tamper}_alarm"]):
             new[f"{tamper}_alarm"] = np.maximum(columns[tamper], columns[f"{tamper}_alarm"] * kept)
     risen = np.zeros_like(nominal)
     for name in ALARMS:
@@ -175,6 +175,7 @@ def _voltage_means(columns: Columns, new: Columns, live_v: Floats, unix_s: float
     """
     number = np.floor(unix_s / VOLTAGE_WINDOW_S)
     ended = columns["window_number"] != number
+    some_ended = anywhere(ended)
     since_s = min(unix_s - number * VOLTAGE_WINDOW_S, dt_s)
     first = columns["window_number"] < 0.0
     nominal = columns["nominal_voltage_v"]
@@ -182,7 +183,7 @@ def _voltage_means(columns: Columns, new: Columns, live_v: Floats, unix_s: float
         phase = f"l{index + 1}"
         alive_s = (live_v[index] > 0.0) * dt_s
         volt_s, seconds = columns[f"window_{phase}_vs"], columns[f"window_{phase}_s"]
-        if ended.any():
+        if some_ended:
             rest_s = alive_s * ((dt_s - since_s) / dt_s)
             whole = dt_s - since_s >= VOLTAGE_WINDOW_S
             total_vs = live_v[index] * rest_s if whole else volt_s + live_v[index] * rest_s
@@ -197,7 +198,7 @@ def _voltage_means(columns: Columns, new: Columns, live_v: Floats, unix_s: float
             alive_s = alive_s * np.where(ended, since_s / dt_s, 1.0)
         new[f"window_{phase}_vs"] = volt_s + live_v[index] * alive_s
         new[f"window_{phase}_s"] = seconds + alive_s
-    if ended.any():
+    if some_ended:
         new["window_number"] = np.full_like(nominal, number)
 
 

@@ -31,6 +31,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from emulators.encoding import anywhere
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.intp]
 
@@ -236,7 +238,7 @@ def followed(state: HalfCycle, soc_frac: Floats, moved: npt.NDArray[np.bool_], d
     to_frac = np.where(further | turned, soc_frac, state.to_frac)
     to_there_h = np.where(further | turned, hours, state.to_there_h)
     ended = np.flatnonzero(over)
-    if not turned.any():
+    if not anywhere(turned):
         return HalfCycle(state.from_frac, to_frac, direction, hours, to_there_h), ended
     start_h = np.where(over, state.to_there_h, 0.0)
     return (

@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from emulators.encoding import anywhere
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.intp]
 
@@ -110,7 +112,7 @@ def _alike(kind: int) -> Cells:
 def of(column: Floats) -> Cells:
     """Return the cells of batteries by their column of chemistries ``(n,)``."""
     first = int(column[0])
-    if (column == first).all():
+    if not anywhere(column != first):
         return _alike(first)
     kinds = column.astype(np.intp)
     all_kinds = [_alike(kind) for kind in range(len(NAMES))]

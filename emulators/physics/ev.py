@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.encoding import Floats
+from emulators.physics.inverter import held
 
 Flags = npt.NDArray[np.bool_]
 
@@ -117,7 +118,7 @@ def charged_soc(
     constant_s = (1.0 - taper_from) / full_rate_per_s
     knee = 1.0 - constant_s * rate_per_s
     to_knee = knee - soc
-    straight_s = np.clip(np.divide(to_knee, rate_per_s, out=np.full_like(soc, dt_s), where=rate_per_s > 0.0), 0.0, dt_s)
+    straight_s = held(np.divide(to_knee, rate_per_s, out=np.full_like(soc, dt_s), where=rate_per_s > 0.0), 0.0, dt_s)
     at_bend = soc + rate_per_s * straight_s
     decay = np.exp(-(dt_s - straight_s) / constant_s)
     bent = 1.0 - (1.0 - at_bend) * decay
@@ -126,4 +127,4 @@ def charged_soc(
 
 def taper_power_w(soc: Floats, full_power_w: Floats, taper_from: Floats | float = TAPER_FROM_FRAC) -> Floats:
     """Return the most power a vehicle takes at a state of charge [W], of ``full_power_w`` below the taper."""
-    return full_power_w * np.clip((1.0 - soc) / (1.0 - taper_from), 0.0, 1.0)
+    return full_power_w * held((1.0 - soc) / (1.0 - taper_from), 0.0, 1.0)

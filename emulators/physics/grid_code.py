@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from emulators.encoding import anywhere
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Setting: TypeAlias = float | Floats
 
@@ -151,7 +153,7 @@ def _table() -> GridCode:
 def of(column: Floats) -> GridCode:
     """Return the settings of devices by their column of codes ``(n,)``: numbers if all are alike, else arrays."""
     first = column[0]
-    if (column == first).all():
+    if not anywhere(column != first):
         return code(NAMES[int(first)])
     places, table = column.astype(np.intp), _table()
     return GridCode(**{name: getattr(table, name)[places] for name in _SETTINGS})

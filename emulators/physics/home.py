@@ -24,6 +24,7 @@ from typing import Final
 import numpy as np
 
 from emulators.encoding import Floats
+from emulators.physics.inverter import held
 
 THERMOSTAT_BAND_K: Final = 0.4
 SUPPLY_TEMPERATURE_DEGC: Final = 40.0
@@ -120,8 +121,8 @@ def heat_by_thermostat(
     most_w : (n,)
         Its heat while on.
     """
-    to_high = np.clip((high - unheated) / kelvin_per_watt, 0.0, most_w)
-    to_low = np.clip((low - unheated) / kelvin_per_watt, 0.0, most_w)
+    to_high = held((high - unheated) / kelvin_per_watt, 0.0, most_w)
+    to_low = held((low - unheated) / kelvin_per_watt, 0.0, most_w)
     was_on = on > 0.0
     heat_w = np.where(was_on, to_high, to_low)
     return heat_w, np.where(was_on, to_high >= most_w, to_low > 0.0).astype(np.float64)
@@ -140,4 +141,4 @@ def unheated_tank(tank_degc: Floats, room_degc: Floats, tapped_w: Floats, dt_s: 
 def heat_pump_cop(outside_degc: Floats | float, supply_degc: float = SUPPLY_TEMPERATURE_DEGC) -> Floats:
     """Return heat over electric power of an air-source heat pump [2]_, kept within 1.5 to 6."""
     lift = supply_degc - np.asarray(outside_degc)
-    return np.clip(6.81 - 0.121 * lift + 0.000630 * lift * lift, _LEAST_COP, _MOST_COP)
+    return held(6.81 - 0.121 * lift + 0.000630 * lift * lift, _LEAST_COP, _MOST_COP)

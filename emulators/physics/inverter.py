@@ -28,7 +28,7 @@ _LAG: Final = 1.15
 """Half of ln(10), as [2] rounds it: from the response time, to 90 %, to the filter's coefficient."""
 
 
-def held(value: Floats, low: Floats | float, high: Floats | float) -> Floats:
+def held(value: Floats | float, low: Floats | float, high: Floats | float) -> Floats:
     """Keep a value within bounds; the same as ``np.clip`` in a fraction of its time."""
     return np.asarray(np.minimum(np.maximum(value, low), high))
 

@@ -20,6 +20,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from emulators.encoding import anywhere
 from emulators.physics.grid_code import GridCode
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -80,7 +81,7 @@ def watched(
         lowest_pu < code.under_voltage_1,
         trips,
     )
-    if state.calm.all() and not any(np.any(each) for each in wrong):
+    if not anywhere(state.calm == 0.0) and not any(map(anywhere, wrong)):
         return replace(state, mean_pu=mean)
     passed = (
         highest_pu > code.over_voltage_1,
