@@ -417,7 +417,8 @@ def _settled(before: Columns, after: Columns, steady: Sequence[str]) -> Columns:
     """Keep the array of a column that did not move: whoever encodes it need not look at it again."""
     for name in steady:
         old, new = before[name], after[name]
-        if new is not old and not anywhere(old != new):
+        # A kind hands on what cannot be written to as the same array every time: no need to compare it.
+        if new is not old and new.flags.writeable and not anywhere(old != new):
             after[name] = old
     return after
 

@@ -274,10 +274,10 @@ def _remain(new: Columns, of: cells.Cells) -> None:
 
 
 def _raise_alarms(new: Columns) -> None:
-    new["temperature_high_alarm"] = (new["temperature_max_degc"] > _HOT_ALARM_DEGC).astype(np.float64)
-    new["temperature_low_alarm"] = (new["temperature_degc"] < _COLD_ALARM_DEGC).astype(np.float64)
-    new["soc_low_alarm"] = (new["soc_frac"] <= new["soc_min_frac"] + _AT_EDGE).astype(np.float64)
-    new["soc_high_alarm"] = (new["soc_frac"] >= new["soc_max_frac"] - _AT_EDGE).astype(np.float64)
+    new["temperature_high_alarm"] = common.flags(new["temperature_max_degc"] > _HOT_ALARM_DEGC)
+    new["temperature_low_alarm"] = common.flags(new["temperature_degc"] < _COLD_ALARM_DEGC)
+    new["soc_low_alarm"] = common.flags(new["soc_frac"] <= new["soc_min_frac"] + _AT_EDGE)
+    new["soc_high_alarm"] = common.flags(new["soc_frac"] >= new["soc_max_frac"] - _AT_EDGE)
 
 
 DEVICE: Final = DeviceSpec(

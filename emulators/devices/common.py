@@ -165,7 +165,7 @@ def begun(names: Iterable[str], ratings: Columns, n: int) -> Columns:
         Copied in under their own names; a rating that is a quantity becomes its value.
     """
     columns: Columns = {name: np.zeros(n) for name in (*names, "started", "sesp_silence_s", "sesp_heard")}
-    columns.update({name: np.ones(n) for name in _BEGIN_AT_1 if name in columns})
+    columns.update(dict.fromkeys((name for name in _BEGIN_AT_1 if name in columns), np.ones(n)))
     columns.update({name: np.array(values, dtype=np.float64) for name, values in ratings.items()})
     nominal = columns["nominal_voltage_v"]
     for name in ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_setpoint_v"):
@@ -282,7 +282,10 @@ def life_cycle(
         identified = ~failed
     _listen(new, dt_s)
     obeys = identified & (columns["local_mode"] == 0.0)
-    closed_now = np.where(obeys, columns["grid_switch"], columns["grid_switch_closed"])
+    all_obey = not anywhere(~obeys)
+    closed_now = columns["grid_switch"]
+    if not all_obey:
+        closed_now = np.where(obeys, closed_now, columns["grid_switch_closed"])
     seen = voltage_at(columns, surroundings.voltage_v)
     trip = own_trip = _own_trip(columns, obeys, trip_cause)
     if "grid_trip" in columns:
@@ -290,23 +293,22 @@ def life_cycle(
         _watch(new, surroundings, seen, dt_s)
         if new["grid_trip"] is not none:
             trip = flags((own_trip > 0.0) | (new["grid_trip"] > 0.0))
-    available = started = columns["started"] > 0.0
     if columns["start"] is not none or columns["stop"] is not none:
+        started = columns["started"] > 0.0
         started |= (columns["start"] > 0.0) & obeys
         started &= ~((columns["stop"] > 0.0) & obeys)
         new["started"] = started.astype(np.float64)
-    if trip is not none:
-        available = started & (trip == 0.0)
-    live = seen > DEAD_FRAC * columns["nominal_voltage_v"]
+    # Where nothing stands against it, a state is the one it rests on, and the same array.
+    available = new["started"] if trip is none else new["started"] * (trip == 0.0)
+    powered = (closed_now > 0.0) & (seen > DEAD_FRAC * columns["nominal_voltage_v"])
     new["identified"] = identified.astype(np.float64)
     new["grid_switch_closed"] = closed_now
     new["fault_trip"] = trip
-    new["available"] = available.astype(np.float64)
-    new["running"] = (available & (closed_now > 0.0) & live).astype(np.float64)
-    remote = obeys & available
-    if new["sesp_link_lost"] is not none:
-        remote &= new["sesp_link_lost"] == 0.0
-    new["remote_enabled"] = remote.astype(np.float64)
+    new["available"] = available
+    new["running"] = available * powered if anywhere(~powered) else available
+    new["remote_enabled"] = available
+    if not all_obey or new["sesp_link_lost"] is not none:
+        new["remote_enabled"] = available * (obeys & (new["sesp_link_lost"] == 0.0))
     return new
 
 

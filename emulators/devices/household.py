@@ -105,7 +105,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float, *, remote: F
     ask_w = np.where(told, -columns["active_power_setpoint_w"], ask_w)
     deferred_w = _deferred(new, ask_w, powered, surroundings.unix_s, dt_s)
     even_w, even_var = heating_w + deferred_w, heating_w * _var_share(new)
-    shares = np.stack([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
+    shares = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
     return connection.by_phase(
         new, surroundings, 0.0 - (used_w + shares * even_w), 0.0 - (used_var + shares * even_var), dt_s
     )

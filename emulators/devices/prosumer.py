@@ -227,8 +227,8 @@ def _summed(new: Columns, parts: Mapping[str, Columns], surroundings: Surroundin
         ev, storage, pv, home = (parts[resource][name] for resource in RESOURCES)
         return np.asarray(ev + storage + pv + home)
 
-    active_w = np.stack([total(f"active_power_l{phase}_w") for phase in (1, 2, 3)])
-    reactive_var = np.stack([total(f"reactive_power_l{phase}_var") for phase in (1, 2, 3)])
+    active_w = np.array([total(f"active_power_l{phase}_w") for phase in (1, 2, 3)])
+    reactive_var = np.array([total(f"reactive_power_l{phase}_var") for phase in (1, 2, 3)])
     totals = total("active_power_w"), total("reactive_power_var")
     return connection.by_phase(new, surroundings, active_w, reactive_var, dt_s, totals)
 

@@ -106,7 +106,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     # Sun on even phases, a single-phase home's on its own; never more to the grid than the fuse lets through.
     kept_w = np.minimum(sun_w, new["rated_apparent_power_va"] + drawn_w.sum(axis=0))
     shares = (np.where(new["even"] > 0.0, 1.0 / 3.0, new[f"share_l{phase}"]) for phase in (1, 2, 3))
-    active_w = (np.stack([share * kept_w for share in shares]) - drawn_w) * new["running"]
+    active_w = (np.array([share * kept_w for share in shares]) - drawn_w) * new["running"]
     new = connection.by_phase(new, surroundings, active_w, 0.0 - drawn_var * new["running"], dt_s)
     new["relay_open"] = 1.0 - new["grid_switch_closed"]
     _intervals(columns, new, surroundings.unix_s, dt_s)

@@ -76,8 +76,8 @@ def drawn(
     """
     end_s = surroundings.unix_s
     rows = np.flatnonzero(new["use_next_s"] <= end_s)
-    active = np.stack([new[f"use_{phase}_w"] for phase in PHASES])
-    reactive = np.stack([new[f"use_{phase}_var"] for phase in PHASES])
+    active = np.array([new[f"use_{phase}_w"] for phase in PHASES])
+    reactive = np.array([new[f"use_{phase}_var"] for phase in PHASES])
     if len(rows):
         homes = {name: new[name][rows] for name in _OF_A_HOME}
         slot = homes["use_slot"]
@@ -139,7 +139,7 @@ def _slots(homes: Columns, keys: Keys, surroundings: Surroundings, dt_s: float, 
         if len(fresh):
             _use(homes, keys, surroundings.day_of_year, fresh, number, begins_s, cell, run_ws, start_s, end_s)
     homes["use_slot"] = np.maximum(homes["use_slot"], latest)
-    return np.stack([beyond_ws / dt_s, last_w])
+    return np.array([beyond_ws / dt_s, last_w])
 
 
 def _use(
