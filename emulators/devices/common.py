@@ -160,7 +160,7 @@ def begun(names: Iterable[str], ratings: Columns, n: int) -> Columns:
     Parameters
     ----------
     names : names of the kind's quantities
-        Each gets an array; all are 0 but for what a healthy idle device shows.
+        Each gets an array, which equal ones may share; all are 0 but for what a healthy idle device shows.
     ratings : one array ``(n,)`` for each rating of the kind, ``COMMON_RATINGS`` among them
         Copied in under their own names; a rating that is a quantity becomes its value.
     """
