@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 PY      = $(VENV)/bin/python
 
-.PHONY: help run test check fmt bench wheel clean
+.PHONY: help run test check fmt bench validate picture wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -36,6 +36,14 @@ fmt: $(VENV)/.dev  ## format and mend what can be mended
 
 bench: $(VENV)/.dev  ## measure, print a table, write bench.json
 	$(VENV)/bin/pilotfarm bench
+
+validate: $(VENV)/.dev  ## draw the plots of docs/validation.md and write the page
+	$(PY) -m pip install --quiet --editable '.[validate]'
+	$(PY) docs/validation
+
+picture: $(VENV)/.dev  ## draw the README's picture
+	$(PY) -m pip install --quiet --editable '.[validate]'
+	$(PY) docs/picture.py docs/images/day.png
 
 wheel: $(VENV)/.dev  ## build the wheel
 	$(PY) -m build --wheel

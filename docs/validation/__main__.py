@@ -1,0 +1,138 @@
+"""Draws every plot of ``docs/validation.md`` and writes the page: ``make validate``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+DOCS: Final = Path(__file__).resolve().parents[1]
+IMAGES: Final = DOCS / "images" / "validation"
+PAGE: Final = DOCS / "validation.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A section: the module whose ``draw`` gives its plots and the numbers its text names."""
+
+    module: str
+    title: str
+    images: tuple[str, ...]
+    text: str
+
+
+HEAD: Final = """\
+# Validation
+
+What the models give, beside what is published. `make validate` draws the plots and writes this page from the
+models as they are; every number here is one they have just given. Comparisons with other programs (pvlib's
+ModelChain, OpenDER, SimSES, rainflow, pandapower, the H25 standard profile) are tests in `tests/oracles`.
+"""
+
+TOPICS: Final = (
+    Topic(
+        "pv",
+        "Annual yield of the three pilots",
+        ("annual_yield.png",),
+        "Twelve systems of 14 % losses a pilot, a synthetic year. Norway {norway_kwh_per_kwp:,.0f}, Germany "
+        "{germany_kwh_per_kwp:,.0f} and Malta {malta_kwh_per_kwp:,.0f} kWh/kWp, from {norway_ghi_kwh_per_m2:,.0f}, "
+        "{germany_ghi_kwh_per_m2:,.0f} and {malta_ghi_kwh_per_m2:,.0f} kWh/m² of light on the horizontal. "
+        "Compared with the ranges PVGIS gives for such places: {norway_expected_low:,.0f} to "
+        "{norway_expected_high:,.0f}, {germany_expected_low:,.0f} to {germany_expected_high:,.0f} and "
+        "{malta_expected_low:,.0f} to {malta_expected_high:,.0f} kWh/kWp; the ranges are from memory and to be "
+        "checked against that tool.",
+    ),
+    Topic(
+        "weather",
+        "Ten neighbours, and the ramps of a minute",
+        ("ten_neighbours.png", "ramps.png"),
+        "Ten systems in a row down the wind, on a clear and on a cloudy day: the last sees the same cloud "
+        "{found_delay_s:.0f} s after the first, and the cloud's speed of {cloud_speed_m_per_s:.1f} m/s says "
+        "{expected_delay_s:.0f} s. The clear-sky index and its steps of a minute are compared with a month of "
+        "minutes measured at Payerne (BSRN, June 2016). Standard deviation {index_std:.3f}, measured "
+        "{index_std_measured:.3f}; 99th percentile of the steps {ramp_p99:.3f}, measured {ramp_p99_measured:.3f}; "
+        "autocorrelation off by {worst_acf_difference:.3f} at most. The median step is too large "
+        "({ramp_p50:.3f}, measured {ramp_p50_measured:.3f}): a real sky is flatter inside clouds and in the gaps "
+        "between them.",
+    ),
+    Topic(
+        "homes",
+        "A week of one home, and the mean of a thousand",
+        ("home_week.png", "homes_mean.png"),
+        "One home draws {home_week_kwh:.0f} kWh in the week, {home_peak_kw:.1f} kW at most. The mean of "
+        "{homes:,.0f} homes is compared with the standard profile H25 of the German energy industry "
+        "(BDEW, by oemof-demand): correlation {correlation:.3f}, energy {energy_over_h25:.3f} of it, coincidence "
+        "{coincidence:.2f}. The evening peak of winter comes out about a tenth too low and a little late.",
+    ),
+    Topic(
+        "ev",
+        "When EVs arrive",
+        ("ev_arrivals.png",),
+        "{sessions:,.0f} sessions at {places:,.0f} charging points against the hours published by ElaadNL. The largest "
+        "difference on a workday is {private_workday_largest_difference_points:.1f} percentage points at private, "
+        "{public_workday_largest_difference_points:.1f} at public and "
+        "{workplace_workday_largest_difference_points:.1f} at workplace points. Median energy "
+        "{private_median_energy_kwh:.1f}, {public_median_energy_kwh:.1f} and {workplace_median_energy_kwh:.1f} kWh "
+        "(published {private_published_median_energy_kwh:.1f}, {public_published_median_energy_kwh:.1f}, "
+        "{workplace_published_median_energy_kwh:.1f}). Weekends at workplaces are an assumption: nothing is published.",
+    ),
+    Topic(
+        "battery",
+        "Ten years of battery ageing",
+        ("battery_ageing.png",),
+        "State of health after ten years at 25 °C, cycled once a day by 80 %: LFP {lfp_soh_80%:.1%} after "
+        "{lfp_cycles_80%:,.0f} full cycles, NMC {nmc_soh_80%:.1%} after {nmc_cycles_80%:,.0f}; at rest "
+        "{lfp_soh_0%:.1%} and {nmc_soh_0%:.1%}. Compared with BLAST-lite (NREL) at 80 % a day: 85 % and 83 % after "
+        "2,900 cycles, for other cells. Ours age faster: Naumann's calendar loss for LFP, and for NMC the parameters "
+        "Xu et al. print for an LMO example cell, which are to be checked.",
+    ),
+    Topic(
+        "inverter",
+        "Grid codes",
+        ("grid_codes.png", "trip.png"),
+        "Volt-var, volt-watt and power by frequency as the three grid codes ask, compared with their break points. "
+        "After a dip to 60 % of the voltage EN 50549-1, VDE-AR-N 4105 and IEEE 1547-2018 B trip after "
+        "{en-50549-1_trips_after_s:.0f}, {vde-ar-n-4105_trips_after_s:.0f} and "
+        "{ieee-1547-2018-b_trips_after_s:.0f} s and return {en-50549-1_back_after_s:.0f}, "
+        "{vde-ar-n-4105_back_after_s:.0f} and {ieee-1547-2018-b_back_after_s:.0f} s after the voltage does. The "
+        "settings are from memory of standards that are sold, and to be checked against their text.",
+    ),
+    Topic(
+        "grid",
+        "A feeder on a sunny Sunday, and a loss of generation",
+        ("feeder.png", "frequency.png"),
+        "A village feeder that exports {feeder_peak_export_w:,.0f} W at noon: between {feeder_lowest_v:.1f} and "
+        "{feeder_highest_v:.1f} V, {feeder_losses_share_of_flow:.1%} of the flow lost, compared with our own linear "
+        "sweep ({feeder_largest_distance_from_the_sweep_v:.2f} V apart at most). A loss of 3 GW in continental Europe: "
+        "{continental_nadir_hz:.3f} Hz at the lowest after {continental_nadir_after_s:.1f} s; without secondary "
+        "control it settles at {continental_after_900_s_without_secondary_hz:.3f} Hz, and the closed form says "
+        "{continental_closed_form_steady_hz:.3f}. An island of 400 MVA that loses 20 MW: {island_nadir_hz:.2f} Hz.",
+    ),
+)
+
+
+def section(topic: Topic, numbers: dict[str, float]) -> str:
+    """Set a topic out: heading, plots, text with its numbers."""
+    plots = "\n\n".join(f"![{topic.title}](images/validation/{image})" for image in topic.images)
+    return f"\n## {topic.title}\n\n{plots}\n\n{topic.text.format_map(numbers)}\n"
+
+
+def main() -> None:
+    """Draw everything and write the page."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    sys.path.insert(0, str(Path(__file__).parent))
+    sections = []
+    for topic in TOPICS:
+        print(f"drawing: {topic.title}", flush=True)  # noqa: T201  it takes a minute or two
+        sections.append(section(topic, import_module(topic.module).draw(IMAGES)))
+    PAGE.write_text(HEAD + "".join(sections), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
