@@ -104,13 +104,15 @@ def _sunday(folder: Path) -> dict[str, float]:
     for share, name in ((1.0 + LIMIT, "EN 50160"), (1.0 - LIMIT, None)):
         right.axhline(230.0 * share, color="k", lw=0.6, ls="--", label=name)
     right.set(xlabel=f"hour of Sunday {day}", ylabel="line to neutral, V")
-    right.legend(fontsize=8)
+    right.set_ylim(203.0, 257.0)
+    right.legend(fontsize=8, loc="center", bbox_to_anchor=(0.5, 0.24))
     figure.tight_layout()
     figure.savefig(folder / "feeder.png", dpi=110)
     plt.close(figure)
     return {
         "feeder_highest_v": float(max(high)),
         "feeder_lowest_v": float(min(low)),
+        "feeder_rise_frac": float(max(high) / mean[0] - 1.0),
         "feeder_peak_export_w": at_peak[0],
         "feeder_loading_frac": fullest,
         "feeder_losses_share_of_flow": float(sum(losses) / np.abs(power).sum()),

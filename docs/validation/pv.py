@@ -59,13 +59,13 @@ def draw(folder: Path) -> dict[str, float]:
         low, high = pilot.expected_yield
         left.bar(place, total, width=0.6)
         left.errorbar(place, 0.5 * (low + high), yerr=0.5 * (high - low), color="black", capsize=8, lw=2)
-        left.text(place, 60.0, f"{total:.0f}\nof {sun:.0f} kWh/m²", ha="center", color="white")
+        left.text(place, 60.0, f"{total:.0f}\nof {sun:.0f}\nkWh/m²", ha="center", color="white")
         right.plot(months, monthly, "o-", label=pilot.name)
         name = pilot.name.lower()
         numbers |= {f"{name}_kwh_per_kwp": total, f"{name}_ghi_kwh_per_m2": sun}
         numbers |= {f"{name}_expected_low": low, f"{name}_expected_high": high}
     left.set_xticks(range(len(PILOTS)), [pilot.name for pilot in PILOTS])
-    left.set(title="A year (bars) and PVGIS's range (black)", ylabel="kWh/kWp")
+    left.set(title="A year (bars); black: PVGIS, from memory", ylabel="kWh/kWp")
     right.set(title="Month by month", xlabel="month", ylabel="kWh/kWp")
     right.legend()
     figure.savefig(folder / "annual_yield.png", dpi=110)

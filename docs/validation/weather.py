@@ -38,7 +38,9 @@ def _neighbours(file: Path) -> dict[str, float]:
     weather = Weather(*ALLGAEU, key=4777)
     midnights = [datetime(2026, 5, 1, tzinfo=zone).timestamp() + 86_400.0 * day for day in range(DAYS_LOOKED_AT)]
     spreads, means = zip(*(_noon(weather, midnight) for midnight in midnights), strict=True)
-    cloudy, clear = midnights[int(np.argmax(spreads))], midnights[int(np.argmax(means))]
+    cloudy = midnights[int(np.argmax(spreads))]
+    bright = np.array(means) > 0.85 * max(means)  # the steadiest of them; the very brightest has clouds that reflect
+    clear = midnights[int(np.argmin(np.where(bright, spreads, np.inf)))]
     east, north = (float(each[0]) for each in weather._clouds.velocity(np.array([cloudy + 45_000.0])))
     speed = float(np.hypot(east, north))
     along = APART_M * np.arange(NEIGHBOURS, dtype=np.float64)
@@ -46,17 +48,20 @@ def _neighbours(file: Path) -> dict[str, float]:
     figure, rows = plt.subplots(3, 1, figsize=(9, 9), layout="constrained")
     for axis, midnight, name in ((rows[0], cloudy, "cloudy"), (rows[1], clear, "clear")):
         seconds = np.arange(4 * 3_600.0, 22 * 3_600.0, 60.0)
-        axis.plot(seconds / 3_600.0, _light(weather, midnight + seconds, x, y), lw=0.6)
-        axis.set(
-            title=f"A {name} day of {NEIGHBOURS} neighbours, {APART_M:g} m apart", ylabel="GHI [W/m²]", ylim=(0, None)
-        )
+        light, hours = _light(weather, midnight + seconds, x, y), seconds / 3_600.0
+        axis.fill_between(hours, light.min(axis=1), light.max(axis=1), color="0.8", label="least to most of the ten")
+        axis.plot(hours, light[:, 0], lw=0.5, label="the first")
+        axis.plot(hours, light.mean(axis=1), lw=0.8, label="mean of the ten")
+        axis.set(title=f"A {name} day of {NEIGHBOURS} neighbours, {APART_M:g} m apart", ylabel="GHI [W/m²]")
+        axis.set(xlim=(4, 22), ylim=(0, 1_400))
+        axis.legend(loc="upper left", fontsize=8)
     seconds = np.arange(12.5 * 3_600.0, 12.75 * 3_600.0, 5.0)
     crossing = _light(weather, cloudy + seconds, x, y)
     rows[2].plot((seconds - seconds[0]) / 60.0, crossing + 500.0 * np.arange(NEIGHBOURS), lw=1)
     title = f"The same clouds cross one after another at {speed:.1f} m/s (each neighbour 500 W/m² higher)"
     rows[2].set(title=title, xlabel="minutes from 12:30", ylabel="GHI [W/m²]")
     rows[1].set_xlabel("local hour")
-    figure.savefig(file, dpi=110)
+    figure.savefig(file, dpi=75)
     plt.close(figure)
     return {
         "cloud_speed_m_per_s": speed,
