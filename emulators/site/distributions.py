@@ -6,6 +6,7 @@ group, another rating nor the number of devices moves it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import inf, log
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
@@ -70,7 +71,7 @@ class Choice(_Distribution):
         return np.asarray(self.choice, dtype=np.float64)[np.minimum(place, len(self.choice) - 1)]
 
 
-class _Truncated(_Distribution):
+class _Truncated(_Distribution, ABC):
     """A distribution made from the normal one, cut off at ``min`` and ``max``: nothing piles up there."""
 
     min: float | None = None
@@ -82,8 +83,9 @@ class _Truncated(_Distribution):
     def _to_normal(self, value: float) -> float:
         return value
 
+    @abstractmethod
     def _parameters(self) -> tuple[float, float]:
-        raise NotImplementedError
+        """Mean and standard deviation of the normal distribution behind it."""
 
     def _shares(self) -> tuple[float, float]:
         mean, sd = self._parameters()
