@@ -1,9 +1,11 @@
-"""Volt-var and volt-watt against OpenDER (EPRI), step by step with random voltages.
+"""The settings of IEEE 1547-2018 and volt-var, volt-watt and droop against OpenDER (EPRI), with random voltages.
 
 OpenDER's frequency droop is fixed to 60 Hz, so frequencies are given to it scaled. It is scalar: one device.
 """
 
 from __future__ import annotations
+
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -32,6 +34,47 @@ def _der(dt_s: float, **settings: object) -> object:
     return opender.DER_PV(file)
 
 
+def test_the_settings_are_opender_s_defaults() -> None:
+    """Tables 4, 8, 10, 12, 18 and 24 as EPRI has them, for categories B and II and a least power of none."""
+    file = opender.DERCommonFileFormat(
+        NP_P_MAX=RATED_W,
+        NP_VA_MAX=RATED_VA,
+        NP_Q_MAX_INJ=0.44 * RATED_VA,
+        NP_Q_MAX_ABS=0.44 * RATED_VA,
+        NP_NORMAL_OP_CAT="CAT_B",
+        NP_ABNORMAL_OP_CAT="CAT_II",
+    )
+    theirs = {
+        "volt_var_response_s": file.QV_OLRT,
+        "volt_var_q1": file.QV_CURVE_Q1,
+        "volt_var_q4": file.QV_CURVE_Q4,
+        "volt_watt_p2": file.PV_CURVE_P2,
+        "volt_watt_response_s": file.PV_OLRT,
+        "droop_over": file.PF_DBOF / 60.0,
+        "droop_under": file.PF_DBUF / 60.0,
+        "droop": file.PF_KOF,
+        "droop_response_s": file.PF_OLRT,
+        "reconnect_voltage_low": file.ES_V_LOW,
+        "reconnect_voltage_high": file.ES_V_HIGH,
+        "reconnect_frequency_low": file.ES_F_LOW / 60.0,
+        "reconnect_frequency_high": file.ES_F_HIGH / 60.0,
+        "reconnect_s": file.ES_DELAY,
+        "reconnect_ramp_per_s": 1.0 / file.ES_RAMP_RATE,
+    }
+    theirs |= {f"volt_var_v{k}": getattr(file, f"QV_CURVE_V{k}") for k in (1, 2, 3, 4)}
+    theirs |= {f"volt_watt_v{k}": getattr(file, f"PV_CURVE_V{k}") for k in (1, 2)}
+    for name, short in (("over", "O"), ("under", "U")):
+        for k in (1, 2):
+            theirs[f"{name}_voltage_{k}"] = getattr(file, f"{short}V{k}_TRIP_V")
+            theirs[f"{name}_voltage_{k}_s"] = getattr(file, f"{short}V{k}_TRIP_T")
+            theirs[f"{name}_frequency_{k}"] = getattr(file, f"{short}F{k}_TRIP_F") / 60.0
+            theirs[f"{name}_frequency_{k}_s"] = getattr(file, f"{short}F{k}_TRIP_T")
+    ours = asdict(CODE)
+    assert {name: ours[name] for name in theirs} == pytest.approx(theirs)
+    rest = {"mean_over_voltage", "reactive_most", "reactive_per_active", "reactive_at_rest"}
+    assert ours.keys() - theirs.keys() == rest, "a setting that nothing is compared with"
+
+
 @pytest.mark.parametrize("dt_s", [0.1, 1.0, 4.0, 30.0])
 def test_volt_var_and_volt_watt_are_opender_s_to_a_millionth(dt_s: float) -> None:
     der = _der(
@@ -39,7 +82,6 @@ def test_volt_var_and_volt_watt_are_opender_s_to_a_millionth(dt_s: float) -> Non
         QV_MODE_ENABLE="ENABLED",
         CONST_PF_MODE_ENABLE="DISABLED",
         PV_MODE_ENABLE="ENABLED",
-        PV_CURVE_P2=0.2,  # of table 10; OpenDER goes down to its least power
     )
     voltages = 1.0 + 0.098 * np.sin(np.cumsum(np.random.default_rng(1).normal(0.0, 0.3, STEPS)))
     one = np.ones(1)
