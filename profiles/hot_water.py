@@ -1,8 +1,8 @@
 """When hot water is tapped: taps at random in quarters of an hour, more in the morning and the evening.
 
 Taps a day and their hours are of our own choosing, near the pattern M of EN 16147 (5.8 kWh a day for a
-family; from memory, to be checked against the standard's text). A tap's energy is exponentially distributed
-about its mean, from washing hands to a bath.
+family; from memory, to be checked: Regulation (EU) 814/2013, annex III, table 1, has load profiles of these
+names in public). A tap's energy is exponentially distributed about its mean, from washing hands to a bath.
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ Columns that are no quantity and 0 unless a fault sets them: ``cover_open``, ``m
 
 References
 ----------
-.. [1] EN 50160:2010, 4.2.2 (10-min means of the supply voltage within +-10 % of nominal); from memory, to be
-   checked against the standard's text.
+.. [1] EN 50160:2010, 4.2.2 (10-min means of the supply voltage within +-10 % of nominal). Its text was not seen; the
+   upper limit and the means are in VDE-AR-N 4105's rise-in-voltage protection, which is there to keep it (Delta,
+   manual of SOLIVIA 10 EU T4 TL, p. 69). By others who quote it a twentieth of a week's means may fall to -15 %;
+   this meter raises its alarm at -10 %.
 """
 
 from __future__ import annotations

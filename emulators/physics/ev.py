@@ -9,8 +9,9 @@ a real fast charging curve are left out.
 
 References
 ----------
-.. [1] IEC 61851-1:2017, Annex A (states A to F of the control pilot; 6 A is the least current on offer; a
-   vehicle has 5 s to follow a change). Numbers from memory, to be checked against the standard's text.
+.. [1] IEC 61851-1:2017, Annex A (states A to F of the control pilot; 6 A is the least current on offer: both as
+   the manuals of the testers Fluke FEV300 and Gossen Metrawatt M525B quote it; a vehicle has 5 s to follow a
+   change: from memory, to be checked against the standard's text).
 .. [2] Lee, Sharma, Johansson and Low, "ACN-Sim: an open-source simulator for data-driven electric
    vehicle charging research", IEEE Transactions on Smart Grid 12(6):5113-5123, 2021,
    doi 10.1109/TSG.2021.3103156 (the two-stage battery; the equations of ``charged_soc``).

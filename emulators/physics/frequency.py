@@ -5,7 +5,7 @@ periods of the market's schedules, a quarter of an hour and an hour, which domin
 in Continental Europe; the standard deviation is that area's, about 20 mHz [1].
 
 A loss is answered by one mass for the whole area, with load damping, primary control (proportional, a lag,
-a cap) and secondary control (integral, a lag) [2]:
+a cap) and secondary control (integral, a lag) [2], in Continental Europe of the size its rules ask for [3]:
 
     2 H S / f0  df/dt = P - loss - D f      primary  dp/dt = (limited(-K f) - p) / T1
                                             secondary  dz/dt = -(K + D) f / Ti,  da/dt = (z - a) / T2
@@ -18,10 +18,11 @@ References
 ----------
 .. [1] Rydin Gorjao et al., "Data-driven model of the power-grid frequency dynamics", IEEE Access
    8:43082-43097, 2020, doi 10.1109/ACCESS.2020.2967834 (standard deviation, schedule periods).
-.. [2] Kundur, "Power System Stability and Control", McGraw-Hill 1994, 11.1 (the block diagram). The
-   figures of Continental Europe are those of UCTE's Operation Handbook, policy 1, appendix A1 (3,000 MW
-   reference incident and primary reserve, 15,000 MW/Hz, load 150 GW with 1 %/Hz), from memory and to be
-   checked against its text; lags, inertia and the island are own choices.
+.. [2] Kundur, "Power System Stability and Control", McGraw-Hill 1994, 11.1 (the block diagram).
+.. [3] Regulation (EU) 2017/1485: article 153(2) as regelleistung.net quotes it (reference incident of 3,000 MW in
+   Continental Europe), annex V (all of the primary reserve at 200 mHz, within 30 s): 15,000 MW/Hz. The load of
+   150 GW and its 1 %/Hz are of UCTE's Operation Handbook, policy 1, appendix 1, from memory and to be checked
+   against its text; lags, inertia and the island are own choices.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ of the nominal voltage, frequencies per unit of the nominal frequency, times in 
 References
 ----------
 .. [1] EN 50549-1:2019; VDE-AR-N 4105:2018-11; IEEE Std 1547-2018. The standards are paid for; each file says
-   what is to be checked against the text.
+   which public source confirms a number, and which are still to be checked against the text.
 """
 
 from __future__ import annotations

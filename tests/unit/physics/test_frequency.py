@@ -63,6 +63,13 @@ def test_an_island_is_less_quiet_in_proportion() -> None:
 # ---------------------------------------------------------------------------------- loss of generation
 
 
+def test_the_whole_primary_reserve_acts_at_200_mhz_and_nearly_all_within_half_a_minute() -> None:
+    """Regulation (EU) 2017/1485, annex V, Continental Europe; the reserve is the reference incident of article 153."""
+    assert CONTINENT.primary_most_w == REFERENCE_INCIDENT_W
+    assert CONTINENT.primary_most_w / CONTINENT.primary_w_per_hz == pytest.approx(0.2)
+    assert 1.0 - np.exp(-30.0 / CONTINENT.primary_lag_s) > 0.97
+
+
 def test_without_secondary_control_a_loss_ends_at_the_closed_form() -> None:
     alone = replace(CONTINENT, secondary_time_s=float("inf"))
     end = course(alone, REFERENCE_INCIDENT_W, 300)[-1]
