@@ -49,7 +49,8 @@ TOPICS: Final = (
         "checked against that tool. Ours lie in their upper halves. Roofs as they are yield less, as few face the best "
         "way: 700 to 1,000 in Norway (Otovo), over 1,100 at the best places of Bavaria in 2019 (Umwelt-Campus "
         "Birkenfeld), about 1,530 on Malta in 2019 (217.3 GWh of 141.7 MWp in the mean of the year, National "
-        "Statistics Office). The light of Norway is 980 at Råde, 30 km from the pilot, by the Norwegian Meteorological Institute.",
+        "Statistics Office). The light of Norway is 980 at Råde, 30 km from the pilot, by the Norwegian Meteorological "
+        "Institute.",
     ),
     Topic(
         "weather",
