@@ -342,6 +342,15 @@ class MapSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What a grid fault does: which supplies of the targeted devices it opens, and what their area loses."""
+
+    opens: str = ""
+    """``feeder``, ``branch``, or nothing."""
+    lost_generation_w: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class FaultSpec:
     """A fault, as the registry names it.
 
@@ -349,7 +358,8 @@ class FaultSpec:
     quantity's true and so far reported values of the rows it grips, what was reported when it began
     and how long ago that was [s of site time], it returns what is reported instead and the quality of
     that. A communication fault has ``condition(mode, parameters)``: the name and the value, not 0,
-    that every gripped device shows its protocol engines and listeners.
+    that every gripped device shows its protocol engines and listeners. A grid fault has
+    ``disturbance(mode, parameters)``; it alone moves true columns, by way of the physics.
     """
 
     kind: str
@@ -361,6 +371,9 @@ class FaultSpec:
     """Variants by name, the default first."""
     report: Callable[[str, Any, Floats, Floats, Floats, float], tuple[Floats, Quality]] | None = None
     condition: Callable[[str, Any], tuple[str, float]] | None = None
+    disturbance: Callable[[str, Any], Disturbance] | None = None
+    everywhere: bool = False
+    """It acts on the whole site, and takes no target."""
     protocols: tuple[str, ...] = ()
     """Protocols it acts on: a device served on none of them is missed. Empty is all."""
     holds: bool = False

@@ -76,7 +76,7 @@ class Group:
         if not isinstance(bound, str):
             return bound
         if bound.startswith("-"):
-            return -float(self.columns[bound[1:]][row])
+            return 0.0 - float(self.columns[bound[1:]][row])
         return float(self.columns[bound][row])
 
 
@@ -187,7 +187,7 @@ class Farm:
         self._area = AREAS[layout.frequency_area]
         self._swing = Swing()
         self.lost_generation_w = 0.0
-        """Generation missing in the area as of the next step (minus: load), for its frequency. [W]"""
+        """Generation missing in the area as of the next step, faults' apart (minus: load), for its frequency. [W]"""
         self._feeders = list(layout.feeders)
         self.groups = {group.name: self._made(group, place) for group in layout.groups}
         self.pools = Pools({name: (group.spec, group.columns) for name, group in self.groups.items()})
@@ -250,14 +250,14 @@ class Farm:
         self._take_queue()
         self.time_s += dt_s
         self.steps += 1
-        self._swing = swung(self._area, self._swing, self.lost_generation_w, dt_s)
+        for fault, event in self.faults.update(self.time_s):
+            for observer in self.observers:
+                observer.fault_changed(fault, event, self)
+        self._swing = swung(self._area, self._swing, self.lost_generation_w + self.faults.lost_generation_w, dt_s)
         weather = self._surroundings()
         self.pools.step(lambda rows: self._at(weather, rows), dt_s)
         self._show_columns()
         self._solve_feeders(dt_s)
-        for fault, event in self.faults.update(self.time_s):
-            for observer in self.observers:
-                observer.fault_changed(fault, event, self)
         self.faults.report()
         self._doubt_voltages()
         for command, name, outcome in self.tracer.update(self):
@@ -342,14 +342,14 @@ class Farm:
     def _solve_feeders(self, dt_s: float) -> None:
         """Hand every device's power by phase to the network, and its voltages to the groups."""
         power = np.empty((2, 3, self.layout.device_count))
-        for group, rows in self._placed():
+        for group, rows in self.placed():
             for phase in _PHASES:
                 power[0, phase - 1, rows] = group.columns[f"active_power_l{phase}_w"]
                 power[1, phase - 1, rows] = group.columns[f"reactive_power_l{phase}_var"]
         self.network.step(dt_s, power[0], power[1])
 
-    def _placed(self) -> Iterator[tuple[Group, slice]]:
-        """Each group with its devices' rows in the whole site."""
+    def placed(self) -> Iterator[tuple[Group, slice]]:
+        """Yield each group with its devices' rows in the whole site."""
         start = 0
         for group in self.groups.values():
             yield group, slice(start, start + group.size)
@@ -359,7 +359,7 @@ class Farm:
         """Mark voltages that are left from before the power flow failed: questionable, which is not topical."""
         if not self.network.questionable.any():
             return
-        for group, rows in self._placed():
+        for group, rows in self.placed():
             doubtful = self.network.questionable[rows]
             if doubtful.any():
                 for name in _VOLTAGES:
