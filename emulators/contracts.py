@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any, Protocol, TypeAlias
@@ -110,13 +110,34 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What a compound device's step hands to one of its resources, to be given that resource's columns after it.
+
+    ``lent`` are values the resource takes over, ``told`` are set-points it follows in place of its own:
+    both for this step, by the resource's own names, ``(n,)`` each.
+    """
+
+    resource: str
+    surroundings: Surroundings
+    lent: Columns
+    told: Columns
+
+
+Flow: TypeAlias = Generator[Turn, Columns, Columns]
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceSpec:
     """A device kind, as the registry names it.
 
     ``make(ratings, keys, place)`` builds the columns of ``n`` devices at the site's start: one array
     for every quantity of the kind, and whatever else its step needs (ratings and hidden state, under
     names that are no quantity's). ``step(columns, surroundings, dt_s)`` returns new columns and
-    changes nothing it was given. Rows never mix.
+    changes nothing it was given, and no set-point. Rows never mix.
+
+    A compound kind is made of others: ``resources`` gives each by the prefix its columns have at the
+    compound device, every kind once, in the order in which ``flow(columns, surroundings, dt_s)`` yields
+    their turns. Its ``step`` is the same flow with every resource stepped by itself.
     """
 
     kind: str
@@ -133,6 +154,8 @@ class DeviceSpec:
     """Set-point or command -> the quantity that shows its physical effect."""
     make: Callable[[Columns, Keys, Place], Columns]
     step: Callable[[Columns, Surroundings, float], Columns]
+    resources: Mapping[str, DeviceSpec] = field(default_factory=dict)
+    flow: Callable[[Columns, Surroundings, float], Flow] | None = None
 
 
 # -------------------------------------------------------------------------------------- protocols
@@ -319,6 +342,15 @@ class MapSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What a grid fault does: which supplies of the targeted devices it opens, and what their area loses."""
+
+    opens: str = ""
+    """``feeder``, ``branch``, or nothing."""
+    lost_generation_w: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class FaultSpec:
     """A fault, as the registry names it.
 
@@ -326,7 +358,8 @@ class FaultSpec:
     quantity's true and so far reported values of the rows it grips, what was reported when it began
     and how long ago that was [s of site time], it returns what is reported instead and the quality of
     that. A communication fault has ``condition(mode, parameters)``: the name and the value, not 0,
-    that every gripped device shows its protocol engines and listeners.
+    that every gripped device shows its protocol engines and listeners. A grid fault has
+    ``disturbance(mode, parameters)``; it alone moves true columns, by way of the physics.
     """
 
     kind: str
@@ -338,6 +371,9 @@ class FaultSpec:
     """Variants by name, the default first."""
     report: Callable[[str, Any, Floats, Floats, Floats, float], tuple[Floats, Quality]] | None = None
     condition: Callable[[str, Any], tuple[str, float]] | None = None
+    disturbance: Callable[[str, Any], Disturbance] | None = None
+    everywhere: bool = False
+    """It acts on the whole site, and takes no target."""
     protocols: tuple[str, ...] = ()
     """Protocols it acts on: a device served on none of them is missed. Empty is all."""
     holds: bool = False

@@ -19,16 +19,17 @@ import numpy.typing as npt
 
 from emulators import registry
 from emulators.contracts import Command, DeviceSpec, Limits, Place, Qualities, Quality, Surroundings
-from emulators.encoding import Columns, Floats, anywhere
+from emulators.encoding import Columns, Floats
 from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
 from emulators.faultboard import FaultBoard, Rows
 from emulators.layout import GroupLayout, SiteLayout
 from emulators.network import Customers, Network
 from emulators.physics.frequency import AREAS, Swing, frequency_hz, swung
+from emulators.pools import LIGHT, Pools, SiteRows
 from emulators.quantities import Role, quantity
 from emulators.tracing import Tracer
 from profiles.draws import key_of, uniform
-from profiles.weather import Light, Weather, scattered
+from profiles.weather import Weather, scattered
 
 STEP_MIN_S: Final = 0.1
 STEP_MAX_S: Final = 900.0
@@ -37,8 +38,6 @@ QUEUE_MAX = 100_000
 """Most commands waiting for one step; beyond it a client is told that the device is busy."""
 
 _PHASES = (1, 2, 3)
-_LIGHT = tuple(Light.__dataclass_fields__)
-"""What of the weather differs from device to device."""
 _VOLTAGES = ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_ll_v")
 
 
@@ -58,9 +57,6 @@ class Group:
     layout: GroupLayout
     spec: DeviceSpec
     columns: Columns
-    voltage_v: Floats
-    steady: tuple[str, ...]
-    """Quantities that stand still in most steps."""
     feeder: npt.NDArray[np.intp]
     position: Floats
     reported: Columns
@@ -80,7 +76,7 @@ class Group:
         if not isinstance(bound, str):
             return bound
         if bound.startswith("-"):
-            return -float(self.columns[bound[1:]][row])
+            return 0.0 - float(self.columns[bound[1:]][row])
         return float(self.columns[bound][row])
 
 
@@ -191,9 +187,10 @@ class Farm:
         self._area = AREAS[layout.frequency_area]
         self._swing = Swing()
         self.lost_generation_w = 0.0
-        """Generation missing in the area as of the next step (minus: load), for its frequency. [W]"""
+        """Generation missing in the area as of the next step, faults' apart (minus: load), for its frequency. [W]"""
         self._feeders = list(layout.feeders)
         self.groups = {group.name: self._made(group, place) for group in layout.groups}
+        self.pools = Pools({name: (group.spec, group.columns) for name, group in self.groups.items()})
         specs = [group.spec for group in self.groups.values()]
         self.readable = {spec.kind: frozenset(q.name for q in spec.quantities) for spec in specs}
         self.writable = {spec.kind: frozenset(q.name for q in spec.quantities if q.writable) for spec in specs}
@@ -253,15 +250,14 @@ class Farm:
         self._take_queue()
         self.time_s += dt_s
         self.steps += 1
-        self._swing = swung(self._area, self._swing, self.lost_generation_w, dt_s)
-        weather = self._surroundings()
-        for group, rows in self._placed():
-            here = self._at(weather, group, rows)
-            group.columns = _settled(group.columns, group.spec.step(group.columns, here, dt_s), group.steady)
-        self._solve_feeders(dt_s)
         for fault, event in self.faults.update(self.time_s):
             for observer in self.observers:
                 observer.fault_changed(fault, event, self)
+        self._swing = swung(self._area, self._swing, self.lost_generation_w + self.faults.lost_generation_w, dt_s)
+        weather = self._surroundings()
+        self.pools.step(lambda rows: self._at(weather, rows), dt_s)
+        self._show_columns()
+        self._solve_feeders(dt_s)
         self.faults.report()
         self._doubt_voltages()
         for command, name, outcome in self.tracer.update(self):
@@ -271,20 +267,23 @@ class Farm:
             observer.stepped(self)
 
     def _take_queue(self) -> None:
+        if not self._queue:
+            return
         queue, self._queue = self._queue, []
-        fresh: dict[tuple[str, str], Floats] = {}
         for device, command in queue:
-            columns = device.group.columns
-            changes = {**command.values, "sesp_heard": 1.0} if "sesp_heard" in columns else command.values
-            for name, value in changes.items():
-                place = (device.group.name, name)
-                if place not in fresh:
-                    fresh[place] = columns[name].copy()
-                    device.group.columns = columns = {**columns, name: fresh[place]}
-                fresh[place][device.row] = value
+            heard = {"sesp_heard": 1.0} if "sesp_heard" in device.group.columns else {}
+            for name, value in {**command.values, **heard}.items():
+                self.pools.write(device.group.name, name, device.row, value)
+        self.pools.show_written()
+        self._show_columns()
+        for device, command in queue:
             self.tracer.applied(command, device, self.time_s)
             for observer in self.observers:
                 observer.commanded(command, self)
+
+    def _show_columns(self) -> None:
+        for name, group in self.groups.items():
+            group.columns = self.pools.seen_by(name)
 
     def _surroundings(self) -> dict[str, Any]:
         sky = self._weather.at(self.unix_s)
@@ -306,10 +305,10 @@ class Farm:
         unrest = frequency_hz(self._frequency_key, self.unix_s, area.nominal_hz, area.unrest)
         return unrest + self._swing.deviation_hz
 
-    @staticmethod
-    def _at(weather: Mapping[str, Any], group: Group, rows: slice) -> Surroundings:
-        own = {name: weather[name][rows] for name in _LIGHT}
-        return Surroundings(voltage_v=group.voltage_v, **{**weather, **own})
+    def _at(self, weather: Mapping[str, Any], rows: SiteRows) -> Surroundings:
+        """Return the surroundings of devices by their rows in the site."""
+        own = {name: weather[name][rows] for name in LIGHT}
+        return Surroundings(voltage_v=self.network.voltage_v[:, rows], **{**weather, **own})
 
     def _scattered(self) -> tuple[Floats, Floats]:
         """Where every device stands: metres east and north of the site's middle."""
@@ -343,16 +342,14 @@ class Farm:
     def _solve_feeders(self, dt_s: float) -> None:
         """Hand every device's power by phase to the network, and its voltages to the groups."""
         power = np.empty((2, 3, self.layout.device_count))
-        for group, rows in self._placed():
+        for group, rows in self.placed():
             for phase in _PHASES:
                 power[0, phase - 1, rows] = group.columns[f"active_power_l{phase}_w"]
                 power[1, phase - 1, rows] = group.columns[f"reactive_power_l{phase}_var"]
         self.network.step(dt_s, power[0], power[1])
-        for group, rows in self._placed():
-            group.voltage_v = self.network.voltage_v[:, rows]
 
-    def _placed(self) -> Iterator[tuple[Group, slice]]:
-        """Each group with its devices' rows in the whole site."""
+    def placed(self) -> Iterator[tuple[Group, slice]]:
+        """Yield each group with its devices' rows in the whole site."""
         start = 0
         for group in self.groups.values():
             yield group, slice(start, start + group.size)
@@ -362,7 +359,7 @@ class Farm:
         """Mark voltages that are left from before the power flow failed: questionable, which is not topical."""
         if not self.network.questionable.any():
             return
-        for group, rows in self._placed():
+        for group, rows in self.placed():
             doubtful = self.network.questionable[rows]
             if doubtful.any():
                 for name in _VOLTAGES:
@@ -375,13 +372,10 @@ class Farm:
         missing = [q.name for q in spec.quantities if q.name not in columns]
         assert not missing, f"{spec.kind} made no column for {missing}"
         n = len(layout.devices)
-        feeder = self.layout.feeders[layout.feeder]
         return Group(
             layout=layout,
             spec=spec,
             columns=columns,
-            voltage_v=np.full((3, n), feeder.nominal_voltage_v),
-            steady=tuple(q.name for q in spec.quantities if q.role not in (Role.MEASUREMENT, Role.TOTAL)),
             feeder=np.full(n, self._feeders.index(layout.feeder)),
             # Customers stand along the feeder; nobody is right at the busbar.
             position=0.05 + 0.95 * uniform(layout.keys, 0, "feeder position"),
@@ -411,16 +405,6 @@ class Farm:
     def rows_of(self, *, kind: str = "", group: str = "", feeder: str = "", device: str = "*") -> Rows:
         """Find devices by kind, group, feeder and glob: group name -> rows, in the site's order."""
         return self.faults.rows_of(kind=kind, group=group, feeder=feeder, device=device)
-
-
-def _settled(before: Columns, after: Columns, steady: Sequence[str]) -> Columns:
-    """Keep the array of a column that did not move: whoever encodes it need not look at it again."""
-    for name in steady:
-        old, new = before[name], after[name]
-        # A kind hands on what cannot be written to as the same array every time: no need to compare it.
-        if new is not old and new.flags.writeable and not anywhere(old != new):
-            after[name] = old
-    return after
 
 
 def enabled(values: Mapping[str, float]) -> dict[str, float]:

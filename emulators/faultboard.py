@@ -17,9 +17,10 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from emulators import registry
-from emulators.contracts import FaultSpec, Quality
+from emulators.contracts import Disturbance, FaultSpec, Quality
 from emulators.encoding import Columns
 from emulators.errors import ConfigError, Problem, StateError
+from emulators.network import Supply
 
 if TYPE_CHECKING:
     from emulators.farm import Farm, Group
@@ -46,7 +47,14 @@ class Fault:
     hit: tuple[str, ...]
     missed: tuple[str, ...]
     state: str = PENDING
+    supplies: frozenset[Supply] = frozenset()
+    """What a grid fault opens."""
     notes: dict[str, Columns] = field(default_factory=dict)
+
+    @property
+    def disturbance(self) -> Disturbance:
+        disturbs = self.spec.disturbance
+        return Disturbance() if disturbs is None else disturbs(self.mode, self.parameters)
 
     @property
     def end_s(self) -> float:
@@ -61,6 +69,9 @@ class FaultBoard:
         self._faults: dict[int, Fault] = {}
         self._last_id = 0
         self._cleared: list[Fault] = []
+        self._open: set[Supply] = set()
+        self.lost_generation_w = 0.0
+        """Generation missing in the area because of faults. [W]"""
 
     # ------------------------------------------------------------------------------- operator
 
@@ -86,7 +97,12 @@ class FaultBoard:
         if request.problems:
             raise ConfigError(request.problems)
         assert request.spec is not None
+        disturbs = request.spec.disturbance
+        opens = "" if disturbs is None else disturbs(request.mode, request.parameters).opens
         rows, hit, missed = self._grip(request.spec, request.target)
+        supplies: frozenset[Supply] = frozenset()
+        if opens:
+            rows, hit, missed, supplies = self._cut_off(rows, branch=opens == "branch")
         if not hit:
             reason = "no device matches the target" if not missed else "no device of the target can have this fault"
             raise ConfigError([Problem("fault", 0, "target", reason)])
@@ -102,6 +118,7 @@ class FaultBoard:
             rows=rows,
             hit=hit,
             missed=missed,
+            supplies=supplies,
         )
         self._faults[fault.id] = fault
         self._forget_oldest()
@@ -209,12 +226,23 @@ class FaultBoard:
                 quantity: group.reported[quantity][rows].copy()
                 for quantity in _touched(fault.spec, group, fault.target)
             }
-        self._set_conditions()
+        self._take_hold()
 
     def _end(self, fault: Fault) -> None:
         fault.state = ENDED
         fault.notes.clear()
+        self._take_hold()
+
+    def _take_hold(self) -> None:
         self._set_conditions()
+        active = [fault for fault in self._faults.values() if fault.state == ACTIVE]
+        self.lost_generation_w = sum(fault.disturbance.lost_generation_w for fault in active)
+        opened = {supply for fault in active for supply in fault.supplies}
+        for supply in self._open - opened:
+            self._farm.network.energise(*supply)
+        for supply in opened - self._open:
+            self._farm.network.deenergise(*supply)
+        self._open = opened
 
     def _set_conditions(self) -> None:
         for group in self._farm.groups.values():
@@ -243,6 +271,24 @@ class FaultBoard:
             else:
                 missed += devices
         return rows, tuple(hit), tuple(missed)
+
+    def _cut_off(self, rows: Rows, *, branch: bool) -> tuple[Rows, tuple[str, ...], tuple[str, ...], frozenset[Supply]]:
+        """Widen a target to all who share a supply with it; devices that have no such supply are missed."""
+        feeding = {
+            group.name: [self._farm.network.supply_of(place.start + row, branch=branch) for row in range(group.size)]
+            for group, place in self._farm.placed()
+        }
+        wanted = {feeding[name][row] for name, found in rows.items() for row in found}
+        supplies = frozenset(supply for supply in wanted if supply is not None)
+        shared, hit, missed = {}, [], []
+        for group, _ in self._farm.placed():
+            own = [row for row, supply in enumerate(feeding[group.name]) if supply in supplies]
+            if own:
+                shared[group.name] = np.array(own, dtype=np.intp)
+                hit += [group.layout.devices[row] for row in own]
+            beside = [row for row in rows.get(group.name, ()) if feeding[group.name][row] is None]
+            missed += [group.layout.devices[row] for row in beside]
+        return shared, tuple(hit), tuple(missed), supplies
 
     def _forget_oldest(self) -> None:
         ended = [fault.id for fault in self._faults.values() if fault.state == ENDED]
@@ -302,7 +348,9 @@ class _Request:
     def _check_spec(self, spec: FaultSpec, mode: str | None, parameters: dict[str, Any]) -> None:
         if spec.report is not None and not self.target.get("quantity"):
             self._problem("target.quantity", f"a {spec.kind} fault needs the name or glob of a quantity")
-        if spec.report is None and "quantity" in self.target:
+        if spec.everywhere and self.target:
+            self._problem("target", f"a {spec.kind} fault acts on the whole site and takes no target")
+        elif spec.report is None and "quantity" in self.target:
             self._problem("target.quantity", f"a {spec.kind} fault grips whole devices")
         if mode is not None and not spec.modes:
             self._problem("mode", f"a {spec.kind} fault has no modes")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from emulators.substations import Indices, NotConverged, Part, Solution, tree
 NODES_A_PART: Final = 600
 SMALL_SITE: Final = 1_000
 SELDOM_S: Final = 10.0
+
+Supply: TypeAlias = tuple[str, int | None]
+"""A feeder by its name, and one of its branches or ``None`` for all of it."""
 
 _PHASES: Final = range(3)
 _SOON_S: Final = 1e-9  # sums of tenths of a second miss a whole one by less
@@ -93,7 +96,7 @@ class Network:
         """(3, n), by phase and customer: line to neutral, of the last solution."""
         self.questionable = np.zeros(n, dtype=np.bool_)
         """(n,), whether a customer's voltage is left from before the power flow failed."""
-        self._dark: set[tuple[str, int | None]] = set()
+        self._dark: set[Supply] = set()
         self._lay_impedances()
         self._lay_networks()
 
@@ -285,6 +288,14 @@ class Network:
         """Return how many branches a feeder has over all its substations; an impedance has none."""
         plan = self.plans.get(feeder)
         return 0 if plan is None else plan.branches * plan.substations
+
+    def supply_of(self, customer: int, *, branch: bool) -> Supply | None:
+        """Return what feeds a customer: its feeder, or its branch, of which an impedance has none."""
+        feeder = list(self._feeders)[int(self._customers.feeder[customer])]
+        if not branch:
+            return feeder, None
+        number = self.branch_of(customer)
+        return None if number < 0 else (feeder, number)
 
     def branch_of(self, customer: int) -> int:
         """Return the branch a customer is on, -1 on an impedance."""

@@ -40,6 +40,8 @@ FAULTS: Final = {
     "stuck": "emulators.faults.measurement:STUCK",
     "bias": "emulators.faults.measurement:BIAS",
     "modbus-exception": "emulators.faults.protocol:MODBUS_EXCEPTION",
+    "outage": "emulators.faults.grid:OUTAGE",
+    "generation-loss": "emulators.faults.grid:GENERATION_LOSS",
 }
 
 

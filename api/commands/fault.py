@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 @faults.command()
 def add(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as offline, stuck, bias, modbus-exception.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as offline, stuck, bias, outage; REST lists all.")],
     device: Annotated[str | None, typer.Option(metavar="GLOB", help="Devices by their ids.")] = None,
     device_kind: Annotated[str | None, typer.Option("--kind", help="Devices of one kind.")] = None,
     group: Annotated[str | None, typer.Option(help="Devices of one group.")] = None,

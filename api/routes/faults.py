@@ -118,7 +118,7 @@ def _kind(spec: FaultSpec) -> models.FaultKind:
         family=spec.family,
         title=spec.title,
         modes=list(spec.modes),
-        targets=[*PLACE_KEYS, "quantity"] if measures else PLACE_KEYS,
+        targets=[] if spec.everywhere else [*PLACE_KEYS, "quantity"] if measures else PLACE_KEYS,
         required=["quantity"] if measures else [],
         protocols=list(spec.protocols),
         parameters=schema,

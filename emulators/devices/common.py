@@ -548,10 +548,21 @@ def keys_in(columns: Columns) -> Keys:
 
 def part_of(columns: Columns, resource: str) -> Columns:
     """Return the columns of one of a prosumer's resources under their plain names."""
-    prefix = f"{resource}_"
-    return {name.removeprefix(prefix): values for name, values in columns.items() if name.startswith(prefix)}
+    at_home, plain = _names_of_part(tuple(columns), resource)
+    return dict(zip(plain, map(columns.__getitem__, at_home), strict=True))
 
 
 def as_part(columns: Columns, resource: str) -> Columns:
     """Return a device's columns under the names they have as a prosumer's resource."""
-    return {f"{resource}_{name}": values for name, values in columns.items()}
+    return dict(zip(_names_at_home(tuple(columns), resource), columns.values(), strict=True))
+
+
+@lru_cache(maxsize=64)
+def _names_of_part(names: tuple[str, ...], resource: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    at_home = tuple(name for name in names if name.startswith(f"{resource}_"))
+    return at_home, tuple(name.removeprefix(f"{resource}_") for name in at_home)
+
+
+@lru_cache(maxsize=64)
+def _names_at_home(names: tuple[str, ...], resource: str) -> tuple[str, ...]:
+    return tuple(f"{resource}_{name}" for name in names)

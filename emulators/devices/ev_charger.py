@@ -243,14 +243,19 @@ def _asked(new: Columns, surroundings: Surroundings, per_ampere: Floats) -> tupl
     follows = remote & (new["active_power_setpoint_enabled"] > 0.0)
     net_w = np.where(follows, new["active_power_setpoint_w"], -most_w)
     net_w += common.droop_power(new, surroundings, new["rated_charge_power_w"])
-    limited = remote & (new["active_power_limit_enabled"] > 0.0)
-    share = np.where(limited, new["active_power_limit_frac"], 1.0)
     charge_w = held(-net_w, 0.0, most_w)
-    discharge_w = np.minimum(held(net_w, 0.0, most_w), new["rated_power_w"] * share)
+    discharge_w = held(net_w, 0.0, _most_discharge_w(new, most_w))
     limit_a = np.divide(charge_w, per_ampere, out=np.zeros_like(charge_w), where=per_ampere > 0.0)
     offer_a = ev.offered_current_a(limit_a, new["rated_current_a"], new["least_current_a"])
     ask_w = np.minimum(np.minimum(offer_a * per_ampere, new["vehicle_power_w"]), new["rated_apparent_power_va"])
     return offer_a, ask_w, discharge_w
+
+
+def _most_discharge_w(new: Columns, most_w: Floats) -> Floats:
+    """Return the most power a vehicle may deliver where the current limit allows ``most_w``. [W]"""
+    limited = new["remote_enabled"] * new["active_power_limit_enabled"] > 0.0
+    share = np.where(limited, new["active_power_limit_frac"], 1.0)
+    return np.minimum(most_w, new["rated_power_w"] * share)
 
 
 def _reachable(new: Columns, asked_w: Floats, dt_s: float) -> Floats:
@@ -294,10 +299,11 @@ def _charging_range(new: Columns, per_ampere: Floats) -> None:
     """Say between which powers the vehicle can be charged now, in the step's own columns."""
     may = new["authorised"] * new["running"]
     soc = new["vehicle_soc_frac"]
-    limit_w = ev.offered_current_a(_limit_a(new), new["rated_current_a"], new["least_current_a"]) * per_ampere
+    limit_a = _limit_a(new)
+    limit_w = ev.offered_current_a(limit_a, new["rated_current_a"], new["least_current_a"]) * per_ampere
     vehicle_w = ev.taper_power_w(soc, new["vehicle_power_w"], new["taper_from_frac"])
     most = np.minimum(np.minimum(limit_w, new["rated_apparent_power_va"]), vehicle_w) * may
-    discharge = new["rated_power_w"] * may * (soc > V2G_RESERVE_FRAC)
+    discharge = _most_discharge_w(new, limit_a * per_ampere) * may * (soc > V2G_RESERVE_FRAC)
     new["charge_power_max_w"] = most
     new["discharge_power_max_w"] = discharge
     least_w = np.minimum(new["least_current_a"] * per_ampere, most)

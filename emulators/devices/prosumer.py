@@ -1,7 +1,7 @@
 """A prosumer's home: a household with a heat pump and loads that can wait, an EV, a storage and PV.
 
-The EV charging point, the storage and the PV generator are the kinds of those names, stepped here on the
-home's columns under their prefixes; ``home`` is everything else in the house. What crosses the connection
+The EV charging point, the storage and the PV generator are the kinds of those names, their columns here
+under their prefixes; ``home`` is everything else in the house. What crosses the connection
 point is the sum of the four, phase by phase.
 
 Who is asked what: a set-point written to a resource is that resource's. An active power set-point of the
@@ -19,16 +19,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 
-from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
+from emulators.contracts import DeviceSpec, Flow, Keys, Limits, Place, Rating, Surroundings, Turn
 from emulators.devices import battery, common, connection, ev_charger, household, pv_generator
 from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import inverter
-from emulators.quantities import CATALOGUE, COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, Role, quantities
+from emulators.quantities import COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, quantities
 
 _SPECS: Final = {"ev": ev_charger.DEVICE, "storage": battery.DEVICE, "pv": pv_generator.DEVICE}
 _DEFAULTS: Final[Mapping[str, float | Mapping[str, Any]]] = {
@@ -77,7 +76,6 @@ RATINGS: Final = (
     *(replace(rating, name=f"home_{rating.name}") for rating in household.RATINGS),
 )
 
-_SETPOINTS: Final = frozenset(name for name, found in CATALOGUE.items() if found.role is Role.SETPOINT)
 _SUPPORTED: Final = ("voltage_setpoint_v", "volt_var_enabled", "frequency_setpoint_hz", "frequency_support_enabled")
 
 
@@ -102,57 +100,65 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+    """Take the homes through one step, their resources one by one."""
+    under_way = flow(columns, surroundings, dt_s)
+    turn = next(under_way)
+    while True:
+        own = common.part_of(columns, turn.resource)
+        after = _SPECS[turn.resource].step(own | turn.lent | turn.told, turn.surroundings, dt_s)
+        try:
+            turn = under_way.send(after | {name: own[name] for name in turn.told})
+        except StopIteration as ended:
+            home: Columns = ended.value
+            return home
+
+
+def flow(columns: Columns, surroundings: Surroundings, dt_s: float) -> Flow:
     """Take the homes through one step: EV, PV and household first, then the storage that makes up for them."""
     new = common.life_cycle(columns, surroundings, dt_s)
     outside = _where(new["running"], surroundings)
-    lent = _lent(columns, new)
+    lent, links = _lent(columns, new), {"sesp_timeout_s": columns["sesp_timeout_s"]}
     limit_w = np.where(
         new["remote_enabled"] * new["active_power_limit_enabled"] > 0.0,
         new["active_power_limit_frac"] * new["rated_power_w"],
         np.inf,
     )
-    had = _split(columns)
-    parts = {"ev": _stepped("ev", had["ev"], lent, outside, dt_s)}
+    parts = {"ev": (yield Turn("ev", outside, lent | {"credential_refused": new["identification_failed"]}, links))}
     asked_w = np.where(
         new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0, new["active_power_setpoint_w"], np.nan
     )
-    inside = _where(new["grid_switch_closed"], surroundings)
     before_w = columns["pv_active_power_w"] + parts["ev"]["active_power_w"]
     parts["home"] = household.step(
-        had["home"],
-        inside,
+        common.part_of(columns, "home"),
+        _where(new["grid_switch_closed"], surroundings),
         dt_s,
         remote=new["remote_enabled"],
         spare_w=before_w - asked_w - columns["storage_charge_power_available_w"],
     )
     room_w = limit_w - parts["ev"]["active_power_w"] - parts["home"]["active_power_w"]
-    parts["pv"] = _stepped("pv", had["pv"], lent | _capped(had["pv"], room_w), outside, dt_s)
+    parts["pv"] = yield Turn("pv", outside, lent, links | _capped(columns, "pv", room_w))
     others_w = parts["ev"]["active_power_w"] + parts["home"]["active_power_w"] + parts["pv"]["active_power_w"]
-    asked = _asked_of_storage(had["storage"], new, parts, asked_w - others_w)
-    asked |= _capped(had["storage"], limit_w - others_w)
-    parts["storage"] = _stepped("storage", had["storage"], lent | asked, outside, dt_s)
+    asked = _asked_of_storage(columns, new, parts, asked_w - others_w)
+    asked |= _capped(columns, "storage", limit_w - others_w)
+    parts["storage"] = storage = yield Turn("storage", outside, lent, links | asked)
     new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
     new = _summed(new, parts, surroundings, dt_s)
-    storage = parts["storage"]
     new["reach_low_w"] = np.minimum(
         others_w - storage["charge_power_available_w"] - parts["home"]["deferrable_power_w"], new["active_power_w"]
     )
     new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
-    for resource, (plain, at_home) in _names_of_parts(tuple(columns)).items():
-        new.update(zip(at_home, map(parts[resource].__getitem__, plain), strict=True))
+    for resource, part in parts.items():
+        new |= common.as_part(part, resource)
     return _closed(new)
 
 
 def _lent(columns: Columns, new: Columns) -> Columns:
     """Return what the home lends its resources: the SESP's link, identification, local mode."""
-    failed = new["identification_failed"]
     return {
+        "local_mode": columns["local_mode"],
         "sesp_heard": common.sesp_heard(columns),
         "sesp_silence_s": columns["sesp_silence_s"],
-        "sesp_timeout_s": columns["sesp_timeout_s"],
-        "local_mode": columns["local_mode"],
-        "identification_failed": failed,
-        "credential_refused": failed,
+        "identification_failed": new["identification_failed"],
     }
 
 
@@ -161,37 +167,15 @@ def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
     return replace(surroundings, voltage_v=surroundings.voltage_v * live) if anywhere(live == 0.0) else surroundings
 
 
-def _split(columns: Columns) -> dict[str, Columns]:
-    """Return the columns of every resource under their plain names."""
-    return {
-        resource: dict(zip(plain, map(columns.__getitem__, at_home), strict=True))
-        for resource, (plain, at_home) in _names_of_parts(tuple(columns)).items()
-    }
-
-
-@lru_cache(maxsize=16)
-def _names_of_parts(names: tuple[str, ...]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return for every resource its columns' plain names, and in the same order their names at the home."""
-    at_home = {resource: tuple(name for name in names if name.startswith(f"{resource}_")) for resource in RESOURCES}
-    return {
-        resource: (tuple(name.removeprefix(f"{resource}_") for name in own), own) for resource, own in at_home.items()
-    }
-
-
-def _stepped(resource: str, part: Columns, lent: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
-    """Step one resource with columns lent to it for this step; what was written to it stays as it was."""
-    after = _SPECS[resource].step(part | {name: v for name, v in lent.items() if name in part}, surroundings, dt_s)
-    return after | {name: part[name] for name in lent if name in part and name in _SETPOINTS}
-
-
-def _capped(part: Columns, room_w: Floats) -> Columns:
+def _capped(columns: Columns, resource: str, room_w: Floats) -> Columns:
     """Return the power limit a resource keeps to so that the home keeps to its own; ``inf`` is no limit."""
-    own = np.where(part["active_power_limit_enabled"] > 0.0, part["active_power_limit_frac"], 1.0)
-    share = np.minimum(inverter.held(room_w / part["rated_power_w"], 0.0, 1.0), own)
+    limited = columns[f"{resource}_active_power_limit_enabled"] > 0.0
+    own = np.where(limited, columns[f"{resource}_active_power_limit_frac"], 1.0)
+    share = np.minimum(inverter.held(room_w / columns[f"{resource}_rated_power_w"], 0.0, 1.0), own)
     return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share)}
 
 
-def _asked_of_storage(own: Columns, new: Columns, parts: Mapping[str, Columns], missing_w: Floats) -> Columns:
+def _asked_of_storage(columns: Columns, new: Columns, parts: Mapping[str, Columns], missing_w: Floats) -> Columns:
     """Return the set-points the storage follows in this step: the home's where it has one, else its own."""
     remote = new["remote_enabled"]
     asks_w = np.isfinite(missing_w)
@@ -206,17 +190,19 @@ def _asked_of_storage(own: Columns, new: Columns, parts: Mapping[str, Columns], 
     )
     others_var = sum((part["reactive_power_var"] for part in parts.values()), start=np.zeros_like(wanted_var))
     asked = {
-        "active_power_setpoint_w": np.where(asks_w, missing_w, own["active_power_setpoint_w"]),
-        "active_power_setpoint_enabled": np.where(asks_w, 1.0, own["active_power_setpoint_enabled"]),
+        "active_power_setpoint_w": np.where(asks_w, missing_w, columns["storage_active_power_setpoint_w"]),
+        "active_power_setpoint_enabled": np.where(asks_w, 1.0, columns["storage_active_power_setpoint_enabled"]),
         "reactive_power_setpoint_var": np.where(
-            asks_q | asks_pf, wanted_var - others_var, own["reactive_power_setpoint_var"]
+            asks_q | asks_pf, wanted_var - others_var, columns["storage_reactive_power_setpoint_var"]
         ),
-        "reactive_power_setpoint_enabled": np.where(asks_q | asks_pf, 1.0, own["reactive_power_setpoint_enabled"]),
+        "reactive_power_setpoint_enabled": np.where(
+            asks_q | asks_pf, 1.0, columns["storage_reactive_power_setpoint_enabled"]
+        ),
     }
     for value, switch in (_SUPPORTED[:2], _SUPPORTED[2:]):
         by_home = new[switch] > 0.0
-        asked[value] = np.where(by_home, new[value], own[value])
-        asked[switch] = np.maximum(new[switch], own[switch])
+        asked[value] = np.where(by_home, new[value], columns[f"storage_{value}"])
+        asked[switch] = np.maximum(new[switch], columns[f"storage_{switch}"])
     return asked
 
 
@@ -315,4 +301,6 @@ DEVICE: Final = DeviceSpec(
     follows=_follows(),
     make=make,
     step=step,
+    resources={resource: _SPECS[resource] for resource in ("ev", "pv", "storage")},
+    flow=flow,
 )

@@ -146,7 +146,8 @@ def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harves
         dc += share * pv.dc_power(absorbed, module, new["net_dc_power_w"], new["temperature_coefficient_per_k"])
         absorbed_all += share * absorbed
         module_all += share * module
-        new[f"module_excess{which}_k"] = excess
+        # A plane a system has not got stays as cold as if nobody had one.
+        new[f"module_excess{which}_k"] = excess * (share > 0.0) if which else excess
         if not which:
             new["irradiance_plane_w_per_m2"], new["module_temperature_degc"] = falls, air + excess
     available = np.minimum(dc * pv.inverter_efficiency(dc, rated), rated) * new["running"]

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar, cast
 
+from emulators.contracts import Flow
+from emulators.encoding import Columns
 from emulators.farm import Farm
 
 WARM_UP: Final = 10
@@ -34,15 +37,34 @@ class _Watch:
     def __init__(self) -> None:
         self.spent_s: dict[str, float] = {}
 
-    def over(self, name: str, function: Callable[_P, _T]) -> Callable[_P, _T]:
-        self.spent_s.setdefault(name, 0.0)
+    @contextmanager
+    def _on(self, name: str) -> Iterator[None]:
+        begin_s = time.process_time()
+        try:
+            yield
+        finally:
+            self.spent_s[name] = self.spent_s.get(name, 0.0) + time.process_time() - begin_s
 
+    def over(self, name: str, function: Callable[_P, _T]) -> Callable[_P, _T]:
         def timed(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-            begin_s = time.process_time()
-            try:
+            with self._on(name):
                 return function(*args, **kwargs)
-            finally:
-                self.spent_s[name] += time.process_time() - begin_s
+
+        return timed
+
+    def over_flow(self, name: str, flow: Callable[_P, Flow]) -> Callable[_P, Flow]:
+        """Leave out the time a flow waits for its resources."""
+
+        def timed(*args: _P.args, **kwargs: _P.kwargs) -> Flow:
+            under_way, answer = flow(*args, **kwargs), cast(Columns, None)
+            while True:
+                try:
+                    with self._on(name):
+                        turn = under_way.send(answer)
+                except StopIteration as ended:
+                    home: Columns = ended.value
+                    return home
+                answer = yield turn
 
         return timed
 
@@ -50,8 +72,10 @@ class _Watch:
 def step_times(farm: Farm, steps: int) -> StepTimes:
     """Take ``steps`` steps of 1 s and tell the parts apart. The farm is used up: it stays under the watch."""
     watch = _Watch()
-    for group in farm.groups.values():
-        group.spec = replace(group.spec, step=watch.over(group.spec.kind, group.spec.step))
+    for pool in farm.pools:
+        spec = pool.spec
+        flow = None if spec.flow is None else watch.over_flow(spec.kind, spec.flow)
+        pool.spec = replace(spec, step=watch.over(spec.kind, spec.step), flow=flow)
     # What a step calls on its way is looked up on the farm, so a watch can stand in front of it.
     for name, owner, method in (
         ("weather and frequency", farm, "_surroundings"),

@@ -21,6 +21,7 @@ FLOORS = (
     ("emulators.registry",),
     ("emulators.layout", "emulators.site"),
     ("emulators.substations", "emulators.network"),
+    ("emulators.pools",),
     ("emulators.farm", "emulators.faultboard", "emulators.tracing"),
     ("emulators.images",),
     ("emulators.server", "emulators.runner", "emulators.ledger"),

@@ -198,6 +198,21 @@ def test_a_point_rated_for_it_discharges_down_to_the_reserve() -> None:
     assert np.all(empty["vehicle_soc_frac"][plugged & started_above] >= V2G_RESERVE_FRAC - 1e-9)
 
 
+@pytest.mark.parametrize(
+    "limits", [{"current_limit_a": 7.0}, {"active_power_limit_frac": 0.25, "active_power_limit_enabled": 1.0}]
+)
+def test_the_charging_range_reaches_as_far_as_a_set_point_would_be_followed(limits: dict[str, float]) -> None:
+    columns = told(devices(CHARGER, 64, v2g_power_w=7_000.0, invalid_card_share=0.0), **limits)
+    columns = CHARGER.step(columns, surroundings(64, 30.0), 30.0)
+    lowest_w = columns["charge_power_min_w"]
+    asked = told(columns, active_power_setpoint_w=7_000.0, active_power_setpoint_enabled=1.0)
+    out = after(CHARGER, asked, 30.0, 240.0, 30.0)
+    able = (out["charge_point_state"] == 2.0) & (lowest_w < 0.0)
+    assert able.sum() > 10
+    assert np.allclose(out["active_power_w"][able], -lowest_w[able], rtol=1e-6)
+    assert np.all(-lowest_w[able] < 7_000.0)
+
+
 def test_reactive_power_follows_its_set_point_within_the_circle() -> None:
     columns, busy = charging(rated_current_a=32.0, phases=3.0)
     asked = told(columns, reactive_power_setpoint_var=4_000.0, reactive_power_setpoint_enabled=1.0)

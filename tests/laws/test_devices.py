@@ -151,6 +151,13 @@ def test_a_step_changes_nothing_it_was_given(spec: DeviceSpec) -> None:
         columns = after
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_changes_no_set_point(kind: str) -> None:
+    spec, states = a_day(kind)
+    for name in names(spec, Role.SETPOINT):
+        assert all(np.array_equal(state[name], states[0][name]) for state in states), name
+
+
 def test_rows_do_not_feel_their_neighbours(spec: DeviceSpec) -> None:
     columns = devices(spec)
     order = np.random.default_rng(3).permutation(16)[:11]
