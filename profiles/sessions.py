@@ -34,6 +34,7 @@ from profiles.draws import Floats, Keys
 
 PRIVATE, PUBLIC, WORKPLACE, FAST = 0, 1, 2, 3
 """Who comes; ``FAST`` is a DC point, wherever it stands."""
+SITE_TYPES: Final = ("private", "public", "workplace")
 
 # Arrivals an hour of the day in percent of a day's, from midnight [1].
 _WORKDAY_PERCENT: Final = (

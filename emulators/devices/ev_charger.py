@@ -59,15 +59,22 @@ QUANTITIES: Final = (
     "fallback_current_a",
 )
 
+RELEASES: Final = ("card", "sesp")
+"""What it takes to charge: a valid card, or the SESP's release as well."""
+
 RATINGS: Final = (
     *common.COMMON_RATINGS,
     common.GRID_CODE,
     Rating("rated_current_a", "A", {"choice": [16, 32]}, 6.0, 500.0, "Rated current a phase"),
     Rating("v2g_power_w", "W", 0.0, 0.0, 350_000.0, "Most power from the vehicle to the grid; 0 is no V2G"),
     Rating("dc_power_w", "W", 0.0, 0.0, 350_000.0, "Rated power of a DC point; 0 is an AC point"),
-    Rating("site_type", "1", {"choice": [0, 1, 2]}, 0.0, 2.0, "Who comes: 0 private, 1 public, 2 workplace"),
+    Rating(
+        "site_type", "name", {"choice": [0, 1, 2]}, 0.0, 2.0, "Who comes, when and for how long", sessions.SITE_TYPES
+    ),
     Rating("invalid_card_share", "1", 0.05, 0.0, 1.0, "Share of owners whose identification is refused"),
-    Rating("release_mode", "1", 0.0, 0.0, 1.0, "0: a valid card alone releases; 1: the SESP's release is needed"),
+    Rating(
+        "release_mode", "name", 0.0, 0.0, 1.0, "Whether a valid card is enough, or the SESP has to release", RELEASES
+    ),
     Rating("fallback_current_a", "A", 6.0, 0.0, 600.0, "Most current a phase while the SESP's link is lost"),
 )
 

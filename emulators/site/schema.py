@@ -20,7 +20,9 @@ def json_schema() -> dict[str, Any]:
     parts["Endpoint"]["properties"]["map"]["anyOf"][0]["enum"] = list(registry.MAPS)
     parts["Station"]["properties"]["protocol"] = {"enum": list(registry.PROTOCOLS), "type": "string"}
     parts["Group"]["properties"]["kind"] = {"enum": list(registry.DEVICES), "type": "string"}
-    value = parts["Group"]["properties"]["ratings"]["additionalProperties"]
+    ratings = parts["Group"]["properties"]["ratings"]
+    # What a rating may be is said kind by kind: some take names, which no other may.
+    value, ratings["additionalProperties"] = ratings["additionalProperties"], True
     parts["Group"]["allOf"] = [_ratings_of(kind, value) for kind in registry.DEVICES]
     for part in ("Endpoint", "Station"):
         parts[part]["allOf"] = [_options_of(name, parts) for name in registry.PROTOCOLS]

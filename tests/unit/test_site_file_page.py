@@ -33,24 +33,25 @@ def _number(value: float) -> str:
     return f"{value:,.10g}"
 
 
-def _listed(values: Iterable[float]) -> str:
-    *first, last = map(_number, values)
+def _shown(rating: Rating, value: float) -> str:
+    return f"`{rating.names[int(value)]}`" if rating.names else _number(value)
+
+
+def _listed(values: Iterable[str]) -> str:
+    *first, last = values
     return f"{', '.join(first)} or {last}"
 
 
 def _default(rating: Rating) -> str:
     """Write a default as the page does."""
     value: float | Mapping[str, Any] = rating.default
-    if rating.names:
-        assert isinstance(value, float)
-        return f"`{rating.names[int(value)]}`"
     if isinstance(value, Mapping):
         (name, numbers), *_ = value.items()
         if name == "choice":
-            return _listed(numbers)
+            return _listed([_shown(rating, each) for each in numbers])
         low, high = map(_number, numbers)
         return {"uniform": f"{low} to {high}", "normal": f"{low} ± {high}"}[name]
-    return _number(value)
+    return _shown(rating, value)
 
 
 def _documented(kind: str) -> Rows:
