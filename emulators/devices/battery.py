@@ -227,6 +227,9 @@ def _age(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> None:
         new["real_capacity_wh"] = new["rated_energy_wh"] * new["soh_frac"]
     if due:
         _remain(new, of)
+    elif len(ended):
+        # Between two minutes the remaining life stands still, but for what has just come to its end.
+        new["remaining_life_years"] = new["remaining_life_years"] * (new["soh_frac"] > ageing.END_OF_LIFE_FRAC)
 
 
 def _wear(new: Columns, of: cells.Cells, half: ageing.HalfCycle, ended: npt.NDArray[np.intp]) -> None:
@@ -266,6 +269,7 @@ def _columns_of(half: ageing.HalfCycle) -> tuple[Floats, ...]:
 def _remain(new: Columns, of: cells.Cells) -> None:
     new["remaining_life_years"] = ageing.remaining_years(
         of.kind,
+        new["soh_frac"],
         new["calendar_stress"],
         new["cycle_stress"],
         new["mean_calendar_stress_per_s"],
