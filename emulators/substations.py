@@ -187,8 +187,8 @@ class Part:
             },
             system_frequency=50.0,
         )
+        # Without ids: all the loads there are, in the model's own order.
         self._loads = initialize_array(DatasetType.update, ComponentType.asym_load, k)
-        self._loads["id"] = self._ids[ComponentType.asym_load]
 
     @property
     def count(self) -> int:
@@ -199,8 +199,8 @@ class Part:
 
         Raises ``NotConverged``, and the next call starts afresh.
         """
-        np.negative(active_w.T, out=self._loads["p_specified"])
-        np.negative(reactive_var.T, out=self._loads["q_specified"])
+        self._loads["p_specified"] = -active_w.T
+        self._loads["q_specified"] = -reactive_var.T
         try:
             self._model.update(update_data={ComponentType.asym_load: self._loads})
             found = self._model.calculate_power_flow(
