@@ -17,6 +17,7 @@ References
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -29,6 +30,12 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
+_1, _11, _27, _30, _31 = (np.uint64(number) for number in (1, 11, 27, 30, 31))
+
+
+@lru_cache(maxsize=256)
+def _salt(stream: str) -> np.uint64:
+    return np.uint64(key_of(0, stream))
 
 
 def key_of(seed: int, *names: str) -> int:
@@ -43,10 +50,9 @@ def keys_of(seed: int, names: list[str]) -> Keys:
 
 
 def _mixed(z: Keys) -> Keys:
-    with np.errstate(over="ignore"):
-        z = (z ^ (z >> np.uint64(30))) * _MIX_1
-        z = (z ^ (z >> np.uint64(27))) * _MIX_2
-        return z ^ (z >> np.uint64(31))
+    z = (z ^ (z >> _30)) * _MIX_1
+    z = (z ^ (z >> _27)) * _MIX_2
+    return z ^ (z >> _31)
 
 
 def uniform(keys: Keys, counter: npt.ArrayLike, stream: str = "") -> Floats:
@@ -66,11 +72,10 @@ def uniform(keys: Keys, counter: npt.ArrayLike, stream: str = "") -> Floats:
     (n,) float64
         Multiples of 2**-53 in [0, 1).
     """
-    salt = np.uint64(key_of(0, stream))
-    count = np.asarray(counter).astype(np.int64).astype(np.uint64)
+    count = np.asarray(counter, dtype=np.int64).astype(np.uint64)
     with np.errstate(over="ignore"):
-        bits = _mixed(_mixed(np.asarray(keys, dtype=np.uint64) ^ salt) + (count + np.uint64(1)) * _GOLDEN)
-    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        bits = _mixed(_mixed(np.asarray(keys, dtype=np.uint64) ^ _salt(stream)) + (count + _1) * _GOLDEN)
+    return (bits >> _11).astype(np.float64) * 2.0**-53
 
 
 def normal(keys: Keys, counter: npt.ArrayLike, stream: str = "") -> Floats:

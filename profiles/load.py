@@ -125,6 +125,7 @@ def homes(keys: Keys, annual_energy_wh: Floats) -> Homes:
     )
 
 
+@lru_cache(maxsize=4)
 def season(day_of_year: int) -> float:
     """Return the factor of the year, 1 on average; ``day_of_year`` from 1."""
     return 1.0 + _SEASON * float(np.cos((day_of_year - _MIDWINTER_DAY) * (2.0 * np.pi / 365.25)))

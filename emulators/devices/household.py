@@ -57,7 +57,7 @@ _HEAT_PUMP_VARS_PER_WATT: Final = 0.2
 ELSEWHERE, HEAT_PUMP, HEATERS = 0.0, 1.0, 2.0
 _HOUSE: Final = tuple(field.name for field in fields(home.House))
 _OVER: Final = tuple(field.name for field in fields(home.Response))
-_LOTS: Final = tuple(f"lot_{k}_wh" for k in range(deferrable.HOURS))
+_SUPPLY_DEGC: Final = np.array([home.HOT_WATER_DEGC, home.SUPPLY_TEMPERATURE_DEGC])
 
 
 def make(ratings: Columns, keys: Keys) -> Columns:
@@ -72,8 +72,10 @@ def make(ratings: Columns, keys: Keys) -> Columns:
     columns["tank_temperature_degc"] = home.HOT_WATER_DEGC + home.HOT_WATER_BAND_K * in_band
     columns["source"] = np.floor(columns["heating"])
     own_w = np.where(columns["source"] == HEAT_PUMP, columns["heat_pump_w"], columns["heaters_w"])
+    columns["heating_vars_per_watt"] = _HEAT_PUMP_VARS_PER_WATT * (columns["source"] == HEAT_PUMP)
     columns["heater_w"] = own_w * (columns["source"] != ELSEWHERE)
-    columns |= {name: np.zeros(n) for name in ("room_heats", "tank_heats", "lots_taken_wh", *_LOTS, *_OVER)}
+    columns |= {name: np.zeros(n) for name in ("room_heats", "tank_heats", "lots_taken_wh", *_OVER)}
+    columns["lots_wh"] = np.zeros((n, deferrable.HOURS))
     columns |= {name: np.full(n, -1.0) for name in ("lot_hour", "tap_slot")}
     columns["tap_w"] = np.zeros(n)
     columns["over_dt_s"] = np.zeros(n)
@@ -101,18 +103,15 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float, *, remote: F
     heating_w = _heated(new, surroundings, appliances_w, powered, dt_s)
     left_w = np.maximum(spare_w - appliances_w - heating_w, 0.0)
     ask_w = np.where(np.isnan(left_w), columns["deferrable_wh_per_day"] * (_UNASKED / 24.0), left_w)
-    told = remote * columns["active_power_setpoint_enabled"] > 0.0
-    ask_w = np.where(told, -columns["active_power_setpoint_w"], ask_w)
+    if anywhere(columns["active_power_setpoint_enabled"]):
+        told = remote * columns["active_power_setpoint_enabled"] > 0.0
+        ask_w = np.where(told, -columns["active_power_setpoint_w"], ask_w)
     deferred_w = _deferred(new, ask_w, powered, surroundings.unix_s, dt_s)
-    even_w, even_var = heating_w + deferred_w, heating_w * _var_share(new)
+    even_w, even_var = heating_w + deferred_w, heating_w * new["heating_vars_per_watt"]
     shares = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
     return connection.by_phase(
         new, surroundings, 0.0 - (used_w + shares * even_w), 0.0 - (used_var + shares * even_var), dt_s
     )
-
-
-def _var_share(new: Columns) -> Floats:
-    return np.where(new["source"] == HEAT_PUMP, _HEAT_PUMP_VARS_PER_WATT, 0.0)
 
 
 def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powered: Floats, dt_s: float) -> Floats:
@@ -123,8 +122,7 @@ def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powe
     outside, source, room = surroundings.air_temperature_degc, new["source"], new["room_temperature_degc"]
     pumped = source == HEAT_PUMP
     own_w = np.where(source == ELSEWHERE, new["heaters_w"], new["heater_w"] * powered)
-    tank_cop = np.where(pumped, home.heat_pump_cop(outside, home.HOT_WATER_DEGC), 1.0)
-    room_cop = np.where(pumped, home.heat_pump_cop(outside), 1.0)
+    tank_cop, room_cop = np.where(pumped, home.heat_pump_cop(outside, _SUPPLY_DEGC)[:, None], 1.0)
     tank = new["tank_temperature_degc"]
     tapped_w = _tapped(new, surroundings, dt_s) * (tank > home.LEAST_WARM_DEGC)
     cold_tank, kelvin_per_watt = home.unheated_tank(tank, room, tapped_w, dt_s)
@@ -138,26 +136,24 @@ def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powe
     )
     new["tank_temperature_degc"] = cold_tank + tank_w * kelvin_per_watt
     for_tank_w = tank_w / tank_cop
-    over, loss = _response(new, dt_s), new["heat_loss_w_per_k"]
+    over = _response(new, dt_s)
     cold_room, cold_mass = home.house_temperatures(
-        room, new["mass_temperature_degc"], outside, _GAIN_FRAC * appliances_w, loss, over
+        room, new["mass_temperature_degc"], outside, _GAIN_FRAC * appliances_w, new["heat_loss_w_per_k"], over
     )
-    per_watt = (1.0 - over.room_by_room - over.room_by_mass) / loss
     # As much of the sun as leaves the room no warmer than where the blinds come down.
-    shaded_w = np.maximum((new["room_wanted_degc"] + _BLINDS_K - cold_room) / per_watt, 0.0)
+    shaded_w = np.maximum((new["room_wanted_degc"] + _BLINDS_K - cold_room) / over.room_k_per_w, 0.0)
     sun_w = np.minimum(new["window_m2"] * surroundings.ghi_w_per_m2, shaded_w)
-    cold_room = cold_room + sun_w * per_watt
+    cold_room = cold_room + sun_w * over.room_k_per_w
     heat_w, new["room_heats"] = home.heat_by_thermostat(
         new["room_heats"],
         cold_room,
-        per_watt,
+        over.room_k_per_w,
         new["room_wanted_degc"] - home.THERMOSTAT_BAND_K,
         new["room_wanted_degc"] + home.THERMOSTAT_BAND_K,
         (own_w - for_tank_w) * room_cop,
     )
-    new["room_temperature_degc"] = cold_room + heat_w * per_watt
-    mass_per_watt = (1.0 - over.mass_by_room - over.mass_by_mass) / loss
-    new["mass_temperature_degc"] = cold_mass + (sun_w + heat_w) * mass_per_watt
+    new["room_temperature_degc"] = cold_room + heat_w * over.room_k_per_w
+    new["mass_temperature_degc"] = cold_mass + (sun_w + heat_w) * over.mass_k_per_w
     return np.asarray((for_tank_w + heat_w / room_cop) * (source != ELSEWHERE))
 
 
@@ -199,7 +195,7 @@ def _deferred(new: Columns, asked_w: Floats, powered: Floats, unix_s: float, dt_
     hour, rated_w = int(unix_s // deferrable.HOUR_S), new["deferrable_rated_w"]
     if anywhere(new["lot_hour"] != hour):
         _receive(new, hour)
-    rows = np.flatnonzero(new["lots_wait_until_s"] < unix_s)
+    rows = (new["lots_wait_until_s"] < unix_s).nonzero()[0]
     if len(rows):
         _look(new, rows, hour)
     drawn_wh = deferrable.drawn_wh(
@@ -214,22 +210,22 @@ def _deferred(new: Columns, asked_w: Floats, powered: Floats, unix_s: float, dt_
 def _receive(new: Columns, hour: int) -> None:
     """Take in the lots of the hours begun up to ``hour``; at a home's start some wait already."""
     last = np.where(new["lot_hour"] < 0.0, hour - np.floor(new["deferrable_wait_h"] / 2.0), new["lot_hour"])
-    lots = deferrable.settled([new[name] for name in _LOTS], new["lots_taken_wh"], int(last.max()))
+    lots = deferrable.settled(new["lots_wh"].T, new["lots_taken_wh"], int(last.max()))
     lots = deferrable.with_arrivals(
         lots, last, hour, common.keys_in(new), new["deferrable_wh_per_day"], new["deferrable_rated_w"]
     )
-    new.update(zip(_LOTS, lots, strict=True))
+    new["lots_wh"] = lots.T
     new["lot_hour"] = np.full_like(last, hour)
     new["lots_taken_wh"] = np.zeros_like(last)
-    new["deferrable_energy_wh"] = sum(lots, start=np.zeros_like(last))
+    new["deferrable_energy_wh"] = lots.sum(axis=0)
     new["lots_wait_until_s"] = deferrable.latest_s(lots, new["deferrable_wait_h"], new["deferrable_rated_w"], hour)
 
 
 def _look(new: Columns, rows: npt.NDArray[np.intp], hour: int) -> None:
     """Find out anew until when the lots of some homes can wait, with what was taken from them."""
-    lots = deferrable.settled([new[name][rows] for name in _LOTS], new["lots_taken_wh"][rows], hour)
+    lots = deferrable.settled(new["lots_wh"][rows].T, new["lots_taken_wh"][rows], hour)
     until_s = deferrable.latest_s(lots, new["deferrable_wait_h"][rows], new["deferrable_rated_w"][rows], hour)
     taken_wh = np.zeros(len(rows))
-    for name, values in (*zip(_LOTS, lots, strict=True), ("lots_wait_until_s", until_s), ("lots_taken_wh", taken_wh)):
+    for name, values in (("lots_wh", lots.T), ("lots_wait_until_s", until_s), ("lots_taken_wh", taken_wh)):
         new[name] = new[name].copy()
         new[name][rows] = values

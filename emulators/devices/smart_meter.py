@@ -29,6 +29,7 @@ import numpy as np
 
 from emulators.contracts import DeviceSpec, Keys, Place, Rating, Surroundings
 from emulators.devices import common, connection
+from emulators.devices.common import Bools
 from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import appliances
 from emulators.quantities import COMMON, CONNECTION_POINT, quantities
@@ -80,7 +81,8 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     n = len(keys)
     columns = common.begun(QUANTITIES, ratings, n)
     columns.update(common.key_columns(keys))
-    columns.update({name: np.zeros(n) for name in (*TAMPERS, "imported_mark_wh", "exported_mark_wh")})
+    columns.update({name: np.zeros(n) for name in ("imported_mark_wh", "exported_mark_wh")})
+    columns.update(dict.fromkeys((*TAMPERS, *ALARMS), common.nothing(n)))
     columns["interval_number"] = np.full(n, -1.0)
     columns["interval_whole"] = np.zeros(n)
     wires = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
@@ -93,10 +95,11 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
         share = columns[f"share_l{index + 1}"]
         columns[f"share_l{index + 1}"] = np.where(columns["phases"] >= 2.0, weight / total, share)
     columns |= appliances.begun(keys, columns["annual_energy_wh"], columns["phases"], columns["phase"])
-    columns["even"] = np.where(columns["phases"] >= 2.0, 1.0, 0.0)
+    # Sun comes evenly on three phases, in a single-phase home on its own.
+    shares = np.stack([columns[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
+    columns["pv_shares"] = np.where(columns["phases"][:, None] >= 2.0, 1.0 / 3.0, shares)
     columns["window_number"] = np.full(n, -1.0)
-    for phase in (1, 2, 3):
-        columns |= {f"window_l{phase}_vs": np.zeros(n), f"window_l{phase}_s": np.zeros(n)}
+    columns |= {"window_vs": np.zeros((n, 3)), "window_s": np.zeros((n, 3))}
     return columns
 
 
@@ -104,16 +107,23 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Take the meters through one step."""
     new = common.life_cycle(columns, surroundings, dt_s)
     drawn_w, drawn_var = appliances.drawn(new, common.keys_in, surroundings, dt_s)
-    sun_w = np.minimum(new["pv_power_w"] * (surroundings.ghi_w_per_m2 / 1000.0 * _SYSTEM_YIELD), new["pv_power_w"])
-    # Sun on even phases, a single-phase home's on its own; never more to the grid than the fuse lets through.
-    kept_w = np.minimum(sun_w, new["rated_apparent_power_va"] + drawn_w.sum(axis=0))
-    shares = (np.where(new["even"] > 0.0, 1.0 / 3.0, new[f"share_l{phase}"]) for phase in (1, 2, 3))
-    active_w = (np.array([share * kept_w for share in shares]) - drawn_w) * new["running"]
+    active_w = (_sun(new, surroundings, drawn_w) - drawn_w) * new["running"]
     new = connection.by_phase(new, surroundings, active_w, 0.0 - drawn_var * new["running"], dt_s)
     new["relay_open"] = 1.0 - new["grid_switch_closed"]
     _intervals(columns, new, surroundings.unix_s, dt_s)
     _alarms(columns, new, surroundings, dt_s)
     return common.closed(new)
+
+
+def _sun(new: Columns, surroundings: Surroundings, drawn_w: Floats) -> Floats:
+    """Return what PV behind the meters gives on each phase, ``(3, n)``. [W]"""
+    rated_w = new["pv_power_w"]
+    if not anywhere(rated_w):
+        return np.zeros_like(drawn_w)
+    sun_w = np.minimum(rated_w * (surroundings.ghi_w_per_m2 / 1000.0 * _SYSTEM_YIELD), rated_w)
+    # Never more to the grid than the fuse lets through.
+    kept_w = np.minimum(sun_w, new["rated_apparent_power_va"] + drawn_w.sum(axis=0))
+    return np.asarray(new["pv_shares"].T * kept_w)
 
 
 def _intervals(columns: Columns, new: Columns, unix_s: float, dt_s: float) -> None:
@@ -145,63 +155,70 @@ def _intervals(columns: Columns, new: Columns, unix_s: float, dt_s: float) -> No
 
 def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: float) -> None:
     """Raise and clear the alarms and count the events, in the step's own columns."""
-    nominal, voltage_v = columns["nominal_voltage_v"], surroundings.voltage_v
-    dead = voltage_v < common.DEAD_FRAC * nominal
-    off, over_a = np.ones_like(nominal, dtype=np.bool_), np.zeros_like(nominal, dtype=np.bool_)
-    for index in range(3):
-        off &= dead[index] | (columns[f"share_l{index + 1}"] == 0.0)
-        over_a |= new[f"current_l{index + 1}_a"] > columns["main_fuse_a"]
+    nominal, live_v = columns["nominal_voltage_v"], surroundings.voltage_v
+    none = common.nothing(len(nominal))
+    dead = live_v < common.DEAD_FRAC * nominal
+    new["power_failure_alarm"] = none
+    if anywhere(dead):
+        unwired = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)]) == 0.0
+        new["power_failure_alarm"] = common.flags((dead | unwired).all(axis=0))
+        live_v = np.where(dead, 0.0, live_v)
+    most_a = np.maximum(np.maximum(new["current_l1_a"], new["current_l2_a"]), new["current_l3_a"])
+    new["overcurrent_alarm"] = common.flags(most_a > columns["main_fuse_a"])
     loaded = new["apparent_power_va"] > _UNDER_LOAD_VA
-    raised = {
-        "power_failure_alarm": off,
-        "overcurrent_alarm": over_a,
-        "low_power_factor_alarm": loaded & (np.abs(new["power_factor"]) < LEAST_POWER_FACTOR),
-    }
-    new.update({name: common.flags(alarm) for name, alarm in raised.items()})
-    _voltage_means(columns, new, np.where(dead, 0.0, voltage_v), surroundings.unix_s, dt_s)
-    kept = 1.0 - columns["event_clear"]
+    new["low_power_factor_alarm"] = common.flags(loaded & (np.abs(new["power_factor"]) < LEAST_POWER_FACTOR))
+    _voltage_means(columns, new, live_v, surroundings.unix_s, dt_s)
+    kept = 1.0 if columns["event_clear"] is none else 1.0 - columns["event_clear"]
     for tamper in TAMPERS:
-        if anywhere(columns[tamper]) or anywhere(columns[f"{tamper}_alarm"]):
-            new[f"{tamper}_alarm"] = np.maximum(columns[tamper], columns[f"{tamper}_alarm"] * kept)
-    risen = np.zeros_like(nominal)
+        cause, alarm = columns[tamper], columns[f"{tamper}_alarm"]
+        if anywhere(cause) or anywhere(alarm):
+            new[f"{tamper}_alarm"] = common.flags(np.maximum(cause, alarm * kept) > 0.0)
+    count = columns["event_count"] * kept
     for name in ALARMS:
         if new[name] is not columns[name]:
-            risen += new[name] > columns[name]
-    new["event_count"] = columns["event_count"] * kept + risen
+            count += new[name] > columns[name]
+    new["event_count"] = count
 
 
 def _voltage_means(columns: Columns, new: Columns, live_v: Floats, unix_s: float, dt_s: float) -> None:
-    """Bring the 10-min means of the voltages up to date; at the end of one, judge it. In the step's own columns.
+    """Bring the 10-min means of the voltages ``(3, n)`` up to date; judge one that ends. In the step's own columns.
 
     A voltage is constant over a step. Of a step longer than a window, its last whole window is judged.
     """
     number = np.floor(unix_s / VOLTAGE_WINDOW_S)
     ended = columns["window_number"] != number
-    some_ended = anywhere(ended)
-    since_s = min(unix_s - number * VOLTAGE_WINDOW_S, dt_s)
-    first = columns["window_number"] < 0.0
-    nominal = columns["nominal_voltage_v"]
+    alive_s = (live_v > 0.0) * dt_s
+    volt_s, seconds = columns["window_vs"].T, columns["window_s"].T
+    if anywhere(ended):
+        since_s = min(unix_s - number * VOLTAGE_WINDOW_S, dt_s)
+        rest_s = alive_s * ((dt_s - since_s) / dt_s)
+        whole = dt_s - since_s >= VOLTAGE_WINDOW_S
+        _judge(
+            columns,
+            new,
+            ended,
+            live_v * rest_s if whole else volt_s + live_v * rest_s,
+            rest_s if whole else seconds + rest_s,
+        )
+        volt_s, seconds = np.where(ended, 0.0, volt_s), np.where(ended, 0.0, seconds)
+        alive_s = alive_s * np.where(ended, since_s / dt_s, 1.0)
+        new["window_number"] = np.full_like(columns["window_number"], number)
+    new["window_vs"] = (volt_s + live_v * alive_s).T
+    new["window_s"] = (seconds + alive_s).T
+
+
+def _judge(columns: Columns, new: Columns, ended: Bools, total_vs: Floats, total_s: Floats) -> None:
+    """Judge the means of complete windows, each ``(3, n)``, in the step's own columns."""
+    nominal, first = columns["nominal_voltage_v"], columns["window_number"] < 0.0
+    wired = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)]) > 0.0
+    mean_v = np.broadcast_to(nominal, total_vs.shape).copy()
+    np.divide(total_vs, total_s, out=mean_v, where=wired & (total_s > 0.0))
+    judged = ended & ~(first & (total_s < VOLTAGE_WINDOW_S))
+    low, high = mean_v < (1.0 - VOLTAGE_BAND_FRAC) * nominal, mean_v > (1.0 + VOLTAGE_BAND_FRAC) * nominal
     for index in range(3):
-        phase = f"l{index + 1}"
-        alive_s = (live_v[index] > 0.0) * dt_s
-        volt_s, seconds = columns[f"window_{phase}_vs"], columns[f"window_{phase}_s"]
-        if some_ended:
-            rest_s = alive_s * ((dt_s - since_s) / dt_s)
-            whole = dt_s - since_s >= VOLTAGE_WINDOW_S
-            total_vs = live_v[index] * rest_s if whole else volt_s + live_v[index] * rest_s
-            total_s = rest_s if whole else seconds + rest_s
-            wired = columns[f"share_{phase}"] > 0.0
-            mean_v = np.divide(total_vs, total_s, out=nominal.copy(), where=wired & (total_s > 0.0))
-            judged = ended & ~(first & (total_s < VOLTAGE_WINDOW_S))
-            low, high = mean_v < (1.0 - VOLTAGE_BAND_FRAC) * nominal, mean_v > (1.0 + VOLTAGE_BAND_FRAC) * nominal
-            for name, alarm in ((f"undervoltage_{phase}_alarm", low), (f"overvoltage_{phase}_alarm", high)):
-                new[name] = np.where(judged, alarm.astype(np.float64), columns[name])
-            volt_s, seconds = np.where(ended, 0.0, volt_s), np.where(ended, 0.0, seconds)
-            alive_s = alive_s * np.where(ended, since_s / dt_s, 1.0)
-        new[f"window_{phase}_vs"] = volt_s + live_v[index] * alive_s
-        new[f"window_{phase}_s"] = seconds + alive_s
-    if some_ended:
-        new["window_number"] = np.full_like(nominal, number)
+        for name, alarm in ((f"undervoltage_l{index + 1}_alarm", low), (f"overvoltage_l{index + 1}_alarm", high)):
+            stands = np.where(judged[index], alarm[index], columns[name] > 0.0)
+            new[name] = common.flags(stands)
 
 
 DEVICE: Final = DeviceSpec(

@@ -9,7 +9,7 @@ Columns kept, none a quantity's; times in seconds since 1970 UTC:
 ``use_begins_s``, ``use_ends_s``, ``use_phase`` : ``(n, classes)``, the last use drawn of each appliance;
 ``use_power_w``, ``use_rate`` : ``(n, classes)``, and ``habit_h``, ``standby_w``, ``fridge_w``, ``beyond_w``,
 all as in ``load.Homes``;
-``use_l1_w`` to ``use_l3_w`` and ``use_l1_var`` to ``use_l3_var`` : what is drawn on each phase now;
+``use_now`` : ``(n, 6)``, what is drawn on each phase now, three of W and three of var;
 ``use_slot``, ``use_next_s`` : the last slot drawn, and when something changes next.
 """
 
@@ -22,17 +22,18 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import Keys, Surroundings
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Columns, Floats, anywhere
 from profiles import draws, load
 
-PHASES: Final = ("l1", "l2", "l3")
 FRIDGE_VARS_PER_WATT: Final = 0.6
 _FRIDGE_DUTY: Final = 0.4
 _FRIDGE_PERIOD_S: Final = (2_400.0, 4_200.0)
 _MOST_SLOTS: Final = int(load.LONGEST_S / load.SLOT_S) + 1
 """How many slots back a use may have begun that still runs; more are not drawn."""
 _OFFSET_S: Final = 10.0
-_HELD: Final = tuple(f"use_{phase}_{unit}" for unit in ("w", "var") for phase in PHASES)
+_PHASES: Final = np.arange(3.0)[:, None, None]
+_WATTS_AND_VARS: Final = np.stack([np.ones_like(load.VARS_PER_WATT), load.VARS_PER_WATT], axis=1)
+"""Of each watt of a use, ``(classes, 2)``."""
 _OF_A_HOME: Final = (
     *("use_begins_s", "use_ends_s", "use_phase", "use_power_w", "use_rate", "use_slot"),
     *("habit_h", "standby_w", "fridge_w", "beyond_w", "fridge_period_s", "slot_offset_s", "vars_per_watt"),
@@ -52,6 +53,7 @@ def begun(keys: Keys, annual_energy_wh: Floats, phases: Floats, phase: Floats) -
         "use_phase": np.where((phases >= 2.0)[:, None], wired, phase[:, None]),
         "use_power_w": homes.use_power_w,
         "use_rate": homes.use_rate,
+        "use_now": np.zeros((n, 6)),
         "use_slot": np.full(n, -1.0),
         "use_next_s": np.zeros(n),
         "habit_h": homes.habit_h,
@@ -62,7 +64,6 @@ def begun(keys: Keys, annual_energy_wh: Floats, phases: Floats, phase: Floats) -
         # Homes' slots begin at different moments, so that a step looks at its share of them.
         "slot_offset_s": _OFFSET_S * np.floor(load.SLOT_S / _OFFSET_S * draws.uniform(keys, 0, "slot offset")),
         "vars_per_watt": 0.1 + 0.25 * draws.uniform(keys, 0, "vars"),
-        **{name: np.zeros(n) for name in _HELD},
     }
 
 
@@ -74,98 +75,102 @@ def drawn(
     Brings the columns of ``begun`` up to the step's end in the step's own columns. ``keys_in`` reads
     homes' keys out of their columns.
     """
-    end_s = surroundings.unix_s
-    rows = np.flatnonzero(new["use_next_s"] <= end_s)
-    active = np.array([new[f"use_{phase}_w"] for phase in PHASES])
-    reactive = np.array([new[f"use_{phase}_var"] for phase in PHASES])
+    power = new["use_now"].T.copy()
+    rows = (new["use_next_s"] <= surroundings.unix_s).nonzero()[0]
     if len(rows):
-        homes = {name: new[name][rows] for name in _OF_A_HOME}
+        homes = {name: new[name].take(rows, axis=0) for name in _OF_A_HOME}
         slot = homes["use_slot"]
-        mean, now, next_s = _moved(homes, keys_in(homes), surroundings, dt_s)
-        active[:, rows], reactive[:, rows] = mean[:3], mean[3:]
-        after = dict(zip(_HELD, now, strict=True)) | {"use_next_s": next_s}
-        if not np.array_equal(slot, homes["use_slot"]):
+        power[:, rows], now, next_s = _moved(homes, keys_in, surroundings, dt_s)
+        after = {"use_now": now.T, "use_next_s": next_s}
+        if homes["use_slot"] is not slot:
             after |= {name: homes[name] for name in ("use_begins_s", "use_ends_s", "use_slot")}
         for name, values in after.items():
             new[name] = new[name].copy()
             new[name][rows] = values
-    return active, reactive
+    return power[:3], power[3:]
 
 
-def _moved(homes: Columns, keys: Keys, surroundings: Surroundings, dt_s: float) -> tuple[Floats, Floats, Floats]:
+def _moved(
+    homes: Columns, keys_in: Callable[[Columns], Keys], surroundings: Surroundings, dt_s: float
+) -> tuple[Floats, Floats, Floats]:
     """Move homes to a step's end, in their own columns.
 
     Returns their mean and their last powers by phase, each ``(6, n)``: three of W and three of var; and when
     something changes next.
     """
     end_s = surroundings.unix_s
-    start_s = end_s - dt_s
-    run_ws = _overlap(homes["use_begins_s"], homes["use_ends_s"], start_s, end_s) * homes["use_power_w"]
-    beyond_w = _slots(homes, keys, surroundings, dt_s, run_ws)
-    fridge_on, fridge_s, fridge_next_s = _fridge(homes, start_s, end_s)
-    runs = (homes["use_begins_s"] <= end_s) & (homes["use_ends_s"] > end_s)
-    peak_w = homes["fridge_w"] / _FRIDGE_DUTY
-    mean = _by_phase(homes, run_ws / dt_s, peak_w * fridge_s / dt_s, beyond_w[0])
-    now = _by_phase(homes, runs * homes["use_power_w"], peak_w * fridge_on, beyond_w[1])
-    slot_s = (homes["use_slot"] + 1.0) * load.SLOT_S - homes["slot_offset_s"]
-    waiting = np.where(homes["use_begins_s"] > end_s, homes["use_begins_s"], np.inf)
-    ending = np.where(homes["use_ends_s"] > end_s, homes["use_ends_s"], np.inf)
-    next_s = np.minimum(np.minimum(waiting, ending).min(axis=1), np.minimum(slot_s, fridge_next_s))
-    return mean, now, next_s
-
-
-def _slots(homes: Columns, keys: Keys, surroundings: Surroundings, dt_s: float, run_ws: Floats) -> Floats:
-    """Draw the uses of the slots begun up to the step's end, in the homes' own columns and ``run_ws``.
-
-    Returns what is drawn beyond the appliances, its mean and its last value. [W]
-    """
-    end_s = surroundings.unix_s
-    start_s = end_s - dt_s
-    latest = np.floor((end_s + homes["slot_offset_s"]) / load.SLOT_S)
-    first = np.floor((start_s + homes["slot_offset_s"]) / load.SLOT_S)
-    slot = np.maximum(homes["use_slot"], first - _MOST_SLOTS)
-    # The slot that was under way when the step began is drawn already, but still holds for a part of it.
-    earliest = np.minimum(slot, first)
-    week_h = 24.0 * surroundings.weekday + surroundings.local_hour
-    beyond_ws, last_w = np.zeros_like(slot), np.zeros_like(slot)
-    for ahead in range(int((latest - earliest).max()) + 1):
-        number = earliest + ahead
-        begins_s = number * load.SLOT_S - homes["slot_offset_s"]
-        cell = load.cell_of(week_h + homes["habit_h"] - (end_s - begins_s) / 3_600.0)
-        here = number <= latest
-        last_w = np.where(here, homes["beyond_w"] * load.shape_in(cell, surroundings.day_of_year), last_w)
-        beyond_ws += here * last_w * _overlap(begins_s, begins_s + load.SLOT_S, start_s, end_s)
-        fresh = np.flatnonzero(here & (number > slot))
-        if len(fresh):
-            _use(homes, keys, surroundings.day_of_year, fresh, number, begins_s, cell, run_ws, start_s, end_s)
-    homes["use_slot"] = np.maximum(homes["use_slot"], latest)
-    return np.array([beyond_ws / dt_s, last_w])
-
-
-def _use(
-    homes: Columns,
-    keys: Keys,
-    day_of_year: int,
-    rows: npt.NDArray[np.intp],
-    number: Floats,
-    begins_s: Floats,
-    cell: npt.NDArray[np.intp],
-    run_ws: Floats,
-    start_s: float,
-    end_s: float,
-) -> None:
-    """Switch on what is drawn in one slot of some of the homes, in their own columns, and count it in ``run_ws``."""
-    home, appliance, share, lasts_s = load.uses(
-        keys[rows], number[rows].astype(np.int64), cell[rows], homes["use_rate"][rows], day_of_year
+    # Each home's own clock at the step's start and end, by which its slots and its fridge go.
+    clocks_s = np.array([[end_s - dt_s], [end_s]]) + homes["slot_offset_s"]
+    first, latest = np.floor(clocks_s / load.SLOT_S)
+    run_s = _overlap(homes["use_begins_s"], homes["use_ends_s"], end_s - dt_s, end_s)
+    _switch_on(homes, keys_in, surroundings, dt_s, first, latest, run_s)
+    begins_s, ends_s = homes["use_begins_s"], homes["use_ends_s"]
+    begun_by_now, ended_by_now = begins_s <= end_s, ends_s <= end_s
+    share = np.array([run_s / dt_s, begun_by_now & ~ended_by_now])
+    fridge_share, fridge_next_s = _fridge(homes["fridge_period_s"], clocks_s, dt_s)
+    mean, now = _by_phase(
+        homes,
+        share * homes["use_power_w"],
+        fridge_share * (homes["fridge_w"] / _FRIDGE_DUTY),
+        _beyond(homes, surroundings, dt_s, first, latest),
     )
-    row = rows[home]
-    from_s = begins_s[row] + share * load.SLOT_S
-    idle = homes["use_ends_s"][row, appliance] <= begins_s[row]
-    row, appliance, from_s, lasts_s = row[idle], appliance[idle], from_s[idle], lasts_s[idle]
-    homes["use_begins_s"][row, appliance] = from_s
-    homes["use_ends_s"][row, appliance] = from_s + lasts_s
-    counted = _overlap(from_s, from_s + lasts_s, start_s, end_s) * homes["use_power_w"][row, appliance]
-    run_ws[row, appliance] += counted
+    use_next_s = np.where(ended_by_now, np.inf, np.where(begun_by_now, ends_s, begins_s)).min(axis=1)
+    own_next_s = np.minimum((latest + 1.0) * load.SLOT_S, fridge_next_s) - homes["slot_offset_s"]
+    # A moment that rounding puts at the step's end is past; the next look is a second later.
+    return mean, now, np.minimum(use_next_s, np.where(own_next_s > end_s, own_next_s, end_s + 1.0))
+
+
+def _switch_on(
+    homes: Columns,
+    keys_in: Callable[[Columns], Keys],
+    surroundings: Surroundings,
+    dt_s: float,
+    first: Floats,
+    latest: Floats,
+    run_s: Floats,
+) -> None:
+    """Draw the uses of the slots begun in a step, in the homes' own columns; add to how long they ran in it."""
+    if not anywhere(latest > homes["use_slot"]):
+        return
+    end_s = surroundings.unix_s
+    slot, keys = np.maximum(homes["use_slot"], first - _MOST_SLOTS), keys_in(homes)
+    for ahead in range(1, int((latest - slot).max()) + 1):
+        rows = (slot + ahead <= latest).nonzero()[0]
+        number = slot[rows] + ahead
+        begins_s = number * load.SLOT_S - homes["slot_offset_s"][rows]
+        cell = _cell(homes["habit_h"][rows], begins_s, surroundings)
+        home, appliance, part, lasts_s = load.uses(
+            keys[rows], number.astype(np.int64), cell, homes["use_rate"][rows], surroundings.day_of_year
+        )
+        row, begins_s = rows[home], begins_s[home]
+        idle = homes["use_ends_s"][row, appliance] <= begins_s
+        row, appliance = row[idle], appliance[idle]
+        from_s = begins_s[idle] + part[idle] * load.SLOT_S
+        to_s = from_s + lasts_s[idle]
+        homes["use_begins_s"][row, appliance] = from_s
+        homes["use_ends_s"][row, appliance] = to_s
+        run_s[row, appliance] += _overlap(from_s, to_s, end_s - dt_s, end_s)
+    homes["use_slot"] = np.maximum(homes["use_slot"], latest)
+
+
+def _beyond(homes: Columns, surroundings: Surroundings, dt_s: float, first: Floats, latest: Floats) -> Floats:
+    """Return what is drawn beyond the appliances, ``(2, n)``: its mean over a step and its last value. [W]"""
+    beyond_w, end_s, n = homes["beyond_w"], surroundings.unix_s, len(first)
+    if not anywhere(beyond_w):
+        return np.zeros((2, n))
+    behind = (latest - first).astype(np.intp)
+    begins_s = (first + np.arange(behind.max() + 1)[:, None]) * load.SLOT_S - homes["slot_offset_s"]
+    shape = load.shape_in(_cell(homes["habit_h"], begins_s, surroundings), surroundings.day_of_year)
+    # Homes with fewer slots in the step have some that begin after it: they overlap it by nothing.
+    lasts_s = _overlap(begins_s, begins_s + load.SLOT_S, end_s - dt_s, end_s)
+    mean = (shape * lasts_s).sum(axis=0) / dt_s
+    return np.asarray(beyond_w * np.array([mean, shape[behind, np.arange(n)]]))
+
+
+def _cell(habit_h: Floats, begins_s: Floats, surroundings: Surroundings) -> npt.NDArray[np.intp]:
+    """Return where in homes' weeks slots lie that begin at given moments."""
+    week_h = 24.0 * surroundings.weekday + surroundings.local_hour
+    return load.cell_of(week_h + habit_h - (surroundings.unix_s - begins_s) / 3_600.0)
 
 
 def _overlap(begins_s: Floats, ends_s: Floats, start_s: float, end_s: float) -> Floats:
@@ -173,33 +178,25 @@ def _overlap(begins_s: Floats, ends_s: Floats, start_s: float, end_s: float) -> 
     return np.asarray(np.maximum(np.minimum(ends_s, end_s) - np.maximum(begins_s, start_s), 0.0))
 
 
-def _fridge(homes: Columns, start_s: float, end_s: float) -> tuple[Floats, Floats, Floats]:
-    """Return whether fridges run at a step's end, how long they ran in it [s], and when they switch next."""
-    period_s = homes["fridge_period_s"]
-    phase_s = homes["slot_offset_s"]  # any offset of the home's own does
-    before, after = (start_s + phase_s) / period_s, (end_s + phase_s) / period_s
-    ran = _cycles(after) - _cycles(before)
-    whole = np.floor(after)
-    runs = after - whole < _FRIDGE_DUTY
-    next_s = (whole + np.where(runs, _FRIDGE_DUTY, 1.0)) * period_s - phase_s
-    # A moment that rounding puts at the step's end is past; the next look is a second later.
-    return runs.astype(np.float64), ran * period_s, np.where(next_s > end_s, next_s, end_s + 1.0)
+def _fridge(period_s: Floats, clocks_s: Floats, dt_s: float) -> tuple[Floats, Floats]:
+    """Return the share of a step that fridges run and whether they do at its end, ``(2, n)``.
 
-
-def _cycles(phase: Floats) -> Floats:
-    """Return how many periods a fridge has run by a phase."""
-    whole = np.floor(phase)
-    return whole * _FRIDGE_DUTY + np.minimum(phase - whole, _FRIDGE_DUTY)
+    And when they switch next, by their homes' clocks. [s]
+    """
+    cycles = clocks_s / period_s
+    whole = np.floor(cycles)
+    phase = cycles - whole
+    run = whole * _FRIDGE_DUTY + np.minimum(phase, _FRIDGE_DUTY)  # periods each has run, since its clock began
+    runs = phase[1] < _FRIDGE_DUTY
+    next_s = (whole[1] + np.where(runs, _FRIDGE_DUTY, 1.0)) * period_s
+    return np.array([(run[1] - run[0]) * (period_s / dt_s), runs]), next_s
 
 
 def _by_phase(homes: Columns, used_w: Floats, fridge_w: Floats, beyond_w: Floats) -> Floats:
-    """Return powers by phase ``(6, n)``: three of W and three of var."""
-    even_w = homes["standby_w"] + fridge_w + beyond_w
-    even_var = homes["vars_per_watt"] * (homes["standby_w"] + beyond_w) + FRIDGE_VARS_PER_WATT * fridge_w
-    used_var = used_w * load.VARS_PER_WATT
-    by_phase = np.empty((6, len(even_w)))
-    for index, phase in enumerate(PHASES):
-        here = homes["use_phase"] == index
-        by_phase[index] = homes[f"share_{phase}"] * even_w + (used_w * here).sum(axis=1)
-        by_phase[index + 3] = homes[f"share_{phase}"] * even_var + (used_var * here).sum(axis=1)
-    return by_phase
+    """Return powers by phase ``(2, 6, n)``, three of W and three of var, of uses ``(2, n, classes)`` and the rest."""
+    always_w = homes["standby_w"] + beyond_w
+    even = np.array([always_w + fridge_w, homes["vars_per_watt"] * always_w + FRIDGE_VARS_PER_WATT * fridge_w])
+    shares = np.array([homes["share_l1"], homes["share_l2"], homes["share_l3"]])
+    used = (used_w[:, None] * (homes["use_phase"] == _PHASES)) @ _WATTS_AND_VARS
+    by_phase: Floats = even.transpose(1, 0, 2)[:, :, None] * shares + np.moveaxis(used, -1, 1)
+    return by_phase.reshape(len(used_w), 6, -1)

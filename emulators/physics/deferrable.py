@@ -6,19 +6,20 @@ first. What must be drawn for every lot to be there in time is drawn whether ask
 can be. A lot is never larger than what the home can draw in an hour, so all deadlines can be met as long as
 there is voltage; a lot that found none in time is due at once.
 
-The lots are a ring by the hour in which they came: lot ``k`` came in the last hour whose number leaves the
-rest ``k`` by ``HOURS``.
+The lots of ``n`` homes are an array ``(HOURS, n)``, a ring by the hour in which they came: lot ``k`` came in the
+last hour whose number leaves the rest ``k`` by ``HOURS``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from emulators.contracts import Keys
 from emulators.encoding import Floats
+from emulators.physics.inverter import held
 from profiles import draws
 
 HOUR_S: Final = 3_600.0
@@ -29,47 +30,44 @@ NEVER: Final = 1e18
 
 
 def with_arrivals(
-    lots_wh: Sequence[Floats], last_hour: Floats, hour: int, keys: Keys, wh_per_day: Floats, power_w: Floats
-) -> tuple[Floats, ...]:
+    lots_wh: Floats, last_hour: Floats, hour: int, keys: Keys, wh_per_day: Floats, power_w: Floats
+) -> Floats:
     """Return the lots with those that came in the hours after ``last_hour`` ``(n,)`` up to ``hour``."""
-    lots = list(lots_wh)
+    lots = lots_wh.copy()
     lot_wh = np.minimum(wh_per_day / LOTS_A_DAY, power_w)
     for number in range(max(int(last_hour.min()) + 1, hour - HOURS + 1), hour + 1):
         comes = (draws.uniform(keys, number, "lot") < LOTS_A_DAY / 24.0) & (number > last_hour)
-        lots[number % HOURS] = lots[number % HOURS] + lot_wh * comes
-    return tuple(lots)
+        lots[number % HOURS] += lot_wh * comes
+    return lots
 
 
-def settled(lots_wh: Sequence[Floats], taken_wh: Floats, hour: int) -> tuple[Floats, ...]:
+def settled(lots_wh: Floats, taken_wh: Floats, hour: int) -> Floats:
     """Return what is left of the lots after energy was taken from them, the first that came first, as of an hour."""
-    after, rest = list(lots_wh), taken_wh
-    for lot in _order(hour):
-        taken = np.minimum(lots_wh[lot], rest)
-        after[lot] = lots_wh[lot] - taken
-        rest = rest - taken
-    return tuple(after)
+    by_age = lots_wh[_order(hour)]
+    older_wh = np.cumsum(by_age, axis=0) - by_age
+    after = np.empty_like(by_age)
+    after[_order(hour)] = by_age - held(taken_wh - older_wh, 0.0, by_age)
+    return after
 
 
-def latest_s(lots_wh: Sequence[Floats], waits_h: Floats, power_w: Floats, hour: int) -> Floats:
+def latest_s(lots_wh: Floats, waits_h: Floats, power_w: Floats, hour: int) -> Floats:
     """Return until when the lots can all wait, in seconds since 1970; ``NEVER`` where there is none.
 
     From then on they must draw all the power the home has for them. Whatever is drawn before moves it on.
 
     Parameters
     ----------
-    lots_wh : HOURS of (n,)
+    lots_wh : (HOURS, n)
         The ring as of ``hour``.
     waits_h : (n,)
         How long each lot may wait, 1 to ``HOURS - 1``. [h]
     power_w : (n,)
         The most the home can draw for them, > 0.
     """
-    waiting, latest = np.zeros_like(power_w), np.full_like(power_w, NEVER)
-    for age, lot in zip(range(HOURS - 1, -1, -1), _order(hour), strict=True):
-        waiting = waiting + lots_wh[lot]
-        start_s = (hour - age + waits_h - waiting / power_w) * HOUR_S
-        latest = np.where(lots_wh[lot] > 0.0, np.minimum(latest, start_s), latest)
-    return latest
+    by_age = lots_wh[_order(hour)]
+    came = hour - np.arange(HOURS - 1.0, -1.0, -1.0)
+    start_s = (came[:, None] + waits_h - np.cumsum(by_age, axis=0) / power_w) * HOUR_S
+    return np.asarray(np.where(by_age > 0.0, start_s, NEVER).min(axis=0))
 
 
 def drawn_wh(
@@ -85,6 +83,6 @@ def drawn_wh(
     return np.minimum(np.minimum(np.maximum(asked_w * hours, must), most_w * hours), waiting_wh)
 
 
-def _order(hour: int) -> list[int]:
+def _order(hour: int) -> npt.NDArray[np.intp]:
     """Return the lots of the ring by age, the oldest first."""
-    return [number % HOURS for number in range(hour - HOURS + 1, hour + 1)]
+    return np.arange(hour - HOURS + 1, hour + 1) % HOURS

@@ -54,13 +54,16 @@ class House:
 class Response:
     """What a step does to a house: its temperatures above the settled one after it, from those before.
 
-    ``room = room_by_room * room + room_by_mass * mass``, and the same for the mass.
+    ``room = room_by_room * room + room_by_mass * mass``, and the same for the mass. Each watt of heat into
+    the air over the step makes them higher by ``room_k_per_w`` and ``mass_k_per_w``.
     """
 
     room_by_room: Floats
     room_by_mass: Floats
     mass_by_room: Floats
     mass_by_mass: Floats
+    room_k_per_w: Floats
+    mass_k_per_w: Floats
 
 
 def response(house: House, dt_s: float) -> Response:
@@ -78,7 +81,9 @@ def response(house: House, dt_s: float) -> Response:
     spread = np.sqrt(0.25 * (a11 + a21) ** 2 + a12 * a21)  # > 0: both couplings are
     fast, slow = np.exp((middle - spread) * dt_s), np.exp((middle + spread) * dt_s)
     mean, slope = 0.5 * (fast + slow), 0.5 * (slow - fast) / spread
-    return Response(mean + slope * (a11 - middle), slope * a12, slope * a21, mean - slope * (a21 + middle))
+    by = mean + slope * (a11 - middle), slope * a12, slope * a21, mean - slope * (a21 + middle)
+    loss = house.heat_loss_w_per_k
+    return Response(*by, room_k_per_w=(1.0 - by[0] - by[1]) / loss, mass_k_per_w=(1.0 - by[2] - by[3]) / loss)
 
 
 def house_temperatures(
@@ -121,11 +126,9 @@ def heat_by_thermostat(
     most_w : (n,)
         Its heat while on.
     """
-    to_high = held((high - unheated) / kelvin_per_watt, 0.0, most_w)
-    to_low = held((low - unheated) / kelvin_per_watt, 0.0, most_w)
     was_on = on > 0.0
-    heat_w = np.where(was_on, to_high, to_low)
-    return heat_w, np.where(was_on, to_high >= most_w, to_low > 0.0).astype(np.float64)
+    heat_w = held((np.where(was_on, high, low) - unheated) / kelvin_per_watt, 0.0, most_w)
+    return heat_w, np.where(was_on, heat_w >= most_w, heat_w > 0.0).astype(np.float64)
 
 
 def unheated_tank(tank_degc: Floats, room_degc: Floats, tapped_w: Floats, dt_s: float) -> tuple[Floats, float]:
@@ -138,7 +141,7 @@ def unheated_tank(tank_degc: Floats, room_degc: Floats, tapped_w: Floats, dt_s: 
     return settled + (tank_degc - settled) * kept, (1.0 - kept) / TANK_LOSS_W_PER_K
 
 
-def heat_pump_cop(outside_degc: Floats | float, supply_degc: float = SUPPLY_TEMPERATURE_DEGC) -> Floats:
+def heat_pump_cop(outside_degc: Floats | float, supply_degc: Floats | float = SUPPLY_TEMPERATURE_DEGC) -> Floats:
     """Return heat over electric power of an air-source heat pump [2]_, kept within 1.5 to 6."""
     lift = supply_degc - np.asarray(outside_degc)
     return held(6.81 - 0.121 * lift + 0.000630 * lift * lift, _LEAST_COP, _MOST_COP)

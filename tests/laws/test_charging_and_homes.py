@@ -405,7 +405,7 @@ def test_loads_told_to_wait_wait_until_their_deadline_and_no_longer(dt_s: float)
         columns = HOME.step(columns, surroundings(32, now_s), dt_s)
         if now_s % HOUR_S < dt_s:
             lot = np.minimum(columns["home_deferrable_wh_per_day"] / 6.0, columns["home_deferrable_rated_w"])
-            came[now_s - now_s % HOUR_S] = lot * (columns[f"home_lot_{_ring(now_s)}_wh"] > 0.0)
+            came[now_s - now_s % HOUR_S] = lot * (columns["home_lots_wh"][:, _ring(now_s)] > 0.0)
             before = before + came[now_s - now_s % HOUR_S]
         step_wh = before - columns["home_deferrable_energy_wh"]
         early += np.where(step_wh > 1e-6, 1.0, 0.0)

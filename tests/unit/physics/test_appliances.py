@@ -41,7 +41,7 @@ def test_between_changes_the_power_stands_still() -> None:
     still = next_s > WEDNESDAY.timestamp() + 1.0
     assert still.sum() > 0.9 * HOMES_N
     for index in range(3):
-        assert np.array_equal(active[index][still], before[f"use_l{index + 1}_w"][still])
+        assert np.array_equal(active[index][still], before["use_now"][still, index])
 
 
 def test_no_appliance_is_switched_on_while_it_is_on() -> None:
