@@ -203,7 +203,7 @@ def _deferred(new: Columns, asked_w: Floats, powered: Floats, unix_s: float, dt_
     )
     new["lots_taken_wh"] = new["lots_taken_wh"] + drawn_wh
     new["deferrable_energy_wh"] = waiting_wh = new["deferrable_energy_wh"] - drawn_wh
-    new["deferrable_power_w"] = rated_w * (waiting_wh > 0.0)
+    new["deferrable_power_w"] = rated_w * (waiting_wh > deferrable.ROUNDING_WH)
     return drawn_wh * (deferrable.HOUR_S / dt_s)
 
 

@@ -27,6 +27,8 @@ HOURS: Final = 9
 """Length of the ring: a lot can wait one hour less, 8 h."""
 LOTS_A_DAY: Final = 6.0
 NEVER: Final = 1e18
+ROUNDING_WH: Final = 1e-6
+"""Less than this is what rounding left of a lot that was drawn: it waits for nothing."""
 
 
 def with_arrivals(
@@ -67,7 +69,7 @@ def latest_s(lots_wh: Floats, waits_h: Floats, power_w: Floats, hour: int) -> Fl
     by_age = lots_wh[_order(hour)]
     came = hour - np.arange(HOURS - 1.0, -1.0, -1.0)
     start_s = (came[:, None] + waits_h - np.cumsum(by_age, axis=0) / power_w) * HOUR_S
-    return np.asarray(np.where(by_age > 0.0, start_s, NEVER).min(axis=0))
+    return np.asarray(np.where(by_age > ROUNDING_WH, start_s, NEVER).min(axis=0))
 
 
 def drawn_wh(

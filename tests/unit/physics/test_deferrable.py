@@ -87,3 +87,15 @@ def test_an_hour_brings_the_same_lots_however_the_steps_fall() -> None:
         ring = deferrable.with_arrivals(ring, np.full(N, number - 1.0), number, *rates)
     at_once = deferrable.with_arrivals(waiting(0.0), np.full(N, float(hour)), hour + 5, *rates)
     assert np.array_equal(ring, at_once)
+
+
+def test_what_rounding_leaves_of_a_lot_hurries_no_other() -> None:
+    """A lot drawn in uneven pieces is gone: the next one's deadline is its own."""
+    hour, luck = int(START_S // deferrable.HOUR_S), np.random.default_rng(7)
+    ring, pieces = waiting(900.0), luck.random((7, N))
+    ring[(hour - 5) % deferrable.HOURS] = older = luck.uniform(300.0, 1_000.0, N)
+    taken = sum(older * piece for piece in pieces / pieces.sum(axis=0))
+    rest = np.asarray(deferrable.settled(ring, taken, hour))
+    assert rest.sum(axis=0) == pytest.approx(900.0)
+    latest = deferrable.latest_s(rest, np.full(N, 6.0), POWER, hour)
+    assert latest == pytest.approx((hour + 6.0 - 900.0 / 2_000.0) * deferrable.HOUR_S, abs=1.0)
