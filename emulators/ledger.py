@@ -1,6 +1,6 @@
 """The truth ledger: what every device really did, what it said, and what it was told, as Parquet.
 
-Four tables, each a folder of small files that any Parquet reader takes as one table:
+Five tables, each a folder of small files that any Parquet reader takes as one table:
 
 =========  =====================================================================================
 values     one row a device, quantity and recorded step: true, reported, quality
@@ -8,10 +8,12 @@ commands   one row a commanded quantity: by whom, when received, acknowledged, t
 effects    one row when the physics followed a command, or did not: ``effective``, ``superseded``
            by a later command, ``expired``
 faults     one row whenever a fault began or ended
+feeders    one row a feeder and recorded step: its power flow as last solved
 =========  =====================================================================================
 
 Every row has ``run`` (when the farm was started), ``site_time`` and ``wall_time``. Ratings, which do
-not change, and command pulses, which are rows of ``commands``, are not in ``values``.
+not change, and command pulses, which are rows of ``commands``, are not in ``values``. A feeder's columns
+are those of ``network.FeederState``.
 
 A file is written whole under another name and then renamed, every ``SEGMENT_S``, so a crash loses
 the last few seconds and leaves no broken file. Writing is done by a thread of its own. When the
@@ -27,7 +29,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +43,7 @@ from emulators.contracts import Command, Qualities
 from emulators.encoding import Columns
 from emulators.farm import Farm, Group
 from emulators.faultboard import Fault
+from emulators.network import FeederState
 from emulators.quantities import Role
 
 SEGMENT_S: Final = 3.0
@@ -100,7 +103,25 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
             ("devices", pa.list_(pa.string())),
         ]
     ),
+    "feeders": pa.schema(
+        [
+            *_STAMPS,
+            ("feeder", _NAME),
+            ("energised", pa.bool_()),
+            ("converged", pa.bool_()),
+            ("failures", pa.int64()),
+            ("power_w", pa.float64()),
+            ("reactive_power_var", pa.float64()),
+            ("cable_losses_w", pa.float64()),
+            ("transformer_losses_w", pa.float64()),
+            ("loading_frac", pa.float64()),
+            ("lowest_voltage_v", pa.float64()),
+            ("highest_voltage_v", pa.float64()),
+        ]
+    ),
 }
+
+_OF_A_FEEDER: Final = tuple(each.name for each in fields(FeederState) if each.name != "name")
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +146,8 @@ class Ledger:
     """A farm's observer that writes what it sees to ``directory``.
 
     ``every_s`` is the least site time between two records of values [s]. With ``lossless`` a full
-    buffer makes the farm wait instead of dropping rows: for simulation, where nobody is served.
+    buffer makes the farm wait instead of dropping rows, as long as the disk takes any: for simulation,
+    where nobody is served.
     """
 
     def __init__(self, directory: Path, farm: Farm, clock: Clock, *, every_s: float = 0.0, lossless: bool = False):
@@ -168,12 +190,15 @@ class Ledger:
                 step = _Step(farm.unix_s, wall_s, group, group.columns, group.reported, dict(group.quality))
                 self._steps.append(step)
                 self._waiting += step.rows
-            while self._waiting > WAITING_MAX and not self._lossless:
+            while self._waiting > WAITING_MAX and (self.last_error or not self._lossless):
                 self._drop_oldest()
             if self._waiting > WAITING_MAX // 2:
                 self._lock.notify_all()
-            while self._lossless and self._waiting > WAITING_MAX // 2 and self._thread.is_alive():
+            while self._waiting > WAITING_MAX // 2 and self._waits():
                 self._lock.wait(1.0)
+        for feeder in farm.network:
+            row = {name: getattr(feeder, name) for name in _OF_A_FEEDER}
+            self._event("feeders", farm, feeder=feeder.name, **row)
 
     def commanded(self, command: Command, farm: Farm) -> None:
         for name, value in command.values.items():
@@ -214,6 +239,10 @@ class Ledger:
             self._lock.notify_all()
         self._thread.join()
 
+    def _waits(self) -> bool:
+        """Whether the farm is to wait for room. A disk that takes nothing is not waited for."""
+        return self._lossless and not self.last_error and self._thread.is_alive()
+
     def _event(self, table: str, farm: Farm, **row: Any) -> None:
         stamps = {
             "run": self._run,
@@ -222,10 +251,11 @@ class Ledger:
         }
         with self._lock:
             waiting = self._events[table]
+            while len(waiting) >= EVENTS_MAX and self._waits():
+                self._lock.notify_all()
+                self._lock.wait(1.0)
             waiting.append({**stamps, **row})
-            if len(waiting) > EVENTS_MAX:
-                waiting.popleft()
-                self.rows_dropped += 1
+            self._drop_oldest_of(waiting)
 
     # --------------------------------------------------------------------------------- writing
 
@@ -278,6 +308,7 @@ class Ledger:
                 self.rows_dropped += len(rows)
             else:
                 self._events[name].extendleft(reversed(rows))
+                self._drop_oldest_of(self._events[name])
 
     def _written(self, name: str, made: Callable[[], pa.Table]) -> bool:
         """Write one file whole; ``False``, counted and reported, if the disk would not have it."""
@@ -317,6 +348,11 @@ class Ledger:
         self._waiting -= step.rows
         self.rows_dropped += step.rows
 
+    def _drop_oldest_of(self, waiting: deque[dict[str, Any]]) -> None:
+        while len(waiting) > EVENTS_MAX:
+            waiting.popleft()
+            self.rows_dropped += 1
+
 
 def read(directory: Path, table: str) -> pa.Table:
     """Read a table of a ledger as it stands, whether or not a farm is still writing it.
@@ -348,7 +384,8 @@ def _values_table(run: str, steps: Sequence[_Step]) -> pa.Table:
         indices["quantity"].append(np.repeat(quantities.of(names), n))
     counts = [len(part[0]) for part in parts]
     stamps = {
-        name: np.repeat((np.array(times) * 1e6).astype(np.int64), counts)
+        # Rounded as the other tables' stamps are, so that rows of one step meet.
+        name: np.repeat(pa.array([_instant(each) for each in times], _TIME).cast(pa.int64()).to_numpy(), counts)
         for name, times in (("site_time", [s.site_s for s in steps]), ("wall_time", [s.wall_s for s in steps]))
     }
     named = {

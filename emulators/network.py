@@ -108,6 +108,9 @@ class Network:
             for name in ("source_voltage_v", "resistance_ohm", "reactance_ohm")
         )
         self._impedance_power = np.zeros((2, len(simple)))
+        self._on_impedance = {
+            number: np.flatnonzero(self._customers.feeder == number) for number, each in enumerate(simple) if each
+        }
 
     def _lay_networks(self) -> None:
         who = self._customers
@@ -335,17 +338,16 @@ class Network:
         """Return a feeder's state as of the last solution; ``KeyError`` if there is none of that name."""
         number = self._numbers[name]
         energised = (name, None) not in self._dark
-        if name not in self.plans:
-            voltage = self.voltage_v[:, self._customers.feeder == number]
-            power, reactive = self._impedance_power[:, number]
-            ours = self._owner == -1
-            state = np.array([power, reactive, 0.0, 0.0, 0.0])
+        ours = slice(*np.searchsorted(self._owner, (number, number + 1)))  # no substation, if it is an impedance
+        if name in self.plans:
+            nodes = slice(*np.searchsorted(self._tree.substation, (ours.start, ours.stop)))
+            voltage = self._node_voltage[:, nodes]
         else:
-            ours = self._owner == number
-            voltage = self._node_voltage[:, ours[self._tree.substation]]
-            state = np.array([*self._state[:4, ours].sum(axis=1), self._state[4, ours].max()])
+            voltage = self.voltage_v[:, self._on_impedance[number]]
+        flows = self._state[:4, ours].sum(axis=1)
+        flows[:2] += self._impedance_power[:, number]
         source = self._feeders[name].source_voltage_v if energised else 0.0
-        power, reactive, cables, transformers, loading = state.tolist()
+        power, reactive, cables, transformers = flows.tolist()
         return FeederState(
             name=name,
             energised=energised,
@@ -355,7 +357,7 @@ class Network:
             reactive_power_var=reactive,
             cable_losses_w=cables,
             transformer_losses_w=transformers,
-            loading_frac=loading,
+            loading_frac=float(self._state[4, ours].max(initial=0.0)),
             lowest_voltage_v=float(voltage.min()) if voltage.size else source,
             highest_voltage_v=float(voltage.max()) if voltage.size else source,
         )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from emulators.clock import ManualClock
 from emulators.farm import Farm, enabled
 from emulators.layout import SiteLayout
 from emulators.ledger import SCHEMAS, Ledger, read
+from emulators.network import FeederState
 from emulators.quantities import Role
 
 
@@ -96,6 +98,32 @@ def test_faults_are_there_with_whom_they_gripped(farm: Farm, tmp_path: Path) -> 
     assert list(faults["event"]) == ["began", "ended"]
     assert list(faults["devices"][0]) == ["meters-001", "meters-002"]
     assert json.loads(faults["target"][0]) == {"device": "meters-00[12]"}
+
+
+def test_feeders_are_there_as_last_solved_and_their_rows_meet_those_of_values(farm: Farm, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, farm, ManualClock())
+    farm.observers.append(ledger)
+    seen = []
+    for step in range(6):
+        if step == 4:
+            farm.network.deenergise(next(iter(farm.layout.feeders)))
+        farm.step(1.0 / 3.0)
+        seen += [{"feeder": state.name, **_without_name(state)} for state in farm.network]
+    ledger.close()
+    feeders = read(tmp_path, "feeders")
+    columns = [name for name in feeders.column_names if name not in ("run", "site_time", "wall_time")]
+    assert feeders.select(columns).to_pylist() == seen
+    assert {row["energised"] for row in seen} == {True, False}
+    assert set(feeders["site_time"].to_pylist()) == set(read(tmp_path, "values")["site_time"].to_pylist())
+
+
+def _without_name(state: FeederState) -> dict[str, object]:
+    return {each.name: getattr(state, each.name) for each in fields(state) if each.name != "name"}
+
+
+def test_feeders_are_thinned_with_the_values(farm: Farm, tmp_path: Path) -> None:
+    recorded(farm, tmp_path, 10, ManualClock(), every_s=5.0)
+    assert read(tmp_path, "feeders").num_rows == 2 * len(list(farm.network))
 
 
 def test_values_can_be_thinned_by_site_time(farm: Farm, tmp_path: Path) -> None:
@@ -190,6 +218,32 @@ def test_memory_is_bounded_and_the_oldest_goes_first(
         farm.step(1.0)
         assert ledger._waiting <= 3_000 + 2_000
     assert ledger.rows_dropped > 0
+    ledger.close()
+
+
+def test_a_simulation_waits_for_the_disk_and_loses_no_row(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "EVENTS_MAX", 4)
+    recorded(farm, tmp_path, 30, ManualClock(), lossless=True)
+    assert read(tmp_path, "feeders").num_rows == 30 * len(list(farm.network))
+
+
+def test_a_simulation_does_not_wait_for_a_disk_that_takes_nothing(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "ledger"
+    blocked.write_text("in the way")
+    monkeypatch.setattr(ledger_module, "WAITING_MAX", 3_000)
+    monkeypatch.setattr(ledger_module, "EVENTS_MAX", 20)
+    ledger = Ledger(blocked, farm, ManualClock(), lossless=True)
+    farm.observers.append(ledger)
+    simulation = threading.Thread(target=lambda: [farm.step(1.0) for _ in range(60)], daemon=True)
+    simulation.start()
+    simulation.join(60.0)
+    assert not simulation.is_alive()
+    assert ledger.rows_dropped > 0
+    assert len(ledger._events["feeders"]) <= 20
     ledger.close()
 
 
