@@ -7,7 +7,8 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -18,9 +19,11 @@ from api.commands.up import Seed, Start, load_site
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.table import Table
 
     from emulators.encoding import Columns
     from emulators.farm import Farm
+    from emulators.network import FeederState
 
 STEP_S: Final = 60.0
 STEP_MIN_S, STEP_MAX_S = 0.1, 900.0  # the farm's, whose import would slow down every command
@@ -60,7 +63,7 @@ def simulate(
     ] = 0.0,
     start: Start = None,
     seed: Seed = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the energy of every device as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the energy of devices and feeders as JSON.")] = False,
 ) -> None:
     """Run a site without servers, as fast as it can, and sum up its energy.
 
@@ -78,15 +81,40 @@ def simulate(
     # Registers need not begin at 0; what counts is what the run adds.
     begin = _counts(farm)
     steps = max(1, round(days * DAY_S / step))
+    feeders = {state.name: _Feeder(state.name) for state in farm.network}
     with _until_interrupted() as interrupt, _recorded(farm, out, every), _progress(sys.stderr.isatty()) as progress:
-        _run(farm, steps, step, interrupt, progress)
-    summary = _summary(farm, begin, interrupt.came)
+        _run(farm, feeders, steps, step, interrupt, progress)
+    summary = _summary(farm, begin, feeders, interrupt.came)
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
     else:
         _show(summary)
     if interrupt.came:
         raise typer.Exit(INTERRUPTED)
+
+
+@dataclass(slots=True)
+class _Feeder:
+    """What a feeder's supply carried in the run, plus to the medium voltage, and the extremes it came to."""
+
+    feeder: str
+    exported_wh: float = 0.0
+    imported_wh: float = 0.0
+    cable_losses_wh: float = 0.0
+    transformer_losses_wh: float = 0.0
+    highest_loading_frac: float = 0.0
+    lowest_voltage_v: float = inf
+    highest_voltage_v: float = 0.0
+
+    def add(self, state: FeederState, hours: float) -> None:
+        """Count a step of some hours, of which this is the power flow."""
+        self.exported_wh += max(state.power_w, 0.0) * hours
+        self.imported_wh += max(-state.power_w, 0.0) * hours
+        self.cable_losses_wh += state.cable_losses_w * hours
+        self.transformer_losses_wh += state.transformer_losses_w * hours
+        self.highest_loading_frac = max(self.highest_loading_frac, state.loading_frac)
+        self.lowest_voltage_v = min(self.lowest_voltage_v, state.lowest_voltage_v)
+        self.highest_voltage_v = max(self.highest_voltage_v, state.highest_voltage_v)
 
 
 @dataclass(slots=True)
@@ -143,10 +171,19 @@ def _progress(wanted: bool) -> Any:
     )
 
 
-def _run(farm: Farm, steps: int, step_s: float, interrupt: _Interrupt, progress: Progress | None) -> None:
+def _run(
+    farm: Farm,
+    feeders: dict[str, _Feeder],
+    steps: int,
+    step_s: float,
+    interrupt: _Interrupt,
+    progress: Progress | None,
+) -> None:
     task = None if progress is None else progress.add_task(farm.layout.name, total=steps)
     for done in range(1, steps + 1):
         farm.step(step_s)
+        for state in farm.network:
+            feeders[state.name].add(state, step_s / 3600.0)
         if progress is not None and task is not None and (done % 50 == 0 or done == steps):
             progress.update(task, completed=done, description=f"{farm.now:%Y-%m-%d %H:%M}")
         if interrupt.came:
@@ -160,7 +197,7 @@ def _counts(farm: Farm) -> dict[str, Columns]:
     }
 
 
-def _summary(farm: Farm, begin: dict[str, Columns], interrupted: bool) -> dict[str, Any]:
+def _summary(farm: Farm, begin: dict[str, Columns], feeders: dict[str, _Feeder], interrupted: bool) -> dict[str, Any]:
     devices = [row for name, counts in begin.items() for row in _rows(farm, name, counts)]
     kinds: dict[str, dict[str, float]] = {}
     for row in devices:
@@ -178,6 +215,7 @@ def _summary(farm: Farm, begin: dict[str, Columns], interrupted: bool) -> dict[s
         "steps": farm.steps,
         "interrupted": interrupted,
         "kinds": kinds,
+        "feeders": [asdict(feeder) for feeder in feeders.values()],
         "devices": devices,
     }
 
@@ -220,7 +258,27 @@ def _show(summary: dict[str, Any]) -> None:
         rows = [row for row in summary["devices"] if row["kind"] == kind]
         energies = (f"{sums[name] / 1000:,.1f}" for name in ("exported_wh", "imported_wh"))
         table.add_row(kind, f"{sums['devices']:,}", *energies, _besides(rows))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    console.print(_feeder_table(summary["feeders"]))
+
+
+def _feeder_table(feeders: list[dict[str, Any]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("feeder", "delivered kWh", "drawn kWh", "cables lost kWh", "transformers lost kWh", "loading", "V"):
+        table.add_column(column, justify="left" if column == "feeder" else "right")
+    energies = ("exported_wh", "imported_wh", "cable_losses_wh", "transformer_losses_wh")
+    for row in feeders:
+        table.add_row(
+            row["feeder"],
+            *(f"{row[name] / 1000:,.1f}" for name in energies),
+            f"up to {row['highest_loading_frac']:.0%}",
+            f"{row['lowest_voltage_v']:.1f} to {row['highest_voltage_v']:.1f}",
+        )
+    return table
 
 
 def _besides(rows: list[dict[str, Any]]) -> str:

@@ -68,6 +68,27 @@ def test_the_energy_is_the_power_in_the_record_over_time(two_hours: tuple[dict[s
         assert sum(powers) * 60.0 / 3600.0 == pytest.approx(net, rel=1e-9, abs=1e-6)
 
 
+def test_what_a_feeder_carries_is_what_its_devices_do_and_what_is_lost(two_hours: tuple[dict[str, Any], Path]) -> None:
+    summary, out = two_hours
+    (street,) = summary["feeders"]
+    assert street["feeder"] == "street"
+    losses = street["cable_losses_wh"] + street["transformer_losses_wh"]
+    assert losses > 0.0
+    devices = sum(row["exported_wh"] - row["imported_wh"] for row in summary["devices"])
+    assert street["exported_wh"] - street["imported_wh"] == pytest.approx(devices - losses, rel=1e-6)
+    recorded = read(out, "feeders").to_pandas()
+    assert len(recorded) == summary["steps"]
+    assert street["highest_loading_frac"] == recorded["loading_frac"].max() > 0.0
+    assert street["lowest_voltage_v"] == recorded["lowest_voltage_v"].min()
+    assert street["highest_voltage_v"] == recorded["highest_voltage_v"].max()
+
+
+def test_the_table_names_devices_and_feeders() -> None:
+    done = CliRunner().invoke(app, ["simulate", "tiny", "--days", "0.02"])
+    assert done.exit_code == 0, done.output
+    assert all(word in done.output for word in ("smart_meter", "prosumer", "street", "transformers lost kWh"))
+
+
 def test_the_same_seed_gives_the_same_summary_and_another_another() -> None:
     options = ("--days", "0.02", "--start", "2026-03-01T11:00:00")
     assert simulated(*options) == simulated(*options)
