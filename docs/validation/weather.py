@@ -1,8 +1,9 @@
-"""Clouds against measurements: ten neighbours on a cloudy and a clear day, and ramps from minute to minute.
+"""Clouds against measurements: ten neighbours on a cloudy and a clear day, ramps of a minute, pairs of places.
 
 Compared with one month of one-minute GHI at the BSRN station Payerne (June 2016), of which
 ``payerne_june_2016.json`` keeps the hourly means and the statistics. The model gets the measured hourly
-means and makes the minutes.
+means and makes the minutes, which are means of a minute as the station's are. How alike the steps of places
+apart are is compared with what Lave and Kleissl found at networks of stations.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 
 from profiles.weather import Weather
 from profiles.weather.clouds import Clouds
@@ -25,6 +27,9 @@ ALLGAEU: Final = (47.77, 10.22, 720.0, "Europe/Berlin")
 NEIGHBOURS: Final = 10
 APART_M: Final = 120.0
 DAYS_LOOKED_AT: Final = 60
+PAYERNE: Final = (46.815, 6.944, 491.0, "Europe/Zurich")
+JUNE_S: Final = datetime(2026, 6, 1, tzinfo=ZoneInfo("UTC")).timestamp()
+DISTANCES_M: Final = (50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0)
 RANKS: Final = ("0.5", "0.75", "0.9", "0.95", "0.99", "0.999")
 
 
@@ -93,42 +98,98 @@ def _light(weather: Weather, unix_s: Floats, x: Floats, y: Floats) -> Floats:
 
 def _ramps(file: Path) -> dict[str, float]:
     measured: dict[str, Any] = json.loads((Path(__file__).parent / "payerne_june_2016.json").read_text("utf-8"))
-    index = _payerne(measured["hourly_mean"])
+    seconds = _payerne(measured["hourly_mean"])
+    index = seconds.mean(axis=1)
+    figure, ((first, second), (third, fourth)) = plt.subplots(2, 2, figsize=(10, 8), layout="constrained")
+    numbers = {
+        **_steps(first, index, measured),
+        **_modes(second, index, measured),
+        **_memories(third, index, measured),
+        **_apart(fourth),
+    }
+    figure.savefig(file, dpi=100)
+    plt.close(figure)
+    within = np.nanquantile(seconds.std(axis=1), (0.5, 0.95))
+    told = measured["std_within_minute_quantiles"]
+    numbers |= {"within_p50": float(within[0]), "within_p95": float(within[1])}
+    return numbers | {"within_p50_measured": told["0.5"], "within_p95_measured": told["0.95"]}
+
+
+def _steps(axis: Axes, index: Floats, measured: dict[str, Any]) -> dict[str, float]:
     steps = np.abs(np.diff(index))
     steps = np.sort(steps[np.isfinite(steps)])
     ranks = np.array([float(rank) for rank in RANKS])
     published = np.array([measured["ramp_quantiles"][rank] for rank in RANKS])
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    left.loglog(steps[steps > 1e-4], 1.0 - np.arange(len(steps))[steps > 1e-4] / len(steps), label="model")
-    left.loglog(published, 1.0 - ranks, "o", label="measured, Payerne June 2016 (BSRN)")
-    left.set(title="One-minute ramps", xlabel="step of the clear-sky index", ylabel="share of minutes with more")
-    left.set_ylim(5e-4, 1.0)
-    left.legend()
+    axis.loglog(steps[steps > 1e-4], 1.0 - np.arange(len(steps))[steps > 1e-4] / len(steps), label="model")
+    axis.loglog(published, 1.0 - ranks, "o", label="measured, Payerne June 2016 (BSRN)")
+    axis.set(title="One-minute ramps", xlabel="step of the clear-sky index", ylabel="share of minutes with more")
+    axis.set_ylim(5e-4, 1.0)
+    axis.legend()
+    names = [f"ramp_p{100.0 * rank:g}".replace(".", "_") for rank in ranks]
+    found = dict(zip(names, np.quantile(steps, ranks).tolist(), strict=True))
+    return found | {f"{name}_measured": float(value) for name, value in zip(names, published, strict=True)}
+
+
+def _modes(axis: Axes, index: Floats, measured: dict[str, Any]) -> dict[str, float]:
+    told = np.array(measured["histogram_of_minutes"])
+    edges = measured["histogram_bin"] * np.arange(len(told) + 1)
+    ours = np.histogram(index[np.isfinite(index)], edges)[0] / np.isfinite(index).sum()
+    axis.stairs(ours, edges, label="model")
+    axis.plot(0.5 * (edges[1:] + edges[:-1]), told, "o", ms=4, label="measured")
+    axis.set(title="The two modes of the minutes", xlabel="clear-sky index", ylabel="share of minutes")
+    axis.legend()
+    spread = {"index_std": float(np.nanstd(index)), "index_std_measured": float(measured["std"])}
+    return {**spread, "minutes_in_another_bin": float(0.5 * np.abs(ours - told).sum())}
+
+
+def _memories(axis: Axes, index: Floats, measured: dict[str, Any]) -> dict[str, float]:
     lags = sorted(int(lag) for lag in measured["acf"])
     ours = [_memory(index, lag) for lag in lags]
-    right.plot(lags, ours, "-", label="model")
-    right.plot(lags, [measured["acf"][str(lag)] for lag in lags], "o", label="measured")
-    right.set(title="Memory of the minutes", xlabel="lag [min]", ylabel="autocorrelation", ylim=(0.0, 1.0))
-    right.legend()
-    figure.savefig(file, dpi=110)
-    plt.close(figure)
-    found = {f"ramp_p{100 * float(rank):g}": float(np.quantile(steps, float(rank))) for rank in RANKS}
-    told = {f"ramp_p{100 * float(rank):g}_measured": float(measured["ramp_quantiles"][rank]) for rank in RANKS}
+    axis.plot(lags, ours, "-", label="model")
+    axis.plot(lags, [measured["acf"][str(lag)] for lag in lags], "o", label="measured")
+    axis.set(title="Memory of the minutes", xlabel="lag [min]", ylabel="autocorrelation", ylim=(0.0, 1.0))
+    axis.legend()
     worst = max(abs(a - measured["acf"][str(lag)]) for a, lag in zip(ours, lags, strict=True))
-    spread = {"index_std": float(np.nanstd(index)), "index_std_measured": float(measured["std"])}
-    return {**found, **told, **spread, "worst_acf_difference": float(worst)}
+    return {"worst_acf_difference": float(worst)}
+
+
+def _apart(axis: Axes) -> dict[str, float]:
+    """Correlation of steps at pairs of places, against exp(-2 d / (v dt)): Lave and Kleissl 2013, in pvlib.scaling."""
+    weather = Weather(*PAYERNE, key=3)
+    distance, angle = np.meshgrid(DISTANCES_M, np.pi * np.arange(4) / 4.0, indexing="ij")
+    x, y = (np.concatenate(([0.0], (distance * turn).ravel())) for turn in (np.cos(angle), np.sin(angle)))
+    instants = JUNE_S + 86_400.0 * np.arange(40)[:, None] + np.arange(8.0 * 3_600.0, 18.0 * 3_600.0, 60.0)
+    speed = float(np.hypot(*weather._clouds.velocity(instants.ravel())).mean())
+    light = [weather.light(at, x, y).ghi_w_per_m2 / weather._row(at)[3] for at in instants.ravel().tolist()]
+    days = np.reshape(light, (*instants.shape, len(x)))
+    numbers = {}
+    for minutes, colour in ((1, "C0"), (5, "C1"), (15, "C2")):
+        steps = np.concatenate(days[:, minutes:] - days[:, :-minutes])
+        ours = np.corrcoef(steps.T)[0, 1:].reshape(len(DISTANCES_M), -1).mean(axis=1)
+        told = np.exp(-2.0 * np.array(DISTANCES_M) / (speed * 60.0 * minutes))
+        axis.semilogx(DISTANCES_M, ours, color=colour, label=f"model, steps of {minutes} min")
+        axis.semilogx(DISTANCES_M, told, "o", color=colour)
+        numbers[f"worst_pair_difference_{minutes}_min"] = float(np.abs(ours - told).max())
+    axis.set(
+        title="Pairs of places (dots: Lave and Kleissl 2013)", xlabel="distance [m]", ylabel="correlation of steps"
+    )
+    axis.legend()
+    return numbers
 
 
 def _payerne(hourly: list[float | None]) -> Floats:
-    """Minutes of the month as the model makes them of the measured hours; NaN at night."""
-    clouds, origin = Clouds(np.array([1], dtype=np.uint64)), np.zeros(1)
-    return np.array(
-        [
-            np.nan if mean is None else clouds.index(1.78e9 + 60.0 * (60 * hour + minute), mean, origin, origin)[0]
-            for hour, mean in enumerate(hourly)
-            for minute in range(60)
-        ]
-    )
+    """Four instants of every minute of the month, as the model makes them of the measured hours; NaN at night."""
+    clouds = Clouds(np.array([1], dtype=np.uint64))
+    means = np.array([np.nan if mean is None else mean for mean in hourly])
+    known = np.flatnonzero(np.isfinite(means))
+    found = np.full((60 * len(means), 4), np.nan)
+    later_s = np.array([7.5, 22.5, 37.5, 52.5])
+    for minute in np.flatnonzero(np.isfinite(means).repeat(60)):
+        mean = float(np.interp(minute / 60.0 - 0.5, known, means[known]))
+        unix_s = 1.78e9 + 60.0 * minute
+        east, north = (float(speed[0]) for speed in clouds.velocity(np.array([unix_s])))
+        found[minute] = clouds.index(unix_s, mean, -east * later_s, -north * later_s)
+    return found
 
 
 def _memory(index: Floats, lag: int) -> float:

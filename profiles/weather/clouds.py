@@ -1,58 +1,83 @@
-"""Clouds that drift over a site: one field for every device, so a cloud crosses the neighbours one after another.
+"""Clouds that drift over a site: one sky for every device, so a cloud crosses the neighbours one after another.
 
-A periodic Gaussian field of two scales is blown over the ground unchanged (frozen turbulence); a device
-reads it at its own place. The value's rank is turned into a clear-sky index by the quantiles measured in
-hours of that mean index. So the hourly mean, the spread within the hour, the ramps in time and the
-correlation in space come together, at any step length.
+Two periodic Gaussian fields are blown over the ground unchanged (frozen turbulence); a device reads them at
+its own place. The cover field says whether the place is in a cloud's shadow: it is where the field is below
+the threshold that gives the hour its share of shadow. The level field, smooth over kilometres, says how
+bright that cloud, or that gap, is: its rank among the darker or the brighter of the indices measured in hours
+of that mean. So the index has two modes, it is flat within clouds and gaps and steep at edges, and
+the hourly mean, the spread within the hour, the ramps and the correlation in space come together, at any step
+length. Two states with levels of their own are what one-minute data show [1] and other generators make [2, 3].
 
-Valid for steps of a second and more: within a second real light moves by 0.003 of its mean (median).
-Calibrated with one month of one station (Payerne, June 2016); real skies are flatter inside clouds and
-gaps (median one-minute step 0.008, here 0.03). The field repeats itself after 51 km (small scale) and
-102 km (large scale); sites are smaller.
+Valid for steps of a second and more. Calibrated with one month of one station (Payerne, June 2016): shares of shadow
+and indices are measured, scales, smoothness, softness of edges and roughness of levels are fitted to the steps of
+minutes and the unrest within them (``docs/validation.md`` says how well). Every edge is equally soft, so the largest
+steps of a minute come out a tenth to a fifth too small; that light beyond the clear sky's stands next to a cloud is
+not modelled, only that it comes as often as measured. The fields repeat themselves after 51 km (cover) and 102 km
+(level); sites are smaller.
 
 References
 ----------
-.. [1] Cai and Aliprantis, IEEE Trans. Power Systems 28 (2013) 4496 (clouds as moving fractal shadows).
-.. [2] Widen and Munkhammar, PVSC 2019, doi 10.1109/PVSC40753.2019.8980922 (Gaussian copula for the index).
-.. [3] BSRN, station Payerne: the quantiles in ``regimes.csv``.
+.. [1] Suehrcke and McCormick, Solar Energy 40 (1988) 413; Jurado, Caridad and Ruiz, Solar Energy 55 (1995) 469
+   (two modes of the index within short intervals, gone in hourly means).
+.. [2] Cai and Aliprantis, IEEE Trans. Power Systems 28 (2013) 4496 (clouds as moving fractal shadows).
+.. [3] Bright et al., Solar Energy 115 (2015) 229 (cloud and gap, each with an index of its own).
+.. [4] BSRN, station Payerne: the shares and quantiles in ``regimes.csv``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from math import sin, sqrt
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from profiles.draws import Floats, Keys, normal, uniform
 
 Field: TypeAlias = npt.NDArray[np.float32]
 
-_SMALL: Final = (1024, 50.0, 300.0, 1.0)  # cells, cell [m], length scale [m], smoothness nu
-_LARGE: Final = (512, 200.0, 3_000.0, 1.5)
-_EDGE: Final = 4.0  # the table of indices goes over this many standard deviations
+_COVER: Final = (1024, 50.0, 1_000.0, 0.8)  # cells, cell [m], length scale [m], smoothness nu
+_LEVEL: Final = (512, 200.0, 4_000.0, 2.0)
+_SOFT: Final = 0.75  # an edge's width, in standard deviations of the cover
+_ROUGH: Final = 0.12  # the level's correlation with the cover: the texture of a cloud
+_MOST_INDEX: Final = 1.5  # as in ``regimes.csv``
+_EDGE: Final = 4.0  # the tables of indices go over this many standard deviations of the level
 _PER_SD: Final = 64
 _PREVAILING_M_PER_S: Final = (5.2, 3.0)  # towards east and north: the west wind of middle latitudes
 _SWING_M_PER_S: Final = 3.3
 _SWING_DAYS: Final = (1.31, 3.73, 8.91)
+_RATES: Final = tuple(2.0 * np.pi / 86_400.0 / days for days in _SWING_DAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hour:
+    """What the fields mean in an hour: the cover above which the sky is open, and indices by the level."""
+
+    mean_index: float
+    cover_share: float
+    threshold: float
+    cloud: Floats
+    contrast: Floats
+    """What an open sky has more than a cloud."""
 
 
 class Clouds:
     """The cloud field of one site and its drift, by the site's weather key."""
 
     def __init__(self, key: Keys) -> None:
-        self._small, self._large = _fields(int(key[0]))
+        self._cover, self._level = _fields(int(key[0]))
         self._phases = 2.0 * np.pi * uniform(key, np.arange(2 * len(_SWING_DAYS)), "drift").reshape(2, -1)
-        self._means, self._shares, self._quantiles = _regimes()
-        self._ranks = ndtr(np.linspace(-_EDGE, _EDGE, int(2.0 * _EDGE * _PER_SD) + 1))
-        self._hour: tuple[float, float, Floats] | None = None
+        self._waves = [tuple(zip(_RATES, phases, strict=True)) for phases in self._phases.tolist()]
+        self._regimes = _regimes()
+        self._hour: _Hour | None = None
 
     def velocity(self, unix_s: Floats) -> tuple[Floats, Floats]:
         """Speed of the clouds towards east and north [m/s]: the prevailing wind and swings of days."""
-        angle = self._angle(unix_s)
+        angle = np.array(_RATES)[:, None] * unix_s
         east, north = (
             mean + _SWING_M_PER_S * np.cos(angle + phase[:, None]).sum(axis=0)
             for mean, phase in zip(_PREVAILING_M_PER_S, self._phases, strict=True)
@@ -61,71 +86,122 @@ class Clouds:
 
     def drift(self, unix_s: float) -> tuple[float, float]:
         """How far the field has been blown since 1970 towards east and north [m]: the integral of ``velocity``."""
-        at = np.array([unix_s])
-        angle, rate = self._angle(at), self._rate()
         east, north = (
-            mean * unix_s + float((_SWING_M_PER_S / rate * np.sin(angle + phase[:, None])).sum())
-            for mean, phase in zip(_PREVAILING_M_PER_S, self._phases, strict=True)
+            mean * unix_s + sum(_SWING_M_PER_S / rate * sin(rate * unix_s + phase) for rate, phase in waves)
+            for mean, waves in zip(_PREVAILING_M_PER_S, self._waves, strict=True)
         )
         return east, north
 
     def index(self, unix_s: float, mean_index: float, x_m: Floats, y_m: Floats) -> Floats:
         """Clear-sky index at places of the site, ``(n,)``, whose mean over place and hour is ``mean_index``."""
-        share, table = self._table(mean_index)
+        hour = self._of_mean(mean_index)
+        return _index(hour, *self._fields_at(unix_s, x_m, y_m))
+
+    def _fields_at(self, unix_s: float, x_m: Floats, y_m: Floats) -> tuple[Floats, Floats]:
+        """Cover and level over places, each of mean 0 and variance 1 over the field."""
         east, north = self.drift(unix_s)
         x, y = x_m - east, y_m - north
-        score = _read(self._small, _SMALL[1], x, y)
-        score *= np.sqrt(share)
-        large = _read(self._large, _LARGE[1], x, y)
-        large *= np.sqrt(1.0 - share)
-        score += large
-        score += _EDGE
-        score *= _PER_SD
-        np.clip(score, 0.0, len(table) - 1.001, out=score)
-        cell = score.astype(np.intp)
-        score -= cell
-        low = table.take(cell)
-        cell += 1
-        return np.asarray(low + (table.take(cell) - low) * score)
+        return _read(self._cover, _COVER[1], x, y), _read(self._level, _LEVEL[1], x, y)
 
-    def _table(self, mean_index: float) -> tuple[float, Floats]:
-        """Small-scale share, and index by the field's value, of an hour between two regimes; the last one is kept."""
-        if self._hour is not None and self._hour[0] == mean_index:
-            return self._hour[1:]
-        means = self._means
-        place = float(np.interp(mean_index, means, np.arange(len(means))))
-        row = min(int(place), len(means) - 2)
-        weight = place - row
-        share = (1.0 - weight) * self._shares[row] + weight * self._shares[row + 1]
-        quantiles = (1.0 - weight) * self._quantiles[row] + weight * self._quantiles[row + 1]
-        if mean_index < means[0]:
-            quantiles = quantiles * (mean_index / means[0])
-        self._hour = (mean_index, float(share), np.interp(self._ranks, _RANKS, quantiles))
-        return self._hour[1:]
-
-    def _angle(self, unix_s: Floats) -> Floats:
-        return np.asarray(self._rate() * unix_s)
-
-    @staticmethod
-    def _rate() -> Floats:
-        return (2.0 * np.pi / 86_400.0) / np.array(_SWING_DAYS)[:, None]
+    def _of_mean(self, mean_index: float) -> _Hour:
+        """What the fields mean in an hour between two regimes; the last one is kept."""
+        if self._hour is not None and self._hour.mean_index == mean_index:
+            return self._hour
+        regimes = self._regimes
+        means = regimes.means
+        row = min(max(int(np.searchsorted(means, mean_index)) - 1, 0), len(means) - 2)
+        weight = min(max((mean_index - means[row]) / (means[row + 1] - means[row]), 0.0), 1.0)
+        score, cover_share, cloud, contrast = (
+            (1.0 - weight) * of[row] + weight * of[row + 1]
+            for of in (regimes.cloud_score, regimes.cover_share, regimes.cloud_mean, regimes.contrast_mean)
+        )
+        # So that the mean is what was told, between regimes and beyond them too.
+        scale = mean_index / (cloud + (1.0 - float(ndtr(score))) * contrast)
+        low, high = regimes.tables[row], regimes.tables[row + 1]
+        tables = low * ((1.0 - weight) * scale) + high * (weight * scale)
+        if scale > 1.0:
+            np.minimum(tables[1], _MOST_INDEX - tables[0], out=tables[1])
+        self._hour = _Hour(mean_index, cover_share, _BLURRED * score, tables[0], tables[1])
+        return self._hour
 
 
 _RANKS: Final = np.array([0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0])
+_SCORES: Final = np.linspace(-_EDGE, _EDGE, int(2.0 * _EDGE * _PER_SD) + 1)
+_BLURRED: Final = sqrt(1.0 + _SOFT * _SOFT / 20.0)
+"""How much wider than the cover's the distribution of cover and softness together is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Regimes:
+    """Hours by their mean index: share in shadow, and tables of a cloud's index and of what a gap has more.
+
+    The share is kept as the standard normal value below which it lies: so it is interpolated best.
+    """
+
+    means: list[float]
+    cloud_score: list[float]
+    cover_share: list[float]
+    tables: Floats
+    cloud_mean: list[float]
+    contrast_mean: list[float]
 
 
 @lru_cache(maxsize=1)
-def _regimes() -> tuple[Floats, Floats, Floats]:
+def _regimes() -> _Regimes:
     text = (files(__package__) / "regimes.csv").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if not line.startswith("#")][1:]
     table = np.array([[float(cell) for cell in row.split(",")] for row in rows])
-    return table[:, 0], table[:, 1], table[:, 2:]
+    mean, cloud_share, cover_share = table[:, :3].T
+    score, rank = ndtri(cloud_share), ndtr(_SCORES)
+    cover, level = (each.ravel() for each in np.meshgrid(_SCORES[::8], _SCORES[::8]))
+    tables = np.empty((len(table), 2, len(_SCORES)))
+    means = np.empty((len(table), 2))
+    for row, quantiles in enumerate(table[:, 3:]):
+        share = cloud_share[row]
+        cloud = np.interp(share * rank, _RANKS, quantiles)
+        tables[row] = cloud, np.interp(share + (1.0 - share) * rank, _RANKS, quantiles) - cloud
+        hour = _Hour(mean[row], cover_share[row], _BLURRED * score[row], *tables[row])
+        means[row] = np.average(tables[row], axis=1, weights=np.exp(-0.5 * _SCORES**2))
+        # Where level and cover are not independent, a gap has not quite the mean of all levels.
+        mean_index = np.average(_index(hour, cover, level), weights=np.exp(-0.5 * (cover**2 + level**2)))
+        means[row, 1] = (mean_index - means[row, 0]) / (1.0 - share)
+    return _Regimes(mean.tolist(), score.tolist(), cover_share.tolist(), tables, *means.T.tolist())
 
 
 @lru_cache(maxsize=2)
 def _fields(key: int) -> tuple[Field, Field]:
     """The fields of a key, kept: 5 MB a key, a quarter of a second to make."""
-    return _field(key, "small clouds", *_SMALL), _field(key, "large clouds", *_LARGE)
+    return _field(key, "cloud cover", *_COVER), _field(key, "cloud level", *_LEVEL)
+
+
+def _index(hour: _Hour, cover: Floats, level: Floats) -> Floats:
+    """Clear-sky index where the fields have these values."""
+    place = level * (_PER_SD * sqrt(1.0 - _ROUGH * _ROUGH))
+    place += cover * (_PER_SD * _ROUGH)
+    place += _PER_SD * _EDGE
+    np.clip(place, 0.0, len(hour.cloud) - 1.001, out=place)
+    cell = place.astype(np.intp)
+    place -= cell
+    index = _open_share(hour, cover, level)
+    index *= _between(hour.contrast, cell, place)
+    index += _between(hour.cloud, cell, place)
+    return index
+
+
+def _open_share(hour: _Hour, cover: Floats, level: Floats) -> Floats:
+    """Share of an open sky over places: 0 in a cloud's shadow, 1 in a gap, smooth in between."""
+    share = cover * (sqrt(hour.cover_share) / _SOFT)
+    if hour.cover_share < 1.0:
+        share += level * (sqrt(1.0 - hour.cover_share) / _SOFT)
+    share += 0.5 - hour.threshold / _SOFT
+    np.clip(share, 0.0, 1.0, out=share)
+    return np.asarray(share * share * (3.0 - 2.0 * share))
+
+
+def _between(table: Floats, cell: npt.NDArray[np.intp], share: Floats) -> Floats:
+    """A table's value between a cell and the next."""
+    low = table.take(cell)
+    return np.asarray(low + (table.take(cell + 1) - low) * share)
 
 
 def _field(key: int, stream: str, cells: int, cell_m: float, length_m: float, smoothness: float) -> Field:
