@@ -29,7 +29,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from math import sin, sqrt
+from math import fmod, sin, sqrt
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -42,6 +42,7 @@ Field: TypeAlias = npt.NDArray[np.float32]
 
 _COVER: Final = (1024, 50.0, 1_000.0, 0.8)  # cells, cell [m], length scale [m], smoothness nu
 _LEVEL: Final = (512, 200.0, 4_000.0, 2.0)
+_REPEATED_M: Final = _LEVEL[0] * _LEVEL[1]  # twice the cover's
 _SOFT: Final = 0.75  # an edge's width, in standard deviations of the cover
 _ROUGH: Final = 0.12  # the level's correlation with the cover: the texture of a cloud
 _MOST_INDEX: Final = 1.5  # as in ``regimes.csv``
@@ -99,7 +100,8 @@ class Clouds:
 
     def _fields_at(self, unix_s: float, x_m: Floats, y_m: Floats) -> tuple[Floats, Floats]:
         """Cover and level over places, each of mean 0 and variance 1 over the field."""
-        east, north = self.drift(unix_s)
+        # Whole repetitions are left out first: ten digits before the point would cost five after it.
+        east, north = (fmod(blown, _REPEATED_M) for blown in self.drift(unix_s))
         x, y = x_m - east, y_m - north
         return _read(self._cover, _COVER[1], x, y), _read(self._level, _LEVEL[1], x, y)
 
