@@ -205,6 +205,8 @@ def support_begun(columns: Columns) -> Columns:
     new["reference_high_v"] = 1.1 * new["nominal_voltage_v"]
     for name in ("volt_var", "volt_watt", "droop"):
         new[f"{name}_frac"], new[f"{name}_asked_frac"] = np.zeros(n), np.zeros(n)
+    for name in ("volt_var", "volt_watt"):
+        new[f"{name}_moved_frac"], new[f"{name}_pace_frac"] = np.zeros(n), np.ones(n)
     new["own_trip"], new["voltage_seen_pu"] = np.zeros(n), np.ones(n)
     new.update(_remembered(protection.begun(n)))
     new["grid_trip"] = nothing(n)
@@ -352,7 +354,8 @@ def _watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float
         asked = inverter.droop(frequency_hz, new["frequency_setpoint_hz"], code) * supports_f
         _follow(new, "droop", asked, code.droop_response_s, dt_s)
     if _acts(new, "volt_watt", supports_v):
-        _follow(new, "volt_watt", inverter.volt_watt(seen, code) * supports_v, code.volt_watt_response_s, dt_s)
+        asked = inverter.volt_watt(seen, code) * supports_v
+        _support(new, "volt_watt", asked, code.volt_watt_response_s, dt_s)
 
 
 def _acts(columns: Columns, name: str, supports: Floats | Bools) -> bool:
@@ -364,6 +367,18 @@ def _follow(new: Columns, name: str, asked: Floats, response_s: grid_code.Settin
     """Let a support function answer what its curve asks, within its open loop response time."""
     new[f"{name}_frac"] = inverter.lagged(asked, new[f"{name}_asked_frac"], new[f"{name}_frac"], response_s, dt_s)
     new[f"{name}_asked_frac"] = asked
+
+
+def _support(new: Columns, name: str, asked: Floats, response_s: grid_code.Setting, dt_s: float) -> None:
+    """Let voltage support answer as ``_follow`` does, and come to rest with the voltage it moves."""
+    before = new[f"{name}_frac"]
+    _follow(new, name, asked, response_s, dt_s)
+    if not inverter.outrun(response_s, dt_s):
+        return
+    answer, new[f"{name}_pace_frac"] = inverter.paced(
+        asked, new[f"{name}_frac"], before, new[f"{name}_moved_frac"], new[f"{name}_pace_frac"], response_s, dt_s
+    )
+    new[f"{name}_frac"], new[f"{name}_moved_frac"] = answer, answer - before
 
 
 def _listen(new: Columns, dt_s: float) -> None:
@@ -400,7 +415,7 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     if supports:
         reference = new["voltage_setpoint_v"] / new["nominal_voltage_v"]
         asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supporting
-        _follow(new, "volt_var", asked, code.volt_var_response_s, dt_s)
+        _support(new, "volt_var", asked, code.volt_var_response_s, dt_s)
     by_set_point = follows * new["reactive_power_setpoint_enabled"] > 0.0
     by_factor = (follows * new["power_factor_setpoint_enabled"] > 0.0) & ~by_set_point & ~supporting
     factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)

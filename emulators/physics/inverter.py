@@ -4,7 +4,8 @@ Elementwise on arrays ``(n,)`` or scalars, without state. Plus is power to the g
 delivered (over-excited). The curves are those of a grid code (``grid_code.GridCode``).
 
 Valid for steps of 0.1 s to 900 s. Nothing moves within a step; a response faster than the step is over at
-its end (``lagged``).
+its end (``lagged``). Support of the voltage is answered by the voltage it supports one step later; ``paced``
+keeps the two from swinging where a step is long.
 
 References
 ----------
@@ -26,6 +27,8 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 _LEAST_POWER_FACTOR: Final = 1e-3
 _LAG: Final = 1.15
 """Half of ln(10), as [2] rounds it: from the response time, to 90 %, to the filter's coefficient."""
+_STEPS_A_RESPONSE: Final = 5.0
+_LEAST_PACE: Final = 1.0 / 64.0
 
 
 def held(value: Floats | float, low: Floats | float, high: Floats | float) -> Floats:
@@ -67,6 +70,43 @@ def lagged(target: Floats, target_before: Floats, before: Floats, response_s: Se
     if isinstance(ratio, float):
         return np.asarray(target if ratio < 1.0 else follows)
     return np.where(ratio < 1.0, target, follows)
+
+
+def outrun(response_s: Setting, dt_s: float) -> bool:
+    """Whether steps are so long that some response takes less than five: others come to rest by their lag alone."""
+    return bool(np.min(response_s) < _STEPS_A_RESPONSE * dt_s)
+
+
+def paced(
+    target: Floats, answer: Floats, before: Floats, moved: Floats, pace: Floats, response_s: Setting, dt_s: float
+) -> tuple[Floats, Floats]:
+    """Go only part of the way to ``target`` while what the last move led to calls it back.
+
+    An inverter supports a voltage that its own answer moves at once; here the voltage follows a step later. Where
+    the answer outweighs what it answers, on a weak feeder, long steps would swing for ever between too much
+    and too little, where a real inverter comes to rest. So a move that takes back more than half of the last one
+    is halved, and one that does not may be twice as long as the last.
+
+    Parameters
+    ----------
+    target, answer, before : (n,)
+        What is asked for, how far the lag comes (``lagged``), and where the step began.
+    moved, pace : (n,)
+        The last move, and the share of the way it was; 1 at first.
+    response_s : float or (n,)
+        Where it is not ``outrun`` the answer keeps to its lag.
+
+    Returns
+    -------
+    answer, pace : (n,)
+        The lag's own answer wherever the pace is 1.
+    """
+    # Without the memory of what was asked before, which would push on where the answer has turned.
+    move = (target - before) * np.minimum(2.0 / (1.0 + response_s / (_LAG * dt_s)), 1.0)
+    back = (move * moved < 0.0) & (np.abs(move) > 0.5 * np.abs(moved))
+    pace = held(np.where(back, 0.5, 2.0) * pace, _LEAST_PACE, 1.0)
+    pace = np.where(response_s < _STEPS_A_RESPONSE * dt_s, pace, 1.0)
+    return np.where(pace < 1.0, before + pace * move, answer), pace
 
 
 def ramped(before: Floats, target: Floats, rate_per_s: Floats, dt_s: float) -> Floats:
