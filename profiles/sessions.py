@@ -4,11 +4,14 @@ Session ``k`` of a charger is a pure function of the charger's key and ``k``. Ar
 shares by hour, on workdays and at weekends: a place that is free waits with the hazard that makes all
 arrivals together, those kept out by a vehicle already there left aside, come out as published. Energy and
 stay, and the vehicle's power, have the published quantiles, with a lognormal between each two; a Gaussian
-copula joins energy and stay, with the rank correlation of ACN-Data [2]_ (0.20 and 0.26 at its two sites).
+copula joins energy and stay, with the rank correlation of ACN-Data [2]_ (0.20 and 0.26 at its two sites), and
+the power with both. That energy is what meters counted, so no owner asked for much more than his stay was
+good for: who takes much in a short time comes with a fast vehicle.
 
 Arrivals, energy, stay and power at AC points are those of ElaadNL [1]_. Of our own choosing are: sessions a
-day and place, packs and the charge a vehicle comes with, weekends at work (a twentieth of a workday),
-and what comes to a DC point (with the hours of a public one; power on average as in the fleet of [1]_).
+day and place, packs and the charge a vehicle comes with, weekends at work (a twentieth of a workday), how power
+goes with energy and stay, and what comes to a DC point (with the hours of a public one; power on average as
+in the fleet of [1]_).
 Valid for ensembles: a stay does not depend on the hour it begins at, which private ones do.
 
 References
@@ -88,6 +91,8 @@ _ENERGY_KWH: Final = np.array(
 _AC_KW: Final = np.array((2.4, 2.9, 3.2, 3.6, 5.8, 10.8, 11.4, 13.1, 18.0))
 _DC_KW: Final = np.array((40.0, 50.0, 60.0, 85.0, 120.0, 165.0, 220.0, 245.0, 280.0))
 _COPULA: Final = 0.25
+_POWER_COPULA: Final = 0.5
+"""Of the vehicle's power with the energy, and as much the other way with the stay."""
 _SHORTEST_STAY_H: Final = 0.1
 _LONGEST_STAY_H: Final = 48.0
 
@@ -130,14 +135,14 @@ def session(keys: Keys, k: npt.ArrayLike, site_type: Floats, invalid_card_share:
     Returns
     -------
     Sessions
-        The energy wanted never exceeds what the pack has room for. A stay may be too short for it: then the
-        vehicle leaves with less.
+        The energy wanted, as a meter counts it, never exceeds what the pack has room for. A stay may be too
+        short for it, for about one in seven: then the vehicle leaves with less.
     """
     site = site_type.astype(np.intp)
     stay_score = draws.normal(keys, k, "stay")
     energy_score = _COPULA * stay_score + np.sqrt(1.0 - _COPULA**2) * draws.normal(keys, k, "energy")
     stay_h = np.clip(_by_site(stay_score, _STAY_H, site), _SHORTEST_STAY_H, _LONGEST_STAY_H)
-    power_score = draws.normal(keys, k, "vehicle")
+    power_score = _power_score(energy_score, stay_score, draws.normal(keys, k, "vehicle"))
     power_w = 1_000.0 * np.where(site == FAST, _quantile(power_score, _DC_KW), _quantile(power_score, _AC_KW))
     wish_wh = 1_000.0 * _by_site(energy_score, _ENERGY_KWH, site)
     pack_wh = np.array(_PACK_WH)[_pick(keys, k, "pack", len(_PACK_WH))]
@@ -188,6 +193,12 @@ def _hazard_so_far(kind: int) -> Floats:
     longer = 1.0 - ndtr(np.interp(np.log(age_h), np.log(_STAY_H[kind]), _SCORES, left=-np.inf, right=np.inf))
     taken = sum(np.roll(arrivals, back) * share for back, share in enumerate(longer)) * cell_h
     return np.concatenate(([0.0], np.cumsum(arrivals / (1.0 - taken)) * cell_h))
+
+
+def _power_score(energy_score: Floats, stay_score: Floats, own: Floats) -> Floats:
+    """Return a standard normal score with ``_POWER_COPULA`` to the energy's, and minus that to the stay's."""
+    weight = _POWER_COPULA / (1.0 - _COPULA)
+    return np.asarray(weight * (energy_score - stay_score) + np.sqrt(1.0 - 2.0 * weight * _POWER_COPULA) * own)
 
 
 def _by_site(score: Floats, table: Floats, site: npt.NDArray[np.intp]) -> Floats:

@@ -6,7 +6,8 @@ stays in B without power. The least of these limits the current a phase: the rat
 the active power set-point, and while the SESP's link is lost only ``fallback_current_a``. A positive
 set-point discharges a vehicle at a point rated for it (``v2g_power_w``), down to a reserve.
 
-Of a session's energy the vehicle takes what its owner asked for; reactive power takes what the active
+Of a session's energy the vehicle takes what its owner asked for, which like all energy here is counted at the
+connection point, before the vehicle's losses; reactive power takes what the active
 power leaves of the apparent power, while the vehicle's converter is connected (state C). The vehicle
 follows the offer with a lag. At a three-phase AC point a vehicle with a single-phase charger loads the
 phase that ``phase`` names; who comes to a V2G point has a three-phase converter that can do all of it.
@@ -14,6 +15,10 @@ phase that ``phase`` names; who comes to a V2G point has a three-phase converter
 A DC point (``dc_power_w``) is three-phase, offers down to nothing, and its currents are those it draws.
 
 A session that would end before it began is none: nobody comes, and the point draws its next one.
+
+A vehicle is seen at the end of the step in which it comes, in state B, and charges from then on. What it waits for
+that end it stays longer, and the step in which it leaves counts as far as it stays: so a session comes to the
+same energy whatever the steps are, at most a step late. Between two vehicles a point is in state A for a step.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ import numpy as np
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import common
+from emulators.devices.common import Bools
 from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import ev
 from emulators.physics.inverter import held
@@ -32,6 +38,8 @@ from profiles import draws, sessions
 
 EFFICIENCY: Final = 0.92
 """From the grid to the cells, and back: an on-board charger's, own choice."""
+NEARLY: Final = 0.98
+"""A set-point of at least this share of what the least current comes to is the least current, own choice."""
 V2G_RESERVE_FRAC: Final = 0.3
 """State of charge below which a vehicle is not discharged, own choice."""
 
@@ -109,14 +117,16 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns["arrival_s"] = np.where(busy, -elapsed_s, 0.0)
     columns["departure_s"] = np.where(busy, first.stay_s - elapsed_s, 0.0)
     columns.update(_drawn(first, columns))
-    columns = _with_vehicle(columns, 0.0, np.zeros(n, dtype=np.bool_))
+    columns["late_s"] = columns["vehicle_connected"] = np.zeros(n)
+    columns = _with_vehicle(columns, 0.0, columns["vehicle_connected"] > 0.0)
+    columns["late_s"] = np.zeros(n)
     columns["charge_point_state"] = columns["vehicle_connected"] * float(ev.State.B)
     return _identified(columns)
 
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Take the charging points through one step; at most one vehicle leaves or comes in it."""
-    new = _identified(_sessions(columns, surroundings))
+    new = _identified(_sessions(columns, surroundings, dt_s))
     charged_before = new["charge_point_state"] == ev.State.C
     new = common.life_cycle(new, surroundings, dt_s, identified=new["credential_refused"] == 0.0) | {
         # The identification of a charging point is its owner's; its own only decides whether it obeys.
@@ -140,7 +150,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     wish_w = np.where(discharge_w > 0.0, discharge_w, -ask_w)
     mean_w, last_w = ev.followed(new["followed_w"] * (charged_before & charging), wish_w, dt_s)
     new["followed_w"] = last_w * charging
-    active_w = _reachable(new, mean_w * charging, dt_s)
+    active_w = _reachable(new, mean_w * charging, surroundings.time_s, dt_s)
     active_w, reactive_var = common.inverter_power(new, surroundings, active_w, dt_s)
     new["vehicle_soc_frac"] = _stored(new, active_w, dt_s)
     new["reactive_available_var"] = new["reactive_available_var"] * charging
@@ -150,11 +160,12 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     return common.closed(new)
 
 
-def _sessions(columns: Columns, surroundings: Surroundings) -> Columns:
-    """Let vehicles leave and come: a point whose session is over draws its next one."""
+def _sessions(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+    """Let vehicles leave and come: a point whose session was over when the step began draws its next one."""
     now_s = surroundings.time_s
-    over = np.flatnonzero(now_s > columns["departure_s"])
     stays = columns["vehicle_connected"] > 0.0
+    # Who waits for the point to fall free still comes; who would leave first, or was never drawn, does not.
+    over = np.flatnonzero((_leaves_s(columns) <= now_s - dt_s) & (stays | ~_comes(columns)))
     if not len(over):
         return _with_vehicle(columns, now_s, stays)
     left_s = columns["departure_s"][over]
@@ -169,6 +180,7 @@ def _sessions(columns: Columns, surroundings: Surroundings) -> Columns:
         "session_number": number,
         "arrival_s": arrival_s,
         "departure_s": arrival_s + drawn.stay_s,
+        "late_s": np.zeros(len(over)),
         **_drawn(drawn, rows),
     }
     new = dict(columns)
@@ -192,7 +204,7 @@ def _drawn(drawn: sessions.Sessions, points: Columns) -> Columns:
     }
     return {
         "session_soc_frac": drawn.soc_start_frac,
-        "target_soc_frac": np.minimum(drawn.soc_start_frac + drawn.energy_wanted_wh / drawn.pack_wh, 1.0),
+        "target_soc_frac": np.minimum(drawn.soc_start_frac + EFFICIENCY * drawn.energy_wanted_wh / drawn.pack_wh, 1.0),
         "pack_wh": drawn.pack_wh,
         "vehicle_power_w": np.maximum(drawn.vehicle_power_w, points["v2g_power_w"]),
         "vehicle_wires": np.where(three, 3.0, 1.0),
@@ -202,15 +214,14 @@ def _drawn(drawn: sessions.Sessions, points: Columns) -> Columns:
     }
 
 
-def _with_vehicle(columns: Columns, now_s: float, stays: ev.Flags) -> Columns:
-    """Show who is plugged in at ``now_s``; where none ``stays`` from before, the vehicle came just now."""
-    connected = (columns["arrival_s"] <= now_s) & (now_s <= columns["departure_s"])
-    connected &= columns["session_number"] >= 0.0
-    came = connected & ~stays
+def _with_vehicle(columns: Columns, now_s: float, stays: Bools) -> Columns:
+    """Show who is plugged in at ``now_s``: who ``stays`` from before, and at a point that was free who came."""
+    came = (columns["arrival_s"] <= now_s) & _comes(columns) & (columns["vehicle_connected"] == 0.0)
     new = dict(columns)
-    new["vehicle_connected"] = connected.astype(np.float64)
+    new["vehicle_connected"] = (stays | came).astype(np.float64)
     if anywhere(came):
         for name, start in (
+            ("late_s", now_s - columns["arrival_s"]),
             ("vehicle_soc_frac", columns["session_soc_frac"]),
             ("owner_card_id", columns["session_card_id"]),
             ("owner_refused", 1.0 - columns["session_card_valid"]),
@@ -246,14 +257,17 @@ def _limit_a(new: Columns) -> Floats:
 def _asked(new: Columns, surroundings: Surroundings, per_ampere: Floats) -> tuple[Floats, Floats, Floats]:
     """Return the current on offer [A], the power it charges with and the power to discharge with [W]."""
     remote = new["remote_enabled"] > 0.0
-    most_w = _limit_a(new) * per_ampere
+    most_a = _limit_a(new)
+    most_w = most_a * per_ampere
     follows = remote & (new["active_power_setpoint_enabled"] > 0.0)
     net_w = np.where(follows, new["active_power_setpoint_w"], -most_w)
     net_w += common.droop_power(new, surroundings, new["rated_charge_power_w"])
     charge_w = held(-net_w, 0.0, most_w)
     discharge_w = held(net_w, 0.0, _most_discharge_w(new, most_w))
-    limit_a = np.divide(charge_w, per_ampere, out=np.zeros_like(charge_w), where=per_ampere > 0.0)
-    offer_a = ev.offered_current_a(limit_a, new["rated_current_a"], new["least_current_a"])
+    wanted_a = np.divide(charge_w, per_ampere, out=np.zeros_like(charge_w), where=per_ampere > 0.0)
+    # A watt rounded on the wire, or a volt more than when the range was read, does not stop a vehicle.
+    wanted_a = np.where(wanted_a >= NEARLY * new["least_current_a"], np.maximum(wanted_a, new["least_current_a"]), 0.0)
+    offer_a = ev.offered_current_a(np.minimum(wanted_a, most_a), new["rated_current_a"], new["least_current_a"])
     ask_w = np.minimum(np.minimum(offer_a * per_ampere, new["vehicle_power_w"]), new["rated_apparent_power_va"])
     return offer_a, ask_w, discharge_w
 
@@ -265,8 +279,18 @@ def _most_discharge_w(new: Columns, most_w: Floats) -> Floats:
     return np.minimum(most_w, new["rated_power_w"] * share)
 
 
-def _reachable(new: Columns, asked_w: Floats, dt_s: float) -> Floats:
-    """Return the mean power to the grid that the vehicles' charge allows over a step. [W]"""
+def _comes(columns: Columns) -> Bools:
+    """Return where a vehicle came or will: none that would leave before, and none before the first is drawn."""
+    return (columns["session_number"] >= 0.0) & (columns["arrival_s"] < columns["departure_s"])
+
+
+def _leaves_s(new: Columns) -> Floats:
+    """Return when the vehicles under way leave. [s]"""
+    return new["departure_s"] + new["late_s"]
+
+
+def _reachable(new: Columns, asked_w: Floats, now_s: float, dt_s: float) -> Floats:
+    """Return the mean power to the grid that the vehicles' charge and stay allow over a step. [W]"""
     reached_w = np.zeros_like(asked_w)
     rows = np.flatnonzero(asked_w)
     asked, soc, target, full_w = (
@@ -275,10 +299,11 @@ def _reachable(new: Columns, asked_w: Floats, dt_s: float) -> Floats:
     cells_ws = new["pack_wh"][rows] * 3600.0
     per_watt = EFFICIENCY / cells_ws
     charge_w = np.maximum(-asked, 0.0)
-    charged = ev.charged_soc(soc, charge_w * per_watt, full_w * per_watt, dt_s, new["taper_from_frac"][rows])
+    stay_s = held(_leaves_s(new)[rows] - (now_s - dt_s), 0.0, dt_s)
+    charged = ev.charged_soc(soc, charge_w * per_watt, full_w * per_watt, stay_s, new["taper_from_frac"][rows])
     rise = np.maximum(np.minimum(charged, target) - soc, 0.0)
     spare = np.maximum(soc - V2G_RESERVE_FRAC, 0.0)
-    deliverable_w = np.minimum(asked, spare * (EFFICIENCY * cells_ws / dt_s))
+    deliverable_w = np.minimum(asked * (stay_s / dt_s), spare * (EFFICIENCY * cells_ws / dt_s))
     reached_w[rows] = np.where(asked > 0.0, deliverable_w, 0.0 - rise * (cells_ws / (EFFICIENCY * dt_s)))
     return reached_w
 
@@ -296,10 +321,12 @@ def _session_report(new: Columns, now_s: float, dt_s: float) -> None:
     new["charging_power_w"] = np.maximum(-active_w, 0.0)
     new["session_energy_wh"] = new["session_energy_wh"] - active_w * (dt_s / 3600.0)
     new["charging_duration_s"] = new["charging_duration_s"] + dt_s * (active_w < 0.0)
-    new["session_duration_s"] = np.maximum(now_s - new["arrival_s"], 0.0) * connected
-    new["time_to_departure_s"] = np.maximum(new["departure_s"] - now_s, 0.0) * connected
-    new["energy_wanted_wh"] = np.maximum(new["target_soc_frac"] - soc, 0.0) * pack_wh * connected
-    new["energy_acceptable_wh"] = (1.0 - soc) * pack_wh * connected
+    leaves_s = _leaves_s(new)
+    new["session_duration_s"] = (np.minimum(now_s, leaves_s) - new["arrival_s"] - new["late_s"]) * connected
+    new["time_to_departure_s"] = np.maximum(leaves_s - now_s, 0.0) * connected
+    metered_wh = connected * pack_wh / EFFICIENCY
+    new["energy_wanted_wh"] = np.maximum(new["target_soc_frac"] - soc, 0.0) * metered_wh
+    new["energy_acceptable_wh"] = (1.0 - soc) * metered_wh
 
 
 def _charging_range(new: Columns, per_ampere: Floats) -> None:
@@ -309,7 +336,10 @@ def _charging_range(new: Columns, per_ampere: Floats) -> None:
     limit_a = _limit_a(new)
     limit_w = ev.offered_current_a(limit_a, new["rated_current_a"], new["least_current_a"]) * per_ampere
     vehicle_w = ev.taper_power_w(soc, new["vehicle_power_w"], new["taper_from_frac"])
-    most = np.minimum(np.minimum(limit_w, new["rated_apparent_power_va"]), vehicle_w) * may
+    # Who has what was asked for takes no more of it.
+    most = np.minimum(np.minimum(limit_w, new["rated_apparent_power_va"]), vehicle_w) * (
+        may * (soc < new["target_soc_frac"])
+    )
     discharge = _most_discharge_w(new, limit_a * per_ampere) * may * (soc > V2G_RESERVE_FRAC)
     new["charge_power_max_w"] = most
     new["discharge_power_max_w"] = discharge

@@ -93,7 +93,7 @@ def charged_soc(
     soc: Floats,
     rate_per_s: Floats,
     full_rate_per_s: Floats,
-    dt_s: float,
+    dt_s: Floats | float,
     taper_from: Floats | float = TAPER_FROM_FRAC,
 ) -> Floats:
     """Return the state of charge after charging for ``dt_s``.
@@ -106,8 +106,8 @@ def charged_soc(
         Rise of the state of charge at the power on offer, >= 0 and at most ``full_rate_per_s``. [1/s]
     full_rate_per_s : (n,)
         The same at all the power the vehicle can take, > 0. [1/s]
-    dt_s : float
-        Any length > 0.
+    dt_s : (n,) or float
+        Any length >= 0.
     taper_from : (n,) or float
         State of charge at which the taper begins at all the power, 0 to 1.
 
@@ -119,7 +119,9 @@ def charged_soc(
     constant_s = (1.0 - taper_from) / full_rate_per_s
     knee = 1.0 - constant_s * rate_per_s
     to_knee = knee - soc
-    straight_s = held(np.divide(to_knee, rate_per_s, out=np.full_like(soc, dt_s), where=rate_per_s > 0.0), 0.0, dt_s)
+    straight_s = held(
+        np.divide(to_knee, rate_per_s, out=np.full_like(soc, 0.0) + dt_s, where=rate_per_s > 0.0), 0.0, dt_s
+    )
     at_bend = soc + rate_per_s * straight_s
     decay = np.exp(-(dt_s - straight_s) / constant_s)
     bent = 1.0 - (1.0 - at_bend) * decay

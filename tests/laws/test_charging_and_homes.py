@@ -213,6 +213,111 @@ def test_the_charging_range_reaches_as_far_as_a_set_point_would_be_followed(limi
     assert np.all(-lowest_w[able] < 7_000.0)
 
 
+def sessions_of(dt_s: float, days: float, n: int, **ratings: float) -> dict[tuple[int, int], float]:
+    """The energy [Wh] of every session that ended, by charger and number of the session."""
+    columns = devices(CHARGER, n, invalid_card_share=0.0, **ratings)
+    ended: dict[tuple[int, int], float] = {}
+    for k in range(1, round(days * DAY_S / dt_s) + 1):
+        before, columns = columns, CHARGER.step(columns, surroundings(n, k * dt_s), dt_s)
+        for row in np.flatnonzero(columns["session_number"] > before["session_number"]):
+            if before["vehicle_connected"][row] > 0.0:
+                ended[row, int(before["session_number"][row])] = before["session_energy_wh"][row]
+    return ended
+
+
+@pytest.mark.parametrize("ratings", [{"dc_power_w": 150_000.0}, {"rated_current_a": 32.0}], ids=["dc", "ac"])
+def test_a_session_comes_to_the_same_energy_whatever_the_steps_are(ratings: dict[str, float]) -> None:
+    """The lag of 3 s and the taper are all that a mean over a step may blur: 2 % and 100 Wh of a session."""
+    fine = sessions_of(30.0, 1.0, 32, **ratings)
+    assert len(fine) > 25
+    assert sum(fine.values()) > 200_000.0
+    for dt_s in (60.0, 300.0, 900.0):
+        coarse = sessions_of(dt_s, 1.25, 32, **ratings)
+        assert set(fine) <= set(coarse)
+        for one, energy_wh in fine.items():
+            assert coarse[one] == pytest.approx(energy_wh, rel=0.02, abs=100.0), (dt_s, one)
+
+
+def test_what_a_session_got_and_still_wants_is_what_its_owner_asked_for_all_of_it_metered() -> None:
+    columns = CHARGER.step(devices(CHARGER, 64, invalid_card_share=0.0), surroundings(64, 60.0), 60.0)
+    there = columns["vehicle_connected"] > 0.0
+    asked_wh = columns["session_energy_wh"] + columns["energy_wanted_wh"]
+    later = after(CHARGER, columns, 60.0, 7_200.0, 300.0)
+    there &= (later["vehicle_connected"] > 0.0) & (later["session_number"] == columns["session_number"])
+    assert there.sum() > 10
+    assert later["session_energy_wh"][there].max() > 2_000.0
+    assert (later["session_energy_wh"] + later["energy_wanted_wh"])[there] == pytest.approx(asked_wh[there])
+
+
+@pytest.mark.parametrize(("site_type", "published_kwh"), [(0.0, 23.6), (1.0, 11.9), (2.0, 12.1)])
+def test_vehicles_leave_with_about_the_energy_that_is_published(site_type: float, published_kwh: float) -> None:
+    """Means of ElaadNL, by EV2Gym. Stays too short for the wish leave ours 5 to 20 % below."""
+    columns, got = devices(CHARGER, 200, invalid_card_share=0.0, site_type=site_type), []
+    for k in range(1, 5 * 96 + 1):
+        before, columns = columns, CHARGER.step(columns, surroundings(200, 900.0 * k), 900.0)
+        left = (columns["session_number"] > before["session_number"]) & (before["arrival_s"] > 0.0)
+        got.extend(before["session_energy_wh"][left & (before["vehicle_connected"] > 0.0)])
+    assert len(got) > 400
+    assert 0.8 * published_kwh < np.mean(got) / 1_000.0 < 1.05 * published_kwh
+
+
+@pytest.mark.parametrize("dt_s", [60.0, 900.0])
+def test_between_two_vehicles_a_point_is_free_for_a_step_at_least(dt_s: float) -> None:
+    columns = devices(CHARGER, 64, dc_power_w=150_000.0)
+    for k in range(1, round(DAY_S / dt_s) + 1):
+        before, columns = columns, CHARGER.step(columns, surroundings(64, k * dt_s), dt_s)
+        left = (columns["session_number"] > before["session_number"]) & (before["vehicle_connected"] > 0.0)
+        assert not columns["vehicle_connected"][left].any()
+        stays = (before["vehicle_connected"] * columns["vehicle_connected"]) > 0.0
+        both_s = columns["session_duration_s"] + columns["time_to_departure_s"]
+        stay_s = columns["departure_s"] - columns["arrival_s"]
+        assert both_s[stays & (before["arrival_s"] > 0.0)] == pytest.approx(stay_s[stays & (before["arrival_s"] > 0.0)])
+
+
+@pytest.mark.parametrize("end", ["charge_power_min_w", "charge_power_max_w"])
+@pytest.mark.parametrize(
+    "ratings",
+    [
+        {"rated_current_a": 16.0},
+        {"rated_current_a": 32.0, "phases": 1.0},
+        {"dc_power_w": 150_000.0},
+        {"rated_current_a": 16.0, "v2g_power_w": 7_000.0},
+    ],
+    ids=["three-phase", "single-phase", "dc", "v2g"],
+)
+def test_a_set_point_at_either_end_of_the_charging_range_is_followed(ratings: dict[str, float], end: str) -> None:
+    """At any voltage, rounded to whole watts as on the wire; where nothing is wanted any more the range is none."""
+    voltages = np.linspace(219.0, 241.0, 3 * 128).reshape(3, 128)
+
+    def later(columns: Columns, start_s: float, seconds: float, dt_s: float) -> Columns:
+        for k in range(1, round(seconds / dt_s) + 1):
+            columns = CHARGER.step(columns, surroundings(128, start_s + k * dt_s, voltage_v=voltages), dt_s)
+        return columns
+
+    columns = later(devices(CHARGER, 128, invalid_card_share=0.0, **ratings), 0.0, 900.0, 60.0)
+    read_w = columns[end]
+    asked = {**told(columns, active_power_setpoint_enabled=1.0), "active_power_setpoint_w": -np.rint(read_w)}
+    followed = later(asked, 900.0, 20.0, 1.0)
+    stays = (columns["vehicle_connected"] > 0.0) & (followed["time_to_departure_s"] > 0.0)
+    satisfied = stays & (columns["energy_wanted_wh"] < 1e-6)
+    assert satisfied.any()
+    # 20 s of the power read take a DC vehicle a little further into its taper.
+    stays &= satisfied | (columns["energy_wanted_wh"] > 2_000.0)
+    assert stays.sum() > 20
+    assert followed["active_power_w"][stays] == pytest.approx(-read_w[stays], rel=0.05, abs=1.0)
+
+
+def test_six_amperes_are_charged_with_at_any_voltage() -> None:
+    voltages = np.linspace(219.0, 241.0, 3 * 256).reshape(3, 256)
+    columns = told(devices(CHARGER, 256, invalid_card_share=0.0, rated_current_a=16.0), current_limit_a=6.0)
+    for k in range(1, 4):
+        columns = CHARGER.step(columns, surroundings(256, 10.0 * k, voltage_v=voltages), 10.0)
+    assert np.all(columns["current_limit_in_force_a"] == 6.0)
+    less = told(columns, current_limit_a=5.9)
+    less = CHARGER.step(less, surroundings(256, 40.0, voltage_v=voltages), 10.0)
+    assert not less["current_limit_in_force_a"].any()
+
+
 def test_reactive_power_follows_its_set_point_within_the_circle() -> None:
     columns, busy = charging(rated_current_a=32.0, phases=3.0)
     asked = told(columns, reactive_power_setpoint_var=4_000.0, reactive_power_setpoint_enabled=1.0)
