@@ -200,7 +200,7 @@ def support_begun(columns: Columns) -> Columns:
     new["reactive_most_var"] = most * new["rated_apparent_power_va"]
     new["reactive_available_var"] = new["reactive_most_var"].copy()
     new["ramp_w_per_s"] = new["ramp_frac_per_s"] * largest
-    new["largest_power_w"] = largest
+    new["largest_power_w"] = new["carried_most_w"] = largest
     new["reference_low_v"] = 0.9 * new["nominal_voltage_v"]
     new["reference_high_v"] = 1.1 * new["nominal_voltage_v"]
     for name in ("volt_var", "volt_watt", "droop"):
@@ -406,7 +406,8 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     Voltage support goes before the reactive power set-point, that before the power factor. Support that
     an identified SESP switched on is the device's own and goes on when the SESP is lost; set-points are
     followed only while ``remote_enabled``, and without one no vars flow. Writes the state of voltage
-    support and the room for reactive power into the step's own columns.
+    support, the room for reactive power and the most active power to the grid (``carried_most_w``: by the
+    limits in force and what the vars leave) into the step's own columns.
     """
     rated, follows = new["rated_apparent_power_va"], new["remote_enabled"]
     code = grid_code.of(new["grid_code"])
@@ -419,9 +420,11 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     by_set_point = follows * new["reactive_power_setpoint_enabled"] > 0.0
     by_factor = (follows * new["power_factor_setpoint_enabled"] > 0.0) & ~by_set_point & ~supporting
     factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)
-    most_active = np.minimum(rated * np.abs(factor), back_on_line(new))
-    active = inverter.held(active_w, -most_active, np.minimum(most_active, export_limit(new)))
     first, running = new["reactive_first"], new["running"]
+    # Where vars go first, a power factor is kept at full load too; else active power keeps its value.
+    most_active = np.minimum(rated * np.where(first > 0.0, np.abs(factor), 1.0), back_on_line(new))
+    most_out = np.minimum(most_active, export_limit(new))
+    active = inverter.held(active_w, -most_active, most_out)
     most = inverter.reactive_area(active, rated, new["reactive_most_var"], code)
     if supports or anywhere(by_set_point) or anywhere(by_factor):
         asked = inverter.vars_at_power_factor(active, factor)
@@ -429,6 +432,8 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
         asked = np.where(supporting, new["volt_var_frac"] * rated, asked)
         active, reactive = inverter.within_circle(active, asked, rated, most, first)
         reactive = reactive * running
+        beside = np.where((first > 0.0) & ~by_factor, inverter.rest_of_circle(reactive, rated), most_out)
+        most_out = np.minimum(most_out, beside)
     else:
         # The active power is within the rating, and without vars that is all the circle asks.
         reactive = nothing(len(active))
@@ -437,6 +442,7 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
         for name in ("volt_var_frac", "volt_var_asked_frac"):
             new[name] = new[name] * running
     new["reactive_available_var"] = running * np.minimum(room, most)
+    new["carried_most_w"] = most_out
     return active * running, reactive
 
 

@@ -78,6 +78,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
             plane.east,
         )
         new[f"module_excess{which}_k"] = np.zeros_like(others)
+    new["deliverable_w"] = np.zeros_like(others)
     return common.closed(new)
 
 
@@ -95,7 +96,10 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
     active = inverter.held(active, 0.0, available)
     active, reactive = common.inverter_power(new, surroundings, active, dt_s)
-    reactive = np.where(available > 0.0, reactive, 0.0)
+    awake = available > 0.0
+    reactive = np.where(awake, reactive, 0.0)
+    new["reactive_available_var"] = new["reactive_available_var"] * awake
+    new["deliverable_w"] = np.minimum(available, new["carried_most_w"])
     _show_dc(new, active, harvest)
     return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
 
@@ -194,7 +198,7 @@ DEVICE: Final = DeviceSpec(
     ratings=RATINGS,
     limits={
         **common.SUPPORT_LIMITS,
-        "active_power_setpoint_w": Limits(0.0, "rated_power_w", 0.0, "available_power_w"),
+        "active_power_setpoint_w": Limits(0.0, "rated_power_w", 0.0, "deliverable_w"),
     },
     follows={**common.FOLLOWS, "active_power_setpoint_w": "active_power_w"},
     make=make,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,8 @@ from world import HOUR_S, devices, surroundings, told
 
 from emulators import registry
 from emulators.encoding import Columns
+from emulators.farm import Farm
+from emulators.layout import SiteLayout
 from emulators.physics import pv
 
 N = 16
@@ -92,3 +95,62 @@ def test_a_sun_below_the_horizon_all_day_gives_zeros_and_no_nonsense(dt_s: float
     for name in ("active_power_w", "available_power_w", "energy_exported_wh", "dc_voltage_v", "dc_current_a"):
         assert not columns[name].any(), name
     assert all(np.isfinite(values).all() for values in columns.values())
+
+
+def test_at_night_it_does_not_say_that_it_has_vars_to_give() -> None:
+    dark = {"sun_zenith_deg": 101.0, "ghi_w_per_m2": 0.0, "dni_w_per_m2": 0.0, "dhi_w_per_m2": 0.0}
+    asked = told(devices(PV, N), reactive_power_setpoint_var=500.0, reactive_power_setpoint_enabled=1.0)
+    night = PV.step(asked, surroundings(N, 0.0, **dark), 1.0)
+    assert not night["reactive_power_var"].any()
+    assert not night["reactive_available_var"].any()
+    assert PV.step(night, surroundings(N, NOON_S), 1.0)["reactive_available_var"].all()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"active_power_limit_frac": 0.3, "active_power_limit_enabled": 1.0},
+        {"reactive_power_setpoint_var": -3_300.0, "reactive_power_setpoint_enabled": 1.0},
+        {"power_factor_setpoint": 0.85, "power_factor_setpoint_enabled": 1.0},
+    ],
+    ids=["limit", "vars first", "power factor"],
+)
+def test_who_asks_for_power_is_told_what_the_inverter_will_follow_instead(
+    make_layout: Callable[..., SiteLayout], asked: dict[str, float]
+) -> None:
+    ratings = "{rated_power_w: 5000, dc_power_w: 90_000, rated_apparent_power_va: 5500, tilt_deg: 30, azimuth_deg: 150}"
+    farm = Farm(make_layout(f"  pv: {{kind: pv_generator, count: 1, feeder: east, ratings: {ratings}}}\n"))
+    device = farm.device("pv-001")
+    device.submit(asked, "test", "here", 0.0)
+    for _ in range(20):
+        farm.step(1.0)
+    told_of = device.submit(
+        {"active_power_setpoint_w": 4_999.0, "active_power_setpoint_enabled": 1.0}, "test", "here", 0.0
+    ).limited
+    for _ in range(20):
+        farm.step(1.0)
+    assert told_of == {"active_power_setpoint_w": pytest.approx(device.true_value("active_power_w"), rel=1e-3)}
+    assert device.true_value("available_power_w") > 4_900.0
+
+
+@pytest.mark.parametrize(("first", "active", "reactive"), [(1.0, 2_500.0, 4_330.127), (0.0, 5_000.0, 2_291.288)])
+def test_a_power_factor_takes_active_power_only_where_vars_go_first(
+    first: float, active: float, reactive: float
+) -> None:
+    """A power factor of 0.5 of 5 kVA is 2.5 kW; 5 kW of 5.5 kVA leave sqrt(5.5**2 - 5**2) kvar."""
+    apparent = 5_000.0 if first else 5_500.0
+    columns = devices(
+        PV,
+        N,
+        rated_power_w=5_000.0,
+        dc_power_w=12_000.0,
+        rated_apparent_power_va=apparent,
+        reactive_capability_frac=1.0,
+        reactive_first=first,
+        tilt_deg=20.0,
+        azimuth_deg=180.0,
+    )
+    columns = warm(told(columns, power_factor_setpoint=0.5, power_factor_setpoint_enabled=1.0))
+    assert columns["available_power_w"] == pytest.approx(5_000.0)
+    assert columns["active_power_w"] == pytest.approx(active)
+    assert columns["reactive_power_var"] == pytest.approx(reactive)
