@@ -26,6 +26,7 @@ References
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -33,7 +34,6 @@ from math import fmod, sin, sqrt
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from profiles.draws import Floats, Keys, normal, uniform
@@ -41,6 +41,7 @@ from profiles.draws import Floats, Keys, normal, uniform
 _COVER: Final = (1024, 50.0, 1_000.0, 0.8)  # cells, cell [m], length scale [m], smoothness nu
 _LEVEL: Final = (512, 200.0, 4_000.0, 2.0)
 _REPEATED_M: Final = _LEVEL[0] * _LEVEL[1]  # twice the cover's
+_FAR_M: Final = 8.0 * _REPEATED_M
 _SOFT: Final = 0.75  # an edge's width, in standard deviations of the cover
 _ROUGH: Final = 0.12  # the level's correlation with the cover: the texture of a cloud
 _MOST_INDEX: Final = 1.5  # as in ``regimes.csv``
@@ -54,21 +55,24 @@ _RATES: Final = tuple(2.0 * np.pi / 86_400.0 / days for days in _SWING_DAYS)
 
 @dataclass(frozen=True, slots=True)
 class _Hour:
-    """What the fields mean in an hour: the cover above which the sky is open, and indices by the level."""
+    """What the fields mean in an hour: by cover (and level) how open the sky is, and indices by the level.
+
+    The sky is open by ``cover_weight`` cover + ``level_weight`` level + ``offset``, held within 0 and 1 and smoothed.
+    """
 
     mean_index: float
-    cover_share: float
-    threshold: float
-    cloud: Floats
-    contrast: Floats
-    """What an open sky has more than a cloud."""
+    cover_weight: float
+    level_weight: float
+    offset: float
+    tables: Floats
+    """``(2, levels)``: a cloud's index, and what an open sky has more than a cloud."""
 
 
 class Clouds:
     """The cloud field of one site and its drift, by the site's weather key."""
 
     def __init__(self, key: Keys) -> None:
-        self._cover, self._level = _fields(int(key[0]))
+        self._fields = _fields(int(key[0]))
         self._phases = 2.0 * np.pi * uniform(key, np.arange(2 * len(_SWING_DAYS)), "drift").reshape(2, -1)
         self._waves = [tuple(zip(_RATES, phases, strict=True)) for phases in self._phases.tolist()]
         self._regimes = _regimes()
@@ -94,14 +98,39 @@ class Clouds:
     def index(self, unix_s: float, mean_index: float, x_m: Floats, y_m: Floats) -> Floats:
         """Clear-sky index at places of the site, ``(n,)``, whose mean over place and hour is ``mean_index``."""
         hour = self._of_mean(mean_index)
-        return _index(hour, *self._fields_at(unix_s, x_m, y_m))
+        cover, level = self._fields_at(unix_s, x_m, y_m)
+        return _index(hour, cover, level)
 
-    def _fields_at(self, unix_s: float, x_m: Floats, y_m: Floats) -> tuple[Floats, Floats]:
-        """Cover and level over places, each of mean 0 and variance 1 over the field."""
-        # Whole repetitions are left out first: ten digits before the point would cost five after it.
-        east, north = (fmod(blown, _REPEATED_M) for blown in self.drift(unix_s))
-        x, y = x_m - east, y_m - north
-        return _read(self._cover, _COVER[1], x, y), _read(self._level, _LEVEL[1], x, y)
+    def index_in_the_middle(self, unix_s: float, mean_index: float) -> float:
+        """``index`` at the site's middle: the same arithmetic, on numbers, where arrays of one would be slow."""
+        hour = self._of_mean(mean_index)
+        east, north = self._from_m(unix_s)
+        cover, level = (_read_one(self._fields, *field, -east, -north) for field in _FIELDS)
+        place = level * _OF_LEVEL + cover * _OF_COVER + _PER_SD * _EDGE
+        place = min(max(place, 0.0), len(_SCORES) - 1.001)
+        cell = int(place)
+        place -= cell
+        (cloud, next_cloud), (contrast, next_contrast) = hour.tables[:, cell : cell + 2].tolist()
+        share = cover * hour.cover_weight
+        if hour.level_weight > 0.0:
+            share += level * hour.level_weight
+        share = min(max(share + hour.offset, 0.0), 1.0)
+        open_share = (share * -2.0 + 3.0) * share * share
+        contrast += (next_contrast - contrast) * place
+        return float(contrast * open_share + (cloud + (next_cloud - cloud) * place))
+
+    def _fields_at(self, unix_s: float, x_m: Floats, y_m: Floats) -> Floats:
+        """Cover and level over places, ``(2, n)``, each of mean 0 and variance 1 over the field."""
+        east, north = self._from_m(unix_s)
+        return _read(self._fields, np.array((x_m - east, y_m - north)))
+
+    def _from_m(self, unix_s: float) -> tuple[float, float]:
+        """Where the fields begin, so far south-west that no place lies before them [m].
+
+        Whole repetitions are left out first: ten digits before the point would cost five after it.
+        """
+        east, north = self.drift(unix_s)
+        return fmod(east, _REPEATED_M) - _FAR_M, fmod(north, _REPEATED_M) - _FAR_M
 
     def _of_mean(self, mean_index: float) -> _Hour:
         """What the fields mean in an hour between two regimes; the last one is kept."""
@@ -109,7 +138,7 @@ class Clouds:
             return self._hour
         regimes = self._regimes
         means = regimes.means
-        row = min(max(int(np.searchsorted(means, mean_index)) - 1, 0), len(means) - 2)
+        row = min(max(bisect_left(means, mean_index) - 1, 0), len(means) - 2)
         weight = min(max((mean_index - means[row]) / (means[row + 1] - means[row]), 0.0), 1.0)
         score, cover_share, cloud, contrast = (
             (1.0 - weight) * of[row] + weight * of[row + 1]
@@ -121,11 +150,13 @@ class Clouds:
         tables = low * ((1.0 - weight) * scale) + high * (weight * scale)
         if scale > 1.0:
             np.minimum(tables[1], _MOST_INDEX - tables[0], out=tables[1])
-        self._hour = _Hour(mean_index, cover_share, _BLURRED * score, tables[0], tables[1])
+        self._hour = _hour(mean_index, cover_share, score, tables)
         return self._hour
 
 
 _RANKS: Final = np.array([0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0])
+_OF_LEVEL: Final = _PER_SD * sqrt(1.0 - _ROUGH * _ROUGH)
+_OF_COVER: Final = _PER_SD * _ROUGH
 _SCORES: Final = np.linspace(-_EDGE, _EDGE, int(2.0 * _EDGE * _PER_SD) + 1)
 _BLURRED: Final = sqrt(1.0 + _SOFT * _SOFT / 20.0)
 """How much wider than the cover's the distribution of cover and softness together is."""
@@ -160,7 +191,7 @@ def _regimes() -> _Regimes:
         share = cloud_share[row]
         cloud = np.interp(share * rank, _RANKS, quantiles)
         tables[row] = cloud, np.interp(share + (1.0 - share) * rank, _RANKS, quantiles) - cloud
-        hour = _Hour(mean[row], cover_share[row], _BLURRED * score[row], *tables[row])
+        hour = _hour(mean[row], cover_share[row], score[row], tables[row])
         means[row] = np.average(tables[row], axis=1, weights=np.exp(-0.5 * _SCORES**2))
         # Where level and cover are not independent, a gap has not quite the mean of all levels.
         mean_index = np.average(_index(hour, cover, level), weights=np.exp(-0.5 * (cover**2 + level**2)))
@@ -168,40 +199,52 @@ def _regimes() -> _Regimes:
     return _Regimes(mean.tolist(), score.tolist(), cover_share.tolist(), tables, *means.T.tolist())
 
 
+def _hour(mean_index: float, cover_share: float, score: float, tables: Floats) -> _Hour:
+    """An hour in whose sky the part below ``score`` of a standard normal distribution is in shadow."""
+    weights = sqrt(cover_share) / _SOFT, sqrt(1.0 - cover_share) / _SOFT
+    return _Hour(mean_index, *weights, 0.5 - _BLURRED * score / _SOFT, tables)
+
+
 @lru_cache(maxsize=2)
-def _fields(key: int) -> tuple[Floats, Floats]:
-    """The fields of a key, kept: 10 MB a key, a quarter of a second to make."""
-    return _field(key, "cloud cover", *_COVER), _field(key, "cloud level", *_LEVEL)
+def _fields(key: int) -> Floats:
+    """The fields of a key, cover and level one after the other, kept: 10 MB a key, a quarter of a second to make."""
+    cover, level = _field(key, "cloud cover", *_COVER), _field(key, "cloud level", *_LEVEL)
+    return np.concatenate((cover.ravel(), level.ravel()))
 
 
 def _index(hour: _Hour, cover: Floats, level: Floats) -> Floats:
     """Clear-sky index where the fields have these values."""
-    place = level * (_PER_SD * sqrt(1.0 - _ROUGH * _ROUGH))
-    place += cover * (_PER_SD * _ROUGH)
+    place = level * _OF_LEVEL
+    place += cover * _OF_COVER
     place += _PER_SD * _EDGE
-    np.clip(place, 0.0, len(hour.cloud) - 1.001, out=place)
+    np.maximum(place, 0.0, out=place)
+    np.minimum(place, len(_SCORES) - 1.001, out=place)
     cell = place.astype(np.intp)
     place -= cell
-    index = _open_share(hour, cover, level)
-    index *= _between(hour.contrast, cell, place)
-    index += _between(hour.cloud, cell, place)
-    return index
+    between = hour.tables[:, 1:].take(cell, axis=1)
+    low = hour.tables.take(cell, axis=1)
+    between -= low
+    between *= place
+    between += low
+    cloud, contrast = between
+    contrast *= _open_share(hour, cover, level)
+    contrast += cloud
+    return np.asarray(contrast)
 
 
 def _open_share(hour: _Hour, cover: Floats, level: Floats) -> Floats:
     """Share of an open sky over places: 0 in a cloud's shadow, 1 in a gap, smooth in between."""
-    share = cover * (sqrt(hour.cover_share) / _SOFT)
-    if hour.cover_share < 1.0:
-        share += level * (sqrt(1.0 - hour.cover_share) / _SOFT)
-    share += 0.5 - hour.threshold / _SOFT
-    np.clip(share, 0.0, 1.0, out=share)
-    return np.asarray(share * share * (3.0 - 2.0 * share))
-
-
-def _between(table: Floats, cell: npt.NDArray[np.intp], share: Floats) -> Floats:
-    """A table's value between a cell and the next."""
-    low = table.take(cell)
-    return np.asarray(low + (table.take(cell + 1) - low) * share)
+    share = cover * hour.cover_weight
+    if hour.level_weight > 0.0:
+        share += level * hour.level_weight
+    share += hour.offset
+    np.maximum(share, 0.0, out=share)
+    np.minimum(share, 1.0, out=share)
+    bent = share * -2.0
+    bent += 3.0
+    bent *= share
+    bent *= share
+    return bent
 
 
 def _field(key: int, stream: str, cells: int, cell_m: float, length_m: float, smoothness: float) -> Floats:
@@ -215,23 +258,51 @@ def _field(key: int, stream: str, cells: int, cell_m: float, length_m: float, sm
     return np.pad(field, ((0, 1), (0, 1)), mode="wrap")
 
 
-def _read(field: Floats, cell_m: float, x_m: Floats, y_m: Floats) -> Floats:
-    """The field at places, between its four neighbours [m, anywhere]."""
-    wide = field.shape[0]
-    cells = wide - 1
-    flat = field.reshape(-1)
-    east, north = x_m * (1.0 / cell_m), y_m * (1.0 / cell_m)
-    column, row = np.floor(east), np.floor(north)
+_FIELDS: Final = ((_COVER[0], _COVER[1], 0), (_LEVEL[0], _LEVEL[1], (_COVER[0] + 1) ** 2))
+"""Cells of a field's side, a cell [m], and where the field begins among the two."""
+
+_MASK, _STRIDE, _BEGIN, _PER_M = (
+    np.array(column)[:, None]
+    for column in zip(*((cells - 1, cells + 1, begin, 1.0 / cell_m) for cells, cell_m, begin in _FIELDS), strict=True)
+)
+
+
+def _read(fields: Floats, place_m: Floats) -> Floats:
+    """The fields at places ``(2, n)`` [m east and north of where they begin], ``(2, n)``: between four neighbours."""
+    place = place_m[:, None] * _PER_M
+    cell = place.astype(np.intp)
+    place -= cell
+    cell &= _MASK
+    column, at = cell
+    at *= _STRIDE
+    at += column
+    at += _BEGIN
+    east, north = place
+    south = fields[1:].take(at)
+    low = fields.take(at)
+    south -= low
+    south *= east
+    south += low
+    at += _STRIDE
+    between = fields[1:].take(at)
+    low = fields.take(at)
+    between -= low
+    between *= east
+    between += low
+    between -= south
+    between *= north
+    between += south
+    return np.asarray(between)
+
+
+def _read_one(fields: Floats, cells: int, cell_m: float, begin: int, east_m: float, north_m: float) -> float:
+    """A field at one place, as ``_read`` does it."""
+    east, north = east_m * (1.0 / cell_m), north_m * (1.0 / cell_m)
+    column, row = int(east), int(north)
     east -= column
     north -= row
-    at = (row.astype(np.int64) & (cells - 1)) * wide
-    at += column.astype(np.int64) & (cells - 1)
-    low = flat.take(at)
-    at += 1
-    south = low + (flat.take(at) - low) * east
-    at += wide
-    high = flat.take(at)
-    at -= 1
-    low = flat.take(at)
-    south += (low + (high - low) * east - south) * north
-    return np.asarray(south)
+    at = begin + (row & (cells - 1)) * (cells + 1) + (column & (cells - 1))
+    low, high = fields[at : at + 2].tolist()
+    south = (high - low) * east + low
+    low, high = fields[at + cells + 1 : at + cells + 3].tolist()
+    return float(((high - low) * east + low - south) * north + south)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import cos, radians
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,7 @@ from profiles.weather.sun import Sun
 GRID_S: Final = 60.0
 DAYS_KEPT: Final = 2
 
+_ERBS: Final = (12.336, -16.638, 4.388, -0.1604, 0.9511)
 _LEAST_COS_ZENITH: Final = 0.065  # below 3.7 degrees the sun's light is not told from the sky's
 _BEAM_OVER_CLEAR: Final = 1.1
 """Most beam, as a share of the clear sky's: light from cloud edges beyond it is diffuse."""
@@ -105,43 +107,63 @@ class Weather:
         self._cloudy = record is None if clouds is None else clouds
         self._source = Climate(self._sun, keys, self._clouds) if record is None else Replay(self._sun, record)
         self._days: list[_Day] = []
+        self._last: tuple[float, list[float]] | None = None
 
     def at(self, unix_s: float) -> Sky:
         """Return the sky at an instant [s since 1970 UTC]."""
-        row = self._row(unix_s).tolist()
-        light = self.light(unix_s, np.zeros(1), np.zeros(1))
-        ghi, dni, dhi = (float(each[0]) for each in (light.ghi_w_per_m2, light.dni_w_per_m2, light.dhi_w_per_m2))
+        row = self._row(unix_s)
         air, wind, direction, humidity, pressure, rain = row[7:]
-        return Sky(row[0], row[1] % 360.0, ghi, dni, dhi, air, wind, direction % 360.0, humidity, pressure, rain)
+        light = self._light_in_the_middle(unix_s)
+        return Sky(row[0], row[1] % 360.0, *light, air, wind, direction % 360.0, humidity, pressure, rain)
 
     def light(self, unix_s: float, x_m: Floats, y_m: Floats) -> Light:
         """Return the light at places of the site [m east and north of its middle] at an instant."""
-        zenith, _, extra, clear_ghi, clear_dni, clearness, diffuse = self._row(unix_s)[:7].tolist()
+        zenith, _, extra, clear_ghi, clear_dni, clearness, diffuse = self._row(unix_s)[:7]
         n = len(x_m)
         if clear_ghi <= 0.0:
             return Light(np.zeros(n), np.zeros(n), np.zeros(n))
+        height = max(cos(radians(zenith)), 0.0)
+        to_beam = 1.0 / max(height, _LEAST_COS_ZENITH)
         if self._cloudy:
             ghi = self._clouds.index(unix_s, clearness, x_m, y_m)
             ghi *= clear_ghi
         else:
             ghi = np.full(n, clearness * clear_ghi)
-        height = max(float(np.cos(np.radians(zenith))), 0.0)
-        told = diffuse >= 0.0 and not self._cloudy
-        if not told:
-            share = diffuse_share(ghi * (1.0 / (extra * max(height, _LEAST_COS_ZENITH))))
+        if self._cloudy or diffuse < 0.0:
+            dni, most = diffuse_share(ghi * (to_beam / extra)), _BEAM_OVER_CLEAR * clear_dni
         else:
-            share = np.full(n, diffuse)
-        dni = ghi * (1.0 - share)
-        dni *= 1.0 / max(height, _LEAST_COS_ZENITH)
-        np.minimum(dni, extra if told else _BEAM_OVER_CLEAR * clear_dni, out=dni)
-        return Light(ghi, dni, ghi - dni * height)
+            dni, most = np.full(n, diffuse), extra
+        np.subtract(1.0, dni, out=dni)
+        dni *= ghi
+        dni *= to_beam
+        np.minimum(dni, most, out=dni)
+        dhi = dni * -height
+        dhi += ghi
+        return Light(ghi, dni, dhi)
 
-    def _row(self, unix_s: float) -> Floats:
-        day = self._day(unix_s)
-        place = (unix_s - day.start_s) / GRID_S
-        index = min(int(place), len(day.rows) - 2)
-        share = place - index
-        return np.asarray(day.rows[index] * (1.0 - share) + day.rows[index + 1] * share)
+    def _light_in_the_middle(self, unix_s: float) -> tuple[float, float, float]:
+        """``light`` at the site's middle: global, beam and diffuse, by the same arithmetic on numbers."""
+        zenith, _, extra, clear_ghi, clear_dni, clearness, diffuse = self._row(unix_s)[:7]
+        if clear_ghi <= 0.0:
+            return 0.0, 0.0, 0.0
+        height = max(cos(radians(zenith)), 0.0)
+        to_beam = 1.0 / max(height, _LEAST_COS_ZENITH)
+        ghi = clear_ghi * (self._clouds.index_in_the_middle(unix_s, clearness) if self._cloudy else clearness)
+        most = extra
+        if self._cloudy or diffuse < 0.0:
+            diffuse, most = _diffuse_share_of(ghi * (to_beam / extra)), _BEAM_OVER_CLEAR * clear_dni
+        dni = min((1.0 - diffuse) * ghi * to_beam, most)
+        return ghi, dni, dni * -height + ghi
+
+    def _row(self, unix_s: float) -> list[float]:
+        """A day's row at an instant; the last one is kept, for all who ask of the same instant."""
+        if self._last is None or self._last[0] != unix_s:
+            day = self._day(unix_s)
+            place = (unix_s - day.start_s) / GRID_S
+            index = min(int(place), len(day.rows) - 2)
+            share = place - index
+            self._last = unix_s, (day.rows[index] * (1.0 - share) + day.rows[index + 1] * share).tolist()
+        return self._last[1]
 
     def _day(self, unix_s: float) -> _Day:
         for day in self._days:
@@ -168,6 +190,23 @@ class Weather:
 
 def diffuse_share(clearness: Floats) -> Floats:
     """Diffuse share of global irradiance, by [1], from the share of the extraterrestrial that arrives."""
-    kt = np.minimum(clearness, 1.0)
-    middle = (((12.336 * kt - 16.638) * kt + 4.388) * kt - 0.1604) * kt + 0.9511
-    return np.where(kt <= 0.22, 1.0 - 0.09 * kt, np.where(kt <= 0.8, middle, 0.165))
+    share = clearness * _ERBS[0]
+    for coefficient in _ERBS[1:-1]:
+        share += coefficient
+        share *= clearness
+    share += _ERBS[-1]
+    np.copyto(share, 1.0 - 0.09 * clearness, where=clearness <= 0.22)
+    np.copyto(share, 0.165, where=clearness > 0.8)
+    return share
+
+
+def _diffuse_share_of(clearness: float) -> float:
+    """``diffuse_share`` of one value."""
+    if clearness > 0.8:
+        return 0.165
+    if clearness <= 0.22:
+        return 1.0 - 0.09 * clearness
+    share = 0.0
+    for coefficient in _ERBS:
+        share = share * clearness + coefficient
+    return share

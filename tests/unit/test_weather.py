@@ -98,6 +98,41 @@ def test_the_sky_depends_on_nothing_but_the_time() -> None:
     assert Weather(*HVALER, key=6).at(start_s) != forward.at(start_s)
 
 
+@pytest.mark.parametrize("clouds", [True, False])
+def test_what_was_asked_before_changes_nothing(clouds: bool) -> None:
+    """Days, rows and hours are kept for the next one who asks: in any order, again, light first or sky first."""
+    start_s = local(HVALER[3], 2025, 6, 10)
+    draw = np.random.default_rng(7)
+    instants = start_s + np.concatenate((draw.uniform(0.0, 3.0 * 86_400.0, 8), 43_200.0 + np.arange(6.0)))
+    x, y = draw.uniform(-2_000.0, 2_000.0, (2, 7))
+
+    def fresh(at: float) -> tuple[Sky, list[float]]:
+        weather = Weather(*HVALER, key=5, clouds=clouds)
+        return weather.at(at), weather.light(at, x, y).dni_w_per_m2.tolist()
+
+    alone = {at: fresh(at) for at in instants.tolist()}
+    used = Weather(*HVALER, key=5, clouds=clouds)
+    for at in draw.choice(instants, 100).tolist():
+        if draw.random() < 0.5:
+            used.light(at, x[:2], y[:2])
+        assert (used.at(at), used.light(at, x, y).dni_w_per_m2.tolist()) == alone[at]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("clouds", [True, False])
+def test_the_sky_is_the_light_of_the_middle(place: tuple[float, float, float, str], clouds: bool) -> None:
+    """The middle is computed on numbers, the devices on arrays: to the last bit the same."""
+    weather, start_s = Weather(*place, key=9, clouds=clouds), local(place[3], 2025, 6, 10)
+    lit = 0
+    for k in range(400):
+        sky = weather.at(start_s + 433.0 * k)
+        light = weather.light(start_s + 433.0 * k, np.zeros(1), np.zeros(1))
+        found = (sky.ghi_w_per_m2, sky.dni_w_per_m2, sky.dhi_w_per_m2)
+        assert found == tuple(float(each[0]) for each in (light.ghi_w_per_m2, light.dni_w_per_m2, light.dhi_w_per_m2))
+        lit += found[0] > 0.0
+    assert lit > 100
+
+
 @pytest.mark.parametrize("day", [(2025, 3, 30), (2025, 10, 26), (2025, 6, 1)])
 def test_midnight_and_a_change_of_the_clock_leave_no_seam(day: tuple[int, int, int]) -> None:
     weather, midnight_s = Weather(*HVALER, key=5), local(HVALER[3], *day)
