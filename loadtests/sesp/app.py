@@ -8,6 +8,7 @@ are committed.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -22,7 +23,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from emulators.clock import Clock, WallClock
+from loadtests.sesp.database import cause
 from loadtests.sesp.model import (
+    INTEGER_MAX,
+    NO_NUL,
     READINGS_MAX,
     DevicePage,
     DeviceSequences,
@@ -34,11 +38,14 @@ from loadtests.sesp.model import (
     ReadingPage,
     Receipt,
     ReceiptEntry,
+    Run,
     SequencePage,
     StoredReading,
     instant,
 )
 from loadtests.sesp.store import Store, Stored
+
+log = logging.getLogger(__name__)
 
 BODY_MAX: Final = 4 * 2**20
 """Longest request body. [bytes]"""
@@ -77,6 +84,7 @@ class Intake:
         self._waiting: list[tuple[list[dict[str, Any]], asyncio.Future[list[Stored]]]] = []
         self._backlog = 0
         self._wake = asyncio.Event()
+        self._takes = True
         self.received = self.stored = self.duplicates = 0
 
     async def add(self, readings: list[Reading]) -> Receipt:
@@ -109,7 +117,7 @@ class Intake:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, query)
         except SQLAlchemyError as error:
-            raise _database_refuses(error) from error
+            raise Refused(503, f"the database did not take it: {cause(error)}") from error
 
     async def write(self) -> None:
         """Move what waits into the database, for ever."""
@@ -135,10 +143,12 @@ class Intake:
         try:
             stored = iter(await self.read(lambda: self.store.add(rows)))
         except Refused as refused:
+            self._tell_operator(False, refused.problem.detail)
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(refused)
         else:
+            self._tell_operator(True, "the database takes readings again")
             for part, answer in batch:
                 mine = [next(stored) for _ in part]
                 if not answer.done():
@@ -146,10 +156,11 @@ class Intake:
         finally:
             self._backlog -= len(rows)
 
-
-def _database_refuses(error: SQLAlchemyError) -> Refused:
-    cause = getattr(error, "orig", None) or error
-    return Refused(503, f"the database did not take it: {cause}")
+    def _tell_operator(self, takes: bool, news: str) -> None:
+        """Log when the database begins to refuse readings, and when it takes them again; not each one."""
+        if takes != self._takes:
+            log.warning(news)
+        self._takes = takes
 
 
 async def _body(request: Request) -> bytes:
@@ -223,6 +234,7 @@ def make_app(database: str, clock: Clock | None = None) -> FastAPI:
 
 
 _Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+_Text = Annotated[str, Query(pattern=NO_NUL)]
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -242,10 +254,10 @@ def _add_routes(app: FastAPI) -> None:
     @app.get("/api/v1/readings", responses=problems)
     async def list_readings(
         request: Request,
-        device_id: str | None = None,
-        run: str | None = None,
+        device_id: _Text | None = None,
+        run: _Text | None = None,
         since: AwareDatetime | None = None,
-        after: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[int, Query(ge=0, le=INTEGER_MAX)] = 0,
         limit: _Limit = 100,
     ) -> ReadingPage:
         """Read back what was stored, in the order of arrival, a page at a time."""
@@ -259,7 +271,7 @@ def _add_routes(app: FastAPI) -> None:
         )
 
     @app.get("/api/v1/devices", responses=problems)
-    async def list_devices(request: Request, after: str = "", limit: _Limit = 1_000) -> DevicePage:
+    async def list_devices(request: Request, after: _Text = "", limit: _Limit = 1_000) -> DevicePage:
         """List the devices that have sent readings."""
         intake: Intake = request.app.state.intake
         rows = await intake.read(lambda: intake.store.devices(after=after, limit=limit))
@@ -267,7 +279,7 @@ def _add_routes(app: FastAPI) -> None:
         return DevicePage(devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
 
     @app.get("/api/v1/runs/{run}/sequences", responses=problems)
-    async def list_sequences(request: Request, run: str, after: str = "", limit: _Limit = 1_000) -> SequencePage:
+    async def list_sequences(request: Request, run: Run, after: _Text = "", limit: _Limit = 1_000) -> SequencePage:
         """Tell which sequence numbers of a run are stored, device by device, for reconciliation."""
         intake: Intake = request.app.state.intake
         rows = await intake.read(lambda: intake.store.sequences(run, after=after, limit=limit))

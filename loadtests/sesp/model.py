@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
 
 from loadtests.sesp.store import NAME_MAX
 
@@ -13,9 +13,28 @@ VALUES_MAX = 500
 """Most values in one reading."""
 READINGS_MAX = 5_000
 """Most readings in one request."""
-SEQUENCE_MAX = 2**63 - 1
+INTEGER_MAX = 2**63 - 1
+"""Largest sequence number and id: both databases count in 64 bits."""
+NO_NUL = "^[^\\x00]*$"
+"""PostgreSQL has no NUL in a text."""
 
-Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
+
+def instant(unix_s: float) -> datetime:
+    return datetime.fromtimestamp(unix_s, UTC)
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    """Refuse a moment that could not be read back: its year in UTC is not 1 to 9999."""
+    try:
+        instant(moment.timestamp())
+    except (ValueError, OverflowError):
+        raise ValueError("in UTC it is not within the years 1 to 9999") from None
+    return moment
+
+
+Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX, pattern=NO_NUL)]
+Run = Annotated[str, Field(max_length=NAME_MAX, pattern=NO_NUL)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
 
 
 class Reading(BaseModel):
@@ -29,10 +48,10 @@ class Reading(BaseModel):
 
     device_id: Name
     kind: Name
-    run: Annotated[str, Field(max_length=NAME_MAX)] = ""
-    sequence: Annotated[int, Field(ge=0, le=SEQUENCE_MAX)]
-    timestamp: AwareDatetime
-    sent_at: AwareDatetime | None = None
+    run: Run = ""
+    sequence: Annotated[int, Field(ge=0, le=INTEGER_MAX)]
+    timestamp: Moment
+    sent_at: Moment | None = None
     values: Annotated[dict[Name, FiniteFloat], Field(min_length=1, max_length=VALUES_MAX)]
     quality: Annotated[dict[Name, Annotated[int, Field(ge=0, le=255)]], Field(max_length=VALUES_MAX)] = {}
 
@@ -152,7 +171,3 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[Mistake] = []
-
-
-def instant(unix_s: float) -> datetime:
-    return datetime.fromtimestamp(unix_s, UTC)

@@ -1,7 +1,6 @@
 """Where the reference SESP keeps readings: one table, each reading stored once and every copy counted.
 
-Any database SQLAlchemy knows with ``ON CONFLICT`` serves: SQLite in a file (with a write-ahead log),
-SQLite in memory, PostgreSQL. A store belongs to one thread at a time.
+A store belongs to one thread at a time.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeAlias
+from uuid import uuid4
 
 from sqlalchemy import (
     JSON,
@@ -23,19 +22,16 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
-    create_engine,
-    event,
     func,
-    make_url,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import StaticPool
 
 from emulators.errors import StateError
+from loadtests.sesp.database import cause, connect, require_any_text, shown
 
 Key: TypeAlias = tuple[str, str, int]
 """What makes a reading one and the same: run, device and sequence number."""
@@ -47,14 +43,17 @@ _INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgre
 
 _METADATA: Final = MetaData()
 
+# In PostgreSQL names have the order of their code points, as in SQLite, whatever the locale; `model` bounds them.
+_NAME: Final = String(NAME_MAX).with_variant(Text(collation="C"), "postgresql")
+
 READINGS: Final = Table(
     "readings",
     _METADATA,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("run", String(NAME_MAX), nullable=False),
-    Column("device_id", String(NAME_MAX), nullable=False),
+    Column("run", _NAME, nullable=False),
+    Column("device_id", _NAME, nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    Column("kind", String(NAME_MAX), nullable=False),
+    Column("kind", _NAME, nullable=False),
     Column("timestamp_s", Float(53), nullable=False),
     Column("sent_s", Float(53)),
     Column("received_s", Float(53), nullable=False),
@@ -73,39 +72,40 @@ class Stored:
     duplicate: bool
 
 
-def database_url(database: str) -> URL:
-    """Take a database as a user names it: an SQLAlchemy URL, or the path of an SQLite file."""
-    return make_url(database) if "://" in database else URL.create("sqlite", database=str(Path(database)))
-
-
 def check(database: str) -> None:
-    """Open a database and close it again; ``StateError`` says why that does not work."""
+    """Open a database, try whether it takes readings, and close it; ``StateError`` says why that does not work."""
     try:
-        Store(database).close()
-    except (SQLAlchemyError, ValueError, ImportError) as error:
-        cause = getattr(error, "orig", None) or error
-        raise StateError(f"the database {database} cannot be used: {cause}") from error
+        store = Store(database)
+        try:
+            store.rehearse()
+        finally:
+            store.close()
+    except (SQLAlchemyError, ValueError) as error:
+        raise StateError(f"the database {shown(database)} cannot be used: {cause(error)}") from error
 
 
 class Store:
     """The readings of a SESP. Times are seconds since 1970 UTC."""
 
     def __init__(self, database: str) -> None:
-        url = database_url(database)
-        in_memory = url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
-        options: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
-        if url.get_backend_name() == "sqlite":
-            options["connect_args"] = {"check_same_thread": False}
-        self._engine: Engine = create_engine(url, **options)
-        if self._engine.dialect.name not in _INSERT:
-            raise ValueError(f"the SESP stores in SQLite or PostgreSQL, not in {self._engine.dialect.name}")
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _write_ahead)
+        self._engine: Engine = connect(database)
         self._insert = _INSERT[self._engine.dialect.name]
-        _METADATA.create_all(self._engine)
+        try:
+            require_any_text(self._engine)
+            _METADATA.create_all(self._engine)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def rehearse(self) -> None:
+        """Store a reading and take it back: raises what a database that is read-only or full would answer later."""
+        row = {"run": uuid4().hex, "device_id": "", "sequence": 0, "kind": "", "values": {}, "quality": {}}
+        with self._engine.connect() as connection:
+            self._upsert(connection, [{**row, "timestamp_s": 0.0, "sent_s": None, "received_s": 0.0, "copies": 1}])
+            connection.rollback()
 
     def add(self, rows: Sequence[dict[str, Any]]) -> list[Stored]:
         """Store readings in one transaction; the answer has one entry a row, in the order given."""
@@ -113,26 +113,26 @@ class Store:
         first: dict[Key, dict[str, Any]] = {}
         for row in rows:
             first.setdefault(_key(row), row)
-        insert = self._insert(READINGS)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["run", "device_id", "sequence"],
-            set_={"copies": READINGS.c.copies + insert.excluded.copies},
-        ).returning(READINGS.c.run, READINGS.c.device_id, READINGS.c.sequence, READINGS.c.id, READINGS.c.copies)
-        ids: dict[Key, int] = {}
-        known: set[Key] = set()
         with self._engine.begin() as connection:
-            for run, device, sequence, found, total in connection.execute(
-                upsert, [{**row, "copies": copies[key]} for key, row in first.items()]
-            ):
-                key = (run, device, sequence)
-                ids[key] = found
-                if total > copies[key]:
-                    known.add(key)
+            held = self._upsert(connection, [{**row, "copies": copies[key]} for key, row in first.items()])
+        known = {key for key, (_, total) in held.items() if total > copies[key]}
         answers = []
         for key in map(_key, rows):
-            answers.append(Stored(ids[key], key in known))
+            answers.append(Stored(held[key][0], key in known))
             known.add(key)
         return answers
+
+    def _upsert(self, connection: Connection, rows: list[dict[str, Any]]) -> dict[Key, tuple[int, int]]:
+        """Insert rows of different keys, or add to the copies of those already there: key -> id and copies now."""
+        insert = self._insert(READINGS)
+        c = READINGS.c
+        upsert = insert.on_conflict_do_update(
+            index_elements=["run", "device_id", "sequence"], set_={"copies": c.copies + insert.excluded.copies}
+        ).returning(c.run, c.device_id, c.sequence, c.id, c.copies)
+        return {
+            (run, device, sequence): (found, total)
+            for run, device, sequence, found, total in connection.execute(upsert, rows)
+        }
 
     def readings(
         self, *, device_id: str | None, run: str | None, since_s: float | None, after: int, limit: int
@@ -208,11 +208,3 @@ def members(ranges: Sequence[Sequence[int]]) -> Iterator[int]:
 
 def _key(row: dict[str, Any]) -> Key:
     return row["run"], row["device_id"], row["sequence"]
-
-
-def _write_ahead(connection: Any, _record: Any) -> None:
-    """Let a commit cost one append: the log is on disk at each checkpoint, and survives a crash of the process."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()

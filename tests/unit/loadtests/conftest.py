@@ -1,35 +1,17 @@
-"""A real SESP on a free loopback port, in a thread of the test's own process."""
+"""What tests of the SESP and of load tests share: a SESP that serves, and the databases it can use."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from threading import Event, Thread
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
+from sesp_bench import new_postgresql, served
 
 from loadtests.sesp.app import make_app
-from loadtests.sesp.server import Server
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve an ASGI application, and give its URL."""
-    ready = Event()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2), ready.set)
-        thread = Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            assert ready.wait(20.0), "the SESP did not come up"
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(20.0)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +20,23 @@ def serve() -> Callable[[Any], AbstractContextManager[str]]:
 
 
 @pytest.fixture
-def sesp(tmp_path: Any) -> Iterator[httpx.Client]:
+def sesp(tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of a SESP with an empty database in a file."""
     with served(make_app(str(tmp_path / "sesp.sqlite"))) as url, httpx.Client(base_url=url) as client:
         yield client
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The URL of an empty PostgreSQL database."""
+    with new_postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind, as `pilotfarm sesp --database` takes it."""
+    if request.param == "sqlite":
+        return str(tmp_path / "sesp.sqlite")
+    url: str = request.getfixturevalue("postgresql")
+    return url

@@ -63,9 +63,9 @@ class Watched:
             self.answered.set()
 
 
-def test_everything_sent_is_stored_and_the_test_ends_with_0(serve: Any, tmp_path: Path) -> None:
+def test_everything_sent_is_stored_and_the_test_ends_with_0(serve: Any, tmp_path: Path, database: str) -> None:
     report_file, journal = tmp_path / "report.json", tmp_path / "journal.sqlite"
-    with serve(make_app(str(tmp_path / "sesp.sqlite"))) as url:
+    with serve(make_app(database)) as url:
         ended = loadtest(
             url, *QUICK, "--json", str(report_file), "--journal", str(journal), "--csv", str(tmp_path / "l")
         )
