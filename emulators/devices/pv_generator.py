@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import common
 from emulators.encoding import Columns, Floats, anywhere
-from emulators.physics import inverter, pv
+from emulators.physics import grid_code, inverter, pv
 from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
 WEATHER: Final = (
@@ -78,7 +79,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
             plane.east,
         )
         new[f"module_excess{which}_k"] = np.zeros_like(others)
-    new["deliverable_w"] = np.zeros_like(others)
+    new["deliverable_w"], new["delivered_before_w"] = np.zeros_like(others), new["rated_power_w"]
     return common.closed(new)
 
 
@@ -88,10 +89,9 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     _observe(new, surroundings)
     harvest = _harvested(new, surroundings, dt_s)
     available = new["available_power_w"]
-    rated = new["rated_power_w"]
     by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
     target = np.where(by_set_point, np.minimum(new["active_power_setpoint_w"], available), available)
-    target += common.droop_power(new, surroundings, rated)
+    target = _supporting(new, target)
     target = inverter.held(target, 0.0, np.minimum(common.export_limit(new), available))
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
     active = inverter.held(active, 0.0, available)
@@ -100,8 +100,28 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     reactive = np.where(awake, reactive, 0.0)
     new["reactive_available_var"] = new["reactive_available_var"] * awake
     new["deliverable_w"] = np.minimum(available, new["carried_most_w"])
+    new["delivered_before_w"] = np.where(_too_fast(new), new["delivered_before_w"], active)
     _show_dc(new, active, harvest)
     return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
+
+
+def _supporting(new: Columns, target: Floats) -> Floats:
+    """Power [W] with what frequency support adds or takes.
+
+    By the European codes too high a frequency takes shares of what was delivered when that began, and no more
+    sun than then is let through until it is over.
+    """
+    share = new["droop_frac"]
+    if not anywhere(share):
+        return target
+    momentary = np.asarray(grid_code.of(new["grid_code"]).droop_over_momentary) * _too_fast(new) > 0.0
+    held = np.minimum(target, new["delivered_before_w"] * (1.0 + share))
+    return np.where(momentary, held, target + share * new["rated_power_w"])
+
+
+def _too_fast(new: Columns) -> npt.NDArray[np.bool_]:
+    """Where frequency support takes power away, or is not yet done with it."""
+    return np.asarray((new["droop_frac"] < 0.0) | (new["droop_asked_frac"] < 0.0))
 
 
 def _observe(new: Columns, surroundings: Surroundings) -> None:

@@ -51,6 +51,8 @@ class GridCode:
     """From which frequency power falls, as a distance from the reference."""
     droop_under: Setting
     droop: Setting
+    droop_over_momentary: Setting
+    """1.0 where a generator gives up shares of what it delivered when that began, 0.0 where of its rating."""
     droop_response_s: Setting
     over_voltage_1: Setting
     over_voltage_1_s: Setting
@@ -109,6 +111,7 @@ def code(name: str) -> GridCode:
         "droop_over": float(droop["over_hz"]) / nominal - 1.0,
         "droop_under": 1.0 - float(droop["under_hz"]) / nominal,
         "droop": float(droop["per_unit"]),
+        "droop_over_momentary": float(droop["over_of"] == "momentary"),
         "droop_response_s": float(droop["response_s"]),
         **_stages(raw["trip"], nominal),
         "mean_over_voltage": float(raw["trip"].get("mean_over_voltage_pu", inf)),

@@ -191,10 +191,9 @@ def test_a_set_point_is_an_upper_limit_and_is_dropped_when_the_link_is_lost() ->
 
 
 def test_pv_gives_way_above_the_reference_frequency_and_cannot_exceed_the_sun_below_it() -> None:
-    columns = told(devices(PV, N), frequency_support_enabled=1.0)
+    columns = after(PV, told(devices(PV, N), frequency_support_enabled=1.0))
     high = after(PV, columns, frequency_hz=50.5)
-    expected = high["available_power_w"] - high["rated_power_w"] * (0.5 - 0.2) / 2.5
-    assert high["active_power_w"] == pytest.approx(expected)
+    assert high["active_power_w"] == pytest.approx(columns["active_power_w"] * (1.0 - (0.5 - 0.2) / 2.5))
     low = after(PV, columns, frequency_hz=49.0)
     assert np.array_equal(low["active_power_w"], low["available_power_w"])
 

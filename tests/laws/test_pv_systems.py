@@ -13,7 +13,7 @@ from emulators import registry
 from emulators.encoding import Columns
 from emulators.farm import Farm
 from emulators.layout import SiteLayout
-from emulators.physics import pv
+from emulators.physics import grid_code, pv
 
 N = 16
 PV = registry.device("pv_generator")
@@ -154,3 +154,28 @@ def test_a_power_factor_takes_active_power_only_where_vars_go_first(
     assert columns["available_power_w"] == pytest.approx(5_000.0)
     assert columns["active_power_w"] == pytest.approx(active)
     assert columns["reactive_power_var"] == pytest.approx(reactive)
+
+
+@pytest.mark.parametrize(
+    ("code", "share"),
+    [("en-50549-1", 1.0 - 0.4 * 0.3), ("vde-ar-n-4105", 1.0 - 0.4 * 0.3), ("ieee-1547-2018-b", None)],
+)
+def test_too_high_a_frequency_takes_a_share_of_what_it_delivered_when_that_began(
+    code: str, share: float | None
+) -> None:
+    """40 % of the momentary power a hertz above 50.2 Hz in Europe; in IEEE 1547 the rating counts, whatever the sun."""
+    number = grid_code.NAMES.index(code)
+    columns = devices(PV, N, rated_power_w=10_000.0, dc_power_w=4_000.0, grid_code=number, tilt_deg=20.0)
+    columns = warm(told(columns, frequency_support_enabled=1.0))
+    before = columns["active_power_w"]
+    for _ in range(60):
+        columns = PV.step(columns, surroundings(N, NOON_S, frequency_hz=50.5), 1.0)
+    expected = before * share if share else before - 1e4 * (0.5 / 50.0 - 0.036 / 60.0) / 0.05
+    assert columns["active_power_w"] == pytest.approx(np.maximum(expected, 0.0), rel=1e-3)
+    if share:
+        cloudless = {"ghi_w_per_m2": 1_200.0, "dni_w_per_m2": 1_000.0, "dhi_w_per_m2": 200.0}
+        brighter = PV.step(columns, surroundings(N, NOON_S, frequency_hz=50.5, **cloudless), 60.0)
+        assert brighter["active_power_w"] == pytest.approx(expected, rel=1e-3), "more sun is not for the taking"
+    for _ in range(60):
+        columns = PV.step(columns, surroundings(N, NOON_S), 1.0)
+    assert columns["active_power_w"] == pytest.approx(columns["available_power_w"])
