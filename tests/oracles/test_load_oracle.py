@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import fields
+import runpy
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from emulators.contracts import Surroundings
-from emulators.devices import common
-from emulators.physics import appliances
 from profiles import load
-from profiles.draws import keys_of
 
-demand = pytest.importorskip("oemof.demand", reason="oemof-demand is missing: pip install 'pilotfarm[oracles]'")
-pd = pytest.importorskip("pandas")
+pytest.importorskip("oemof.demand", reason="oemof-demand is missing: pip install 'pilotfarm[oracles]'")
 pytestmark = [pytest.mark.oracle, pytest.mark.timeout(300)]
 
+OF_HOMES = runpy.run_path(str(Path(__file__).resolve().parents[2] / "docs" / "validation" / "_weeks.py"))
+"""What the validation page draws its plots with."""
+
 N = 1_000
+SEED = 11
 YEAR_WH = 3_500_000.0
 QUARTER_S = 900.0
 WEEKS = tuple(datetime(2025, month, 6, tzinfo=UTC) for month in (1, 4, 7, 10))
@@ -29,37 +28,13 @@ WEEKS = tuple(datetime(2025, month, 6, tzinfo=UTC) for month in (1, 4, 7, 10))
 @cache
 def drawn_w() -> np.ndarray:
     """What each home draws in each quarter of an hour of four weeks, ``(quarters, n)``."""
-    return np.concatenate([_week(start) for start in WEEKS])
-
-
-def _week(start: datetime) -> np.ndarray:
-    keys = keys_of(11, [f"home-{k}" for k in range(N)])
-    columns = appliances.begun(keys, np.full(N, YEAR_WH), np.ones(N), np.zeros(N)) | common.key_columns(keys)
-    columns |= {"share_l1": np.ones(N), "share_l2": np.zeros(N), "share_l3": np.zeros(N)}
-    quarters = []
-    for k in range(1, 7 * 96 + 1):
-        now = start + timedelta(seconds=QUARTER_S * k - 0.001)
-        known = {
-            "unix_s": now.timestamp(),
-            "local_hour": now.hour + now.minute / 60.0 + now.second / 3_600.0,
-            "weekday": now.weekday(),
-            "day_of_year": now.timetuple().tm_yday,
-        }
-        world = Surroundings(**{f.name: known.get(f.name, 0.0) for f in fields(Surroundings) if f.init})
-        quarters.append(appliances.drawn(columns, common.keys_in, world, QUARTER_S)[0][0])
-    return np.array(quarters)
+    return np.concatenate([OF_HOMES["drawn_w"](N, YEAR_WH, SEED, start, QUARTER_S) for start in WEEKS])
 
 
 @cache
 def standard() -> np.ndarray:
     """H25 in the same quarters, as a multiple of its yearly mean."""
-    year = pd.date_range("2025-01-01", periods=365 * 96, freq="15min")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it still calls what pandas 3.1 deprecates
-        profile = demand.bdew.H25(year)
-    profile = profile / profile.mean()
-    weeks = (pd.date_range(start.replace(tzinfo=None), periods=7 * 96, freq="15min") for start in WEEKS)
-    return np.concatenate([profile[week].to_numpy() for week in weeks])
+    return np.concatenate(OF_HOMES["h25"](WEEKS))
 
 
 def test_the_mean_of_the_homes_moves_with_the_standard_profile() -> None:

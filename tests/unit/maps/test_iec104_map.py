@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from iec104_bench import spec_of
 
 from emulators import registry
-from emulators.contracts import DeviceSpec
 from emulators.maps.iec104 import IOA, MAP, address
 from emulators.plans.iec104 import ControlType, MonitorType
 from emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 
 NAMES = (*CATALOGUE, *(f"{resource}_{name}" for resource in RESOURCES for name in CATALOGUE))
-SPEC = DeviceSpec(
-    kind="stand-in",
-    use_case="",
-    title="",
-    quantities=quantities(NAMES),
-    items={},
-    behaviour={},
-    ratings=(),
-    limits={},
-    follows={},
-    make=lambda ratings, keys, place: {},
-    step=lambda columns, surroundings, dt_s: columns,
-)
+SPEC = spec_of(NAMES)
 PLAN = MAP.plan(SPEC)
 
 

@@ -1,0 +1,57 @@
+"""Homes in some weeks of a year, and the German standard profile for households in the same weeks.
+
+The page's plots and ``tests/oracles/test_load_oracle.py`` both draw them from here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from emulators.contracts import Surroundings
+from emulators.devices import common
+from emulators.encoding import Floats
+from emulators.physics import appliances
+from profiles.draws import keys_of
+
+DAYS: Final = 7
+
+
+def drawn_w(n: int, year_wh: float, seed: int, start: datetime, step_s: float) -> Floats:
+    """Return what each of ``n`` homes draws in the steps of a week, ``(steps, n)``. [W]"""
+    keys = keys_of(seed, [f"home-{k}" for k in range(n)])
+    columns = appliances.begun(keys, np.full(n, year_wh), np.ones(n), np.zeros(n)) | common.key_columns(keys)
+    columns |= {"share_l1": np.ones(n), "share_l2": np.zeros(n), "share_l3": np.zeros(n)}
+    steps = []
+    for k in range(1, round(DAYS * 86_400 / step_s) + 1):
+        world = _world(start + timedelta(seconds=step_s * k - 0.001))
+        steps.append(appliances.drawn(columns, common.keys_in, world, step_s)[0][0])
+    return np.array(steps)
+
+
+def _world(now: datetime) -> Surroundings:
+    known = {
+        "unix_s": now.timestamp(),
+        "local_hour": now.hour + now.minute / 60.0 + now.second / 3_600.0,
+        "weekday": now.weekday(),
+        "day_of_year": now.timetuple().tm_yday,
+    }
+    return Surroundings(**{f.name: known.get(f.name, 0.0) for f in fields(Surroundings) if f.init})
+
+
+def h25(starts: Iterable[datetime]) -> list[Floats]:
+    """Return the standard profile (BDEW's H25 for 2025) in the quarters of some weeks, as multiples of its mean."""
+    from oemof.demand.bdew import H25
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it still calls what pandas 3.1 deprecates
+        year = H25(pd.date_range("2025-01-01", periods=365 * 96, freq="15min"))
+    shape = year / year.mean()
+    weeks = (pd.date_range(start.replace(tzinfo=None), periods=DAYS * 96, freq="15min") for start in starts)
+    return [shape[week].to_numpy() for week in weeks]
