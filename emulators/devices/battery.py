@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import common
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import ageing, battery, cells, inverter
 from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
@@ -74,6 +74,9 @@ _CALENDAR_S: Final = 60.0 - 1e-6
 _AT_EDGE: Final = 1e-6
 _OPEN: Final = ("cell_open_v", "cell_slope_v", "cell_energy_v")
 _OHMS: Final = ("cell_charge_ohm", "cell_discharge_ohm")
+_REACH: Final = ("reach_charge_w", "reach_discharge_w")
+_REACHED: Final = ("reach_low_frac", "reach_high_frac")
+"""The window that ``_REACH`` was found for; ``reach_dt_s`` holds the length of the step."""
 _HALF_CYCLE: Final = ("cycle_from_frac", "cycle_to_frac", "cycle_direction", "cycle_moving_h", "cycle_to_there_h")
 
 
@@ -117,7 +120,9 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     new = common.life_cycle(columns, surroundings, dt_s, trip_cause=too_hot)
     of = cells.of(new["chemistry"])
     circuit = _circuit(new, of)
-    charge, discharge = _reach(new, circuit, dt_s)
+    if _reach_is_stale(new, dt_s):
+        _reach(new, circuit, dt_s)
+    charge, discharge = (new[name] for name in _REACH)
     asked = _asked(new, surroundings)
     asked += common.droop_power(new, surroundings, new["rated_power_w"])
     target = inverter.held(asked, -charge, discharge)
@@ -159,13 +164,21 @@ def _circuit(new: Columns, of: cells.Cells) -> battery.Circuit:
 
 
 def _resist(new: Columns, of: cells.Cells) -> None:
-    rise = ageing.resistance_rise(of.kind, new["summed_resistance_rise"], 1.0 - new["soh_frac"])
+    rise = ageing.resistance_rise(of.kind, new["summed_resistance_rise"], new["soh_frac"])
     found = battery.resistance(of, new["soc_frac"], new["temperature_degc"], rise)
     new.update(zip(_OHMS, found, strict=True))
 
 
-def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> tuple[Floats, Floats]:
-    """Most power that cells and converter can draw and deliver over a step [W, >= 0], at the connection point."""
+def _reach_is_stale(new: Columns, dt_s: float) -> bool:
+    """Whether the last step told what another step can draw and deliver for another length or window than now."""
+    if anywhere(new["reach_dt_s"] != dt_s):
+        return True
+    low, high = (new[name] for name in _REACHED)
+    return anywhere(new["soc_min_frac"] != low) or anywhere(new["soc_max_frac"] != high)
+
+
+def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
+    """Find the most power that cells and converter can draw and deliver over a step [W, >= 0], at the connection."""
     share_in, share_out = battery.thermal_derating(new["temperature_degc"])
     fastest = share_in * new["c_rate_per_h"], share_out * new["c_rate_per_h"]
     window = new["soc_min_frac"], new["soc_max_frac"]
@@ -174,7 +187,10 @@ def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> tuple[Floats,
     per_unit = new["cell_count"] / converter
     charge = np.minimum(battery.with_loss(room * per_unit) * converter, new["rated_charge_power_w"])
     discharge = np.minimum(battery.without_loss(store * per_unit) * converter, new["rated_power_w"])
-    return charge, discharge
+    new.update(zip(_REACH, (charge, discharge), strict=True))
+    new.update(zip(_REACHED, window, strict=True))
+    if "reach_dt_s" not in new or anywhere(new["reach_dt_s"] != dt_s):
+        new["reach_dt_s"] = np.full_like(charge, dt_s)
 
 
 def _tell(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
@@ -186,7 +202,8 @@ def _tell(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
     cell_v = battery.terminal_voltage(circuit, power / new["cell_count"])
     new["dc_voltage_v"] = volts = cell_v * (new["nominal_dc_voltage_v"] / circuit.cells.nominal_v)
     new["dc_current_a"] = power / volts
-    charge, discharge = _reach(new, circuit, dt_s)
+    _reach(new, circuit, dt_s)
+    charge, discharge = (new[name] for name in _REACH)
     online, running = common.back_on_line(new), new["running"]
     new["charge_power_available_w"] = np.minimum(charge, online) * running
     new["discharge_power_available_w"] = np.minimum(np.minimum(discharge, common.export_limit(new)), online) * running

@@ -206,9 +206,9 @@ def cycle_resistance(kind: int | Places, swing_frac: Floats, rate_per_h: Floats)
     return _by_kind(kind, lfp, lambda: np.zeros_like(swing_frac))
 
 
-def resistance_rise(kind: int | Places, summed: Floats, loss_frac: Floats) -> Floats:
+def resistance_rise(kind: int | Places, summed: Floats, soh_frac: Floats) -> Floats:
     """Share by which age has raised the resistance: what was summed up (LFP), or by the lost capacity (NMC)."""
-    return _by_kind(kind, lambda: summed, lambda: NMC_RESISTANCE_PER_LOSS * loss_frac)
+    return _by_kind(kind, lambda: summed, lambda: NMC_RESISTANCE_PER_LOSS * (1.0 - soh_frac))
 
 
 # ------------------------------------------------------------------------------------ half cycles
@@ -247,8 +247,9 @@ def followed(state: HalfCycle, soc_frac: Floats, moved: npt.NDArray[np.bool_], d
     first = (direction == 0.0) & (np.abs(soc_frac - state.from_frac) > LEAST_SWING)
     over = ahead < -LEAST_SWING
     turned = over | first
-    to_frac = np.where(further | turned, soc_frac, state.to_frac)
-    to_there_h = np.where(further | turned, hours, state.to_there_h)
+    moved_on = further | turned
+    to_frac = np.where(moved_on, soc_frac, state.to_frac)
+    to_there_h = np.where(moved_on, hours, state.to_there_h)
     ended = np.flatnonzero(over)
     if not anywhere(turned):
         return HalfCycle(state.from_frac, to_frac, direction, hours, to_there_h), ended

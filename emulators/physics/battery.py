@@ -4,9 +4,9 @@ Elementwise on arrays ``(n,)``; plus discharges. A cell is a voltage behind a re
 
     P = I (U(soc) - R(soc, T) I),   d(soc)/dt = -I / (capacity SoH)
 
-with power constant over a step. U is taken as its mean over the charge that the step moves. A step of any length gives
-up as much chemical energy as lies between its two states of charge, and what does not leave as power is heat: cells
-cannot make energy, however long the step.
+with power constant over a step, and U its mean over the charge that the step moves: exact above ``_SHORT_STEP_S``,
+along the slope below. A step of any length gives up as much chemical energy as lies between its two states of charge,
+and what does not leave as power is heat: cells cannot make energy, however long the step.
 
 Valid for steps of 0.1 s to 900 s. Resistance, temperature and the voltage limits are those at the step's start: at
 900 s and 1 C the voltage may pass its limit by what the open circuit voltage moves in the step (some 0.1 V).
@@ -44,8 +44,11 @@ _PULSING: Final = _NO_LOAD / 0.01 + _LOAD * 0.01
 """Below a hundredth of its rating the converter pulses, so that its loss goes to nothing with its power."""
 _SHORT_STEP_S: Final = 10.0
 """Up to which the open circuit voltage is taken as a straight line over the charge of one step."""
-_TURNS: Final = 8
-_UNMOVED: Final = 1e-9
+_AT_EDGE: Final = 1e-12
+"""Nearer to the edge of its window than this a battery is at it: what is left is rounding, and no power."""
+_TURNS: Final = 4
+_LEAST_SLOPE: Final = 0.1
+"""Keeps Newton's method on this side of the most power there is, as a share of the voltage."""
 
 _COLD_DEGC: Final = (0.0, 5.0)
 _FREEZING_DEGC: Final = (-20.0, -10.0)
@@ -103,17 +106,8 @@ def circuit(
 
 def resistance(of: Cells, soc_frac: Floats, temperature_degc: Floats, resistance_rise: Floats) -> tuple[Floats, Floats]:
     """Resistance of a cell to charge and to discharge [ohm], aged."""
-    charge_ohm, discharge_ohm = cells.resistance(of.kind, soc_frac, temperature_degc)
-    aged = 1.0 + resistance_rise
-    return charge_ohm * aged, discharge_ohm * aged
-
-
-def _mean_voltage(at: Circuit, moved_frac: Floats, dt_s: float) -> Floats:
-    """Mean open circuit voltage [V] while a share of the charge is drawn: along the slope here in a short step."""
-    if dt_s <= _SHORT_STEP_S:
-        return at.open_v - 0.5 * at.slope_v * moved_frac
-    after_v = cells.open_circuit(at.cells.kind, held(at.soc_frac - moved_frac, 0.0, 1.0))[2]
-    return np.divide(at.energy_v - after_v, moved_frac, out=at.open_v.copy(), where=np.abs(moved_frac) > _UNMOVED)
+    charge_ohm, discharge_ohm = cells.resistance(of.kind, soc_frac, temperature_degc) * (1.0 + resistance_rise)
+    return charge_ohm, discharge_ohm
 
 
 def reach(
@@ -132,29 +126,41 @@ def reach(
     """
     per_frac = at.capacity_ah * (3600.0 / dt_s)
     of = at.cells
+    below, above = window_frac[1] - at.soc_frac, at.soc_frac - window_frac[0]
     charge_a = np.minimum(most_per_h[0] * of.capacity_ah, (of.most_v - at.open_v) / at.charge_ohm)
-    charge_a = held((window_frac[1] - at.soc_frac) * per_frac, 0.0, np.maximum(charge_a, 0.0))
+    charge_a = np.minimum(below * (below > _AT_EDGE) * per_frac, np.maximum(charge_a, 0.0))
     discharge_a = np.minimum(most_per_h[1] * of.capacity_ah, (at.open_v - of.least_v) / at.discharge_ohm)
-    discharge_a = held((at.soc_frac - window_frac[0]) * per_frac, 0.0, np.maximum(discharge_a, 0.0))
-    charge_v = _mean_voltage(at, -charge_a / per_frac, dt_s) + at.charge_ohm * charge_a
-    discharge_v = _mean_voltage(at, discharge_a / per_frac, dt_s) - at.discharge_ohm * discharge_a
-    return charge_a * charge_v, discharge_a * np.maximum(discharge_v, 0.0)
+    discharge_a = np.minimum(above * (above > _AT_EDGE) * per_frac, np.maximum(discharge_a, 0.0))
+    room = -_power(at, -charge_a, at.charge_ohm, per_frac, dt_s)
+    return room, np.maximum(_power(at, discharge_a, at.discharge_ohm, per_frac, dt_s), 0.0)
+
+
+def _power(at: Circuit, current_a: Floats, ohm: Floats, per_frac: Floats, dt_s: float) -> Floats:
+    """Power [W] of a cell that gives a current over a whole step; ``per_frac`` is that of its whole charge [A]."""
+    if dt_s <= _SHORT_STEP_S:
+        # Along a slope the falling voltage acts as so much more resistance.
+        return np.asarray(current_a * (at.open_v - (ohm + 0.5 * at.slope_v / per_frac) * current_a))
+    after_v = cells.open_circuit(at.cells.kind, held(at.soc_frac - current_a / per_frac, 0.0, 1.0))[2]
+    return np.asarray((at.energy_v - after_v) * per_frac - ohm * current_a * current_a)
 
 
 def drawn(at: Circuit, power_w: Floats, dt_s: float) -> Floats:
     """Draw a power [W] within ``reach`` from a cell for one step; return the state of charge at its end."""
-    hours = dt_s / 3600.0
     ohm = _ohm(at, power_w)
+    per_frac = at.capacity_ah * (3600.0 / dt_s)
     if dt_s <= _SHORT_STEP_S:
-        # Along a slope the falling voltage acts as so much more resistance.
-        current_a = _current(at.open_v, ohm + at.slope_v * (0.5 * hours) / at.capacity_ah, power_w)
-    else:
-        # The mean voltage and the current settle by turns.
-        current_a = _current(at.open_v, ohm, power_w)
-        for _ in range(_TURNS - 1):
-            mean_v = _mean_voltage(at, current_a * hours / at.capacity_ah, dt_s)
-            current_a = _current(mean_v, ohm, power_w)
-    return held(at.soc_frac - current_a * (hours / at.capacity_ah), 0.0, 1.0)
+        moved = _current(at.open_v, ohm + 0.5 * at.slope_v / per_frac, power_w) / per_frac
+        return held(at.soc_frac - moved, 0.0, 1.0)
+    # What the cells held, less what they hold and the heat, is the power: by Newton's method, as many turns for all.
+    after = held(at.soc_frac - _current(at.open_v, ohm, power_w) / per_frac, 0.0, 1.0)
+    power_v, heat_v = power_w / per_frac, ohm * per_frac
+    for _ in range(_TURNS):
+        volts, _, energy_v = cells.open_circuit(at.cells.kind, after)
+        moved = at.soc_frac - after
+        hot_v = heat_v * moved
+        excess = at.energy_v - energy_v - hot_v * moved - power_v
+        after = held(after + excess / np.maximum(volts - 2.0 * hot_v, _LEAST_SLOPE * volts), 0.0, 1.0)
+    return after
 
 
 def terminal_voltage(at: Circuit, power_w: Floats) -> Floats:
@@ -180,14 +186,13 @@ def heat(at: Circuit, energy_after_v: Floats, power_w: Floats, dt_s: float) -> F
 # -------------------------------------------------------------------------------------------- heat
 
 
-def thermal_derating(temperature_degc: Floats) -> tuple[Floats, Floats]:
-    """Return which share of the current may go in and out, from 0 to 1.
+def thermal_derating(temperature_degc: Floats) -> tuple[Floats | float, Floats | float]:
+    """Return which share of the current may go in and out, from 0 to 1; numbers where all may.
 
     Lithium plating forbids charging below 0 degC; cold slows discharge and heat stops both.
     """
     if temperature_degc.min() >= _COLD_DEGC[1] and temperature_degc.max() <= _HOT_DEGC[0]:
-        whole = np.ones_like(temperature_degc)
-        return whole, whole
+        return 1.0, 1.0
     cool = 1.0 - _risen(temperature_degc, _HOT_DEGC)
     return np.minimum(_risen(temperature_degc, _COLD_DEGC), cool), np.minimum(
         _risen(temperature_degc, _FREEZING_DEGC), cool

@@ -52,13 +52,12 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    """All chemistries behind one another: voltage, its step and its integral; resistance in and out."""
+    """What is read between nodes, all chemistries behind one another; at a last node nothing goes on."""
 
-    volts: Floats
-    rises: Floats
-    energies: Floats
-    charge_ohm: Floats
-    discharge_ohm: Floats
+    open: Floats
+    """``(3, ...)``: the voltage, its slope and its integral over the state of charge."""
+    ohms: Floats
+    """``(4, 2, ...)``: the resistance, by warmth, by charge and by both; to charge and to discharge."""
 
 
 @cache
@@ -89,11 +88,16 @@ def _ohms(raw: dict[str, Any], direction: str) -> Floats:
 @cache
 def _tables() -> _Tables:
     volts = np.stack([_volts(_raw(name)) for name in NAMES])
-    rises = np.diff(volts, axis=1, append=volts[:, -1:])
+    slopes = np.diff(volts, axis=1) * _STEPS
+    slopes = np.concatenate((slopes, slopes[:, -1:]), axis=1)  # a full cell's is that on the way to it
     energies = np.zeros_like(volts)
     np.cumsum((volts[:, :-1] + volts[:, 1:]) * (0.5 / _STEPS), axis=1, out=energies[:, 1:])
-    ohms = [np.stack([_ohms(_raw(name), f"{way}_ohm") for name in NAMES]).ravel() for way in ("charge", "discharge")]
-    return _Tables(volts.ravel(), rises.ravel(), energies.ravel(), ohms[0], ohms[1])
+    ohms = np.stack([[_ohms(_raw(name), f"{way}_ohm") for name in NAMES] for way in ("charge", "discharge")])
+    by_warmth = np.diff(ohms, axis=3, append=ohms[..., -1:])
+    by_charge = np.diff(ohms, axis=2, append=ohms[:, :, -1:])
+    by_both = np.diff(by_charge, axis=3, append=by_charge[..., -1:])
+    coefficients = np.stack((ohms, by_warmth, by_charge, by_both)).reshape(4, 2, -1)
+    return _Tables(np.stack((volts, slopes, energies)).reshape(3, -1), coefficients)
 
 
 @cache
@@ -131,42 +135,23 @@ def open_circuit(kind: int | Places, soc_frac: Floats) -> tuple[Floats, Floats, 
 
     The integral times the capacity is the energy a cell holds.
     """
-    tables = _tables()
-    along = soc_frac * _STEPS
-    place = np.minimum(along.astype(np.intp), _STEPS - 1)
-    along -= place
+    place = (soc_frac * _STEPS).astype(np.intp)
+    beyond = soc_frac - place * (1.0 / _STEPS)
     place += kind * (_STEPS + 1)
-    volts, rise = tables.volts.take(place), tables.rises.take(place)
-    risen = rise * along
-    along *= 1.0 / _STEPS
-    energy = tables.energies.take(place) + along * (volts + 0.5 * risen)
-    volts += risen
-    rise *= _STEPS
-    return volts, rise, energy
+    volts, slope, energy = _tables().open.take(place, axis=1)
+    risen = slope * beyond
+    return volts + risen, slope, energy + beyond * (volts + 0.5 * risen)
 
 
-def resistance(kind: int | Places, soc_frac: Floats, temperature_degc: Floats) -> tuple[Floats, Floats]:
-    """Return the resistance [ohm] to charge and to discharge, new; bilinear in charge and temperature."""
-    tables = _tables()
+def resistance(kind: int | Places, soc_frac: Floats, temperature_degc: Floats) -> Floats:
+    """Return the resistance [ohm] to charge and to discharge ``(2, n)``, new; bilinear in charge and temperature."""
     up = soc_frac * (len(_ROWS) - 1.0)
-    row = np.minimum(up.astype(np.intp), len(_ROWS) - 2)
+    row = up.astype(np.intp)
     up -= row
     right = (temperature_degc - _COLDEST) * (1.0 / _WARMER)
     right = np.minimum(np.maximum(right, 0.0), len(_WARMTHS) - 1.0)
-    place = np.minimum(right.astype(np.intp), len(_WARMTHS) - 2)
+    place = right.astype(np.intp)
     right -= place
     place += (row + kind * len(_ROWS)) * len(_WARMTHS)
-    above = place + len(_WARMTHS)
-    both = []
-    for table in (tables.charge_ohm, tables.discharge_ohm):
-        low = _between(table, place, right)
-        low += up * (_between(table, above, right) - low)
-        both.append(low)
-    return both[0], both[1]
-
-
-def _between(table: Floats, place: Places, share: Floats) -> Floats:
-    """Read a table between each place and the next."""
-    low: Floats = table.take(place)
-    low += share * (table.take(place + 1) - low)
-    return low
+    at_node, by_warmth, by_charge, by_both = _tables().ohms.take(place, axis=2)
+    return np.asarray(at_node + right * by_warmth + up * (by_charge + right * by_both))

@@ -128,6 +128,24 @@ def test_a_lost_link_sends_the_battery_to_zero_and_a_sign_of_life_back_to_its_se
     assert np.all(columns["active_power_w"] == 2_000.0)
 
 
+@pytest.mark.parametrize("watts", [-5_000.0, 5_000.0])
+@pytest.mark.parametrize(
+    ("change", "dt_s"),
+    [({}, 1.0), ({"soc_max_frac": 0.4}, 1.0), ({"soc_min_frac": 0.6}, 1.0), ({}, 60.0), ({}, 900.0)],
+    ids=["nothing", "highest", "lowest", "a minute", "a quarter of an hour"],
+)
+def test_what_the_last_step_found_possible_holds_only_for_the_same_window_and_step(
+    change: dict[str, float], dt_s: float, watts: float
+) -> None:
+    columns = asked(after(BATTERY, devices(BATTERY, N, soc_frac=0.5, own_schedule_frac=0.0), 5), watts)
+    changed = told(columns, **change)
+    nothing = np.full(N, np.nan)
+    forgotten = {**changed, "reach_dt_s": nothing, "reach_charge_w": nothing, "reach_discharge_w": nothing}
+    world = surroundings(N, 12.5 * HOUR_S)
+    found, expected = (BATTERY.step(each, world, dt_s) for each in (changed, forgotten))
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
 def test_a_battery_wears_with_use_and_its_real_capacity_with_it() -> None:
     idle, used = devices(BATTERY, N, own_schedule_frac=0.0), devices(BATTERY, N, own_schedule_frac=0.0)
     for k in range(240):

@@ -129,6 +129,20 @@ def test_chemical_energy_goes_into_power_and_heat_and_no_heat_is_negative(kind: 
 
 
 @KINDS
+@pytest.mark.parametrize("dt_s", [11.0, 60.0, 900.0])
+def test_a_long_step_gives_the_power_asked_for_from_any_charge(kind: int, dt_s: float) -> None:
+    """Chemical energy less the heat of the resistance is the power, to nine digits, up to the most there is."""
+    here = new(kind, SOC)
+    room, store = battery.reach(here, (np.zeros_like(SOC), np.ones_like(SOC)), (np.ones_like(SOC),) * 2, dt_s)
+    for share in (1.0, 0.5, 0.01):
+        for power, ohm in ((share * store, here.discharge_ohm), (-share * room, here.charge_ohm)):
+            after = battery.drawn(here, power, dt_s)
+            amperes = (SOC - after) * here.capacity_ah * 3_600.0 / dt_s
+            heat = battery.heat(here, cells.open_circuit(kind, after)[2], power, dt_s)
+            assert heat == pytest.approx(ohm * amperes**2, abs=1e-9 * float(here.cells.nominal_wh))
+
+
+@KINDS
 def test_a_long_step_ends_where_many_short_ones_do(kind: int) -> None:
     """At constant power; the resistance is held over a step, hence 0.2 % of what was moved."""
     power = 0.5 * np.asarray(cells.of(at(kind)).nominal_wh) * at(1.0)
