@@ -8,9 +8,10 @@ Who is asked what: a set-point written to a resource is that resource's. An acti
 connection point is met by the storage, which makes up for all the others; what the storage cannot draw,
 the loads that can wait draw as far as they have something waiting, and until then they wait. Its reactive power,
 power factor, voltage and frequency set-points are the storage's to meet. A limit of the power to the grid
-curtails the PV, and holds the storage back. Without any, each resource does what it would do alone and the
-loads run by and by. Identification, local mode and the SESP's link are the home's, and
-hold for all of its resources but for the owner of the EV, who has a card of his own.
+curtails the PV by what neither the house nor a set-point of the storage takes, and holds the storage back.
+Without any, each resource does what it would do alone and the loads run by and by. Identification, local mode
+and the SESP's link are the home's, and hold for all of its resources but for the owner of the EV, who has a
+card of his own.
 
 ``stop`` stops the EV, the storage and the PV; the household runs on. The switch cuts off everything.
 """
@@ -119,7 +120,7 @@ def flow(columns: Columns, surroundings: Surroundings, dt_s: float) -> Flow:
     outside = _where(new["running"], surroundings)
     lent, links = _lent(columns, new), {"sesp_timeout_s": columns["sesp_timeout_s"]}
     limit_w = np.where(
-        new["remote_enabled"] * new["active_power_limit_enabled"] > 0.0,
+        new["identified"] * new["active_power_limit_enabled"] > 0.0,  # it outlives the SESP's link, as everywhere
         new["active_power_limit_frac"] * new["rated_power_w"],
         np.inf,
     )
@@ -136,6 +137,7 @@ def flow(columns: Columns, surroundings: Surroundings, dt_s: float) -> Flow:
         spare_w=before_w - asked_w - columns["storage_charge_power_available_w"],
     )
     room_w = limit_w - parts["ev"]["active_power_w"] - parts["home"]["active_power_w"]
+    room_w += _stored_w(columns, new, asked_w, dt_s)
     parts["pv"] = yield Turn("pv", outside, lent, links | _capped(columns, "pv", room_w))
     others_w = parts["ev"]["active_power_w"] + parts["home"]["active_power_w"] + parts["pv"]["active_power_w"]
     asked = _asked_of_storage(columns, new, parts, asked_w - others_w)
@@ -165,6 +167,26 @@ def _lent(columns: Columns, new: Columns) -> Columns:
 def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
     """Return the surroundings without voltage where ``live`` is 0."""
     return replace(surroundings, voltage_v=surroundings.voltage_v * live) if anywhere(live == 0.0) else surroundings
+
+
+def _stored_w(columns: Columns, new: Columns, asked_w: Floats, dt_s: float) -> Floats:
+    """Return what the storage will draw of the sun for certain, so that a limit curtails only what is beyond. [W]
+
+    That is what a set-point has it draw, its own or the home's, as far as its cells, its ramp and its reactive
+    power let it in this step. A schedule of its own promises nothing, nor does support of the frequency.
+    """
+    own = new["remote_enabled"] * columns["storage_active_power_setpoint_enabled"] > 0.0
+    wish_w = np.where(own, np.maximum(-columns["storage_active_power_setpoint_w"], 0.0), 0.0)
+    wish_w = np.where(np.isnan(asked_w), wish_w, np.inf)
+    ramped_w = columns["storage_ramp_w_per_s"] * dt_s - columns["storage_active_power_w"]
+    circle_w = inverter.rest_of_circle(
+        columns["storage_reactive_power_var"], columns["storage_rated_apparent_power_va"]
+    )
+    able_w = np.minimum(np.minimum(ramped_w, circle_w), columns["storage_charge_power_available_w"])
+    stops = columns["storage_stop"] + np.maximum(
+        columns["storage_frequency_support_enabled"], new["frequency_support_enabled"]
+    )
+    return np.maximum(np.minimum(wish_w, able_w), 0.0) * new["running"] * (stops == 0.0)
 
 
 def _capped(columns: Columns, resource: str, room_w: Floats) -> Columns:

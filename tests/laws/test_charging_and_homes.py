@@ -534,6 +534,66 @@ def test_a_limit_of_the_power_to_the_grid_curtails_the_sun() -> None:
     assert held["active_power_w"].max() < 1e-6
 
 
+def limited_at_noon(n: int = 16, **written: float) -> Columns:
+    """Homes in the sun that may deliver nothing to the grid."""
+    noon = {"ghi_w_per_m2": 900.0, "dni_w_per_m2": 800.0}
+    ratings = {"storage_soc_frac": 0.4, "sesp_timeout_s": 900.0, "ev_rated_current_a": 6.0}
+    columns = after(HOME, devices(HOME, n, **ratings), 12 * HOUR_S, 600.0, **noon)
+    limited = told(columns, active_power_limit_frac=0.0, active_power_limit_enabled=1.0, **written)
+    return after(HOME, limited, 12 * HOUR_S + 600.0, 300.0, **noon)
+
+
+def test_a_limit_of_the_power_to_the_grid_outlives_the_link_to_the_sesp() -> None:
+    limited = limited_at_noon()
+    noon = {"ghi_w_per_m2": 900.0, "dni_w_per_m2": 800.0}
+    lost = after(HOME, limited, 12 * HOUR_S + 900.0, 1_200.0, **noon)
+    assert lost["sesp_link_lost"].all()
+    assert lost["active_power_w"].max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"storage_active_power_setpoint_w": -3_000.0, "storage_active_power_setpoint_enabled": 1.0},
+        {"active_power_setpoint_w": 0.0, "active_power_setpoint_enabled": 1.0},
+    ],
+    ids=["own set-point", "the home's"],
+)
+def test_a_limit_curtails_no_sun_that_a_set_point_puts_into_the_storage(written: dict[str, float]) -> None:
+    columns = limited_at_noon(**written)
+    assert columns["active_power_w"].max() < 1e-6
+    drawn = -columns["storage_active_power_w"]
+    spare = columns["pv_available_power_w"] + columns["home_active_power_w"] + columns["ev_active_power_w"]
+    most = columns["storage_rated_charge_power_w"]
+    wished = np.minimum(3_000.0, most) if "storage_active_power_setpoint_w" in written else np.minimum(spare, most)
+    sunny = spare > wished - 1e-6
+    assert sunny.sum() > 4
+    assert drawn[sunny] == pytest.approx(wished[sunny], rel=1e-3)
+    # All of it is from the roof.
+    assert columns["active_power_w"][sunny] == pytest.approx(0.0, abs=1.0)
+
+
+@pytest.mark.parametrize("dt_s", [1.0, 60.0])
+def test_a_storage_that_fills_up_does_not_break_the_limit(dt_s: float) -> None:
+    noon = {"ghi_w_per_m2": 900.0, "dni_w_per_m2": 800.0}
+    columns = devices(HOME, 16, storage_soc_frac=0.94, storage_rated_energy_wh=6_000.0)
+    columns = after(HOME, columns, 12 * HOUR_S, 60.0, dt_s, **noon)
+    columns = told(
+        columns,
+        active_power_limit_frac=0.0,
+        active_power_limit_enabled=1.0,
+        active_power_setpoint_w=0.0,
+        active_power_setpoint_enabled=1.0,
+    )
+    stored = np.zeros(16)
+    for k in range(1, round(600.0 / dt_s) + 1):
+        columns = HOME.step(columns, surroundings(16, 12 * HOUR_S + 60.0 + k * dt_s, **noon), dt_s)
+        assert columns["active_power_w"].max() < 1.0
+        np.maximum(stored, -columns["storage_active_power_w"], out=stored)
+    assert stored.max() > 500.0
+    assert (columns["storage_charge_power_available_w"] < 200.0).sum() > 10
+
+
 def test_reactive_power_of_the_home_is_made_by_the_storage() -> None:
     columns = after(HOME, devices(HOME), 0.0, 60.0)
     asked = told(columns, reactive_power_setpoint_var=500.0, reactive_power_setpoint_enabled=1.0)
