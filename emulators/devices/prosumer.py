@@ -186,7 +186,7 @@ def _stored_w(columns: Columns, new: Columns, asked_w: Floats, dt_s: float) -> F
     stops = columns["storage_stop"] + np.maximum(
         columns["storage_frequency_support_enabled"], new["frequency_support_enabled"]
     )
-    return np.maximum(np.minimum(wish_w, able_w), 0.0) * new["running"] * (stops == 0.0)
+    return np.asarray(np.maximum(np.minimum(wish_w, able_w), 0.0) * new["running"] * (stops == 0.0))
 
 
 def _capped(columns: Columns, resource: str, room_w: Floats) -> Columns:
