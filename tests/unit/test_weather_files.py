@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -149,6 +150,121 @@ def test_what_is_no_weather_file_is_refused(tmp_path: Path, form: str, text: str
     file.write_text(text, encoding="utf-8")
     with pytest.raises(WeatherFileError):
         read(file, form)
+
+
+def changed(file: Path, change: Callable[[list[str]], list[str]]) -> Path:
+    file.write_text("\n".join(change(file.read_text(encoding="utf-8").splitlines())) + "\n", encoding="utf-8")
+    return file
+
+
+def with_cell(line: int, column: int, text: str) -> Callable[[list[str]], list[str]]:
+    """Put a text into a row's cell."""
+
+    def change(lines: list[str]) -> list[str]:
+        cells = lines[line - 1].split(",")
+        cells[column] = text
+        return [*lines[: line - 1], ",".join(cells), *lines[line:]]
+
+    return change
+
+
+def without_column(name: str) -> Callable[[list[str]], list[str]]:
+    """Drop a column by its name in the row of names."""
+
+    def change(lines: list[str]) -> list[str]:
+        head = next(k for k, line in enumerate(lines) if name in line.split(","))
+        place = lines[head].split(",").index(name)
+        cells = [line.split(",") for line in lines[head:]]
+        return [*lines[:head], *(",".join(row[:place] + row[place + 1 :]) for row in cells)]
+
+    return change
+
+
+def copy_of_tmy3(folder: Path) -> Path:
+    file = folder / "here.csv"
+    file.write_text(TMY3.read_text(encoding="utf-8"), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("form", "change", "line", "message"),
+    [
+        ("epw", with_cell(109, 13, "n/k"), 109, "global horizontal radiation is 'n/k', not a number"),
+        ("epw", with_cell(109, 8, "wet"), 109, "relative humidity is 'wet', not a number"),
+        ("epw", lambda lines: lines[8:], 1, "does not begin with LOCATION"),
+        ("epw", lambda lines: lines[:8], 0, "has no hours"),
+        ("epw", lambda lines: [*lines[:8], *(line.rsplit(",", 3)[0] for line in lines[8:])], 9, "has 32 values"),
+        ("tmy3", without_column("GHI (W/m^2)"), 2, "has no column GHI"),
+        ("tmy3", without_column("Wspd (m/s)"), 2, "has no column Wspd"),
+        ("tmy3", lambda lines: lines[1:], 2, "no row of column names"),
+        ("tmy3", with_cell(50, 31, "cold"), 50, "Dry-bulb .C. is 'cold', not a number"),
+        ("pvgis", without_column("G(h)"), 18, "has no column G.h."),
+        ("pvgis", lambda lines: [line.replace(",", ";") for line in lines], 18, "separated by commas"),
+        ("pvgis", lambda lines: lines[17:], 1, "has no lines of header"),
+        ("pvgis", with_cell(60, 1, "warm"), 60, "T2m is 'warm', not a number"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_words_with_its_line(
+    tmp_path: Path, form: str, change: Callable[[list[str]], list[str]], line: int, message: str
+) -> None:
+    makers: dict[str, Callable[[Path], Path]] = {"epw": epw, "pvgis": pvgis}
+    file = copy_of_tmy3(tmp_path) if form == "tmy3" else makers[form](tmp_path / "here.csv")
+    with pytest.raises(WeatherFileError, match=message) as caught:
+        read(changed(file, change), form)
+    assert caught.value.line == line
+
+
+def test_a_file_of_half_hours_is_refused_and_not_read_by_halves(tmp_path: Path) -> None:
+    halves = changed(
+        epw(tmp_path / "half.epw"), lambda lines: [*lines[:8], *(line for row in lines[8:] for line in (row, row))]
+    )
+    with pytest.raises(WeatherFileError, match="second row for the hour 2001-01-01 00:00; only whole hours") as caught:
+        read(halves, "epw")
+    assert caught.value.line == 10
+
+
+def test_a_tmy3_may_be_labelled_by_the_middles_of_its_hours(tmp_path: Path) -> None:
+    def middles(lines: list[str]) -> list[str]:
+        hours = [(line.split(",", 2), k % 24) for k, line in enumerate(lines[2:])]
+        days = [lines[2 + 24 * (k // 24)].split(",", 1)[0] for k in range(len(hours))]
+        return [
+            *lines[:2],
+            *(f"{day},{hour:02d}:30,{cells[2]}" for day, (cells, hour) in zip(days, hours, strict=True)),
+        ]
+
+    record, ends = read(changed(copy_of_tmy3(tmp_path), middles), "tmy3"), read(TMY3, "tmy3")
+    assert np.array_equal(record.ghi, ends.ghi)
+    assert not record.notes
+
+
+def test_a_tmy3_whose_february_is_a_leap_year_s_lacks_nothing(tmp_path: Path) -> None:
+    """The last hour of the 28th ends on the 29th, which pvlib takes for 1 March."""
+    leap = changed(
+        copy_of_tmy3(tmp_path), lambda lines: [re.sub(r"^(02/../)\d{4}", r"\g<1>1996", line) for line in lines]
+    )
+    record = read(leap, "tmy3")
+    assert not record.notes
+    assert np.array_equal(record.ghi, read(TMY3, "tmy3").ghi)
+
+
+def test_of_several_years_the_first_counts_and_a_note_says_so(tmp_path: Path) -> None:
+    record = read(
+        changed(epw(tmp_path / "here.epw"), lambda lines: [*lines, *(f"2002{line[4:]}" for line in lines[8:])]), "epw"
+    )
+    assert record.notes == ("8,760 hours come again in a later year; the first year counts",)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    file = epw(tmp_path / "here.epw")
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert read(file, "epw").ghi.max() == 595.0
+
+
+def test_a_time_zone_far_off_the_sun_is_noted(tmp_path: Path) -> None:
+    """A file at 10 degrees east whose hours are those of Alaska is most likely wrong, but may be meant."""
+    (note,) = read(epw(tmp_path / "here.epw", zone=-9.0), "epw").notes
+    assert note == "its time zone, UTC-9, is 10 hours off the sun at 10 E"
+    assert not read(epw(tmp_path / "here.epw", zone=1.0), "epw").notes
 
 
 # ----------------------------------------------------------------------------------------- the site file
