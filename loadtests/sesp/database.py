@@ -27,8 +27,9 @@ BOUNDS: Final[dict[str, Any]] = {
     "keepalives_count": 3,
     "options": "-c statement_timeout=30s",
 }
-"""How long a PostgreSQL server may be silent, in libpq's own words: 5 s to connect [s], 15 s unacknowledged
-[ms], 25 s dead while a query runs [s], 30 s a statement. A parameter of the same name in the URL goes before."""
+"""How long a PostgreSQL server may be silent, in libpq's own words: 5 s to take a connection [s], 30 s a statement,
+and its machine 15 s (tcp_user_timeout [ms], which only Linux has; while a query runs the keepalives [s] are what goes
+unanswered). A parameter of the same name in the URL goes before."""
 
 
 def database_url(database: str) -> URL:
