@@ -43,7 +43,7 @@ class FeederState:
     """A feeder as last solved. Powers flow at the medium voltage, plus towards it.
 
     An impedance has no losses and no transformer: these are 0. Loading is that of the fullest
-    transformer; ``failures`` counts power flows that did not converge.
+    transformer's fullest winding, by current; ``failures`` counts power flows that did not converge.
     """
 
     name: str
@@ -276,7 +276,7 @@ class Network:
     # -------------------------------------------------------------------------------- switching
 
     def deenergise(self, feeder: str, branch: int | None = None) -> None:
-        """Open a feeder's supply, or one of its branches, as of the next step.
+        """Open a feeder's supply, or one of its branches: the voltage behind it is gone at once.
 
         Branches count from 0 over the feeder's substations. ``KeyError`` for a feeder or branch there
         is none of.
@@ -284,7 +284,7 @@ class Network:
         self._set(feeder, branch, closed=False)
 
     def energise(self, feeder: str, branch: int | None = None) -> None:
-        """Close again what ``deenergise`` opened, as of the next step."""
+        """Close again what ``deenergise`` opened; the voltage is back once it is solved."""
         self._set(feeder, branch, closed=True)
 
     def branches(self, feeder: str) -> int:
@@ -316,6 +316,18 @@ class Network:
             raise KeyError(f"feeder {feeder} has {self.branches(feeder)} branches, not one numbered {branch}")
         (self._dark.discard if closed else self._dark.add)((feeder, branch))
         self._switch(self._parts, feeder, branch, closed=closed)
+        if not closed:
+            self._darken(feeder, branch)
+
+    def _darken(self, feeder: str, branch: int | None) -> None:
+        """Take the voltage from who has lost the supply: they feel it in the very step, before it is solved."""
+        off = self._customers.feeder == self._numbers[feeder]
+        if branch is not None:
+            begin = int(np.searchsorted(self._owner, self._numbers[feeder]))
+            lane = (self._substation - begin) * self.plans[feeder].branches + self._branch
+            off[self._by_network] &= lane == branch
+        self.voltage_v = self.voltage_v * ~off
+        self._node_voltage[:, self._node[off[self._by_network]]] = 0.0
 
     def _switch(self, parts: Sequence[Part], feeder: str, branch: int | None, *, closed: bool) -> None:
         plan = self.plans.get(feeder)

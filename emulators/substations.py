@@ -201,6 +201,8 @@ class Part:
             },
             system_frequency=50.0,
         )
+        self._across_v = np.sqrt(3.0) * self.tree.nominal_voltage_v
+        self._per_va = np.sqrt(3.0) / np.array([plan.transformer.rated_va for plan in self.tree.plans])
         # Without ids: all the loads there are, in the model's own order.
         self._loads = initialize_array(DatasetType.update, ComponentType.asym_load, k)
         known = version("power-grid-model").startswith(_LAID_OUT_ONCE)
@@ -221,8 +223,11 @@ class Part:
             found = self._solve()
         except PowerGridError as error:
             raise NotConverged(str(error).partition("\n")[0]) from error
-        lines, transformers = found[ComponentType.line], found[ComponentType.transformer]
-        in_cables: Floats = (lines["p_from"] + lines["p_to"]).sum(axis=1)
+        transformers = found[ComponentType.transformer]
+        in_cables: Floats = np.zeros(len(self.tree.substation))
+        if len(in_cables):  # where nobody stands there are no cables, and the library names none
+            lines = found[ComponentType.line]
+            in_cables = (lines["p_from"] + lines["p_to"]).sum(axis=1)
         return Solution(
             voltage_v=found[ComponentType.node]["u"][2 * self.count :].T.copy(),
             power_w=-transformers["p_from"].sum(axis=1),
@@ -231,8 +236,15 @@ class Part:
                 np.float64
             ),
             transformer_losses_w=(transformers["p_from"] + transformers["p_to"]).sum(axis=1),
-            loading_frac=transformers["loading"].copy(),
+            loading_frac=self._fullest(transformers),
         )
+
+    def _fullest(self, transformers: Any) -> Floats:
+        """Current of each transformer's fullest winding over its rated current: that of a phase, on either side."""
+        most = np.maximum(
+            transformers["i_from"].max(axis=1) * MEDIUM_VOLTAGE_V, transformers["i_to"].max(axis=1) * self._across_v
+        )
+        return np.asarray(most * self._per_va)
 
     def switch(self, substation: int, branch: int | None, closed: bool) -> None:
         """Close or open a substation's transformer at both ends, or one of its branches at the busbar."""

@@ -84,6 +84,16 @@ def test_a_load_on_one_phase_lowers_it_and_moves_the_neutral() -> None:
     assert min(other, third) > 230.0
 
 
+def test_a_transformer_is_as_full_as_its_fullest_winding() -> None:
+    """A third of the rating on one phase is one winding at its rated current: two thirds of the rating are no use."""
+    made = network(ONE, position=np.array([0.01]))
+    made.step(1.0, np.array([[-400e3 / 3.0], [0.0], [0.0]]), np.zeros((3, 1)))
+    state = made.feeder("one")
+    amperes = 400e3 / 3.0 / made.voltage_v[0, 0]
+    assert state.loading_frac == pytest.approx(amperes / (400e3 / 3.0 / 230.0), rel=1e-3)
+    assert state.loading_frac > 1.0
+
+
 def test_the_linear_sweep_and_the_network_agree_on_an_easy_feeder() -> None:
     rng = np.random.default_rng(3)
     n = 40
@@ -231,6 +241,52 @@ def test_an_open_branch_islands_who_stands_on_it_and_nobody_else() -> None:
     assert np.array_equal(got.any(axis=0), [True, False, True, False])
     made.energise("two", 1)
     assert stepped(made, np.zeros(4)).all()
+
+
+@pytest.mark.parametrize("dt_s", [1.0, 900.0])
+@pytest.mark.parametrize("mode", ["feeder", "branch"])
+def test_nothing_is_delivered_to_a_dead_feeder_not_even_in_the_step_in_which_it_dies(
+    make_layout: Callable[..., SiteLayout], mode: str, dt_s: float
+) -> None:
+    layout = make_layout("  b:\n    kind: battery\n    count: 4\n    feeder: east\n")
+    farm = Farm(replace(layout, feeders={**layout.feeders, "east": replace(TWO, name="east")}))
+    for device in farm:
+        device.submit({"active_power_setpoint_w": 2e3, "active_power_setpoint_enabled": 1.0}, "test", "here", 0.0)
+    for _ in range(20):
+        farm.step(1.0)
+    before = farm.groups["b"].columns
+    assert np.all(before["active_power_w"] > 1e3)
+    farm.faults.add("outage", {"feeder": "east"}, mode=mode)
+    farm.step(dt_s)
+    after = farm.groups["b"].columns
+    for name in ("voltage_l1_v", "active_power_w", "current_l1_a"):
+        assert not after[name].any(), name
+    assert np.array_equal(after["energy_exported_wh"], before["energy_exported_wh"])
+    state = farm.network.feeder("east")
+    assert state.power_w + state.losses_w == pytest.approx(0.0, abs=1e-6)
+    assert before["voltage_l1_v"].all(), "what was handed over has changed"
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_network_without_customers_draws_what_its_transformer_does(others: int) -> None:
+    """Alone or beside feeders that are impedances: there is no cable then, and no load, in any model."""
+    simple = FeederLayout("simple", 230.0, 230.0, 0.05, 0.03)
+    made = network(simple, ONE, position=np.full(others, 0.5))
+    stepped(made, np.full(others, -1e3))
+    state = made.feeder("one")
+    idle_w = made.plans["one"].transformer.no_load_loss_w
+    assert state.converged
+    assert (state.power_w, state.losses_w) == (pytest.approx(-idle_w, rel=0.02), pytest.approx(idle_w, rel=0.02))
+    made.deenergise("one")
+    stepped(made, np.full(others, -1e3))
+    assert (made.feeder("one").power_w, made.feeder("one").losses_w) == (0.0, 0.0)
+
+
+def test_a_feeder_that_fails_does_no_harm_to_one_without_customers() -> None:
+    made = network(ONE, TWO, position=np.array([0.9]))
+    stepped(made, np.array([IMPOSSIBLE_W]))
+    assert (made.feeder("one").converged, made.feeder("two").converged) == (False, True)
+    assert made.feeder("two").losses_w > 0.0
 
 
 def test_an_outage_of_something_else_is_refused() -> None:
