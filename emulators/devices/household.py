@@ -3,7 +3,8 @@
 Not a kind of its own: ``prosumer`` steps it beside the other resources. Appliances are switched on as
 ``profiles.load`` says, each on a phase of its own. A thermostat holds the room temperature, with a heat
 pump, with electric heaters, or with heat from elsewhere; in a room that gets too warm the blinds go down.
-What heats the room heats the hot water, which goes first. Lots of the loads that can wait come up at full
+A heat pump heats the hot water first and is helped by an electric element where it cannot hold room or water, to a
+little below what it holds itself; others heat room and water at once. Lots of the loads that can wait come up at full
 hours, each due some hours later. Unasked they are drawn a little faster than they come up on average; a
 set-point says otherwise, but what must be drawn to meet a deadline is drawn in any case.
 """
@@ -20,6 +21,7 @@ from emulators.contracts import Keys, Rating, Surroundings
 from emulators.devices import common, connection
 from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import appliances, deferrable, home
+from emulators.physics.inverter import held
 from emulators.quantities import CONNECTION_POINT
 from profiles import draws, hot_water
 
@@ -33,6 +35,7 @@ QUANTITIES: Final = (
     "deferrable_energy_wh",
 )
 
+HEATINGS: Final = ("elsewhere", "heat-pump", "heaters")
 RATINGS: Final = (
     Rating("annual_energy_wh", "Wh", {"choice": [2_500_000, 4_000_000]}, 0.0, 1e9, "Yearly use of the appliances"),
     Rating("deferrable_rated_w", "W", {"choice": [2_000, 3_000]}, 1.0, 1e6, "Power of the loads that can wait"),
@@ -43,9 +46,10 @@ RATINGS: Final = (
     Rating("mass_j_per_k", "J/K", 2.5e7, 1e3, 1e12, "Heat capacity of the mass of the house"),
     Rating("room_wanted_degc", "degC", {"uniform": [20, 22]}, 5.0, 35.0, "Room temperature the thermostat holds"),
     Rating("deferrable_wait_h", "h", {"uniform": [4, 8]}, 1.0, 8.0, "How long each lot of them can wait"),
-    Rating("heating", "1", 1.0, 0.0, 2.0, "Heat for room and water: 0 from elsewhere, 1 heat pump, 2 electric heaters"),
+    Rating("heating", "name", 1.0, 0.0, 2.0, "Where the heat for room and water comes from", HEATINGS),
     Rating("heat_pump_w", "W", {"choice": [2_000, 3_000]}, 0.0, 1e6, "Electric power of the heat pump"),
-    Rating("heaters_w", "W", {"choice": [6_000, 9_000]}, 0.0, 1e6, "Power of the electric heaters, or from elsewhere"),
+    Rating("backup_w", "W", 9_000.0, 0.0, 1e6, "Power of the electric element that helps the heat pump"),
+    Rating("heaters_w", "W", {"choice": [9_000, 12_000]}, 0.0, 1e6, "Power of the electric heaters, or from elsewhere"),
     Rating("hot_water_wh_per_day", "Wh", {"uniform": [3_000, 8_000]}, 0.0, 1e6, "Heat tapped as hot water in a day"),
     Rating("window_m2", "m2", 3.0, 0.0, 1e3, "Window area by which the sun heats the room"),
 )
@@ -54,6 +58,9 @@ _UNASKED: Final = 1.5  # power drawn unasked, as a multiple of the mean over a d
 _BLINDS_K: Final = 2.0  # above the temperature wanted by this much, the sun is kept out
 _GAIN_FRAC: Final = 0.8  # share of the appliances' power that heats the room
 _HEAT_PUMP_VARS_PER_WATT: Final = 0.2
+_HELPED_BELOW_K: Final = 1.0  # below the temperature wanted, and that of the water by
+_HELPED_BELOW_TANK_K: Final = 6.0
+_TANK_ELEMENT_W: Final = 6_000.0  # beside electric heaters, or the coil of heat from elsewhere
 ELSEWHERE, HEAT_PUMP, HEATERS = 0.0, 1.0, 2.0
 _HOUSE: Final = tuple(field.name for field in fields(home.House))
 _OVER: Final = tuple(field.name for field in fields(home.Response))
@@ -74,14 +81,16 @@ def make(ratings: Columns, keys: Keys) -> Columns:
     own_w = np.where(columns["source"] == HEAT_PUMP, columns["heat_pump_w"], columns["heaters_w"])
     columns["heating_vars_per_watt"] = _HEAT_PUMP_VARS_PER_WATT * (columns["source"] == HEAT_PUMP)
     columns["heater_w"] = own_w * (columns["source"] != ELSEWHERE)
+    columns["element_w"] = columns["backup_w"] * (columns["source"] == HEAT_PUMP)
     columns |= {name: np.zeros(n) for name in ("room_heats", "tank_heats", "lots_taken_wh", *_OVER)}
     columns["lots_wh"] = np.zeros((n, deferrable.HOURS))
     columns |= {name: np.full(n, -1.0) for name in ("lot_hour", "tap_slot")}
-    columns["tap_w"] = np.zeros(n)
+    columns |= {name: np.zeros(n) for name in ("tap_w", "deferred_w")}
     columns["over_dt_s"] = np.zeros(n)
     columns["lots_wait_until_s"] = np.full(n, deferrable.NEVER)
     columns |= appliances.begun(keys, columns["annual_energy_wh"], columns["phases"], columns["phase"])
     columns["rated_charge_power_w"] = columns["deferrable_rated_w"] + columns["heater_w"] + 6_000.0
+    columns["rated_charge_power_w"] += np.where(columns["source"] == HEATERS, _TANK_ELEMENT_W, columns["element_w"])
     return columns
 
 
@@ -100,24 +109,29 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float, *, remote: F
     powered = (common.voltage_at(columns, surroundings.voltage_v) > 0.0).astype(np.float64)
     used_w, used_var = (powered * by_phase for by_phase in appliances.drawn(new, common.keys_in, surroundings, dt_s))
     appliances_w = used_w[0] + used_w[1] + used_w[2]
-    heating_w = _heated(new, surroundings, appliances_w, powered, dt_s)
-    left_w = np.maximum(spare_w - appliances_w - heating_w, 0.0)
+    heating_w, element_w = _heated(new, surroundings, appliances_w, powered, dt_s)
+    left_w = np.maximum(spare_w - appliances_w - heating_w - element_w, 0.0)
     ask_w = np.where(np.isnan(left_w), columns["deferrable_wh_per_day"] * (_UNASKED / 24.0), left_w)
     if anywhere(columns["active_power_setpoint_enabled"]):
         told = remote * columns["active_power_setpoint_enabled"] > 0.0
         ask_w = np.where(told, -columns["active_power_setpoint_w"], ask_w)
     deferred_w = _deferred(new, ask_w, powered, surroundings.unix_s, dt_s)
-    even_w, even_var = heating_w + deferred_w, heating_w * new["heating_vars_per_watt"]
+    new["deferred_w"] = deferred_w
+    even_w, even_var = heating_w + element_w + deferred_w, heating_w * new["heating_vars_per_watt"]
     shares = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
     return connection.by_phase(
         new, surroundings, 0.0 - (used_w + shares * even_w), 0.0 - (used_var + shares * even_var), dt_s
     )
 
 
-def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powered: Floats, dt_s: float) -> Floats:
-    """Heat water and room for one step, in the step's own columns; return what that draws. [W]
+def _heated(
+    new: Columns, surroundings: Surroundings, appliances_w: Floats, powered: Floats, dt_s: float
+) -> tuple[Floats, Floats]:
+    """Heat water and room for one step, in the step's own columns.
 
-    Hot water goes first: the room has the share of the step's heat that it leaves.
+    Return what that draws: the heat pump or the heaters, and the element that helps the pump. [W]
+
+    A heat pump heats the water first: the room has the share of the step's heat that it leaves.
     """
     outside, source, room = surroundings.air_temperature_degc, new["source"], new["room_temperature_degc"]
     pumped = source == HEAT_PUMP
@@ -132,9 +146,12 @@ def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powe
         kelvin_per_watt,
         home.HOT_WATER_DEGC - home.HOT_WATER_BAND_K,
         home.HOT_WATER_DEGC + home.HOT_WATER_BAND_K,
-        own_w * tank_cop,
+        np.where(pumped, own_w * tank_cop, np.minimum(own_w, _TANK_ELEMENT_W)),
     )
-    new["tank_temperature_degc"] = cold_tank + tank_w * kelvin_per_watt
+    warm_tank = cold_tank + tank_w * kelvin_per_watt
+    element_w = new["element_w"] * powered
+    in_tank_w = held((home.HOT_WATER_DEGC - _HELPED_BELOW_TANK_K - warm_tank) / kelvin_per_watt, 0.0, element_w)
+    new["tank_temperature_degc"] = warm_tank + in_tank_w * kelvin_per_watt
     for_tank_w = tank_w / tank_cop
     over = _response(new, dt_s)
     cold_room, cold_mass = home.house_temperatures(
@@ -150,11 +167,14 @@ def _heated(new: Columns, surroundings: Surroundings, appliances_w: Floats, powe
         over.room_k_per_w,
         new["room_wanted_degc"] - home.THERMOSTAT_BAND_K,
         new["room_wanted_degc"] + home.THERMOSTAT_BAND_K,
-        (own_w - for_tank_w) * room_cop,
+        np.where(pumped, (own_w - for_tank_w) * room_cop, own_w),
     )
-    new["room_temperature_degc"] = cold_room + heat_w * over.room_k_per_w
-    new["mass_temperature_degc"] = cold_mass + (sun_w + heat_w) * over.mass_k_per_w
-    return np.asarray((for_tank_w + heat_w / room_cop) * (source != ELSEWHERE))
+    warm_room = cold_room + heat_w * over.room_k_per_w
+    short_k = new["room_wanted_degc"] - _HELPED_BELOW_K - warm_room
+    in_room_w = held(short_k / over.room_k_per_w, 0.0, element_w - in_tank_w)
+    new["room_temperature_degc"] = warm_room + in_room_w * over.room_k_per_w
+    new["mass_temperature_degc"] = cold_mass + (sun_w + heat_w + in_room_w) * over.mass_k_per_w
+    return (for_tank_w + heat_w / room_cop) * (source != ELSEWHERE), in_tank_w + in_room_w
 
 
 def _response(new: Columns, dt_s: float) -> home.Response:

@@ -145,8 +145,10 @@ def flow(columns: Columns, surroundings: Surroundings, dt_s: float) -> Flow:
     parts["storage"] = storage = yield Turn("storage", outside, lent, links | asked)
     new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
     new = _summed(new, parts, surroundings, dt_s)
+    # What the loads that wait draw now is within what they can.
+    more_w = parts["home"]["deferrable_power_w"] - parts["home"]["deferred_w"]
     new["reach_low_w"] = np.minimum(
-        others_w - storage["charge_power_available_w"] - parts["home"]["deferrable_power_w"], new["active_power_w"]
+        others_w - storage["charge_power_available_w"] - np.maximum(more_w, 0.0), new["active_power_w"]
     )
     new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
     for resource, part in parts.items():

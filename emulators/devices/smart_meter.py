@@ -5,9 +5,12 @@ stands by is spread unevenly over the phases; PV feeds in evenly with the sun on
 relay follows ``grid_switch``.
 
 Alarms a meter raises: voltage out of band by its means over 10 min of the clock, without the time it was
-dead [1]_, so such an alarm rises and falls when a mean is complete; no voltage, too much current and a low
-power factor at once. Those of tampering stay until ``event_clear`` once their cause is gone. Each alarm
-that rises is an event. An interval's energy stands as soon as the first whole quarter of an hour of site
+dead on all phases [1]_, so such an alarm rises and falls when a mean is complete, and a lost phase is a low
+voltage; no voltage, too much current and a low power factor at once. Those of tampering stay until
+``event_clear`` once their cause is gone. Each alarm that rises is an event, and so is each voltage dip, below
+90 % of nominal on a phase, with a hysteresis of 2 % (both from memory of IEC 61000-4-30, to be checked).
+
+An interval's energy stands as soon as the first whole quarter of an hour of site
 time is over. A meter without voltage reports on, as from a backup battery.
 
 Columns that are no quantity and 0 unless a fault sets them: ``cover_open``, ``magnetic_field``,
@@ -38,6 +41,8 @@ from profiles import draws
 INTERVAL_S: Final = 900.0
 VOLTAGE_WINDOW_S: Final = 600.0
 VOLTAGE_BAND_FRAC: Final = 0.10
+DIP_FRAC, DIP_OVER_FRAC = 0.90, 0.92
+"""Of the nominal voltage: below the one a dip begins, at the other it is over."""
 LEAST_POWER_FACTOR: Final = 0.5
 _UNDER_LOAD_VA: Final = 100.0
 _SYSTEM_YIELD: Final = 0.85  # AC power a W/m2 over what the modules are rated for at 1,000 W/m2
@@ -98,7 +103,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     # Sun comes evenly on three phases, in a single-phase home on its own.
     shares = np.stack([columns[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
     columns["pv_shares"] = np.where(columns["phases"][:, None] >= 2.0, 1.0 / 3.0, shares)
-    columns["window_number"] = np.full(n, -1.0)
+    columns["window_number"], columns["dipped"] = np.full(n, -1.0), common.nothing(n)
     columns |= {"window_vs": np.zeros((n, 3)), "window_s": np.zeros((n, 3))}
     return columns
 
@@ -159,35 +164,54 @@ def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: fl
     none = common.nothing(len(nominal))
     dead = live_v < common.DEAD_FRAC * nominal
     new["power_failure_alarm"] = none
+    powered = None
     if anywhere(dead):
-        unwired = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)]) == 0.0
-        new["power_failure_alarm"] = common.flags((dead | unwired).all(axis=0))
-        live_v = np.where(dead, 0.0, live_v)
+        new["power_failure_alarm"] = common.flags(np.asarray((dead | ~_wired(columns)).all(axis=0)))
+        live_v, powered = np.where(dead, 0.0, live_v), new["power_failure_alarm"] == 0.0
     most_a = np.maximum(np.maximum(new["current_l1_a"], new["current_l2_a"]), new["current_l3_a"])
     new["overcurrent_alarm"] = common.flags(most_a > columns["main_fuse_a"])
     loaded = new["apparent_power_va"] > _UNDER_LOAD_VA
     new["low_power_factor_alarm"] = common.flags(loaded & (np.abs(new["power_factor"]) < LEAST_POWER_FACTOR))
-    _voltage_means(columns, new, live_v, surroundings.unix_s, dt_s)
+    _voltage_means(columns, new, live_v, powered, surroundings.unix_s, dt_s)
+    new["dipped"] = _dipped(columns, surroundings, live_v, new["power_failure_alarm"])
     kept = 1.0 if columns["event_clear"] is none else 1.0 - columns["event_clear"]
     for tamper in TAMPERS:
         cause, alarm = columns[tamper], columns[f"{tamper}_alarm"]
         if anywhere(cause) or anywhere(alarm):
             new[f"{tamper}_alarm"] = common.flags(np.maximum(cause, alarm * kept) > 0.0)
     count = columns["event_count"] * kept
-    for name in ALARMS:
+    for name in (*ALARMS, "dipped"):
         if new[name] is not columns[name]:
             count += new[name] > columns[name]
     new["event_count"] = count
 
 
-def _voltage_means(columns: Columns, new: Columns, live_v: Floats, unix_s: float, dt_s: float) -> None:
+def _wired(columns: Columns) -> Bools:
+    """Return which phases the meters are connected to, ``(3, n)``."""
+    return np.asarray(np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)]) > 0.0)
+
+
+def _dipped(columns: Columns, surroundings: Surroundings, live_v: Floats, dead: Floats) -> Floats:
+    """Return 1.0 where the voltage of a phase is in a dip; a supply that is dead is in none."""
+    nominal, none = columns["nominal_voltage_v"], common.nothing(len(dead))
+    if columns["dipped"] is none and not anywhere(common.extremes(surroundings)[1] < DIP_FRAC * nominal):
+        return none
+    lowest_v = np.where(_wired(columns), live_v, np.inf).min(axis=0)
+    edge = np.where(columns["dipped"] > 0.0, DIP_OVER_FRAC, DIP_FRAC)
+    return common.flags((lowest_v < edge * nominal) & (dead == 0.0))
+
+
+def _voltage_means(
+    columns: Columns, new: Columns, live_v: Floats, powered: Bools | None, unix_s: float, dt_s: float
+) -> None:
     """Bring the 10-min means of the voltages ``(3, n)`` up to date; judge one that ends. In the step's own columns.
 
     A voltage is constant over a step. Of a step longer than a window, its last whole window is judged.
+    ``powered`` is where any phase has voltage, None for everywhere.
     """
     number = np.floor(unix_s / VOLTAGE_WINDOW_S)
     ended = columns["window_number"] != number
-    alive_s = (live_v > 0.0) * dt_s
+    alive_s = np.full_like(live_v, dt_s) if powered is None else np.broadcast_to(powered * dt_s, live_v.shape)
     volt_s, seconds = columns["window_vs"].T, columns["window_s"].T
     if anywhere(ended):
         since_s = min(unix_s - number * VOLTAGE_WINDOW_S, dt_s)
@@ -210,7 +234,7 @@ def _voltage_means(columns: Columns, new: Columns, live_v: Floats, unix_s: float
 def _judge(columns: Columns, new: Columns, ended: Bools, total_vs: Floats, total_s: Floats) -> None:
     """Judge the means of complete windows, each ``(3, n)``, in the step's own columns."""
     nominal, first = columns["nominal_voltage_v"], columns["window_number"] < 0.0
-    wired = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)]) > 0.0
+    wired = _wired(columns)
     mean_v = np.broadcast_to(nominal, total_vs.shape).copy()
     np.divide(total_vs, total_s, out=mean_v, where=wired & (total_s > 0.0))
     judged = ended & ~(first & (total_s < VOLTAGE_WINDOW_S))

@@ -397,6 +397,32 @@ def test_an_interruption_is_a_power_failure_and_no_low_voltage() -> None:
     assert np.array_equal(back["event_count"], columns["event_count"] + 1.0)
 
 
+def test_a_lost_phase_is_a_low_voltage_of_that_phase_and_no_power_failure() -> None:
+    columns = after(METER, devices(METER, phases=3.0), 0.0, 600.0)
+    phases = np.array([[0.0], [230.0], [230.0]])
+    for k in range(1, 11):
+        columns = METER.step(columns, surroundings(16, 600.0 + 60.0 * k, voltage_v=phases), 60.0)
+    assert columns["undervoltage_l1_alarm"].all()
+    assert not columns["undervoltage_l2_alarm"].any()
+    assert not columns["power_failure_alarm"].any()
+    # What is not wired is not missed.
+    single = after(METER, devices(METER, phases=1.0, phase=1.0), 0.0, 600.0)
+    for k in range(1, 11):
+        single = METER.step(single, surroundings(16, 600.0 + 60.0 * k, voltage_v=phases), 60.0)
+    assert not single["general_alarm"].any()
+    assert not single["event_count"].any()
+
+
+def test_a_voltage_dip_is_one_event_and_no_alarm() -> None:
+    """Below 90 % of nominal it begins; with a hysteresis of 2 % it is over at 92 %."""
+    columns = after(METER, devices(METER, phases=3.0), 0.0, 660.0)
+    assert not columns["event_count"].any()
+    for k, volts, events in ((1, 150.0, 1), (2, 206.0, 1), (3, 208.0, 1), (4, 206.0, 1), (5, 230.0, 1), (6, 206.0, 2)):
+        columns = METER.step(columns, surroundings(16, 660.0 + k, voltage_v=volts), 1.0)
+        assert np.all(columns["event_count"] == events), (volts, events)
+        assert not columns["general_alarm"].any()
+
+
 def test_more_than_the_main_fuse_on_one_phase_is_an_overcurrent() -> None:
     columns = devices(METER, 64, main_fuse_a=6.0, annual_energy_wh=9e6, phases=3.0)
     seen = np.zeros(64)
@@ -623,6 +649,50 @@ def test_rooms_stay_warm_in_winter() -> None:
     columns = after(HOME, devices(HOME, home_heat_loss_w_per_k=150.0), 0.0, DAY_S, 600.0, air_temperature_degc=-2.0)
     assert np.all(np.abs(columns["home_room_temperature_degc"] - columns["home_room_wanted_degc"]) < 1.5)
     assert np.all(columns["outside_temperature_degc"] == -2.0)
+
+
+@pytest.mark.parametrize("dt_s", [300.0, 900.0])
+def test_rooms_and_water_stay_warm_in_a_week_of_frost_in_the_leakiest_house_of_the_defaults(dt_s: float) -> None:
+    """A heat pump of 2 kW gives half of what 250 W/K lose at -11 degC; its electric element gives the rest."""
+    rows = 48
+    ratings = {"home_heat_loss_w_per_k": 250.0, "home_heat_pump_w": 2_000.0, "home_heaters_w": 9_000.0}
+    columns = devices(HOME, rows, ev_v2g_power_w=0.0, **ratings)
+    kinds = np.repeat([0.0, 1.0, 2.0], rows // 3)
+    made = [devices(HOME, rows, home_heating=kind, **ratings) for kind in (0.0, 1.0, 2.0)]
+    columns = {
+        name: np.where(
+            (kinds == 0.0).reshape(-1, *[1] * (made[0][name].ndim - 1)),
+            made[0][name],
+            np.where((kinds == 1.0).reshape(-1, *[1] * (made[0][name].ndim - 1)), made[1][name], made[2][name]),
+        )
+        for name in columns
+    }
+    coldest_k = np.zeros(rows)
+    coldest_tank = np.full(rows, 60.0)
+    for k in range(1, round(4 * DAY_S / dt_s) + 1):
+        world = surroundings(rows, k * dt_s, air_temperature_degc=-11.0, ghi_w_per_m2=0.0)
+        columns = HOME.step(columns, world, dt_s)
+        away = columns["home_room_temperature_degc"] - columns["home_room_wanted_degc"]
+        np.minimum(coldest_k, away, out=coldest_k)
+        np.minimum(coldest_tank, columns["home_tank_temperature_degc"], out=coldest_tank)
+    assert coldest_k.min() > -2.0
+    assert np.median(coldest_k) > -1.3
+    assert coldest_tank.min() > 35.0
+    assert np.median(coldest_tank) > 40.0
+
+
+@pytest.mark.parametrize("dt_s", [30.0, 60.0])
+def test_a_set_point_at_either_end_of_a_homes_reach_is_followed(dt_s: float) -> None:
+    """In homes where nothing but the storage and the loads that wait can change within a step."""
+    still = {"home_annual_energy_wh": 0.0, "home_heating": 0.0, "pv_rated_power_w": 1.0, "storage_soc_frac": 0.5}
+    columns = after(HOME, devices(HOME, 32, **still), 9 * HOUR_S, 900.0, dt_s)
+    for end in ("reach_low_w", "reach_high_w"):
+        asked = {**told(columns, active_power_setpoint_enabled=1.0), "active_power_setpoint_w": columns[end]}
+        reached = HOME.step(asked, surroundings(32, 9 * HOUR_S + 900.0 + dt_s), dt_s)
+        steady = np.abs(reached["ev_active_power_w"] - columns["ev_active_power_w"]) < 0.1
+        steady &= columns["home_deferrable_energy_wh"] > 200.0
+        assert steady.sum() > 6
+        assert reached["active_power_w"][steady] == pytest.approx(columns[end][steady], abs=2.0), end
 
 
 @pytest.mark.parametrize("dt_s", [10.0, 900.0])

@@ -53,6 +53,14 @@ def test_devices_may_draw_among_names(tmp_path: Path) -> None:
     assert set(found.tolist()) == {1.0, 2.0}
 
 
+@pytest.mark.parametrize(("name", "number"), [("elsewhere", 0.0), ("heat-pump", 1.0), ("heaters", 2.0)])
+def test_a_home_names_where_its_heat_comes_from(tmp_path: Path, name: str, number: float) -> None:
+    file = tmp_path / "site.yaml"
+    written = SITE.replace("RATINGS", f"home_heating: {name}").replace("kind: battery", "kind: prosumer")
+    file.write_text(written, encoding="utf-8")
+    assert np.all(site.load(str(file)).groups[0].ratings["home_heating"] == number)
+
+
 @pytest.mark.parametrize("written", ["vde-4105", "{choice: [en-50549-1, vde-4105]}"])
 def test_a_name_that_is_none_is_told_what_it_may_mean(tmp_path: Path, written: str) -> None:
     text = problem(tmp_path, f"grid_code: {written}")
