@@ -39,6 +39,7 @@ QUEUE_MAX = 100_000
 
 _PHASES = (1, 2, 3)
 _VOLTAGES = ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_ll_v")
+"""At the connection point, and under their prefixes at a home's resources."""
 
 
 class Observer(Protocol):
@@ -362,7 +363,7 @@ class Farm:
         for group, rows in self.placed():
             doubtful = self.network.questionable[rows]
             if doubtful.any():
-                for name in _VOLTAGES:
+                for name in (q.name for q in group.spec.quantities if q.name.endswith(_VOLTAGES)):
                     marks = group.quality.setdefault(name, np.zeros(group.size, dtype=np.uint8))
                     marks[doubtful] |= np.uint8(Quality.NOT_TOPICAL)
 

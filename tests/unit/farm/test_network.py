@@ -423,6 +423,18 @@ def test_only_the_substation_at_fault_is_doubted() -> None:
     assert np.array_equal(got.any(axis=0), ~dead)  # a switch that was open stays open
 
 
+def test_a_homes_resources_doubt_their_voltage_with_it(make_layout: Callable[..., SiteLayout]) -> None:
+    layout = make_layout("  homes:\n    kind: prosumer\n    count: 2\n    feeder: east\n")
+    farm = Farm(replace(layout, feeders={**layout.feeders, "east": replace(ONE, name="east")}))
+    farm.step(1.0)
+    farm.network.step(1.0, np.full((3, 2), IMPOSSIBLE_W), np.zeros((3, 2)))
+    farm._doubt_voltages()
+    home = farm.device("homes-001")
+    for part in ("", "ev_", "storage_", "pv_", "home_"):
+        assert home.quality(f"{part}voltage_l2_v") == Quality.NOT_TOPICAL
+    assert home.quality("storage_dc_voltage_v") == Quality.GOOD
+
+
 def test_masters_are_told_that_a_voltage_is_questionable(make_layout: Callable[..., SiteLayout]) -> None:
     layout = make_layout("  b:\n    kind: battery\n    count: 2\n    feeder: east\n")
     farm = Farm(replace(layout, feeders={**layout.feeders, "east": replace(ONE, name="east")}))
@@ -437,6 +449,7 @@ def test_masters_are_told_that_a_voltage_is_questionable(make_layout: Callable[.
     for name in ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_ll_v"):
         assert battery.quality(name) == Quality.NOT_TOPICAL
     assert battery.quality("active_power_w") == Quality.GOOD
+    assert battery.quality("dc_voltage_v") == Quality.GOOD
     assert columns is farm.groups["b"].columns
     farm.step(1.0)  # the batteries' own power has a solution
     assert battery.quality("voltage_l1_v") == Quality.GOOD
