@@ -124,6 +124,7 @@ class Pools:
         for spec in (*compound, *resources, *specs):
             if spec.kind not in self._pools:
                 self._pools[spec.kind] = self._pooled(spec, groups)
+        self.show_written()
 
     def _pooled(self, spec: DeviceSpec, groups: Mapping[str, tuple[DeviceSpec, Columns]]) -> Pool:
         members: dict[str, Columns] = {}

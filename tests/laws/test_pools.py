@@ -124,6 +124,18 @@ def test_a_column_that_did_not_move_is_the_same_array_to_whoever_sees_it() -> No
                 assert after[quantity.name] is before[group][quantity.name], f"{group}: {quantity.name}"
 
 
+@pytest.mark.parametrize("steps", [0, 3])
+def test_a_compound_kind_shows_the_very_columns_of_its_resources(steps: int) -> None:
+    pools = Pools(site())
+    for k in range(steps):
+        pools.step(lambda rows, k=k: cut(world(12.0 * HOUR_S + k), rows), 1.0)
+    home, battery = (next(pool for pool in pools if pool.spec.kind == kind) for kind in ("prosumer", "battery"))
+    seen = battery.seen_by("prosumer.storage")
+    still = [q.name for q in battery.spec.quantities if q.role in (Role.RATING, Role.SETPOINT)]
+    for name in still if steps else seen:
+        assert home.columns[f"storage_{name}"] is seen[name], name
+
+
 @pytest.mark.parametrize("kind", COMPOUND)
 def test_a_compound_kind_has_each_kind_once_and_takes_the_turns_it_names(kind: str) -> None:
     spec = registry.device(kind)
