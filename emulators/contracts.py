@@ -93,6 +93,13 @@ class Rating:
     doc: str
     names: tuple[str, ...] = ()
     """Where a site file names one of these instead of giving a number: the number is its place, from 0."""
+    only: tuple[float, ...] = ()
+    """The only numbers it may be, where it may not be any from ``low`` to ``high``."""
+
+    @property
+    def possible(self) -> tuple[float, ...]:
+        """The only numbers it may be; empty where it may be any from ``low`` to ``high``."""
+        return tuple(map(float, range(len(self.names)))) or self.only
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,16 @@ ALARMS: Final = tuple(q.name for q in CATALOGUE.values() if q.role is Role.ALARM
 
 COMMON_RATINGS: Final = (
     Rating("nominal_voltage_v", "V", 230.0, 50.0, 1_000.0, "Nominal voltage, line to neutral"),
-    Rating("phases", "1", 3.0, 1.0, 3.0, "Phases it is connected to: 1 or 3"),
-    Rating("phase", "1", {"choice": [0, 1, 2]}, 0.0, 2.0, "Which phase a single-phase device is on: 0, 1 or 2"),
+    Rating("phases", "1", 3.0, 1.0, 3.0, "Phases it is connected to: 1 or 3", only=(1.0, 3.0)),
+    Rating(
+        "phase",
+        "1",
+        {"choice": [0, 1, 2]},
+        0.0,
+        2.0,
+        "Which phase a single-phase device is on: 0, 1 or 2",
+        only=(0.0, 1.0, 2.0),
+    ),
     Rating("sesp_timeout_s", "s", 0.0, 0.0, 604_800.0, "Silence after which the SESP's link is lost; 0 is never"),
     Rating("invalid_credential", "bool", 0.0, 0.0, 1.0, "1: the device's identification is not valid and is refused"),
 )

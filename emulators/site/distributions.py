@@ -187,6 +187,13 @@ def support(value: Any) -> tuple[float, float]:
     return low, high
 
 
+def values(value: Any) -> tuple[float, ...] | None:
+    """Return every number that may come out of a validated ``Value``, ``None`` if they lie without gaps."""
+    if isinstance(value, int | float):
+        return (value,)
+    return tuple(value.choice) if isinstance(value, Choice) else None
+
+
 def sample(value: Any, keys: Keys, name: str) -> Floats:
     """Give each device its number of the rating ``name``, shape ``(len(keys),)``."""
     if isinstance(value, int | float):

@@ -358,7 +358,9 @@ class _Resolver(Checker):
                 continue
             rating = known[name]
             low, high = distributions.support(chosen)
-            if low < rating.low or high > rating.high:
+            if rating.possible and not _among(distributions.values(chosen), rating.possible):
+                self.document.problem(at, f"should be {_listed(rating)}, or a choice of these, not {shown(item)}")
+            elif low < rating.low or high > rating.high:
                 bounds = f"{rating.low:g} to {rating.high:g} {rating.unit}"
                 found = f"{low:g}" if low == high else f"anything from {low:g} to {high:g}"
                 hint = "; cut it off with min and max" if not isinstance(chosen, int | float) else ""
@@ -513,3 +515,12 @@ def breadth(chosen: MapSpec, spec: DeviceSpec) -> int:
     while count + 1 in units:
         count += 1
     return count
+
+
+def _among(numbers: tuple[float, ...] | None, possible: tuple[float, ...]) -> bool:
+    return numbers is not None and set(numbers) <= set(possible)
+
+
+def _listed(rating: Rating) -> str:
+    *first, last = rating.names or [f"{number:g}" for number in rating.only]
+    return f"{', '.join(first)} or {last}"

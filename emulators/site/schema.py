@@ -38,13 +38,13 @@ def _ratings_of(kind: str, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rating(rating: Rating, value: dict[str, Any]) -> dict[str, Any]:
-    if not rating.names:
+    if not rating.possible:
         return {**value, "description": f"{rating.doc} [{rating.unit}, {rating.low:g} to {rating.high:g}]"}
-    named = {"enum": list(rating.names)}
-    listed = {"type": "array", "items": named, "minItems": 1}
+    one = {"enum": [*rating.names, *rating.possible]}
+    listed = {"type": "array", "items": one, "minItems": 1}
     weights = {"type": "array", "items": {"type": "number", "minimum": 0}}
     among = {"type": "object", "properties": {"choice": listed, "weights": weights}, "required": ["choice"]}
-    return {"anyOf": [named, among, value], "description": rating.doc}
+    return {"anyOf": [one, among], "description": rating.doc}
 
 
 def _options_of(protocol: str, parts: dict[str, Any]) -> dict[str, Any]:

@@ -72,8 +72,31 @@ def test_a_battery_of_no_size_is_refused(tmp_path: Path) -> None:
     assert "rated_energy_wh" in problem(tmp_path, "rated_energy_wh: 0")
 
 
-def test_the_schema_offers_the_names() -> None:
+@pytest.mark.parametrize(
+    ("name", "offered"), [("grid_code", [*grid_code.NAMES, 0.0, 1.0, 2.0]), ("phases", [1.0, 3.0])]
+)
+def test_the_schema_offers_what_a_rating_may_be(name: str, offered: list[object]) -> None:
     groups = json_schema()["$defs"]["Group"]["allOf"]
     battery = next(each for each in groups if each["if"]["properties"]["kind"]["const"] == "battery")
-    rating = battery["then"]["properties"]["ratings"]["properties"]["grid_code"]
-    assert rating["anyOf"][0]["enum"] == list(grid_code.NAMES)
+    rating = battery["then"]["properties"]["ratings"]["properties"][name]
+    assert rating["anyOf"][0]["enum"] == offered
+    assert rating["anyOf"][1]["properties"]["choice"]["items"]["enum"] == offered
+
+
+@pytest.mark.parametrize(
+    "written", ["1.5", "{choice: [0, 1.5]}", "{uniform: [0, 2]}", "{normal: [1, 0.1], min: 0, max: 2}"]
+)
+def test_a_rating_that_can_only_be_some_numbers_is_none_in_between(tmp_path: Path, written: str) -> None:
+    text = problem(tmp_path, f"phase: {written}")
+    assert "site.yaml:9: groups.stores.ratings.phase: should be 0, 1 or 2, or a choice of these" in text
+
+
+@pytest.mark.parametrize(("rating", "text"), [("phases: 2", "1 or 3"), ("chemistry: 0.5", "lfp or nmc")])
+def test_what_lies_between_two_of_them_is_told_which_there_are(tmp_path: Path, rating: str, text: str) -> None:
+    assert f"should be {text}, or a choice of these" in problem(tmp_path, rating)
+
+
+def test_the_numbers_themselves_are_taken(tmp_path: Path) -> None:
+    found = load(tmp_path, "phases: 1, phase: {choice: [0, 2]}, chemistry: 1")
+    assert set(found["phase"].tolist()) == {0.0, 2.0}
+    assert set(found["phases"].tolist()) == {1.0}
