@@ -107,13 +107,21 @@ class Limits:
     """What a device can be told: numbers, or names of its columns, ``-`` in front turning the sign.
 
     Beyond ``low`` to ``high`` a set-point is refused. Beyond ``now_low`` to ``now_high``, where
-    given, it is taken and the device follows as far as it can at present.
+    given, it is taken and the device follows as far as it can at present. A value between the two of
+    ``gap`` comes to 0: too little to begin with.
     """
 
     low: float | str
     high: float | str
     now_low: float | str | None = None
     now_high: float | str | None = None
+    gap: tuple[float | str, float | str] | None = None
+
+    @property
+    def bounds(self) -> tuple[float | str, ...]:
+        """Every number or column it refers to."""
+        now = (each for each in (self.now_low, self.now_high) if each is not None)
+        return self.low, self.high, *now, *(self.gap or ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,13 @@ class FarmDevice:
     def _now(self, name: str, value: float) -> float:
         """What the device can follow of a value at present."""
         limits = self.group.spec.limits.get(name)
-        if limits is None or limits.now_low is None or limits.now_high is None:
+        if limits is None:
+            return value
+        if limits.gap is not None:
+            low, high = (self.group.limit(bound, self.row) for bound in limits.gap)
+            if low < value < high:
+                return 0.0
+        if limits.now_low is None or limits.now_high is None:
             return value
         low, high = self.group.limit(limits.now_low, self.row), self.group.limit(limits.now_high, self.row)
         return min(max(value, low), high)

@@ -109,7 +109,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns["charge_release"] = (columns["release_mode"] < 0.5).astype(np.float64)
     columns["credential_refused"] = columns["invalid_credential"].copy()
     columns["owner_refused"] = np.zeros(n)
-    columns |= {"discharge_power_max_w": np.zeros(n), "followed_w": np.zeros(n)}
+    columns |= {name: np.zeros(n) for name in ("discharge_power_max_w", "least_set_point_w", "followed_w")}
     first = sessions.session(keys, 0, columns["clientele"], columns["invalid_card_share"])
     busy = draws.uniform(keys, 0, "busy at start") < 0.5
     elapsed_s = first.stay_s * draws.uniform(keys, 0, "elapsed at start")
@@ -343,7 +343,9 @@ def _charging_range(new: Columns, per_ampere: Floats) -> None:
     discharge = _most_discharge_w(new, limit_a * per_ampere) * may * (soc > V2G_RESERVE_FRAC)
     new["charge_power_max_w"] = most
     new["discharge_power_max_w"] = discharge
-    least_w = np.minimum(new["least_current_a"] * per_ampere, most)
+    least_w = new["least_current_a"] * per_ampere
+    new["least_set_point_w"] = NEARLY * least_w
+    least_w = np.minimum(least_w, most)
     new["charge_power_min_w"] = np.where(discharge > 0.0, -discharge, least_w)
 
 
@@ -379,9 +381,13 @@ DEVICE: Final = DeviceSpec(
     limits={
         **common.SUPPORT_LIMITS,
         "active_power_setpoint_w": Limits(
-            "-rated_charge_power_w", "rated_power_w", "-charge_power_max_w", "discharge_power_max_w"
+            "-rated_charge_power_w",
+            "rated_power_w",
+            "-charge_power_max_w",
+            "discharge_power_max_w",
+            gap=("-least_set_point_w", 0.0),
         ),
-        "current_limit_a": Limits(0.0, "rated_current_a"),
+        "current_limit_a": Limits(0.0, "rated_current_a", gap=(0.0, "least_current_a")),
         "fallback_current_a": Limits(0.0, "rated_current_a"),
     },
     follows={

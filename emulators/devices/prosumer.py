@@ -251,10 +251,21 @@ def _closed(new: Columns) -> Columns:
     return ended
 
 
-def _prefixed(resource: str, bound: float | str | None) -> float | str | None:
-    if not isinstance(bound, str):
-        return bound
-    return f"-{resource}_{bound[1:]}" if bound.startswith("-") else f"{resource}_{bound}"
+def _limits_of(resource: str, limits: Limits) -> Limits:
+    """Return a resource's limits, its columns as they are called at the home."""
+
+    def at_home(bound: float | str) -> float | str:
+        if not isinstance(bound, str):
+            return bound
+        return f"-{resource}_{bound[1:]}" if bound.startswith("-") else f"{resource}_{bound}"
+
+    return Limits(
+        at_home(limits.low),
+        at_home(limits.high),
+        None if limits.now_low is None else at_home(limits.now_low),
+        None if limits.now_high is None else at_home(limits.now_high),
+        None if limits.gap is None else (at_home(limits.gap[0]), at_home(limits.gap[1])),
+    )
 
 
 def _limits() -> dict[str, Limits]:
@@ -267,11 +278,7 @@ def _limits() -> dict[str, Limits]:
     }
     for resource, spec in _SPECS.items():
         for name, limits in spec.limits.items():
-            low, high = _prefixed(resource, limits.low), _prefixed(resource, limits.high)
-            assert low is not None
-            assert high is not None
-            now_low, now_high = _prefixed(resource, limits.now_low), _prefixed(resource, limits.now_high)
-            found[f"{resource}_{name}"] = Limits(low, high, now_low, now_high)
+            found[f"{resource}_{name}"] = _limits_of(resource, limits)
     return found
 
 

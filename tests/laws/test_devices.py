@@ -86,7 +86,7 @@ def test_items_behaviour_limits_and_follows_name_what_the_kind_has(spec: DeviceS
     columns = devices(spec, 2)
     for name, limits in spec.limits.items():
         assert own[name].writable
-        for bound in (limits.low, limits.high, limits.now_low, limits.now_high):
+        for bound in limits.bounds:
             assert not isinstance(bound, str) or bound.removeprefix("-") in columns
     for name, followed in spec.follows.items():
         assert own[name].writable

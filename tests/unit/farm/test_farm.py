@@ -56,6 +56,46 @@ def test_a_group_more_changes_no_other_groups_own_numbers(make_layout: Callable[
         assert np.array_equal(alone.groups[name].position, joined.groups[name].position)
 
 
+CHARGERS = """\
+  park:
+    kind: ev_charger
+    count: 30
+    feeder: east
+    ratings: {rated_current_a: 16, phases: 3, invalid_card_share: 0}
+    endpoints: []
+"""
+
+
+@pytest.mark.parametrize(("name", "least"), [(P, -0.5), ("current_limit_a", 5.9)])
+def test_too_little_to_charge_with_is_told_to_be_nothing(
+    make_layout: Callable[..., SiteLayout], name: str, least: float
+) -> None:
+    farm = Farm(make_layout(CHARGERS))
+    for _ in range(3):
+        farm.step(60.0)
+    charging = [each for each in farm if each.value("charge_point_state") == 2.0]
+    assert len(charging) > 3
+    for device in charging:
+        value = least * device.value("charge_power_min_w") if name == P else least
+        assert device.submit(enabled({name: value}), "test", "me", 0.0).limited == {name: 0.0}
+    for _ in range(3):
+        farm.step(60.0)
+    assert all(device.value("active_power_w") == 0.0 for device in charging)
+
+
+def test_what_a_full_vehicle_takes_of_a_set_point_is_told_however_little(
+    make_layout: Callable[..., SiteLayout],
+) -> None:
+    farm = Farm(make_layout(CHARGERS))
+    for _ in range(3):
+        farm.step(60.0)
+    device = next(each for each in farm if each.value("charge_power_max_w") > 0.0)
+    column = device.group.columns["charge_power_max_w"].copy()
+    column[device.row] = 700.0
+    device.group.columns["charge_power_max_w"] = column
+    assert device.submit({P: -9_000.0}, "test", "me", 0.0).limited == {P: -700.0}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "refusal", "text"),
     [
