@@ -105,6 +105,7 @@ class _Feeder:
     highest_loading_frac: float = 0.0
     lowest_voltage_v: float = inf
     highest_voltage_v: float = 0.0
+    failures: int = 0
 
     def add(self, state: FeederState, hours: float) -> None:
         """Count a step of some hours, of which this is the power flow."""
@@ -115,6 +116,7 @@ class _Feeder:
         self.highest_loading_frac = max(self.highest_loading_frac, state.loading_frac)
         self.lowest_voltage_v = min(self.lowest_voltage_v, state.lowest_voltage_v)
         self.highest_voltage_v = max(self.highest_voltage_v, state.highest_voltage_v)
+        self.failures = state.failures
 
 
 @dataclass(slots=True)
@@ -261,6 +263,11 @@ def _show(summary: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     console.print(_feeder_table(summary["feeders"]))
+    for row in summary["feeders"]:
+        if row["failures"]:
+            typer.echo(
+                f"feeder {row['feeder']}: the power flow failed {row['failures']:,} times, and its last voltages stood"
+            )
 
 
 def _feeder_table(feeders: list[dict[str, Any]]) -> Table:

@@ -89,6 +89,27 @@ def test_the_table_names_devices_and_feeders() -> None:
     assert all(word in done.output for word in ("smart_meter", "prosumer", "street", "transformers lost kWh"))
 
 
+WEAK = """\
+name: weak
+title: A street that cannot carry its chargers
+location: {latitude_deg: 47.8, longitude_deg: 10.2, altitude_m: 700, time_zone: Europe/Berlin}
+start: 2026-06-22T12:00:00
+feeders: {lv: {transformer_kva: 50, cable: NAYY-4x150, length_m: 2000}}
+groups:
+  fast: {kind: ev_charger, count: 8, feeder: lv, ratings: {dc_power_w: 150_000, site_type: public}, endpoints: []}
+"""
+
+
+def test_a_feeder_whose_power_flow_failed_says_how_often(tmp_path: Path) -> None:
+    (tmp_path / "weak.yaml").write_text(WEAK, encoding="utf-8")
+    command = ["simulate", str(tmp_path / "weak.yaml"), "--days", "0.2"]
+    (feeder,) = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["feeders"]
+    assert feeder["failures"] > 0
+    said = CliRunner().invoke(app, command).output
+    assert f"feeder lv: the power flow failed {feeder['failures']:,} times, and its last voltages stood" in said
+    assert "the power flow failed" not in CliRunner().invoke(app, ["simulate", "tiny", "--days", "0.02"]).output
+
+
 def test_the_same_seed_gives_the_same_summary_and_another_another() -> None:
     options = ("--days", "0.02", "--start", "2026-03-01T11:00:00")
     assert simulated(*options) == simulated(*options)
