@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import pytest
-from aiophoenixcontactcharx import CharxClient, CharxModbusError, VehicleStatus
+from aiophoenixcontactcharx import ChargingPointData, CharxClient, CharxModbusError, VehicleStatus
 from pymodbus.client import ModbusTcpClient
 from running_farm import RunningFarm
 
@@ -64,17 +64,22 @@ def test_the_group_block_and_the_configuration_are_those_of_one_charging_point(s
     assert config.min_current_cfg_a == 6
 
 
+def most_ma(point: ChargingPointData) -> int:
+    """The current of the phase that carries most: a vehicle may charge on any one, or on all three."""
+    return max(point.status.current_l1_ma, point.status.current_l2_ma, point.status.current_l3_ma)
+
+
 def test_a_lower_current_is_followed(site: RunningFarm) -> None:
     most = int(site.values(CHARGER)["rated_current_a"])
     speak(site, lambda client: client.set_max_current(1, 10))
     site.step(60)
     point = charging_point(site)
     assert (point.control.max_current_a, point.status.setpoint_a) == (10, 10)
-    assert 9_000 < point.status.current_l1_ma <= 10_010
+    assert 9_000 < most_ma(point) <= 10_010
     site.proves(CHARGER, "current_limit_a", 10.0, "modbus")
     speak(site, lambda client: client.set_dynamic_max_current(most))
     site.step(60)
-    assert charging_point(site).status.current_l1_ma > 10_010
+    assert most_ma(charging_point(site)) > 10_010
 
 
 def test_withdrawing_the_release_ends_charging_and_giving_it_resumes(site: RunningFarm) -> None:
@@ -108,11 +113,11 @@ def test_when_the_watchdog_runs_out_the_fallback_current_is_in_force(site: Runni
     site.step(60)
     point = charging_point(site)
     assert (point.control.watchdog_timer_s, point.control.watchdog_current_a) == (20, 7)
-    assert 6_000 < point.status.current_l1_ma <= 7_010
+    assert 6_000 < most_ma(point) <= 7_010
     assert site.values(CHARGER)["sesp_link_lost"] == 1.0
     speak(site, lambda client: client.set_watchdog(1, 65_535, 7))
     site.step(60)
-    assert charging_point(site).status.current_l1_ma > 7_010
+    assert most_ma(charging_point(site)) > 7_010
 
 
 @pytest.mark.parametrize(("register", "value"), [(1301, 5), (1301, 81), (1300, 2), (167, 0)])
