@@ -29,6 +29,7 @@ check: $(VENV)/.dev  ## lint, format and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m mypy docs
 
 fmt: $(VENV)/.dev  ## format and mend what can be mended
 	$(PY) -m ruff check --fix .

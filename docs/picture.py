@@ -35,8 +35,7 @@ def draw(path: Path) -> None:
         farm.step(STEP_S)
         for group in farm.groups.values():
             power_kw[group.spec.kind][step] += group.columns["active_power_w"].sum() / 1e3
-        voltage = np.concatenate([group.voltage_v.ravel() for group in farm.groups.values()])
-        low_v[step], mean_v[step], high_v[step] = np.percentile(voltage, [5, 50, 95])
+        low_v[step], mean_v[step], high_v[step] = np.percentile(farm.network.voltage_v, [5, 50, 95])
     hours = (1.0 + np.arange(steps)) * STEP_S / 3600.0
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(9.6, 5.0), height_ratios=(3, 1), sharex=True)
     for kind, (label, colour) in KINDS.items():

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ def drawn_w(n: int, year_wh: float, seed: int, start: datetime, step_s: float) -
 
 
 def _world(now: datetime) -> Surroundings:
-    known = {
+    known: dict[str, Any] = {
         "unix_s": now.timestamp(),
         "local_hour": now.hour + now.minute / 60.0 + now.second / 3_600.0,
         "weekday": now.weekday(),
