@@ -293,7 +293,7 @@ class Farm:
             group.columns = self.pools.seen_by(name)
 
     def _surroundings(self) -> dict[str, Any]:
-        sky = self._weather.at(self.unix_s)
+        sky = self._weather.sun_and_air(self.unix_s)
         light = self._weather.light(self.unix_s, *self._ground)
         local = self.now
         return {

@@ -6,7 +6,7 @@ that drifts over the site, ``files`` the readers of EPW, TMY3 and PVGIS files, `
 
 from profiles.weather.files import Record, WeatherFileError
 from profiles.weather.ground import EXTENT_DEFAULT_M, scattered
-from profiles.weather.sky import DAYS_KEPT, GRID_S, Light, Sky, Weather
+from profiles.weather.sky import DAYS_KEPT, GRID_S, Light, Sky, SunAndAir, Weather
 
 __all__ = [
     "DAYS_KEPT",
@@ -15,6 +15,7 @@ __all__ = [
     "Light",
     "Record",
     "Sky",
+    "SunAndAir",
     "Weather",
     "WeatherFileError",
     "scattered",

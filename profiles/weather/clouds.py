@@ -101,24 +101,6 @@ class Clouds:
         cover, level = self._fields_at(unix_s, x_m, y_m)
         return _index(hour, cover, level)
 
-    def index_in_the_middle(self, unix_s: float, mean_index: float) -> float:
-        """``index`` at the site's middle: the same arithmetic, on numbers, where arrays of one would be slow."""
-        hour = self._of_mean(mean_index)
-        east, north = self._from_m(unix_s)
-        cover, level = (_read_one(self._fields, *field, -east, -north) for field in _FIELDS)
-        place = level * _OF_LEVEL + cover * _OF_COVER + _PER_SD * _EDGE
-        place = min(max(place, 0.0), len(_SCORES) - 1.001)
-        cell = int(place)
-        place -= cell
-        (cloud, next_cloud), (contrast, next_contrast) = hour.tables[:, cell : cell + 2].tolist()
-        share = cover * hour.cover_weight
-        if hour.level_weight > 0.0:
-            share += level * hour.level_weight
-        share = min(max(share + hour.offset, 0.0), 1.0)
-        open_share = (share * -2.0 + 3.0) * share * share
-        contrast += (next_contrast - contrast) * place
-        return float(contrast * open_share + (cloud + (next_cloud - cloud) * place))
-
     def _fields_at(self, unix_s: float, x_m: Floats, y_m: Floats) -> Floats:
         """Cover and level over places, ``(2, n)``, each of mean 0 and variance 1 over the field."""
         east, north = self._from_m(unix_s)
@@ -293,16 +275,3 @@ def _read(fields: Floats, place_m: Floats) -> Floats:
     between *= north
     between += south
     return np.asarray(between)
-
-
-def _read_one(fields: Floats, cells: int, cell_m: float, begin: int, east_m: float, north_m: float) -> float:
-    """A field at one place, as ``_read`` does it."""
-    east, north = east_m * (1.0 / cell_m), north_m * (1.0 / cell_m)
-    column, row = int(east), int(north)
-    east -= column
-    north -= row
-    at = begin + (row & (cells - 1)) * (cells + 1) + (column & (cells - 1))
-    low, high = fields[at : at + 2].tolist()
-    south = (high - low) * east + low
-    low, high = fields[at + cells + 1 : at + cells + 3].tolist()
-    return float(((high - low) * east + low - south) * north + south)

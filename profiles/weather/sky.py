@@ -12,7 +12,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from math import cos, radians
 from typing import Final
@@ -29,6 +29,7 @@ from profiles.weather.sun import Sun
 
 GRID_S: Final = 60.0
 DAYS_KEPT: Final = 2
+_MIDDLE: Final = np.zeros(1)
 
 _ERBS: Final = (12.336, -16.638, 4.388, -0.1604, 0.9511)
 _LEAST_COS_ZENITH: Final = 0.065  # below 3.7 degrees the sun's light is not told from the sky's
@@ -37,23 +38,29 @@ _BEAM_OVER_CLEAR: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True)
-class Sky:
-    """Sun and air at one instant, light at the middle of the site.
+class SunAndAir:
+    """What is the same all over the site at one instant.
 
     Zenith is the true one; angles in degrees, azimuth from north over east.
     """
 
     sun_zenith_deg: float
     sun_azimuth_deg: float
-    ghi_w_per_m2: float
-    dni_w_per_m2: float
-    dhi_w_per_m2: float
     air_temperature_degc: float
     wind_speed_m_per_s: float
     wind_direction_deg: float
     humidity_frac: float
     pressure_pa: float
     rain_mm_per_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sky(SunAndAir):
+    """Sun and air at one instant, with the light at the middle of the site."""
+
+    ghi_w_per_m2: float
+    dni_w_per_m2: float
+    dhi_w_per_m2: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +116,17 @@ class Weather:
         self._days: list[_Day] = []
         self._last: tuple[float, list[float]] | None = None
 
-    def at(self, unix_s: float) -> Sky:
-        """Return the sky at an instant [s since 1970 UTC]."""
+    def sun_and_air(self, unix_s: float) -> SunAndAir:
+        """Return what is the same all over the site at an instant [s since 1970 UTC]."""
         row = self._row(unix_s)
         air, wind, direction, humidity, pressure, rain = row[7:]
-        light = self._light_in_the_middle(unix_s)
-        return Sky(row[0], row[1] % 360.0, *light, air, wind, direction % 360.0, humidity, pressure, rain)
+        return SunAndAir(row[0], row[1] % 360.0, air, wind, direction % 360.0, humidity, pressure, rain)
+
+    def at(self, unix_s: float) -> Sky:
+        """Return the sky over the middle of the site at an instant [s since 1970 UTC]."""
+        light = self.light(unix_s, _MIDDLE, _MIDDLE)
+        own = (light.ghi_w_per_m2, light.dni_w_per_m2, light.dhi_w_per_m2)
+        return Sky(*astuple(self.sun_and_air(unix_s)), *(float(each[0]) for each in own))
 
     def light(self, unix_s: float, x_m: Floats, y_m: Floats) -> Light:
         """Return the light at places of the site [m east and north of its middle] at an instant."""
@@ -140,20 +152,6 @@ class Weather:
         dhi = dni * -height
         dhi += ghi
         return Light(ghi, dni, dhi)
-
-    def _light_in_the_middle(self, unix_s: float) -> tuple[float, float, float]:
-        """``light`` at the site's middle: global, beam and diffuse, by the same arithmetic on numbers."""
-        zenith, _, extra, clear_ghi, clear_dni, clearness, diffuse = self._row(unix_s)[:7]
-        if clear_ghi <= 0.0:
-            return 0.0, 0.0, 0.0
-        height = max(cos(radians(zenith)), 0.0)
-        to_beam = 1.0 / max(height, _LEAST_COS_ZENITH)
-        ghi = clear_ghi * (self._clouds.index_in_the_middle(unix_s, clearness) if self._cloudy else clearness)
-        most = extra
-        if self._cloudy or diffuse < 0.0:
-            diffuse, most = _diffuse_share_of(ghi * (to_beam / extra)), _BEAM_OVER_CLEAR * clear_dni
-        dni = min((1.0 - diffuse) * ghi * to_beam, most)
-        return ghi, dni, dni * -height + ghi
 
     def _row(self, unix_s: float) -> list[float]:
         """A day's row at an instant; the last one is kept, for all who ask of the same instant."""
@@ -197,16 +195,4 @@ def diffuse_share(clearness: Floats) -> Floats:
     share += _ERBS[-1]
     np.copyto(share, 1.0 - 0.09 * clearness, where=clearness <= 0.22)
     np.copyto(share, 0.165, where=clearness > 0.8)
-    return share
-
-
-def _diffuse_share_of(clearness: float) -> float:
-    """``diffuse_share`` of one value."""
-    if clearness > 0.8:
-        return 0.165
-    if clearness <= 0.22:
-        return 1.0 - 0.09 * clearness
-    share = 0.0
-    for coefficient in _ERBS:
-        share = share * clearness + coefficient
     return share
