@@ -17,6 +17,7 @@ PLACE = Place(35.9, 14.4, 50.0, "Europe/Malta")
 MIDNIGHT_S = datetime(2025, 6, 10, 22, tzinfo=UTC).timestamp()
 """Midnight of a Wednesday in June at the place."""
 HOUR_S = 3600.0
+DAY_S = 86_400.0
 
 
 @cache
@@ -71,3 +72,13 @@ def told(columns: Columns, **values: float) -> Columns:
     """The columns with values written to every row, as the farm writes them."""
     n = len(columns["online"])
     return {**columns, "sesp_heard": np.ones(n), **{name: np.full(n, float(value)) for name, value in values.items()}}
+
+
+def after(
+    spec: DeviceSpec, columns: Columns, start_s: float, seconds: float, dt_s: float = 60.0, **world: float
+) -> Columns:
+    """The columns some time later."""
+    n = len(columns["online"])
+    for k in range(1, round(seconds / dt_s) + 1):
+        columns = spec.step(columns, surroundings(n, start_s + k * dt_s, **world), dt_s)
+    return columns
