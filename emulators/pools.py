@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import DeviceSpec, Flow, Surroundings, Turn
-from emulators.encoding import Columns, anywhere
+from emulators.encoding import Columns, anywhere, canonical
 from emulators.quantities import Role
 
 LIGHT: Final = ("ghi_w_per_m2", "dni_w_per_m2", "dhi_w_per_m2")
@@ -43,7 +43,8 @@ class Block:
         whole, views, rows = self._whole, self._views, self.rows
         for name, column in columns.items():
             if whole.get(name) is not column:
-                whole[name], views[name] = column, column[rows]
+                whole[name] = column
+                views[name] = column[rows] if column.flags.writeable else canonical(column[rows])
         return dict(views)
 
 
@@ -175,6 +176,9 @@ class Pools:
 
     def show_written(self) -> None:
         """Let compound kinds see what was written to their resources."""
+        for written, name in self._copied:
+            columns = self._pools[written].columns
+            columns[name] = canonical(columns[name])
         self._copied.clear()
         for pool in self._compound():
             for resource, kind in pool.spec.resources.items():
@@ -207,9 +211,7 @@ def _unprefixed(columns: Columns, resource: str) -> Columns:
 
 
 def _stacked(members: Sequence[Columns]) -> Columns:
-    if len(members) == 1:
-        return members[0]
-    return {name: np.concatenate([each[name] for each in members]) for name in members[0]}
+    return {name: canonical(np.concatenate([each[name] for each in members])) for name in members[0]}
 
 
 def _simplest(rows: Iterable[npt.NDArray[np.intp]]) -> SiteRows | None:

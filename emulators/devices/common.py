@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import Keys, Limits, Rating, Surroundings
-from emulators.encoding import Columns, Floats, anywhere
+from emulators.encoding import Columns, Floats, anywhere, everything, is_nothing
+from emulators.encoding import nothing as nothing
 from emulators.physics import grid_code, inverter, protection
 from emulators.quantities import CATALOGUE, Role
 
@@ -143,18 +144,6 @@ _NOMINAL_HZ: Final = 50.0
 _IN_TIME: Final = tuple(f"{stage}_out_s" for stage in protection.STAGES)
 DEAD_FRAC: Final = 0.2
 """Below this share of the nominal voltage a connection point is dead: nothing runs on it."""
-
-
-@lru_cache(maxsize=64)
-def nothing(n: int) -> Floats:
-    """Return ``n`` zeros that nobody can write to, the same array every time.
-
-    A command column that is this very array holds no command, and a flag that is it stands nowhere: there
-    is then nothing to look for. Zeros in another array mean the same and are only slower.
-    """
-    zeros = np.zeros(n)
-    zeros.flags.writeable = False
-    return zeros
 
 
 def flags(stands: Bools) -> Floats:
@@ -283,18 +272,16 @@ def life_cycle(
         All columns, with states, alarms and the link brought up to the end of the step. The command
         columns still hold their pulses until ``closed``.
     """
-    new, none = dict(columns), nothing(len(columns["started"]))
-    if identified is None:
+    new, n = dict(columns), len(columns["started"])
+    none = nothing(n)
+    if identified is None and columns["identification_failed"] is not none:
         failed = columns["identification_failed"] > 0.0
-        if columns["identification_clear"] is not none:
-            failed &= ~(columns["identification_clear"] > 0.0)
-            new["identification_failed"] = failed.astype(np.float64)
-        identified = ~failed
+        failed &= ~(columns["identification_clear"] > 0.0)
+        new["identification_failed"], identified = flags(failed), ~failed
     _listen(new, dt_s)
-    obeys = identified & (columns["local_mode"] == 0.0)
-    all_obey = not anywhere(~obeys)
+    obeys = _obeys(columns, identified)
     closed_now = columns["grid_switch"]
-    if not all_obey:
+    if obeys is not None:
         closed_now = np.where(obeys, closed_now, columns["grid_switch_closed"])
     seen = voltage_at(columns, surroundings.voltage_v)
     trip = own_trip = _own_trip(columns, obeys, trip_cause)
@@ -305,26 +292,46 @@ def life_cycle(
             trip = flags((own_trip > 0.0) | (new["grid_trip"] > 0.0))
     if columns["start"] is not none or columns["stop"] is not none:
         started = columns["started"] > 0.0
-        started |= (columns["start"] > 0.0) & obeys
-        started &= ~((columns["stop"] > 0.0) & obeys)
+        started |= _followed(columns["start"], obeys)
+        started &= ~_followed(columns["stop"], obeys)
         new["started"] = started.astype(np.float64)
     # Where nothing stands against it, a state is the one it rests on, and the same array.
     available = new["started"] if trip is none else new["started"] * (trip == 0.0)
-    powered = (closed_now > 0.0) & (seen > DEAD_FRAC * columns["nominal_voltage_v"])
-    new["identified"] = identified.astype(np.float64)
+    dead = seen <= DEAD_FRAC * columns["nominal_voltage_v"]
+    if closed_now is not everything(n):
+        dead |= closed_now <= 0.0
+    new["identified"] = everything(n) if identified is None else identified.astype(np.float64)
     new["grid_switch_closed"] = closed_now
     new["fault_trip"] = trip
     new["available"] = available
-    new["running"] = available * powered if anywhere(~powered) else available
+    new["running"] = available * ~dead if anywhere(dead) else available
     new["remote_enabled"] = available
-    if not all_obey or new["sesp_link_lost"] is not none:
-        new["remote_enabled"] = available * (obeys & (new["sesp_link_lost"] == 0.0))
+    if obeys is not None:
+        new["remote_enabled"] = available * obeys
+    if new["sesp_link_lost"] is not none:
+        new["remote_enabled"] = new["remote_enabled"] * (new["sesp_link_lost"] == 0.0)
     return new
 
 
-def _own_trip(columns: Columns, obeys: Bools, trip_cause: Bools | None) -> Floats:
+def _obeys(columns: Columns, identified: Bools | None) -> Bools | None:
+    """Return where the SESP's commands are followed; ``None`` is everywhere, for ``identified`` too."""
+    local = columns["local_mode"]
+    if local is nothing(len(local)):
+        obeys = identified
+    else:
+        obeys = local == 0.0 if identified is None else identified & (local == 0.0)
+    return None if obeys is None or not anywhere(~obeys) else obeys
+
+
+def _followed(command: Floats, obeys: Bools | None) -> Bools:
+    """Return where a command stands that is followed."""
+    stands = command > 0.0
+    return stands if obeys is None else stands & obeys
+
+
+def _own_trip(columns: Columns, obeys: Bools | None, trip_cause: Bools | None) -> Floats:
     """Return 1.0 where a device is off by a fault of its own, which stays until it is reset with its cause gone."""
-    none = nothing(len(obeys))
+    none = nothing(len(columns["fault_trip"]))
     was_own, was_any = columns.get("own_trip", none), columns["fault_trip"]
     caused = trip_cause is not None and anywhere(trip_cause)
     if was_own is none and was_any is none and not caused:
@@ -333,7 +340,7 @@ def _own_trip(columns: Columns, obeys: Bools, trip_cause: Bools | None) -> Float
     if "grid_trip" in columns:
         tripped &= columns["grid_trip"] == 0.0
         tripped |= was_own > 0.0
-    tripped &= ~((columns["alarm_reset"] > 0.0) & obeys)
+    tripped &= ~_followed(columns["alarm_reset"], obeys)
     if trip_cause is not None:
         tripped |= trip_cause
     return flags(tripped)
@@ -356,19 +363,23 @@ def _watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float
     new.update(_remembered(state))
     if state.tripped is not before.tripped:
         new["grid_trip"] = flags((state.tripped > 0.0) & guarded)
-    identified = new["identified"]
-    supports_f, supports_v = new["frequency_support_enabled"] * identified, new["volt_var_enabled"] * identified
-    if _acts(new, "droop", supports_f):
-        asked = inverter.droop(frequency_hz, new["frequency_setpoint_hz"], code) * supports_f
+    supports = _supports(new, "frequency_support_enabled", "droop")
+    if supports is not None:
+        asked = inverter.droop(frequency_hz, new["frequency_setpoint_hz"], code) * supports
         _follow(new, "droop", asked, code.droop_response_s, dt_s)
-    if _acts(new, "volt_watt", supports_v):
-        asked = inverter.volt_watt(seen, code) * supports_v
+    supports = _supports(new, "volt_var_enabled", "volt_watt")
+    if supports is not None:
+        asked = inverter.volt_watt(seen, code) * supports
         _support(new, "volt_watt", asked, code.volt_watt_response_s, dt_s)
 
 
-def _acts(columns: Columns, name: str, supports: Floats | Bools) -> bool:
-    """Whether a support function is switched on anywhere, or not yet at rest; where it is neither it stays at 0."""
-    return any(map(anywhere, (supports, columns[f"{name}_frac"], columns[f"{name}_asked_frac"])))
+def _supports(columns: Columns, switch: str, name: str) -> Floats | None:
+    """Return 1.0 where a support function is switched on; ``None`` where it is so nowhere and rests at 0."""
+    of_answer = (columns[f"{name}_frac"], columns[f"{name}_asked_frac"])
+    if is_nothing(columns[switch], *of_answer):
+        return None
+    supports: Floats = columns[switch] * columns["identified"]
+    return supports if any(map(anywhere, (supports, *of_answer))) else None
 
 
 def _follow(new: Columns, name: str, asked: Floats, response_s: grid_code.Setting, dt_s: float) -> None:
@@ -398,14 +409,13 @@ def _listen(new: Columns, dt_s: float) -> None:
         silence = np.where(heard > 0.0, 0.0, silence)
         new["sesp_receipts"] = new["sesp_receipts"] + new["sesp_receipt"]
     new["sesp_silence_s"] = silence
-    new["sesp_link_lost"] = flags((timeout > 0.0) & (silence > timeout)) if anywhere(timeout) else none
+    new["sesp_link_lost"] = none if timeout is none else flags((timeout > 0.0) & (silence > timeout))
 
 
 def sesp_heard(columns: Columns) -> Floats:
     """Return more than 0 where the SESP was heard in this step, ``nothing`` if it was nowhere."""
     ways = [columns[name] for name in ("sesp_heard", "sesp_heartbeat", "sesp_receipt")]
-    none = nothing(len(ways[0]))
-    return none if all(way is none for way in ways) else ways[0] + ways[1] + ways[2]
+    return nothing(len(ways[0])) if is_nothing(*ways) else ways[0] + ways[1] + ways[2]
 
 
 def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, dt_s: float) -> tuple[Floats, Floats]:
@@ -417,41 +427,61 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     support, the room for reactive power and the most active power to the grid (``carried_most_w``: by the
     limits in force and what the vars leave) into the step's own columns.
     """
-    rated, follows = new["rated_apparent_power_va"], new["remote_enabled"]
+    rated, first, running = new["rated_apparent_power_va"], new["reactive_first"], new["running"]
     code = grid_code.of(new["grid_code"])
-    supporting = new["volt_var_enabled"] * new["identified"] > 0.0
-    supports = _acts(new, "volt_var", supporting)
-    if supports:
+    supports = _supports(new, "volt_var_enabled", "volt_var")
+    if supports is not None:
         reference = new["voltage_setpoint_v"] / new["nominal_voltage_v"]
-        asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supporting
+        asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supports
         _support(new, "volt_var", asked, code.volt_var_response_s, dt_s)
-    by_set_point = follows * new["reactive_power_setpoint_enabled"] > 0.0
-    by_factor = (follows * new["power_factor_setpoint_enabled"] > 0.0) & ~by_set_point & ~supporting
-    factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)
-    first, running = new["reactive_first"], new["running"]
+    wish = _vars_wished(new, supports)
     # Where vars go first, a power factor is kept at full load too; else active power keeps its value.
-    most_active = np.minimum(rated * np.where(first > 0.0, np.abs(factor), 1.0), back_on_line(new))
+    kept = rated if wish is None else rated * np.where(first > 0.0, np.abs(wish.factor), 1.0)
+    most_active = np.minimum(kept, back_on_line(new))
     most_out = np.minimum(most_active, export_limit(new))
     active = inverter.held(active_w, -most_active, most_out)
     most = inverter.reactive_area(active, rated, new["reactive_most_var"], code)
-    if supports or anywhere(by_set_point) or anywhere(by_factor):
-        asked = inverter.vars_at_power_factor(active, factor)
-        asked = np.where(by_set_point, new["reactive_power_setpoint_var"], asked)
-        asked = np.where(supporting, new["volt_var_frac"] * rated, asked)
+    if wish is not None:
+        asked = inverter.vars_at_power_factor(active, wish.factor)
+        asked = np.where(wish.by_set_point, new["reactive_power_setpoint_var"], asked)
+        asked = np.where(wish.supporting, new["volt_var_frac"] * rated, asked)
         active, reactive = inverter.within_circle(active, asked, rated, most, first)
         reactive = reactive * running
-        beside = np.where((first > 0.0) & ~by_factor, inverter.rest_of_circle(reactive, rated), most_out)
+        beside = np.where((first > 0.0) & ~wish.by_factor, inverter.rest_of_circle(reactive, rated), most_out)
         most_out = np.minimum(most_out, beside)
     else:
         # The active power is within the rating, and without vars that is all the circle asks.
         reactive = nothing(len(active))
     room = np.where(first > 0.0, rated, inverter.rest_of_circle(active, rated))
-    if supports:
+    if supports is not None:
         for name in ("volt_var_frac", "volt_var_asked_frac"):
             new[name] = new[name] * running
     new["reactive_available_var"] = running * np.minimum(room, most)
     new["carried_most_w"] = most_out
     return active * running, reactive
+
+
+class _Wish(NamedTuple):
+    """Where vars are asked for, and how: by support of the voltage, else a set-point, else a power factor."""
+
+    supporting: Bools
+    by_set_point: Bools
+    by_factor: Bools
+    factor: Floats
+
+
+def _vars_wished(new: Columns, supports: Floats | None) -> _Wish | None:
+    """Return how vars are asked for; ``None`` if they are nowhere."""
+    switches = [new[name] for name in ("reactive_power_setpoint_enabled", "power_factor_setpoint_enabled")]
+    if supports is None and is_nothing(*switches):
+        return None
+    by_set_point, by_factor = (switch * new["remote_enabled"] > 0.0 for switch in switches)
+    supporting = np.zeros(len(by_factor), dtype=np.bool_) if supports is None else supports > 0.0
+    by_factor &= ~by_set_point & ~supporting
+    if supports is None and not anywhere(by_set_point) and not anywhere(by_factor):
+        return None
+    factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)
+    return _Wish(supporting, by_set_point, by_factor, factor)
 
 
 def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -> Floats:
@@ -464,14 +494,18 @@ def export_limit(columns: Columns) -> Floats:
 
     Volt-watt acts, where the grid code has it, while the device supports the voltage.
     """
+    if is_nothing(columns["active_power_limit_enabled"], columns["volt_watt_frac"]):
+        return columns["rated_power_w"]
     kept = columns["active_power_limit_enabled"] * columns["identified"] > 0.0
     told = np.where(kept, columns["active_power_limit_frac"], 1.0)
     return np.minimum(told, 1.0 - columns["volt_watt_frac"]) * columns["rated_power_w"]
 
 
-def back_on_line(columns: Columns) -> Floats:
+def back_on_line(columns: Columns) -> Floats | float:
     """Most active power [W] either way of a device that came back after a trip; ``inf`` in normal service."""
     ramp = columns["reconnect_ramp_frac"]
+    if ramp is everything(len(ramp)):
+        return np.inf
     return np.where(ramp < 1.0, ramp * columns["largest_power_w"], np.inf)
 
 
@@ -485,7 +519,7 @@ def at_connection(
     """
     new = dict(columns)
     none = nothing(len(active_w))
-    if not anywhere(reactive_var):
+    if reactive_var is not none and not anywhere(reactive_var):
         reactive_var = none
     apparent = np.abs(active_w) if reactive_var is none else np.sqrt(active_w * active_w + reactive_var * reactive_var)
     new["active_power_w"] = active_w

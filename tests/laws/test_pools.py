@@ -10,7 +10,7 @@ from world import HOUR_S, devices, surroundings, told
 
 from emulators import registry
 from emulators.contracts import DeviceSpec, Surroundings
-from emulators.encoding import Columns
+from emulators.encoding import Columns, Floats, canonical, everything, nothing
 from emulators.pools import LIGHT, Pools, SiteRows
 from emulators.quantities import Role
 
@@ -122,6 +122,33 @@ def test_a_column_that_did_not_move_is_the_same_array_to_whoever_sees_it() -> No
             same = np.array_equal(before[group][quantity.name], after[quantity.name])
             if quantity.role not in (Role.MEASUREMENT, Role.TOTAL) and same:
                 assert after[quantity.name] is before[group][quantity.name], f"{group}: {quantity.name}"
+
+
+def test_what_is_the_same_for_all_is_the_one_array_that_says_so_at_first_and_once_it_is_taken_back() -> None:
+    pools, names = Pools(site()), ("volt_var_enabled", "ev_volt_var_enabled", "storage_volt_var_enabled")
+    for name in names:
+        assert pools.seen_by("village")[name] is nothing(2)
+    for value in (1.0, 0.0):
+        for name in names:
+            pools.write("village", name, 0, value)
+        pools.show_written()
+        seen = pools.seen_by("village")
+        for name in names:
+            assert seen[name].tolist() == [value, 0.0]
+            assert (seen[name] is nothing(2)) == (value == 0.0)
+    assert pools.seen_by("meters")["remote_enabled"] is everything(7)
+
+
+@pytest.mark.parametrize(
+    ("column", "same"), [([0.0], nothing(1)), ([1.0, 1.0], everything(2)), ([1.0, 0.0], None), ([2.0, 2.0], None)]
+)
+def test_a_column_that_says_the_same_as_one_of_the_two_is_that_one(column: list[float], same: Floats | None) -> None:
+    own = np.array(column)
+    assert canonical(own) is (own if same is None else same)
+    assert not nothing(3).any() and everything(3).all()
+    for shared in (nothing(3), everything(3)):
+        with pytest.raises(ValueError, match="read-only"):
+            shared[0] = 7.0
 
 
 @pytest.mark.parametrize("steps", [0, 3])
