@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from emulators.encoding import Floats
 from emulators.layout import FeederLayout, GridLayout
@@ -32,7 +33,6 @@ SELDOM_S: Final = 10.0
 Supply: TypeAlias = tuple[str, int | None]
 """A feeder by its name, and one of its branches or ``None`` for all of it."""
 
-_PHASES: Final = range(3)
 _SOON_S: Final = 1e-9  # sums of tenths of a second miss a whole one by less
 
 log = logging.getLogger(__name__)
@@ -144,6 +144,8 @@ class Network:
             who.position[self._by_network],
         )
         k, s = len(self._tree.substation), len(plans)
+        self._place = (self._node + k * np.arange(3)[:, None]).ravel()
+        self._peopled, self._first_node = np.unique(self._tree.substation, return_index=True)
         self._load = np.zeros((2, 3, k))
         self._solved = np.zeros((2, 3, k))
         self._node_voltage = np.tile(self._tree.source_voltage_v[self._tree.substation], (3, 1))
@@ -184,25 +186,41 @@ class Network:
         self.voltage_v = voltage
 
     def _solve_parts(self, dt_s: float, active_w: Floats, reactive_var: Floats) -> bool:
-        k = self._load.shape[2]
-        for kind, power in enumerate((active_w, reactive_var)):
-            for phase in _PHASES:
-                here = power[phase] if len(self._by_network) == power.shape[1] else power[phase, self._by_network]
-                self._load[kind, phase] = np.bincount(self._node, weights=here, minlength=k)
-        moves = np.abs(self._load - self._solved).sum(axis=(0, 1))
-        moved = np.bincount(self._tree.substation, weights=moves, minlength=len(self._owner)) > self._most_move
-        at_first = self.solves == self.failures == 0
-        due = []
-        for part in self._parts:
-            part.turn_in_s -= dt_s
-            turn = part.turn_in_s <= _SOON_S
-            if turn:
-                part.turn_in_s = self._every_s - max(-part.turn_in_s, 0.0) % self._every_s
-            if turn or at_first or moved[part.substations].any():
-                due.append(part)
+        everybody = len(self._by_network) == active_w.shape[1]
+        for load, power in zip(self._load, (active_w, reactive_var), strict=True):
+            here = power if everybody else power[:, self._by_network]
+            load[:] = np.bincount(self._place, weights=here.ravel(), minlength=load.size).reshape(load.shape)
+        due = self._due(dt_s)
         for part in due:
             self._solve(part)
         return bool(due)
+
+    def _due(self, dt_s: float) -> list[Part]:
+        """Return the parts whose turn it is, and those in which power has moved."""
+        turns = [self._has_turn(part, dt_s) for part in self._parts]
+        if all(turns) or self.solves == self.failures == 0:
+            return list(self._parts)
+        moved = self._moved()
+        if moved.any():
+            turns = [turn or bool(moved[part.substations].any()) for turn, part in zip(turns, self._parts, strict=True)]
+        return [part for turn, part in zip(turns, self._parts, strict=True) if turn]
+
+    def _has_turn(self, part: Part, dt_s: float) -> bool:
+        part.turn_in_s -= dt_s
+        turn = part.turn_in_s <= _SOON_S
+        if turn:
+            part.turn_in_s = self._every_s - max(-part.turn_in_s, 0.0) % self._every_s
+        return turn
+
+    def _moved(self) -> npt.NDArray[np.bool_]:
+        """Return behind which transformers power has moved since they were solved, ``(s,)``."""
+        moves = self._load - self._solved
+        np.abs(moves, out=moves)
+        by_node = moves.sum(axis=(0, 1))
+        moved = np.zeros(len(self._owner), dtype=np.bool_)
+        # Nodes are in order of their substations; where nobody stands nothing moves.
+        moved[self._peopled] = np.add.reduceat(by_node, self._first_node) > self._most_move[self._peopled]
+        return moved
 
     def _solve(self, part: Part) -> None:
         try:

@@ -205,6 +205,7 @@ class Part:
         self._per_va = np.sqrt(3.0) / np.array([plan.transformer.rated_va for plan in self.tree.plans])
         # Without ids: all the loads there are, in the model's own order.
         self._loads = initialize_array(DatasetType.update, ComponentType.asym_load, k)
+        self._drawn_w, self._drawn_var = self._loads["p_specified"].T, self._loads["q_specified"].T
         known = version("power-grid-model").startswith(_LAID_OUT_ONCE)
         self._solve: Solve = (_laid_out_once if known else _laid_out_each_time)(self._model, self._loads)
 
@@ -217,8 +218,8 @@ class Part:
 
         Raises ``NotConverged``, and the next call starts afresh.
         """
-        self._loads["p_specified"] = -active_w.T
-        self._loads["q_specified"] = -reactive_var.T
+        np.negative(active_w, out=self._drawn_w)
+        np.negative(reactive_var, out=self._drawn_var)
         try:
             found = self._solve()
         except PowerGridError as error:
@@ -227,7 +228,7 @@ class Part:
         in_cables: Floats = np.zeros(len(self.tree.substation))
         if len(in_cables):  # where nobody stands there are no cables, and the library names none
             lines = found[ComponentType.line]
-            in_cables = (lines["p_from"] + lines["p_to"]).sum(axis=1)
+            in_cables = np.add(lines["p_from"].T, lines["p_to"].T, order="C").sum(axis=0)
         return Solution(
             voltage_v=found[ComponentType.node]["u"][2 * self.count :].T.copy(),
             power_w=-transformers["p_from"].sum(axis=1),
