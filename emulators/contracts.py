@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.encoding import Columns, Floats
+from emulators.mains import Mains
 from emulators.quantities import Quantity
 
 Keys: TypeAlias = npt.NDArray[np.uint64]
@@ -49,7 +50,7 @@ class Place:
 class Surroundings:
     """What the world does to the ``n`` devices of a group during one step, taken at the step's end.
 
-    ``voltage_v`` is ``(3, n)``: line to neutral, by phase, from the power flow of the step before.
+    The mains are those of the power flow of the step before.
     Irradiance is ``(n,)``: a cloud may stand over one device and not over the next, or one value for all.
     Everything else is one value for the site. Angles in degrees; ``local_hour`` is in [0, 24);
     ``weekday`` counts from Monday = 0; ``unix_s`` is site time on the UTC scale.
@@ -61,7 +62,7 @@ class Surroundings:
     weekday: int
     day_of_year: int
     frequency_hz: float
-    voltage_v: Floats
+    mains: Mains
     sun_zenith_deg: float
     sun_azimuth_deg: float
     ghi_w_per_m2: Floats | float
@@ -73,8 +74,11 @@ class Surroundings:
     humidity_frac: float
     pressure_pa: float
     rain_mm_per_h: float
-    derived: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
-    """What the devices of a group have worked out from it in this step, so that it is worked out once."""
+
+    @property
+    def voltage_v(self) -> Floats:
+        """``(3, n)``: line to neutral, by phase."""
+        return self.mains.voltage_v
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from emulators.contracts import DeviceSpec, Flow, Surroundings, Turn
 from emulators.encoding import Columns, anywhere, canonical
+from emulators.mains import Mains
 from emulators.quantities import Role
 
 LIGHT: Final = ("ghi_w_per_m2", "dni_w_per_m2", "dhi_w_per_m2")
@@ -237,7 +238,5 @@ def _side_by_side(worlds: Sequence[Surroundings]) -> Surroundings:
     """Return the surroundings of several blocks' devices as those of all."""
     if len(worlds) == 1:
         return worlds[0]
-    joined: dict[str, Any] = {
-        name: np.concatenate([getattr(each, name) for each in worlds], axis=-1) for name in ("voltage_v", *LIGHT)
-    }
-    return replace(worlds[0], **joined)
+    light: dict[str, Any] = {name: np.concatenate([getattr(each, name) for each in worlds]) for name in LIGHT}
+    return replace(worlds[0], mains=Mains.beside([each.mains for each in worlds]), **light)

@@ -42,7 +42,7 @@ def _world(now: datetime) -> Surroundings:
         "weekday": now.weekday(),
         "day_of_year": now.timetuple().tm_yday,
     }
-    return Surroundings(**{f.name: known.get(f.name, 0.0) for f in fields(Surroundings) if f.init})
+    return Surroundings(**{f.name: known.get(f.name, 0.0) for f in fields(Surroundings)})
 
 
 def h25(starts: Iterable[datetime]) -> list[Floats]:

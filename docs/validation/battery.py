@@ -22,6 +22,7 @@ from matplotlib.axes import Axes
 from emulators.contracts import Place, Surroundings
 from emulators.devices import battery
 from emulators.encoding import Columns, Floats
+from emulators.mains import Mains
 from emulators.physics import ageing, cells
 from profiles import draws
 
@@ -71,7 +72,7 @@ def _world(time_s: float, n: int) -> Surroundings:
         weekday=0,
         day_of_year=1,
         frequency_hz=50.0,
-        voltage_v=np.full((3, n), 230.0),
+        mains=Mains.of(np.full((3, n), 230.0)),
         sun_zenith_deg=120.0,
         air_temperature_degc=25.0,
         humidity_frac=0.6,

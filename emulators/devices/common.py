@@ -352,7 +352,7 @@ def _watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float
     code = grid_code.of(new["grid_code"])
     new["voltage_seen_pu"] = seen = seen_v / nominal
     alone, guarded = new["phases"] < 2.0, new["rated_power_w"] > 0.0
-    most_v, least_v = extremes(surroundings)
+    most_v, least_v = surroundings.mains.highest_v, surroundings.mains.lowest_v
     highest, lowest = np.where(alone, seen_v, most_v) / nominal, np.where(alone, seen_v, least_v) / nominal
     if anywhere(~guarded):
         # What cannot deliver is a load, and stays on: its protection sees a grid that is always good.
@@ -526,43 +526,34 @@ def at_connection(
     new["reactive_power_var"] = reactive_var
     new["apparent_power_va"] = apparent
     new["power_factor"] = np.divide(active_w, apparent, out=np.ones_like(apparent), where=apparent > 0.0)
-    shown, amperes_per_volt_ampere = seen(surroundings)
-    new.update(shown)
+    new.update(seen(surroundings))
+    current_a_per_va = surroundings.mains.current_a_per_va
     for index, phase in enumerate(("l1", "l2", "l3")):
         share = columns[f"share_{phase}"]
         new[f"active_power_{phase}_w"] = share * active_w
         new[f"reactive_power_{phase}_var"] = none if reactive_var is none else share * reactive_var
-        new[f"current_{phase}_a"] = share * apparent * amperes_per_volt_ampere[index]
+        new[f"current_{phase}_a"] = share * apparent * current_a_per_va[index]
     hours = dt_s / 3600.0
     counted(new, "energy_exported_wh", "energy_imported_wh", active_w, hours)
     counted(new, "reactive_energy_exported_varh", "reactive_energy_imported_varh", reactive_var, hours)
     return new
 
 
-def seen(surroundings: Surroundings) -> tuple[Columns, Floats]:
-    """Return what a connection point shows of voltage and frequency, and the amperes of a volt-ampere ``(3, n)``.
-
-    Worked out once for all that stand behind the same connection points.
-    """
-    found: tuple[Columns, Floats] | None = surroundings.derived.get("seen")
-    if found is None:
-        voltages = surroundings.voltage_v
-        shown = {f"voltage_l{index + 1}_v": voltages[index].copy() for index in range(3)}
-        shown["voltage_ll_v"] = line_to_line(voltages)
-        shown["frequency_hz"] = np.full_like(voltages[0], surroundings.frequency_hz)
-        per_va = np.divide(1.0, voltages, out=np.zeros_like(voltages), where=voltages > 0.0)
-        found = surroundings.derived["seen"] = (shown, per_va)
-    return found
+def seen(surroundings: Surroundings) -> Columns:
+    """Return what a connection point shows of voltage and frequency."""
+    mains = surroundings.mains
+    l1, l2, l3 = mains.voltage_v
+    return {
+        "voltage_l1_v": l1,
+        "voltage_l2_v": l2,
+        "voltage_l3_v": l3,
+        "voltage_ll_v": mains.voltage_ll_v,
+        "frequency_hz": np.full_like(l1, surroundings.frequency_hz),
+    }
 
 
 def extremes(surroundings: Surroundings) -> tuple[Floats, Floats]:
-    """Return the highest and the lowest of the phase voltages [V] at each connection point, worked out once."""
-    found: tuple[Floats, Floats] | None = surroundings.derived.get("extremes")
-    if found is None:
-        a, b, c = surroundings.voltage_v
-        found = np.maximum(np.maximum(a, b), c), np.minimum(np.minimum(a, b), c)
-        surroundings.derived["extremes"] = found
-    return found
+    return surroundings.mains.highest_v, surroundings.mains.lowest_v
 
 
 def counted(new: Columns, out: str, into: str, power: Floats, hours: float) -> None:
@@ -573,16 +564,6 @@ def counted(new: Columns, out: str, into: str, power: Floats, hours: float) -> N
     delivered = np.maximum(energy, 0.0)
     new[out] = new[out] + delivered
     new[into] = new[into] + (delivered - energy)
-
-
-def line_to_line(voltage_v: Floats) -> Floats:
-    """Mean of the three line-to-line voltages [V] of ``(3, n)`` line-to-neutral ones, 120 degrees apart."""
-    a, b, c = voltage_v
-    squares = voltage_v * voltage_v
-    total: Floats = np.sqrt(squares[0] + squares[1] + a * b)
-    total += np.sqrt(squares[1] + squares[2] + b * c)
-    total += np.sqrt(squares[2] + squares[0] + c * a)
-    return total / 3.0
 
 
 def closed(new: Columns) -> Columns:

@@ -29,9 +29,8 @@ def by_phase(
     new = dict(columns)
     total_w, total_var = (active_w.sum(axis=0), reactive_var.sum(axis=0)) if totals is None else totals
     apparent = np.sqrt(total_w * total_w + total_var * total_var)
-    shown, amperes_per_volt_ampere = common.seen(surroundings)
-    new.update(shown)
-    current_a = np.sqrt(active_w * active_w + reactive_var * reactive_var) * amperes_per_volt_ampere
+    new.update(common.seen(surroundings))
+    current_a = np.sqrt(active_w * active_w + reactive_var * reactive_var) * surroundings.mains.current_a_per_va
     for index, phase in enumerate(("l1", "l2", "l3")):
         new[f"active_power_{phase}_w"] = active_w[index]
         new[f"reactive_power_{phase}_var"] = reactive_var[index]

@@ -27,6 +27,7 @@ import numpy as np
 from emulators.contracts import DeviceSpec, Flow, Keys, Limits, Place, Rating, Surroundings, Turn
 from emulators.devices import battery, common, connection, ev_charger, household, pv_generator
 from emulators.encoding import Columns, Floats, anywhere
+from emulators.mains import Mains
 from emulators.physics import inverter
 from emulators.quantities import COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, quantities
 
@@ -168,7 +169,9 @@ def _lent(columns: Columns, new: Columns) -> Columns:
 
 def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
     """Return the surroundings without voltage where ``live`` is 0."""
-    return replace(surroundings, voltage_v=surroundings.voltage_v * live) if anywhere(live == 0.0) else surroundings
+    if not anywhere(live == 0.0):
+        return surroundings
+    return replace(surroundings, mains=Mains.of(surroundings.voltage_v * live))
 
 
 def _stored_w(columns: Columns, new: Columns, asked_w: Floats, dt_s: float) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 
 from emulators.contracts import DeviceSpec, Place, Rating, Surroundings
 from emulators.encoding import Columns, Floats
+from emulators.mains import Mains
 from profiles.draws import key_of, keys_of, uniform
 from profiles.weather import Weather
 
@@ -40,7 +41,7 @@ def surroundings(
         "frequency_hz": frequency_hz,
         **changes,
     }
-    return Surroundings(voltage_v=np.broadcast_to(np.asarray(voltage_v, dtype=float), (3, n)).copy(), **fields)
+    return Surroundings(mains=Mains.of(np.broadcast_to(np.asarray(voltage_v, dtype=float), (3, n))), **fields)
 
 
 def drawn(rating: Rating, keys: np.ndarray) -> Floats:

@@ -11,6 +11,7 @@ import pytest
 
 from emulators import registry
 from emulators.contracts import Place, Surroundings
+from emulators.mains import Mains
 from profiles.draws import keys_of
 from profiles.weather import Sky, Weather
 
@@ -57,7 +58,7 @@ def ours(place: Place, skies: list[Sky]) -> np.ndarray:
             weekday=0,
             day_of_year=hour // 24 + 1,
             frequency_hz=50.0,
-            voltage_v=np.full((3, n), 230.0),
+            mains=Mains.of(np.full((3, n), 230.0)),
             **{name: getattr(sky, name) for name in Sky.__dataclass_fields__},
         )
         columns = PV.step(columns, world, 3_600.0)

@@ -10,6 +10,7 @@ import numpy as np
 from emulators.contracts import Surroundings
 from emulators.devices import common
 from emulators.encoding import Columns
+from emulators.mains import Mains
 from emulators.physics import appliances
 from profiles.draws import keys_of
 
@@ -31,9 +32,9 @@ def world(now: datetime) -> Surroundings:
         "local_hour": now.hour + now.minute / 60.0 + now.second / 3_600.0,
         "weekday": now.weekday(),
         "day_of_year": now.timetuple().tm_yday,
-        "voltage_v": np.full((3, 1), 230.0),
+        "mains": Mains.of(np.full((3, 1), 230.0)),
     }
-    return Surroundings(**{field.name: seconds.get(field.name, 0.0) for field in fields(Surroundings) if field.init})
+    return Surroundings(**{field.name: seconds.get(field.name, 0.0) for field in fields(Surroundings)})
 
 
 def energy_wh(columns: Columns, start: datetime, length: timedelta, dt_s: float) -> np.ndarray:
