@@ -99,7 +99,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     new["calendar_stress"], new["cycle_stress"] = ageing.begun(of.kind, new["soh_frac"], new["cycle_count"])
     new["cycle_stress_before"] = new["cycle_stress"].copy()
     new["summed_resistance_rise"], new["unaged_s"] = np.zeros(n), np.zeros(n)
-    new.update(zip(_HALF_CYCLE, _columns_of(ageing.resting(new["soc_frac"])), strict=True))
+    new.update(zip(_HALF_CYCLE, ageing.resting(new["soc_frac"]), strict=True))
     # Until it has a past of its own: 250 cycles a year of eight tenths, at half a C.
     swing, half = np.full(n, 0.8), np.full(n, 0.5)
     warm = new["temperature_degc"]
@@ -109,7 +109,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     _remain(new, of)
     new.update(zip(_OPEN, cells.open_circuit(of.kind, new["soc_frac"]), strict=True))
     _resist(new, of)
-    _tell(new, _circuit(new, of), 1.0)
+    _tell(new, _circuit(new, of), common.nothing(n), 1.0)
     _raise_alarms(new)
     return common.closed(new)
 
@@ -124,25 +124,29 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
         _reach(new, circuit, dt_s)
     charge, discharge = (new[name] for name in _REACH)
     asked = _asked(new, surroundings)
-    asked += common.droop_power(new, surroundings, new["rated_power_w"])
+    if new["droop_frac"] is not common.nothing(len(asked)):
+        asked = asked + common.droop_power(new, surroundings, new["rated_power_w"])
     target = inverter.held(asked, -charge, discharge)
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
     active = inverter.held(active, -charge, discharge)
     active, reactive = common.inverter_power(new, surroundings, active, dt_s)
-    _store(new, circuit, surroundings, active, dt_s)
+    cell_w = _store(new, circuit, surroundings, active, dt_s)
     _age(new, of, columns["soc_frac"], dt_s)
     _resist(new, of)
-    _tell(new, _circuit(new, of), dt_s)
+    _tell(new, _circuit(new, of), cell_w, dt_s)
     _raise_alarms(new)
     return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
 
 
 def _asked(new: Columns, surroundings: Surroundings) -> Floats:
     """Active power asked for [W]: the SESP's set-point, or the own schedule, or 0 with the link lost."""
+    own = none = common.nothing(len(new["rated_power_w"]))
+    share = _schedule(surroundings.local_hour)
+    if share != 0.0:
+        own = new["own_schedule_frac"] * (1.0 - new["sesp_link_lost"]) * share * new["rated_power_w"]
+    if new["active_power_setpoint_enabled"] is none:
+        return own
     by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
-    own = new["own_schedule_frac"] * (1.0 - new["sesp_link_lost"])
-    own *= _schedule(surroundings.local_hour)
-    own *= new["rated_power_w"]
     return np.where(by_set_point, new["active_power_setpoint_w"], own)
 
 
@@ -171,16 +175,13 @@ def _resist(new: Columns, of: cells.Cells) -> None:
 
 def _reach_is_stale(new: Columns, dt_s: float) -> bool:
     """Whether the last step told what another step can draw and deliver for another length or window than now."""
-    if anywhere(new["reach_dt_s"] != dt_s):
-        return True
-    low, high = (new[name] for name in _REACHED)
-    return anywhere(new["soc_min_frac"] != low) or anywhere(new["soc_max_frac"] != high)
+    told = ((new["soc_min_frac"], new["reach_low_frac"]), (new["soc_max_frac"], new["reach_high_frac"]))
+    return bool(new["reach_dt_s"][0] != dt_s) or any(now is not then and anywhere(now != then) for now, then in told)
 
 
 def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
     """Find the most power that cells and converter can draw and deliver over a step [W, >= 0], at the connection."""
-    share_in, share_out = battery.thermal_derating(new["temperature_degc"])
-    fastest = share_in * new["c_rate_per_h"], share_out * new["c_rate_per_h"]
+    fastest = battery.thermal_derating(new["temperature_degc"]) * new["c_rate_per_h"]
     window = new["soc_min_frac"], new["soc_max_frac"]
     room, store = battery.reach(circuit, window, fastest, dt_s)
     converter = new["largest_power_w"]
@@ -189,19 +190,19 @@ def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
     discharge = np.minimum(battery.without_loss(store * per_unit) * converter, new["rated_power_w"])
     new.update(zip(_REACH, (charge, discharge), strict=True))
     new.update(zip(_REACHED, window, strict=True))
-    if "reach_dt_s" not in new or anywhere(new["reach_dt_s"] != dt_s):
+    if "reach_dt_s" not in new or new["reach_dt_s"][0] != dt_s:
         new["reach_dt_s"] = np.full_like(charge, dt_s)
 
 
-def _tell(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
-    """Show the DC side at the end of the step, and what could be drawn and delivered in one more.
+def _tell(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -> None:
+    """Show the DC side at the end of a step of ``cell_w``, and what could be drawn and delivered in one more.
 
     That is bounded by the cells, by the limit in force, and after a trip by the ramp.
     """
-    power = new["charge_rate_w"]
-    cell_v = battery.terminal_voltage(circuit, power / new["cell_count"])
+    resting = cell_w is common.nothing(len(cell_w))
+    cell_v = circuit.open_v if resting else battery.terminal_voltage(circuit, cell_w)
     new["dc_voltage_v"] = volts = cell_v * (new["nominal_dc_voltage_v"] / circuit.cells.nominal_v)
-    new["dc_current_a"] = power / volts
+    new["dc_current_a"] = cell_w if resting else new["charge_rate_w"] / volts
     _reach(new, circuit, dt_s)
     charge, discharge = (new[name] for name in _REACH)
     online, running = common.back_on_line(new), new["running"]
@@ -209,44 +210,62 @@ def _tell(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
     new["discharge_power_available_w"] = np.minimum(np.minimum(discharge, common.export_limit(new)), online) * running
 
 
-def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, active: Floats, dt_s: float) -> None:
-    """Move charge and heat by one step of constant power, in the step's own columns."""
-    before, of, count = new["soc_frac"], circuit.cells, new["cell_count"]
+def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, active: Floats, dt_s: float) -> Floats:
+    """Move charge and heat by one step of constant power, in the step's own columns; return a cell's power [W]."""
+    none = common.nothing(len(active))
+    # Where none works, as for most of a day without set-points, all that moves is their warmth.
+    cell_w, heat = _moved(new, circuit, active, dt_s) if anywhere(active) else (none, none)
+    if cell_w is none:
+        new["charge_rate_w"] = new["charge_rate_frac"] = none
+    around = inverter.held(surroundings.air_temperature_degc, new["room_min_degc"], new["room_max_degc"])
+    new["temperature_degc"], new["temperature_max_degc"] = battery.warmed(
+        new["temperature_degc"], around, heat, circuit.cells.heat_j_per_k, dt_s
+    )
+    return cell_w
+
+
+def _moved(new: Columns, circuit: battery.Circuit, active: Floats, dt_s: float) -> tuple[Floats, Floats]:
+    """Move the charge, in the step's own columns; return power and heat of a cell [W]."""
+    before = new["soc_frac"]
     power = battery.cell_power(active, new["largest_power_w"])
-    soc = battery.drawn(circuit, power / count, dt_s)
+    cell_w = power / new["cell_count"]
+    soc = battery.drawn(circuit, cell_w, dt_s)
     # What was within its window stays there to the last bit.
     soc = np.maximum(soc, np.minimum(before, new["soc_min_frac"]))
     new["soc_frac"] = soc = np.minimum(soc, np.maximum(before, new["soc_max_frac"]))
-    new.update(zip(_OPEN, cells.open_circuit(of.kind, soc), strict=True))
-    heat = battery.heat(circuit, new["cell_energy_v"], power / count, dt_s)
-    around = inverter.held(surroundings.air_temperature_degc, new["room_min_degc"], new["room_max_degc"])
-    mean, hottest = battery.warmed(new["temperature_degc"], around, heat, of.heat_j_per_k, dt_s)
-    new["temperature_degc"], new["temperature_max_degc"] = mean, hottest
+    new.update(zip(_OPEN, cells.open_circuit(circuit.cells.kind, soc), strict=True))
     new["charge_rate_w"] = power
     new["charge_rate_frac"] = power / np.where(power > 0.0, new["rated_power_w"], new["rated_charge_power_w"])
+    return cell_w, battery.heat(circuit, new["cell_energy_v"], cell_w, dt_s)
 
 
 def _age(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> None:
-    """Age by one step, in the step's own columns: by a half cycle where one is over, by the calendar once a minute."""
-    moved = np.abs(new["soc_frac"] - before)
-    new["cycle_count"] = new["cycle_count"] + 0.5 * moved * new["soh_frac"]
-    half = ageing.HalfCycle(*(new[name] for name in _HALF_CYCLE))
-    now, ended = ageing.followed(half, new["soc_frac"], moved > 0.0, dt_s)
-    new.update(zip(_HALF_CYCLE, _columns_of(now), strict=True))
-    if len(ended):
-        _wear(new, of, half, ended)
+    """Age by one step, in the step's own columns: by half cycles that are over, by the calendar once a minute."""
+    worn = new["soc_frac"] is not before and _cycled(new, of, before, dt_s)
     new["unaged_s"] = new["unaged_s"] + dt_s
     due = bool(new["unaged_s"][0] >= _CALENDAR_S)
     if due:
         _pass_time(new, of)
-    if due or len(ended):
+    if due or worn:
         new["soh_frac"] = 1.0 - ageing.lost(of.kind, new["calendar_stress"], new["cycle_stress"])
         new["real_capacity_wh"] = new["rated_energy_wh"] * new["soh_frac"]
     if due:
         _remain(new, of)
-    elif len(ended):
-        # Between two minutes the remaining life stands still, but for what has just come to its end.
+    elif worn:
+        # Between two times the remaining life stands still, but for what has just come to its end.
         new["remaining_life_years"] = new["remaining_life_years"] * (new["soh_frac"] > ageing.END_OF_LIFE_FRAC)
+
+
+def _cycled(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> bool:
+    """Follow the half cycles through a step, in the step's own columns; return whether one is over."""
+    moved = np.abs(new["soc_frac"] - before)
+    new["cycle_count"] = new["cycle_count"] + 0.5 * moved * new["soh_frac"]
+    half = ageing.HalfCycle(*(new[name] for name in _HALF_CYCLE))
+    now, ended = ageing.followed(half, new["soc_frac"], moved > 0.0, dt_s)
+    new.update(zip(_HALF_CYCLE, now, strict=True))
+    if len(ended):
+        _wear(new, of, half, ended)
+    return len(ended) > 0
 
 
 def _wear(new: Columns, of: cells.Cells, half: ageing.HalfCycle, ended: npt.NDArray[np.intp]) -> None:
@@ -277,10 +296,6 @@ def _pass_time(new: Columns, of: cells.Cells) -> None:
         new[name] = new[name] + (stress - new[name]) * fresh
     new["cycle_stress_before"] = new["cycle_stress"]
     new["unaged_s"] = np.zeros_like(time_s)
-
-
-def _columns_of(half: ageing.HalfCycle) -> tuple[Floats, ...]:
-    return half.from_frac, half.to_frac, half.direction, half.moving_h, half.to_there_h
 
 
 def _remain(new: Columns, of: cells.Cells) -> None:

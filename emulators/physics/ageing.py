@@ -29,8 +29,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -214,8 +213,7 @@ def resistance_rise(kind: int | Places, summed: Floats, soh_frac: Floats) -> Flo
 # ------------------------------------------------------------------------------------ half cycles
 
 
-@dataclass(frozen=True, slots=True)
-class HalfCycle:
+class HalfCycle(NamedTuple):
     """The half cycle a battery is in; arrays ``(n,)``, never changed in place."""
 
     from_frac: Floats
@@ -244,9 +242,9 @@ def followed(state: HalfCycle, soc_frac: Floats, moved: npt.NDArray[np.bool_], d
     ahead = (soc_frac - state.to_frac) * direction
     hours = state.moving_h + moved * (dt_s / 3600.0)
     further = ahead > 0.0
-    first = (direction == 0.0) & (np.abs(soc_frac - state.from_frac) > LEAST_SWING)
-    over = ahead < -LEAST_SWING
-    turned = over | first
+    turned = over = ahead < -LEAST_SWING
+    if np.count_nonzero(direction) < len(direction):
+        turned = over | (direction == 0.0) & (np.abs(soc_frac - state.from_frac) > LEAST_SWING)
     moved_on = further | turned
     to_frac = np.where(moved_on, soc_frac, state.to_frac)
     to_there_h = np.where(moved_on, hours, state.to_there_h)

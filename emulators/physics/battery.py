@@ -20,9 +20,8 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +45,10 @@ _SHORT_STEP_S: Final = 10.0
 """Up to which the open circuit voltage is taken as a straight line over the charge of one step."""
 _AT_EDGE: Final = 1e-12
 """Nearer to the edge of its window than this a battery is at it: what is left is rounding, and no power."""
-_TURNS: Final = 4
+_TURNS: Final = 2
+"""From near enough the first finds the straight line of the voltage a step ends on, and the second its end there."""
 _LEAST_SLOPE: Final = 0.1
-"""Keeps Newton's method on this side of the most power there is, as a share of the voltage."""
+"""Keeps a turn on this side of the most power there is, as a share of the voltage."""
 
 _COLD_DEGC: Final = (0.0, 5.0)
 _FREEZING_DEGC: Final = (-20.0, -10.0)
@@ -79,8 +79,7 @@ def cell_power(active_w: Floats, converter_w: Floats) -> Floats:
 # ------------------------------------------------------------------------------------------- cells
 
 
-@dataclass(frozen=True, slots=True)
-class Circuit:
+class Circuit(NamedTuple):
     """Cells in a state: of one cell, arrays ``(n,)``."""
 
     cells: Cells
@@ -113,7 +112,7 @@ def resistance(of: Cells, soc_frac: Floats, temperature_degc: Floats, resistance
 def reach(
     at: Circuit,
     window_frac: tuple[Floats, Floats],
-    most_per_h: tuple[Floats, Floats],
+    most_per_h: Floats,
     dt_s: float,
 ) -> tuple[Floats, Floats]:
     """Return the most power of a cell in and out [W, >= 0] over a whole step.
@@ -122,17 +121,19 @@ def reach(
     ----------
     window_frac : lowest and highest state of charge
         Outside of it a battery only moves back towards it.
-    most_per_h : most current in and out, over the capacity when new [1/h]
+    most_per_h : (n,) or (2, n)
+        Most current, or most in and most out, over the capacity when new [1/h].
     """
-    per_frac = at.capacity_ah * (3600.0 / dt_s)
-    of = at.cells
-    below, above = window_frac[1] - at.soc_frac, at.soc_frac - window_frac[0]
-    charge_a = np.minimum(most_per_h[0] * of.capacity_ah, (of.most_v - at.open_v) / at.charge_ohm)
-    charge_a = np.minimum(below * (below > _AT_EDGE) * per_frac, np.maximum(charge_a, 0.0))
-    discharge_a = np.minimum(most_per_h[1] * of.capacity_ah, (at.open_v - of.least_v) / at.discharge_ohm)
-    discharge_a = np.minimum(above * (above > _AT_EDGE) * per_frac, np.maximum(discharge_a, 0.0))
-    room = -_power(at, -charge_a, at.charge_ohm, per_frac, dt_s)
-    return room, np.maximum(_power(at, discharge_a, at.discharge_ohm, per_frac, dt_s), 0.0)
+    # Both ways at once: what goes in is the first row, what comes out the second.
+    of, per_frac = at.cells, at.capacity_ah * (3600.0 / dt_s)
+    ohm = np.array((at.charge_ohm, at.discharge_ohm))
+    by_voltage = np.array((of.most_v - at.open_v, at.open_v - of.least_v)) / ohm
+    window = np.array((window_frac[1] - at.soc_frac, at.soc_frac - window_frac[0]))
+    current_a = np.maximum(np.minimum(most_per_h * of.capacity_ah, by_voltage), 0.0)
+    current_a = np.minimum(window * (window > _AT_EDGE) * per_frac, current_a)
+    np.negative(current_a[0], out=current_a[0])
+    into, out = _power(at, current_a, ohm, per_frac, dt_s)
+    return -into, np.maximum(out, 0.0)
 
 
 def _power(at: Circuit, current_a: Floats, ohm: Floats, per_frac: Floats, dt_s: float) -> Floats:
@@ -151,15 +152,18 @@ def drawn(at: Circuit, power_w: Floats, dt_s: float) -> Floats:
     if dt_s <= _SHORT_STEP_S:
         moved = _current(at.open_v, ohm + 0.5 * at.slope_v / per_frac, power_w) / per_frac
         return held(at.soc_frac - moved, 0.0, 1.0)
-    # What the cells held, less what they hold and the heat, is the power: by Newton's method, as many turns for all.
+    # What the cells held, less what they hold and the heat, is the power. That is a parabola of the charge wherever
+    # the voltage is a straight line, and solved as one: as many turns for all.
     after = held(at.soc_frac - _current(at.open_v, ohm, power_w) / per_frac, 0.0, 1.0)
-    power_v, heat_v = power_w / per_frac, ohm * per_frac
+    left_v, heat_v = at.energy_v - power_w / per_frac, ohm * per_frac
     for _ in range(_TURNS):
-        volts, _, energy_v = cells.open_circuit(at.cells.kind, after)
+        volts, slope_v, energy_v = cells.open_circuit(at.cells.kind, after)
         moved = at.soc_frac - after
         hot_v = heat_v * moved
-        excess = at.energy_v - energy_v - hot_v * moved - power_v
-        after = held(after + excess / np.maximum(volts - 2.0 * hot_v, _LEAST_SLOPE * volts), 0.0, 1.0)
+        excess = 2.0 * (left_v - energy_v - hot_v * moved)
+        steep = np.maximum(volts - 2.0 * hot_v, _LEAST_SLOPE * volts)
+        bent = steep * steep + (slope_v + 2.0 * heat_v) * excess
+        after = held(after + excess / (steep + np.sqrt(np.maximum(bent, 0.0))), 0.0, 1.0)
     return after
 
 
@@ -186,17 +190,15 @@ def heat(at: Circuit, energy_after_v: Floats, power_w: Floats, dt_s: float) -> F
 # -------------------------------------------------------------------------------------------- heat
 
 
-def thermal_derating(temperature_degc: Floats) -> tuple[Floats | float, Floats | float]:
-    """Return which share of the current may go in and out, from 0 to 1; numbers where all may.
+def thermal_derating(temperature_degc: Floats) -> Floats | float:
+    """Return which share of the current may go in and out ``(2, n)``, from 0 to 1; a number where all may.
 
     Lithium plating forbids charging below 0 degC; cold slows discharge and heat stops both.
     """
     if temperature_degc.min() >= _COLD_DEGC[1] and temperature_degc.max() <= _HOT_DEGC[0]:
-        return 1.0, 1.0
-    cool = 1.0 - _risen(temperature_degc, _HOT_DEGC)
-    return np.minimum(_risen(temperature_degc, _COLD_DEGC), cool), np.minimum(
-        _risen(temperature_degc, _FREEZING_DEGC), cool
-    )
+        return 1.0
+    warm = np.array((_risen(temperature_degc, _COLD_DEGC), _risen(temperature_degc, _FREEZING_DEGC)))
+    return np.asarray(np.minimum(warm, 1.0 - _risen(temperature_degc, _HOT_DEGC)))
 
 
 def _risen(value: Floats, span: tuple[float, float]) -> Floats:

@@ -33,7 +33,8 @@ _LEAST_PACE: Final = 1.0 / 64.0
 
 def held(value: Floats | float, low: Floats | float, high: Floats | float) -> Floats:
     """Keep a value within bounds; the same as ``np.clip`` in a fraction of its time."""
-    return np.asarray(np.minimum(np.maximum(value, low), high))
+    within: Floats = np.minimum(np.maximum(value, low), high)
+    return within
 
 
 def volt_var(voltage_pu: Floats, reference_pu: Floats, code: GridCode) -> Floats:

@@ -124,7 +124,7 @@ def test_the_state_of_charge_is_simses_s_over_a_day_of_random_power() -> None:
     worst = 0.0
     for asked in watts:
         here = battery.circuit(alike, soc, warm, one, 0.0 * one)
-        room, store = battery.reach(here, (0.1 * one, 0.9 * one), (one, one), 1.0)
+        room, store = battery.reach(here, (0.1 * one, 0.9 * one), one, 1.0)
         power = float(np.clip(asked, -room[0], store[0]))
         soc = battery.drawn(here, np.array([power]), 1.0)
         theirs.step(-power, 1.0)

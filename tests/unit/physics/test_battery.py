@@ -87,24 +87,33 @@ def test_a_step_at_the_limit_ends_at_the_edge_of_the_window(kind: int, dt_s: flo
     """A window so narrow that it is the window that limits, not the current."""
     here = new(kind, at(0.5))
     narrow = 0.5 * dt_s / 3_600.0
-    room, store = battery.reach(here, (at(0.5 - narrow), at(0.5 + narrow)), (at(5.0), at(5.0)), dt_s)
+    room, store = battery.reach(here, (at(0.5 - narrow), at(0.5 + narrow)), at(5.0), dt_s)
     assert battery.drawn(here, store, dt_s) == pytest.approx(0.5 - narrow, abs=1e-9)
     assert battery.drawn(here, -room, dt_s) == pytest.approx(0.5 + narrow, abs=1e-9)
 
 
 def test_outside_its_window_a_battery_only_moves_back_towards_it() -> None:
-    room, store = battery.reach(new(0, at(0.05, 0.99)), (at(0.1, 0.1), at(0.9, 0.9)), (at(1.0), at(1.0)), 1.0)
+    room, store = battery.reach(new(0, at(0.05, 0.99)), (at(0.1, 0.1), at(0.9, 0.9)), at(1.0), 1.0)
     assert store[0] == 0.0
     assert room[0] > 0.0
     assert room[1] == 0.0
     assert store[1] > 0.0
 
 
+def test_the_share_of_the_current_that_may_go_in_is_not_that_which_may_come_out() -> None:
+    cold = battery.thermal_derating(at(-2.0, -15.0))
+    here, window = new(0, at(0.5, 0.5)), (at(0.1, 0.1), at(0.9, 0.9))
+    room, store = battery.reach(here, window, cold * at(1.0, 1.0), 1.0)
+    assert room.tolist() == [0.0, 0.0]
+    assert store[0] == pytest.approx(battery.reach(here, window, at(1.0, 1.0), 1.0)[1][0])
+    assert store[1] == pytest.approx(0.5 * store[0], rel=0.05)
+
+
 @KINDS
 def test_current_and_voltage_stay_within_their_limits(kind: int) -> None:
     here = new(kind, SOC, warm=10.0)
     of = here.cells
-    room, store = battery.reach(here, (np.zeros_like(SOC), np.ones_like(SOC)), (np.full_like(SOC, 2.0),) * 2, 1.0)
+    room, store = battery.reach(here, (np.zeros_like(SOC), np.ones_like(SOC)), np.full_like(SOC, 2.0), 1.0)
     for power in (store, -room):
         amperes = (SOC - battery.drawn(here, power, 1.0)) * here.capacity_ah * 3_600.0
         assert np.all(np.abs(amperes) <= 2.0 * of.capacity_ah * (1.0 + 1e-6))
@@ -133,13 +142,44 @@ def test_chemical_energy_goes_into_power_and_heat_and_no_heat_is_negative(kind: 
 def test_a_long_step_gives_the_power_asked_for_from_any_charge(kind: int, dt_s: float) -> None:
     """Chemical energy less the heat of the resistance is the power, to nine digits, up to the most there is."""
     here = new(kind, SOC)
-    room, store = battery.reach(here, (np.zeros_like(SOC), np.ones_like(SOC)), (np.ones_like(SOC),) * 2, dt_s)
+    room, store = battery.reach(here, (np.zeros_like(SOC), np.ones_like(SOC)), np.ones_like(SOC), dt_s)
     for share in (1.0, 0.5, 0.01):
         for power, ohm in ((share * store, here.discharge_ohm), (-share * room, here.charge_ohm)):
             after = battery.drawn(here, power, dt_s)
             amperes = (SOC - after) * here.capacity_ah * 3_600.0 / dt_s
             heat = battery.heat(here, cells.open_circuit(kind, after)[2], power, dt_s)
             assert heat == pytest.approx(ohm * amperes**2, abs=1e-9 * float(here.cells.nominal_wh))
+
+
+@KINDS
+@pytest.mark.parametrize("dt_s", [10.1, 60.0, 300.0, 900.0])
+@pytest.mark.parametrize("c_rate_per_h", [0.2, 1.0, 2.0])
+def test_a_long_step_ends_where_halving_an_interval_finds_the_end(kind: int, dt_s: float, c_rate_per_h: float) -> None:
+    """To 1e-11 of the charge, from any charge to any power in reach, cool and warm, new and old."""
+    for warm, rise in ((5.0, 0.0), (5.0, 0.5), (25.0, 0.0), (45.0, 0.5)):
+        ohms = battery.resistance(of := cells.of(np.full_like(SOC, float(kind))), SOC, np.full_like(SOC, warm), rise)
+        here = battery.Circuit(of, SOC, *cells.open_circuit(kind, SOC), *ohms, capacity_ah=0.8 * of.capacity_ah)
+        most = np.full_like(SOC, c_rate_per_h)
+        room, store = battery.reach(here, (np.zeros_like(SOC), np.ones_like(SOC)), most, dt_s)
+        for share in (1.0, 0.7, 0.3, 0.01):
+            for power, ohm in ((share * store, here.discharge_ohm), (-share * room, here.charge_ohm)):
+                expected = halved(here, power, ohm, c_rate_per_h / 0.8, dt_s)
+                assert battery.drawn(here, power, dt_s) == pytest.approx(expected, abs=1e-11)
+
+
+def halved(at: battery.Circuit, power: np.ndarray, ohm: np.ndarray, per_h: float, dt_s: float) -> np.ndarray:
+    """State of charge after a step at a power, by halving what ``per_h`` could move."""
+    per_frac = at.capacity_ah * 3_600.0 / dt_s
+    sign = np.sign(power)
+    least, most = np.zeros_like(power), np.where(sign > 0.0, at.soc_frac, 1.0 - at.soc_frac)
+    most = np.minimum(most, per_h * dt_s / 3_600.0)
+    for _ in range(60):
+        moved = 0.5 * (least + most)
+        energy = cells.open_circuit(at.cells.kind, at.soc_frac - sign * moved)[2]
+        given = np.abs(at.energy_v - energy) - sign * ohm * per_frac * moved**2
+        short = given * per_frac < np.abs(power)
+        least, most = np.where(short, moved, least), np.where(short, most, moved)
+    return at.soc_frac - sign * least
 
 
 @KINDS
