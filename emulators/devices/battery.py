@@ -70,7 +70,7 @@ _HOT_ALARM_DEGC: Final = 50.0
 _COLD_ALARM_DEGC: Final = 0.0
 _DESIGN_CYCLES_PER_YEAR: Final = 250.0
 _FASTEST_PER_H: Final = 10.0
-_CALENDAR_S: Final = 60.0 - 1e-6
+_CALENDAR_S: Final = 300.0 - 1e-6
 _AT_EDGE: Final = 1e-6
 _OPEN: Final = ("cell_open_v", "cell_slope_v", "cell_energy_v")
 _OHMS: Final = ("cell_charge_ohm", "cell_discharge_ohm")
@@ -240,7 +240,7 @@ def _moved(new: Columns, circuit: battery.Circuit, active: Floats, dt_s: float) 
 
 
 def _age(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> None:
-    """Age by one step, in the step's own columns: by half cycles that are over, by the calendar once a minute."""
+    """Age by one step, in the step's own columns: by half cycles that are over, by the calendar all five minutes."""
     worn = new["soc_frac"] is not before and _cycled(new, of, before, dt_s)
     new["unaged_s"] = new["unaged_s"] + dt_s
     due = bool(new["unaged_s"][0] >= _CALENDAR_S)
