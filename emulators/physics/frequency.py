@@ -51,6 +51,7 @@ _WAVES: Final = (
     (89.0, 0.3),
     (31.0, 0.2),
 )
+_TURN: Final = 2.0 * pi
 _SCALE: Final = STANDARD_DEVIATION_HZ / sqrt(sum(a * a for _, a in _WAVES) / 2.0)
 
 LARGEST_DEVIATION_HZ: Final = _SCALE * sum(a for _, a in _WAVES)
@@ -137,14 +138,15 @@ def steady_deviation_hz(area: Area, lost_w: float) -> float:
 
 def frequency_hz(key: int, unix_s: float, nominal: float = 50.0, unrest: float = 1.0) -> float:
     """Return the frequency [Hz] of an area in peace at a moment of site time (``unix_s``, seconds since 1970 UTC)."""
-    deviation = sum(
-        amplitude * sin(2.0 * pi * (unix_s / period + phase))
-        for (period, amplitude), phase in zip(_WAVES, _phases(key), strict=True)
-    )
+    deviation = 0.0
+    for period, amplitude, phase in _waves(key):
+        deviation += amplitude * sin(_TURN * (unix_s / period + phase))
     return nominal + unrest * _SCALE * deviation
 
 
 @lru_cache(maxsize=64)
-def _phases(key: int) -> tuple[float, ...]:
+def _waves(key: int) -> list[tuple[float, float, float]]:
+    """Return periods [s], relative amplitudes, and a key's phases [turns]."""
     keys = np.full(len(_WAVES), key, dtype=np.uint64)
-    return tuple(draws.uniform(keys, np.arange(len(_WAVES)), "frequency").tolist())
+    phases = draws.uniform(keys, np.arange(len(_WAVES)), "frequency").tolist()
+    return [(period, amplitude, phase) for (period, amplitude), phase in zip(_WAVES, phases, strict=True)]

@@ -203,11 +203,10 @@ def _index(hour: _Hour, cover: Floats, level: Floats) -> Floats:
     np.minimum(place, len(_SCORES) - 1.001, out=place)
     cell = place.astype(np.intp)
     place -= cell
-    between = hour.tables[:, 1:].take(cell, axis=1)
-    low = hour.tables.take(cell, axis=1)
-    between -= low
+    rise = hour.tables[:, 1:] - hour.tables[:, :-1]
+    between = rise.take(cell, axis=1)
     between *= place
-    between += low
+    between += hour.tables.take(cell, axis=1)
     cloud, contrast = between
     contrast *= _open_share(hour, cover, level)
     contrast += cloud
@@ -252,8 +251,9 @@ _MASK, _STRIDE, _BEGIN, _PER_M = (
 def _read(fields: Floats, place_m: Floats) -> Floats:
     """The fields at places ``(2, n)`` [m east and north of where they begin], ``(2, n)``: between four neighbours."""
     place = place_m[:, None] * _PER_M
-    cell = place.astype(np.intp)
-    place -= cell
+    whole = np.floor(place)
+    place -= whole
+    cell = whole.astype(np.intp)
     cell &= _MASK
     column, at = cell
     at *= _STRIDE
