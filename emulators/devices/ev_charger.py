@@ -23,14 +23,14 @@ same energy whatever the steps are, at most a step late. Between two vehicles a 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import common
 from emulators.devices.common import Bools
-from emulators.encoding import Columns, Floats, anywhere
+from emulators.encoding import Columns, Floats, anywhere, everything, is_nothing, nothing
 from emulators.physics import ev
 from emulators.physics.inverter import held
 from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
@@ -118,8 +118,8 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns["departure_s"] = np.where(busy, first.stay_s - elapsed_s, 0.0)
     columns.update(_drawn(first, columns))
     columns["late_s"] = columns["vehicle_connected"] = np.zeros(n)
-    columns = _with_vehicle(columns, 0.0, columns["vehicle_connected"] > 0.0)
-    columns["late_s"] = np.zeros(n)
+    columns = _with_vehicle(columns, 0.0, np.zeros(n, dtype=np.bool_))
+    columns["late_s"] = columns["due_s"] = np.zeros(n)
     columns["charge_point_state"] = columns["vehicle_connected"] * float(ev.State.B)
     return _identified(columns)
 
@@ -127,42 +127,35 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Take the charging points through one step; at most one vehicle leaves or comes in it."""
     new = _identified(_sessions(columns, surroundings, dt_s))
-    charged_before = new["charge_point_state"] == ev.State.C
-    new = common.life_cycle(new, surroundings, dt_s, identified=new["credential_refused"] == 0.0) | {
-        # The identification of a charging point is its owner's; its own only decides whether it obeys.
-        name: new[name]
-        for name in ("identified", "identification_failed")
-    }
-    per_ampere = new["vehicle_wires"] * common.voltage_at(new, surroundings.voltage_v)
-    offer_a, ask_w, discharge_w = _asked(new, surroundings, per_ampere)
+    # The identification of a charging point is its owner's; its own only decides whether it obeys.
+    of_owner = {name: new[name] for name in ("identified", "identification_failed")}
+    new = common.life_cycle(new, surroundings, dt_s, identified=new["credential_refused"] == 0.0)
+    new.update(of_owner)
+    limits = _limits(new, surroundings)
+    offer_a, wish_w = _asked(new, surroundings, limits)
     new["current_limit_in_force_a"] = offer_a
-    soc, target = new["vehicle_soc_frac"], new["target_soc_frac"]
-    connected = new["vehicle_connected"] > 0.0
-    wants = ((offer_a > 0.0) & (soc < target)) | ((discharge_w > 0.0) & (soc > V2G_RESERVE_FRAC))
-    new["charge_point_state"] = ev.next_state(
-        new["charge_point_state"],
-        connected,
-        wants & (new["authorised"] > 0.0),
-        new["running"] == 0.0,
-        new["available"] == 0.0,
-    )
-    charging = new["charge_point_state"] == ev.State.C
-    wish_w = np.where(discharge_w > 0.0, discharge_w, -ask_w)
+    charged_before = columns["charge_point_state"] == ev.CHARGING
+    new["charge_point_state"] = _next_state(new, offer_a, wish_w)
+    charging = new["charge_point_state"] == ev.CHARGING
     mean_w, last_w = ev.followed(new["followed_w"] * (charged_before & charging), wish_w, dt_s)
     new["followed_w"] = last_w * charging
     active_w = _reachable(new, mean_w * charging, surroundings.time_s, dt_s)
     active_w, reactive_var = common.inverter_power(new, surroundings, active_w, dt_s)
+    if not is_nothing(reactive_var):
+        reactive_var = reactive_var * charging
     new["vehicle_soc_frac"] = _stored(new, active_w, dt_s)
     new["reactive_available_var"] = new["reactive_available_var"] * charging
-    new = common.at_connection(new, surroundings, active_w, reactive_var * charging, dt_s)
+    new = common.at_connection(new, surroundings, active_w, reactive_var, dt_s)
     _session_report(new, surroundings.time_s, dt_s)
-    _charging_range(new, per_ampere)
+    _charging_range(new, limits)
     return common.closed(new)
 
 
 def _sessions(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Let vehicles leave and come: a point whose session was over when the step began draws its next one."""
     now_s = surroundings.time_s
+    if not anywhere(columns["due_s"] <= now_s):
+        return columns
     stays = columns["vehicle_connected"] > 0.0
     # Who waits for the point to fall free still comes; who would leave first, or was never drawn, does not.
     over = np.flatnonzero((_leaves_s(columns) <= now_s - dt_s) & (stays | ~_comes(columns)))
@@ -215,10 +208,16 @@ def _drawn(drawn: sessions.Sessions, points: Columns) -> Columns:
 
 
 def _with_vehicle(columns: Columns, now_s: float, stays: Bools) -> Columns:
-    """Show who is plugged in at ``now_s``: who ``stays`` from before, and at a point that was free who came."""
-    came = (columns["arrival_s"] <= now_s) & _comes(columns) & (columns["vehicle_connected"] == 0.0)
+    """Show who is plugged in at ``now_s``: who ``stays`` from before, and at a point that was free who came.
+
+    From ``due_s`` on there is something to look for: who is there may leave, who is awaited come, and where nobody
+    comes the next session be drawn.
+    """
+    comes = _comes(columns)
+    came = (columns["arrival_s"] <= now_s) & comes & (columns["vehicle_connected"] == 0.0)
+    there = stays | came
     new = dict(columns)
-    new["vehicle_connected"] = (stays | came).astype(np.float64)
+    new["vehicle_connected"] = there.astype(np.float64)
     if anywhere(came):
         for name, start in (
             ("late_s", now_s - columns["arrival_s"]),
@@ -231,16 +230,20 @@ def _with_vehicle(columns: Columns, now_s: float, stays: Bools) -> Columns:
             new[name] = np.where(came, start, columns[name])
     new["vehicle_soc_frac"] = new["vehicle_soc_frac"] * new["vehicle_connected"]
     new["owner_refused"] = new["owner_refused"] * new["vehicle_connected"]
+    new["due_s"] = np.where(comes & ~there, new["arrival_s"], _leaves_s(new))
     return new
 
 
 def _identified(columns: Columns) -> Columns:
     """Accept or refuse the owner's identification, and the point's own; say whether the session may charge."""
     new = dict(columns)
-    kept = 1.0 - columns["identification_clear"]
-    new["owner_refused"] = columns["owner_refused"] * kept
-    new["credential_refused"] = columns["credential_refused"] * kept
-    failed = np.maximum(new["owner_refused"], new["credential_refused"])
+    if not is_nothing(columns["identification_clear"]):
+        kept = 1.0 - columns["identification_clear"]
+        for name in ("owner_refused", "credential_refused"):
+            new[name] = columns[name] * kept
+    failed = new["owner_refused"]
+    if not is_nothing(new["credential_refused"]):
+        failed = np.maximum(failed, new["credential_refused"])
     new["identification_failed"] = failed
     new["identified"] = columns["vehicle_connected"] * (1.0 - failed)
     new["authorised"] = new["identified"] * columns["charge_release"]
@@ -249,31 +252,74 @@ def _identified(columns: Columns) -> Columns:
 
 def _limit_a(new: Columns) -> Floats:
     """Return the most current a phase, whatever the active power set-point. [A]"""
-    asked = np.where(new["remote_enabled"] > 0.0, new["current_limit_a"], new["rated_current_a"])
-    limit = np.where(new["sesp_link_lost"] > 0.0, new["fallback_current_a"], asked)
+    limit = np.where(new["remote_enabled"] > 0.0, new["current_limit_a"], new["rated_current_a"])
+    if not is_nothing(new["sesp_link_lost"]):
+        limit = np.where(new["sesp_link_lost"] > 0.0, new["fallback_current_a"], limit)
     return np.minimum(limit, new["rated_current_a"]) * new["running"]
 
 
-def _asked(new: Columns, surroundings: Surroundings, per_ampere: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the current on offer [A], the power it charges with and the power to discharge with [W]."""
-    remote = new["remote_enabled"] > 0.0
+class _Limits(NamedTuple):
+    """What a point may do in a step, whatever the active power set-point; ``(n,)`` each."""
+
+    per_ampere_w: Floats
+    """Power of an ampere on the phases that the vehicle loads."""
+    current_a: Floats
+    offered_a: Floats
+    """Current on offer where nothing less is asked for."""
+    charge_w: Floats
+    """Most power to a vehicle that takes all of it."""
+    discharge_w: Floats
+    """Most power from a vehicle; ``nothing`` if no point can take any."""
+
+
+def _limits(new: Columns, surroundings: Surroundings) -> _Limits:
+    per_ampere = new["vehicle_wires"] * common.voltage_at(new, surroundings.voltage_v)
     most_a = _limit_a(new)
-    most_w = most_a * per_ampere
-    follows = remote & (new["active_power_setpoint_enabled"] > 0.0)
+    offered_a = ev.offered_current_a(most_a, new["rated_current_a"], new["least_current_a"])
+    charge_w = np.minimum(offered_a * per_ampere, new["rated_apparent_power_va"])
+    return _Limits(per_ampere, most_a, offered_a, charge_w, _most_discharge_w(new, most_a * per_ampere))
+
+
+def _asked(new: Columns, surroundings: Surroundings, limits: _Limits) -> tuple[Floats, Floats]:
+    """Return the current on offer [A], and the power that the vehicle is to come to [W], plus discharges."""
+    if is_nothing(new["active_power_setpoint_enabled"], new["droop_frac"]):
+        return limits.offered_a, -np.minimum(limits.charge_w, new["vehicle_power_w"])
+    per_ampere, least_a = limits.per_ampere_w, new["least_current_a"]
+    most_w = limits.current_a * per_ampere
+    follows = (new["remote_enabled"] > 0.0) & (new["active_power_setpoint_enabled"] > 0.0)
     net_w = np.where(follows, new["active_power_setpoint_w"], -most_w)
     net_w += common.droop_power(new, surroundings, new["rated_charge_power_w"])
     charge_w = held(-net_w, 0.0, most_w)
-    discharge_w = held(net_w, 0.0, _most_discharge_w(new, most_w))
     wanted_a = np.divide(charge_w, per_ampere, out=np.zeros_like(charge_w), where=per_ampere > 0.0)
     # A watt rounded on the wire, or a volt more than when the range was read, does not stop a vehicle.
-    wanted_a = np.where(wanted_a >= NEARLY * new["least_current_a"], np.maximum(wanted_a, new["least_current_a"]), 0.0)
-    offer_a = ev.offered_current_a(np.minimum(wanted_a, most_a), new["rated_current_a"], new["least_current_a"])
+    wanted_a = np.where(wanted_a >= NEARLY * least_a, np.maximum(wanted_a, least_a), 0.0)
+    offer_a = ev.offered_current_a(np.minimum(wanted_a, limits.current_a), new["rated_current_a"], least_a)
     ask_w = np.minimum(np.minimum(offer_a * per_ampere, new["vehicle_power_w"]), new["rated_apparent_power_va"])
-    return offer_a, ask_w, discharge_w
+    if is_nothing(limits.discharge_w):
+        return offer_a, -ask_w
+    discharge_w = held(net_w, 0.0, limits.discharge_w)
+    return offer_a, np.where(discharge_w > 0.0, discharge_w, -ask_w)
+
+
+def _next_state(new: Columns, offer_a: Floats, wish_w: Floats) -> Floats:
+    """Return the next state of each point, by what is on offer and what the vehicle has to come to."""
+    soc, running, available = new["vehicle_soc_frac"], new["running"], new["available"]
+    wants = (offer_a > 0.0) & (soc < new["target_soc_frac"])
+    if not is_nothing(new["rated_power_w"]):
+        wants |= (wish_w > 0.0) & (soc > V2G_RESERVE_FRAC)
+    return ev.next_state(
+        new["charge_point_state"],
+        new["vehicle_connected"] > 0.0,
+        wants & (new["authorised"] > 0.0),
+        None if running is everything(len(running)) else running == 0.0,
+        None if available is everything(len(available)) else available == 0.0,
+    )
 
 
 def _most_discharge_w(new: Columns, most_w: Floats) -> Floats:
     """Return the most power a vehicle may deliver where the current limit allows ``most_w``. [W]"""
+    if is_nothing(new["rated_power_w"]):
+        return nothing(len(most_w))
     limited = new["remote_enabled"] * new["active_power_limit_enabled"] > 0.0
     share = np.where(limited, new["active_power_limit_frac"], 1.0)
     return np.minimum(most_w, new["rated_power_w"] * share)
@@ -291,26 +337,27 @@ def _leaves_s(new: Columns) -> Floats:
 
 def _reachable(new: Columns, asked_w: Floats, now_s: float, dt_s: float) -> Floats:
     """Return the mean power to the grid that the vehicles' charge and stay allow over a step. [W]"""
-    reached_w = np.zeros_like(asked_w)
-    rows = np.flatnonzero(asked_w)
-    asked, soc, target, full_w = (
-        column[rows] for column in (asked_w, new["vehicle_soc_frac"], new["target_soc_frac"], new["vehicle_power_w"])
-    )
-    cells_ws = new["pack_wh"][rows] * 3600.0
+    soc, cells_ws = new["vehicle_soc_frac"], new["pack_wh"] * 3600.0
     per_watt = EFFICIENCY / cells_ws
-    charge_w = np.maximum(-asked, 0.0)
-    stay_s = held(_leaves_s(new)[rows] - (now_s - dt_s), 0.0, dt_s)
-    charged = ev.charged_soc(soc, charge_w * per_watt, full_w * per_watt, stay_s, new["taper_from_frac"][rows])
-    rise = np.maximum(np.minimum(charged, target) - soc, 0.0)
+    charge_w = np.maximum(-asked_w, 0.0)
+    stay_s = held(_leaves_s(new) - (now_s - dt_s), 0.0, dt_s)
+    charged = ev.charged_soc(
+        soc, charge_w * per_watt, new["vehicle_power_w"] * per_watt, stay_s, new["taper_from_frac"]
+    )
+    rise = np.maximum(np.minimum(charged, new["target_soc_frac"]) - soc, 0.0)
+    reached_w = 0.0 - rise * (cells_ws / (EFFICIENCY * dt_s))
+    if is_nothing(new["rated_power_w"]):
+        return reached_w
     spare = np.maximum(soc - V2G_RESERVE_FRAC, 0.0)
-    deliverable_w = np.minimum(asked * (stay_s / dt_s), spare * (EFFICIENCY * cells_ws / dt_s))
-    reached_w[rows] = np.where(asked > 0.0, deliverable_w, 0.0 - rise * (cells_ws / (EFFICIENCY * dt_s)))
-    return reached_w
+    deliverable_w = np.minimum(asked_w * (stay_s / dt_s), spare * (EFFICIENCY * cells_ws / dt_s))
+    return np.where(asked_w > 0.0, deliverable_w, reached_w)
 
 
 def _stored(new: Columns, active_w: Floats, dt_s: float) -> Floats:
     """Return the vehicle's state of charge after a step of constant power to the grid."""
-    cells_w = np.where(active_w > 0.0, active_w / EFFICIENCY, active_w * EFFICIENCY)
+    cells_w = active_w * EFFICIENCY
+    if not is_nothing(new["rated_power_w"]):
+        cells_w = np.where(active_w > 0.0, active_w / EFFICIENCY, cells_w)
     return held(new["vehicle_soc_frac"] - cells_w * dt_s / (new["pack_wh"] * 3600.0), 0.0, 1.0)
 
 
@@ -329,24 +376,21 @@ def _session_report(new: Columns, now_s: float, dt_s: float) -> None:
     new["energy_acceptable_wh"] = (1.0 - soc) * metered_wh
 
 
-def _charging_range(new: Columns, per_ampere: Floats) -> None:
+def _charging_range(new: Columns, limits: _Limits) -> None:
     """Say between which powers the vehicle can be charged now, in the step's own columns."""
     may = new["authorised"] * new["running"]
     soc = new["vehicle_soc_frac"]
-    limit_a = _limit_a(new)
-    limit_w = ev.offered_current_a(limit_a, new["rated_current_a"], new["least_current_a"]) * per_ampere
     vehicle_w = ev.taper_power_w(soc, new["vehicle_power_w"], new["taper_from_frac"])
     # Who has what was asked for takes no more of it.
-    most = np.minimum(np.minimum(limit_w, new["rated_apparent_power_va"]), vehicle_w) * (
-        may * (soc < new["target_soc_frac"])
-    )
-    discharge = _most_discharge_w(new, limit_a * per_ampere) * may * (soc > V2G_RESERVE_FRAC)
+    most = np.minimum(limits.charge_w, vehicle_w) * (may * (soc < new["target_soc_frac"]))
+    least_w = new["least_current_a"] * limits.per_ampere_w
     new["charge_power_max_w"] = most
-    new["discharge_power_max_w"] = discharge
-    least_w = new["least_current_a"] * per_ampere
     new["least_set_point_w"] = NEARLY * least_w
-    least_w = np.minimum(least_w, most)
-    new["charge_power_min_w"] = np.where(discharge > 0.0, -discharge, least_w)
+    new["charge_power_min_w"] = least_w = np.minimum(least_w, most)
+    new["discharge_power_max_w"] = discharge = limits.discharge_w
+    if not is_nothing(discharge):
+        new["discharge_power_max_w"] = discharge = discharge * may * (soc > V2G_RESERVE_FRAC)
+        new["charge_power_min_w"] = np.where(discharge > 0.0, -discharge, least_w)
 
 
 DEVICE: Final = DeviceSpec(

@@ -43,6 +43,10 @@ class State(IntEnum):
     F = 5  # the point is not available
 
 
+CHARGING: Final = float(State.C)
+"""State C, as a column holds it."""
+_A, _B, _E, _F = (float(state) for state in (State.A, State.B, State.E, State.F))
+
 LEGAL: Final = {
     State.A: {State.A, State.B, State.E, State.F},
     State.B: {State.A, State.B, State.C, State.D, State.E, State.F},
@@ -61,19 +65,23 @@ TAPER_FROM_FRAC: Final = 0.8
 """State of charge at which a vehicle charging with all its power begins to taper (ACN-Sim's default)."""
 FAST_TAPER_FROM_FRAC: Final = 0.5
 """The same at a DC point, where all its power is about twice its capacity an hour; own choice."""
+_LEAST_RATE: Final = 1e-30
+"""Less than any charge: who does not charge takes for ever to come to the taper."""
 
 
-def next_state(state: Floats, connected: Flags, ready: Flags, unpowered: Flags, unavailable: Flags) -> Floats:
+def next_state(
+    state: Floats, connected: Flags, ready: Flags, unpowered: Flags | None = None, unavailable: Flags | None = None
+) -> Floats:
     """Return each point's next state, ``(n,)``, by a legal transition.
 
     ``ready`` is a vehicle that wants to charge and is offered current. It charges from the step after
-    its state was B. ``unavailable`` goes before ``unpowered``.
+    its state was B. ``unavailable`` goes before ``unpowered``; left out, neither is anywhere.
     """
-    may_charge = (state == State.B) | (state == State.C)
-    plugged = np.where(ready & may_charge, float(State.C), float(State.B))
-    idle = np.where(connected, plugged, float(State.A))
-    powered = np.where(unpowered, float(State.E), idle)
-    return np.where(unavailable, float(State.F), powered)
+    may_charge = (state == _B) | (state == CHARGING)
+    following = np.where(connected, np.where(ready & may_charge, CHARGING, _B), _A)
+    if unpowered is not None:
+        following = np.where(unpowered, _E, following)
+    return following if unavailable is None else np.where(unavailable, _F, following)
 
 
 def offered_current_a(limit_a: Floats, rated_a: Floats, least_a: Floats | float = LEAST_CURRENT_A) -> Floats:
@@ -118,10 +126,7 @@ def charged_soc(
     """
     constant_s = (1.0 - taper_from) / full_rate_per_s
     knee = 1.0 - constant_s * rate_per_s
-    to_knee = knee - soc
-    straight_s = held(
-        np.divide(to_knee, rate_per_s, out=np.full_like(soc, 0.0) + dt_s, where=rate_per_s > 0.0), 0.0, dt_s
-    )
+    straight_s = held((knee - soc) / np.maximum(rate_per_s, _LEAST_RATE), 0.0, dt_s)
     at_bend = soc + rate_per_s * straight_s
     decay = np.exp(-(dt_s - straight_s) / constant_s)
     bent = 1.0 - (1.0 - at_bend) * decay

@@ -151,6 +151,7 @@ def test_a_vehicle_that_leaves_before_it_comes_is_no_session_and_the_next_one_is
         "vehicle_connected": np.zeros(32),
         "arrival_s": np.full(32, 600.0),
         "departure_s": np.full(32, 300.0),
+        "due_s": np.full(32, 300.0),
     }
     number = columns["session_number"]
     for k in range(1, 16):
@@ -162,6 +163,21 @@ def test_a_vehicle_that_leaves_before_it_comes_is_no_session_and_the_next_one_is
             assert np.all(columns["session_number"] == number + 1.0)
             assert not backward.any()
             assert np.all(columns["arrival_s"] > 300.0)
+
+
+@pytest.mark.parametrize("dt_s", [60.0, 900.0])
+def test_looking_only_when_somebody_is_due_misses_nobody(dt_s: float) -> None:
+    columns = devices(CHARGER, 128)
+    quiet = 0
+    for k in range(1, round(86_400.0 / dt_s)):
+        world = surroundings(128, dt_s * k)
+        new, looked = (CHARGER.step(each, world, dt_s) for each in (columns, {**columns, "due_s": np.zeros(128)}))
+        quiet += not np.any(columns["due_s"] <= world.time_s)
+        for name in ("vehicle_connected", "session_number", "arrival_s", "late_s", "vehicle_soc_frac", "owner_card_id"):
+            assert np.array_equal(new[name], looked[name]), (k, name)
+        columns = new
+    assert columns["session_number"].mean() > 0.5
+    assert dt_s > 60.0 or quiet > 100
 
 
 def test_a_point_rated_for_it_discharges_down_to_the_reserve() -> None:
