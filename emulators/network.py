@@ -24,7 +24,7 @@ from emulators.encoding import Floats
 from emulators.layout import FeederLayout, GridLayout
 from emulators.physics import feeder as linear
 from emulators.physics.grid import Plan, planned
-from emulators.substations import Indices, NotConverged, Part, Solution, tree
+from emulators.substations import Indices, NotConverged, Part, tree
 
 NODES_A_PART: Final = 600
 SMALL_SITE: Final = 1_000
@@ -149,7 +149,9 @@ class Network:
         self._load = np.zeros((2, 3, k))
         self._solved = np.zeros((2, 3, k))
         self._node_voltage = np.tile(self._tree.source_voltage_v[self._tree.substation], (3, 1))
-        self._state = np.zeros((5, s))
+        self._flows = np.zeros((5, s))
+        self._unread: list[Part] = []
+        """Solved since somebody has asked for flows."""
         self._failing = np.zeros(s, dtype=np.bool_)
         self._failed = np.zeros(s, dtype=np.int64)
         self._most_move = np.array([plan.transformer.rated_va for plan in plans]) * self._moved_frac
@@ -224,7 +226,7 @@ class Network:
 
     def _solve(self, part: Part) -> None:
         try:
-            found = part.solve(self._load[0][:, part.nodes], self._load[1][:, part.nodes])
+            voltage = part.solve(self._load[0][:, part.nodes], self._load[1][:, part.nodes])
         except NotConverged as reason:
             if part.count == 1:
                 self._keep(part, str(reason))
@@ -234,10 +236,11 @@ class Network:
             for each in apart:
                 self._solve(each)
             return
-        self._take(part, found)
+        self._take(part, voltage)
 
     def _apart(self, part: Part) -> list[Part]:
         """Make a part of each of its substations, with switches as they stand."""
+        self._read()
         apart = [Part(self._tree, index, index + 1) for index in range(part.substations.start, part.substations.stop)]
         for each in apart:
             each.turn_in_s = part.turn_in_s
@@ -245,20 +248,12 @@ class Network:
             self._switch(apart, name, branch, closed=False)
         return apart
 
-    def _take(self, part: Part, found: Solution) -> None:
+    def _take(self, part: Part, voltage: Floats) -> None:
         self.solves += 1
         self._solved[:, :, part.nodes] = self._load[:, :, part.nodes]
-        self._node_voltage[:, part.nodes] = found.voltage_v
-        for row, values in enumerate(
-            (
-                found.power_w,
-                found.reactive_power_var,
-                found.cable_losses_w,
-                found.transformer_losses_w,
-                found.loading_frac,
-            )
-        ):
-            self._state[row, part.substations] = values
+        self._node_voltage[:, part.nodes] = voltage
+        if part not in self._unread:
+            self._unread.append(part)
         if self._failing[part.substations].any():
             self._failing[part.substations] = False
             self._mark()
@@ -364,8 +359,15 @@ class Network:
 
     # ------------------------------------------------------------------------------------ read
 
+    def _read(self) -> None:
+        """Bring the flows up to date with the voltages."""
+        for part in self._unread:
+            self._flows[:, part.substations] = part.flows()
+        self._unread.clear()
+
     def feeder(self, name: str) -> FeederState:
         """Return a feeder's state as of the last solution; ``KeyError`` if there is none of that name."""
+        self._read()
         number = self._numbers[name]
         energised = (name, None) not in self._dark
         ours = slice(*np.searchsorted(self._owner, (number, number + 1)))  # no substation, if it is an impedance
@@ -374,7 +376,7 @@ class Network:
             voltage = self._node_voltage[:, nodes]
         else:
             voltage = self.voltage_v[:, self._on_impedance[number]]
-        flows = self._state[:4, ours].sum(axis=1)
+        flows = self._flows[:4, ours].sum(axis=1)
         flows[:2] += self._impedance_power[:, number]
         source = self._feeders[name].source_voltage_v if energised else 0.0
         power, reactive, cables, transformers = flows.tolist()
@@ -387,7 +389,7 @@ class Network:
             reactive_power_var=reactive,
             cable_losses_w=cables,
             transformer_losses_w=transformers,
-            loading_frac=float(self._state[4, ours].max(initial=0.0)),
+            loading_frac=float(self._flows[4, ours].max(initial=0.0)),
             lowest_voltage_v=float(voltage.min()) if voltage.size else source,
             highest_voltage_v=float(voltage.max()) if voltage.size else source,
         )

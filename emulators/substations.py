@@ -161,21 +161,6 @@ def tree(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """What came of the loads: ``(3, k)`` for nodes, ``(s,)`` for substations; powers in W and var.
-
-    ``power_w`` and ``reactive_power_var`` flow at the medium voltage, plus towards it.
-    """
-
-    voltage_v: Floats
-    power_w: Floats
-    reactive_power_var: Floats
-    cable_losses_w: Floats
-    transformer_losses_w: Floats
-    loading_frac: Floats
-
-
 class Part:
     """Some substations and their model. ``nodes`` and ``substations`` say where they are in the whole."""
 
@@ -215,36 +200,46 @@ class Part:
         self._drawn_w, self._drawn_var = self._loads["p_specified"].T, self._loads["q_specified"].T
         known = version("power-grid-model").startswith(_LAID_OUT_ONCE)
         self._solve: Solve = (_laid_out_once if known else _laid_out_each_time)(self._model, self._loads)
+        self._found: Mapping[ComponentType, Any] = {}
 
     @property
     def count(self) -> int:
         return len(self.tree.plans)
 
-    def solve(self, active_w: Floats, reactive_var: Floats) -> Solution:
+    def solve(self, active_w: Floats, reactive_var: Floats) -> Floats:
         """Find the voltages for powers by phase and node ``(3, k)`` [W, var], plus delivered to the feeder.
 
-        Raises ``NotConverged``, and the next call starts afresh.
+        They are ``(3, k)`` and stand until the next call. Raises ``NotConverged``, and the next call starts
+        afresh.
         """
         np.negative(active_w, out=self._drawn_w)
         np.negative(reactive_var, out=self._drawn_var)
         try:
-            found = self._solve()
+            self._found = self._solve()
         except PowerGridError as error:
             raise NotConverged(str(error).partition("\n")[0]) from error
-        transformers = found[ComponentType.transformer]
+        voltage: Floats = self._found[ComponentType.node]["u"][2 * self.count :].T
+        return voltage
+
+    def flows(self) -> Floats:
+        """What flows by the last solution, ``(5, s)``; a call of ``solve`` that fails leaves it as it was.
+
+        Active and reactive power [W, var] at the medium voltage, plus towards it, the losses [W] of cables
+        and of the transformer, and how full that is [1].
+        """
+        transformers = self._found[ComponentType.transformer]
         in_cables: Floats = np.zeros(len(self.tree.substation))
         if len(in_cables):  # where nobody stands there are no cables, and the library names none
-            lines = found[ComponentType.line]
+            lines = self._found[ComponentType.line]
             in_cables = np.add(lines["p_from"].T, lines["p_to"].T, order="C").sum(axis=0)
-        return Solution(
-            voltage_v=found[ComponentType.node]["u"][2 * self.count :].T.copy(),
-            power_w=-transformers["p_from"].sum(axis=1),
-            reactive_power_var=-transformers["q_from"].sum(axis=1),
-            cable_losses_w=np.bincount(self.tree.substation, weights=in_cables, minlength=self.count).astype(
-                np.float64
-            ),
-            transformer_losses_w=(transformers["p_from"] + transformers["p_to"]).sum(axis=1),
-            loading_frac=self._fullest(transformers),
+        return np.array(
+            (
+                -transformers["p_from"].sum(axis=1),
+                -transformers["q_from"].sum(axis=1),
+                np.bincount(self.tree.substation, weights=in_cables, minlength=self.count),
+                (transformers["p_from"] + transformers["p_to"]).sum(axis=1),
+                self._fullest(transformers),
+            )
         )
 
     def _fullest(self, transformers: Any) -> Floats:

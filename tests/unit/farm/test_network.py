@@ -431,6 +431,28 @@ def test_without_a_solution_the_last_voltages_stand_and_are_questionable(caplog:
     assert made.feeder("one").failures == 3
 
 
+@pytest.mark.parametrize("layable", [substations._LAID_OUT_ONCE, ("none of them",)])
+def test_what_flowed_before_a_failure_can_be_asked_for_after_it(
+    monkeypatch: pytest.MonkeyPatch, layable: tuple[str, ...]
+) -> None:
+    """Whether or not somebody has asked before, of a part of two substations and of one alone."""
+    monkeypatch.setattr(substations, "_LAID_OUT_ONCE", layable)
+    feeder = np.array([0, 1, 0, 1])
+    asked, unasked = (network(ONE, TWO, position=np.full(4, 0.9), feeder=feeder) for _ in range(2))
+    for power in (-1e3, -2e3):
+        for made in (asked, unasked):
+            stepped(made, np.full(4, power))
+        before = asked.feeder("one")
+        for made in (asked, unasked):
+            stepped(made, np.where(feeder == 0, IMPOSSIBLE_W, -3e3))
+        after = unasked.feeder("one")
+        assert not after.converged
+        for name in ("power_w", "reactive_power_var", "cable_losses_w", "transformer_losses_w", "loading_frac"):
+            assert getattr(after, name) == getattr(before, name) != 0.0, name
+        assert unasked.feeder("two") == asked.feeder("two")
+        assert unasked.feeder("two").power_w < -18e3
+
+
 def test_only_the_substation_at_fault_is_doubted() -> None:
     rng = np.random.default_rng(6)
     n = 300
