@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from typing import Any, Protocol, TypeAlias
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from emulators.encoding import Columns, Floats
 from emulators.mains import Mains
 from emulators.quantities import Quantity
+from emulators.views import Seen
 
 Keys: TypeAlias = npt.NDArray[np.uint64]
 Qualities: TypeAlias = npt.NDArray[np.uint8]
@@ -80,6 +81,12 @@ class Surroundings:
         """``(3, n)``: line to neutral, by phase."""
         return self.mains.voltage_v
 
+    def darkened(self, live: Floats, rows: slice = slice(None)) -> Surroundings:
+        """Return the same without voltage where ``live`` is 0 and not 1; it is of some of the rows."""
+        voltage_v = self.voltage_v.copy()
+        voltage_v[:, rows] *= live
+        return replace(self, mains=Mains.of(voltage_v))
+
 
 @dataclass(frozen=True, slots=True)
 class Rating:
@@ -133,16 +140,19 @@ class Turn:
     """What a compound device's step hands to one of its resources, to be given that resource's columns after it.
 
     ``lent`` are values the resource takes over, ``told`` are set-points it follows in place of its own:
-    both for this step, by the resource's own names, ``(n,)`` each.
+    both for this step, by the resource's own names, ``(n,)`` each. ``live`` is 0 where the resource is cut off
+    from the mains, and 1 elsewhere; ``None`` is 1 everywhere.
     """
 
     resource: str
-    surroundings: Surroundings
-    lent: Columns
-    told: Columns
+    lent: Columns = field(default_factory=dict)
+    told: Columns = field(default_factory=dict)
+    live: Floats | None = None
 
 
-Flow: TypeAlias = Generator[Turn, Columns, Columns]
+Flow: TypeAlias = Generator[Turn, Seen, Columns]
+Parts: TypeAlias = Mapping[str, Seen]
+"""The columns of a compound device's resources, by their prefixes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +165,9 @@ class DeviceSpec:
     changes nothing it was given, and no set-point. Rows never mix.
 
     A compound kind is made of others: ``resources`` gives each by the prefix its columns have at the
-    compound device, every kind once, in the order in which ``flow(columns, surroundings, dt_s)`` yields
-    their turns. Its ``step`` is the same flow with every resource stepped by itself.
+    compound device, every kind once, in the order in which ``flow(own, parts, surroundings, dt_s)`` yields
+    their turns. It is given the device's own columns and its resources', and returns its own. Its ``step``
+    is the same flow with every resource stepped by itself.
     """
 
     kind: str
@@ -174,7 +185,7 @@ class DeviceSpec:
     make: Callable[[Columns, Keys, Place], Columns]
     step: Callable[[Columns, Surroundings, float], Columns]
     resources: Mapping[str, DeviceSpec] = field(default_factory=dict)
-    flow: Callable[[Columns, Surroundings, float], Flow] | None = None
+    flow: Callable[[Columns, Parts, Surroundings, float], Flow] | None = None
 
 
 # -------------------------------------------------------------------------------------- protocols
@@ -331,7 +342,7 @@ class ProtocolSpec:
     options_model: type[Any]
     address_range: tuple[int, int]
     spontaneous: bool
-    table: Callable[[Any, int, Columns], Table]
+    table: Callable[[Any, int, Seen], Table]
     station: Callable[[Sequence[Seat], Any], Station]
     default_address: int = 1
     """The address of a device that has an endpoint of its own."""

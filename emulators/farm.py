@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from emulators import registry
 from emulators.contracts import Command, DeviceSpec, Limits, Place, Qualities, Quality, Surroundings
-from emulators.encoding import Columns, Floats
+from emulators.encoding import Floats
 from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
 from emulators.faultboard import FaultBoard, Rows
 from emulators.layout import GroupLayout, SiteLayout
@@ -29,6 +29,7 @@ from emulators.physics.frequency import AREAS, Swing, frequency_hz, swung
 from emulators.pools import LIGHT, Pools, SiteRows
 from emulators.quantities import Role, quantity
 from emulators.tracing import Tracer
+from emulators.views import Seen
 from profiles.draws import key_of, uniform
 from profiles.weather import Weather, scattered
 
@@ -58,10 +59,10 @@ class Group:
 
     layout: GroupLayout
     spec: DeviceSpec
-    columns: Columns
+    columns: Seen
     feeder: npt.NDArray[np.intp]
     position: Floats
-    reported: Columns
+    reported: Seen
     quality: dict[str, Qualities]
     conditions: dict[str, Floats]
 

@@ -40,11 +40,11 @@ import pyarrow.parquet as pq
 
 from emulators.clock import Clock
 from emulators.contracts import Command, Qualities
-from emulators.encoding import Columns
 from emulators.farm import Farm, Group
 from emulators.faultboard import Fault
 from emulators.network import FeederState
 from emulators.quantities import Role
+from emulators.views import Seen
 
 SEGMENT_S: Final = 3.0
 WAITING_MAX: Final = 20_000_000
@@ -133,8 +133,8 @@ class _Step:
     site_s: float
     wall_s: float
     group: Group
-    columns: Columns
-    reported: Columns
+    columns: Seen
+    reported: Seen
     quality: Mapping[str, Qualities]
 
     @property

@@ -2,8 +2,8 @@
 
 What a step costs is mostly the number of NumPy calls, whatever the length of their arrays. So devices of a
 kind are stepped together wherever they stand: those of every group, and those that are resources of a
-compound kind. A pool holds their columns, block of rows after block. A group and a compound kind see their
-blocks as views, which stay the same arrays as long as the pool's columns do.
+compound kind. A pool holds their columns, block of rows after block. A group sees its block, and a compound
+device the blocks of its resources, when it looks.
 
 A compound kind's step is a conversation (``contracts.Flow``): it comes as far as its first resource's turn,
 waits until the pool of that kind has been stepped, goes on to the next resource, and ends after the last.
@@ -11,42 +11,24 @@ waits until the pool of that kind has been stepped, goes on to the next resource
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import DeviceSpec, Flow, Surroundings, Turn
 from emulators.encoding import Columns, anywhere, canonical
-from emulators.mains import Mains
 from emulators.quantities import Role
+from emulators.views import Block, OfBlock, Seen, WithParts, part_of, without_parts
 
 LIGHT: Final = ("ghi_w_per_m2", "dni_w_per_m2", "dhi_w_per_m2")
 """What of the weather differs from device to device."""
 
 SiteRows: TypeAlias = slice | npt.NDArray[np.intp]
-"""Where the devices of a pool's groups are among all devices of the site."""
+"""Where the devices of a pool are among all devices of the site."""
 At: TypeAlias = Callable[[SiteRows], Surroundings]
-
-
-class Block:
-    """Some rows of a pool, and its columns as seen from there."""
-
-    def __init__(self, rows: slice) -> None:
-        self.rows = rows
-        self._whole: Columns = {}
-        self._views: Columns = {}
-
-    def of(self, columns: Columns) -> Columns:
-        """Return these rows of every column: the same view as before where the column is the same."""
-        whole, views, rows = self._whole, self._views, self.rows
-        for name, column in columns.items():
-            if whole.get(name) is not column:
-                whole[name] = column
-                views[name] = column[rows] if column.flags.writeable else canonical(column[rows])
-        return dict(views)
 
 
 @dataclass(slots=True)
@@ -55,29 +37,27 @@ class Pool:
 
     spec: DeviceSpec
     columns: Columns
-    site_rows: SiteRows | None
-    blocks: Mapping[str, Block]
-    """By a group's name, or a compound kind's and its resource's."""
+    """Of a compound kind its own, without those of its resources."""
+    site_rows: SiteRows
+    """A resource stands where its compound device does."""
     steady: tuple[str, ...] = field(init=False)
     """Quantities that stand still in most steps."""
 
     def __post_init__(self) -> None:
         moving = (Role.MEASUREMENT, Role.TOTAL)
-        self.steady = tuple(q.name for q in self.spec.quantities if q.role not in moving)
+        self.steady = tuple(q.name for q in self.spec.quantities if q.role not in moving and q.name in self.columns)
 
-    def seen_by(self, block: str) -> Columns:
-        return self.columns if len(self.blocks) == 1 else self.blocks[block].of(self.columns)
-
-    def step(self, at: At, turns: Mapping[str, Turn], dt_s: float) -> None:
-        """Step all devices by ``dt_s`` [s]; ``turns`` says by block what compound kinds want of their resources."""
+    def step(self, at: At, turns: Sequence[tuple[slice, Turn]], dt_s: float) -> None:
+        """Step all devices by ``dt_s`` [s]; ``turns`` says by rows what compound kinds want of their resources."""
         before = lent = self.columns
-        worlds = [] if self.site_rows is None else [at(self.site_rows)]
-        for block, turn in turns.items():
-            worlds.append(turn.surroundings)
-            lent = _overlaid(lent, turn.lent | turn.told, self.blocks[block].rows)
-        after = self.spec.step(lent, _side_by_side(worlds), dt_s)
+        world = at(self.site_rows)
+        for rows, turn in turns:
+            lent = _overlaid(lent, turn.lent | turn.told, rows)
+            if turn.live is not None:
+                world = world.darkened(turn.live, rows)
+        after = self.spec.step(lent, world, dt_s)
         # A step leaves set-points alone: what was told for this step only ends with it.
-        after |= {name: before[name] for turn in turns.values() for name in turn.told}
+        after |= {name: before[name] for _, turn in turns for name in turn.told}
         self.become(after)
 
     def become(self, after: Columns) -> None:
@@ -91,137 +71,148 @@ class Pool:
         self.columns = after
 
 
+class _Window:
+    """Some rows of a pool, and its columns as seen from there."""
+
+    def __init__(self, pool: Pool, rows: slice) -> None:
+        self.pool, self.rows = pool, rows
+        self._block = Block(rows)
+
+    def seen(self) -> Seen:
+        return OfBlock(self.pool.columns, self._block)
+
+
 class _Conversation:
-    """A compound kind's step under way; ``block`` names the resource whose turn it is, ``""`` after the last."""
+    """A compound kind's step under way; ``turn`` is that of the resource it waits for, ``None`` after the last."""
 
-    def __init__(self, pool: Pool, at: At, dt_s: float) -> None:
+    def __init__(self, pool: Pool, parts: Mapping[str, _Window], at: At, dt_s: float) -> None:
         assert pool.spec.flow is not None
-        assert pool.site_rows is not None
-        self._pool = pool
-        self._flow: Flow = pool.spec.flow(pool.columns, at(pool.site_rows), dt_s)
-        self._take(next(self._flow))
+        self._pool, self._parts = pool, parts
+        seen = {resource: window.seen() for resource, window in parts.items()}
+        self._flow: Flow = pool.spec.flow(pool.columns, seen, at(pool.site_rows), dt_s)
+        self.turn: Turn | None = next(self._flow)
 
-    def _take(self, turn: Turn) -> None:
-        self.turn, self.block = turn, _block(self._pool.spec, turn.resource)
+    def asks(self, pool: Pool) -> tuple[slice, Turn] | None:
+        """Return whose turn it is, and which rows of a pool these are; ``None`` if it does not wait for that pool."""
+        if self.turn is None or self._parts[self.turn.resource].pool is not pool:
+            return None
+        return self._parts[self.turn.resource].rows, self.turn
 
-    def answer(self, columns: Columns) -> None:
+    def answer(self) -> None:
         """Hand over the stepped columns of the resource whose turn it was."""
+        assert self.turn is not None
         try:
-            self._take(self._flow.send(columns))
+            self.turn = self._flow.send(self._parts[self.turn.resource].seen())
         except StopIteration as ended:
-            self.block = ""
+            self.turn = None
             self._pool.become(ended.value)
+
+
+class _Member(NamedTuple):
+    """Devices of a pool: a group's own, or one of its ``resource``."""
+
+    group: str
+    resource: str
+    columns: Columns
+    site_rows: npt.NDArray[np.intp]
 
 
 class Pools:
     """The pools of a site. ``groups`` gives each group's kind and columns at the start, in the site's order."""
 
-    def __init__(self, groups: Mapping[str, tuple[DeviceSpec, Columns]]) -> None:
+    def __init__(self, groups: Mapping[str, tuple[DeviceSpec, Seen]]) -> None:
+        self._specs = {group: spec for group, (spec, _) in groups.items()}
         self._pools: dict[str, Pool] = {}
-        self._kinds = {group: spec.kind for group, (spec, _) in groups.items()}
+        self._windows: dict[tuple[str, str], _Window] = {}
+        for spec, members in _by_kind(groups):
+            stacked = {name: np.concatenate([each.columns[name] for each in members]) for name in members[0].columns}
+            pool = Pool(
+                spec,
+                {name: canonical(column) for name, column in stacked.items()},
+                _simplest(np.concatenate([each.site_rows for each in members])),
+            )
+            self._pools[spec.kind] = pool
+            begin = 0
+            for each in members:
+                rows = slice(begin, begin := begin + len(each.site_rows))
+                self._windows[each.group, each.resource] = _Window(pool, rows)
+        self._parts = {
+            pool.spec.kind: {resource: self._of_all(pool.spec, resource) for resource in pool.spec.resources}
+            for pool in self
+        }
         self._copied: set[tuple[str, str]] = set()
-        specs = [spec for spec, _ in groups.values()]
-        compound = [spec for spec in specs if spec.resources]
-        resources = [kind for spec in compound for kind in spec.resources.values()]
-        for spec in (*compound, *resources, *specs):
-            if spec.kind not in self._pools:
-                self._pools[spec.kind] = self._pooled(spec, groups)
-        self.show_written()
 
-    def _pooled(self, spec: DeviceSpec, groups: Mapping[str, tuple[DeviceSpec, Columns]]) -> Pool:
-        members: dict[str, Columns] = {}
-        site_rows: list[npt.NDArray[np.intp]] = []
-        first = 0
-        for name, (kind, columns) in groups.items():
-            size = _size(columns)
-            if kind.kind == spec.kind:
-                members[name] = columns
-                site_rows.append(np.arange(first, first + size))
-            first += size
-        for pool in self._compound():
-            for resource, kind in pool.spec.resources.items():
-                if kind.kind == spec.kind:
-                    members[_block(pool.spec, resource)] = _unprefixed(pool.columns, resource)
-        ends = np.cumsum([_size(columns) for columns in members.values()]).tolist()
-        rows = (slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False))
-        return Pool(
-            spec,
-            _stacked(list(members.values())),
-            _simplest(site_rows),
-            dict(zip(members, map(Block, rows), strict=True)),
-        )
+    def _of_all(self, spec: DeviceSpec, resource: str) -> _Window:
+        """Return the window of a resource of all devices of a compound kind: those of its groups are neighbours."""
+        each = [self._windows[group, resource] for group, kind in self._specs.items() if kind.kind == spec.kind]
+        return _Window(each[0].pool, slice(each[0].rows.start, each[-1].rows.stop))
 
     def __iter__(self) -> Iterator[Pool]:
         return iter(self._pools.values())
 
-    def _compound(self) -> list[Pool]:
-        return [pool for pool in self if pool.spec.resources]
-
-    def seen_by(self, group: str) -> Columns:
+    def seen_by(self, group: str) -> Seen:
         """Return a group's columns, those of its resources under their prefixes."""
-        return self._pools[self._kinds[group]].seen_by(group)
+        parts = {resource: self._windows[group, resource].seen() for resource in self._specs[group].resources}
+        own = self._windows[group, ""].seen()
+        return WithParts(own, parts) if parts else own
 
     def write(self, group: str, name: str, row: int, value: float) -> None:
         """Set a value of one device. Once all are set, ``show_written`` shows them."""
-        pool = self._pools[self._kinds[group]]
-        row += pool.blocks[group].rows.start
-        for resource, kind in pool.spec.resources.items():
-            if name.startswith(f"{resource}_"):
-                row += self._pools[kind.kind].blocks[_block(pool.spec, resource)].rows.start
-                pool, name = self._pools[kind.kind], name.removeprefix(f"{resource}_")
-                break
+        resource = next((each for each in self._specs[group].resources if name.startswith(f"{each}_")), "")
+        name = name.removeprefix(f"{resource}_")
+        window = self._windows[group, resource]
+        pool = window.pool
         if (pool.spec.kind, name) not in self._copied:
             self._copied.add((pool.spec.kind, name))
             pool.columns = pool.columns | {name: pool.columns[name].copy()}
-        pool.columns[name][row] = value
+        pool.columns[name][window.rows.start + row] = value
 
     def show_written(self) -> None:
-        """Let compound kinds see what was written to their resources."""
-        for written, name in self._copied:
-            columns = self._pools[written].columns
+        """Let what was written be seen."""
+        for kind, name in self._copied:
+            columns = self._pools[kind].columns
             columns[name] = canonical(columns[name])
         self._copied.clear()
-        for pool in self._compound():
-            for resource, kind in pool.spec.resources.items():
-                seen = self._pools[kind.kind].seen_by(_block(pool.spec, resource))
-                pool.columns = pool.columns | {f"{resource}_{name}": column for name, column in seen.items()}
 
     def step(self, at: At, dt_s: float) -> None:
         """Step all pools by ``dt_s`` [s]; ``at`` gives the surroundings of devices by their rows in the site."""
-        under_way = [_Conversation(pool, at, dt_s) for pool in self._compound()]
+        under_way = [_Conversation(pool, self._parts[pool.spec.kind], at, dt_s) for pool in self if pool.spec.resources]
         for pool in self:
             if not pool.spec.resources:
-                waiting = {each.block: each for each in under_way if each.block in pool.blocks}
-                pool.step(at, {block: each.turn for block, each in waiting.items()}, dt_s)
-                for block, each in waiting.items():
-                    each.answer(pool.seen_by(block))
-        assert not any(each.block for each in under_way), "a resource did not take its turn in the order of the spec"
+                asked = [(each, turn) for each in under_way if (turn := each.asks(pool)) is not None]
+                pool.step(at, [turn for _, turn in asked], dt_s)
+                for each, _ in asked:
+                    each.answer()
+        assert all(each.turn is None for each in under_way), "a resource did not take its turn in the order of the spec"
 
 
-def _block(spec: DeviceSpec, resource: str) -> str:
-    return f"{spec.kind}.{resource}"
+def _by_kind(groups: Mapping[str, tuple[DeviceSpec, Seen]]) -> Iterator[tuple[DeviceSpec, list[_Member]]]:
+    """Yield every kind with its devices: compound kinds, their resources in the order of their turns, and the rest.
+
+    The devices of groups come first, then those that are resources.
+    """
+    specs = [spec for spec, _ in groups.values()]
+    compound = list({spec.kind: spec for spec in specs if spec.resources}.values())
+    resources = [kind for spec in compound for kind in spec.resources.values()]
+    members: dict[str, list[_Member]] = {spec.kind: [] for spec in (*compound, *resources, *specs)}
+    first = 0
+    rows = {}
+    for group, (spec, columns) in groups.items():
+        rows[group] = np.arange(first, first := first + len(next(iter(columns.values()))))
+        members[spec.kind].append(_Member(group, "", without_parts(columns, spec.resources), rows[group]))
+    for spec in compound:
+        for resource, kind in spec.resources.items():
+            for group, (own, columns) in groups.items():
+                if own.kind == spec.kind:
+                    members[kind.kind].append(_Member(group, resource, part_of(columns, resource), rows[group]))
+    for spec in {spec.kind: spec for spec in (*compound, *resources, *specs)}.values():
+        yield spec, members[spec.kind]
 
 
-def _size(columns: Columns) -> int:
-    return len(next(iter(columns.values())))
-
-
-def _unprefixed(columns: Columns, resource: str) -> Columns:
-    prefix = f"{resource}_"
-    return {name.removeprefix(prefix): column for name, column in columns.items() if name.startswith(prefix)}
-
-
-def _stacked(members: Sequence[Columns]) -> Columns:
-    return {name: canonical(np.concatenate([each[name] for each in members])) for name in members[0]}
-
-
-def _simplest(rows: Iterable[npt.NDArray[np.intp]]) -> SiteRows | None:
+def _simplest(rows: npt.NDArray[np.intp]) -> SiteRows:
     """Return rows that lie next to each other as a slice, which needs no copying."""
-    every = np.concatenate([*rows, np.zeros(0, dtype=np.intp)])
-    if not len(every):
-        return None
-    first, last = int(every[0]), int(every[-1])
-    return slice(first, last + 1) if last - first + 1 == len(every) else every
+    first, last = int(rows[0]), int(rows[-1])
+    return slice(first, last + 1) if np.array_equal(rows, np.arange(first, last + 1)) else rows
 
 
 def _overlaid(columns: Columns, changes: Columns, rows: slice) -> Columns:
@@ -232,11 +223,3 @@ def _overlaid(columns: Columns, changes: Columns, rows: slice) -> Columns:
     for name, column in changed.items():
         column[rows] = changes[name]
     return columns | changed
-
-
-def _side_by_side(worlds: Sequence[Surroundings]) -> Surroundings:
-    """Return the surroundings of several blocks' devices as those of all."""
-    if len(worlds) == 1:
-        return worlds[0]
-    light: dict[str, Any] = {name: np.concatenate([getattr(each, name) for each in worlds]) for name in LIGHT}
-    return replace(worlds[0], mains=Mains.beside([each.mains for each in worlds]), **light)

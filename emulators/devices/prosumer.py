@@ -24,12 +24,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from emulators.contracts import DeviceSpec, Flow, Keys, Limits, Place, Rating, Surroundings, Turn
-from emulators.devices import battery, common, connection, ev_charger, household, pv_generator
+from emulators.contracts import DeviceSpec, Flow, Keys, Limits, Parts, Place, Rating, Surroundings, Turn
+from emulators.devices import battery, common, compound, connection, ev_charger, household, pv_generator
 from emulators.encoding import Columns, Floats, anywhere
-from emulators.mains import Mains
 from emulators.physics import inverter
 from emulators.quantities import COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, quantities
+from emulators.views import Seen, part_of
 
 _SPECS: Final = {"ev": ev_charger.DEVICE, "storage": battery.DEVICE, "pv": pv_generator.DEVICE}
 _DEFAULTS: Final[Mapping[str, float | Mapping[str, Any]]] = {
@@ -87,8 +87,8 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     shared = {name: ratings[name] for name in _SHARED_RATINGS}
     columns = common.begun((*COMMON, *SUPPORT, "outside_temperature_degc"), shared, n)
     for resource, spec in _SPECS.items():
-        columns |= common.as_part(spec.make(shared | common.part_of(ratings, resource), keys, place), resource)
-    columns |= common.as_part(household.make(shared | common.part_of(ratings, "home"), keys), "home")
+        columns |= common.as_part(spec.make(shared | part_of(ratings, resource), keys, place), resource)
+    columns |= common.as_part(household.make(shared | part_of(ratings, "home"), keys), "home")
     wires = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
     fuse_w = wires * columns["nominal_voltage_v"] * ratings["main_fuse_a"]
     columns["rated_charge_power_w"] = columns["rated_apparent_power_va"] = fuse_w
@@ -101,49 +101,36 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     return columns
 
 
-def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
-    """Take the homes through one step, their resources one by one."""
-    under_way = flow(columns, surroundings, dt_s)
-    turn = next(under_way)
-    while True:
-        own = common.part_of(columns, turn.resource)
-        after = _SPECS[turn.resource].step(own | turn.lent | turn.told, turn.surroundings, dt_s)
-        try:
-            turn = under_way.send(after | {name: own[name] for name in turn.told})
-        except StopIteration as ended:
-            home: Columns = ended.value
-            return home
-
-
-def flow(columns: Columns, surroundings: Surroundings, dt_s: float) -> Flow:
+def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -> Flow:
     """Take the homes through one step: EV, PV and household first, then the storage that makes up for them."""
-    new = common.life_cycle(columns, surroundings, dt_s)
-    outside = _where(new["running"], surroundings)
-    lent, links = _lent(columns, new), {"sesp_timeout_s": columns["sesp_timeout_s"]}
+    new = common.life_cycle(own, surroundings, dt_s)
+    lent, links = _lent(own, new), {"sesp_timeout_s": own["sesp_timeout_s"]}
+    live = new["running"] if anywhere(new["running"] == 0.0) else None
     limit_w = np.where(
         new["identified"] * new["active_power_limit_enabled"] > 0.0,  # it outlives the SESP's link, as everywhere
         new["active_power_limit_frac"] * new["rated_power_w"],
         np.inf,
     )
-    parts = {"ev": (yield Turn("ev", outside, lent | {"credential_refused": new["identification_failed"]}, links))}
+    parts: dict[str, Seen] = {}
+    parts["ev"] = yield Turn("ev", lent | {"credential_refused": new["identification_failed"]}, links, live)
     asked_w = np.where(
         new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0, new["active_power_setpoint_w"], np.nan
     )
-    before_w = columns["pv_active_power_w"] + parts["ev"]["active_power_w"]
+    before_w = before["pv"]["active_power_w"] + parts["ev"]["active_power_w"]
     parts["home"] = household.step(
-        common.part_of(columns, "home"),
+        part_of(own, "home"),
         _where(new["grid_switch_closed"], surroundings),
         dt_s,
         remote=new["remote_enabled"],
-        spare_w=before_w - asked_w - columns["storage_charge_power_available_w"],
+        spare_w=before_w - asked_w - before["storage"]["charge_power_available_w"],
     )
     room_w = limit_w - parts["ev"]["active_power_w"] - parts["home"]["active_power_w"]
-    room_w += _stored_w(columns, new, asked_w, dt_s)
-    parts["pv"] = yield Turn("pv", outside, lent, links | _capped(columns, "pv", room_w))
+    room_w += _stored_w(before["storage"], new, asked_w, dt_s)
+    parts["pv"] = yield Turn("pv", lent, links | _capped(before["pv"], room_w), live)
     others_w = parts["ev"]["active_power_w"] + parts["home"]["active_power_w"] + parts["pv"]["active_power_w"]
-    asked = _asked_of_storage(columns, new, parts, asked_w - others_w)
-    asked |= _capped(columns, "storage", limit_w - others_w)
-    parts["storage"] = storage = yield Turn("storage", outside, lent, links | asked)
+    asked = _asked_of_storage(before["storage"], new, parts, asked_w - others_w)
+    asked |= _capped(before["storage"], limit_w - others_w)
+    parts["storage"] = storage = yield Turn("storage", lent, links | asked, live)
     new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
     new = _summed(new, parts, surroundings, dt_s)
     # What the loads that wait draw now is within what they can.
@@ -152,9 +139,8 @@ def flow(columns: Columns, surroundings: Surroundings, dt_s: float) -> Flow:
         others_w - storage["charge_power_available_w"] - np.maximum(more_w, 0.0), new["active_power_w"]
     )
     new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
-    for resource, part in parts.items():
-        new |= common.as_part(part, resource)
-    return _closed(new)
+    new |= {f"home_{name}": column for name, column in parts["home"].items()}
+    return _closed(new, parts)
 
 
 def _lent(columns: Columns, new: Columns) -> Columns:
@@ -171,38 +157,34 @@ def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
     """Return the surroundings without voltage where ``live`` is 0."""
     if not anywhere(live == 0.0):
         return surroundings
-    return replace(surroundings, mains=Mains.of(surroundings.voltage_v * live))
+    return surroundings.darkened(live)
 
 
-def _stored_w(columns: Columns, new: Columns, asked_w: Floats, dt_s: float) -> Floats:
+def _stored_w(storage: Seen, new: Columns, asked_w: Floats, dt_s: float) -> Floats:
     """Return what the storage will draw of the sun for certain, so that a limit curtails only what is beyond. [W]
 
     That is what a set-point has it draw, its own or the home's, as far as its cells, its ramp and its reactive
     power let it in this step. A schedule of its own promises nothing, nor does support of the frequency.
     """
-    own = new["remote_enabled"] * columns["storage_active_power_setpoint_enabled"] > 0.0
-    wish_w = np.where(own, np.maximum(-columns["storage_active_power_setpoint_w"], 0.0), 0.0)
+    own = new["remote_enabled"] * storage["active_power_setpoint_enabled"] > 0.0
+    wish_w = np.where(own, np.maximum(-storage["active_power_setpoint_w"], 0.0), 0.0)
     wish_w = np.where(np.isnan(asked_w), wish_w, np.inf)
-    ramped_w = columns["storage_ramp_w_per_s"] * dt_s - columns["storage_active_power_w"]
-    circle_w = inverter.rest_of_circle(
-        columns["storage_reactive_power_var"], columns["storage_rated_apparent_power_va"]
-    )
-    able_w = np.minimum(np.minimum(ramped_w, circle_w), columns["storage_charge_power_available_w"])
-    stops = columns["storage_stop"] + np.maximum(
-        columns["storage_frequency_support_enabled"], new["frequency_support_enabled"]
-    )
+    ramped_w = storage["ramp_w_per_s"] * dt_s - storage["active_power_w"]
+    circle_w = inverter.rest_of_circle(storage["reactive_power_var"], storage["rated_apparent_power_va"])
+    able_w = np.minimum(np.minimum(ramped_w, circle_w), storage["charge_power_available_w"])
+    stops = storage["stop"] + np.maximum(storage["frequency_support_enabled"], new["frequency_support_enabled"])
     return np.asarray(np.maximum(np.minimum(wish_w, able_w), 0.0) * new["running"] * (stops == 0.0))
 
 
-def _capped(columns: Columns, resource: str, room_w: Floats) -> Columns:
+def _capped(part: Seen, room_w: Floats) -> Columns:
     """Return the power limit a resource keeps to so that the home keeps to its own; ``inf`` is no limit."""
-    limited = columns[f"{resource}_active_power_limit_enabled"] > 0.0
-    own = np.where(limited, columns[f"{resource}_active_power_limit_frac"], 1.0)
-    share = np.minimum(inverter.held(room_w / columns[f"{resource}_rated_power_w"], 0.0, 1.0), own)
+    limited = part["active_power_limit_enabled"] > 0.0
+    own = np.where(limited, part["active_power_limit_frac"], 1.0)
+    share = np.minimum(inverter.held(room_w / part["rated_power_w"], 0.0, 1.0), own)
     return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share)}
 
 
-def _asked_of_storage(columns: Columns, new: Columns, parts: Mapping[str, Columns], missing_w: Floats) -> Columns:
+def _asked_of_storage(storage: Seen, new: Columns, parts: Parts, missing_w: Floats) -> Columns:
     """Return the set-points the storage follows in this step: the home's where it has one, else its own."""
     remote = new["remote_enabled"]
     asks_w = np.isfinite(missing_w)
@@ -217,23 +199,21 @@ def _asked_of_storage(columns: Columns, new: Columns, parts: Mapping[str, Column
     )
     others_var = sum((part["reactive_power_var"] for part in parts.values()), start=np.zeros_like(wanted_var))
     asked = {
-        "active_power_setpoint_w": np.where(asks_w, missing_w, columns["storage_active_power_setpoint_w"]),
-        "active_power_setpoint_enabled": np.where(asks_w, 1.0, columns["storage_active_power_setpoint_enabled"]),
+        "active_power_setpoint_w": np.where(asks_w, missing_w, storage["active_power_setpoint_w"]),
+        "active_power_setpoint_enabled": np.where(asks_w, 1.0, storage["active_power_setpoint_enabled"]),
         "reactive_power_setpoint_var": np.where(
-            asks_q | asks_pf, wanted_var - others_var, columns["storage_reactive_power_setpoint_var"]
+            asks_q | asks_pf, wanted_var - others_var, storage["reactive_power_setpoint_var"]
         ),
-        "reactive_power_setpoint_enabled": np.where(
-            asks_q | asks_pf, 1.0, columns["storage_reactive_power_setpoint_enabled"]
-        ),
+        "reactive_power_setpoint_enabled": np.where(asks_q | asks_pf, 1.0, storage["reactive_power_setpoint_enabled"]),
     }
     for value, switch in (_SUPPORTED[:2], _SUPPORTED[2:]):
         by_home = new[switch] > 0.0
-        asked[value] = np.where(by_home, new[value], columns[f"storage_{value}"])
-        asked[switch] = np.maximum(new[switch], columns[f"storage_{switch}"])
+        asked[value] = np.where(by_home, new[value], storage[value])
+        asked[switch] = np.maximum(new[switch], storage[switch])
     return asked
 
 
-def _summed(new: Columns, parts: Mapping[str, Columns], surroundings: Surroundings, dt_s: float) -> Columns:
+def _summed(new: Columns, parts: Parts, surroundings: Surroundings, dt_s: float) -> Columns:
     """Show the connection point: the sum of the four resources, phase by phase."""
 
     def total(name: str) -> Floats:
@@ -246,11 +226,11 @@ def _summed(new: Columns, parts: Mapping[str, Columns], surroundings: Surroundin
     return connection.by_phase(new, surroundings, active_w, reactive_var, dt_s, totals)
 
 
-def _closed(new: Columns) -> Columns:
+def _closed(new: Columns, parts: Parts) -> Columns:
     """End the step; an alarm of a resource is an alarm of the home."""
     ended = common.closed(new)
     for resource in _SPECS:
-        ended["general_alarm"] = np.maximum(ended["general_alarm"], new[f"{resource}_general_alarm"])
+        ended["general_alarm"] = np.maximum(ended["general_alarm"], parts[resource]["general_alarm"])
     return ended
 
 
@@ -334,7 +314,7 @@ DEVICE: Final = DeviceSpec(
     limits=_limits(),
     follows=_follows(),
     make=make,
-    step=step,
+    step=compound.stepped(flow, _SPECS),
     resources={resource: _SPECS[resource] for resource in ("ev", "pv", "storage")},
     flow=flow,
 )

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from emulators.contracts import PointRow
-from emulators.encoding import Columns, Field, Floats, Lookup, Scaled, Source
+from emulators.encoding import Field, Floats, Lookup, Scaled, Source
 from emulators.plans.sources import (
     Cases,
     Choice,
@@ -33,6 +33,7 @@ from emulators.plans.sources import (
     Weighted,
 )
 from emulators.quantities import Role, quantity
+from emulators.views import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ class Plan:
                 return start + 2 * (address - window.first)
         return None
 
-    def layout(self, columns: Columns) -> tuple[bytes, list[Field]]:
+    def layout(self, columns: Seen) -> tuple[bytes, list[Field]]:
         """The row before anything is known of it, and its fields, both scaled for the ratings in ``columns``."""
         template = bytearray(self.template)
         fields = []

@@ -15,6 +15,7 @@ from typing import Final, ParamSpec, TypeVar, cast
 from emulators.contracts import Flow
 from emulators.encoding import Columns
 from emulators.farm import Farm
+from emulators.views import Seen
 
 WARM_UP: Final = 10
 """Steps before the clock runs: devices start, and the first power flows are done."""
@@ -56,7 +57,7 @@ class _Watch:
         """Leave out the time a flow waits for its resources."""
 
         def timed(*args: _P.args, **kwargs: _P.kwargs) -> Flow:
-            under_way, answer = flow(*args, **kwargs), cast(Columns, None)
+            under_way, answer = flow(*args, **kwargs), cast(Seen, None)
             while True:
                 try:
                     with self._on(name):

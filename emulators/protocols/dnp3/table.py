@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import Qualities, Quality
-from emulators.encoding import Bits, Columns, Field, Floats, Rows
+from emulators.encoding import Bits, Field, Floats, Rows
 from emulators.plans.dnp3 import Plan, Point, PointType
 from emulators.protocols.dnp3.reading import StaticReader
 from emulators.protocols.dnp3.sections import (
@@ -27,6 +27,7 @@ from emulators.protocols.dnp3.sections import (
     STATE,
     Section,
 )
+from emulators.views import Seen
 
 _UNKNOWN: Final = -(2**31) + 1
 """Stands in an analog object for a value that is not a number, and tells it from one cut off at the type's end."""
@@ -84,7 +85,7 @@ class Listener(Protocol):
 class Dnp3Table:
     """The objects of ``n`` outstations of one kind."""
 
-    def __init__(self, plan: Plan, n: int, columns: Columns) -> None:
+    def __init__(self, plan: Plan, n: int, columns: Seen) -> None:
         self.sections: dict[PointType, Section] = {}
         offset = 0
         for kind in _ORDER:

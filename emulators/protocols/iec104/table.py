@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import Qualities, Quality
-from emulators.encoding import Columns, Field, Floats, Rows
+from emulators.encoding import Field, Floats, Rows
 from emulators.plans.iec104 import ControlPoint, MonitorPoint, MonitorType, Plan
 from emulators.protocols.iec104.asdu import FORMAT_104, Format, Type, time_tag
+from emulators.views import Seen
 
 GENERAL: Final = 0
 """The group that stands for a whole general interrogation, or for every counter group."""
@@ -85,7 +86,7 @@ class Iec104Table:
 
     plan: Plan
     n: int
-    columns: InitVar[Columns]
+    columns: InitVar[Seen]
     format: Format = FORMAT_104
     unix_s: float = 0.0
     controls: dict[int, ControlPoint] = field(init=False)
@@ -103,7 +104,7 @@ class Iec104Table:
     """The rows somebody listens to, in order; ``None`` when that has changed."""
     _tainted: bool = field(init=False, default=False)
 
-    def __post_init__(self, columns: Columns) -> None:
+    def __post_init__(self, columns: Seen) -> None:
         ordered = sorted(self.plan.monitor, key=lambda point: (point.type, point.group, point.ioa))
         self.controls = {point.ioa: point for point in self.plan.control}
         address_octets = self.format.object_octets
@@ -236,7 +237,7 @@ class Iec104Table:
 
     # ----------------------------------------------------------------------------------- layout
 
-    def _block(self, kind: MonitorType, points: Sequence[MonitorPoint], columns: Columns) -> _Block:
+    def _block(self, kind: MonitorType, points: Sequence[MonitorPoint], columns: Seen) -> _Block:
         start = self.places[points[0].ioa][1]
         octets = self.format.object_octets + _ELEMENT_OCTETS[kind]
         data, width = self._rows.data, self._rows.data.shape[1]

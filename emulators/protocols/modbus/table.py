@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 
 from emulators.contracts import Device, Qualities
-from emulators.encoding import Columns, Floats, Rows
+from emulators.encoding import Floats, Rows
 from emulators.errors import NoSuchPoint, NotWritable
 from emulators.plans.modbus import Plan, Register
 from emulators.quantities import Role, quantity
+from emulators.views import Seen
 
 _CACHED_READS: Final = 1024
 
@@ -21,7 +22,7 @@ class ModbusTable:
 
     __slots__ = ("plan", "rows", "spans", "steps")
 
-    def __init__(self, plan: Plan, n: int, columns: Columns) -> None:
+    def __init__(self, plan: Plan, n: int, columns: Seen) -> None:
         template, fields = plan.layout(columns)
         self.plan = plan
         self.rows = Rows(n, template, fields)

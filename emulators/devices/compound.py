@@ -1,0 +1,34 @@
+"""A compound device by itself: its flow, with its resources stepped one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from emulators.contracts import DeviceSpec, Flow, Parts, Surroundings
+from emulators.encoding import Columns
+from emulators.views import Seen, part_of, without_parts
+
+
+def stepped(
+    flow: Callable[[Columns, Parts, Surroundings, float], Flow], resources: Mapping[str, DeviceSpec]
+) -> Callable[[Columns, Surroundings, float], Columns]:
+    """Return the ``step`` of the kind that has this flow and these resources."""
+
+    def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+        parts: dict[str, Seen] = {resource: part_of(columns, resource) for resource in resources}
+        under_way = flow(without_parts(columns, resources), dict(parts), surroundings, dt_s)
+        turn = next(under_way)
+        while True:
+            own = parts[turn.resource]
+            world = surroundings if turn.live is None else surroundings.darkened(turn.live)
+            after = resources[turn.resource].step({**own, **turn.lent, **turn.told}, world, dt_s)
+            parts[turn.resource] = after | {name: own[name] for name in turn.told}
+            try:
+                turn = under_way.send(parts[turn.resource])
+            except StopIteration as ended:
+                home: Columns = ended.value
+                return home | {
+                    f"{each}_{name}": column for each, part in parts.items() for name, column in part.items()
+                }
+
+    return step

@@ -1,0 +1,84 @@
+"""Columns as they are seen from a part of the devices they are of, cut when somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import TypeAlias
+
+from emulators.encoding import Columns, Floats, canonical
+
+Seen: TypeAlias = Mapping[str, Floats]
+"""Columns to read: by name, ``(n,)`` each; they stay as they were when they were handed out."""
+
+
+class Block:
+    """Some rows of a pool. Of a column that is the same array as before, so is what is cut from it."""
+
+    __slots__ = ("_cuts", "rows")
+
+    def __init__(self, rows: slice) -> None:
+        self.rows = rows
+        self._cuts: dict[str, tuple[Floats, Floats]] = {}
+
+    def cut(self, name: str, column: Floats) -> Floats:
+        last = self._cuts.get(name)
+        if last is not None and last[0] is column:
+            return last[1]
+        part = column[self.rows] if column.flags.writeable else canonical(column[self.rows])
+        self._cuts[name] = column, part
+        return part
+
+
+class OfBlock(Seen):
+    """The columns of a pool as a block of it sees them."""
+
+    __slots__ = ("_block", "_columns")
+
+    def __init__(self, columns: Columns, block: Block) -> None:
+        self._columns, self._block = columns, block
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._block.cut(name, self._columns[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+class WithParts(Seen):
+    """A compound device's own columns, and those of its resources under their prefixes."""
+
+    __slots__ = ("_own", "_parts")
+
+    def __init__(self, own: Seen, parts: Mapping[str, Seen]) -> None:
+        self._own, self._parts = own, parts
+
+    def __getitem__(self, name: str) -> Floats:
+        if name in self._own:
+            return self._own[name]
+        resource, _, plain = name.partition("_")
+        return self._parts[resource][plain]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(self._own, (f"{resource}_{name}" for resource, part in self._parts.items() for name in part))
+
+    def __len__(self) -> int:
+        return len(self._own) + sum(map(len, self._parts.values()))
+
+
+def part_of(columns: Seen, resource: str) -> Columns:
+    """Return the columns of one of a compound device's resources under their plain names."""
+    prefix = f"{resource}_"
+    return {name.removeprefix(prefix): columns[name] for name in columns if name.startswith(prefix)}
+
+
+def without_parts(columns: Seen, resources: Iterable[str]) -> Columns:
+    """Return a compound device's own columns."""
+    prefixes = tuple(f"{resource}_" for resource in resources)
+    return {name: columns[name] for name in columns if not name.startswith(prefixes)}
