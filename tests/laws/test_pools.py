@@ -1,4 +1,4 @@
-"""Devices stepped together, wherever they stand, move as they would by themselves: to the last bit."""
+"""Devices stepped together, wherever they stand, move as they would by themselves: to the last bit, but for the sign of a 0."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from emulators.contracts import DeviceSpec, Surroundings
 from emulators.encoding import Columns, Floats, canonical, everything, nothing
 from emulators.pools import LIGHT, Pools, SiteRows
 from emulators.quantities import Role
+from emulators.views import part_of, without_parts
 
 KINDS = list(registry.DEVICES)
 COMPOUND = [kind for kind in KINDS if registry.device(kind).resources]
@@ -84,7 +85,7 @@ def test_together_is_as_alone(dt_s: float) -> None:
             seen = pools.seen_by(name)
             assert set(seen) == set(alone[name][1])
             for quantity, column in alone[name][1].items():
-                assert seen[quantity].tobytes() == column.tobytes(), f"{name}: {quantity} in step {k}"
+                assert np.array_equal(seen[quantity], column, equal_nan=True), f"{name}: {quantity} in step {k}"
 
 
 @pytest.mark.parametrize(("group", "name"), [("village", "ev_current_limit_a"), ("yard", "active_power_setpoint_w")])
@@ -153,34 +154,49 @@ def test_a_column_that_says_the_same_as_one_of_the_two_is_that_one(column: list[
 
 
 @pytest.mark.parametrize("steps", [0, 3])
-def test_a_compound_kind_shows_the_very_columns_of_its_resources(steps: int) -> None:
+def test_a_compound_kind_shows_what_its_resources_pools_hold(steps: int) -> None:
     pools = Pools(site())
     for k in range(steps):
         pools.step(lambda rows, k=k: cut(world(12.0 * HOUR_S + k), rows), 1.0)
     home, battery = (next(pool for pool in pools if pool.spec.kind == kind) for kind in ("prosumer", "battery"))
-    seen = battery.seen_by("prosumer.storage")
-    still = [q.name for q in battery.spec.quantities if q.role in (Role.RATING, Role.SETPOINT)]
-    for name in still if steps else seen:
-        assert home.columns[f"storage_{name}"] is seen[name], name
+    street, village = pools.seen_by("street"), pools.seen_by("village")
+    assert not any(name.startswith("storage_") for name in home.columns)
+    for name, column in battery.columns.items():
+        shown = np.concatenate([street[f"storage_{name}"], village[f"storage_{name}"]])
+        assert np.array_equal(shown, column[-6:]), name
+
+
+def test_what_is_seen_is_a_mapping_of_all_there_is() -> None:
+    pools = Pools(site())
+    for name, (spec, columns) in site().items():
+        seen = pools.seen_by(name)
+        assert len(seen) == len(columns)
+        assert set(seen) == set(columns)
+        assert all(quantity.name in seen for quantity in spec.quantities)
+        for unknown in ("storage_no_such", "no_such", "storage"):
+            assert unknown not in seen
+            with pytest.raises(KeyError):
+                seen[unknown]
 
 
 @pytest.mark.parametrize("kind", COMPOUND)
 def test_a_compound_kind_has_each_kind_once_and_takes_the_turns_it_names(kind: str) -> None:
     spec = registry.device(kind)
-    parts = [each.kind for each in spec.resources.values()]
-    assert len(set(parts)) == len(parts)
-    assert not any(each.resources for each in spec.resources.values()), "a resource is no compound kind itself"
+    each = [resource.kind for resource in spec.resources.values()]
+    assert len(set(each)) == len(each)
+    assert not any(resource.resources for resource in spec.resources.values()), "a resource is no compound kind itself"
+    assert not any("_" in prefix for prefix in spec.resources)
     columns, here = devices(spec), surroundings(16, 12.0 * HOUR_S)
+    parts = {resource: part_of(columns, resource) for resource in spec.resources}
     assert spec.flow is not None
-    under_way, turns = spec.flow(columns, here, 1.0), []
+    under_way, turns = spec.flow(without_parts(columns, spec.resources), parts, here, 1.0), []
     turn = next(under_way)
     try:
         while True:
             turns.append(turn.resource)
-            prefix = f"{turn.resource}_"
-            own = {name.removeprefix(prefix): each for name, each in columns.items() if name.startswith(prefix)}
+            own = parts[turn.resource]
             assert set(turn.lent | turn.told) <= set(own), "what is lent is something the resource has"
-            turn = under_way.send(spec.resources[turn.resource].step(own, turn.surroundings, 1.0))
+            turn = under_way.send(spec.resources[turn.resource].step(own, here, 1.0))
     except StopIteration:
         pass
     assert turns == list(spec.resources)

@@ -92,7 +92,7 @@ def test_what_a_full_vehicle_takes_of_a_set_point_is_told_however_little(
     device = next(each for each in farm if each.value("charge_power_max_w") > 0.0)
     column = device.group.columns["charge_power_max_w"].copy()
     column[device.row] = 700.0
-    device.group.columns["charge_power_max_w"] = column
+    device.group.columns = {**device.group.columns, "charge_power_max_w": column}
     assert device.submit({P: -9_000.0}, "test", "me", 0.0).limited == {P: -700.0}
 
 
