@@ -169,14 +169,16 @@ def uses(
     begins, lasts : (m,)
         When, as a share of the slot, and for how long. [s]
     """
-    started, taken = _tables(season(day_of_year))
-    chance = np.minimum(SLOT_S * rate * started[cell] / np.maximum(1.0 - rate * taken[cell], 0.1), 1.0)
+    started, taken = (table.take(cell, axis=0) for table in _tables(season(day_of_year)))
+    idle = np.maximum(1.0 - rate * taken, 0.1)
+    chance = np.minimum(SLOT_S * rate * started / idle, 1.0)
     counter = slot[:, None] * len(APPLIANCES) + _CLASSES
     drawn = draws.uniform(keys[:, None], counter, "switched on")
-    home, appliance = np.nonzero(drawn < chance)
-    begins = drawn[home, appliance] / chance[home, appliance]
+    hits = (drawn < chance).ravel().nonzero()[0]
+    home, appliance = np.divmod(hits, len(APPLIANCES))
+    begins = drawn.ravel()[hits] / chance.ravel()[hits]
     regularity = _REGULARITY[appliance]
-    luck = draws.uniform(keys[home], counter[home, appliance], "lasts")
+    luck = draws.uniform(keys[home], counter.ravel()[hits], "lasts")
     lasts = gammaincinv(regularity, luck) * (_MEANS_S[appliance] / regularity)
     return home, appliance, begins, np.minimum(lasts, LONGEST_S)
 
