@@ -101,7 +101,7 @@ def year(pilot: Pilot) -> tuple[Floats, float]:
         excess, warmer = pv.warmed(excess, falls, sky.wind_speed_m_per_s, STEP_S)
         module = sky.air_temperature_degc + warmer
         dc = pv.dc_power(absorbed, module, (1.0 - LOSSES) * DC_BY_AC * rated, per_kelvin)
-        ac = np.minimum(dc * pv.inverter_efficiency(dc, rated), rated)
+        ac = pv.ac_given(dc, rated)
         monthly[when.month - 1] += float(ac.mean()) * STEP_S / 3_600.0
         sun_wh += float(ghi.mean()) * STEP_S / 3_600.0
     return monthly / (DC_BY_AC * RATED_W), sun_wh / 1_000.0

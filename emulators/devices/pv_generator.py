@@ -11,15 +11,15 @@ one inverter. Its weather station looks at the sky as the first plane does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import common
-from emulators.encoding import Columns, Floats, anywhere
+from emulators.encoding import Columns, Floats, anywhere, is_nothing, nothing
 from emulators.physics import grid_code, inverter, pv
 from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
@@ -58,6 +58,8 @@ RATINGS: Final = (
 )
 
 _PLANES: Final = ("", "_2", "_3")
+_LEAST: Final = 1e-9
+"""Far below any power [W] or voltage [V] there is; it keeps a division by 0 away."""
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
@@ -89,20 +91,32 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     _observe(new, surroundings)
     harvest = _harvested(new, surroundings, dt_s)
     available = new["available_power_w"]
-    by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
-    target = np.where(by_set_point, np.minimum(new["active_power_setpoint_w"], available), available)
+    dark = is_nothing(available)
+    active = available if dark else _curtailed(new, available, dt_s)
+    active, reactive = common.inverter_power(new, surroundings, active, dt_s)
+    awake = available > 0.0
+    if not is_nothing(reactive):
+        reactive = reactive * awake
+    new["reactive_available_var"] = available if dark else new["reactive_available_var"] * awake
+    new["deliverable_w"] = available if dark else np.minimum(available, new["carried_most_w"])
+    if is_nothing(new["droop_frac"], new["droop_asked_frac"]):
+        new["delivered_before_w"] = active
+    else:
+        new["delivered_before_w"] = np.where(_too_fast(new), new["delivered_before_w"], active)
+    _show_dc(new, active, harvest)
+    return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
+
+
+def _curtailed(new: Columns, available: Floats, dt_s: float) -> Floats:
+    """Active power [W] of what is available: within set-point, limit and support, and no faster than its ramp."""
+    target = available
+    if not is_nothing(new["active_power_setpoint_enabled"]):
+        by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
+        target = np.where(by_set_point, np.minimum(new["active_power_setpoint_w"], available), available)
     target = _supporting(new, target)
     target = inverter.held(target, 0.0, np.minimum(common.export_limit(new), available))
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
-    active = inverter.held(active, 0.0, available)
-    active, reactive = common.inverter_power(new, surroundings, active, dt_s)
-    awake = available > 0.0
-    reactive = np.where(awake, reactive, 0.0)
-    new["reactive_available_var"] = new["reactive_available_var"] * awake
-    new["deliverable_w"] = np.minimum(available, new["carried_most_w"])
-    new["delivered_before_w"] = np.where(_too_fast(new), new["delivered_before_w"], active)
-    _show_dc(new, active, harvest)
-    return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
+    return inverter.held(active, 0.0, available)
 
 
 def _supporting(new: Columns, target: Floats) -> Floats:
@@ -112,7 +126,7 @@ def _supporting(new: Columns, target: Floats) -> Floats:
     sun than then is let through until it is over.
     """
     share = new["droop_frac"]
-    if not anywhere(share):
+    if is_nothing(share) or not anywhere(share):
         return target
     momentary = np.asarray(grid_code.of(new["grid_code"]).droop_over_momentary) * _too_fast(new) > 0.0
     held = np.minimum(target, new["delivered_before_w"] * (1.0 + share))
@@ -125,19 +139,22 @@ def _too_fast(new: Columns) -> npt.NDArray[np.bool_]:
 
 
 def _observe(new: Columns, surroundings: Surroundings) -> None:
-    """Read the weather station."""
+    """Read the weather station; what has not changed stays the same array."""
     n = len(new["rated_power_w"])
     new["irradiance_horizontal_w_per_m2"] = np.full(n, surroundings.ghi_w_per_m2)
-    new["outside_temperature_degc"] = np.full(n, surroundings.air_temperature_degc)
-    new["wind_speed_m_per_s"] = np.full(n, surroundings.wind_speed_m_per_s)
-    new["wind_direction_deg"] = np.full(n, surroundings.wind_direction_deg)
-    new["humidity_frac"] = np.full(n, surroundings.humidity_frac)
-    new["pressure_pa"] = np.full(n, surroundings.pressure_pa)
-    new["rain_mm_per_h"] = np.full(n, surroundings.rain_mm_per_h)
+    for name, value in (
+        ("outside_temperature_degc", surroundings.air_temperature_degc),
+        ("wind_speed_m_per_s", surroundings.wind_speed_m_per_s),
+        ("wind_direction_deg", surroundings.wind_direction_deg),
+        ("humidity_frac", surroundings.humidity_frac),
+        ("pressure_pa", surroundings.pressure_pa),
+        ("rain_mm_per_h", surroundings.rain_mm_per_h),
+    ):
+        if new[name][0] != value:
+            new[name] = np.full(n, value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Harvest:
+class _Harvest(NamedTuple):
     """What the modules of all planes could give: light on the cells, module temperature, DC power. ``(n,)`` each."""
 
     absorbed_w_per_m2: Floats
@@ -147,6 +164,7 @@ class _Harvest:
 
 def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harvest:
     """Let the sun shine on every plane for a step; set what the system could deliver."""
+    rated, none = new["rated_power_w"], nothing(len(new["rated_power_w"]))
     sun = pv.Sun(
         surroundings.sun_zenith_deg,
         surroundings.sun_azimuth_deg,
@@ -155,39 +173,58 @@ def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harves
         surroundings.dhi_w_per_m2,
         pv.extraterrestrial(surroundings.day_of_year),
     )
-    air, wind = surroundings.air_temperature_degc, surroundings.wind_speed_m_per_s
-    rated = new["rated_power_w"]
-    absorbed_all, module_all, dc = np.zeros_like(rated), np.zeros_like(rated), np.zeros_like(rated)
-    for which in _PLANES:
-        share = new[f"plane_share{which}"]
-        if which and not anywhere(share):
-            continue
+    lit = anywhere(sun.ghi) or anywhere(sun.dni) or anywhere(sun.dhi)
+    planes = [which for which in _PLANES if not which or not is_nothing(new[f"plane_share{which}"])]
+    each = [_on_plane(new, which, sun if lit else None, surroundings, dt_s) for which in planes]
+    if not lit:
+        new["available_power_w"] = new["available_power_frac"] = none
+        return _Harvest(none, none, none)
+    harvest = each[0]
+    if len(each) > 1:
+        shares = [new[f"plane_share{which}"] for which in planes]
+        harvest = _Harvest(*(_weighted(of_planes, shares) for of_planes in zip(*each, strict=True)))
+    new["available_power_w"] = available = pv.ac_given(harvest.dc_w, rated) * new["running"]
+    new["available_power_frac"] = available / rated
+    return harvest
+
+
+def _on_plane(new: Columns, which: str, sun: pv.Sun | None, surroundings: Surroundings, dt_s: float) -> _Harvest:
+    """Let the sun shine on one plane for a step, as if all modules were on it; without a sun it only cools."""
+    air, share = surroundings.air_temperature_degc, new[f"plane_share{which}"]
+    falls = absorbed = dc = nothing(len(share))
+    if sun is not None:
         plane = pv.Planes(new[f"plane_up{which}"], new[f"plane_north{which}"], new[f"plane_east{which}"])
         falls, absorbed = pv.plane_irradiance(plane, sun)
         absorbed *= new["clean_frac"]
-        excess, mean_excess = pv.warmed(new[f"module_excess{which}_k"], falls, wind, dt_s)
-        module = air + mean_excess
-        dc += share * pv.dc_power(absorbed, module, new["net_dc_power_w"], new["temperature_coefficient_per_k"])
-        absorbed_all += share * absorbed
-        module_all += share * module
-        # A plane a system has not got stays as cold as if nobody had one.
-        new[f"module_excess{which}_k"] = excess * (share > 0.0) if which else excess
-        if not which:
-            new["irradiance_plane_w_per_m2"], new["module_temperature_degc"] = falls, air + excess
-    available = np.minimum(dc * pv.inverter_efficiency(dc, rated), rated) * new["running"]
-    new["available_power_w"] = available
-    new["available_power_frac"] = available / rated
-    return _Harvest(absorbed_all, module_all, dc)
+    excess, mean_excess = pv.warmed(new[f"module_excess{which}_k"], falls, surroundings.wind_speed_m_per_s, dt_s)
+    module = air + mean_excess
+    if sun is not None:
+        dc = pv.dc_power(absorbed, module, new["net_dc_power_w"], new["temperature_coefficient_per_k"])
+    # A plane a system has not got stays as cold as if nobody had one.
+    new[f"module_excess{which}_k"] = excess * (share > 0.0) if which else excess
+    if not which:
+        new["irradiance_plane_w_per_m2"], new["module_temperature_degc"] = falls, air + excess
+    return _Harvest(absorbed, module, dc)
+
+
+def _weighted(values: Sequence[Floats], shares: Sequence[Floats]) -> Floats:
+    """Mean of several planes' values, by their shares of the modules."""
+    total: Floats = np.zeros_like(shares[0])
+    for value, share in zip(values, shares, strict=True):
+        total += share * value
+    return total
 
 
 def _show_dc(new: Columns, active: Floats, harvest: _Harvest) -> None:
     """Show voltage and current of the strings: curtailed, they leave the maximum power point upwards."""
     dc = harvest.dc_w
+    if is_nothing(dc):
+        new["dc_voltage_v"] = new["dc_current_a"] = dc
+        return
     mpp, opened = pv.string_voltages(harvest.absorbed_w_per_m2, harvest.module_degc, new["nominal_dc_voltage_v"])
-    drawn = np.minimum(pv.dc_drawn(np.maximum(active, 0.0), new["rated_power_w"]), dc) * (active > 0.0)
-    share = np.divide(drawn, dc, out=np.zeros_like(dc), where=dc > 0.0)
-    new["dc_voltage_v"] = voltage = pv.operating_voltage(share, mpp, opened)
-    new["dc_current_a"] = np.divide(drawn, voltage, out=np.zeros_like(dc), where=voltage > 0.0)
+    drawn = np.minimum(pv.dc_drawn(active, new["rated_power_w"]), dc) * (active > 0.0)
+    new["dc_voltage_v"] = voltage = pv.operating_voltage(drawn / np.maximum(dc, _LEAST), mpp, opened)
+    new["dc_current_a"] = drawn * (voltage > 0.0) / np.maximum(voltage, _LEAST)
 
 
 DEVICE: Final = DeviceSpec(

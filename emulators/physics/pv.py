@@ -21,12 +21,14 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import cos, exp, expm1, pi, radians, sin
-from typing import Final, TypeAlias
+from functools import cache
+from math import cos, exp, expm1, log, pi, radians, sin
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from emulators.physics.inverter import held
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -48,10 +50,11 @@ _IDEALITY, _MPP_LIGHT, _MPP_LIGHT_2, _CELL_V = 1.323, -0.117, -8.79, 0.479
 _MPP_PER_K, _OPEN_PER_K = -0.00477, -0.00368  # each of its own voltage
 _MPP_BY_OPEN: Final = 0.796
 _MPP_BY_SHORT: Final = 0.919
+_WAY: Final = -log(1.0 - _MPP_BY_SHORT)
+_TURNS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Planes:
+class Planes(NamedTuple):
     """How module planes look at the sky: the cosine of incidence is a weighted sum of the sun's direction."""
 
     up: Floats
@@ -59,8 +62,7 @@ class Planes:
     east: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Sun:
+class Sun(NamedTuple):
     """Sun and light over the planes: angles [deg] (true zenith, azimuth from north over east), light [W/m2].
 
     Global, direct normal and diffuse light are arrays ``(n,)`` or one value for all; ``extra`` is
@@ -81,6 +83,7 @@ def planes(tilt_deg: Floats, azimuth_deg: Floats) -> Planes:
     return Planes(np.cos(tilt), np.sin(tilt) * np.cos(azimuth), np.sin(tilt) * np.sin(azimuth))
 
 
+@cache
 def extraterrestrial(day_of_year: int) -> float:
     """Irradiance outside the atmosphere, normal to the sun [W/m2] by [2]."""
     angle = 2.0 * pi * (day_of_year - 1) / 365.0
@@ -121,7 +124,9 @@ def _cover(facing: Floats) -> Floats:
 
 
 _COVER_CELLS: Final = 1_024
-_COVER: Final = _cover(np.linspace(0.0, 1.0 + 1.0 / _COVER_CELLS, _COVER_CELLS + 2))
+_COVER_NODES: Final = _cover(np.linspace(0.0, 1.0 + 1.0 / _COVER_CELLS, _COVER_CELLS + 2))
+_COVER: Final = np.array((_COVER_NODES[:-1], np.diff(_COVER_NODES)))
+"""At each node, and the rise from it to the next."""
 
 
 def through_cover(facing: Floats) -> Floats:
@@ -130,9 +135,8 @@ def through_cover(facing: Floats) -> Floats:
     cell = place.astype(np.intp)
     np.minimum(cell, _COVER_CELLS, out=cell)
     place -= cell
-    low = _COVER.take(cell)
-    cell += 1
-    return np.asarray(low + (_COVER.take(cell) - low) * place)
+    at_node, rise = _COVER.take(cell, axis=1)
+    return np.asarray(at_node + rise * place)
 
 
 def settled_excess(irradiance: Floats, wind_m_per_s: float) -> Floats:
@@ -157,16 +161,18 @@ def dc_power(absorbed: Floats, module_degc: Floats, rated_dc_w: Floats, per_kelv
     return np.asarray(np.maximum(absorbed * 1e-3 * rated_dc_w * heated, 0.0))
 
 
-def inverter_efficiency(dc_w: Floats, rated_ac_w: Floats) -> Floats:
-    """AC over DC power by [4], equations 10 and 11; 0 where the DC power does not cover the inverter's own use."""
+def ac_given(dc_w: Floats, rated_ac_w: Floats) -> Floats:
+    """AC power [W] an inverter gives of a DC power by [4], equations 10 and 11, up to its rating.
+
+    It is 0 where the DC power does not cover the inverter's own use.
+    """
     load = dc_w * (_NOMINAL_EFFICIENCY / rated_ac_w)
-    own_use = np.divide(_OWN_USE, load, out=np.zeros_like(load), where=load > 0.0)
-    efficiency = (_NOMINAL_EFFICIENCY / _REFERENCE_EFFICIENCY) * (_CONSTANT - _BY_LOAD * load - own_use)
-    return np.asarray(np.where(load > 0.0, np.maximum(efficiency, 0.0), 0.0))
+    share = (load * (_CONSTANT - _BY_LOAD * load) - _OWN_USE) * (1.0 / _REFERENCE_EFFICIENCY)
+    return rated_ac_w * held(share, 0.0, 1.0)
 
 
 def dc_drawn(ac_w: Floats, rated_ac_w: Floats) -> Floats:
-    """DC power [W] an inverter draws to give an AC power from 0 to its rating: [4] solved for its input."""
+    """DC power [W] an inverter draws to give an AC power from 0 to its rating: the inverse of ``ac_given``."""
     given = _OWN_USE + ac_w * (_REFERENCE_EFFICIENCY / rated_ac_w)
     load = (_CONSTANT - np.sqrt(_CONSTANT**2 - 4.0 * _BY_LOAD * given)) * (0.5 / _BY_LOAD)
     return np.asarray(load * (rated_ac_w / _NOMINAL_EFFICIENCY))
@@ -177,35 +183,38 @@ def string_voltages(absorbed: Floats, module_degc: Floats, nominal_v: Floats) ->
 
     ``nominal_v`` is the voltage at the maximum power point at 1000 W/m2 and 25 degC.
     """
-    lit = absorbed > _DARK
+    lit_v = nominal_v * (absorbed > _DARK)
     thermal_v = (_IDEALITY * _BOLTZMANN_BY_CHARGE / _CELL_V) * (module_degc + 273.15)
     light = thermal_v * np.log(np.maximum(absorbed, _DARK) * 1e-3)
     warmer = module_degc - 25.0
     at_most = 1.0 + light * (_MPP_LIGHT + _MPP_LIGHT_2 * _CELL_V * light) + _MPP_PER_K * warmer
     opened = (1.0 + _OPEN_PER_K * warmer) * (1.0 / _MPP_BY_OPEN) + light
     opened = np.maximum(opened, 0.1)
-    at_most = np.clip(at_most, 0.05, 0.98 * opened)
-    return nominal_v * at_most * lit, nominal_v * opened * lit
+    return lit_v * held(at_most, 0.05, 0.98 * opened), lit_v * opened
 
 
 def operating_voltage(drawn_share: Floats, mpp_v: Floats, open_v: Floats) -> Floats:
     """Voltage [V] at which strings give a share of their maximum power: from that point towards the open circuit.
 
-    On the curve of [7], ``I = Isc (1 - C1 (exp(V / (C2 Voc)) - 1))``, found by Newton from the open circuit.
+    On the curve of [7], ``I = Isc (1 - C1 (exp(V / (C2 Voc)) - 1))``, within 1e-5 of the open circuit's voltage:
+    each turn solves the parabola that touches the power where the last one came to, for near its maximum a power
+    is no straight line.
     """
-    voltage = mpp_v.copy()
-    rows = np.flatnonzero((drawn_share < 1.0 - 1e-9) & (open_v > 0.0))
+    rows = ((drawn_share < 1.0 - 1e-9) & (open_v > 0.0)).nonzero()[0]
     if not len(rows):
-        return voltage
-    share = drawn_share[rows]
+        return mpp_v
     most = mpp_v[rows] / open_v[rows]
-    bend = (most - 1.0) / np.log(1.0 - _MPP_BY_SHORT)
-    place = np.ones_like(share)
-    for _ in range(12):
-        lost = (1.0 - _MPP_BY_SHORT) * np.exp((place - most) / bend)
-        scale = 1.0 / (most * _MPP_BY_SHORT)
-        power = place * (1.0 - lost) * scale
-        slope = (1.0 - lost - place * lost / bend) * scale
-        place = np.clip(place - (power - share) / np.minimum(slope, -1e-9), most, 1.0)
-    voltage[rows] = place * open_v[rows]
+    wanted = drawn_share[rows] * most * _MPP_BY_SHORT
+    # Of the way from the open circuit, at 0, to the maximum power point, at ``_WAY``.
+    bend = (1.0 - most) * (1.0 / _WAY)
+    way = np.full_like(most, 0.6 * _WAY)
+    for _ in range(_TURNS):
+        lost, place = np.exp(-way), 1.0 - bend * way
+        current = 1.0 - lost
+        missing = 2.0 * (wanted - place * current)
+        slope = np.maximum(place * lost - bend * current, 1e-9)
+        bent = slope * slope - (place + 2.0 * bend) * lost * missing
+        way = held(way + missing / (slope + np.sqrt(np.maximum(bent, 0.0))), 0.0, _WAY)
+    voltage = mpp_v.copy()
+    voltage[rows] = (1.0 - bend * way) * open_v[rows]
     return voltage

@@ -31,7 +31,7 @@ def warm(columns: Columns, hour: float = 12.5) -> Columns:
 def test_what_the_strings_give_less_what_the_inverter_loses_is_what_it_delivers(limit: float) -> None:
     held = warm(told(devices(PV, N), active_power_limit_frac=limit, active_power_limit_enabled=1.0))
     dc = held["dc_voltage_v"] * held["dc_current_a"]
-    assert dc * pv.inverter_efficiency(dc, held["rated_power_w"]) == pytest.approx(held["active_power_w"], rel=1e-6)
+    assert pv.ac_given(dc, held["rated_power_w"]) == pytest.approx(held["active_power_w"], rel=1e-6)
 
 
 def test_a_second_and_a_third_plane_add_up_and_flatten_the_day() -> None:
@@ -179,3 +179,15 @@ def test_too_high_a_frequency_takes_a_share_of_what_it_delivered_when_that_began
     for _ in range(60):
         columns = PV.step(columns, surroundings(N, NOON_S), 1.0)
     assert columns["active_power_w"] == pytest.approx(columns["available_power_w"])
+
+
+def test_the_dark_is_the_limit_of_ever_less_light() -> None:
+    """At night most is not worked out at all, which must come to what next to no light comes to."""
+    columns = warm(devices(PV, N, share_2=0.3))
+    world = replace(surroundings(N, 22.0 * HOUR_S), ghi_w_per_m2=0.0, dni_w_per_m2=0.0, dhi_w_per_m2=0.0)
+    night = PV.step(columns, world, 60.0)
+    dusk = PV.step(columns, replace(world, ghi_w_per_m2=1e-9, dhi_w_per_m2=1e-9), 60.0)
+    assert night.keys() == dusk.keys()
+    for name, values in dusk.items():
+        assert night[name] == pytest.approx(values, abs=1e-8), name
+    assert np.all(night["module_temperature_degc"] > world.air_temperature_degc)
