@@ -24,6 +24,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -102,6 +103,7 @@ _MOST_ON_ONE_PHASE_W: Final = 7_400.0
 LARGEST_CARD: Final = 16_777_215
 _CELLS_AN_HOUR: Final = 4
 _WEEK_H: Final = 168.0
+_HOURS: Final = np.linspace(0.0, _WEEK_H, int(_WEEK_H) * _CELLS_AN_HOUR + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +169,11 @@ def arrival_gap_s(keys: Keys, k: npt.ArrayLike, site_type: Floats, week_hour: Fl
     """
     site = site_type.astype(np.intp)
     due = -np.log1p(-draws.uniform(keys, k, "arrival"))
-    hours = np.linspace(0.0, _WEEK_H, int(_WEEK_H) * _CELLS_AN_HOUR + 1)
     gap_h = np.empty_like(due)
-    for kind in np.unique(site):
-        rows = np.flatnonzero(site == kind)
-        so_far = _hazard_so_far(int(kind))
-        weeks, rest = np.divmod(np.interp(week_hour[rows], hours, so_far) + due[rows], so_far[-1])
-        gap_h[rows] = _WEEK_H * weeks + np.interp(rest, so_far, hours) - week_hour[rows]
+    for kind, rows in _alike(site):
+        so_far = _hazard_so_far(kind)
+        weeks, rest = np.divmod(np.interp(week_hour[rows], _HOURS, so_far) + due[rows], so_far[-1])
+        gap_h[rows] = _WEEK_H * weeks + np.interp(rest, so_far, _HOURS) - week_hour[rows]
     return np.asarray(np.maximum(3_600.0 * gap_h, 1.0), dtype=np.float64)
 
 
@@ -201,10 +201,15 @@ def _power_score(energy_score: Floats, stay_score: Floats, own: Floats) -> Float
     return np.asarray(weight * (energy_score - stay_score) + np.sqrt(1.0 - 2.0 * weight * _POWER_COPULA) * own)
 
 
+def _alike(site: npt.NDArray[np.intp]) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
+    """Yield the site types there are, and the rows of each."""
+    for kind in sorted(set(site.tolist())):
+        yield kind, np.flatnonzero(site == kind)
+
+
 def _by_site(score: Floats, table: Floats, site: npt.NDArray[np.intp]) -> Floats:
     values = np.empty_like(score)
-    for kind in np.unique(site):
-        rows = np.flatnonzero(site == kind)
+    for kind, rows in _alike(site):
         values[rows] = _quantile(score[rows], table[kind])
     return values
 
