@@ -173,7 +173,7 @@ def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harves
         surroundings.dhi_w_per_m2,
         pv.extraterrestrial(surroundings.day_of_year),
     )
-    lit = anywhere(sun.ghi) or anywhere(sun.dni) or anywhere(sun.dhi)
+    lit = any(map(np.count_nonzero, (sun.ghi, sun.dni, sun.dhi)))
     planes = [which for which in _PLANES if not which or not is_nothing(new[f"plane_share{which}"])]
     each = [_on_plane(new, which, sun if lit else None, surroundings, dt_s) for which in planes]
     if not lit:

@@ -13,14 +13,13 @@ its end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import exp
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from emulators.encoding import anywhere
+from emulators.encoding import anywhere, canonical, everything, nothing
 from emulators.physics.grid_code import GridCode
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -36,8 +35,7 @@ STAGES: Final = tuple(
 """The limits, and the names of their settings in a grid code."""
 
 
-@dataclass(frozen=True, slots=True)
-class Protection:
+class Protection(NamedTuple):
     """What the protection of ``n`` inverters remembers; arrays ``(n,)``, never changed in place."""
 
     out_s: tuple[Floats, ...]
@@ -56,8 +54,8 @@ class Protection:
 
 def begun(n: int) -> Protection:
     """Return the protection of ``n`` inverters in normal service."""
-    nothing = np.zeros(n)
-    return Protection((nothing,) * len(STAGES), np.ones(n), nothing, nothing, np.ones(n), np.ones(n))
+    none, every = nothing(n), everything(n)
+    return Protection((none,) * len(STAGES), every, none, none, every, every)
 
 
 def watched(
@@ -74,15 +72,12 @@ def watched(
     mean = highest_pu + (state.mean_pu - highest_pu) * exp(-dt_s / MEAN_TIME_S)
     trips = mean > code.mean_over_voltage
     # A second limit lies beyond the first, so the first ones tell whether anything is wrong.
-    wrong = (
-        frequency_pu > code.over_frequency_1,
-        frequency_pu < code.under_frequency_1,
-        highest_pu > code.over_voltage_1,
-        lowest_pu < code.under_voltage_1,
-        trips,
-    )
-    if not anywhere(state.calm == 0.0) and not any(map(anywhere, wrong)):
-        return replace(state, mean_pu=mean)
+    wrong = (frequency_pu > code.over_frequency_1) | (frequency_pu < code.under_frequency_1) | trips
+    wrong = wrong | (highest_pu > code.over_voltage_1) | (lowest_pu < code.under_voltage_1)
+    if state.calm is not everything(len(mean)):
+        wrong |= state.calm == 0.0
+    if not anywhere(wrong):
+        return state._replace(mean_pu=mean)
     passed = (
         highest_pu > code.over_voltage_1,
         highest_pu > code.over_voltage_2,
@@ -112,6 +107,7 @@ def watched(
     ramp = np.minimum(state.ramp_frac + code.reconnect_ramp_per_s * dt_s, 1.0)
     ramp = np.where(off | back, 0.0, ramp)
     calm = (ramp >= 1.0) & (np.maximum.reduce(out_s) == 0.0)
-    return Protection(
-        tuple(out_s), mean, off.astype(np.float64), np.where(off, waited_s, 0.0), ramp, calm.astype(np.float64)
-    )
+    waited_s = np.where(off, waited_s, 0.0)
+    # Back in normal service these are again the arrays that tell so by themselves.
+    tripped, ramp, calm_again = (canonical(np.asarray(each, dtype=np.float64)) for each in (off, ramp, calm))
+    return Protection(tuple(out_s), mean, tripped, waited_s, ramp, calm_again)
