@@ -103,7 +103,8 @@ class FarmDevice:
 
     def value(self, quantity: str) -> float:
         """The reported value as of the last step."""
-        return float(self.group.reported[quantity][self.row])
+        # Adding 0 takes the sign off a 0: minus nothing is nothing to whoever reads it.
+        return float(self.group.reported[quantity][self.row]) + 0.0
 
     def true_value(self, quantity: str) -> float:
         """What it really is."""

@@ -205,6 +205,7 @@ def support_begun(columns: Columns) -> Columns:
     for name in ("volt_var", "volt_watt"):
         new[f"{name}_moved_frac"], new[f"{name}_pace_frac"] = np.zeros(n), np.ones(n)
     new["own_trip"], new["voltage_seen_pu"] = np.zeros(n), np.ones(n)
+    new["delivers"], new["single_phase"] = flags(new["rated_power_w"] > 0.0), flags(new["phases"] < 2.0)
     new.update(_remembered(protection.begun(n)))
     new["grid_trip"] = nothing(n)
     return new
@@ -348,21 +349,11 @@ def _own_trip(columns: Columns, obeys: Bools | None, trip_cause: Bools | None) -
 
 def _watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float) -> None:
     """Let the inverter measure the grid, in the step's own columns: its protection, droop and volt-watt."""
-    nominal = new["nominal_voltage_v"]
-    code = grid_code.of(new["grid_code"])
-    new["voltage_seen_pu"] = seen = seen_v / nominal
-    alone, guarded = new["phases"] < 2.0, new["rated_power_w"] > 0.0
-    most_v, least_v = surroundings.mains.highest_v, surroundings.mains.lowest_v
-    highest, lowest = np.where(alone, seen_v, most_v) / nominal, np.where(alone, seen_v, least_v) / nominal
-    if anywhere(~guarded):
-        # What cannot deliver is a load, and stays on: its protection sees a grid that is always good.
-        highest, lowest = np.where(guarded, highest, 1.0), np.where(guarded, lowest, 1.0)
-    frequency_hz = surroundings.frequency_hz
-    before = _protection(new)
-    state = protection.watched(before, highest, lowest, frequency_hz / _NOMINAL_HZ, code, dt_s)
-    new.update(_remembered(state))
-    if state.tripped is not before.tripped:
-        new["grid_trip"] = flags((state.tripped > 0.0) & guarded)
+    code, frequency_hz = grid_code.of(new["grid_code"]), surroundings.frequency_hz
+    new["voltage_seen_pu"] = seen = seen_v / new["nominal_voltage_v"]
+    # What cannot deliver is a load, and stays on: its protection has nothing to watch.
+    if not is_nothing(new["delivers"]):
+        _protect(new, surroundings, seen_v, code, dt_s)
     supports = _supports(new, "frequency_support_enabled", "droop")
     if supports is not None:
         asked = inverter.droop(frequency_hz, new["frequency_setpoint_hz"], code) * supports
@@ -371,6 +362,22 @@ def _watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float
     if supports is not None:
         asked = inverter.volt_watt(seen, code) * supports
         _support(new, "volt_watt", asked, code.volt_watt_response_s, dt_s)
+
+
+def _protect(new: Columns, surroundings: Surroundings, seen_v: Floats, code: grid_code.GridCode, dt_s: float) -> None:
+    """Let what can deliver watch the grid, in the step's own columns; the rest sees one that is always good."""
+    delivers, alone = new["delivers"], new["single_phase"]
+    highest, lowest = surroundings.mains.highest_v, surroundings.mains.lowest_v
+    if not is_nothing(alone):
+        highest, lowest = (np.where(alone > 0.0, seen_v, each) for each in (highest, lowest))
+    highest, lowest = highest / new["nominal_voltage_v"], lowest / new["nominal_voltage_v"]
+    if delivers is not everything(len(delivers)):
+        highest, lowest = (np.where(delivers > 0.0, each, 1.0) for each in (highest, lowest))
+    before = _protection(new)
+    state = protection.watched(before, highest, lowest, surroundings.frequency_hz / _NOMINAL_HZ, code, dt_s)
+    new.update(_remembered(state))
+    if state.tripped is not before.tripped:
+        new["grid_trip"] = flags((state.tripped > 0.0) & (delivers > 0.0))
 
 
 def _supports(columns: Columns, switch: str, name: str) -> Floats | None:

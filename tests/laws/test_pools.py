@@ -1,4 +1,4 @@
-"""Devices stepped together, wherever they stand, move as they would by themselves: to the last bit, but for the sign of a 0."""
+"""Devices stepped together, wherever they stand, move as they would by themselves: to the bit, but for a 0's sign."""
 
 from __future__ import annotations
 

@@ -190,3 +190,9 @@ def test_a_street_that_exports_has_a_higher_voltage(farm: Farm) -> None:
     for _ in range(30):
         farm.step(1.0)
     assert farm.device("storage-001").value("voltage_l1_v") > before
+
+
+def test_minus_nothing_is_read_as_nothing(farm: Farm) -> None:
+    device = next(iter(farm))
+    device.group.columns = device.group.reported = {**device.group.columns, P: np.full(device.group.size, -0.0)}
+    assert str(device.value(P)) == "0.0"
