@@ -26,12 +26,13 @@ DAYS: Final = 7
 def drawn_w(n: int, year_wh: float, seed: int, start: datetime, step_s: float) -> Floats:
     """Return what each of ``n`` homes draws in the steps of a week, ``(steps, n)``. [W]"""
     keys = keys_of(seed, [f"home-{k}" for k in range(n)])
-    columns = appliances.begun(keys, np.full(n, year_wh), np.ones(n), np.zeros(n)) | common.key_columns(keys)
-    columns |= {"share_l1": np.ones(n), "share_l2": np.zeros(n), "share_l3": np.zeros(n)}
+    on_one_phase = np.tile([1.0, 0.0, 0.0], (n, 1))
+    columns = appliances.begun(keys, np.full(n, year_wh), on_one_phase) | common.key_columns(keys)
     steps = []
     for k in range(1, round(DAYS * 86_400 / step_s) + 1):
         world = _world(start + timedelta(seconds=step_s * k - 0.001))
-        steps.append(appliances.drawn(columns, common.keys_in, world, step_s)[0][0])
+        columns = appliances.drawn(columns, common.keys_in, world, step_s)
+        steps.append(columns["power_mean"][:, 0])
     return np.array(steps)
 
 

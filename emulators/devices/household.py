@@ -1,12 +1,12 @@
 """Everything in a prosumer's house behind ``home_``: appliances, heating, hot water, and loads that can wait.
 
-Not a kind of its own: ``prosumer`` steps it beside the other resources. Appliances are switched on as
-``profiles.load`` says, each on a phase of its own. A thermostat holds the room temperature, with a heat
-pump, with electric heaters, or with heat from elsewhere; in a room that gets too warm the blinds go down.
-A heat pump heats the hot water first and is helped by an electric element where it cannot hold room or water, to a
-little below what it holds itself; others heat room and water at once. Lots of the loads that can wait come up at full
-hours, each due some hours later. Unasked they are drawn a little faster than they come up on average; a
-set-point says otherwise, but what must be drawn to meet a deadline is drawn in any case.
+Not a kind of its own: ``prosumer`` steps it beside the other resources, after the appliances. A thermostat
+holds the room temperature, with a heat pump, with electric heaters, or with heat from elsewhere; in a room
+that gets too warm the blinds go down. A heat pump heats the hot water first and is helped by an electric
+element where it cannot hold room or water, to a little below what it holds itself; others heat room and water
+at once. Lots of the loads that can wait come up at full hours, each due some hours later. Unasked they are
+drawn a little faster than they come up on average; a set-point says otherwise, but what must be drawn to meet
+a deadline is drawn in any case.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import Keys, Rating, Surroundings
-from emulators.devices import common, connection
+from emulators.devices import appliances, common, connection
 from emulators.encoding import Columns, Floats, anywhere
-from emulators.physics import appliances, deferrable, home
+from emulators.physics import deferrable, home
 from emulators.physics.inverter import held
 from emulators.quantities import CONNECTION_POINT
+from emulators.views import Seen
 from profiles import draws, hot_water
 
 QUANTITIES: Final = (
@@ -88,17 +89,20 @@ def make(ratings: Columns, keys: Keys) -> Columns:
     columns |= {name: np.zeros(n) for name in ("tap_w", "deferred_w")}
     columns["over_dt_s"] = np.zeros(n)
     columns["lots_wait_until_s"] = np.full(n, deferrable.NEVER)
-    columns |= appliances.begun(keys, columns["annual_energy_wh"], columns["phases"], columns["phase"])
     columns["rated_charge_power_w"] = columns["deferrable_rated_w"] + columns["heater_w"] + 6_000.0
     columns["rated_charge_power_w"] += np.where(columns["source"] == HEATERS, _TANK_ELEMENT_W, columns["element_w"])
     return columns
 
 
-def step(columns: Columns, surroundings: Surroundings, dt_s: float, *, remote: Floats, spare_w: Floats) -> Columns:
+def step(
+    columns: Columns, surroundings: Surroundings, dt_s: float, *, used: Seen, remote: Floats, spare_w: Floats
+) -> Columns:
     """Take the houses through one step.
 
     Parameters
     ----------
+    used : columns
+        Those of the houses' appliances after the step.
     remote : (n,)
         1.0 where the set-point is to be followed.
     spare_w : (n,)
@@ -107,8 +111,8 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float, *, remote: F
     """
     new = dict(columns)
     powered = (common.voltage_at(columns, surroundings.voltage_v) > 0.0).astype(np.float64)
-    used_w, used_var = (powered * by_phase for by_phase in appliances.drawn(new, common.keys_in, surroundings, dt_s))
-    appliances_w = used_w[0] + used_w[1] + used_w[2]
+    drawn = appliances.drawn(used, powered)
+    appliances_w = drawn[0] + drawn[1] + drawn[2]
     heating_w, element_w = _heated(new, surroundings, appliances_w, powered, dt_s)
     left_w = np.maximum(spare_w - appliances_w - heating_w - element_w, 0.0)
     ask_w = np.where(np.isnan(left_w), columns["deferrable_wh_per_day"] * (_UNASKED / 24.0), left_w)
@@ -120,7 +124,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float, *, remote: F
     even_w, even_var = heating_w + element_w + deferred_w, heating_w * new["heating_vars_per_watt"]
     shares = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
     return connection.by_phase(
-        new, surroundings, 0.0 - (used_w + shares * even_w), 0.0 - (used_var + shares * even_var), dt_s
+        new, surroundings, 0.0 - (drawn[:3] + shares * even_w), 0.0 - (drawn[3:] + shares * even_var), dt_s
     )
 
 

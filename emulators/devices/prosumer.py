@@ -25,13 +25,14 @@ from typing import Any, Final
 import numpy as np
 
 from emulators.contracts import DeviceSpec, Flow, Keys, Limits, Parts, Place, Rating, Surroundings, Turn
-from emulators.devices import battery, common, compound, connection, ev_charger, household, pv_generator
+from emulators.devices import appliances, battery, common, compound, connection, ev_charger, household, pv_generator
 from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import inverter
 from emulators.quantities import COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, quantities
 from emulators.views import Seen, part_of
 
 _SPECS: Final = {"ev": ev_charger.DEVICE, "storage": battery.DEVICE, "pv": pv_generator.DEVICE}
+_RESOURCES: Final = {"appliances": appliances.DEVICE} | {name: _SPECS[name] for name in ("ev", "pv", "storage")}
 _DEFAULTS: Final[Mapping[str, float | Mapping[str, Any]]] = {
     "ev_rated_current_a": 16.0,
     "ev_site_type": 0.0,
@@ -88,7 +89,8 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns = common.begun((*COMMON, *SUPPORT, "outside_temperature_degc"), shared, n)
     for resource, spec in _SPECS.items():
         columns |= common.as_part(spec.make(shared | part_of(ratings, resource), keys, place), resource)
-    columns |= common.as_part(household.make(shared | part_of(ratings, "home"), keys), "home")
+    house = household.make(shared | part_of(ratings, "home"), keys)
+    columns |= common.as_part(house, "home") | common.as_part(appliances.make(house, keys, place), "appliances")
     wires = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
     fuse_w = wires * columns["nominal_voltage_v"] * ratings["main_fuse_a"]
     columns["rated_charge_power_w"] = columns["rated_apparent_power_va"] = fuse_w
@@ -103,6 +105,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 
 def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -> Flow:
     """Take the homes through one step: EV, PV and household first, then the storage that makes up for them."""
+    used = yield Turn("appliances")
     new = common.life_cycle(own, surroundings, dt_s)
     lent, links = _lent(own, new), {"sesp_timeout_s": own["sesp_timeout_s"]}
     live = new["running"] if anywhere(new["running"] == 0.0) else None
@@ -121,6 +124,7 @@ def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -
         part_of(own, "home"),
         _where(new["grid_switch_closed"], surroundings),
         dt_s,
+        used=used,
         remote=new["remote_enabled"],
         spare_w=before_w - asked_w - before["storage"]["charge_power_available_w"],
     )
@@ -314,7 +318,7 @@ DEVICE: Final = DeviceSpec(
     limits=_limits(),
     follows=_follows(),
     make=make,
-    step=compound.stepped(flow, _SPECS),
-    resources={resource: _SPECS[resource] for resource in ("ev", "pv", "storage")},
+    step=compound.stepped(flow, _RESOURCES),
+    resources=_RESOURCES,
     flow=flow,
 )

@@ -30,11 +30,10 @@ from typing import Final
 
 import numpy as np
 
-from emulators.contracts import DeviceSpec, Keys, Place, Rating, Surroundings
-from emulators.devices import common, connection
+from emulators.contracts import DeviceSpec, Flow, Keys, Parts, Place, Rating, Surroundings, Turn
+from emulators.devices import appliances, common, compound, connection
 from emulators.devices.common import Bools
 from emulators.encoding import Columns, Floats, anywhere
-from emulators.physics import appliances
 from emulators.quantities import COMMON, CONNECTION_POINT, quantities
 from profiles import draws
 
@@ -45,6 +44,7 @@ DIP_FRAC, DIP_OVER_FRAC = 0.90, 0.92
 """Of the nominal voltage: below the one a dip begins, at the other it is over."""
 LEAST_POWER_FACTOR: Final = 0.5
 _UNDER_LOAD_VA: Final = 100.0
+_RESOURCES: Final = {"appliances": appliances.DEVICE}
 _SYSTEM_YIELD: Final = 0.85  # AC power a W/m2 over what the modules are rated for at 1,000 W/m2
 
 TAMPERS: Final = ("cover_open", "magnetic_field", "clock_invalid", "battery_low", "communication_lost")
@@ -85,7 +85,6 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build ``n`` meters; each household has its own split over the phases and its own reactive share."""
     n = len(keys)
     columns = common.begun(QUANTITIES, ratings, n)
-    columns.update(common.key_columns(keys))
     columns.update({name: np.zeros(n) for name in ("imported_mark_wh", "exported_mark_wh")})
     columns.update(dict.fromkeys((*TAMPERS, *ALARMS), common.nothing(n)))
     columns["interval_number"] = np.full(n, -1.0)
@@ -99,7 +98,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     for index, weight in enumerate(weights):
         share = columns[f"share_l{index + 1}"]
         columns[f"share_l{index + 1}"] = np.where(columns["phases"] >= 2.0, weight / total, share)
-    columns |= appliances.begun(keys, columns["annual_energy_wh"], columns["phases"], columns["phase"])
+    columns |= common.as_part(appliances.make(columns, keys, place), "appliances")
     # Sun comes evenly on three phases, in a single-phase home on its own.
     shares = np.stack([columns[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
     columns["pv_shares"] = np.where(columns["phases"][:, None] >= 2.0, 1.0 / 3.0, shares)
@@ -108,12 +107,16 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     return columns
 
 
-def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
-    """Take the meters through one step."""
+def flow(columns: Columns, parts: Parts, surroundings: Surroundings, dt_s: float) -> Flow:
+    """Take the meters through one step, after the appliances behind them."""
+    used = yield Turn("appliances")
     new = common.life_cycle(columns, surroundings, dt_s)
-    drawn_w, drawn_var = appliances.drawn(new, common.keys_in, surroundings, dt_s)
-    active_w = (_sun(new, surroundings, drawn_w) - drawn_w) * new["running"]
-    new = connection.by_phase(new, surroundings, active_w, 0.0 - drawn_var * new["running"], dt_s)
+    drawn = appliances.drawn(used, new["running"])
+    supplied = 0.0 - drawn
+    active_w, reactive_var = supplied[:3], supplied[3:]
+    if anywhere(new["pv_power_w"]):
+        active_w = active_w + _sun(new, surroundings, drawn[:3])
+    new = connection.by_phase(new, surroundings, active_w, reactive_var, dt_s)
     new["relay_open"] = 1.0 - new["grid_switch_closed"]
     _intervals(columns, new, surroundings.unix_s, dt_s)
     _alarms(columns, new, surroundings, dt_s)
@@ -123,12 +126,10 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
 def _sun(new: Columns, surroundings: Surroundings, drawn_w: Floats) -> Floats:
     """Return what PV behind the meters gives on each phase, ``(3, n)``. [W]"""
     rated_w = new["pv_power_w"]
-    if not anywhere(rated_w):
-        return np.zeros_like(drawn_w)
     sun_w = np.minimum(rated_w * (surroundings.ghi_w_per_m2 / 1000.0 * _SYSTEM_YIELD), rated_w)
     # Never more to the grid than the fuse lets through.
     kept_w = np.minimum(sun_w, new["rated_apparent_power_va"] + drawn_w.sum(axis=0))
-    return np.asarray(new["pv_shares"].T * kept_w)
+    return np.asarray(new["pv_shares"].T * (kept_w * new["running"]))
 
 
 def _intervals(columns: Columns, new: Columns, unix_s: float, dt_s: float) -> None:
@@ -269,5 +270,7 @@ DEVICE: Final = DeviceSpec(
     limits={},
     follows={"start": "running", "stop": "!running", "grid_switch": "grid_switch_closed"},
     make=make,
-    step=step,
+    step=compound.stepped(flow, _RESOURCES),
+    resources=_RESOURCES,
+    flow=flow,
 )

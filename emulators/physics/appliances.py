@@ -2,21 +2,28 @@
 
 What is switched on in which slot of 5 min is a function of the home's key and the slot (``profiles.load``),
 and what a step draws is the mean over its length, so the same uses come to the same energy whatever the
-steps are. A home is looked at only in the steps in which something of it changes.
+steps are. The fridge's cycle, and what a large consumer draws smoothly, are uses like any other.
 
-Columns kept, none a quantity's; times in seconds since 1970 UTC:
+Slots are drawn a little ahead, those of all homes at once: in the first step that ends in a frame of 5 min
+of the site's clock, the slot of each home that begins in the frame. So two uses of each kind are kept, for the
+newer may be yet to come. A home is looked at only in the steps in which something of it changes.
 
-``use_begins_s``, ``use_ends_s``, ``use_phase`` : ``(n, classes)``, the last use drawn of each appliance;
-``use_power_w``, ``use_rate`` : ``(n, classes)``, and ``habit_h``, ``standby_w``, ``fridge_w``, ``beyond_w``,
-all as in ``load.Homes``;
-``use_now`` : ``(n, 6)``, what is drawn on each phase now, three of W and three of var;
-``use_slot``, ``use_next_s`` : the last slot drawn, and when something changes next.
+Columns kept, none a quantity's; times in seconds since 1970 UTC, powers by phase three of W and three of var:
+
+``uses`` : ``(n, 2, 2, kinds)``, begin and end of the last two uses drawn of each kind, the older first. Kinds are
+the appliances in the order of ``load.APPLIANCES``, the fridge, and what a home draws beyond them;
+``beyond_level`` : ``(n, 2)``, the shape that the last of these follows during its last two uses;
+``power_of_use`` : ``(n, kinds, 6)``, and ``power_always``, ``power_now``, ``power_mean`` : ``(n, 6)``, the last
+two at a step's end and over it;
+``use_rate`` : ``(n, classes)``, and ``habit_h``, as in ``load.Homes``; ``fridge_period_s``, ``slot_offset_s``;
+``frame``, ``next_s`` : the last frame drawn, and when a use begins or ends next as far as is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,172 +38,170 @@ _FRIDGE_PERIOD_S: Final = (2_400.0, 4_200.0)
 _MOST_SLOTS: Final = int(load.LONGEST_S / load.SLOT_S) + 1
 """How many slots back a use may have begun that still runs; more are not drawn."""
 _OFFSET_S: Final = 10.0
-_PHASES: Final = np.arange(3.0)[:, None, None]
-_WATTS_AND_VARS: Final = np.stack([np.ones_like(load.VARS_PER_WATT), load.VARS_PER_WATT], axis=1)
-"""Of each watt of a use, ``(classes, 2)``."""
-_OF_A_HOME: Final = (
-    *("use_begins_s", "use_ends_s", "use_phase", "use_power_w", "use_rate", "use_slot"),
-    *("habit_h", "standby_w", "fridge_w", "beyond_w", "fridge_period_s", "slot_offset_s", "vars_per_watt"),
-    *("share_l1", "share_l2", "share_l3", "key_high", "key_low"),
-)
+_NEVER_S: Final = 1e18
+_CLASSES: Final = len(load.APPLIANCES)
+FRIDGE, BEYOND = _CLASSES, _CLASSES + 1
+_KINDS: Final = _CLASSES + 2
+
+_Rows: TypeAlias = npt.NDArray[np.intp]
 
 
-def begun(keys: Keys, annual_energy_wh: Floats, phases: Floats, phase: Floats) -> Columns:
-    """Return the columns of ``n`` households before their first step; ``phase`` is a single-phase home's."""
-    n, classes = len(keys), len(load.APPLIANCES)
+def begun(keys: Keys, annual_energy_wh: Floats, shares: Floats) -> Columns:
+    """Return the columns of ``n`` households before their first step.
+
+    ``shares`` is each phase's share of what is always there, ``(n, 3)``: all on one phase is a single-phase home.
+    """
+    n = len(keys)
     homes = load.homes(keys, annual_energy_wh)
-    wired = np.floor(3.0 * draws.uniform(keys[:, None], np.arange(classes), "appliance phase"))
+    wired = np.floor(3.0 * draws.uniform(keys[:, None], np.arange(_CLASSES), "appliance phase"))
+    phase = np.where(shares.max(axis=1, keepdims=True) == 1.0, shares.argmax(axis=1)[:, None], wired)
+    vars_per_watt = 0.1 + 0.25 * draws.uniform(keys, 0, "vars")
+    of_kind = np.empty((n, _KINDS))
+    of_kind[:, :_CLASSES], of_kind[:, FRIDGE], of_kind[:, BEYOND] = (
+        load.VARS_PER_WATT,
+        FRIDGE_VARS_PER_WATT,
+        vars_per_watt,
+    )
+    power_w = np.empty((n, _KINDS, 3))
+    power_w[:, :_CLASSES] = homes.use_power_w[:, :, None] * (phase[:, :, None] == np.arange(3.0))
+    power_w[:, FRIDGE] = (homes.fridge_w / _FRIDGE_DUTY)[:, None] * shares
+    power_w[:, BEYOND] = homes.beyond_w[:, None] * shares
+    standby_w = homes.standby_w[:, None] * shares
     low, high = _FRIDGE_PERIOD_S
     return {
-        "use_begins_s": np.zeros((n, classes)),
-        "use_ends_s": np.zeros((n, classes)),
-        "use_phase": np.where((phases >= 2.0)[:, None], wired, phase[:, None]),
-        "use_power_w": homes.use_power_w,
+        "uses": np.zeros((n, 2, 2, _KINDS)),
+        "beyond_level": np.zeros((n, 2)),
+        "power_of_use": np.concatenate([power_w, of_kind[:, :, None] * power_w], axis=2),
+        "power_always": np.concatenate([standby_w, vars_per_watt[:, None] * standby_w], axis=1),
+        "power_now": np.zeros((n, 6)),
+        "power_mean": np.zeros((n, 6)),
         "use_rate": homes.use_rate,
-        "use_now": np.zeros((n, 6)),
-        "use_slot": np.full(n, -1.0),
-        "use_next_s": np.zeros(n),
         "habit_h": homes.habit_h,
-        "standby_w": homes.standby_w,
-        "fridge_w": homes.fridge_w,
-        "beyond_w": homes.beyond_w,
         "fridge_period_s": low + (high - low) * draws.uniform(keys, 0, "fridge"),
-        # Homes' slots begin at different moments, so that a step looks at its share of them.
+        # Homes' slots begin at different moments, so that not all of a site follows its habits in one jump.
         "slot_offset_s": _OFFSET_S * np.floor(load.SLOT_S / _OFFSET_S * draws.uniform(keys, 0, "slot offset")),
-        "vars_per_watt": 0.1 + 0.25 * draws.uniform(keys, 0, "vars"),
+        "frame": np.full(n, -1.0),
+        "next_s": np.zeros(n),
     }
 
 
-def drawn(
-    new: Columns, keys_in: Callable[[Columns], Keys], surroundings: Surroundings, dt_s: float
-) -> tuple[Floats, Floats]:
-    """Return what the households draw in a step [W, var], both ``(3, n)`` by phase, the mean over it.
+def drawn(columns: Columns, keys_in: Callable[[Columns], Keys], surroundings: Surroundings, dt_s: float) -> Columns:
+    """Return the columns of ``begun`` after a step; ``power_mean`` is what the households draw, the mean over it.
 
-    Brings the columns of ``begun`` up to the step's end in the step's own columns. ``keys_in`` reads
-    homes' keys out of their columns.
+    ``keys_in`` reads homes' keys out of their columns.
     """
-    power = new["use_now"].T.copy()
-    rows = (new["use_next_s"] <= surroundings.unix_s).nonzero()[0]
-    if len(rows):
-        homes = {name: new[name].take(rows, axis=0) for name in _OF_A_HOME}
-        slot = homes["use_slot"]
-        power[:, rows], now, next_s = _moved(homes, keys_in, surroundings, dt_s)
-        after = {"use_now": now.T, "use_next_s": next_s}
-        if homes["use_slot"] is not slot:
-            after |= {name: homes[name] for name in ("use_begins_s", "use_ends_s", "use_slot")}
-        for name, values in after.items():
-            new[name] = new[name].copy()
-            new[name][rows] = values
-    return power[:3], power[3:]
+    end_s, new, forgotten_s = surroundings.unix_s, dict(columns), None
+    frame = end_s // load.SLOT_S
+    if anywhere(columns["frame"] != frame):
+        forgotten_s = _draw_ahead(new, keys_in(columns), frame, surroundings, dt_s)
+    rows = (new["next_s"] <= end_s).nonzero()[0]
+    if not len(rows):
+        new["power_mean"] = new["power_now"]
+        return new
+    uses, level = new["uses"].take(rows, axis=0), new["beyond_level"].take(rows, axis=0)
+    ran_s = _by_kind(_within(uses[:, 0], uses[:, 1], end_s, dt_s), level)
+    if forgotten_s is not None:
+        ran_s += forgotten_s[rows]
+    past = uses <= end_s
+    runs = _by_kind((past[:, 0] > past[:, 1]).astype(np.float64), level)
+    # Over the step's length as the clock shows it: what runs all the time draws its very power.
+    share = np.array([ran_s / (end_s - (end_s - dt_s)), runs]).transpose(1, 0, 2)
+    power = share @ new["power_of_use"].take(rows, axis=0) + new["power_always"].take(rows, axis=0)[:, None]
+    new["power_mean"] = _changed(new["power_now"], rows, power[:, 0])
+    new["power_now"] = _changed(new["power_now"], rows, power[:, 1])
+    new["next_s"] = _changed(new["next_s"], rows, np.where(past, _NEVER_S, uses).min(axis=(1, 2, 3)))
+    return new
 
 
-def _moved(
-    homes: Columns, keys_in: Callable[[Columns], Keys], surroundings: Surroundings, dt_s: float
-) -> tuple[Floats, Floats, Floats]:
-    """Move homes to a step's end, in their own columns.
-
-    Returns their mean and their last powers by phase, each ``(6, n)``: three of W and three of var; and when
-    something changes next.
-    """
-    end_s = surroundings.unix_s
-    # Each home's own clock at the step's start and end, by which its slots and its fridge go.
-    clocks_s = np.array([[end_s - dt_s], [end_s]]) + homes["slot_offset_s"]
-    first, latest = np.floor(clocks_s / load.SLOT_S)
-    run_s = _overlap(homes["use_begins_s"], homes["use_ends_s"], end_s - dt_s, end_s)
-    _switch_on(homes, keys_in, surroundings, dt_s, first, latest, run_s)
-    begins_s, ends_s = homes["use_begins_s"], homes["use_ends_s"]
-    begun_by_now, ended_by_now = begins_s <= end_s, ends_s <= end_s
-    share = np.array([run_s / dt_s, begun_by_now & ~ended_by_now])
-    fridge_share, fridge_next_s = _fridge(homes["fridge_period_s"], clocks_s, dt_s)
-    mean, now = _by_phase(
-        homes,
-        share * homes["use_power_w"],
-        fridge_share * (homes["fridge_w"] / _FRIDGE_DUTY),
-        _beyond(homes, surroundings, dt_s, first, latest),
-    )
-    use_next_s = np.where(ended_by_now, np.inf, np.where(begun_by_now, ends_s, begins_s)).min(axis=1)
-    own_next_s = np.minimum((latest + 1.0) * load.SLOT_S, fridge_next_s) - homes["slot_offset_s"]
-    # A moment that rounding puts at the step's end is past; the next look is a second later.
-    return mean, now, np.minimum(use_next_s, np.where(own_next_s > end_s, own_next_s, end_s + 1.0))
+def _changed(column: Floats, rows: _Rows, values: Floats) -> Floats:
+    """Return a column with other values in some rows."""
+    changed = column.copy()
+    changed[rows] = values
+    return changed
 
 
-def _switch_on(
-    homes: Columns,
-    keys_in: Callable[[Columns], Keys],
-    surroundings: Surroundings,
-    dt_s: float,
-    first: Floats,
-    latest: Floats,
-    run_s: Floats,
-) -> None:
-    """Draw the uses of the slots begun in a step, in the homes' own columns; add to how long they ran in it."""
-    if not anywhere(latest > homes["use_slot"]):
-        return
-    end_s = surroundings.unix_s
-    slot, keys = np.maximum(homes["use_slot"], first - _MOST_SLOTS), keys_in(homes)
-    for ahead in range(1, int((latest - slot).max()) + 1):
-        rows = (slot + ahead <= latest).nonzero()[0]
-        number = slot[rows] + ahead
-        begins_s = number * load.SLOT_S - homes["slot_offset_s"][rows]
-        cell = _cell(homes["habit_h"][rows], begins_s, surroundings)
-        home, appliance, part, lasts_s = load.uses(
-            keys[rows], number.astype(np.int64), cell, homes["use_rate"][rows], surroundings.day_of_year
-        )
-        row, begins_s = rows[home], begins_s[home]
-        idle = homes["use_ends_s"][row, appliance] <= begins_s
-        row, appliance = row[idle], appliance[idle]
-        from_s = begins_s[idle] + part[idle] * load.SLOT_S
-        to_s = from_s + lasts_s[idle]
-        homes["use_begins_s"][row, appliance] = from_s
-        homes["use_ends_s"][row, appliance] = to_s
-        run_s[row, appliance] += _overlap(from_s, to_s, end_s - dt_s, end_s)
-    homes["use_slot"] = np.maximum(homes["use_slot"], latest)
-
-
-def _beyond(homes: Columns, surroundings: Surroundings, dt_s: float, first: Floats, latest: Floats) -> Floats:
-    """Return what is drawn beyond the appliances, ``(2, n)``: its mean over a step and its last value. [W]"""
-    beyond_w, end_s, n = homes["beyond_w"], surroundings.unix_s, len(first)
-    if not anywhere(beyond_w):
-        return np.zeros((2, n))
-    behind = (latest - first).astype(np.intp)
-    begins_s = (first + np.arange(behind.max() + 1)[:, None]) * load.SLOT_S - homes["slot_offset_s"]
-    shape = load.shape_in(_cell(homes["habit_h"], begins_s, surroundings), surroundings.day_of_year)
-    # Homes with fewer slots in the step have some that begin after it: they overlap it by nothing.
-    lasts_s = _overlap(begins_s, begins_s + load.SLOT_S, end_s - dt_s, end_s)
-    mean = (shape * lasts_s).sum(axis=0) / dt_s
-    return np.asarray(beyond_w * np.array([mean, shape[behind, np.arange(n)]]))
-
-
-def _cell(habit_h: Floats, begins_s: Floats, surroundings: Surroundings) -> npt.NDArray[np.intp]:
-    """Return where in homes' weeks slots lie that begin at given moments."""
-    week_h = 24.0 * surroundings.weekday + surroundings.local_hour
-    return load.cell_of(week_h + habit_h - (surroundings.unix_s - begins_s) / 3_600.0)
-
-
-def _overlap(begins_s: Floats, ends_s: Floats, start_s: float, end_s: float) -> Floats:
+def _within(begins_s: Floats, ends_s: Floats, end_s: float, dt_s: float) -> Floats:
     """Return how long spans of time lie in a step. [s]"""
+    start_s = end_s - dt_s
     return np.asarray(np.maximum(np.minimum(ends_s, end_s) - np.maximum(begins_s, start_s), 0.0))
 
 
-def _fridge(period_s: Floats, clocks_s: Floats, dt_s: float) -> tuple[Floats, Floats]:
-    """Return the share of a step that fridges run and whether they do at its end, ``(2, n)``.
+def _by_kind(of_uses: Floats, level: Floats) -> Floats:
+    """Return the sum over the last two uses of each kind, of ``(n, 2, kinds)``, each at its level."""
+    of_uses[:, :, BEYOND] *= level
+    return of_uses[:, 0] + of_uses[:, 1]
 
-    And when they switch next, by their homes' clocks. [s]
+
+def _draw_ahead(new: Columns, keys: Keys, frame: float, surroundings: Surroundings, dt_s: float) -> Floats:
+    """Draw the slots that begin in a frame, and those skipped, in the step's own columns.
+
+    Return how long uses that are forgotten now ran within the step, at their level, ``(n, kinds)``. [s]
     """
-    cycles = clocks_s / period_s
-    whole = np.floor(cycles)
-    phase = cycles - whole
-    run = whole * _FRIDGE_DUTY + np.minimum(phase, _FRIDGE_DUTY)  # periods each has run, since its clock began
-    runs = phase[1] < _FRIDGE_DUTY
-    next_s = (whole[1] + np.where(runs, _FRIDGE_DUTY, 1.0)) * period_s
-    return np.array([(run[1] - run[0]) * (period_s / dt_s), runs]), next_s
+    end_s, offset_s = surroundings.unix_s, new["slot_offset_s"]
+    # In a frame begins the slot of its number, or the next one in a home whose slots begin later than frames.
+    later = (offset_s > 0.0).astype(np.float64)
+    large = np.flatnonzero(new["power_of_use"][:, BEYOND].any(axis=1))
+    uses, level, next_s = new["uses"].copy(), new["beyond_level"], new["next_s"].copy()
+    forgotten_s = np.zeros((len(offset_s), _KINDS))
+    oldest = (end_s - dt_s) // load.SLOT_S - _MOST_SLOTS
+    for each in range(int(max(new["frame"].min() + 1.0, oldest)), int(frame) + 1):
+        slots = _slots(new, each + later, surroundings)
+        home, kind, from_s, to_s = _together(
+            _switched_on(new, keys, slots, uses[:, 1, 1], surroundings.day_of_year),
+            _cycles(new, slots),
+            (large, np.full_like(large, BEYOND), slots.begins_s[large], slots.begins_s[large] + load.SLOT_S),
+        )
+        (older_s, begun_s), (over_s, until_s) = uses[home, :, :, kind].transpose(1, 2, 0)
+        ran_s = _within(older_s, over_s, end_s, dt_s)
+        forgotten_s[home, kind] += ran_s * np.where(kind == BEYOND, level[home, 0], 1.0)
+        uses[home, :, :, kind] = np.array([[begun_s, from_s], [until_s, to_s]]).transpose(2, 0, 1)
+        level = np.array([level[:, 1], load.shape_in(slots.cell, surroundings.day_of_year)]).T
+        np.minimum.at(next_s, home, from_s)
+    new |= {"uses": uses, "beyond_level": level, "next_s": next_s, "frame": np.full_like(offset_s, frame)}
+    return forgotten_s
 
 
-def _by_phase(homes: Columns, used_w: Floats, fridge_w: Floats, beyond_w: Floats) -> Floats:
-    """Return powers by phase ``(2, 6, n)``, three of W and three of var, of uses ``(2, n, classes)`` and the rest."""
-    always_w = homes["standby_w"] + beyond_w
-    even = np.array([always_w + fridge_w, homes["vars_per_watt"] * always_w + FRIDGE_VARS_PER_WATT * fridge_w])
-    shares = np.array([homes["share_l1"], homes["share_l2"], homes["share_l3"]])
-    used = (used_w[:, None] * (homes["use_phase"] == _PHASES)) @ _WATTS_AND_VARS
-    by_phase: Floats = even.transpose(1, 0, 2)[:, :, None] * shares + np.moveaxis(used, -1, 1)
-    return by_phase.reshape(len(used_w), 6, -1)
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """A slot of each home, ``(n,)``."""
+
+    number: Floats
+    begins_s: Floats
+    cell: _Rows
+    """Where in the home's week it lies."""
+
+
+_Begun: TypeAlias = tuple[_Rows, _Rows, Floats, Floats]
+"""Uses that begin in a slot: whose, of which kind, from when and until when."""
+
+
+def _together(*uses: _Begun) -> _Begun:
+    homes, kinds, begins_s, ends_s = zip(*uses, strict=True)
+    return np.concatenate(homes), np.concatenate(kinds), np.concatenate(begins_s), np.concatenate(ends_s)
+
+
+def _slots(homes: Columns, number: Floats, surroundings: Surroundings) -> _Slots:
+    begins_s = number * load.SLOT_S - homes["slot_offset_s"]
+    week_h = 24.0 * surroundings.weekday + surroundings.local_hour
+    cell = load.cell_of(week_h + homes["habit_h"] - (surroundings.unix_s - begins_s) / 3_600.0)
+    return _Slots(number, begins_s, cell)
+
+
+def _switched_on(homes: Columns, keys: Keys, slots: _Slots, busy_until_s: Floats, day_of_year: int) -> _Begun:
+    """Return which appliances are switched on in a slot: those that are idle as it begins."""
+    number = slots.number.astype(np.int64)
+    home, appliance, part, lasts_s = load.uses(keys, number, slots.cell, homes["use_rate"], day_of_year)
+    idle = busy_until_s[home, appliance] <= slots.begins_s[home]
+    home, appliance = home[idle], appliance[idle]
+    from_s = slots.begins_s[home] + part[idle] * load.SLOT_S
+    return home, appliance, from_s, from_s + lasts_s[idle]
+
+
+def _cycles(homes: Columns, slots: _Slots) -> _Begun:
+    """Return which fridges begin to run in a slot: each as a period of its own begins."""
+    period_s = homes["fridge_period_s"]
+    slots_a_period = load.SLOT_S / period_s
+    period = np.floor((slots.number + 1.0) * slots_a_period)
+    home = (period > np.floor(slots.number * slots_a_period)).nonzero()[0]
+    from_s = period[home] * period_s[home] - homes["slot_offset_s"][home]
+    return home, np.full_like(home, FRIDGE), from_s, from_s + _FRIDGE_DUTY * period_s[home]

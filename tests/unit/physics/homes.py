@@ -17,12 +17,11 @@ from profiles.draws import keys_of
 HOMES_N = 200
 
 
-def begun(n: int = HOMES_N, *, annual_wh: float = 4e6, phases: float = 3.0, phase: float = 0.0) -> Columns:
-    """Columns of ``n`` households before their first step, even on three phases."""
+def begun(n: int = HOMES_N, *, annual_wh: float = 4e6, phase: float | None = None) -> Columns:
+    """Columns of ``n`` households before their first step, even on three phases or on one."""
     keys = keys_of(3, [f"home-{k}" for k in range(n)])
-    columns = appliances.begun(keys, np.full(n, annual_wh), np.full(n, phases), np.full(n, phase))
-    shares = {f"share_l{index}": np.full(n, 1.0 / 3.0) for index in (1, 2, 3)}
-    return columns | shares | common.key_columns(keys)
+    shares = np.full((n, 3), 1.0 / 3.0) if phase is None else np.tile(np.arange(3.0) == phase, (n, 1)).astype(float)
+    return appliances.begun(keys, np.full(n, annual_wh), shares) | common.key_columns(keys)
 
 
 def world(now: datetime) -> Surroundings:
@@ -37,10 +36,14 @@ def world(now: datetime) -> Surroundings:
     return Surroundings(**{field.name: seconds.get(field.name, 0.0) for field in fields(Surroundings)})
 
 
+def stepped(columns: Columns, now: datetime, dt_s: float) -> Columns:
+    return appliances.drawn(columns, common.keys_in, world(now), dt_s)
+
+
 def energy_wh(columns: Columns, start: datetime, length: timedelta, dt_s: float) -> np.ndarray:
-    """What is drawn over a time, ``(2, 3, n)``: Wh and varh by phase. Moves the columns on."""
-    total = np.zeros((2, 3, len(columns["use_slot"])))
+    """What is drawn over a time, ``(n, 6)`` by phase: three of Wh and three of varh."""
+    total = np.zeros_like(columns["power_mean"])
     for k in range(1, round(length.total_seconds() / dt_s) + 1):
-        drawn = appliances.drawn(columns, common.keys_in, world(start + timedelta(seconds=k * dt_s)), dt_s)
-        total += np.stack(drawn) * (dt_s / 3_600.0)
+        columns = stepped(columns, start + timedelta(seconds=k * dt_s), dt_s)
+        total += columns["power_mean"] * (dt_s / 3_600.0)
     return total

@@ -1,0 +1,49 @@
+"""The appliances of a household, which smart meters and prosumers' homes have.
+
+No kind of its own at a site, and no quantities: a resource, so that those of all households are stepped in one
+call. They are switched on as ``profiles.load`` says, each on a phase of its own. Whether there is voltage for
+them is for whom they belong to.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from emulators.contracts import DeviceSpec, Keys, Place, Surroundings
+from emulators.devices import common
+from emulators.encoding import Columns, Floats
+from emulators.physics import appliances
+from emulators.views import Seen
+
+
+def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
+    """Build those of ``n`` households from ``annual_energy_wh`` and ``share_l1`` to ``share_l3``."""
+    shares = np.stack([ratings[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
+    return appliances.begun(keys, ratings["annual_energy_wh"], shares) | common.key_columns(keys)
+
+
+def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+    """Take the appliances through one step."""
+    return appliances.drawn(columns, common.keys_in, surroundings, dt_s)
+
+
+def drawn(columns: Seen, live: Floats) -> Floats:
+    """Return what appliances drew in a step, ``(6, n)`` by phase, three of W and three of var; 0 unless ``live``."""
+    return np.multiply(columns["power_mean"].T, live, order="C")
+
+
+DEVICE: Final = DeviceSpec(
+    kind="appliances",
+    use_case="",
+    title="Household appliances",
+    quantities=(),
+    items={},
+    behaviour={},
+    ratings=(),
+    limits={},
+    follows={},
+    make=make,
+    step=step,
+)
