@@ -142,16 +142,16 @@ def _observe(new: Columns, surroundings: Surroundings) -> None:
     """Read the weather station; what has not changed stays the same array."""
     n = len(new["rated_power_w"])
     new["irradiance_horizontal_w_per_m2"] = np.full(n, surroundings.ghi_w_per_m2)
-    for name, value in (
-        ("outside_temperature_degc", surroundings.air_temperature_degc),
-        ("wind_speed_m_per_s", surroundings.wind_speed_m_per_s),
-        ("wind_direction_deg", surroundings.wind_direction_deg),
-        ("humidity_frac", surroundings.humidity_frac),
-        ("pressure_pa", surroundings.pressure_pa),
-        ("rain_mm_per_h", surroundings.rain_mm_per_h),
-    ):
-        if new[name][0] != value:
-            new[name] = np.full(n, value)
+    of_site = {
+        "outside_temperature_degc": surroundings.air_temperature_degc,
+        "wind_speed_m_per_s": surroundings.wind_speed_m_per_s,
+        "wind_direction_deg": surroundings.wind_direction_deg,
+        "humidity_frac": surroundings.humidity_frac,
+        "pressure_pa": surroundings.pressure_pa,
+        "rain_mm_per_h": surroundings.rain_mm_per_h,
+    }
+    changed = {name: value for name, value in of_site.items() if new[name][0] != value}
+    new.update(zip(changed, np.repeat(list(changed.values()), n).reshape(-1, n), strict=True))
 
 
 class _Harvest(NamedTuple):

@@ -57,6 +57,7 @@ _LOST_AT_END: Final = 1.0 - END_OF_LIFE_FRAC
 _MOST_LOST: Final = 0.9
 _FILM: Final = 5.75e-2
 _FILM_FASTER: Final = 121.0
+_NO_ROWS: Final[Places] = np.zeros(0, dtype=np.intp)
 
 
 def _by_kind(kind: int | Places, lfp: Callable[[], Floats], nmc: Callable[[], Floats]) -> Floats:
@@ -248,9 +249,8 @@ def followed(state: HalfCycle, soc_frac: Floats, moved: npt.NDArray[np.bool_], d
     moved_on = further | turned
     to_frac = np.where(moved_on, soc_frac, state.to_frac)
     to_there_h = np.where(moved_on, hours, state.to_there_h)
-    ended = np.flatnonzero(over)
     if not anywhere(turned):
-        return HalfCycle(state.from_frac, to_frac, direction, hours, to_there_h), ended
+        return HalfCycle(state.from_frac, to_frac, direction, hours, to_there_h), _NO_ROWS
     start_h = np.where(over, state.to_there_h, 0.0)
     return (
         HalfCycle(
@@ -260,5 +260,5 @@ def followed(state: HalfCycle, soc_frac: Floats, moved: npt.NDArray[np.bool_], d
             hours - start_h,
             to_there_h - start_h,
         ),
-        ended,
+        np.flatnonzero(over),
     )

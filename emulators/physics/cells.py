@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from emulators.encoding import anywhere
+from emulators.encoding import anywhere, is_nothing
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.intp]
@@ -116,7 +116,7 @@ def _alike(kind: int) -> Cells:
 def of(column: Floats) -> Cells:
     """Return the cells of batteries by their column of chemistries ``(n,)``."""
     first = int(column[0])
-    if not anywhere(column != first):
+    if is_nothing(column) or not anywhere(column != first):
         return _alike(first)
     kinds = column.astype(np.intp)
     all_kinds = [_alike(kind) for kind in range(len(NAMES))]

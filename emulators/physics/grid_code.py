@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from emulators.encoding import anywhere
+from emulators.encoding import anywhere, is_nothing
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Setting: TypeAlias = float | Floats
@@ -156,7 +156,7 @@ def _table() -> GridCode:
 def of(column: Floats) -> GridCode:
     """Return the settings of devices by their column of codes ``(n,)``: numbers if all are alike, else arrays."""
     first = column[0]
-    if not anywhere(column != first):
+    if is_nothing(column) or not anywhere(column != first):
         return code(NAMES[int(first)])
     places, table = column.astype(np.intp), _table()
     return GridCode(**{name: getattr(table, name)[places] for name in _SETTINGS})

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.physics.grid_code import GridCode, Setting
+from emulators.physics.grid_code import UNBOUND, GridCode, Setting
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -130,6 +130,8 @@ def rest_of_circle(used: Floats, rated_va: Floats) -> Floats:
 
 def reactive_area(active_w: Floats, rated_va: Floats, most_var: Floats, code: GridCode) -> Floats:
     """Most reactive power [var] at an active power: the code's area, as VDE-AR-N 4105 draws it, within ``most_var``."""
+    if isinstance(code.reactive_at_rest, float) and code.reactive_at_rest >= UNBOUND:
+        return most_var
     slope, at_rest = np.asarray(code.reactive_per_active), np.asarray(code.reactive_at_rest)
     drawn = np.maximum(slope * np.minimum(np.abs(active_w), rated_va), at_rest * rated_va)
     return np.asarray(np.minimum(most_var, drawn))
