@@ -95,7 +95,7 @@ def make(ratings: Columns, keys: Keys) -> Columns:
 
 
 def step(
-    columns: Columns, surroundings: Surroundings, dt_s: float, *, used: Seen, remote: Floats, spare_w: Floats
+    columns: Columns, surroundings: Surroundings, dt_s: float, *, used: Seen, remote: Floats, spare_w: Floats | None
 ) -> Columns:
     """Take the houses through one step.
 
@@ -105,7 +105,7 @@ def step(
         Those of the houses' appliances after the step.
     remote : (n,)
         1.0 where the set-point is to be followed.
-    spare_w : (n,)
+    spare_w : (n,), optional
         Power the home as a whole has left for this house, or NaN where nobody asks for it; the loads
         that can wait take what the rest of the house leaves of it.
     """
@@ -114,8 +114,10 @@ def step(
     drawn = appliances.drawn(used, powered)
     appliances_w = drawn[0] + drawn[1] + drawn[2]
     heating_w, element_w = _heated(new, surroundings, appliances_w, powered, dt_s)
-    left_w = np.maximum(spare_w - appliances_w - heating_w - element_w, 0.0)
-    ask_w = np.where(np.isnan(left_w), columns["deferrable_wh_per_day"] * (_UNASKED / 24.0), left_w)
+    ask_w = columns["deferrable_wh_per_day"] * (_UNASKED / 24.0)
+    if spare_w is not None:
+        left_w = np.maximum(spare_w - appliances_w - heating_w - element_w, 0.0)
+        ask_w = np.where(np.isnan(left_w), ask_w, left_w)
     if anywhere(columns["active_power_setpoint_enabled"]):
         told = remote * columns["active_power_setpoint_enabled"] > 0.0
         ask_w = np.where(told, -columns["active_power_setpoint_w"], ask_w)

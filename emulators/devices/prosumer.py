@@ -20,13 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache, reduce
 from typing import Any, Final
 
 import numpy as np
 
 from emulators.contracts import DeviceSpec, Flow, Keys, Limits, Parts, Place, Rating, Surroundings, Turn
 from emulators.devices import appliances, battery, common, compound, connection, ev_charger, household, pv_generator
-from emulators.encoding import Columns, Floats, anywhere
+from emulators.encoding import Columns, Floats, anywhere, is_nothing, nothing
 from emulators.physics import inverter
 from emulators.quantities import COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, quantities
 from emulators.views import Seen, part_of
@@ -109,42 +110,62 @@ def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -
     new = common.life_cycle(own, surroundings, dt_s)
     lent, links = _lent(own, new), {"sesp_timeout_s": own["sesp_timeout_s"]}
     live = new["running"] if anywhere(new["running"] == 0.0) else None
-    limit_w = np.where(
-        new["identified"] * new["active_power_limit_enabled"] > 0.0,  # it outlives the SESP's link, as everywhere
-        new["active_power_limit_frac"] * new["rated_power_w"],
-        np.inf,
-    )
+    limit_w, asked_w = _limit_w(new), _asked_w(new)
     parts: dict[str, Seen] = {}
-    parts["ev"] = yield Turn("ev", lent | {"credential_refused": new["identification_failed"]}, links, live)
-    asked_w = np.where(
-        new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0, new["active_power_setpoint_w"], np.nan
-    )
-    before_w = before["pv"]["active_power_w"] + parts["ev"]["active_power_w"]
-    parts["home"] = household.step(
-        part_of(own, "home"),
+    parts["ev"] = ev = yield Turn("ev", lent | {"credential_refused": new["identification_failed"]}, links, live)
+    spare_w = None
+    if asked_w is not None:
+        before_w = before["pv"]["active_power_w"] + ev["active_power_w"]
+        spare_w = before_w - asked_w - before["storage"]["charge_power_available_w"]
+    parts["home"] = house = household.step(
+        {plain: own[name] for name, plain in _names_of_house(tuple(own))},
         _where(new["grid_switch_closed"], surroundings),
         dt_s,
         used=used,
         remote=new["remote_enabled"],
-        spare_w=before_w - asked_w - before["storage"]["charge_power_available_w"],
+        spare_w=spare_w,
     )
-    room_w = limit_w - parts["ev"]["active_power_w"] - parts["home"]["active_power_w"]
-    room_w += _stored_w(before["storage"], new, asked_w, dt_s)
-    parts["pv"] = yield Turn("pv", lent, links | _capped(before["pv"], room_w), live)
-    others_w = parts["ev"]["active_power_w"] + parts["home"]["active_power_w"] + parts["pv"]["active_power_w"]
-    asked = _asked_of_storage(before["storage"], new, parts, asked_w - others_w)
-    asked |= _capped(before["storage"], limit_w - others_w)
+    capped: Columns = {}
+    if limit_w is not None:
+        room_w = limit_w - ev["active_power_w"] - house["active_power_w"]
+        capped = _capped(before["pv"], room_w + _stored_w(before["storage"], new, asked_w, dt_s))
+    parts["pv"] = yield Turn("pv", lent, links | capped, live)
+    others_w = ev["active_power_w"] + house["active_power_w"] + parts["pv"]["active_power_w"]
+    asked = _asked_of_storage(before["storage"], new, parts, None if asked_w is None else asked_w - others_w)
+    if limit_w is not None:
+        asked |= _capped(before["storage"], limit_w - others_w)
     parts["storage"] = storage = yield Turn("storage", lent, links | asked, live)
     new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
     new = _summed(new, parts, surroundings, dt_s)
     # What the loads that wait draw now is within what they can.
-    more_w = parts["home"]["deferrable_power_w"] - parts["home"]["deferred_w"]
+    more_w = house["deferrable_power_w"] - house["deferred_w"]
     new["reach_low_w"] = np.minimum(
         others_w - storage["charge_power_available_w"] - np.maximum(more_w, 0.0), new["active_power_w"]
     )
     new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
-    new |= {f"home_{name}": column for name, column in parts["home"].items()}
-    return _closed(new, parts)
+    return _closed(new | common.as_part(house, "home"), parts)
+
+
+def _limit_w(new: Columns) -> Floats | None:
+    """Return the most that homes may give to the grid, ``inf`` where nobody limits it; ``None`` if nobody does. [W]"""
+    if not anywhere(new["active_power_limit_enabled"]):
+        return None
+    kept = new["identified"] * new["active_power_limit_enabled"] > 0.0  # it outlives the SESP's link, as everywhere
+    return np.where(kept, new["active_power_limit_frac"] * new["rated_power_w"], np.inf)
+
+
+def _asked_w(new: Columns) -> Floats | None:
+    """Return the set-points of homes that follow one, NaN where none is asked for; ``None`` if nowhere is. [W]"""
+    if not anywhere(new["active_power_setpoint_enabled"]):
+        return None
+    follows = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
+    return np.where(follows, new["active_power_setpoint_w"], np.nan)
+
+
+@lru_cache(maxsize=8)
+def _names_of_house(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the names of the household's columns, at the home and plain."""
+    return tuple((name, name.removeprefix("home_")) for name in names if name.startswith("home_"))
 
 
 def _lent(columns: Columns, new: Columns) -> Columns:
@@ -164,7 +185,7 @@ def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
     return surroundings.darkened(live)
 
 
-def _stored_w(storage: Seen, new: Columns, asked_w: Floats, dt_s: float) -> Floats:
+def _stored_w(storage: Seen, new: Columns, asked_w: Floats | None, dt_s: float) -> Floats:
     """Return what the storage will draw of the sun for certain, so that a limit curtails only what is beyond. [W]
 
     That is what a set-point has it draw, its own or the home's, as far as its cells, its ramp and its reactive
@@ -172,7 +193,8 @@ def _stored_w(storage: Seen, new: Columns, asked_w: Floats, dt_s: float) -> Floa
     """
     own = new["remote_enabled"] * storage["active_power_setpoint_enabled"] > 0.0
     wish_w = np.where(own, np.maximum(-storage["active_power_setpoint_w"], 0.0), 0.0)
-    wish_w = np.where(np.isnan(asked_w), wish_w, np.inf)
+    if asked_w is not None:
+        wish_w = np.where(np.isnan(asked_w), wish_w, np.inf)
     ramped_w = storage["ramp_w_per_s"] * dt_s - storage["active_power_w"]
     circle_w = inverter.rest_of_circle(storage["reactive_power_var"], storage["rated_apparent_power_va"])
     able_w = np.minimum(np.minimum(ramped_w, circle_w), storage["charge_power_available_w"])
@@ -188,41 +210,53 @@ def _capped(part: Seen, room_w: Floats) -> Columns:
     return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share)}
 
 
-def _asked_of_storage(storage: Seen, new: Columns, parts: Parts, missing_w: Floats) -> Columns:
-    """Return the set-points the storage follows in this step: the home's where it has one, else its own."""
+def _asked_of_storage(storage: Seen, new: Columns, parts: Parts, missing_w: Floats | None) -> Columns:
+    """Return the set-points the storage follows in this step in place of its own: the home's where it has one.
+
+    What no home asks for is not among them. ``missing_w`` is NaN where no active power is asked for, or ``None``.
+    """
+    asked: Columns = {}
+    total_w = new["active_power_w"]
+    if missing_w is not None:
+        asks = np.isfinite(missing_w)
+        asked |= _in_place(storage, "active_power_setpoint_w", "active_power_setpoint_enabled", asks, missing_w)
+        total_w = np.where(asks, new["active_power_setpoint_w"], total_w)
+    if anywhere(new["reactive_power_setpoint_enabled"]) or anywhere(new["power_factor_setpoint_enabled"]):
+        asked |= _vars_of_storage(storage, new, parts, total_w)
+    for value, switch in (_SUPPORTED[:2], _SUPPORTED[2:]):
+        if anywhere(new[switch]):
+            asked |= _in_place(storage, value, switch, new[switch] > 0.0, new[value])
+    return asked
+
+
+def _vars_of_storage(storage: Seen, new: Columns, parts: Parts, total_w: Floats) -> Columns:
+    """Return the reactive power set-points the storage follows in this step, at an active power of the home. [W]"""
     remote = new["remote_enabled"]
-    asks_w = np.isfinite(missing_w)
     asks_q = remote * new["reactive_power_setpoint_enabled"] > 0.0
     asks_pf = (remote * new["power_factor_setpoint_enabled"] > 0.0) & ~asks_q
     # A power factor holds for the sum; the storage's own share of the power is that of the step before.
-    total_w = np.where(asks_w, new["active_power_setpoint_w"], new["active_power_w"])
     wanted_var = np.where(
         asks_pf,
         inverter.vars_at_power_factor(total_w, new["power_factor_setpoint"]),
         new["reactive_power_setpoint_var"],
     )
     others_var = sum((part["reactive_power_var"] for part in parts.values()), start=np.zeros_like(wanted_var))
-    asked = {
-        "active_power_setpoint_w": np.where(asks_w, missing_w, storage["active_power_setpoint_w"]),
-        "active_power_setpoint_enabled": np.where(asks_w, 1.0, storage["active_power_setpoint_enabled"]),
-        "reactive_power_setpoint_var": np.where(
-            asks_q | asks_pf, wanted_var - others_var, storage["reactive_power_setpoint_var"]
-        ),
-        "reactive_power_setpoint_enabled": np.where(asks_q | asks_pf, 1.0, storage["reactive_power_setpoint_enabled"]),
-    }
-    for value, switch in (_SUPPORTED[:2], _SUPPORTED[2:]):
-        by_home = new[switch] > 0.0
-        asked[value] = np.where(by_home, new[value], storage[value])
-        asked[switch] = np.maximum(new[switch], storage[switch])
-    return asked
+    value, switch = "reactive_power_setpoint_var", "reactive_power_setpoint_enabled"
+    return _in_place(storage, value, switch, asks_q | asks_pf, wanted_var - others_var)
+
+
+def _in_place(storage: Seen, value: str, switch: str, by_home: common.Bools, asked: Floats) -> Columns:
+    """Return a set-point and its switch: the home's where it asks for something, else the storage's own."""
+    return {value: np.where(by_home, asked, storage[value]), switch: np.where(by_home, 1.0, storage[switch])}
 
 
 def _summed(new: Columns, parts: Parts, surroundings: Surroundings, dt_s: float) -> Columns:
     """Show the connection point: the sum of the four resources, phase by phase."""
+    none = nothing(len(new["online"]))
 
     def total(name: str) -> Floats:
-        ev, storage, pv, home = (parts[resource][name] for resource in RESOURCES)
-        return np.asarray(ev + storage + pv + home)
+        moving = [column for resource in RESOURCES if (column := parts[resource][name]) is not none]
+        return reduce(np.add, moving) if moving else none
 
     active_w = np.array([total(f"active_power_l{phase}_w") for phase in (1, 2, 3)])
     reactive_var = np.array([total(f"reactive_power_l{phase}_var") for phase in (1, 2, 3)])
@@ -233,8 +267,10 @@ def _summed(new: Columns, parts: Parts, surroundings: Surroundings, dt_s: float)
 def _closed(new: Columns, parts: Parts) -> Columns:
     """End the step; an alarm of a resource is an alarm of the home."""
     ended = common.closed(new)
-    for resource in _SPECS:
-        ended["general_alarm"] = np.maximum(ended["general_alarm"], parts[resource]["general_alarm"])
+    alarms = (ended["general_alarm"], *(parts[resource]["general_alarm"] for resource in _SPECS))
+    raised = [alarm for alarm in alarms if not is_nothing(alarm)]
+    if raised:
+        ended["general_alarm"] = reduce(np.maximum, raised)
     return ended
 
 
