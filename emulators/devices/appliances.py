@@ -29,9 +29,13 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     return appliances.drawn(columns, common.keys_in, surroundings, dt_s)
 
 
-def drawn(columns: Seen, live: Floats) -> Floats:
-    """Return what appliances drew in a step, ``(6, n)`` by phase, three of W and three of var; 0 unless ``live``."""
-    return np.multiply(columns["power_mean"].T, live, order="C")
+def drawn(columns: Seen, live: Floats | None) -> Floats:
+    """Return what appliances drew in a step, ``(6, n)`` by phase, three of W and three of var.
+
+    ``live`` is 0.0 where they draw nothing and 1.0 elsewhere; ``None`` is 1.0 everywhere.
+    """
+    by_phase = columns["power_mean"].T
+    return by_phase.copy() if live is None else np.multiply(by_phase, live, order="C")
 
 
 DEVICE: Final = DeviceSpec(

@@ -62,6 +62,7 @@ _HEAT_PUMP_VARS_PER_WATT: Final = 0.2
 _HELPED_BELOW_K: Final = 1.0  # below the temperature wanted, and that of the water by
 _HELPED_BELOW_TANK_K: Final = 6.0
 _TANK_ELEMENT_W: Final = 6_000.0  # beside electric heaters, or the coil of heat from elsewhere
+_NO_LIMIT_W: Final = 1e9
 ELSEWHERE, HEAT_PUMP, HEATERS = 0.0, 1.0, 2.0
 _HOUSE: Final = tuple(field.name for field in fields(home.House))
 _OVER: Final = tuple(field.name for field in fields(home.Response))
@@ -79,17 +80,19 @@ def make(ratings: Columns, keys: Keys) -> Columns:
     in_band = 2.0 * draws.uniform(keys, 0, "tank at start") - 1.0
     columns["tank_temperature_degc"] = home.HOT_WATER_DEGC + home.HOT_WATER_BAND_K * in_band
     columns["source"] = np.floor(columns["heating"])
-    own_w = np.where(columns["source"] == HEAT_PUMP, columns["heat_pump_w"], columns["heaters_w"])
-    columns["heating_vars_per_watt"] = _HEAT_PUMP_VARS_PER_WATT * (columns["source"] == HEAT_PUMP)
-    columns["heater_w"] = own_w * (columns["source"] != ELSEWHERE)
-    columns["element_w"] = columns["backup_w"] * (columns["source"] == HEAT_PUMP)
+    pumped, electric = columns["source"] == HEAT_PUMP, columns["source"] != ELSEWHERE
+    columns["own_w"] = np.where(pumped, columns["heat_pump_w"], columns["heaters_w"])
+    columns["electric"] = electric.astype(np.float64)
+    columns["heating_vars_per_watt"] = _HEAT_PUMP_VARS_PER_WATT * pumped
+    columns["tank_most_w"] = np.where(pumped, _NO_LIMIT_W, _TANK_ELEMENT_W)
+    columns["element_w"] = columns["backup_w"] * pumped
     columns |= {name: np.zeros(n) for name in ("room_heats", "tank_heats", "lots_taken_wh", *_OVER)}
     columns["lots_wh"] = np.zeros((n, deferrable.HOURS))
     columns |= {name: np.full(n, -1.0) for name in ("lot_hour", "tap_slot")}
     columns |= {name: np.zeros(n) for name in ("tap_w", "deferred_w")}
     columns["over_dt_s"] = np.zeros(n)
     columns["lots_wait_until_s"] = np.full(n, deferrable.NEVER)
-    columns["rated_charge_power_w"] = columns["deferrable_rated_w"] + columns["heater_w"] + 6_000.0
+    columns["rated_charge_power_w"] = columns["deferrable_rated_w"] + columns["own_w"] * electric + 6_000.0
     columns["rated_charge_power_w"] += np.where(columns["source"] == HEATERS, _TANK_ELEMENT_W, columns["element_w"])
     return columns
 
@@ -110,10 +113,10 @@ def step(
         that can wait take what the rest of the house leaves of it.
     """
     new = dict(columns)
-    powered = (common.voltage_at(columns, surroundings.voltage_v) > 0.0).astype(np.float64)
-    drawn = appliances.drawn(used, powered)
+    live = _live(columns, surroundings)
+    drawn = appliances.drawn(used, live)
     appliances_w = drawn[0] + drawn[1] + drawn[2]
-    heating_w, element_w = _heated(new, surroundings, appliances_w, powered, dt_s)
+    heating_w, element_w = _heated(new, surroundings, appliances_w, live, dt_s)
     ask_w = columns["deferrable_wh_per_day"] * (_UNASKED / 24.0)
     if spare_w is not None:
         left_w = np.maximum(spare_w - appliances_w - heating_w - element_w, 0.0)
@@ -121,7 +124,7 @@ def step(
     if anywhere(columns["active_power_setpoint_enabled"]):
         told = remote * columns["active_power_setpoint_enabled"] > 0.0
         ask_w = np.where(told, -columns["active_power_setpoint_w"], ask_w)
-    deferred_w = _deferred(new, ask_w, powered, surroundings.unix_s, dt_s)
+    deferred_w = _deferred(new, ask_w, live, surroundings.unix_s, dt_s)
     new["deferred_w"] = deferred_w
     even_w, even_var = heating_w + element_w + deferred_w, heating_w * new["heating_vars_per_watt"]
     shares = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
@@ -130,8 +133,15 @@ def step(
     )
 
 
+def _live(columns: Columns, surroundings: Surroundings) -> Floats | None:
+    """Return 1.0 where a house has voltage and 0.0 elsewhere; ``None`` if every phase is live everywhere."""
+    if not anywhere(surroundings.mains.lowest_v <= 0.0):
+        return None
+    return (common.voltage_at(columns, surroundings.voltage_v) > 0.0).astype(np.float64)
+
+
 def _heated(
-    new: Columns, surroundings: Surroundings, appliances_w: Floats, powered: Floats, dt_s: float
+    new: Columns, surroundings: Surroundings, appliances_w: Floats, live: Floats | None, dt_s: float
 ) -> tuple[Floats, Floats]:
     """Heat water and room for one step, in the step's own columns.
 
@@ -139,9 +149,10 @@ def _heated(
 
     A heat pump heats the water first: the room has the share of the step's heat that it leaves.
     """
-    outside, source, room = surroundings.air_temperature_degc, new["source"], new["room_temperature_degc"]
-    pumped = source == HEAT_PUMP
-    own_w = np.where(source == ELSEWHERE, new["heaters_w"], new["heater_w"] * powered)
+    outside, room, electric = surroundings.air_temperature_degc, new["room_temperature_degc"], new["electric"]
+    pumped, own_w, element_most_w = new["source"] == HEAT_PUMP, new["own_w"], new["element_w"]
+    if live is not None:
+        own_w, element_most_w = np.where(electric > 0.0, own_w * live, own_w), element_most_w * live
     tank_cop, room_cop = np.where(pumped, home.heat_pump_cop(outside, _SUPPLY_DEGC)[:, None], 1.0)
     tank = new["tank_temperature_degc"]
     tapped_w = _tapped(new, surroundings, dt_s) * (tank > home.LEAST_WARM_DEGC)
@@ -152,11 +163,10 @@ def _heated(
         kelvin_per_watt,
         home.HOT_WATER_DEGC - home.HOT_WATER_BAND_K,
         home.HOT_WATER_DEGC + home.HOT_WATER_BAND_K,
-        np.where(pumped, own_w * tank_cop, np.minimum(own_w, _TANK_ELEMENT_W)),
+        np.minimum(own_w * tank_cop, new["tank_most_w"]),
     )
     warm_tank = cold_tank + tank_w * kelvin_per_watt
-    element_w = new["element_w"] * powered
-    in_tank_w = held((home.HOT_WATER_DEGC - _HELPED_BELOW_TANK_K - warm_tank) / kelvin_per_watt, 0.0, element_w)
+    in_tank_w = held((home.HOT_WATER_DEGC - _HELPED_BELOW_TANK_K - warm_tank) / kelvin_per_watt, 0.0, element_most_w)
     new["tank_temperature_degc"] = warm_tank + in_tank_w * kelvin_per_watt
     for_tank_w = tank_w / tank_cop
     over = _response(new, dt_s)
@@ -177,10 +187,10 @@ def _heated(
     )
     warm_room = cold_room + heat_w * over.room_k_per_w
     short_k = new["room_wanted_degc"] - _HELPED_BELOW_K - warm_room
-    in_room_w = held(short_k / over.room_k_per_w, 0.0, element_w - in_tank_w)
+    in_room_w = held(short_k / over.room_k_per_w, 0.0, element_most_w - in_tank_w)
     new["room_temperature_degc"] = warm_room + in_room_w * over.room_k_per_w
     new["mass_temperature_degc"] = cold_mass + (sun_w + heat_w + in_room_w) * over.mass_k_per_w
-    return (for_tank_w + heat_w / room_cop) * (source != ELSEWHERE), in_tank_w + in_room_w
+    return (for_tank_w + heat_w / room_cop) * electric, in_tank_w + in_room_w
 
 
 def _response(new: Columns, dt_s: float) -> home.Response:
@@ -212,7 +222,7 @@ def _tapped(new: Columns, surroundings: Surroundings, dt_s: float) -> Floats:
     return mean_w
 
 
-def _deferred(new: Columns, asked_w: Floats, powered: Floats, unix_s: float, dt_s: float) -> Floats:
+def _deferred(new: Columns, asked_w: Floats, live: Floats | None, unix_s: float, dt_s: float) -> Floats:
     """Draw from the loads that wait, in the step's own columns; return their mean power. [W]
 
     The lots are looked at one by one when an hour begins and where one cannot wait any longer; in between
@@ -224,8 +234,9 @@ def _deferred(new: Columns, asked_w: Floats, powered: Floats, unix_s: float, dt_
     rows = (new["lots_wait_until_s"] < unix_s).nonzero()[0]
     if len(rows):
         _look(new, rows, hour)
+    most_w = rated_w if live is None else rated_w * live
     drawn_wh = deferrable.drawn_wh(
-        new["deferrable_energy_wh"], new["lots_wait_until_s"], asked_w, rated_w, rated_w * powered, unix_s, dt_s
+        new["deferrable_energy_wh"], new["lots_wait_until_s"], asked_w, rated_w, most_w, unix_s, dt_s
     )
     new["lots_taken_wh"] = new["lots_taken_wh"] + drawn_wh
     new["deferrable_energy_wh"] = waiting_wh = new["deferrable_energy_wh"] - drawn_wh

@@ -103,7 +103,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     shares = np.stack([columns[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
     columns["pv_shares"] = np.where(columns["phases"][:, None] >= 2.0, 1.0 / 3.0, shares)
     columns["window_number"], columns["dipped"] = np.full(n, -1.0), common.nothing(n)
-    columns |= {"window_vs": np.zeros((n, 3)), "window_s": np.zeros((n, 3))}
+    columns["window_vs"], columns["window_s"] = np.zeros((n, 3)), np.zeros(n)
     return columns
 
 
@@ -161,12 +161,11 @@ def _intervals(columns: Columns, new: Columns, unix_s: float, dt_s: float) -> No
 
 def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: float) -> None:
     """Raise and clear the alarms and count the events, in the step's own columns."""
-    nominal, live_v = columns["nominal_voltage_v"], surroundings.voltage_v
-    none = common.nothing(len(nominal))
-    dead = live_v < common.DEAD_FRAC * nominal
-    new["power_failure_alarm"] = none
-    powered = None
-    if anywhere(dead):
+    live_v, none = surroundings.voltage_v, common.nothing(len(new["online"]))
+    new["power_failure_alarm"], powered = none, None
+    sags = anywhere(surroundings.mains.lowest_v < DIP_FRAC * columns["nominal_voltage_v"])
+    if sags:
+        dead = live_v < common.DEAD_FRAC * columns["nominal_voltage_v"]
         new["power_failure_alarm"] = common.flags(np.asarray((dead | ~_wired(columns)).all(axis=0)))
         live_v, powered = np.where(dead, 0.0, live_v), new["power_failure_alarm"] == 0.0
     most_a = np.maximum(np.maximum(new["current_l1_a"], new["current_l2_a"]), new["current_l3_a"])
@@ -174,16 +173,24 @@ def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: fl
     loaded = new["apparent_power_va"] > _UNDER_LOAD_VA
     new["low_power_factor_alarm"] = common.flags(loaded & (np.abs(new["power_factor"]) < LEAST_POWER_FACTOR))
     _voltage_means(columns, new, live_v, powered, surroundings.unix_s, dt_s)
-    new["dipped"] = _dipped(columns, surroundings, live_v, new["power_failure_alarm"])
-    kept = 1.0 if columns["event_clear"] is none else 1.0 - columns["event_clear"]
+    dips = sags or columns["dipped"] is not none
+    new["dipped"] = _dipped(columns, live_v, new["power_failure_alarm"]) if dips else none
+    _count_events(columns, new)
+
+
+def _count_events(columns: Columns, new: Columns) -> None:
+    """Raise the alarms of tampering and count what rose, in the step's own columns."""
+    none, clear, count = common.nothing(len(new["online"])), columns["event_clear"], columns["event_count"]
+    kept = 1.0 if clear is none else 1.0 - clear
     for tamper in TAMPERS:
         cause, alarm = columns[tamper], columns[f"{tamper}_alarm"]
-        if anywhere(cause) or anywhere(alarm):
+        if cause is not none or alarm is not none:
             new[f"{tamper}_alarm"] = common.flags(np.maximum(cause, alarm * kept) > 0.0)
-    count = columns["event_count"] * kept
+    if clear is not none:
+        count = count * kept
     for name in (*ALARMS, "dipped"):
         if new[name] is not columns[name]:
-            count += new[name] > columns[name]
+            count = count + (new[name] > columns[name])
     new["event_count"] = count
 
 
@@ -192,14 +199,11 @@ def _wired(columns: Columns) -> Bools:
     return np.asarray(np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)]) > 0.0)
 
 
-def _dipped(columns: Columns, surroundings: Surroundings, live_v: Floats, dead: Floats) -> Floats:
+def _dipped(columns: Columns, live_v: Floats, dead: Floats) -> Floats:
     """Return 1.0 where the voltage of a phase is in a dip; a supply that is dead is in none."""
-    nominal, none = columns["nominal_voltage_v"], common.nothing(len(dead))
-    if columns["dipped"] is none and not anywhere(common.extremes(surroundings)[1] < DIP_FRAC * nominal):
-        return none
     lowest_v = np.where(_wired(columns), live_v, np.inf).min(axis=0)
     edge = np.where(columns["dipped"] > 0.0, DIP_OVER_FRAC, DIP_FRAC)
-    return common.flags((lowest_v < edge * nominal) & (dead == 0.0))
+    return common.flags((lowest_v < edge * columns["nominal_voltage_v"]) & (dead == 0.0))
 
 
 def _voltage_means(
@@ -212,8 +216,8 @@ def _voltage_means(
     """
     number = np.floor(unix_s / VOLTAGE_WINDOW_S)
     ended = columns["window_number"] != number
-    alive_s = np.full_like(live_v, dt_s) if powered is None else np.broadcast_to(powered * dt_s, live_v.shape)
-    volt_s, seconds = columns["window_vs"].T, columns["window_s"].T
+    alive_s = dt_s if powered is None else powered.astype(np.float64) * dt_s
+    volt_s, seconds = columns["window_vs"].T, columns["window_s"]
     if anywhere(ended):
         since_s = min(unix_s - number * VOLTAGE_WINDOW_S, dt_s)
         rest_s = alive_s * ((dt_s - since_s) / dt_s)
@@ -226,14 +230,14 @@ def _voltage_means(
             rest_s if whole else seconds + rest_s,
         )
         volt_s, seconds = np.where(ended, 0.0, volt_s), np.where(ended, 0.0, seconds)
-        alive_s = alive_s * np.where(ended, since_s / dt_s, 1.0)
+        alive_s = np.where(ended, alive_s * (since_s / dt_s), alive_s)
         new["window_number"] = np.full_like(columns["window_number"], number)
     new["window_vs"] = (volt_s + live_v * alive_s).T
-    new["window_s"] = (seconds + alive_s).T
+    new["window_s"] = seconds + alive_s
 
 
-def _judge(columns: Columns, new: Columns, ended: Bools, total_vs: Floats, total_s: Floats) -> None:
-    """Judge the means of complete windows, each ``(3, n)``, in the step's own columns."""
+def _judge(columns: Columns, new: Columns, ended: Bools, total_vs: Floats, total_s: Floats | float) -> None:
+    """Judge the means of complete windows, of voltages ``(3, n)``, in the step's own columns."""
     nominal, first = columns["nominal_voltage_v"], columns["window_number"] < 0.0
     wired = _wired(columns)
     mean_v = np.broadcast_to(nominal, total_vs.shape).copy()
@@ -242,7 +246,7 @@ def _judge(columns: Columns, new: Columns, ended: Bools, total_vs: Floats, total
     low, high = mean_v < (1.0 - VOLTAGE_BAND_FRAC) * nominal, mean_v > (1.0 + VOLTAGE_BAND_FRAC) * nominal
     for index in range(3):
         for name, alarm in ((f"undervoltage_l{index + 1}_alarm", low), (f"overvoltage_l{index + 1}_alarm", high)):
-            stands = np.where(judged[index], alarm[index], columns[name] > 0.0)
+            stands = np.where(judged, alarm[index], columns[name] > 0.0)
             new[name] = common.flags(stands)
 
 
