@@ -129,7 +129,8 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     new = _identified(_sessions(columns, surroundings, dt_s))
     # The identification of a charging point is its owner's; its own only decides whether it obeys.
     of_owner = {name: new[name] for name in ("identified", "identification_failed")}
-    new = common.life_cycle(new, surroundings, dt_s, identified=new["credential_refused"] == 0.0)
+    new["identification_failed"] = new["credential_refused"]
+    new = common.life_cycle(new, surroundings, dt_s)
     new.update(of_owner)
     limits = _limits(new, surroundings)
     offer_a, wish_w = _asked(new, surroundings, limits)
