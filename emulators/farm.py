@@ -23,7 +23,6 @@ from emulators.encoding import Floats
 from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
 from emulators.faultboard import FaultBoard, Rows
 from emulators.layout import GroupLayout, SiteLayout
-from emulators.mains import Mains
 from emulators.network import Customers, Network
 from emulators.physics.frequency import AREAS, Swing, frequency_hz, swung
 from emulators.pools import LIGHT, Pools, SiteRows
@@ -213,8 +212,6 @@ class Farm:
         self.faults = FaultBoard(self)
         self.network = Network(tuple(layout.feeders.values()), layout.grid, self._customers())
         self._ground = self._scattered()
-        self._voltage_v = self.network.voltage_v
-        self._mains = Mains.of(self._voltage_v)
         self._solve_feeders(0.0)
 
     # ------------------------------------------------------------------------------------ read
@@ -266,7 +263,6 @@ class Farm:
             for observer in self.observers:
                 observer.fault_changed(fault, event, self)
         self._swing = swung(self._area, self._swing, self.lost_generation_w + self.faults.lost_generation_w, dt_s)
-        self._see_mains()
         weather = self._surroundings()
         self.pools.step(lambda rows: self._at(weather, rows), dt_s)
         self._show_columns()
@@ -318,15 +314,10 @@ class Farm:
         unrest = frequency_hz(self._frequency_key, self.unix_s, area.nominal_hz, area.unrest)
         return unrest + self._swing.deviation_hz
 
-    def _see_mains(self) -> None:
-        if self._voltage_v is not self.network.voltage_v:
-            self._voltage_v = self.network.voltage_v
-            self._mains = Mains.of(self._voltage_v)
-
     def _at(self, weather: Mapping[str, Any], rows: SiteRows) -> Surroundings:
         """Return the surroundings of devices by their rows in the site."""
         own = {name: weather[name][rows] for name in LIGHT}
-        return Surroundings(mains=self._mains.at(rows), **{**weather, **own})
+        return Surroundings(mains=self.network.mains_at(rows), **{**weather, **own})
 
     def _scattered(self) -> tuple[Floats, Floats]:
         """Where every device stands: metres east and north of the site's middle."""

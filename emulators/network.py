@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from emulators.encoding import Floats
 from emulators.layout import FeederLayout, GridLayout
+from emulators.mains import Mains
 from emulators.physics import feeder as linear
 from emulators.physics.grid import Plan, planned
 from emulators.substations import Indices, NotConverged, Part, tree
@@ -91,14 +92,12 @@ class Network:
         self._moved_frac = options.moved_frac
         self.solves = 0
         self.failures = 0
-        source_v = np.array([each.source_voltage_v for each in feeders])
-        self.voltage_v: Floats = np.tile(source_v[customers.feeder], (3, 1))
-        """(3, n), by phase and customer: line to neutral, of the last solution."""
         self.questionable = np.zeros(n, dtype=np.bool_)
         """(n,), whether a customer's voltage is left from before the power flow failed."""
         self._dark: set[Supply] = set()
         self._lay_impedances()
         self._lay_networks()
+        self._lay_points()
 
     def _lay_impedances(self) -> None:
         simple = [each.resistance_ohm is not None for each in self._feeders.values()]
@@ -148,7 +147,6 @@ class Network:
         self._peopled, self._first_node = np.unique(self._tree.substation, return_index=True)
         self._load = np.zeros((2, 3, k))
         self._solved = np.zeros((2, 3, k))
-        self._node_voltage = np.tile(self._tree.source_voltage_v[self._tree.substation], (3, 1))
         self._flows = np.zeros((5, s))
         self._unread: list[Part] = []
         """Solved since somebody has asked for flows."""
@@ -158,6 +156,22 @@ class Network:
         self._parts = list(self._cut())
         for turn, part in enumerate(self._parts, 1):
             part.turn_in_s = self._every_s * turn / len(self._parts)
+
+    def _lay_points(self) -> None:
+        """Give every customer a point of voltage: that of its node, or one of its own behind an impedance."""
+        nodes, alone = len(self._tree.substation), len(self._by_impedance)
+        self._point = np.empty(len(self._customers.feeder), dtype=np.intp)
+        self._point[self._by_network] = self._node
+        self._point[self._by_impedance] = np.arange(nodes, nodes + alone)
+        source_v = np.array([each.source_voltage_v for each in self._feeders.values()])
+        at_first = np.concatenate((self._tree.source_voltage_v[self._tree.substation], source_v[self._alone()]))
+        self._table = Mains.of(np.tile(at_first, (3, 1))).table
+        """The mains of all points, of the last solution; the nodes' first."""
+        self._nodes_v, self._own_points = self._table[:3, :nodes], slice(nodes, None)
+
+    def _alone(self) -> Indices:
+        """Return the feeders of those behind an impedance."""
+        return self._customers.feeder[self._by_impedance]
 
     def _cut(self) -> Iterator[Part]:
         """Cut the substations into parts of at least one and about ``NODES_A_PART`` nodes."""
@@ -174,28 +188,28 @@ class Network:
     # ------------------------------------------------------------------------------------ step
 
     def step(self, dt_s: float, active_w: Floats, reactive_var: Floats) -> None:
-        """Bring ``voltage_v`` up to date after ``dt_s`` [s, >= 0] with powers ``(3, n)``, plus to the feeder."""
-        solved = self._solve_parts(dt_s, active_w, reactive_var) if self._parts else False
-        if not solved and not len(self._by_impedance):
-            return
-        by_network = self._node_voltage.take(self._node, axis=1)
-        if not len(self._by_impedance):
-            self.voltage_v = by_network
-            return
-        voltage = np.empty_like(self.voltage_v)
-        voltage[:, self._by_network] = by_network
-        voltage[:, self._by_impedance] = self._swept(active_w, reactive_var)
-        self.voltage_v = voltage
+        """Bring the mains up to date after ``dt_s`` [s, >= 0] with powers ``(3, n)``, plus to the feeder."""
+        if self._parts:
+            self._solve_parts(dt_s, active_w, reactive_var)
+        if len(self._by_impedance):
+            self._table[:, self._own_points] = Mains.of(self._swept(active_w, reactive_var)).table
 
-    def _solve_parts(self, dt_s: float, active_w: Floats, reactive_var: Floats) -> bool:
+    @property
+    def voltage_v(self) -> Floats:
+        """``(3, n)``, by phase and customer: line to neutral, of the last solution."""
+        return self.mains_at(slice(None)).voltage_v
+
+    def mains_at(self, rows: slice | Indices) -> Mains:
+        """Return the mains of some customers, of the last solution."""
+        return Mains(self._table.take(self._point[rows], axis=1))
+
+    def _solve_parts(self, dt_s: float, active_w: Floats, reactive_var: Floats) -> None:
         everybody = len(self._by_network) == active_w.shape[1]
         for load, power in zip(self._load, (active_w, reactive_var), strict=True):
             here = power if everybody else power[:, self._by_network]
             load[:] = np.bincount(self._place, weights=here.ravel(), minlength=load.size).reshape(load.shape)
-        due = self._due(dt_s)
-        for part in due:
+        for part in self._due(dt_s):
             self._solve(part)
-        return bool(due)
 
     def _due(self, dt_s: float) -> list[Part]:
         """Return the parts whose turn it is, and those in which power has moved."""
@@ -251,7 +265,7 @@ class Network:
     def _take(self, part: Part, voltage: Floats) -> None:
         self.solves += 1
         self._solved[:, :, part.nodes] = self._load[:, :, part.nodes]
-        self._node_voltage[:, part.nodes] = voltage
+        self._table[:, part.nodes] = Mains.of(voltage).table
         if part not in self._unread:
             self._unread.append(part)
         if self._failing[part.substations].any():
@@ -277,7 +291,7 @@ class Network:
         return list(self._feeders)[int(self._owner[part.substations.start])]
 
     def _swept(self, active_w: Floats, reactive_var: Floats) -> Floats:
-        rows, feeder = self._by_impedance, self._customers.feeder[self._by_impedance]
+        rows, feeder = self._by_impedance, self._alone()
         active, reactive = active_w[:, rows], reactive_var[:, rows]
         voltage: Floats = linear.voltages(active, reactive, feeder, self._customers.position[rows], *self._impedances)
         alive = np.array([(name, None) not in self._dark for name in self._feeders])
@@ -339,8 +353,7 @@ class Network:
             begin = int(np.searchsorted(self._owner, self._numbers[feeder]))
             lane = (self._substation - begin) * self.plans[feeder].branches + self._branch
             off[self._by_network] &= lane == branch
-        self.voltage_v = self.voltage_v * ~off
-        self._node_voltage[:, self._node[off[self._by_network]]] = 0.0
+        self._table[:, self._point[off]] = 0.0
 
     def _switch(self, parts: Sequence[Part], feeder: str, branch: int | None, *, closed: bool) -> None:
         plan = self.plans.get(feeder)
@@ -373,9 +386,9 @@ class Network:
         ours = slice(*np.searchsorted(self._owner, (number, number + 1)))  # no substation, if it is an impedance
         if name in self.plans:
             nodes = slice(*np.searchsorted(self._tree.substation, (ours.start, ours.stop)))
-            voltage = self._node_voltage[:, nodes]
+            voltage = self._nodes_v[:, nodes]
         else:
-            voltage = self.voltage_v[:, self._on_impedance[number]]
+            voltage = self.mains_at(self._on_impedance[number]).voltage_v
         flows = self._flows[:4, ours].sum(axis=1)
         flows[:2] += self._impedance_power[:, number]
         source = self._feeders[name].source_voltage_v if energised else 0.0

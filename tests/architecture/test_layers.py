@@ -15,7 +15,14 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 FLOORS = (
     ("profiles",),
     ("emulators.errors", "emulators.clock"),
-    ("emulators.quantities", "emulators.encoding", "emulators.contracts", "emulators.plans"),
+    (
+        "emulators.quantities",
+        "emulators.encoding",
+        "emulators.mains",
+        "emulators.views",
+        "emulators.contracts",
+        "emulators.plans",
+    ),
     ("emulators.physics",),
     ("emulators.devices", "emulators.maps", "emulators.protocols", "emulators.faults"),
     ("emulators.registry",),
