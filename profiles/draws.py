@@ -72,9 +72,9 @@ def uniform(keys: Keys, counter: npt.ArrayLike, stream: str = "") -> Floats:
     (n,) float64
         Multiples of 2**-53 in [0, 1).
     """
-    count = np.asarray(counter, dtype=np.int64).astype(np.uint64)
-    with np.errstate(over="ignore"):
-        bits = _mixed(_mixed(np.asarray(keys, dtype=np.uint64) ^ _salt(stream)) + (count + _1) * _GOLDEN)
+    # In arrays, be they of one, what wraps around is meant; a number by itself would warn of it.
+    key, count = (np.array(each, dtype=np.uint64, ndmin=1) for each in (keys, counter))
+    bits = _mixed(_mixed(key ^ _salt(stream)) + (count + _1) * _GOLDEN)
     return (bits >> _11).astype(np.float64) * 2.0**-53
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import pytest
 from scipy.stats import kstest
 
 from profiles.draws import key_of, keys_of, normal, uniform
@@ -53,3 +54,19 @@ def test_a_key_is_the_same_on_every_machine() -> None:
     # The first eight bytes of BLAKE2b of "1 US a", little-endian: a change would change every site.
     assert key_of(1, "a") == int.from_bytes(hashlib.blake2b(b"1\x1fa", digest_size=8).digest(), "little")
     assert key_of(1, "a", "b") != key_of(1, "ab")
+
+
+def mixed(z: int) -> int:
+    """The finaliser of SplitMix64, as its paper prints it, in whole numbers."""
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+    return z ^ z >> 31
+
+
+@pytest.mark.parametrize("counter", [0, 7, 5_833_000, 2**40])
+def test_a_draw_is_the_hash_that_it_is_said_to_be_on_every_machine(counter: int) -> None:
+    for key in KEYS[:50]:
+        start = mixed(int(key) ^ key_of(0, "load"))
+        bits = mixed((start + (counter + 1) * 0x9E3779B97F4A7C15) % 2**64)
+        assert uniform(np.array([key]), counter, "load").tolist() == [(bits >> 11) * 2.0**-53]
+        assert uniform(key, counter, "load").tolist() == [(bits >> 11) * 2.0**-53]
