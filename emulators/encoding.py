@@ -57,6 +57,11 @@ def is_nothing(*columns: Floats) -> bool:
     return all(column is none for column in columns)
 
 
+def flags(stands: npt.NDArray[np.bool_]) -> Floats:
+    """Return 1.0 where something stands and 0.0 elsewhere: ``nothing`` if it stands nowhere."""
+    return stands.astype(np.float64) if anywhere(stands) else nothing(len(stands))
+
+
 def canonical(column: Floats) -> Floats:
     """Return ``nothing`` or ``everything`` in place of a column that means the same."""
     if column.ndim != 1 or not len(column) or column[0] not in (0.0, 1.0) or anywhere(column != column[0]):

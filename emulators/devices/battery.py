@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
-from emulators.devices import common
+from emulators.devices import common, support
 from emulators.encoding import Columns, Floats, anywhere
 from emulators.physics import ageing, battery, cells, inverter
 from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
@@ -48,7 +48,7 @@ NAMES: Final = (*COMMON, *SUPPORT, *STORAGE)
 
 RATINGS: Final = (
     *common.COMMON_RATINGS,
-    *common.SUPPORT_RATINGS,
+    *support.RATINGS,
     Rating("rated_power_w", "W", {"choice": [5_000, 10_000]}, 100.0, 1e9, "Discharge power at the connection point"),
     Rating("rated_charge_power_w", "W", 0.0, 0.0, 1e9, "Charge power; 0 takes the discharge power"),
     Rating("rated_energy_wh", "Wh", {"uniform": [10_000, 20_000]}, 100.0, 1e10, "Energy capacity, new"),
@@ -87,7 +87,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     new["rated_charge_power_w"] = np.where(
         new["rated_charge_power_w"] > 0.0, new["rated_charge_power_w"], new["rated_power_w"]
     )
-    new = common.support_begun(new)
+    new = support.begun(new)
     new["chemistry"] = np.rint(new["chemistry"])
     new["temperature_degc"] = np.clip(
         20.0, new["room_min_degc"], np.maximum(new["room_min_degc"], new["room_max_degc"])
@@ -125,11 +125,11 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     charge, discharge = (new[name] for name in _REACH)
     asked = _asked(new, surroundings)
     if new["droop_frac"] is not common.nothing(len(asked)):
-        asked = asked + common.droop_power(new, surroundings, new["rated_power_w"])
+        asked = asked + support.droop_power(new, surroundings, new["rated_power_w"])
     target = inverter.held(asked, -charge, discharge)
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
     active = inverter.held(active, -charge, discharge)
-    active, reactive = common.inverter_power(new, surroundings, active, dt_s)
+    active, reactive = support.inverter_power(new, surroundings, active, dt_s)
     cell_w = _store(new, circuit, surroundings, active, dt_s)
     _age(new, of, columns["soc_frac"], dt_s)
     _resist(new, of)
@@ -205,9 +205,9 @@ def _tell(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -
     new["dc_current_a"] = cell_w if resting else new["charge_rate_w"] / volts
     _reach(new, circuit, dt_s)
     charge, discharge = (new[name] for name in _REACH)
-    online, running = common.back_on_line(new), new["running"]
+    online, running = support.back_on_line(new), new["running"]
     new["charge_power_available_w"] = np.minimum(charge, online) * running
-    new["discharge_power_available_w"] = np.minimum(np.minimum(discharge, common.export_limit(new)), online) * running
+    new["discharge_power_available_w"] = np.minimum(np.minimum(discharge, support.export_limit(new)), online) * running
 
 
 def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, active: Floats, dt_s: float) -> Floats:
@@ -333,13 +333,13 @@ DEVICE: Final = DeviceSpec(
     },
     behaviour={
         **common.EXCEPTIONS,
-        **common.SUPPORT_BEHAVIOUR,
+        **support.BEHAVIOUR,
         "modify active power": ("active_power_setpoint_w", "active_power_setpoint_enabled", "active_power_w"),
         "modifies its energy consumed/generated": ("energy_imported_wh", "energy_exported_wh"),
     },
     ratings=RATINGS,
     limits={
-        **common.SUPPORT_LIMITS,
+        **support.LIMITS,
         "active_power_setpoint_w": Limits(
             "-rated_charge_power_w", "rated_power_w", "-charge_power_available_w", "discharge_power_available_w"
         ),

@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
-from emulators.devices import common
+from emulators.devices import common, support
 from emulators.devices.common import Bools
 from emulators.encoding import Columns, Floats, anywhere, everything, is_nothing, nothing
 from emulators.physics import ev
@@ -72,7 +72,7 @@ RELEASES: Final = ("card", "sesp")
 
 RATINGS: Final = (
     *common.COMMON_RATINGS,
-    common.GRID_CODE,
+    support.GRID_CODE,
     Rating("rated_current_a", "A", {"choice": [16, 32]}, 6.0, 500.0, "Rated current a phase"),
     Rating("v2g_power_w", "W", 0.0, 0.0, 350_000.0, "Most power from the vehicle to the grid; 0 is no V2G"),
     Rating("dc_power_w", "W", 0.0, 0.0, 350_000.0, "Rated power of a DC point; 0 is an AC point"),
@@ -103,7 +103,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns["rated_power_w"] = np.minimum(columns["v2g_power_w"], columns["rated_charge_power_w"])
     columns["rated_apparent_power_va"] = columns["rated_charge_power_w"].copy()
     columns |= {"reactive_capability_frac": np.ones(n), "ramp_frac_per_s": np.ones(n), "reactive_first": np.zeros(n)}
-    columns = common.support_begun(columns)
+    columns = support.begun(columns)
     columns["current_limit_a"] = columns["rated_current_a"].copy()
     columns["fallback_current_a"] = np.minimum(columns["fallback_current_a"], columns["rated_current_a"])
     columns["charge_release"] = (columns["release_mode"] < 0.5).astype(np.float64)
@@ -141,7 +141,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     mean_w, last_w = ev.followed(new["followed_w"] * (charged_before & charging), wish_w, dt_s)
     new["followed_w"] = last_w * charging
     active_w = _reachable(new, mean_w * charging, surroundings.time_s, dt_s)
-    active_w, reactive_var = common.inverter_power(new, surroundings, active_w, dt_s)
+    active_w, reactive_var = support.inverter_power(new, surroundings, active_w, dt_s)
     if not is_nothing(reactive_var):
         reactive_var = reactive_var * charging
     new["vehicle_soc_frac"] = _stored(new, active_w, dt_s)
@@ -289,7 +289,7 @@ def _asked(new: Columns, surroundings: Surroundings, limits: _Limits) -> tuple[F
     most_w = limits.current_a * per_ampere
     follows = (new["remote_enabled"] > 0.0) & (new["active_power_setpoint_enabled"] > 0.0)
     net_w = np.where(follows, new["active_power_setpoint_w"], -most_w)
-    net_w += common.droop_power(new, surroundings, new["rated_charge_power_w"])
+    net_w += support.droop_power(new, surroundings, new["rated_charge_power_w"])
     charge_w = held(-net_w, 0.0, most_w)
     wanted_a = np.divide(charge_w, per_ampere, out=np.zeros_like(charge_w), where=per_ampere > 0.0)
     # A watt rounded on the wire, or a volt more than when the range was read, does not stop a vehicle.
@@ -407,7 +407,7 @@ DEVICE: Final = DeviceSpec(
         "charging range capacity": ("charge_power_min_w", "charge_power_max_w", "energy_acceptable_wh"),
     },
     behaviour={
-        **common.SUPPORT_BEHAVIOUR,
+        **support.BEHAVIOUR,
         "modify active power consumed or generated": ("active_power_setpoint_w", "active_power_w"),
         "modify reactive power inductive or capacitive": ("reactive_power_setpoint_var", "reactive_power_var"),
         "the owner parks and connects the EV to the station": ("vehicle_connected", "charge_point_state"),
@@ -424,7 +424,7 @@ DEVICE: Final = DeviceSpec(
     },
     ratings=RATINGS,
     limits={
-        **common.SUPPORT_LIMITS,
+        **support.LIMITS,
         "active_power_setpoint_w": Limits(
             "-rated_charge_power_w",
             "rated_power_w",

@@ -26,7 +26,17 @@ from typing import Any, Final
 import numpy as np
 
 from emulators.contracts import DeviceSpec, Flow, Keys, Limits, Parts, Place, Rating, Surroundings, Turn
-from emulators.devices import appliances, battery, common, compound, connection, ev_charger, household, pv_generator
+from emulators.devices import (
+    appliances,
+    battery,
+    common,
+    compound,
+    connection,
+    ev_charger,
+    household,
+    pv_generator,
+    support,
+)
 from emulators.encoding import Columns, Floats, anywhere, is_nothing, nothing
 from emulators.physics import inverter
 from emulators.quantities import COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, quantities
@@ -344,7 +354,7 @@ DEVICE: Final = DeviceSpec(
     },
     behaviour={
         **common.EXCEPTIONS,
-        **common.SUPPORT_BEHAVIOUR,
+        **support.BEHAVIOUR,
         "modify active power produced or consumed": _of_all(("active_power_setpoint_w", "active_power_w")),
         "modifies its energy consumed/generated": _of_all(("energy_imported_wh", "energy_exported_wh")),
         "modifies its power factor": _of_all(("power_factor",)),

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
-from emulators.devices import common
+from emulators.devices import common, support
 from emulators.encoding import Columns, Floats, anywhere, is_nothing, nothing
 from emulators.physics import grid_code, inverter, pv
 from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
@@ -39,7 +39,7 @@ NAMES: Final = (*COMMON, *SUPPORT, *GENERATION)
 
 RATINGS: Final = (
     *common.COMMON_RATINGS,
-    *common.SUPPORT_RATINGS,
+    *support.RATINGS,
     Rating("rated_power_w", "W", {"choice": [5_000, 8_000, 10_000]}, 100.0, 1e9, "AC power of the inverter"),
     Rating("dc_power_w", "W", 0.0, 0.0, 2e9, "Modules at 1000 W/m2 and 25 degC; 0 takes 1.15 of the AC power"),
     Rating("tilt_deg", "deg", {"uniform": [15, 40]}, 0.0, 90.0, "Tilt of the modules from the horizontal"),
@@ -64,7 +64,7 @@ _LEAST: Final = 1e-9
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build the columns of ``len(keys)`` generators before their first sun."""
-    new = common.support_begun(common.begun(NAMES, ratings, len(keys)))
+    new = support.begun(common.begun(NAMES, ratings, len(keys)))
     given = new["dc_power_w"]
     new["dc_power_w"] = np.where(given > 0.0, given, 1.15 * new["rated_power_w"])
     new["net_dc_power_w"] = new["dc_power_w"] * (1.0 - new["system_loss_frac"])
@@ -93,7 +93,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     available = new["available_power_w"]
     dark = is_nothing(available)
     active = available if dark else _curtailed(new, available, dt_s)
-    active, reactive = common.inverter_power(new, surroundings, active, dt_s)
+    active, reactive = support.inverter_power(new, surroundings, active, dt_s)
     awake = available > 0.0
     if not is_nothing(reactive):
         reactive = reactive * awake
@@ -114,7 +114,7 @@ def _curtailed(new: Columns, available: Floats, dt_s: float) -> Floats:
         by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
         target = np.where(by_set_point, np.minimum(new["active_power_setpoint_w"], available), available)
     target = _supporting(new, target)
-    target = inverter.held(target, 0.0, np.minimum(common.export_limit(new), available))
+    target = inverter.held(target, 0.0, np.minimum(support.export_limit(new), available))
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
     return inverter.held(active, 0.0, available)
 
@@ -241,7 +241,7 @@ DEVICE: Final = DeviceSpec(
     },
     behaviour={
         **common.EXCEPTIONS,
-        **common.SUPPORT_BEHAVIOUR,
+        **support.BEHAVIOUR,
         "modify active power generation": (
             "active_power_setpoint_w",
             "active_power_setpoint_enabled",
@@ -254,7 +254,7 @@ DEVICE: Final = DeviceSpec(
     },
     ratings=RATINGS,
     limits={
-        **common.SUPPORT_LIMITS,
+        **support.LIMITS,
         "active_power_setpoint_w": Limits(0.0, "rated_power_w", 0.0, "deliverable_w"),
     },
     follows={**common.FOLLOWS, "active_power_setpoint_w": "active_power_w"},

@@ -11,7 +11,7 @@ import pytest
 
 from emulators import registry
 from emulators.contracts import Rating
-from emulators.devices import common
+from emulators.devices import support
 from emulators.site import model
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "site-file.md").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def _documented(kind: str) -> Rows:
         }
         return _rows("Every kind") | inherited | _rows("`prosumer`")
     if kind == "ev_charger":
-        inverter = {common.GRID_CODE.name: inverter[common.GRID_CODE.name]}
+        inverter = {support.GRID_CODE.name: inverter[support.GRID_CODE.name]}
     if kind == "smart_meter":
         inverter = {}
     return _rows("Every kind") | inverter | _rows(f"`{kind}`")

@@ -1,0 +1,271 @@
+"""What a device behind an inverter does for the grid, and how it protects itself from it.
+
+``begun`` adds the columns that the functions here work on. Nothing is worked out of what nobody has switched on:
+a switch that is ``nothing`` (``encoding.nothing``) is on nowhere, and a support function whose columns are
+``nothing`` is at rest.
+
+Protection watches at all times whatever can deliver power, whoever switched support on or off.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from emulators.contracts import Limits, Rating, Surroundings
+from emulators.encoding import Columns, Floats, anywhere, everything, flags, is_nothing, nothing
+from emulators.physics import grid_code, inverter, protection
+
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+GRID_CODE: Final = Rating(
+    "grid_code",
+    "code",
+    0.0,
+    0.0,
+    len(grid_code.NAMES) - 1.0,
+    "Grid code of its support and protection",
+    grid_code.NAMES,
+)
+RATINGS: Final = (
+    GRID_CODE,
+    Rating("rated_apparent_power_va", "VA", 0.0, 0.0, 1e9, "Apparent power; 0 takes 1.1 of the larger active power"),
+    Rating("reactive_capability_frac", "1", 0.6, 0.0, 1.0, "Most reactive power, as a share of the apparent power"),
+    Rating("reactive_first", "bool", 1.0, 0.0, 1.0, "1: reactive power keeps its value at full load, 0: active does"),
+    Rating("ramp_frac_per_s", "1/s", 0.2, 1e-4, 100.0, "Most change of active power, as a share of the rated power"),
+)
+"""Ratings of a device behind an inverter that follows set-points."""
+
+LIMITS: Final = {
+    "reactive_power_setpoint_var": Limits(
+        "-reactive_most_var", "reactive_most_var", "-reactive_available_var", "reactive_available_var"
+    ),
+    "voltage_setpoint_v": Limits("reference_low_v", "reference_high_v"),
+}
+
+BEHAVIOUR: Final = {
+    "modify reactive power": (
+        "reactive_power_setpoint_var",
+        "reactive_power_setpoint_enabled",
+        "power_factor_setpoint",
+        "power_factor_setpoint_enabled",
+        "reactive_power_var",
+        "power_factor",
+    ),
+    "maintain voltage at the connection point": ("volt_var_enabled", "voltage_setpoint_v", "reactive_power_var"),
+    "maintain frequency": ("frequency_support_enabled", "frequency_setpoint_hz", "active_power_w"),
+    "connected to the grid": ("grid_switch_closed", "grid_switch"),
+    "connected to the communication platform": ("online",),
+    "has established the needed contract": ("identified",),
+    "available": ("available",),
+    "can provide the information": ("online", "general_alarm"),
+    "can control its active and reactive power": ("remote_enabled", "local_mode", "active_power_w"),
+}
+
+_NOMINAL_HZ: Final = 50.0
+_IN_TIME: Final = tuple(f"{stage}_out_s" for stage in protection.STAGES)
+
+
+def begun(columns: Columns) -> Columns:
+    """Add to a begun kind what its inverter's support needs, from ``RATINGS``."""
+    new = dict(columns)
+    largest = np.maximum(new["rated_power_w"], new["rated_charge_power_w"])
+    given = new["rated_apparent_power_va"]
+    new["rated_apparent_power_va"] = np.where(given > 0.0, given, 1.1 * largest)
+    n = len(largest)
+    new.setdefault("grid_code", np.zeros(n))
+    new["grid_code"] = np.rint(new["grid_code"])
+    code = grid_code.of(new["grid_code"])
+    most = np.minimum(new["reactive_capability_frac"], code.reactive_most)
+    new["reactive_most_var"] = most * new["rated_apparent_power_va"]
+    new["reactive_available_var"] = new["reactive_most_var"].copy()
+    new["ramp_w_per_s"] = new["ramp_frac_per_s"] * largest
+    new["largest_power_w"] = new["carried_most_w"] = largest
+    new["reference_low_v"] = 0.9 * new["nominal_voltage_v"]
+    new["reference_high_v"] = 1.1 * new["nominal_voltage_v"]
+    for name in ("volt_var", "volt_watt", "droop"):
+        new[f"{name}_frac"], new[f"{name}_asked_frac"] = np.zeros(n), np.zeros(n)
+    for name in ("volt_var", "volt_watt"):
+        new[f"{name}_moved_frac"], new[f"{name}_pace_frac"] = np.zeros(n), np.ones(n)
+    new["own_trip"], new["voltage_seen_pu"] = np.zeros(n), np.ones(n)
+    new["delivers"], new["single_phase"] = flags(new["rated_power_w"] > 0.0), flags(new["phases"] < 2.0)
+    new.update(_remembered(protection.begun(n)))
+    new["grid_trip"] = nothing(n)
+    return new
+
+
+def _remembered(state: protection.Protection) -> Columns:
+    """Return the columns that hold the state of the grid protection."""
+    return {
+        **dict(zip(_IN_TIME, state.out_s, strict=True)),
+        "voltage_mean_pu": state.mean_pu,
+        "grid_trip": state.tripped,
+        "reconnect_waited_s": state.waited_s,
+        "reconnect_ramp_frac": state.ramp_frac,
+        "protection_calm": state.calm,
+    }
+
+
+def _protection(columns: Columns) -> protection.Protection:
+    """Return the state that ``_remembered`` put into columns."""
+    return protection.Protection(
+        tuple(columns[name] for name in _IN_TIME),
+        columns["voltage_mean_pu"],
+        columns["grid_trip"],
+        columns["reconnect_waited_s"],
+        columns["reconnect_ramp_frac"],
+        columns["protection_calm"],
+    )
+
+
+def watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float) -> None:
+    """Let the inverter measure the grid, in the step's own columns: its protection, droop and volt-watt."""
+    code, frequency_hz = grid_code.of(new["grid_code"]), surroundings.frequency_hz
+    new["voltage_seen_pu"] = seen = seen_v / new["nominal_voltage_v"]
+    # What cannot deliver is a load, and stays on: its protection has nothing to watch.
+    if not is_nothing(new["delivers"]):
+        _protect(new, surroundings, seen_v, code, dt_s)
+    supports = _supports(new, "frequency_support_enabled", "droop")
+    if supports is not None:
+        asked = inverter.droop(frequency_hz, new["frequency_setpoint_hz"], code) * supports
+        _follow(new, "droop", asked, code.droop_response_s, dt_s)
+    supports = _supports(new, "volt_var_enabled", "volt_watt")
+    if supports is not None:
+        asked = inverter.volt_watt(seen, code) * supports
+        _support(new, "volt_watt", asked, code.volt_watt_response_s, dt_s)
+
+
+def _protect(new: Columns, surroundings: Surroundings, seen_v: Floats, code: grid_code.GridCode, dt_s: float) -> None:
+    """Let what can deliver watch the grid, in the step's own columns; the rest sees one that is always good."""
+    delivers, alone = new["delivers"], new["single_phase"]
+    highest, lowest = surroundings.mains.highest_v, surroundings.mains.lowest_v
+    if not is_nothing(alone):
+        highest, lowest = (np.where(alone > 0.0, seen_v, each) for each in (highest, lowest))
+    highest, lowest = highest / new["nominal_voltage_v"], lowest / new["nominal_voltage_v"]
+    if delivers is not everything(len(delivers)):
+        highest, lowest = (np.where(delivers > 0.0, each, 1.0) for each in (highest, lowest))
+    before = _protection(new)
+    state = protection.watched(before, highest, lowest, surroundings.frequency_hz / _NOMINAL_HZ, code, dt_s)
+    new.update(_remembered(state))
+    if state.tripped is not before.tripped:
+        new["grid_trip"] = flags((state.tripped > 0.0) & (delivers > 0.0))
+
+
+def _supports(columns: Columns, switch: str, name: str) -> Floats | None:
+    """Return 1.0 where a support function is switched on; ``None`` where it is so nowhere and rests at 0."""
+    of_answer = (columns[f"{name}_frac"], columns[f"{name}_asked_frac"])
+    if is_nothing(columns[switch], *of_answer):
+        return None
+    supports: Floats = columns[switch] * columns["identified"]
+    return supports if any(map(anywhere, (supports, *of_answer))) else None
+
+
+def _follow(new: Columns, name: str, asked: Floats, response_s: grid_code.Setting, dt_s: float) -> None:
+    """Let a support function answer what its curve asks, within its open loop response time."""
+    new[f"{name}_frac"] = inverter.lagged(asked, new[f"{name}_asked_frac"], new[f"{name}_frac"], response_s, dt_s)
+    new[f"{name}_asked_frac"] = asked
+
+
+def _support(new: Columns, name: str, asked: Floats, response_s: grid_code.Setting, dt_s: float) -> None:
+    """Let voltage support answer as ``_follow`` does, and come to rest with the voltage it moves."""
+    before = new[f"{name}_frac"]
+    _follow(new, name, asked, response_s, dt_s)
+    if not inverter.outrun(response_s, dt_s):
+        return
+    answer, new[f"{name}_pace_frac"] = inverter.paced(
+        asked, new[f"{name}_frac"], before, new[f"{name}_moved_frac"], new[f"{name}_pace_frac"], response_s, dt_s
+    )
+    new[f"{name}_frac"], new[f"{name}_moved_frac"] = answer, answer - before
+
+
+def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, dt_s: float) -> tuple[Floats, Floats]:
+    """Join an active power with the reactive power asked for, within the inverter's capability.
+
+    Voltage support goes before the reactive power set-point, that before the power factor. Support that
+    an identified SESP switched on is the device's own and goes on when the SESP is lost; set-points are
+    followed only while ``remote_enabled``, and without one no vars flow. Writes the state of voltage
+    support, the room for reactive power and the most active power to the grid (``carried_most_w``: by the
+    limits in force and what the vars leave) into the step's own columns.
+    """
+    rated, first, running = new["rated_apparent_power_va"], new["reactive_first"], new["running"]
+    code = grid_code.of(new["grid_code"])
+    supports = _supports(new, "volt_var_enabled", "volt_var")
+    if supports is not None:
+        reference = new["voltage_setpoint_v"] / new["nominal_voltage_v"]
+        asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supports
+        _support(new, "volt_var", asked, code.volt_var_response_s, dt_s)
+    wish = _vars_wished(new, supports)
+    # Where vars go first, a power factor is kept at full load too; else active power keeps its value.
+    kept = rated if wish is None else rated * np.where(first > 0.0, np.abs(wish.factor), 1.0)
+    most_active = np.minimum(kept, back_on_line(new))
+    most_out = np.minimum(most_active, export_limit(new))
+    active = inverter.held(active_w, -most_active, most_out)
+    most = inverter.reactive_area(active, rated, new["reactive_most_var"], code)
+    if wish is not None:
+        asked = inverter.vars_at_power_factor(active, wish.factor)
+        asked = np.where(wish.by_set_point, new["reactive_power_setpoint_var"], asked)
+        asked = np.where(wish.supporting, new["volt_var_frac"] * rated, asked)
+        active, reactive = inverter.within_circle(active, asked, rated, most, first)
+        reactive = reactive * running
+        beside = np.where((first > 0.0) & ~wish.by_factor, inverter.rest_of_circle(reactive, rated), most_out)
+        most_out = np.minimum(most_out, beside)
+    else:
+        # The active power is within the rating, and without vars that is all the circle asks.
+        reactive = nothing(len(active))
+    room = np.where(first > 0.0, rated, inverter.rest_of_circle(active, rated))
+    if supports is not None:
+        for name in ("volt_var_frac", "volt_var_asked_frac"):
+            new[name] = new[name] * running
+    new["reactive_available_var"] = running * np.minimum(room, most)
+    new["carried_most_w"] = most_out
+    return active * running, reactive
+
+
+class _Wish(NamedTuple):
+    """Where vars are asked for, and how: by support of the voltage, else a set-point, else a power factor."""
+
+    supporting: Bools
+    by_set_point: Bools
+    by_factor: Bools
+    factor: Floats
+
+
+def _vars_wished(new: Columns, supports: Floats | None) -> _Wish | None:
+    """Return how vars are asked for; ``None`` if they are nowhere."""
+    switches = [new[name] for name in ("reactive_power_setpoint_enabled", "power_factor_setpoint_enabled")]
+    if supports is None and is_nothing(*switches):
+        return None
+    by_set_point, by_factor = (switch * new["remote_enabled"] > 0.0 for switch in switches)
+    supporting = np.zeros(len(by_factor), dtype=np.bool_) if supports is None else supports > 0.0
+    by_factor &= ~by_set_point & ~supporting
+    if supports is None and not anywhere(by_set_point) and not anywhere(by_factor):
+        return None
+    factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)
+    return _Wish(supporting, by_set_point, by_factor, factor)
+
+
+def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -> Floats:
+    """Change of active power [W] by which devices with frequency support answer the frequency."""
+    return columns["droop_frac"] * rated_w
+
+
+def export_limit(columns: Columns) -> Floats:
+    """Most active power to the grid [W]: the limit in force, which outlives the SESP's link, and volt-watt's.
+
+    Volt-watt acts, where the grid code has it, while the device supports the voltage.
+    """
+    if is_nothing(columns["active_power_limit_enabled"], columns["volt_watt_frac"]):
+        return columns["rated_power_w"]
+    kept = columns["active_power_limit_enabled"] * columns["identified"] > 0.0
+    told = np.where(kept, columns["active_power_limit_frac"], 1.0)
+    return np.minimum(told, 1.0 - columns["volt_watt_frac"]) * columns["rated_power_w"]
+
+
+def back_on_line(columns: Columns) -> Floats | float:
+    """Most active power [W] either way of a device that came back after a trip; ``inf`` in normal service."""
+    ramp = columns["reconnect_ramp_frac"]
+    if ramp is everything(len(ramp)):
+        return np.inf
+    return np.where(ramp < 1.0, ramp * columns["largest_power_w"], np.inf)
