@@ -1,8 +1,8 @@
 """A prosumer's home: a household with a heat pump and loads that can wait, an EV, a storage and PV.
 
 The EV charging point, the storage and the PV generator are the kinds of those names, their columns here
-under their prefixes; ``home`` is everything else in the house. What crosses the connection
-point is the sum of the four, phase by phase.
+under their prefixes; ``home`` is everything else in the house, with the power of its appliances, which are
+stepped with those of all households. What crosses the connection point is the sum of the four, phase by phase.
 
 Who is asked what: a set-point written to a resource is that resource's. An active power set-point of the
 connection point is met by the storage, which makes up for all the others; what the storage cannot draw,

@@ -9,6 +9,7 @@ from world import DAY_S, HOUR_S, MIDNIGHT_S, after, devices, surroundings, told
 from emulators.devices.prosumer import DEVICE as HOME
 from emulators.encoding import Columns
 from emulators.quantities import RESOURCES
+from emulators.views import part_of, without_parts
 
 POWERS = (("active_power", "w"), ("reactive_power", "var"))
 
@@ -163,6 +164,71 @@ def test_reactive_power_of_the_home_is_made_by_the_storage() -> None:
     columns = after(HOME, devices(HOME), 0.0, 60.0)
     asked = told(columns, reactive_power_setpoint_var=500.0, reactive_power_setpoint_enabled=1.0)
     assert after(HOME, asked, 60.0, 60.0)["reactive_power_var"] == pytest.approx(500.0)
+
+
+def told_to(columns: Columns) -> dict[str, set[str]]:
+    """Names of the set-points each resource is told in a step, beside how long it waits for the SESP."""
+    assert HOME.flow is not None
+    parts = {resource: part_of(columns, resource) for resource in HOME.resources}
+    here, names = surroundings(16, 12 * HOUR_S), {}
+    under_way = HOME.flow(without_parts(columns, HOME.resources), parts, here, 60.0)
+    turn = next(under_way)
+    try:
+        while True:
+            names[turn.resource] = set(turn.told) - {"sesp_timeout_s"}
+            after = HOME.resources[turn.resource].step({**parts[turn.resource], **turn.lent, **turn.told}, here, 60.0)
+            turn = under_way.send(after)
+    except StopIteration:
+        return names
+
+
+ACTIVE = {"active_power_setpoint_w", "active_power_setpoint_enabled"}
+REACTIVE = {"reactive_power_setpoint_var", "reactive_power_setpoint_enabled"}
+LIMIT = {"active_power_limit_frac", "active_power_limit_enabled"}
+ASKS = {
+    "nothing": ({}, set(), set()),
+    "active power": ({"active_power_setpoint_w": -500.0, "active_power_setpoint_enabled": 1.0}, ACTIVE, set()),
+    "vars": ({"reactive_power_setpoint_var": 300.0, "reactive_power_setpoint_enabled": 1.0}, REACTIVE, set()),
+    "power factor": ({"power_factor_setpoint": 0.95, "power_factor_setpoint_enabled": 1.0}, REACTIVE, set()),
+    "a limit": ({"active_power_limit_frac": 0.1, "active_power_limit_enabled": 1.0}, LIMIT, LIMIT),
+    "voltage": (
+        {"voltage_setpoint_v": 235.0, "volt_var_enabled": 1.0},
+        {"voltage_setpoint_v", "volt_var_enabled"},
+        set(),
+    ),
+    "frequency": (
+        {"frequency_setpoint_hz": 50.1, "frequency_support_enabled": 1.0},
+        {"frequency_setpoint_hz", "frequency_support_enabled"},
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "storage", "pv"), ASKS.values(), ids=ASKS)
+def test_resources_are_told_what_a_home_asks_for_and_no_more(
+    written: dict[str, float], storage: set[str], pv: set[str]
+) -> None:
+    columns = after(HOME, devices(HOME), 12 * HOUR_S, 120.0)
+    assert told_to({**columns, **{name: np.full(16, value) for name, value in written.items()}}) == {
+        "appliances": set(),
+        "ev": set(),
+        "pv": pv,
+        "storage": storage,
+    }
+
+
+@pytest.mark.parametrize("written", [written for written, _, _ in ASKS.values()], ids=ASKS)
+def test_what_one_home_asks_for_moves_no_other(written: dict[str, float]) -> None:
+    """To the last bit: one that asks has all of them worked out what else is nothing."""
+    alone = after(HOME, devices(HOME, sesp_timeout_s=900.0), 12 * HOUR_S, 120.0)
+    first = np.arange(16.0) == 0.0
+    beside = {**alone, **{name: np.where(first, value, alone[name]) for name, value in written.items()}}
+    for k in range(3, 13):
+        alone, beside = (HOME.step(each, surroundings(16, 12 * HOUR_S + 60.0 * k), 60.0) for each in (alone, beside))
+        for name, column in alone.items():
+            assert np.array_equal(column[1:], beside[name][1:]), name
+    moved = {name for name, column in alone.items() if not np.array_equal(column[0], beside[name][0])}
+    assert moved >= set(written)
 
 
 def test_stop_stops_the_resources_and_the_household_runs_on() -> None:
