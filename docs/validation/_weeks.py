@@ -32,7 +32,7 @@ def drawn_w(n: int, year_wh: float, seed: int, start: datetime, step_s: float) -
     for k in range(1, round(DAYS * 86_400 / step_s) + 1):
         world = _world(start + timedelta(seconds=step_s * k - 0.001))
         columns = appliances.drawn(columns, common.keys_in, world, step_s)
-        steps.append(columns["power_mean"][:, 0])
+        steps.append(columns["power"][:, 0, 0])
     return np.array(steps)
 
 

@@ -34,7 +34,7 @@ def drawn(columns: Seen, live: Floats | None) -> Floats:
 
     ``live`` is 0.0 where they draw nothing and 1.0 elsewhere; ``None`` is 1.0 everywhere.
     """
-    by_phase = columns["power_mean"].T
+    by_phase = columns["power"][:, 0].T
     return by_phase.copy() if live is None else np.multiply(by_phase, live, order="C")
 
 

@@ -13,8 +13,8 @@ Columns kept, none a quantity's; times in seconds since 1970 UTC, powers by phas
 ``uses`` : ``(n, 2, 2, kinds)``, begin and end of the last two uses drawn of each kind, the older first. Kinds are
 the appliances in the order of ``load.APPLIANCES``, the fridge, and what a home draws beyond them;
 ``beyond_level`` : ``(n, 2)``, the shape that the last of these follows during its last two uses;
-``power_of_use`` : ``(n, kinds, 6)``, and ``power_always``, ``power_now``, ``power_mean`` : ``(n, 6)``, the last
-two at a step's end and over it;
+``power_of_use`` : ``(n, kinds, 6)``, ``power_always`` : ``(n, 6)``, and ``power`` : ``(n, 2, 6)``, what is drawn, its
+mean over a step and at its end;
 ``use_rate`` : ``(n, classes)``, and ``habit_h``, as in ``load.Homes``; ``fridge_period_s``, ``slot_offset_s``;
 ``frame``, ``next_s`` : the last frame drawn, and when a use begins or ends next as far as is known.
 """
@@ -73,8 +73,7 @@ def begun(keys: Keys, annual_energy_wh: Floats, shares: Floats) -> Columns:
         "beyond_level": np.zeros((n, 2)),
         "power_of_use": np.concatenate([power_w, of_kind[:, :, None] * power_w], axis=2),
         "power_always": np.concatenate([standby_w, vars_per_watt[:, None] * standby_w], axis=1),
-        "power_now": np.zeros((n, 6)),
-        "power_mean": np.zeros((n, 6)),
+        "power": np.zeros((n, 2, 6)),
         "use_rate": homes.use_rate,
         "habit_h": homes.habit_h,
         "fridge_period_s": low + (high - low) * draws.uniform(keys, 0, "fridge"),
@@ -86,7 +85,7 @@ def begun(keys: Keys, annual_energy_wh: Floats, shares: Floats) -> Columns:
 
 
 def drawn(columns: Columns, keys_in: Callable[[Columns], Keys], surroundings: Surroundings, dt_s: float) -> Columns:
-    """Return the columns of ``begun`` after a step; ``power_mean`` is what the households draw, the mean over it.
+    """Return the columns of ``begun`` after a step; the first of ``power`` is what is drawn, the mean over it.
 
     ``keys_in`` reads homes' keys out of their columns.
     """
@@ -94,42 +93,24 @@ def drawn(columns: Columns, keys_in: Callable[[Columns], Keys], surroundings: Su
     frame = end_s // load.SLOT_S
     if anywhere(columns["frame"] != frame):
         forgotten_s = _draw_ahead(new, keys_in(columns), frame, surroundings, dt_s)
+    new["power"] = power = columns["power"].copy()
+    power[:, 0] = power[:, 1]
     rows = (new["next_s"] <= end_s).nonzero()[0]
-    if not len(rows):
-        new["power_mean"] = new["power_now"]
-        return new
-    uses, level = new["uses"].take(rows, axis=0), new["beyond_level"].take(rows, axis=0)
-    ran_s = _by_kind(_within(uses[:, 0], uses[:, 1], end_s, dt_s), level)
-    if forgotten_s is not None:
-        ran_s += forgotten_s[rows]
-    past = uses <= end_s
-    runs = _by_kind((past[:, 0] > past[:, 1]).astype(np.float64), level)
-    # Over the step's length as the clock shows it: what runs all the time draws its very power.
-    share = np.array([ran_s / (end_s - (end_s - dt_s)), runs]).transpose(1, 0, 2)
-    power = share @ new["power_of_use"].take(rows, axis=0) + new["power_always"].take(rows, axis=0)[:, None]
-    new["power_mean"] = _changed(new["power_now"], rows, power[:, 0])
-    new["power_now"] = _changed(new["power_now"], rows, power[:, 1])
-    new["next_s"] = _changed(new["next_s"], rows, np.where(past, _NEVER_S, uses).min(axis=(1, 2, 3)))
+    if len(rows):
+        uses, start_s = new["uses"].take(rows, axis=0), end_s - dt_s
+        within, past = np.minimum(np.maximum(uses, start_s), end_s), uses <= end_s
+        # Over the step's length as the clock shows it: what runs all the time draws its very power.
+        length_s = end_s - start_s
+        share = np.array([(within[:, 1] - within[:, 0]) / length_s, past[:, 0] > past[:, 1]])
+        share[..., BEYOND] *= new["beyond_level"].take(rows, axis=0)
+        of_kind = share[:, :, 0] + share[:, :, 1]
+        if forgotten_s is not None:
+            of_kind[0] += forgotten_s[rows] / length_s
+        switched = of_kind.transpose(1, 0, 2) @ new["power_of_use"].take(rows, axis=0)
+        power[rows] = switched + new["power_always"].take(rows, axis=0)[:, None]
+        new["next_s"] = new["next_s"].copy()
+        new["next_s"][rows] = np.where(past, _NEVER_S, uses).min(axis=(1, 2, 3))
     return new
-
-
-def _changed(column: Floats, rows: _Rows, values: Floats) -> Floats:
-    """Return a column with other values in some rows."""
-    changed = column.copy()
-    changed[rows] = values
-    return changed
-
-
-def _within(begins_s: Floats, ends_s: Floats, end_s: float, dt_s: float) -> Floats:
-    """Return how long spans of time lie in a step. [s]"""
-    start_s = end_s - dt_s
-    return np.asarray(np.maximum(np.minimum(ends_s, end_s) - np.maximum(begins_s, start_s), 0.0))
-
-
-def _by_kind(of_uses: Floats, level: Floats) -> Floats:
-    """Return the sum over the last two uses of each kind, of ``(n, 2, kinds)``, each at its level."""
-    of_uses[:, :, BEYOND] *= level
-    return of_uses[:, 0] + of_uses[:, 1]
 
 
 def _draw_ahead(new: Columns, keys: Keys, frame: float, surroundings: Surroundings, dt_s: float) -> Floats:
@@ -152,7 +133,7 @@ def _draw_ahead(new: Columns, keys: Keys, frame: float, surroundings: Surroundin
             (large, np.full_like(large, BEYOND), slots.begins_s[large], slots.begins_s[large] + load.SLOT_S),
         )
         (older_s, begun_s), (over_s, until_s) = uses[home, :, :, kind].transpose(1, 2, 0)
-        ran_s = _within(older_s, over_s, end_s, dt_s)
+        ran_s = np.maximum(np.minimum(over_s, end_s) - np.maximum(older_s, end_s - dt_s), 0.0)
         forgotten_s[home, kind] += ran_s * np.where(kind == BEYOND, level[home, 0], 1.0)
         uses[home, :, :, kind] = np.array([[begun_s, from_s], [until_s, to_s]]).transpose(2, 0, 1)
         level = np.array([level[:, 1], load.shape_in(slots.cell, surroundings.day_of_year)]).T

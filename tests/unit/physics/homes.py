@@ -42,8 +42,8 @@ def stepped(columns: Columns, now: datetime, dt_s: float) -> Columns:
 
 def energy_wh(columns: Columns, start: datetime, length: timedelta, dt_s: float) -> np.ndarray:
     """What is drawn over a time, ``(n, 6)`` by phase: three of Wh and three of varh."""
-    total = np.zeros_like(columns["power_mean"])
+    total = np.zeros((len(columns["power"]), 6))
     for k in range(1, round(length.total_seconds() / dt_s) + 1):
         columns = stepped(columns, start + timedelta(seconds=k * dt_s), dt_s)
-        total += columns["power_mean"] * (dt_s / 3_600.0)
+        total += columns["power"][:, 0] * (dt_s / 3_600.0)
     return total

@@ -65,7 +65,7 @@ def test_uses_drawn_ahead_are_those_followed_one_by_one(annual_wh: float) -> Non
     columns, seen = begun(40, annual_wh=annual_wh), []
     for second in range(37, 2 * 3_600, 37):
         columns = stepped(columns, START + timedelta(seconds=second), 37.0)
-        seen.append(columns["power_now"][:, :3].sum(axis=1))
+        seen.append(columns["power"][:, 1, :3].sum(axis=1))
     moments_s = START.timestamp() + np.arange(37.0, 2 * 3_600, 37.0)
     for home, key in enumerate(common.keys_in(columns)):
         assert np.array(seen)[:, home] == pytest.approx(drawn_of(key, annual_wh, moments_s), abs=1e-6)
@@ -79,7 +79,7 @@ def test_a_home_draws_the_same_whether_it_is_looked_at_or_not(dt_s: float) -> No
         now = WEDNESDAY + timedelta(seconds=k * dt_s)
         looked_at = stepped(columns | {"next_s": np.zeros(HOMES_N)}, now, dt_s)
         columns = stepped(columns, now, dt_s)
-        for name in ("power_mean", "power_now", "next_s"):
+        for name in ("power", "next_s"):
             assert columns[name].tobytes() == looked_at[name].tobytes(), name
 
 
@@ -88,8 +88,8 @@ def test_between_changes_the_power_stands_still() -> None:
     after = stepped(before, WEDNESDAY + timedelta(seconds=30), 30.0)
     still = before["next_s"] > WEDNESDAY.timestamp() + 30.0
     assert 0.9 * HOMES_N < still.sum() < HOMES_N
-    assert np.array_equal(after["power_mean"][still], before["power_now"][still])
-    moved = ~(after["power_mean"] == before["power_now"]).all(axis=1)
+    assert np.array_equal(after["power"][:, 0][still], before["power"][:, 1][still])
+    moved = ~(after["power"][:, 0] == before["power"][:, 1]).all(axis=1)
     assert moved.any()
     assert not (moved & still).any()
 
