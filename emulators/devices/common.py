@@ -143,28 +143,20 @@ def voltage_at(columns: Columns, voltage_v: Floats) -> Floats:
 
 
 def life_cycle(
-    columns: Columns,
-    surroundings: Surroundings,
-    dt_s: float,
-    *,
-    trip_cause: Bools | None = None,
-    identified: Bools | None = None,
+    columns: Columns, surroundings: Surroundings, dt_s: float, *, trip_cause: Bools | None = None
 ) -> Columns:
     """Follow commands, switch, identification and the SESP's link through one step.
 
     ``stop`` goes before ``start``. A trip of its own stays until ``alarm_reset`` comes with its cause gone;
     one of the grid protection ends by itself. Start, stop, reset and switch are followed only from an
-    identified SESP and not in local mode. With the
-    link lost they keep their positions, ``remote_enabled`` falls, and the kind applies its fallback;
-    when the SESP is heard again the set-points are followed again.
+    identified SESP and not in local mode; the identification holds unless refused, until
+    ``identification_clear``. With the link lost they keep their positions, ``remote_enabled`` falls, and the
+    kind applies its fallback; when the SESP is heard again the set-points are followed again.
 
     Parameters
     ----------
     trip_cause : (n,) bool, optional
         Where a reason to trip stands now.
-    identified : (n,) bool, optional
-        Where the identification stands accepted, for a kind that decides it itself (a charging point's
-        owner); otherwise it holds unless refused, until ``identification_clear``.
 
     Returns
     -------
@@ -174,7 +166,8 @@ def life_cycle(
     """
     new, n = dict(columns), len(columns["started"])
     none = nothing(n)
-    if identified is None and columns["identification_failed"] is not none:
+    identified: Bools | None = None  # everywhere
+    if columns["identification_failed"] is not none:
         failed = columns["identification_failed"] > 0.0
         failed &= ~(columns["identification_clear"] > 0.0)
         new["identification_failed"], identified = flags(failed), ~failed
@@ -305,10 +298,6 @@ def seen(surroundings: Surroundings) -> Columns:
         "voltage_ll_v": mains.voltage_ll_v,
         "frequency_hz": np.full_like(l1, surroundings.frequency_hz),
     }
-
-
-def extremes(surroundings: Surroundings) -> tuple[Floats, Floats]:
-    return surroundings.mains.highest_v, surroundings.mains.lowest_v
 
 
 def counted(new: Columns, out: str, into: str, power: Floats, hours: float) -> None:
