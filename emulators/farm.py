@@ -25,10 +25,10 @@ from emulators.faultboard import FaultBoard, Rows
 from emulators.layout import GroupLayout, SiteLayout
 from emulators.network import Customers, Network
 from emulators.physics.frequency import AREAS, Swing, frequency_hz, swung
-from emulators.pools import LIGHT, Pools, SiteRows
+from emulators.pools import LIGHT, Pools
 from emulators.quantities import Role, quantity
 from emulators.tracing import Tracer
-from emulators.views import Seen
+from emulators.views import Seen, SiteRows, at_rows
 from profiles.draws import key_of, uniform
 from profiles.weather import Weather, scattered
 
@@ -316,8 +316,8 @@ class Farm:
 
     def _at(self, weather: Mapping[str, Any], rows: SiteRows) -> Surroundings:
         """Return the surroundings of devices by their rows in the site."""
-        own = {name: weather[name][rows] for name in LIGHT}
-        return Surroundings(mains=self.network.mains_at(rows), **{**weather, **own})
+        own = {name: at_rows(weather[name], rows) for name in LIGHT}
+        return Surroundings(mains=self.network.mains.at(rows), **{**weather, **own})
 
     def _scattered(self) -> tuple[Floats, Floats]:
         """Where every device stands: metres east and north of the site's middle."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from emulators.encoding import Floats
+from emulators.views import SiteRows, at_rows
 
 _ROWS: Final = 9
 
@@ -34,14 +33,9 @@ class Mains:
         np.divide(1.0, table[:3], out=table[6:], where=table[:3] > 0.0)
         return cls(table)
 
-    def at(self, rows: slice | npt.NDArray[np.intp]) -> Mains:
+    def at(self, rows: SiteRows) -> Mains:
         """Return the mains of some of the points."""
-        return Mains(self.table[:, rows] if isinstance(rows, slice) else self.table.take(rows, axis=1))
-
-    @classmethod
-    def beside(cls, each: Sequence[Mains]) -> Mains:
-        """Return the mains of several sets of points, one after another."""
-        return cls(np.concatenate([mains.table for mains in each], axis=1))
+        return Mains(at_rows(self.table, rows))
 
     @property
     def voltage_v(self) -> Floats:

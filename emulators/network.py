@@ -167,6 +167,7 @@ class Network:
         at_first = np.concatenate((self._tree.source_voltage_v[self._tree.substation], source_v[self._alone()]))
         self._table = Mains.of(np.tile(at_first, (3, 1))).table
         """The mains of all points, of the last solution; the nodes' first."""
+        self._mains: Mains | None = None
         self._nodes_v, self._own_points = self._table[:3, :nodes], slice(nodes, None)
 
     def _alone(self) -> Indices:
@@ -192,16 +193,23 @@ class Network:
         if self._parts:
             self._solve_parts(dt_s, active_w, reactive_var)
         if len(self._by_impedance):
-            self._table[:, self._own_points] = Mains.of(self._swept(active_w, reactive_var)).table
+            self._show(self._own_points, Mains.of(self._swept(active_w, reactive_var)).table)
+
+    @property
+    def mains(self) -> Mains:
+        """Of all customers, of the last solution: the same as long as no voltage has changed."""
+        if self._mains is None:
+            self._mains = Mains(self._table.take(self._point, axis=1))
+        return self._mains
 
     @property
     def voltage_v(self) -> Floats:
         """``(3, n)``, by phase and customer: line to neutral, of the last solution."""
-        return self.mains_at(slice(None)).voltage_v
+        return self.mains.voltage_v
 
-    def mains_at(self, rows: slice | Indices) -> Mains:
-        """Return the mains of some customers, of the last solution."""
-        return Mains(self._table.take(self._point[rows], axis=1))
+    def _show(self, points: slice | Indices, table: Floats | float) -> None:
+        self._table[:, points] = table
+        self._mains = None
 
     def _solve_parts(self, dt_s: float, active_w: Floats, reactive_var: Floats) -> None:
         everybody = len(self._by_network) == active_w.shape[1]
@@ -265,7 +273,7 @@ class Network:
     def _take(self, part: Part, voltage: Floats) -> None:
         self.solves += 1
         self._solved[:, :, part.nodes] = self._load[:, :, part.nodes]
-        self._table[:, part.nodes] = Mains.of(voltage).table
+        self._show(part.nodes, Mains.of(voltage).table)
         if part not in self._unread:
             self._unread.append(part)
         if self._failing[part.substations].any():
@@ -353,7 +361,7 @@ class Network:
             begin = int(np.searchsorted(self._owner, self._numbers[feeder]))
             lane = (self._substation - begin) * self.plans[feeder].branches + self._branch
             off[self._by_network] &= lane == branch
-        self._table[:, self._point[off]] = 0.0
+        self._show(self._point[off], 0.0)
 
     def _switch(self, parts: Sequence[Part], feeder: str, branch: int | None, *, closed: bool) -> None:
         plan = self.plans.get(feeder)
@@ -388,7 +396,7 @@ class Network:
             nodes = slice(*np.searchsorted(self._tree.substation, (ours.start, ours.stop)))
             voltage = self._nodes_v[:, nodes]
         else:
-            voltage = self.mains_at(self._on_impedance[number]).voltage_v
+            voltage = self.voltage_v[:, self._on_impedance[number]]
         flows = self._flows[:4, ours].sum(axis=1)
         flows[:2] += self._impedance_power[:, number]
         source = self._feeders[name].source_voltage_v if energised else 0.0

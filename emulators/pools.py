@@ -21,13 +21,11 @@ import numpy.typing as npt
 from emulators.contracts import DeviceSpec, Flow, Surroundings, Turn
 from emulators.encoding import Columns, anywhere, canonical
 from emulators.quantities import Role
-from emulators.views import Block, OfBlock, Seen, WithParts, part_of, without_parts
+from emulators.views import Block, OfBlock, Seen, SiteRows, WithParts, part_of, runs, without_parts
 
 LIGHT: Final = ("ghi_w_per_m2", "dni_w_per_m2", "dhi_w_per_m2")
 """What of the weather differs from device to device."""
 
-SiteRows: TypeAlias = slice | npt.NDArray[np.intp]
-"""Where the devices of a pool are among all devices of the site."""
 At: TypeAlias = Callable[[SiteRows], Surroundings]
 
 
@@ -129,7 +127,7 @@ class Pools:
             pool = Pool(
                 spec,
                 {name: canonical(column) for name, column in stacked.items()},
-                _simplest(np.concatenate([each.site_rows for each in members])),
+                runs(np.concatenate([each.site_rows for each in members])),
             )
             self._pools[spec.kind] = pool
             begin = 0
@@ -207,12 +205,6 @@ def _by_kind(groups: Mapping[str, tuple[DeviceSpec, Seen]]) -> Iterator[tuple[De
                     members[kind.kind].append(_Member(group, resource, part_of(columns, resource), rows[group]))
     for spec in {spec.kind: spec for spec in (*compound, *resources, *specs)}.values():
         yield spec, members[spec.kind]
-
-
-def _simplest(rows: npt.NDArray[np.intp]) -> SiteRows:
-    """Return rows that lie next to each other as a slice, which needs no copying."""
-    first, last = int(rows[0]), int(rows[-1])
-    return slice(first, last + 1) if np.array_equal(rows, np.arange(first, last + 1)) else rows
 
 
 def _overlaid(columns: Columns, changes: Columns, rows: slice) -> Columns:

@@ -6,10 +6,33 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from emulators.encoding import Columns, Floats, canonical
 
 Seen: TypeAlias = Mapping[str, Floats]
 """Columns to read: by name, ``(n,)`` each; they stay as they were when they were handed out."""
+
+
+SiteRows: TypeAlias = tuple[slice, ...]
+"""Where some devices are among all devices of the site: runs of rows, in the devices' own order."""
+
+
+def runs(rows: npt.NDArray[np.intp]) -> SiteRows:
+    """Return rows as runs of neighbours."""
+    cuts = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
+    return tuple(
+        slice(int(rows[begin]), int(rows[end - 1]) + 1)
+        for begin, end in zip([0, *cuts], [*cuts, len(rows)], strict=True)
+    )
+
+
+def at_rows(values: Floats, rows: SiteRows) -> Floats:
+    """Return what is at some rows along the last axis: a view where they are neighbours."""
+    if len(rows) == 1:
+        return values[..., rows[0]]
+    return np.concatenate([values[..., run] for run in rows], axis=-1)
 
 
 class Block:

@@ -11,9 +11,9 @@ from world import HOUR_S, devices, surroundings, told
 from emulators import registry
 from emulators.contracts import DeviceSpec, Surroundings
 from emulators.encoding import Columns, Floats, canonical, everything, nothing
-from emulators.pools import LIGHT, Pools, SiteRows
+from emulators.pools import LIGHT, Pools
 from emulators.quantities import Role
-from emulators.views import part_of, without_parts
+from emulators.views import SiteRows, at_rows, part_of, without_parts
 
 KINDS = list(registry.DEVICES)
 COMPOUND = [kind for kind in KINDS if registry.device(kind).resources]
@@ -48,12 +48,12 @@ def world(time_s: float) -> Surroundings:
 
 
 def cut(whole: Surroundings, rows: SiteRows) -> Surroundings:
-    return replace(whole, mains=whole.mains.at(rows), **{name: getattr(whole, name)[rows] for name in LIGHT})
+    return replace(whole, mains=whole.mains.at(rows), **{name: at_rows(getattr(whole, name), rows) for name in LIGHT})
 
 
-def rows_in_site() -> dict[str, slice]:
+def rows_in_site() -> dict[str, SiteRows]:
     ends = np.cumsum([n for _, n, _ in SITE.values()]).tolist()
-    return {name: slice(end - n, end) for end, (name, (_, n, _)) in zip(ends, SITE.items(), strict=True)}
+    return {name: (slice(end - n, end),) for end, (name, (_, n, _)) in zip(ends, SITE.items(), strict=True)}
 
 
 WRITTEN = {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emulators.mains import Mains
+from emulators.views import at_rows, runs
 
 VOLTAGES = np.array([[230.0, 240.0, 0.0, 0.0], [230.0, 210.0, 231.0, 0.0], [230.0, 225.0, 229.0, 0.0]])
 
@@ -29,11 +30,12 @@ def test_extremes_and_currents_are_of_the_phases_and_a_dead_one_carries_none() -
     assert np.array_equal(mains.current_a_per_va * VOLTAGES, (VOLTAGES > 0.0).astype(float))
 
 
-@pytest.mark.parametrize("rows", [slice(1, 3), np.array([3, 0])])
-def test_those_of_some_points_are_those_of_their_voltages(rows: slice | np.ndarray) -> None:
-    assert np.array_equal(Mains.of(VOLTAGES).at(rows).table, Mains.of(VOLTAGES[:, rows]).table)
+@pytest.mark.parametrize("rows", [[1, 2], [3, 0], [2, 3, 0], [0, 1, 2, 3], [3]])
+def test_those_of_some_points_are_those_of_their_voltages(rows: list[int]) -> None:
+    found = Mains.of(VOLTAGES).at(runs(np.array(rows)))
+    assert np.array_equal(found.table, Mains.of(VOLTAGES[:, rows]).table)
 
 
-def test_side_by_side_they_are_as_one() -> None:
-    whole = Mains.of(VOLTAGES)
-    assert np.array_equal(Mains.beside([whole.at(slice(0, 1)), whole.at(slice(1, 4))]).table, whole.table)
+def test_rows_are_as_few_runs_as_there_are() -> None:
+    assert runs(np.array([4, 5, 6, 1, 2, 9])) == (slice(4, 7), slice(1, 3), slice(9, 10))
+    assert at_rows(VOLTAGES, (slice(1, 3),)).base is VOLTAGES, "one run needs no copy"
