@@ -21,11 +21,8 @@ SiteRows: TypeAlias = tuple[slice, ...]
 
 def runs(rows: npt.NDArray[np.intp]) -> SiteRows:
     """Return rows as runs of neighbours."""
-    cuts = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
-    return tuple(
-        slice(int(rows[begin]), int(rows[end - 1]) + 1)
-        for begin, end in zip([0, *cuts], [*cuts, len(rows)], strict=True)
-    )
+    cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+    return tuple(slice(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, cuts))
 
 
 def at_rows(values: Floats, rows: SiteRows) -> Floats:

@@ -38,6 +38,11 @@ def _salt(stream: str) -> np.uint64:
     return np.uint64(key_of(0, stream))
 
 
+@lru_cache(maxsize=16)
+def _salts(streams: tuple[str, ...]) -> Keys:
+    return np.array([[key_of(0, stream)] for stream in streams], dtype=np.uint64)
+
+
 def key_of(seed: int, *names: str) -> int:
     """Return the 64-bit key of a named random stream: the seed and the stable names, hashed."""
     text = "\x1f".join((str(seed), *names)).encode()
@@ -72,12 +77,26 @@ def uniform(keys: Keys, counter: npt.ArrayLike, stream: str = "") -> Floats:
     (n,) float64
         Multiples of 2**-53 in [0, 1).
     """
+    return _drawn(keys, _salt(stream), counter)
+
+
+def uniforms(keys: Keys, counter: npt.ArrayLike, streams: tuple[str, ...]) -> Floats:
+    """Draw from several streams at once: what ``uniform`` draws, a row each, ``(len(streams), n)``."""
+    return _drawn(keys, _salts(streams), counter)
+
+
+def _drawn(keys: Keys, salt: np.uint64 | Keys, counter: npt.ArrayLike) -> Floats:
     # In arrays, be they of one, what wraps around is meant; a number by itself would warn of it.
     key, count = (np.array(each, dtype=np.uint64, ndmin=1) for each in (keys, counter))
-    bits = _mixed(_mixed(key ^ _salt(stream)) + (count + _1) * _GOLDEN)
+    bits = _mixed(_mixed(key ^ salt) + (count + _1) * _GOLDEN)
     return (bits >> _11).astype(np.float64) * 2.0**-53
 
 
 def normal(keys: Keys, counter: npt.ArrayLike, stream: str = "") -> Floats:
     """Draw from the standard normal distribution, one value for each key (inverse of its distribution)."""
-    return np.asarray(ndtri(uniform(keys, counter, stream) + 2.0**-54), dtype=np.float64)
+    return score(uniform(keys, counter, stream))
+
+
+def score(drawn: Floats) -> Floats:
+    """Return the standard normal scores of uniform draws."""
+    return np.asarray(ndtri(drawn + 2.0**-54), dtype=np.float64)

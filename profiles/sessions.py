@@ -97,7 +97,8 @@ _POWER_COPULA: Final = 0.5
 _SHORTEST_STAY_H: Final = 0.1
 _LONGEST_STAY_H: Final = 48.0
 
-_PACK_WH: Final = (40_000.0, 52_000.0, 60_000.0, 77_000.0)
+_STREAMS: Final = ("stay", "energy", "vehicle", "pack", "soc", "card", "valid")
+_PACK_WH: Final = np.array((40_000.0, 52_000.0, 60_000.0, 77_000.0))
 _FULLEST_WISH: Final = 0.9  # share of a pack; a larger wish comes with a larger pack
 _MOST_ON_ONE_PHASE_W: Final = 7_400.0
 LARGEST_CARD: Final = 16_777_215
@@ -141,23 +142,24 @@ def session(keys: Keys, k: npt.ArrayLike, site_type: Floats, invalid_card_share:
         short for it, for about one in seven: then the vehicle leaves with less.
     """
     site = site_type.astype(np.intp)
-    stay_score = draws.normal(keys, k, "stay")
-    energy_score = _COPULA * stay_score + np.sqrt(1.0 - _COPULA**2) * draws.normal(keys, k, "energy")
+    drawn = draws.uniforms(keys, k, _STREAMS)
+    stay_score, energy_own, vehicle_own = draws.score(drawn[:3])
+    pack, soc, card, valid = drawn[3:]
+    energy_score = _COPULA * stay_score + np.sqrt(1.0 - _COPULA**2) * energy_own
     stay_h = np.clip(_by_site(stay_score, _STAY_H, site), _SHORTEST_STAY_H, _LONGEST_STAY_H)
-    power_score = _power_score(energy_score, stay_score, draws.normal(keys, k, "vehicle"))
+    power_score = _power_score(energy_score, stay_score, vehicle_own)
     power_w = 1_000.0 * np.where(site == FAST, _quantile(power_score, _DC_KW), _quantile(power_score, _AC_KW))
     wish_wh = 1_000.0 * _by_site(energy_score, _ENERGY_KWH, site)
-    pack_wh = np.array(_PACK_WH)[_pick(keys, k, "pack", len(_PACK_WH))]
-    pack_wh = np.maximum(pack_wh, wish_wh / _FULLEST_WISH)
+    pack_wh = np.maximum(_PACK_WH[(pack * len(_PACK_WH)).astype(np.intp)], wish_wh / _FULLEST_WISH)
     return Sessions(
         stay_s=3_600.0 * stay_h,
         energy_wanted_wh=wish_wh,
-        soc_start_frac=(1.0 - wish_wh / pack_wh) * (0.3 + 0.7 * draws.uniform(keys, k, "soc")),
+        soc_start_frac=(1.0 - wish_wh / pack_wh) * (0.3 + 0.7 * soc),
         pack_wh=pack_wh,
         vehicle_power_w=power_w,
         vehicle_phases=np.where(power_w > _MOST_ON_ONE_PHASE_W, 3.0, 1.0),
-        card_id=(1 + _pick(keys, k, "card", LARGEST_CARD)).astype(np.float64),
-        card_valid=(draws.uniform(keys, k, "valid") >= invalid_card_share).astype(np.float64),
+        card_id=1.0 + np.floor(card * LARGEST_CARD),
+        card_valid=(valid >= invalid_card_share).astype(np.float64),
     )
 
 
@@ -217,7 +219,3 @@ def _by_site(score: Floats, table: Floats, site: npt.NDArray[np.intp]) -> Floats
 def _quantile(score: Floats, table: Floats) -> Floats:
     """Return the values at standard normal scores: lognormal between the published quantiles, none beyond."""
     return np.asarray(np.exp(np.interp(score, _SCORES, np.log(table))), dtype=np.float64)
-
-
-def _pick(keys: Keys, k: npt.ArrayLike, stream: str, count: int) -> npt.NDArray[np.intp]:
-    return np.floor(draws.uniform(keys, k, stream) * count).astype(np.intp)

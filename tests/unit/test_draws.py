@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from profiles.draws import key_of, keys_of, normal, uniform
+from profiles.draws import key_of, keys_of, normal, uniform, uniforms
 
 KEYS = keys_of(7, [f"device-{i}" for i in range(20_000)])
 
@@ -17,6 +17,12 @@ def test_a_draw_depends_on_its_own_key_and_counter_alone() -> None:
     everybody = uniform(KEYS, 3, "load")
     for rows in (slice(0, 1), slice(5, 9), slice(None, None, -1)):
         assert np.array_equal(uniform(KEYS[rows], 3, "load"), everybody[rows])
+
+
+def test_several_streams_at_once_are_drawn_as_one_by_one() -> None:
+    counters = np.arange(len(KEYS)) % 11
+    together = uniforms(KEYS, counters, ("load", "sun"))
+    assert np.array_equal(together, [uniform(KEYS, counters, "load"), uniform(KEYS, counters, "sun")])
 
 
 def test_counters_may_differ_from_row_to_row() -> None:
