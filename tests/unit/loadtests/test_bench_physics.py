@@ -14,7 +14,7 @@ def test_the_parts_of_a_step_are_its_kinds_and_what_surrounds_them() -> None:
     farm = Farm(layout_of("plain-1000"))
     took = physics.step_times(farm, 3)
     assert farm.steps == physics.WARM_UP + 3
-    assert set(took.parts_ms) == {*DEVICES, "weather and frequency", "power flow", "faults", "the rest"}
+    assert set(took.parts_ms) == {*DEVICES, "appliances", "weather and frequency", "power flow", "faults", "the rest"}
     assert all(part_ms >= 0.0 for part_ms in took.parts_ms.values())
     assert took.step_ms > max(took.parts_ms.values()) * 0.5
 
