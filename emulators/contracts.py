@@ -186,6 +186,8 @@ class DeviceSpec:
     step: Callable[[Columns, Surroundings, float], Columns]
     resources: Mapping[str, DeviceSpec] = field(default_factory=dict)
     flow: Callable[[Columns, Parts, Surroundings, float], Flow] | None = None
+    sunlit: Callable[[Seen], bool] | None = None
+    """Whether light does anything to devices with these columns at the start; if not, they are given NaN for it."""
 
 
 # -------------------------------------------------------------------------------------- protocols

@@ -25,7 +25,7 @@ from emulators.faultboard import FaultBoard, Rows
 from emulators.layout import GroupLayout, SiteLayout
 from emulators.network import Customers, Network
 from emulators.physics.frequency import AREAS, Swing, frequency_hz, swung
-from emulators.pools import LIGHT, Pools
+from emulators.pools import Pools
 from emulators.quantities import Role, quantity
 from emulators.tracing import Tracer
 from emulators.views import Seen, SiteRows, at_rows
@@ -212,6 +212,7 @@ class Farm:
         self.faults = FaultBoard(self)
         self.network = Network(tuple(layout.feeders.values()), layout.grid, self._customers())
         self._ground = self._scattered()
+        self._sunlit = tuple(rows for _, rows in self._in_light())
         self._solve_feeders(0.0)
 
     # ------------------------------------------------------------------------------------ read
@@ -263,8 +264,8 @@ class Farm:
             for observer in self.observers:
                 observer.fault_changed(fault, event, self)
         self._swing = swung(self._area, self._swing, self.lost_generation_w + self.faults.lost_generation_w, dt_s)
-        weather = self._surroundings()
-        self.pools.step(lambda rows: self._at(weather, rows), dt_s)
+        everywhere, light = self._surroundings(), self._light()
+        self.pools.step(lambda rows: self._at(everywhere, light, rows), dt_s)
         self._show_columns()
         self._solve_feeders(dt_s)
         self.faults.report()
@@ -296,7 +297,6 @@ class Farm:
 
     def _surroundings(self) -> dict[str, Any]:
         sky = self._weather.sun_and_air(self.unix_s)
-        light = self._weather.light(self.unix_s, *self._ground)
         local = self.now
         return {
             "time_s": self.time_s,
@@ -306,28 +306,43 @@ class Farm:
             "day_of_year": local.timetuple().tm_yday,
             "frequency_hz": self._frequency(),
             **{name: getattr(sky, name) for name in sky.__dataclass_fields__},
-            **{name: getattr(light, name) for name in light.__dataclass_fields__},
         }
+
+    def _light(self) -> Floats:
+        """Return global, direct normal and diffuse light where each device stands, ``(3, n)``. [W/m2]"""
+        light = self._weather.light(self.unix_s, *self._ground)
+        table = np.full((3, self.layout.device_count), np.nan)
+        begin = 0
+        for run in self._sunlit:
+            ours = slice(begin, begin := begin + run.stop - run.start)
+            table[0, run], table[1, run], table[2, run] = (
+                light.ghi_w_per_m2[ours],
+                light.dni_w_per_m2[ours],
+                light.dhi_w_per_m2[ours],
+            )
+        return table
 
     def _frequency(self) -> float:
         area = self._area
         unrest = frequency_hz(self._frequency_key, self.unix_s, area.nominal_hz, area.unrest)
         return unrest + self._swing.deviation_hz
 
-    def _at(self, weather: Mapping[str, Any], rows: SiteRows) -> Surroundings:
+    def _at(self, everywhere: Mapping[str, Any], light: Floats, rows: SiteRows) -> Surroundings:
         """Return the surroundings of devices by their rows in the site."""
-        own = {name: at_rows(weather[name], rows) for name in LIGHT}
-        return Surroundings(mains=self.network.mains.at(rows), **{**weather, **own})
+        ghi, dni, dhi = at_rows(light, rows)
+        return Surroundings(
+            mains=self.network.mains.at(rows), ghi_w_per_m2=ghi, dni_w_per_m2=dni, dhi_w_per_m2=dhi, **everywhere
+        )
 
     def _scattered(self) -> tuple[Floats, Floats]:
-        """Where every device stands: metres east and north of the site's middle."""
+        """Where the devices in the light stand: metres east and north of the site's middle."""
         places = [
             scattered(
                 group.layout.keys,
                 key_of(self.layout.seed, "ground", group.layout.feeder),
                 self.layout.weather.extent_m,
             )
-            for group in self.groups.values()
+            for group, _ in self._in_light()
         ]
         if not places:
             return np.zeros(0), np.zeros(0)
@@ -363,6 +378,11 @@ class Farm:
         for group in self.groups.values():
             yield group, slice(start, start + group.size)
             start += group.size
+
+    def _in_light(self) -> Iterator[tuple[Group, slice]]:
+        for group, rows in self.placed():
+            if group.spec.sunlit is not None and group.spec.sunlit(group.columns):
+                yield group, rows
 
     def _doubt_voltages(self) -> None:
         """Mark voltages that are left from before the power flow failed: questionable, which is not topical."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,6 @@ from emulators.contracts import DeviceSpec, Flow, Surroundings, Turn
 from emulators.encoding import Columns, anywhere, canonical
 from emulators.quantities import Role
 from emulators.views import Block, OfBlock, Seen, SiteRows, WithParts, part_of, runs, without_parts
-
-LIGHT: Final = ("ghi_w_per_m2", "dni_w_per_m2", "dhi_w_per_m2")
-"""What of the weather differs from device to device."""
 
 At: TypeAlias = Callable[[SiteRows], Surroundings]
 

@@ -364,6 +364,7 @@ DEVICE: Final = DeviceSpec(
     limits=_limits(),
     follows=_follows(),
     make=make,
+    sunlit=lambda columns: True,
     step=compound.stepped(flow, _RESOURCES),
     resources=_RESOURCES,
     flow=flow,

@@ -259,5 +259,6 @@ DEVICE: Final = DeviceSpec(
     },
     follows={**common.FOLLOWS, "active_power_setpoint_w": "active_power_w"},
     make=make,
+    sunlit=lambda columns: True,
     step=step,
 )

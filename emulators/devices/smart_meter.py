@@ -274,6 +274,7 @@ DEVICE: Final = DeviceSpec(
     limits={},
     follows={"start": "running", "stop": "!running", "grid_switch": "grid_switch_closed"},
     make=make,
+    sunlit=lambda columns: anywhere(columns["pv_power_w"]),
     step=compound.stepped(flow, _RESOURCES),
     resources=_RESOURCES,
     flow=flow,

@@ -80,6 +80,7 @@ def step_times(farm: Farm, steps: int) -> StepTimes:
     # What a step calls on its way is looked up on the farm, so a watch can stand in front of it.
     for name, owner, method in (
         ("weather and frequency", farm, "_surroundings"),
+        ("weather and frequency", farm, "_light"),
         ("power flow", farm.network, "step"),
         ("faults", farm.faults, "report"),
     ):

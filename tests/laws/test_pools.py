@@ -11,10 +11,11 @@ from world import HOUR_S, devices, surroundings, told
 from emulators import registry
 from emulators.contracts import DeviceSpec, Surroundings
 from emulators.encoding import Columns, Floats, canonical, everything, nothing
-from emulators.pools import LIGHT, Pools
+from emulators.pools import Pools
 from emulators.quantities import Role
 from emulators.views import SiteRows, at_rows, part_of, without_parts
 
+LIGHT = ("ghi_w_per_m2", "dni_w_per_m2", "dhi_w_per_m2")
 KINDS = list(registry.DEVICES)
 COMPOUND = [kind for kind in KINDS if registry.device(kind).resources]
 STEPS_S = (1.0, 60.0, 0.1, 900.0)
@@ -151,6 +152,15 @@ def test_a_column_that_says_the_same_as_one_of_the_two_is_that_one(column: list[
     for shared in (nothing(3), everything(3)):
         with pytest.raises(ValueError, match="read-only"):
             shared[0] = 7.0
+
+
+@pytest.mark.parametrize(("kind", "ratings"), [*((kind, {}) for kind in KINDS), ("smart_meter", {"pv_power_w": 5e3})])
+def test_who_is_not_sunlit_does_not_look_at_the_light_and_who_is_does(kind: str, ratings: dict[str, float]) -> None:
+    spec, here = registry.device(kind), surroundings(16, 12.0 * HOUR_S)
+    columns, dark = devices(spec, **ratings), replace(here, **dict.fromkeys(LIGHT, np.full(16, np.nan)))
+    lit, blind = (spec.step(columns, each, 60.0) for each in (here, dark))
+    same = all(np.array_equal(column, blind[name]) for name, column in lit.items())
+    assert same != (spec.sunlit is not None and spec.sunlit(columns))
 
 
 @pytest.mark.parametrize("steps", [0, 3])
