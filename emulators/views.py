@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain
 from typing import TypeAlias
 
@@ -96,6 +97,16 @@ def part_of(columns: Seen, resource: str) -> Columns:
     """Return the columns of one of a compound device's resources under their plain names."""
     prefix = f"{resource}_"
     return {name.removeprefix(prefix): columns[name] for name in columns if name.startswith(prefix)}
+
+
+def as_part(columns: Seen, resource: str) -> Columns:
+    """Return a device's columns under the names they have at a compound device whose resource it is."""
+    return dict(zip(_prefixed(tuple(columns), resource), columns.values(), strict=True))
+
+
+@lru_cache(maxsize=64)
+def _prefixed(names: tuple[str, ...], resource: str) -> tuple[str, ...]:
+    return tuple(f"{resource}_{name}" for name in names)
 
 
 def without_parts(columns: Seen, resources: Iterable[str]) -> Columns:

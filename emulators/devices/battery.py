@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
 from emulators.devices import common, support
-from emulators.encoding import Columns, Floats, anywhere
+from emulators.encoding import Columns, Floats, anywhere, flags, nothing
 from emulators.physics import ageing, battery, cells, inverter
 from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
@@ -109,7 +109,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     _remain(new, of)
     new.update(zip(_OPEN, cells.open_circuit(of.kind, new["soc_frac"]), strict=True))
     _resist(new, of)
-    _tell(new, _circuit(new, of), common.nothing(n), 1.0)
+    _tell(new, _circuit(new, of), nothing(n), 1.0)
     _raise_alarms(new)
     return common.closed(new)
 
@@ -124,7 +124,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
         _reach(new, circuit, dt_s)
     charge, discharge = (new[name] for name in _REACH)
     asked = _asked(new, surroundings)
-    if new["droop_frac"] is not common.nothing(len(asked)):
+    if new["droop_frac"] is not nothing(len(asked)):
         asked = asked + support.droop_power(new, surroundings, new["rated_power_w"])
     target = inverter.held(asked, -charge, discharge)
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
@@ -140,7 +140,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
 
 def _asked(new: Columns, surroundings: Surroundings) -> Floats:
     """Active power asked for [W]: the SESP's set-point, or the own schedule, or 0 with the link lost."""
-    own = none = common.nothing(len(new["rated_power_w"]))
+    own = none = nothing(len(new["rated_power_w"]))
     share = _schedule(surroundings.local_hour)
     if share != 0.0:
         own = new["own_schedule_frac"] * (1.0 - new["sesp_link_lost"]) * share * new["rated_power_w"]
@@ -199,7 +199,7 @@ def _tell(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -
 
     That is bounded by the cells, by the limit in force, and after a trip by the ramp.
     """
-    resting = cell_w is common.nothing(len(cell_w))
+    resting = cell_w is nothing(len(cell_w))
     cell_v = circuit.open_v if resting else battery.terminal_voltage(circuit, cell_w)
     new["dc_voltage_v"] = volts = cell_v * (new["nominal_dc_voltage_v"] / circuit.cells.nominal_v)
     new["dc_current_a"] = cell_w if resting else new["charge_rate_w"] / volts
@@ -212,7 +212,7 @@ def _tell(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -
 
 def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, active: Floats, dt_s: float) -> Floats:
     """Move charge and heat by one step of constant power, in the step's own columns; return a cell's power [W]."""
-    none = common.nothing(len(active))
+    none = nothing(len(active))
     # Where none works, as for most of a day without set-points, all that moves is their warmth.
     cell_w, heat = _moved(new, circuit, active, dt_s) if anywhere(active) else (none, none)
     if cell_w is none:
@@ -310,10 +310,10 @@ def _remain(new: Columns, of: cells.Cells) -> None:
 
 
 def _raise_alarms(new: Columns) -> None:
-    new["temperature_high_alarm"] = common.flags(new["temperature_max_degc"] > _HOT_ALARM_DEGC)
-    new["temperature_low_alarm"] = common.flags(new["temperature_degc"] < _COLD_ALARM_DEGC)
-    new["soc_low_alarm"] = common.flags(new["soc_frac"] <= new["soc_min_frac"] + _AT_EDGE)
-    new["soc_high_alarm"] = common.flags(new["soc_frac"] >= new["soc_max_frac"] - _AT_EDGE)
+    new["temperature_high_alarm"] = flags(new["temperature_max_degc"] > _HOT_ALARM_DEGC)
+    new["temperature_low_alarm"] = flags(new["temperature_degc"] < _COLD_ALARM_DEGC)
+    new["soc_low_alarm"] = flags(new["soc_frac"] <= new["soc_min_frac"] + _AT_EDGE)
+    new["soc_high_alarm"] = flags(new["soc_frac"] >= new["soc_max_frac"] - _AT_EDGE)
 
 
 DEVICE: Final = DeviceSpec(

@@ -17,7 +17,6 @@ says. Protection watches at all times whatever can deliver power, whoever switch
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -25,9 +24,7 @@ import numpy.typing as npt
 
 from emulators.contracts import Keys, Rating, Surroundings
 from emulators.devices import support
-from emulators.encoding import Columns, Floats, anywhere, everything, is_nothing
-from emulators.encoding import flags as flags
-from emulators.encoding import nothing as nothing
+from emulators.encoding import Columns, Floats, anywhere, everything, flags, is_nothing, nothing
 from emulators.quantities import CATALOGUE, Role
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -332,25 +329,3 @@ def key_columns(keys: Keys) -> Columns:
 def keys_in(columns: Columns) -> Keys:
     """Return the keys that ``key_columns`` put into a device's columns, ``(n,)`` uint64."""
     return (columns["key_high"].astype(np.uint64) << np.uint64(32)) | columns["key_low"].astype(np.uint64)
-
-
-def part_of(columns: Columns, resource: str) -> Columns:
-    """Return the columns of one of a prosumer's resources under their plain names."""
-    at_home, plain = _names_of_part(tuple(columns), resource)
-    return dict(zip(plain, map(columns.__getitem__, at_home), strict=True))
-
-
-def as_part(columns: Columns, resource: str) -> Columns:
-    """Return a device's columns under the names they have as a prosumer's resource."""
-    return dict(zip(_names_at_home(tuple(columns), resource), columns.values(), strict=True))
-
-
-@lru_cache(maxsize=64)
-def _names_of_part(names: tuple[str, ...], resource: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    at_home = tuple(name for name in names if name.startswith(f"{resource}_"))
-    return at_home, tuple(name.removeprefix(f"{resource}_") for name in at_home)
-
-
-@lru_cache(maxsize=64)
-def _names_at_home(names: tuple[str, ...], resource: str) -> tuple[str, ...]:
-    return tuple(f"{resource}_{name}" for name in names)

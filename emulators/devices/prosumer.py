@@ -40,7 +40,7 @@ from emulators.devices import (
 from emulators.encoding import Columns, Floats, anywhere, is_nothing, nothing
 from emulators.physics import inverter
 from emulators.quantities import COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, quantities
-from emulators.views import Seen, part_of
+from emulators.views import Seen, as_part, part_of
 
 _SPECS: Final = {"ev": ev_charger.DEVICE, "storage": battery.DEVICE, "pv": pv_generator.DEVICE}
 _RESOURCES: Final = {"appliances": appliances.DEVICE} | {name: _SPECS[name] for name in ("ev", "pv", "storage")}
@@ -99,9 +99,9 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     shared = {name: ratings[name] for name in _SHARED_RATINGS}
     columns = common.begun((*COMMON, *SUPPORT, "outside_temperature_degc"), shared, n)
     for resource, spec in _SPECS.items():
-        columns |= common.as_part(spec.make(shared | part_of(ratings, resource), keys, place), resource)
+        columns |= as_part(spec.make(shared | part_of(ratings, resource), keys, place), resource)
     house = household.make(shared | part_of(ratings, "home"), keys)
-    columns |= common.as_part(house, "home") | common.as_part(appliances.make(house, keys, place), "appliances")
+    columns |= as_part(house, "home") | as_part(appliances.make(house, keys, place), "appliances")
     wires = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
     fuse_w = wires * columns["nominal_voltage_v"] * ratings["main_fuse_a"]
     columns["rated_charge_power_w"] = columns["rated_apparent_power_va"] = fuse_w
@@ -153,7 +153,7 @@ def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -
         others_w - storage["charge_power_available_w"] - np.maximum(more_w, 0.0), new["active_power_w"]
     )
     new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
-    return _closed(new | common.as_part(house, "home"), parts)
+    return _closed(new | as_part(house, "home"), parts)
 
 
 def _limit_w(new: Columns) -> Floats | None:

@@ -33,8 +33,9 @@ import numpy as np
 from emulators.contracts import DeviceSpec, Flow, Keys, Parts, Place, Rating, Surroundings, Turn
 from emulators.devices import appliances, common, compound, connection
 from emulators.devices.common import Bools
-from emulators.encoding import Columns, Floats, anywhere
+from emulators.encoding import Columns, Floats, anywhere, flags, nothing
 from emulators.quantities import COMMON, CONNECTION_POINT, quantities
+from emulators.views import as_part
 from profiles import draws
 
 INTERVAL_S: Final = 900.0
@@ -86,7 +87,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     n = len(keys)
     columns = common.begun(QUANTITIES, ratings, n)
     columns.update({name: np.zeros(n) for name in ("imported_mark_wh", "exported_mark_wh")})
-    columns.update(dict.fromkeys((*TAMPERS, *ALARMS), common.nothing(n)))
+    columns.update(dict.fromkeys((*TAMPERS, *ALARMS), nothing(n)))
     columns["interval_number"] = np.full(n, -1.0)
     columns["interval_whole"] = np.zeros(n)
     wires = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
@@ -98,11 +99,11 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     for index, weight in enumerate(weights):
         share = columns[f"share_l{index + 1}"]
         columns[f"share_l{index + 1}"] = np.where(columns["phases"] >= 2.0, weight / total, share)
-    columns |= common.as_part(appliances.make(columns, keys, place), "appliances")
+    columns |= as_part(appliances.make(columns, keys, place), "appliances")
     # Sun comes evenly on three phases, in a single-phase home on its own.
     shares = np.stack([columns[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
     columns["pv_shares"] = np.where(columns["phases"][:, None] >= 2.0, 1.0 / 3.0, shares)
-    columns["window_number"], columns["dipped"] = np.full(n, -1.0), common.nothing(n)
+    columns["window_number"], columns["dipped"] = np.full(n, -1.0), nothing(n)
     columns["window_vs"], columns["window_s"] = np.zeros((n, 3)), np.zeros(n)
     return columns
 
@@ -161,17 +162,17 @@ def _intervals(columns: Columns, new: Columns, unix_s: float, dt_s: float) -> No
 
 def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: float) -> None:
     """Raise and clear the alarms and count the events, in the step's own columns."""
-    live_v, none = surroundings.voltage_v, common.nothing(len(new["online"]))
+    live_v, none = surroundings.voltage_v, nothing(len(new["online"]))
     new["power_failure_alarm"], powered = none, None
     sags = anywhere(surroundings.mains.lowest_v < DIP_FRAC * columns["nominal_voltage_v"])
     if sags:
         dead = live_v < common.DEAD_FRAC * columns["nominal_voltage_v"]
-        new["power_failure_alarm"] = common.flags(np.asarray((dead | ~_wired(columns)).all(axis=0)))
+        new["power_failure_alarm"] = flags(np.asarray((dead | ~_wired(columns)).all(axis=0)))
         live_v, powered = np.where(dead, 0.0, live_v), new["power_failure_alarm"] == 0.0
     most_a = np.maximum(np.maximum(new["current_l1_a"], new["current_l2_a"]), new["current_l3_a"])
-    new["overcurrent_alarm"] = common.flags(most_a > columns["main_fuse_a"])
+    new["overcurrent_alarm"] = flags(most_a > columns["main_fuse_a"])
     loaded = new["apparent_power_va"] > _UNDER_LOAD_VA
-    new["low_power_factor_alarm"] = common.flags(loaded & (np.abs(new["power_factor"]) < LEAST_POWER_FACTOR))
+    new["low_power_factor_alarm"] = flags(loaded & (np.abs(new["power_factor"]) < LEAST_POWER_FACTOR))
     _voltage_means(columns, new, live_v, powered, surroundings.unix_s, dt_s)
     dips = sags or columns["dipped"] is not none
     new["dipped"] = _dipped(columns, live_v, new["power_failure_alarm"]) if dips else none
@@ -180,12 +181,12 @@ def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: fl
 
 def _count_events(columns: Columns, new: Columns) -> None:
     """Raise the alarms of tampering and count what rose, in the step's own columns."""
-    none, clear, count = common.nothing(len(new["online"])), columns["event_clear"], columns["event_count"]
+    none, clear, count = nothing(len(new["online"])), columns["event_clear"], columns["event_count"]
     kept = 1.0 if clear is none else 1.0 - clear
     for tamper in TAMPERS:
         cause, alarm = columns[tamper], columns[f"{tamper}_alarm"]
         if cause is not none or alarm is not none:
-            new[f"{tamper}_alarm"] = common.flags(np.maximum(cause, alarm * kept) > 0.0)
+            new[f"{tamper}_alarm"] = flags(np.maximum(cause, alarm * kept) > 0.0)
     if clear is not none:
         count = count * kept
     for name in (*ALARMS, "dipped"):
@@ -203,7 +204,7 @@ def _dipped(columns: Columns, live_v: Floats, dead: Floats) -> Floats:
     """Return 1.0 where the voltage of a phase is in a dip; a supply that is dead is in none."""
     lowest_v = np.where(_wired(columns), live_v, np.inf).min(axis=0)
     edge = np.where(columns["dipped"] > 0.0, DIP_OVER_FRAC, DIP_FRAC)
-    return common.flags((lowest_v < edge * columns["nominal_voltage_v"]) & (dead == 0.0))
+    return flags((lowest_v < edge * columns["nominal_voltage_v"]) & (dead == 0.0))
 
 
 def _voltage_means(
@@ -247,7 +248,7 @@ def _judge(columns: Columns, new: Columns, ended: Bools, total_vs: Floats, total
     for index in range(3):
         for name, alarm in ((f"undervoltage_l{index + 1}_alarm", low), (f"overvoltage_l{index + 1}_alarm", high)):
             stands = np.where(judged, alarm[index], columns[name] > 0.0)
-            new[name] = common.flags(stands)
+            new[name] = flags(stands)
 
 
 DEVICE: Final = DeviceSpec(
