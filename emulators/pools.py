@@ -154,7 +154,8 @@ class Pools:
     def write(self, group: str, name: str, row: int, value: float) -> None:
         """Set a value of one device. Once all are set, ``show_written`` shows them."""
         resource = next((each for each in self._specs[group].resources if name.startswith(f"{each}_")), "")
-        name = name.removeprefix(f"{resource}_")
+        if resource:
+            name = name.removeprefix(f"{resource}_")
         window = self._windows[group, resource]
         pool = window.pool
         if (pool.spec.kind, name) not in self._copied:

@@ -95,8 +95,13 @@ class WithParts(Seen):
 
 def part_of(columns: Seen, resource: str) -> Columns:
     """Return the columns of one of a compound device's resources under their plain names."""
+    return {plain: columns[name] for name, plain in _of_part(tuple(columns), resource)}
+
+
+@lru_cache(maxsize=64)
+def _of_part(names: tuple[str, ...], resource: str) -> tuple[tuple[str, str], ...]:
     prefix = f"{resource}_"
-    return {name.removeprefix(prefix): columns[name] for name in columns if name.startswith(prefix)}
+    return tuple((name, name.removeprefix(prefix)) for name in names if name.startswith(prefix))
 
 
 def as_part(columns: Seen, resource: str) -> Columns:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -128,7 +128,7 @@ def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -
         before_w = before["pv"]["active_power_w"] + ev["active_power_w"]
         spare_w = before_w - asked_w - before["storage"]["charge_power_available_w"]
     parts["home"] = house = household.step(
-        {plain: own[name] for name, plain in _names_of_house(tuple(own))},
+        part_of(own, "home"),
         _where(new["grid_switch_closed"], surroundings),
         dt_s,
         used=used,
@@ -170,12 +170,6 @@ def _asked_w(new: Columns) -> Floats | None:
         return None
     follows = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
     return np.where(follows, new["active_power_setpoint_w"], np.nan)
-
-
-@lru_cache(maxsize=8)
-def _names_of_house(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return the names of the household's columns, at the home and plain."""
-    return tuple((name, name.removeprefix("home_")) for name in names if name.startswith("home_"))
 
 
 def _lent(columns: Columns, new: Columns) -> Columns:
