@@ -102,12 +102,11 @@ class FarmDevice:
 
     def value(self, quantity: str) -> float:
         """The reported value as of the last step."""
-        # Adding 0 takes the sign off a 0: minus nothing is nothing to whoever reads it.
-        return float(self.group.reported[quantity][self.row]) + 0.0
+        return _shown(self.group.reported[quantity][self.row])
 
     def true_value(self, quantity: str) -> float:
         """What it really is."""
-        return float(self.group.columns[quantity][self.row])
+        return _shown(self.group.columns[quantity][self.row])
 
     def quality(self, quantity: str) -> int:
         marks = self.group.quality.get(quantity)
@@ -170,6 +169,11 @@ class FarmDevice:
             return value
         low, high = self.group.limit(limits.now_low, self.row), self.group.limit(limits.now_high, self.row)
         return min(max(value, low), high)
+
+
+def _shown(value: np.float64) -> float:
+    """Return a value to be read; adding 0 takes the sign off a 0, for minus nothing is nothing to whoever reads it."""
+    return float(value) + 0.0
 
 
 class Farm:

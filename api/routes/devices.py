@@ -125,7 +125,7 @@ async def write_setpoints(
 
 def _summaries(here: Context, group: Group, rows: np.ndarray[Any, np.dtype[np.intp]]) -> list[dict[str, Any]]:
     """Rows in the shape of ``models.DeviceSummary``."""
-    columns = [group.reported[name][rows].tolist() for name in ("online", "general_alarm", "active_power_w")]
+    columns = [(group.reported[name][rows] + 0.0).tolist() for name in ("online", "general_alarm", "active_power_w")]
     shared = {
         "kind": group.spec.kind,
         "site": here.pilot.layout.name,

@@ -195,4 +195,4 @@ def test_a_street_that_exports_has_a_higher_voltage(farm: Farm) -> None:
 def test_minus_nothing_is_read_as_nothing(farm: Farm) -> None:
     device = next(iter(farm))
     device.group.columns = device.group.reported = {**device.group.columns, P: np.full(device.group.size, -0.0)}
-    assert str(device.value(P)) == "0.0"
+    assert str(device.value(P)) == str(device.true_value(P)) == "0.0"
