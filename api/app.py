@@ -13,12 +13,12 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import problems
-from api.events import EventStream
-from api.routes import clock, devices, faults, site, watch
-from api.routes.context import Context
-from emulators.ledger import Ledger
-from emulators.pilot import Pilot
+from pilotfarm.api import problems
+from pilotfarm.api.events import EventStream
+from pilotfarm.api.routes import clock, devices, faults, site, watch
+from pilotfarm.api.routes.context import Context
+from pilotfarm.emulators.record.ledger import Ledger
+from pilotfarm.emulators.serving.pilot import Pilot
 
 PREFIX: Final = "/api/v1"
 BODY_MAX_BYTES: Final = 1_000_000

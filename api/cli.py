@@ -15,13 +15,13 @@ import typer
 from typer.core import TyperGroup
 
 COMMANDS: Final = (
-    "api.commands.sites",
-    "api.commands.sesp",
-    "api.commands.loadtest",
-    "api.commands.up",
-    "api.commands.fault",
-    "api.commands.simulate",
-    "api.commands.bench",
+    "pilotfarm.api.commands.sites",
+    "pilotfarm.api.commands.sesp",
+    "pilotfarm.api.commands.loadtest",
+    "pilotfarm.api.commands.up",
+    "pilotfarm.api.commands.fault",
+    "pilotfarm.api.commands.simulate",
+    "pilotfarm.api.commands.bench",
 )
 """Modules with a function ``register(app)`` that adds their commands."""
 
@@ -30,7 +30,7 @@ class _Group(TyperGroup):
     """Turns the errors a user can mend into lines on stderr and exit code 2."""
 
     def invoke(self, ctx: Any) -> Any:
-        from emulators.errors import ConfigError, PilotfarmError
+        from pilotfarm.emulators.errors import ConfigError, PilotfarmError
 
         try:
             return super().invoke(ctx)

@@ -15,12 +15,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from emulators.clock import Clock
-from emulators.contracts import Command
-from emulators.encoding import Floats
-from emulators.farm import Farm, Group
-from emulators.faultboard import Fault
-from emulators.quantities import Role
+from pilotfarm.emulators.clock import Clock
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.protocol import Command
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.faultboard import Fault
+from pilotfarm.emulators.farm.population import Group
+from pilotfarm.emulators.quantities import Role
 
 WAITING_MAX: Final = 1_000
 SUBSCRIBERS_MAX: Final = 64

@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api.events import EventStream
-from emulators import server
-from emulators.ledger import Ledger
-from emulators.pilot import Pilot
+from pilotfarm.api.events import EventStream
+from pilotfarm.emulators.record.ledger import Ledger
+from pilotfarm.emulators.serving import server
+from pilotfarm.emulators.serving.pilot import Pilot
 
 _OF_SERVER: Final = {
     "accepted": "Connections taken",

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from emulators.farm import STEP_MAX_S, STEP_MIN_S
-from emulators.quantities import Role
-from emulators.registry import DEVICES, FAULTS
-from emulators.runner import SPEED_MAX, SPEED_MIN, STEPS_BY_HAND_MAX
+from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
+from pilotfarm.emulators.quantities import Role
+from pilotfarm.emulators.registry import DEVICES, FAULTS
+from pilotfarm.emulators.serving.runner import SPEED_MAX, SPEED_MIN, STEPS_BY_HAND_MAX
 
 TIME_MAX_S: Final = 1e9
 """Furthest a fault may be scheduled, and longest it may last: about 32 years of site time."""

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from emulators import errors
+from pilotfarm.emulators import errors
 
 MEDIA_TYPE: Final = "application/problem+json"
 LISTED_MAX: Final = 1_000

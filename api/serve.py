@@ -14,11 +14,11 @@ from typing import Final
 
 import uvicorn
 
-from api.app import create_app
-from emulators.errors import ConfigError, Problem
-from emulators.layout import SiteLayout
-from emulators.ledger import Ledger
-from emulators.pilot import Pilot
+from pilotfarm.api.app import create_app
+from pilotfarm.emulators.errors import ConfigError, Problem
+from pilotfarm.emulators.record.ledger import Ledger
+from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.emulators.site.layout import SiteLayout
 
 GRACE_S: Final = 2
 """How long requests may go on once the farm is told to stop."""

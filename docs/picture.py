@@ -11,8 +11,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from emulators.farm import Farm
-from emulators.site import load
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.site import load
 
 SITE = "germany"
 STEP_S = 120.0

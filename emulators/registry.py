@@ -10,38 +10,40 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
-from emulators.contracts import DeviceSpec, FaultSpec, MapSpec, ProtocolSpec
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.fault import FaultSpec
+from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
 
 DEVICES: Final = {
-    "ev_charger": "emulators.devices.ev_charger:DEVICE",
-    "battery": "emulators.devices.battery:DEVICE",
-    "pv_generator": "emulators.devices.pv_generator:DEVICE",
-    "smart_meter": "emulators.devices.smart_meter:DEVICE",
-    "prosumer": "emulators.devices.prosumer:DEVICE",
+    "ev_charger": "pilotfarm.emulators.devices.ev_charger:DEVICE",
+    "battery": "pilotfarm.emulators.devices.battery:DEVICE",
+    "pv_generator": "pilotfarm.emulators.devices.pv_generator:DEVICE",
+    "smart_meter": "pilotfarm.emulators.devices.smart_meter:DEVICE",
+    "prosumer": "pilotfarm.emulators.devices.prosumer:DEVICE",
 }
 
 PROTOCOLS: Final = {
-    "modbus": "emulators.protocols.modbus:PROTOCOL",
-    "iec104": "emulators.protocols.iec104:PROTOCOL",
-    "dnp3": "emulators.protocols.dnp3:PROTOCOL",
+    "modbus": "pilotfarm.emulators.protocols.modbus:PROTOCOL",
+    "iec104": "pilotfarm.emulators.protocols.iec104:PROTOCOL",
+    "dnp3": "pilotfarm.emulators.protocols.dnp3:PROTOCOL",
 }
 
 # The first map of a protocol that serves a kind is that kind's default.
 MAPS: Final = {
-    "sunspec": "emulators.maps.sunspec:MAP",
-    "charx": "emulators.maps.charx:MAP",
-    "prosumer": "emulators.maps.prosumer:MAP",
-    "iec104": "emulators.maps.iec104:MAP",
-    "mesa-der": "emulators.maps.mesa_der:MAP",
+    "sunspec": "pilotfarm.emulators.maps.sunspec:MAP",
+    "charx": "pilotfarm.emulators.maps.charx:MAP",
+    "prosumer": "pilotfarm.emulators.maps.prosumer:MAP",
+    "iec104": "pilotfarm.emulators.maps.iec104:MAP",
+    "mesa-der": "pilotfarm.emulators.maps.mesa_der:MAP",
 }
 
 FAULTS: Final = {
-    "offline": "emulators.faults.device:OFFLINE",
-    "stuck": "emulators.faults.measurement:STUCK",
-    "bias": "emulators.faults.measurement:BIAS",
-    "modbus-exception": "emulators.faults.protocol:MODBUS_EXCEPTION",
-    "outage": "emulators.faults.grid:OUTAGE",
-    "generation-loss": "emulators.faults.grid:GENERATION_LOSS",
+    "offline": "pilotfarm.emulators.faults.device:OFFLINE",
+    "stuck": "pilotfarm.emulators.faults.measurement:STUCK",
+    "bias": "pilotfarm.emulators.faults.measurement:BIAS",
+    "modbus-exception": "pilotfarm.emulators.faults.protocol:MODBUS_EXCEPTION",
+    "outage": "pilotfarm.emulators.faults.grid:OUTAGE",
+    "generation-loss": "pilotfarm.emulators.faults.grid:GENERATION_LOSS",
 }
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import gevent
 from locust import FastHttpUser, events, task
 
-from emulators.clock import WallClock
-from loadtests.journal import Journal
-from loadtests.plan import ENVIRONMENT, READINGS_PATH, Plan
-from loadtests.source import FarmSource
-from loadtests.users import Crew
+from pilotfarm.emulators.clock import WallClock
+from pilotfarm.loadtests.journal import Journal
+from pilotfarm.loadtests.plan import ENVIRONMENT, READINGS_PATH, Plan
+from pilotfarm.loadtests.source import FarmSource
+from pilotfarm.loadtests.users import Crew
 
 PLAN = Plan.read(Path(os.environ[ENVIRONMENT]))
 JOURNAL = Journal(Path(PLAN.journal))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from emulators.clock import WallClock
+from pilotfarm.emulators.clock import WallClock
 
 ENVIRONMENT: Final = "PILOTFARM_LOADTEST"
 """The environment variable that names the plan's file."""

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import httpx
 
-from loadtests.journal import Entry, Journal, is_acknowledged
-from loadtests.sesp.store import members
+from pilotfarm.loadtests.journal import Entry, Journal, is_acknowledged
+from pilotfarm.loadtests.sesp.store import members
 
 EXAMPLES_MAX: Final = 100
 """Most readings a report names one by one."""

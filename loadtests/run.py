@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
-from emulators.errors import StateError
-from loadtests.journal import Journal
-from loadtests.plan import ENVIRONMENT, Plan
-from loadtests.reconcile import Report, reconcile
+from pilotfarm.emulators.errors import StateError
+from pilotfarm.loadtests.journal import Journal
+from pilotfarm.loadtests.plan import ENVIRONMENT, Plan
+from pilotfarm.loadtests.reconcile import Report, reconcile
 
 PROBE_TIMEOUT_S = 5.0
 

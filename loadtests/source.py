@@ -11,9 +11,9 @@ from typing import Any, Final, Protocol
 
 import yaml
 
-from emulators.contracts import DeviceSpec
-from emulators.farm import Farm
-from emulators.site import load
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.site import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,6 @@ def reports_daily(spec: DeviceSpec) -> bool:
 
 @cache
 def _flows(use_case: str) -> list[dict[str, Any]]:
-    text = (files("profiles") / "requirements.yaml").read_text(encoding="utf-8")
+    text = (files("pilotfarm.profiles") / "requirements.yaml").read_text(encoding="utf-8")
     (found,) = [case["to_sesp"] for case in yaml.safe_load(text)["use_cases"] if case["id"] == use_case]
     return list(found)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from emulators.clock import Clock
-from loadtests.journal import Entry, Journal
-from loadtests.plan import Plan
-from loadtests.source import Sender, Source
+from pilotfarm.emulators.clock import Clock
+from pilotfarm.loadtests.journal import Entry, Journal
+from pilotfarm.loadtests.plan import Plan
+from pilotfarm.loadtests.source import Sender, Source
 
 _GOLDEN: Final = 0.6180339887498949
 """Multiples of it, modulo 1, spread evenly however many are taken (Knuth, TAOCP vol. 3, 6.4, theorem S)."""

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from profiles import draws
-from profiles.draws import Floats, Keys
+from pilotfarm.profiles import draws
+from pilotfarm.profiles.draws import Floats, Keys
 
 SLOT_S: Final = 900.0
 _TAPS_A_DAY: Final = 12.0

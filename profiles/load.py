@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaincc, gammaincinv, i0e
 
-from profiles import draws
-from profiles.draws import Floats, Keys
+from pilotfarm.profiles import draws
+from pilotfarm.profiles.draws import Floats, Keys
 
 # Bumps of a day: hour, sharpness (of a von Mises curve), weight over the night's load of 1.
 _WORKDAY: Final = ((7.3, 9.7, 0.6), (12.5, 2.1, 0.8), (19.1, 4.0, 1.6), (22.3, 7.5, 0.7))

@@ -71,7 +71,7 @@ class UseCase:
 
 @cache
 def _document() -> Mapping[str, Any]:
-    text = resources.files("profiles").joinpath("requirements.yaml").read_text(encoding="utf-8")
+    text = resources.files("pilotfarm.profiles").joinpath("requirements.yaml").read_text(encoding="utf-8")
     document: Mapping[str, Any] = yaml.safe_load(text)
     return document
 

@@ -33,8 +33,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from profiles import draws
-from profiles.draws import Floats, Keys
+from pilotfarm.profiles import draws
+from pilotfarm.profiles.draws import Floats, Keys
 
 PRIVATE, PUBLIC, WORKPLACE, FAST = 0, 1, 2, 3
 """Who comes; ``FAST`` is a DC point, wherever it stands."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from emulators.farm import Farm
-from emulators.layout import SiteLayout
-from emulators.site import load
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.site import load
+from pilotfarm.emulators.site.layout import SiteLayout
 
 _SITE = """\
 name: small

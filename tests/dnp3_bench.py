@@ -8,8 +8,8 @@ from py1815 import link as wire
 from py1815.application import FunctionCode, Response, build_confirm, build_request, parse_response
 from py1815.transport import Reassembler, segment
 
-from emulators.plans.dnp3 import PointType
-from emulators.protocols.dnp3.outstation import Link, Outstation
+from pilotfarm.emulators.plans.dnp3 import PointType
+from pilotfarm.emulators.protocols.dnp3.outstation import Link, Outstation
 
 STATION, MASTER = 7, 1
 EVERYTHING = bytes([60, 2, 6, 60, 3, 6, 60, 4, 6, 60, 1, 6])

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from emulators.contracts import Command, DeviceSpec, Engine, Seat
-from emulators.encoding import Columns
-from emulators.errors import NoSuchPoint, NotWritable, OutOfRange
-from emulators.maps.iec104 import IOA, MAP
-from emulators.protocols.iec104 import PROTOCOL
-from emulators.protocols.iec104.apci import STARTDT_ACT, STARTDT_CON
-from emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause
-from emulators.protocols.iec104.table import Iec104Table
-from emulators.quantities import CATALOGUE, quantities
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.protocol import Command, Engine, Seat
+from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
+from pilotfarm.emulators.maps.iec104 import IOA, MAP
+from pilotfarm.emulators.protocols.iec104 import PROTOCOL
+from pilotfarm.emulators.protocols.iec104.apci import STARTDT_ACT, STARTDT_CON
+from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause
+from pilotfarm.emulators.protocols.iec104.table import Iec104Table
+from pilotfarm.emulators.quantities import CATALOGUE, quantities
 
 START_S = 1_750_000_000.0
 ACT, CON, TERM = Cause.ACTIVATION, Cause.ACTIVATION_CON, Cause.ACTIVATION_TERM

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from emulators import registry
-from emulators.contracts import Command, DeviceSpec, MapSpec, PointRow, Seat
-from emulators.encoding import Columns
-from emulators.errors import PointError
-from emulators.plans.modbus import Plan
-from emulators.protocols.modbus import PROTOCOL, ModbusEngine, ModbusOptions, ModbusStation, ModbusTable
-from emulators.quantities import Quantity, Role
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.protocol import Command, MapSpec, PointRow, Seat
+from pilotfarm.emulators.errors import PointError
+from pilotfarm.emulators.plans.modbus import Plan
+from pilotfarm.emulators.protocols.modbus import PROTOCOL, ModbusEngine, ModbusOptions, ModbusStation, ModbusTable
+from pilotfarm.emulators.quantities import Quantity, Role
 
 NOW_S = 1_750_000_000.0
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 if TYPE_CHECKING:
-    from emulators.layout import SiteLayout
-    from emulators.site import Addressing
+    from pilotfarm.emulators.site import Addressing
+    from pilotfarm.emulators.site.layout import SiteLayout
 
 Site: TypeAlias = Annotated[
     str, typer.Argument(metavar="SITE", help="Name of a built-in site, or path of a site file.", show_default=False)
@@ -39,7 +39,7 @@ def addressing(ports_from: int | None, addresses: str | None) -> Addressing:
     """Choose the addressing: as asked; else the file's, or own ports where loopback has a single address."""
     from ipaddress import IPv4Network
 
-    from emulators.site import PORTS_FROM, Addressing
+    from pilotfarm.emulators.site import PORTS_FROM, Addressing
 
     if ports_from is not None and addresses is not None:
         raise typer.BadParameter("say --ports-from or --addresses, not both")
@@ -54,7 +54,7 @@ def addressing(ports_from: int | None, addresses: str | None) -> Addressing:
 
 
 def load(site: str, ports_from: int | None, addresses: str | None) -> SiteLayout:
-    from emulators import site as sites
+    from pilotfarm.emulators import site as sites
 
     return sites.load(site, addressing(ports_from, addresses))
 

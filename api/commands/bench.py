@@ -27,7 +27,7 @@ def bench(
     Prints a table and writes JSON. `pilotfarm bench --print-site modbus-10000 > site.yaml` gives the site
     of a benchmark, to be brought up by hand with `pilotfarm up site.yaml`.
     """
-    from loadtests.bench import sites
+    from pilotfarm.loadtests.bench import sites
 
     if print_site:
         if print_site not in sites.SITES:
@@ -35,6 +35,6 @@ def bench(
             raise typer.Exit(2)
         typer.echo(sites.SITES[print_site](), nl=False)
         return
-    from loadtests.bench.report import take
+    from pilotfarm.loadtests.bench.report import take
 
     raise typer.Exit(take(only if only is not None else [], quick, json_file))

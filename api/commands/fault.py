@@ -110,7 +110,7 @@ def _asked(api: str, token: str | None, method: str, path: str, body: Any = None
     """Send one request and return its answer; a refusal becomes an error that names every problem."""
     import httpx
 
-    from emulators.errors import ConfigError, LinkError, Problem
+    from pilotfarm.emulators.errors import ConfigError, LinkError, Problem
 
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     url = f"{api.rstrip('/')}/api/v1{path}"

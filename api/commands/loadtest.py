@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from loadtests.plan import Plan
-    from loadtests.reconcile import Report
+    from pilotfarm.loadtests.plan import Plan
+    from pilotfarm.loadtests.reconcile import Report
 
 _T = TypeVar("_T")
 
@@ -71,7 +71,7 @@ def sesp(
     """
     from tempfile import TemporaryDirectory
 
-    from loadtests.plan import Plan, new_run, seconds, target
+    from pilotfarm.loadtests.plan import Plan, new_run, seconds, target
 
     duration_s = _option(seconds, duration, "--duration")
     plan = Plan(
@@ -106,9 +106,9 @@ def _option(parse: Callable[[str], _T], text: str, name: str) -> _T:
 def _run(plan: Plan, folder: Path, csv: str | None) -> Report:
     from dataclasses import replace
 
-    from emulators.errors import StateError
-    from emulators.site import load
-    from loadtests.run import has_locust, load_test
+    from pilotfarm.emulators.errors import StateError
+    from pilotfarm.emulators.site import load
+    from pilotfarm.loadtests.run import has_locust, load_test
 
     if not has_locust():
         raise StateError("the load test needs Locust, which is not installed: pip install 'pilotfarm[loadtest]'")
@@ -124,7 +124,7 @@ def _run(plan: Plan, folder: Path, csv: str | None) -> Report:
 def _write_json(report: Report, path: Path) -> None:
     import json
 
-    from emulators.errors import StateError
+    from pilotfarm.emulators.errors import StateError
 
     try:
         path.write_text(json.dumps(report.document(), indent=2) + "\n", encoding="utf-8")

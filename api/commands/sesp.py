@@ -31,9 +31,9 @@ def sesp(
 
     Example: `pilotfarm sesp --port 8090 --database readings.sqlite`
     """
-    from emulators.errors import StateError
-    from loadtests.sesp.server import serve
-    from loadtests.sesp.store import check
+    from pilotfarm.emulators.errors import StateError
+    from pilotfarm.loadtests.sesp.server import serve
+    from pilotfarm.loadtests.sesp.store import check
 
     check(database)
     try:

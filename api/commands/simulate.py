@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from api.commands import Site
-from api.commands.up import Seed, Start, load_site
+from pilotfarm.api.commands import Site
+from pilotfarm.api.commands.up import Seed, Start, load_site
 
 if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
-    from emulators.encoding import Columns
-    from emulators.farm import Farm
-    from emulators.network import FeederState
+    from pilotfarm.emulators.columns.arrays import Columns
+    from pilotfarm.emulators.farm.farm import Farm
+    from pilotfarm.emulators.grid.network import FeederState
 
 STEP_S: Final = 60.0
 STEP_MIN_S, STEP_MAX_S = 0.1, 900.0  # the farm's, whose import would slow down every command
@@ -74,7 +74,7 @@ def simulate(
     if not STEP_MIN_S <= step <= STEP_MAX_S:
         message = f"{step:g} s is not between {STEP_MIN_S:g} and {STEP_MAX_S:g} s, the steps the models hold for"
         raise typer.BadParameter(message, param_hint="--step")
-    from emulators.farm import Farm
+    from pilotfarm.emulators.farm.farm import Farm
 
     layout = load_site(site, None, None, start, seed, step)
     farm = Farm(layout)
@@ -145,8 +145,8 @@ def _recorded(farm: Farm, directory: Path | None, every_s: float) -> Iterator[No
     if directory is None:
         yield
         return
-    from emulators.clock import WallClock
-    from emulators.ledger import Ledger
+    from pilotfarm.emulators.clock import WallClock
+    from pilotfarm.emulators.record.ledger import Ledger
 
     ledger = Ledger(directory, farm, WallClock(), every_s=every_s, lossless=True)
     farm.observers.append(ledger)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from api.commands import Addresses, PortsFrom, Site, load
+from pilotfarm.api.commands import Addresses, PortsFrom, Site, load
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from emulators.encoding import Floats
-    from emulators.layout import GroupLayout, SiteLayout
+    from pilotfarm.emulators.columns.arrays import Floats
+    from pilotfarm.emulators.site.layout import GroupLayout, SiteLayout
 
 POINT_FIELDS: Final = (
     "device",
@@ -61,9 +61,9 @@ def sites(as_json: AsJson = False) -> None:
 
     Example: `pilotfarm sites --json`
     """
-    import profiles
-    from emulators import registry
-    from emulators import site as loader
+    from pilotfarm import profiles
+    from pilotfarm.emulators import registry
+    from pilotfarm.emulators import site as loader
 
     layouts = [loader.load(name) for name in profiles.names()]
     rows = [
@@ -117,7 +117,7 @@ def schema() -> None:
 
     Example: `pilotfarm schema > site.schema.json`
     """
-    from emulators import site as loader
+    from pilotfarm.emulators import site as loader
 
     _print_json(loader.json_schema())
 
@@ -127,7 +127,7 @@ def endpoints(site: Site, as_json: AsJson = False, ports_from: PortsFrom = None,
 
     Example: `pilotfarm endpoints norway --json`
     """
-    from emulators.layout import endpoint_rows
+    from pilotfarm.emulators.site.listing import endpoint_rows
 
     rows = endpoint_rows(load(site, ports_from, addresses))
     if as_json:
@@ -170,7 +170,7 @@ def point_rows(layout: SiteLayout, device: str = "*") -> Iterator[dict[str, Any]
     """Yield one row a point and device, with ``POINT_FIELDS`` as keys, in the order of the site file."""
     from fnmatch import fnmatchcase
 
-    from emulators import registry
+    from pilotfarm.emulators import registry
 
     for group in layout.groups:
         chosen = [row for row, name in enumerate(group.devices) if fnmatchcase(name, device)]
@@ -183,8 +183,8 @@ def group_point_rows(
     group: GroupLayout, columns: Mapping[str, Floats], chosen: Iterable[int]
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of ``point_rows`` for the ``chosen`` devices of a group that has these columns at the start."""
-    from emulators import registry
-    from emulators.quantities import quantity
+    from pilotfarm.emulators import registry
+    from pilotfarm.emulators.quantities import quantity
 
     spec = registry.device(group.kind)
     items = _items_of(spec.items)

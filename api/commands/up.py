@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from api.commands import Addresses, PortsFrom, Site, addressing
+from pilotfarm.api.commands import Addresses, PortsFrom, Site, addressing
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from emulators.layout import SiteLayout
+    from pilotfarm.emulators.site.layout import SiteLayout
 
 LISTED_MAX: Final = 40
 """Most endpoints that are listed one by one; more are summed up by group and protocol."""
@@ -75,7 +75,7 @@ def up(
         signal.signal(number, lambda *_: sys.exit(0))
     import logging
 
-    from api import serve
+    from pilotfarm.api import serve
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     host, port = serve.parse_address(api)
@@ -95,15 +95,15 @@ def load_site(
     site: str, ports_from: int | None, addresses: str | None, start: str | None, seed: int | None, step: float | None
 ) -> SiteLayout:
     """Load a site as the options say; ``ConfigError`` lists every problem of its file."""
-    from emulators import site as sites
+    from pilotfarm.emulators import site as sites
 
     layout = sites.load(site, addressing(ports_from, addresses), start, seed)
     return layout if step is None else replace(layout, step_s=step)
 
 
 def _require_token(host: str, token: str | None) -> None:
-    from api.serve import is_loopback
-    from emulators.errors import ConfigError, Problem
+    from pilotfarm.api.serve import is_loopback
+    from pilotfarm.emulators.errors import ConfigError, Problem
 
     if token is not None and (not token or not token.isascii() or not token.isprintable()):
         raise ConfigError([Problem("--token", 0, "", "must be printable ASCII, and not empty")])
@@ -124,8 +124,8 @@ def _show(layout: SiteLayout) -> None:
 
 
 def _listed(layout: SiteLayout) -> Table:
-    from emulators import registry
-    from emulators.layout import endpoint_rows
+    from pilotfarm.emulators import registry
+    from pilotfarm.emulators.site.listing import endpoint_rows
 
     table = _table("device", "kind", "protocol", "map", "address", "there as", "station")
     for row in endpoint_rows(layout):
@@ -138,7 +138,7 @@ def _listed(layout: SiteLayout) -> Table:
 
 def _summed_up(layout: SiteLayout) -> Table:
     """One line for all endpoints that share group, protocol, map and station."""
-    from emulators import registry
+    from pilotfarm.emulators import registry
 
     found: dict[tuple[str, str, str, str], list[tuple[str, int]]] = {}
     for station in layout.stations:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api import models
-from api.problems import Refused, documented
-from api.routes.context import Context, Here
+from pilotfarm.api import models
+from pilotfarm.api.problems import Refused, documented
+from pilotfarm.api.routes.context import Context, Here
 
 router = APIRouter(tags=["clock"])
 

@@ -8,10 +8,10 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
-from api.events import EventStream
-from emulators.farm import Farm
-from emulators.ledger import Ledger
-from emulators.pilot import Pilot
+from pilotfarm.api.events import EventStream
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.record.ledger import Ledger
+from pilotfarm.emulators.serving.pilot import Pilot
 
 
 @dataclass(frozen=True, slots=True)

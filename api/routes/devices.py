@@ -9,13 +9,15 @@ from typing import Annotated, Any, Final
 import numpy as np
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api import models
-from api.commands.sites import group_point_rows
-from api.problems import Refused, documented
-from api.routes.context import Context, Here, number
-from emulators.contracts import Quality
-from emulators.errors import PointError
-from emulators.farm import FarmDevice, Group, enabled
+from pilotfarm.api import models
+from pilotfarm.api.commands.sites import group_point_rows
+from pilotfarm.api.problems import Refused, documented
+from pilotfarm.api.routes.context import Context, Here, number
+from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.errors import PointError
+from pilotfarm.emulators.farm.commands import enabled
+from pilotfarm.emulators.farm.device import FarmDevice
+from pilotfarm.emulators.farm.population import Group
 
 LIMIT_MAX: Final = 10_000
 

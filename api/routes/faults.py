@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Query, Response
 
-from api import models
-from api.problems import Refused, documented
-from api.routes.context import Context, Here
-from emulators import registry
-from emulators.contracts import FaultSpec
-from emulators.errors import StateError
-from emulators.faultboard import Fault
+from pilotfarm.api import models
+from pilotfarm.api.problems import Refused, documented
+from pilotfarm.api.routes.context import Context, Here
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.fault import FaultSpec
+from pilotfarm.emulators.errors import StateError
+from pilotfarm.emulators.farm.faultboard import Fault
 
 PLACE_KEYS: Final = ["kind", "group", "feeder", "device"]
 

@@ -6,10 +6,11 @@ import json
 
 from fastapi import APIRouter, Response
 
-from api import models
-from api.routes.context import Here
-from emulators.layout import FeederLayout, endpoint_rows
-from emulators.network import FeederState
+from pilotfarm.api import models
+from pilotfarm.api.routes.context import Here
+from pilotfarm.emulators.grid.network import FeederState
+from pilotfarm.emulators.site.layout import FeederLayout
+from pilotfarm.emulators.site.listing import endpoint_rows
 
 router = APIRouter(tags=["site"])
 

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api import events, models
-from api.metrics import registry_of
-from api.problems import Refused, documented
-from api.routes.context import Here
+from pilotfarm.api import events, models
+from pilotfarm.api.metrics import registry_of
+from pilotfarm.api.problems import Refused, documented
+from pilotfarm.api.routes.context import Here
 
 router = APIRouter(tags=["watch"])
 """Under the API's prefix."""

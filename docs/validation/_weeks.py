@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from emulators.contracts import Surroundings
-from emulators.devices import common
-from emulators.encoding import Floats
-from emulators.physics import appliances
-from profiles.draws import keys_of
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.emulators.devices import common
+from pilotfarm.emulators.physics import appliances
+from pilotfarm.profiles.draws import keys_of
 
 DAYS: Final = 7
 

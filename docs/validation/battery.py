@@ -19,12 +19,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from emulators.contracts import Place, Surroundings
-from emulators.devices import battery
-from emulators.encoding import Columns, Floats
-from emulators.mains import Mains
-from emulators.physics import ageing, cells
-from profiles import draws
+from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.contracts.mains import Mains
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.emulators.devices import battery
+from pilotfarm.emulators.physics import ageing, cells
+from pilotfarm.profiles import draws
 
 STEP_S: Final = 900.0
 YEARS: Final = 10

@@ -8,9 +8,9 @@ from typing import Final
 import matplotlib.pyplot as plt
 import numpy as np
 
-from emulators.encoding import Floats
-from profiles import sessions
-from profiles.draws import keys_of
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.profiles import sessions
+from pilotfarm.profiles.draws import keys_of
 
 PLACES: Final = 3_000
 WEEKS: Final = 9

@@ -12,11 +12,11 @@ from typing import Final
 import matplotlib.pyplot as plt
 import numpy as np
 
-from emulators import site
-from emulators.encoding import Floats
-from emulators.farm import Farm
-from emulators.physics import feeder as linear
-from emulators.physics.frequency import AREAS, Area, Swing, steady_deviation_hz, swung
+from pilotfarm.emulators import site
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.physics import feeder as linear
+from pilotfarm.emulators.physics.frequency import AREAS, Area, Swing, steady_deviation_hz, swung
 
 STEP_S: Final = 300.0
 SUNDAYS: Final = tuple(date(2026, 5, 3) + timedelta(weeks=week) for week in range(14))

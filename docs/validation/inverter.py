@@ -12,8 +12,8 @@ from typing import Final
 import matplotlib.pyplot as plt
 import numpy as np
 
-from emulators.encoding import Floats
-from emulators.physics import grid_code, inverter, protection
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.physics import grid_code, inverter, protection
 
 SECONDS: Final = 900
 DIP_PU: Final = 0.6

@@ -18,10 +18,10 @@ from typing import Final
 import matplotlib.pyplot as plt
 import numpy as np
 
-from emulators.contracts import Place
-from emulators.encoding import Floats
-from emulators.physics import pv
-from profiles.weather import Weather
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.world import Place
+from pilotfarm.emulators.physics import pv
+from pilotfarm.profiles.weather import Weather
 
 STEP_S: Final = 900.0
 SYSTEMS: Final = 12

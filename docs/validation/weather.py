@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from profiles.weather import Weather
-from profiles.weather.clouds import Clouds
+from pilotfarm.profiles.weather import Weather
+from pilotfarm.profiles.weather.clouds import Clouds
 
 Floats = npt.NDArray[np.float64]
 ALLGAEU: Final = (47.77, 10.22, 720.0, "Europe/Berlin")

@@ -11,11 +11,12 @@ from typing import Final
 
 import numpy as np
 
-from emulators.contracts import DeviceSpec, Keys, Place, Surroundings
-from emulators.devices import common
-from emulators.encoding import Columns, Floats
-from emulators.physics import appliances
-from emulators.views import Seen
+from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.device import DeviceSpec, Keys
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.emulators.devices import common
+from pilotfarm.emulators.physics import appliances
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:

@@ -16,11 +16,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
-from emulators.devices import common, support
-from emulators.encoding import Columns, Floats, anywhere, flags, nothing
-from emulators.physics import ageing, battery, cells, inverter
-from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, flags, nothing
+from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.emulators.devices import common, support
+from pilotfarm.emulators.physics import ageing, battery, cells, inverter
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
 STORAGE: Final = (
     "rated_energy_wh",
@@ -341,12 +342,16 @@ DEVICE: Final = DeviceSpec(
     limits={
         **support.LIMITS,
         "active_power_setpoint_w": Limits(
-            "-rated_charge_power_w", "rated_power_w", "-charge_power_available_w", "discharge_power_available_w"
+            OfColumn("rated_charge_power_w", -1.0),
+            OfColumn("rated_power_w"),
+            OfColumn("charge_power_available_w", -1.0),
+            OfColumn("discharge_power_available_w"),
         ),
-        "soc_min_frac": Limits(0.0, "soc_max_frac"),
-        "soc_max_frac": Limits("soc_min_frac", 1.0),
+        "soc_min_frac": Limits(0.0, OfColumn("soc_max_frac")),
+        "soc_max_frac": Limits(OfColumn("soc_min_frac"), 1.0),
     },
-    follows={**common.FOLLOWS, "active_power_setpoint_w": "active_power_w"},
+    follows={**common.FOLLOWS, "active_power_setpoint_w": Effect("active_power_w")},
     make=make,
     step=step,
+    with_any_command=common.WITH_ANY_COMMAND,
 )

@@ -22,10 +22,11 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import Keys, Rating, Surroundings
-from emulators.devices import support
-from emulators.encoding import Columns, Floats, anywhere, everything, flags, is_nothing, nothing
-from emulators.quantities import CATALOGUE, Role
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, everything, flags, is_nothing, nothing
+from pilotfarm.emulators.contracts.device import Effect, Keys, Rating
+from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.emulators.devices import support
+from pilotfarm.emulators.quantities import CATALOGUE, Role
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
@@ -76,11 +77,12 @@ EXCEPTIONS: Final = {
     "no valid identification": ("identified", "identification_failed", "remote_enabled"),
     "no communications with the SESP": ("sesp_link_lost", "remote_enabled"),
 }
+WITH_ANY_COMMAND: Final = {"sesp_heard": 1.0}
 FOLLOWS: Final = {
-    "start": "running",
-    "stop": "!running",
-    "grid_switch": "grid_switch_closed",
-    "reactive_power_setpoint_var": "reactive_power_var",
+    "start": Effect("running"),
+    "stop": Effect("running", inverted=True),
+    "grid_switch": Effect("grid_switch_closed"),
+    "reactive_power_setpoint_var": Effect("reactive_power_var"),
 }
 
 _BEGIN_AT_1: Final = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from emulators.contracts import DeviceSpec, Flow, Parts, Surroundings
-from emulators.encoding import Columns
-from emulators.views import Seen, part_of, without_parts
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.columns.views import Seen, part_of, without_parts
+from pilotfarm.emulators.contracts.device import DeviceSpec, Flow, Parts
+from pilotfarm.emulators.contracts.world import Surroundings
 
 
 def stepped(

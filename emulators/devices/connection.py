@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from emulators.contracts import Surroundings
-from emulators.devices import common
-from emulators.encoding import Columns, Floats
+from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.emulators.devices import common
 
 
 def by_phase(

@@ -27,14 +27,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
-from emulators.devices import common, support
-from emulators.devices.common import Bools
-from emulators.encoding import Columns, Floats, anywhere, everything, is_nothing, nothing
-from emulators.physics import ev
-from emulators.physics.inverter import held
-from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
-from profiles import draws, sessions
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, everything, is_nothing, nothing
+from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.emulators.devices import common, support
+from pilotfarm.emulators.devices.common import Bools
+from pilotfarm.emulators.physics import ev
+from pilotfarm.emulators.physics.inverter import held
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
+from pilotfarm.profiles import draws, sessions
 
 EFFICIENCY: Final = 0.92
 """From the grid to the cells, and back: an on-board charger's, own choice."""
@@ -426,21 +427,22 @@ DEVICE: Final = DeviceSpec(
     limits={
         **support.LIMITS,
         "active_power_setpoint_w": Limits(
-            "-rated_charge_power_w",
-            "rated_power_w",
-            "-charge_power_max_w",
-            "discharge_power_max_w",
-            gap=("-least_set_point_w", 0.0),
+            OfColumn("rated_charge_power_w", -1.0),
+            OfColumn("rated_power_w"),
+            OfColumn("charge_power_max_w", -1.0),
+            OfColumn("discharge_power_max_w"),
+            gap=(OfColumn("least_set_point_w", -1.0), 0.0),
         ),
-        "current_limit_a": Limits(0.0, "rated_current_a", gap=(0.0, "least_current_a")),
-        "fallback_current_a": Limits(0.0, "rated_current_a"),
+        "current_limit_a": Limits(0.0, OfColumn("rated_current_a"), gap=(0.0, OfColumn("least_current_a"))),
+        "fallback_current_a": Limits(0.0, OfColumn("rated_current_a")),
     },
     follows={
         **common.FOLLOWS,
-        "active_power_setpoint_w": "active_power_w",
-        "current_limit_a": "current_limit_in_force_a",
-        "charge_release": "authorised",
+        "active_power_setpoint_w": Effect("active_power_w"),
+        "current_limit_a": Effect("current_limit_in_force_a"),
+        "charge_release": Effect("authorised"),
     },
     make=make,
     step=step,
+    with_any_command=common.WITH_ANY_COMMAND,
 )

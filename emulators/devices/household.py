@@ -17,14 +17,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import Keys, Rating, Surroundings
-from emulators.devices import appliances, common, connection
-from emulators.encoding import Columns, Floats, anywhere
-from emulators.physics import deferrable, home
-from emulators.physics.inverter import held
-from emulators.quantities import CONNECTION_POINT
-from emulators.views import Seen
-from profiles import draws, hot_water
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere
+from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.device import Keys, Rating
+from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.emulators.devices import appliances, common, connection
+from pilotfarm.emulators.physics import deferrable, home
+from pilotfarm.emulators.physics.inverter import held
+from pilotfarm.emulators.quantities import CONNECTION_POINT
+from pilotfarm.profiles import draws, hot_water
 
 QUANTITIES: Final = (
     *CONNECTION_POINT,

@@ -20,13 +20,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Final
 
 import numpy as np
 
-from emulators.contracts import DeviceSpec, Flow, Keys, Limits, Parts, Place, Rating, Surroundings, Turn
-from emulators.devices import (
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, is_nothing, nothing
+from pilotfarm.emulators.columns.views import Seen, as_part, part_of
+from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Limits, OfColumn, Parts, Rating, Turn
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.emulators.devices import (
     appliances,
     battery,
     common,
@@ -37,10 +40,8 @@ from emulators.devices import (
     pv_generator,
     support,
 )
-from emulators.encoding import Columns, Floats, anywhere, is_nothing, nothing
-from emulators.physics import inverter
-from emulators.quantities import COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, quantities
-from emulators.views import Seen, as_part, part_of
+from pilotfarm.emulators.physics import inverter
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, quantities
 
 _SPECS: Final = {"ev": ev_charger.DEVICE, "storage": battery.DEVICE, "pv": pv_generator.DEVICE}
 _RESOURCES: Final = {"appliances": appliances.DEVICE} | {name: _SPECS[name] for name in ("ev", "pv", "storage")}
@@ -278,48 +279,39 @@ def _closed(new: Columns, parts: Parts) -> Columns:
     return ended
 
 
-def _limits_of(resource: str, limits: Limits) -> Limits:
-    """Return a resource's limits, its columns as they are called at the home."""
-
-    def at_home(bound: float | str) -> float | str:
-        if not isinstance(bound, str):
-            return bound
-        return f"-{resource}_{bound[1:]}" if bound.startswith("-") else f"{resource}_{bound}"
-
-    return Limits(
-        at_home(limits.low),
-        at_home(limits.high),
-        None if limits.now_low is None else at_home(limits.now_low),
-        None if limits.now_high is None else at_home(limits.now_high),
-        None if limits.gap is None else (at_home(limits.gap[0]), at_home(limits.gap[1])),
-    )
-
-
 def _limits() -> dict[str, Limits]:
     """The limits of every resource under its prefix, and the connection point's own."""
     found = {
-        "active_power_setpoint_w": Limits("-rated_charge_power_w", "rated_power_w", "reach_low_w", "reach_high_w"),
-        "reactive_power_setpoint_var": Limits("-rated_apparent_power_va", "rated_apparent_power_va"),
-        "voltage_setpoint_v": Limits("reference_low_v", "reference_high_v"),
-        "home_active_power_setpoint_w": Limits("-home_deferrable_rated_w", 0.0, "-home_deferrable_power_w", 0.0),
+        "active_power_setpoint_w": Limits(
+            OfColumn("rated_charge_power_w", -1.0),
+            OfColumn("rated_power_w"),
+            OfColumn("reach_low_w"),
+            OfColumn("reach_high_w"),
+        ),
+        "reactive_power_setpoint_var": Limits(
+            OfColumn("rated_apparent_power_va", -1.0), OfColumn("rated_apparent_power_va")
+        ),
+        "voltage_setpoint_v": Limits(OfColumn("reference_low_v"), OfColumn("reference_high_v")),
+        "home_active_power_setpoint_w": Limits(
+            OfColumn("home_deferrable_rated_w", -1.0), 0.0, OfColumn("home_deferrable_power_w", -1.0), 0.0
+        ),
     }
     for resource, spec in _SPECS.items():
         for name, limits in spec.limits.items():
-            found[f"{resource}_{name}"] = _limits_of(resource, limits)
+            found[f"{resource}_{name}"] = limits.with_columns(partial("{}_{}".format, resource))
     return found
 
 
-def _follows() -> dict[str, str]:
+def _follows() -> dict[str, Effect]:
     found = {
         **common.FOLLOWS,
-        "active_power_setpoint_w": "active_power_w",
-        "home_active_power_setpoint_w": "home_active_power_w",
+        "active_power_setpoint_w": Effect("active_power_w"),
+        "home_active_power_setpoint_w": Effect("home_active_power_w"),
     }
     for resource, spec in _SPECS.items():
         for name, shown in spec.follows.items():
             if f"{resource}_{name}" in QUANTITIES:
-                inverse = "!" if shown.startswith("!") else ""
-                found[f"{resource}_{name}"] = f"{inverse}{resource}_{shown.removeprefix('!')}"
+                found[f"{resource}_{name}"] = replace(shown, quantity=f"{resource}_{shown.quantity}")
     return found
 
 
@@ -362,4 +354,5 @@ DEVICE: Final = DeviceSpec(
     step=compound.stepped(flow, _RESOURCES),
     resources=_RESOURCES,
     flow=flow,
+    with_any_command=common.WITH_ANY_COMMAND,
 )

@@ -17,11 +17,12 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import DeviceSpec, Keys, Limits, Place, Rating, Surroundings
-from emulators.devices import common, support
-from emulators.encoding import Columns, Floats, anywhere, is_nothing, nothing
-from emulators.physics import grid_code, inverter, pv
-from emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, is_nothing, nothing
+from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.emulators.devices import common, support
+from pilotfarm.emulators.physics import grid_code, inverter, pv
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
 WEATHER: Final = (
     "irradiance_horizontal_w_per_m2",
@@ -255,10 +256,11 @@ DEVICE: Final = DeviceSpec(
     ratings=RATINGS,
     limits={
         **support.LIMITS,
-        "active_power_setpoint_w": Limits(0.0, "rated_power_w", 0.0, "deliverable_w"),
+        "active_power_setpoint_w": Limits(0.0, OfColumn("rated_power_w"), 0.0, OfColumn("deliverable_w")),
     },
-    follows={**common.FOLLOWS, "active_power_setpoint_w": "active_power_w"},
+    follows={**common.FOLLOWS, "active_power_setpoint_w": Effect("active_power_w")},
     make=make,
     sunlit=lambda columns: True,
     step=step,
+    with_any_command=common.WITH_ANY_COMMAND,
 )

@@ -30,13 +30,14 @@ from typing import Final
 
 import numpy as np
 
-from emulators.contracts import DeviceSpec, Flow, Keys, Parts, Place, Rating, Surroundings, Turn
-from emulators.devices import appliances, common, compound, connection
-from emulators.devices.common import Bools
-from emulators.encoding import Columns, Floats, anywhere, flags, nothing
-from emulators.quantities import COMMON, CONNECTION_POINT, quantities
-from emulators.views import as_part
-from profiles import draws
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, flags, nothing
+from pilotfarm.emulators.columns.views import as_part
+from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Parts, Rating, Turn
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.emulators.devices import appliances, common, compound, connection
+from pilotfarm.emulators.devices.common import Bools
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, quantities
+from pilotfarm.profiles import draws
 
 INTERVAL_S: Final = 900.0
 VOLTAGE_WINDOW_S: Final = 600.0
@@ -273,10 +274,15 @@ DEVICE: Final = DeviceSpec(
     },
     ratings=RATINGS,
     limits={},
-    follows={"start": "running", "stop": "!running", "grid_switch": "grid_switch_closed"},
+    follows={
+        "start": Effect("running"),
+        "stop": Effect("running", inverted=True),
+        "grid_switch": Effect("grid_switch_closed"),
+    },
     make=make,
     sunlit=lambda columns: anywhere(columns["pv_power_w"]),
     step=compound.stepped(flow, _RESOURCES),
     resources=_RESOURCES,
     flow=flow,
+    with_any_command=common.WITH_ANY_COMMAND,
 )

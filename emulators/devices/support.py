@@ -14,9 +14,10 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import Limits, Rating, Surroundings
-from emulators.encoding import Columns, Floats, anywhere, everything, flags, is_nothing, nothing
-from emulators.physics import grid_code, inverter, protection
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, everything, flags, is_nothing, nothing
+from pilotfarm.emulators.contracts.device import Limits, OfColumn, Rating
+from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.emulators.physics import grid_code, inverter, protection
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
@@ -40,9 +41,12 @@ RATINGS: Final = (
 
 LIMITS: Final = {
     "reactive_power_setpoint_var": Limits(
-        "-reactive_most_var", "reactive_most_var", "-reactive_available_var", "reactive_available_var"
+        OfColumn("reactive_most_var", -1.0),
+        OfColumn("reactive_most_var"),
+        OfColumn("reactive_available_var", -1.0),
+        OfColumn("reactive_available_var"),
     ),
-    "voltage_setpoint_v": Limits("reference_low_v", "reference_high_v"),
+    "voltage_setpoint_v": Limits(OfColumn("reference_low_v"), OfColumn("reference_high_v")),
 }
 
 BEHAVIOUR: Final = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from emulators.contracts import FaultSpec
+from pilotfarm.emulators.contracts.fault import FaultSpec
 
 
 class Offline(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from emulators.contracts import Disturbance, FaultSpec
+from pilotfarm.emulators.contracts.fault import Disturbance, FaultSpec
 
 MOST_LOST_W = 1e11
 

@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emulators.contracts import FaultSpec, Quality
-from emulators.encoding import Floats
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.fault import FaultSpec
+from pilotfarm.emulators.contracts.quality import Quality
 
 _QUALITIES = {"good": Quality.GOOD, "invalid": Quality.INVALID, "questionable": Quality.NOT_TOPICAL}
 

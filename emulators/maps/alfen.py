@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from emulators.encoding import Scaled, Source
-from emulators.maps.binding import Quantities, text
-from emulators.plans.modbus import Identity, Register, Unit, Window
-from emulators.plans.sources import Weighted
+from pilotfarm.emulators.maps.binding import Quantities, text
+from pilotfarm.emulators.plans.modbus import Identity, Register, Unit, Window
+from pilotfarm.emulators.wire.derived import Weighted
+from pilotfarm.emulators.wire.sources import Scaled, Source
 
 STATION_UNIT: Final = 200
 METER_WINDOW: Final = Window(300, bytes(2 * 126))

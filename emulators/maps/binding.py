@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from emulators.contracts import DeviceSpec
-from emulators.encoding import Source
-from emulators.plans.modbus import Register, Span
-from emulators.plans.sources import Cases, Flags, PrefixedSink, PrefixedSource, Sink
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.plans.modbus import Register, Span
+from pilotfarm.emulators.wire.derived import Cases, Flags
+from pilotfarm.emulators.wire.prefixed import PrefixedSink, PrefixedSource
+from pilotfarm.emulators.wire.sinks import Sink
+from pilotfarm.emulators.wire.sources import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,18 @@ from typing import Final
 
 import numpy as np
 
-from emulators.contracts import DeviceSpec, MapSpec, PointRow
-from emulators.encoding import Floats, Scaled, Source
-from emulators.errors import OutOfRange
-from emulators.maps import alfen
-from emulators.maps import sunspec_chains as chains
-from emulators.maps.binding import Quantities, quantities_of, text
-from emulators.maps.sunspec import REVISION, VENDOR, sunspec_unit
-from emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
-from emulators.plans.sources import Cases, Choice, Flags, OffValue, Product, Pulse, Sink, Weighted, Within
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
+from pilotfarm.emulators.errors import OutOfRange
+from pilotfarm.emulators.maps import alfen
+from pilotfarm.emulators.maps import sunspec_chains as chains
+from pilotfarm.emulators.maps.binding import Quantities, quantities_of, text
+from pilotfarm.emulators.maps.sunspec import REVISION, VENDOR, sunspec_unit
+from pilotfarm.emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
+from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, Weighted
+from pilotfarm.emulators.wire.sinks import Choice, Pulse, Sink, Within
+from pilotfarm.emulators.wire.sources import Scaled, Source
 
 IDENTITY: Final = Identity(VENDOR, "PF-EV", REVISION, "ev-charger")
 

@@ -33,9 +33,10 @@ from typing import Final
 
 import numpy as np
 
-from emulators.contracts import DeviceSpec, MapSpec, PointRow
-from emulators.encoding import Floats, Scaled
-from emulators.plans.iec104 import (
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
+from pilotfarm.emulators.plans.iec104 import (
     GROUP_ELECTRICAL,
     GROUP_ENVIRONMENT,
     GROUP_MIRRORS,
@@ -49,7 +50,8 @@ from emulators.plans.iec104 import (
     MonitorType,
     Plan,
 )
-from emulators.quantities import CATALOGUE, RESOURCES, Quantity, Role, quantity, split
+from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Quantity, Role, quantity, split
+from pilotfarm.emulators.wire.sources import Scaled
 
 RESOURCE_STEP: Final = 10_000
 BINARY_MIRROR: Final = 4000 - 1050

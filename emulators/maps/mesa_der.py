@@ -30,10 +30,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from emulators.contracts import DeviceSpec, MapSpec, PointRow
-from emulators.encoding import Floats
-from emulators.plans.dnp3 import Deadband, Plan, Point, PointType
-from emulators.quantities import CATALOGUE, COMMON, RESOURCES, Quantity, Role, split
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
+from pilotfarm.emulators.plans.dnp3 import Deadband, Plan, Point, PointType
+from pilotfarm.emulators.quantities import CATALOGUE, COMMON, RESOURCES, Quantity, Role, split
 
 _BI, _BO, _CTR = PointType.BINARY_INPUT, PointType.BINARY_OUTPUT, PointType.COUNTER
 _AI, _AO = PointType.ANALOG_INPUT, PointType.ANALOG_OUTPUT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from emulators.quantities import CATALOGUE, Role
+from pilotfarm.emulators.quantities import CATALOGUE, Role
 
 DISCRETES: Final = (
     "online",

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
-from emulators.contracts import DeviceSpec, MapSpec, PointRow
-from emulators.encoding import Floats
-from emulators.maps import sunspec
-from emulators.maps.binding import Quantities, quantities_of
-from emulators.maps.charx import charx_unit
-from emulators.plans.modbus import Identity, Plan, check_covers
-from emulators.quantities import split
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
+from pilotfarm.emulators.maps import sunspec
+from pilotfarm.emulators.maps.binding import Quantities, quantities_of
+from pilotfarm.emulators.maps.charx import charx_unit
+from pilotfarm.emulators.plans.modbus import Identity, Plan, check_covers
+from pilotfarm.emulators.quantities import split
 
 
 def _identity(code: str, model: str) -> Identity:

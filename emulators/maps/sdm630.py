@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from emulators.encoding import Scaled, Source
-from emulators.maps.binding import Quantities
-from emulators.plans.modbus import Register, Window
-from emulators.plans.sources import Weighted
+from pilotfarm.emulators.maps.binding import Quantities
+from pilotfarm.emulators.plans.modbus import Register, Window
+from pilotfarm.emulators.wire.derived import Weighted
+from pilotfarm.emulators.wire.sources import Scaled, Source
 
 WINDOW: Final = Window(0, bytes(2 * 382))
 

@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
-from emulators.contracts import DeviceSpec, MapSpec, PointRow
-from emulators.encoding import Floats
-from emulators.maps import sdm630
-from emulators.maps import sunspec_chains as chains
-from emulators.maps.binding import Quantities, quantities_of
-from emulators.maps.modbus_bits import COILS, DISCRETES
-from emulators.maps.sunspec_models import SERIAL, VENDOR_MODELS, Model, chain, common, vendor
-from emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
+from pilotfarm.emulators.maps import sdm630
+from pilotfarm.emulators.maps import sunspec_chains as chains
+from pilotfarm.emulators.maps.binding import Quantities, quantities_of
+from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
+from pilotfarm.emulators.maps.sunspec_models import SERIAL, VENDOR_MODELS, Model, chain, common, vendor
+from pilotfarm.emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
 
 VENDOR: Final = "pilotfarm"
 REVISION: Final = "1.0"

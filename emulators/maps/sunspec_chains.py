@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from emulators.encoding import Lookup, Scaled, Source
-from emulators.maps.sunspec_models import Bound, Model, Pair
-from emulators.plans.modbus import Span
-from emulators.plans.sources import Cases, Choice, Flags, Product, Pulse, SignedPowerFactor, Weighted
+from pilotfarm.emulators.maps.sunspec_models import Bound, Model, Pair
+from pilotfarm.emulators.plans.modbus import Span
+from pilotfarm.emulators.wire.derived import Cases, Flags, Product, SignedPowerFactor, Weighted
+from pilotfarm.emulators.wire.sinks import Choice, Pulse
+from pilotfarm.emulators.wire.sources import Lookup, Scaled, Source
 
 _RATED: Final = ("rated_power_w", "rated_charge_power_w", "rated_apparent_power_va")
 _EVER: Final = float("inf")

@@ -18,11 +18,12 @@ import sunspec2.device
 import sunspec2.mb
 import sunspec2.mdef
 
-from emulators.encoding import Scaled, Source
-from emulators.maps.binding import Quantities
-from emulators.plans.modbus import Identity, Register, Span, Window
-from emulators.plans.sources import Product, Pulse, Sink, Weighted
-from emulators.quantities import Role, quantity
+from pilotfarm.emulators.maps.binding import Quantities
+from pilotfarm.emulators.plans.modbus import Identity, Register, Span, Window
+from pilotfarm.emulators.quantities import Role, quantity
+from pilotfarm.emulators.wire.derived import Product, Weighted
+from pilotfarm.emulators.wire.sinks import Pulse, Sink
+from pilotfarm.emulators.wire.sources import Scaled, Source
 
 BASE: Final = 40_000
 VENDOR_MODELS: Final = (64_901, 64_902, 64_903, 64_904, 64_905, 64_906, 64_907)
@@ -76,7 +77,9 @@ class Model:
 def definition(model_id: int) -> dict[str, Any]:
     """The definition of a standard or vendor model, as its JSON has it."""
     if model_id in VENDOR_MODELS:
-        with resources.as_file(resources.files("emulators.maps") / "models" / f"model_{model_id}.json") as path:
+        with resources.as_file(
+            resources.files("pilotfarm.emulators.maps") / "models" / f"model_{model_id}.json"
+        ) as path:
             found: dict[str, Any] = sunspec2.mdef.from_json_file(str(path))
     else:
         found = sunspec2.device.get_model_def(model_id)

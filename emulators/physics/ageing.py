@@ -34,7 +34,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.encoding import anywhere
+from pilotfarm.emulators.columns.arrays import anywhere
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.intp]

@@ -28,9 +28,10 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import Keys, Surroundings
-from emulators.encoding import Columns, Floats, anywhere
-from profiles import draws, load
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere
+from pilotfarm.emulators.contracts.device import Keys
+from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.profiles import draws, load
 
 FRIDGE_VARS_PER_WATT: Final = 0.6
 _FRIDGE_DUTY: Final = 0.4

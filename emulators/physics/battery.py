@@ -26,9 +26,9 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.physics import cells
-from emulators.physics.cells import Cells
-from emulators.physics.inverter import held
+from pilotfarm.emulators.physics import cells
+from pilotfarm.emulators.physics.cells import Cells
+from pilotfarm.emulators.physics.inverter import held
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 

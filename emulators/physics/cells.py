@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from emulators.encoding import anywhere, is_nothing
+from pilotfarm.emulators.columns.arrays import anywhere, is_nothing
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.intp]
@@ -62,7 +62,9 @@ class _Tables:
 
 @cache
 def _raw(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((files("profiles") / "cells" / f"{name}.yaml").read_text(encoding="utf-8"))
+    found: dict[str, Any] = yaml.safe_load(
+        (files("pilotfarm.profiles") / "cells" / f"{name}.yaml").read_text(encoding="utf-8")
+    )
     return found
 
 

@@ -17,10 +17,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import Keys
-from emulators.encoding import Floats
-from emulators.physics.inverter import held
-from profiles import draws
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.device import Keys
+from pilotfarm.emulators.physics.inverter import held
+from pilotfarm.profiles import draws
 
 HOUR_S: Final = 3_600.0
 HOURS: Final = 9

@@ -26,8 +26,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from emulators.encoding import Floats
-from emulators.physics.inverter import held
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.physics.inverter import held
 
 Flags = npt.NDArray[np.bool_]
 

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from emulators.encoding import Floats
+from pilotfarm.emulators.columns.arrays import Floats
 
 LOWEST_SHARE: Final = 0.5
 HIGHEST_SHARE: Final = 1.3

@@ -34,7 +34,7 @@ from typing import Final
 
 import numpy as np
 
-from profiles import draws
+from pilotfarm.profiles import draws
 
 STANDARD_DEVIATION_HZ: Final = 0.020
 MOST_DEVIATION_HZ: Final = 3.0

@@ -22,7 +22,7 @@ from typing import Final
 
 import numpy as np
 
-from emulators.encoding import Floats
+from pilotfarm.emulators.columns.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from emulators.encoding import anywhere, is_nothing
+from pilotfarm.emulators.columns.arrays import anywhere, is_nothing
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Setting: TypeAlias = float | Floats
@@ -91,7 +91,7 @@ _SETTINGS: Final = tuple(field.name for field in fields(GridCode))
 @cache
 def code(name: str) -> GridCode:
     """Read a code of ``NAMES``."""
-    raw = yaml.safe_load((files("profiles") / "grid_codes" / f"{name}.yaml").read_text(encoding="utf-8"))
+    raw = yaml.safe_load((files("pilotfarm.profiles") / "grid_codes" / f"{name}.yaml").read_text(encoding="utf-8"))
     nominal = float(raw["nominal_frequency_hz"])
     var, droop, again, most = raw["volt_var"], raw["droop"], raw["reconnect"], raw["reactive"]
     watt = raw.get("volt_watt", _NO_VOLT_WATT)

@@ -23,8 +23,8 @@ from typing import Final
 
 import numpy as np
 
-from emulators.encoding import Floats
-from emulators.physics.inverter import held
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.physics.inverter import held
 
 THERMOSTAT_BAND_K: Final = 0.4
 SUPPLY_TEMPERATURE_DEGC: Final = 40.0

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.physics.grid_code import UNBOUND, GridCode, Setting
+from pilotfarm.emulators.physics.grid_code import UNBOUND, GridCode, Setting
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 

@@ -19,8 +19,8 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.encoding import anywhere, canonical, everything, nothing
-from emulators.physics.grid_code import GridCode
+from pilotfarm.emulators.columns.arrays import anywhere, canonical, everything, nothing
+from pilotfarm.emulators.physics.grid_code import GridCode
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 

@@ -28,7 +28,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.physics.inverter import held
+from pilotfarm.emulators.physics.inverter import held
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 

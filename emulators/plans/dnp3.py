@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from emulators.encoding import Floats, Scaled
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.wire.sources import Scaled
 
 
 class PointType(Enum):

@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from emulators.encoding import Floats, Source
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.wire.sources import Source
 
 
 class MonitorType(IntEnum):

@@ -18,22 +18,15 @@ from typing import Final
 
 import numpy as np
 
-from emulators.contracts import PointRow
-from emulators.encoding import Field, Floats, Lookup, Scaled, Source
-from emulators.plans.sources import (
-    Cases,
-    Choice,
-    Flags,
-    OffValue,
-    PrefixedSink,
-    PrefixedSource,
-    Product,
-    SignedPowerFactor,
-    Sink,
-    Weighted,
-)
-from emulators.quantities import Role, quantity
-from emulators.views import Seen
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.protocol import PointRow
+from pilotfarm.emulators.quantities import Role, quantity
+from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, SignedPowerFactor, Weighted
+from pilotfarm.emulators.wire.prefixed import PrefixedSink, PrefixedSource
+from pilotfarm.emulators.wire.rows import Field
+from pilotfarm.emulators.wire.sinks import Choice, Sink
+from pilotfarm.emulators.wire.sources import Lookup, Scaled, Source
 
 
 @dataclass(frozen=True, slots=True)

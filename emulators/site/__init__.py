@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import profiles
-from emulators.errors import ConfigError, Problem
-from emulators.layout import SiteLayout
-from emulators.site.addresses import PORTS_FROM, Addressing
-from emulators.site.document import nearest, read
-from emulators.site.resolve import resolve
-from emulators.site.schema import json_schema
+from pilotfarm import profiles
+from pilotfarm.emulators.errors import ConfigError, Problem
+from pilotfarm.emulators.site.addresses import PORTS_FROM, Addressing
+from pilotfarm.emulators.site.document import nearest, read
+from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.site.resolve import resolve
+from pilotfarm.emulators.site.schema import json_schema
 
 __all__ = ["PORTS_FROM", "Addressing", "json_schema", "load"]
 

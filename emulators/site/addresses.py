@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
-from emulators.site.document import Document, Path
-from emulators.site.model import Endpoint
+from pilotfarm.emulators.site.document import Document, Path
+from pilotfarm.emulators.site.model import Endpoint
 
 LOCALHOST: Final = int(IPv4Address("127.0.0.1"))
 LOOPBACK: Final = IPv4Network("127.0.0.0/8")

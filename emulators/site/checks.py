@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from emulators.site.document import Document, Path, nearest
-from emulators.site.model import Name, Part
+from pilotfarm.emulators.site.document import Document, Path, nearest
+from pilotfarm.emulators.site.model import Name, Part
 
 _T = TypeVar("_T", bound=Part)
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)

@@ -15,9 +15,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 from scipy.special import ndtr, ndtri
 
-from emulators.contracts import Keys
-from emulators.encoding import Floats
-from profiles import draws
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.device import Keys
+from pilotfarm.profiles import draws
 
 Pair: TypeAlias = Annotated[list[float], Field(min_length=2, max_length=2)]
 

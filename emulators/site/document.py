@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from emulators.errors import Problem
+from pilotfarm.emulators.errors import Problem
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list positions from the top of the file to a value."""

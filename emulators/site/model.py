@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from emulators.site.distributions import Value
-from emulators.site.document import nearest
-from profiles.weather import EXTENT_DEFAULT_M
+from pilotfarm.emulators.site.distributions import Value
+from pilotfarm.emulators.site.document import nearest
+from pilotfarm.profiles.weather import EXTENT_DEFAULT_M
 
 DEVICES_MAX: Final = 100_000
 """Most devices of one site: a farm of this many still steps within a second on one core."""

@@ -12,11 +12,17 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from emulators import registry
-from emulators.contracts import DeviceSpec, Keys, MapSpec, Place, ProtocolSpec, Rating
-from emulators.encoding import Columns
-from emulators.errors import Problem
-from emulators.layout import (
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.contracts.device import DeviceSpec, Keys, Rating
+from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
+from pilotfarm.emulators.contracts.world import Place
+from pilotfarm.emulators.errors import Problem
+from pilotfarm.emulators.site import distributions
+from pilotfarm.emulators.site.addresses import Addressing, Allocator, Span
+from pilotfarm.emulators.site.checks import Checker, shown
+from pilotfarm.emulators.site.document import Document, Path
+from pilotfarm.emulators.site.layout import (
     FeederLayout,
     GridLayout,
     GroupLayout,
@@ -26,11 +32,7 @@ from emulators.layout import (
     StationLayout,
     WeatherLayout,
 )
-from emulators.site import distributions
-from emulators.site.addresses import Addressing, Allocator, Span
-from emulators.site.checks import Checker, shown
-from emulators.site.document import Document, Path
-from emulators.site.model import (
+from pilotfarm.emulators.site.model import (
     DEVICES_MAX,
     START_DEFAULT,
     Endpoint,
@@ -45,9 +47,9 @@ from emulators.site.model import (
     Station,
     WeatherTable,
 )
-from profiles import draws
-from profiles.weather import WeatherFileError
-from profiles.weather.files import read as weather_file
+from pilotfarm.profiles import draws
+from pilotfarm.profiles.weather import WeatherFileError
+from pilotfarm.profiles.weather.files import read as weather_file
 
 _P = TypeVar("_P", bound=Part)
 _FAR_DEG: Final = 1.0

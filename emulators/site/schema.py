@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from emulators import registry
-from emulators.contracts import Rating
-from emulators.site.model import SiteFile
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.device import Rating
+from pilotfarm.emulators.site.model import SiteFile
 
 
 def json_schema() -> dict[str, Any]:

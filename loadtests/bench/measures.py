@@ -13,14 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from emulators import registry
-from emulators.farm import Farm
-from emulators.images import Images
-from emulators.layout import SiteLayout, endpoint_rows
-from emulators.site import load
-from loadtests.bench import modbus, physics, sites
-from loadtests.bench.masters import Dnp3Master, Iec104Master, rate
-from loadtests.bench.process import Child, Pilot
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.serving.images import Images
+from pilotfarm.emulators.site import load
+from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.site.listing import endpoint_rows
+from pilotfarm.loadtests.bench import modbus, physics, sites
+from pilotfarm.loadtests.bench.masters import Dnp3Master, Iec104Master, rate
+from pilotfarm.loadtests.bench.process import Child, Pilot
 
 CONNECTIONS: Final = 100
 RIVAL_PORT: Final = 15_020
@@ -59,7 +60,12 @@ def modbus_reads(quick: bool) -> Iterator[Row]:
     with Pilot(sites.SITES[name]()):
         content = modbus.read_once(*addresses[0], SUNSPEC_BASE)
         with Child(
-            "loadtests.bench.rivals", "pymodbus", "127.0.0.1", str(RIVAL_PORT), str(SUNSPEC_BASE), content.hex()
+            "pilotfarm.loadtests.bench.rivals",
+            "pymodbus",
+            "127.0.0.1",
+            str(RIVAL_PORT),
+            str(SUNSPEC_BASE),
+            content.hex(),
         ):
             for _ in range(rounds):
                 ours.append(modbus.read_for(addresses, SUNSPEC_BASE, seconds).per_s)
@@ -161,7 +167,9 @@ def interrogations(quick: bool) -> Iterator[Row]:
     station = layout.stations[0]
     with Pilot(sites.SITES["rtu-500"]()):
         ours, points = _interrogated(station.host, station.port, stations, seconds)
-    with Child("loadtests.bench.rivals", "c104", "127.0.0.1", str(RIVAL_PORT + 1), str(stations), str(points)):
+    with Child(
+        "pilotfarm.loadtests.bench.rivals", "c104", "127.0.0.1", str(RIVAL_PORT + 1), str(stations), str(points)
+    ):
         theirs, same = _interrogated("127.0.0.1", RIVAL_PORT + 1, stations, seconds)
     assert same == points, "both servers must hold as many points"
     yield Row("d", f"pilotfarm RTU, interrogations of {points} points", ours, "points/s")

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, ParamSpec, TypeVar, cast
 
-from emulators.contracts import Flow
-from emulators.encoding import Columns
-from emulators.farm import Farm
-from emulators.views import Seen
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.device import Flow
+from pilotfarm.emulators.farm.farm import Farm
 
 WARM_UP: Final = 10
 """Steps before the clock runs: devices start, and the first power flows are done."""

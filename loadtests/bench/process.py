@@ -85,7 +85,7 @@ class Pilot(Child):
         self._folder = TemporaryDirectory()
         site = Path(self._folder.name) / "site.yaml"
         site.write_text(text, encoding="utf-8")
-        super().__init__("api.cli", "up", str(site), "--quiet", "--api", "127.0.0.1:0")
+        super().__init__("pilotfarm.api.cli", "up", str(site), "--quiet", "--api", "127.0.0.1:0")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -14,8 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.bench.measures import MEASURES, Row
-from loadtests.bench.process import BenchError
+from pilotfarm.loadtests.bench.measures import MEASURES, Row
+from pilotfarm.loadtests.bench.process import BenchError
 
 
 def take(only: list[str], quick: bool, json_file: Path) -> int:

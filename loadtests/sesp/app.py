@@ -22,9 +22,9 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from emulators.clock import Clock, WallClock
-from loadtests.sesp.database import cause
-from loadtests.sesp.model import (
+from pilotfarm.emulators.clock import Clock, WallClock
+from pilotfarm.loadtests.sesp.database import cause
+from pilotfarm.loadtests.sesp.model import (
     INTEGER_MAX,
     NO_NUL,
     READINGS_MAX,
@@ -43,7 +43,7 @@ from loadtests.sesp.model import (
     StoredReading,
     instant,
 )
-from loadtests.sesp.store import Store, Stored
+from pilotfarm.loadtests.sesp.store import Store, Stored
 
 log = logging.getLogger(__name__)
 

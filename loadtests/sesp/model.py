@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
 
-from loadtests.sesp.store import NAME_MAX
+from pilotfarm.loadtests.sesp.store import NAME_MAX
 
 VALUES_MAX = 500
 """Most values in one reading."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import uvicorn
 
-from loadtests.sesp.app import make_app
+from pilotfarm.loadtests.sesp.app import make_app
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than a load test's usual interval, as head-ends do."""

@@ -30,8 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from emulators.errors import StateError
-from loadtests.sesp.database import cause, connect, require_any_text, shown
+from pilotfarm.emulators.errors import StateError
+from pilotfarm.loadtests.sesp.database import cause, connect, require_any_text, shown
 
 Key: TypeAlias = tuple[str, str, int]
 """What makes a reading one and the same: run, device and sequence number."""

@@ -4,9 +4,9 @@
 that drifts over the site, ``files`` the readers of EPW, TMY3 and PVGIS files, ``ground`` where devices stand.
 """
 
-from profiles.weather.files import Record, WeatherFileError
-from profiles.weather.ground import EXTENT_DEFAULT_M, scattered
-from profiles.weather.sky import DAYS_KEPT, GRID_S, Light, Sky, SunAndAir, Weather
+from pilotfarm.profiles.weather.files import Record, WeatherFileError
+from pilotfarm.profiles.weather.ground import EXTENT_DEFAULT_M, scattered
+from pilotfarm.profiles.weather.sky import DAYS_KEPT, GRID_S, Light, Sky, SunAndAir, Weather
 
 __all__ = [
     "DAYS_KEPT",

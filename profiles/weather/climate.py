@@ -23,10 +23,10 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtr
 
-from profiles.draws import Floats, Keys
-from profiles.weather.clouds import Clouds
-from profiles.weather.noise import autoregressive, smooth
-from profiles.weather.sun import DAY_S, YEAR_DAYS, Sun, Sunlight, day_of_year
+from pilotfarm.profiles.draws import Floats, Keys
+from pilotfarm.profiles.weather.clouds import Clouds
+from pilotfarm.profiles.weather.noise import autoregressive, smooth
+from pilotfarm.profiles.weather.sun import DAY_S, YEAR_DAYS, Sun, Sunlight, day_of_year
 
 AIR: Final = (
     "air_temperature_degc",

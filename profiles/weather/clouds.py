@@ -36,7 +36,7 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from profiles.draws import Floats, Keys, normal, uniform
+from pilotfarm.profiles.draws import Floats, Keys, normal, uniform
 
 _COVER: Final = (1024, 50.0, 1_000.0, 0.8)  # cells, cell [m], length scale [m], smoothness nu
 _LEVEL: Final = (512, 200.0, 4_000.0, 2.0)

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 import pvlib
 
-from profiles.draws import Floats
+from pilotfarm.profiles.draws import Floats
 
 HOURS: Final = 8_760
 BRIDGED_HOURS: Final = 3

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from profiles.draws import Floats, Keys, uniform
+from pilotfarm.profiles.draws import Floats, Keys, uniform
 
 EXTENT_DEFAULT_M: Final = 2_000.0
 _FEEDER_RADIUS_M: Final = 300.0

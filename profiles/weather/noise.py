@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from profiles.draws import Floats, Keys, normal
+from pilotfarm.profiles.draws import Floats, Keys, normal
 
 _MEMORY: Final = 6.0
 """Time constants after which an autoregressive process has forgotten: e^-6 of it is left."""

@@ -12,9 +12,9 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from profiles.draws import Floats
-from profiles.weather.files import HOURS, Record
-from profiles.weather.sun import Sun, Sunlight
+from pilotfarm.profiles.draws import Floats
+from pilotfarm.profiles.weather.files import HOURS, Record
+from pilotfarm.profiles.weather.sun import Sun, Sunlight
 
 _Share: TypeAlias = Callable[[npt.NDArray[np.intp], Floats], Floats]
 

@@ -20,12 +20,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from profiles.draws import Floats
-from profiles.weather.climate import Climate
-from profiles.weather.clouds import Clouds
-from profiles.weather.files import Record
-from profiles.weather.replay import Replay
-from profiles.weather.sun import Sun
+from pilotfarm.profiles.draws import Floats
+from pilotfarm.profiles.weather.climate import Climate
+from pilotfarm.profiles.weather.clouds import Clouds
+from pilotfarm.profiles.weather.files import Record
+from pilotfarm.profiles.weather.replay import Replay
+from pilotfarm.profiles.weather.sun import Sun
 
 GRID_S: Final = 60.0
 DAYS_KEPT: Final = 2

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pvlib
 
-from profiles.draws import Floats
+from pilotfarm.profiles.draws import Floats
 
 DAY_S: Final = 86_400.0
 YEAR_DAYS: Final = 365.25

@@ -20,7 +20,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from emulators import ledger
+from pilotfarm.emulators.record import ledger
 
 UP_WITHIN_S: Final = 60.0
 SOON_S: Final = 8.0
@@ -141,7 +141,7 @@ def _network() -> str:
 def brought_up(folder: Path) -> Iterator[RunningFarm]:
     """Bring `tiny` up with a ledger, and down again, which has to go without a hitch."""
     said = folder / "said.txt"
-    command = [sys.executable, "-m", "api.cli", "up", "tiny", "--quiet", "--api", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "pilotfarm.api.cli", "up", "tiny", "--quiet", "--api", "127.0.0.1:0"]
     command += ["--addresses", _network(), "--ledger", str(folder / "ledger")]
     with said.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)

@@ -9,7 +9,7 @@ import pytest
 from pymodbus.client import ModbusTcpClient
 from running_farm import RunningFarm
 
-from emulators.maps.modbus_bits import COILS, DISCRETES
+from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
 
 DEVICE: Final = "battery-001"
 GATEWAY_TARGET_FAILED: Final = 0x0B

@@ -136,7 +136,7 @@ MEANING: Final[dict[int, dict[str, tuple[str, float]]]] = {
 def vendor_definitions() -> Iterator[None]:
     """Hand the client our vendor models' definitions, as an integrator would, and take them away again."""
     known = list(sunspec2.device.get_model_defs_path())
-    with resources.as_file(resources.files("emulators.maps") / "models") as path:
+    with resources.as_file(resources.files("pilotfarm.emulators.maps") / "models") as path:
         sunspec2.device.set_model_defs_path([str(path), *known])
         yield
         sunspec2.device.set_model_defs_path(known)

@@ -8,10 +8,10 @@ from math import sqrt
 import numpy as np
 import pytest
 
-import profiles
-from emulators import site
-from emulators.farm import Farm
-from emulators.layout import GridLayout
+from pilotfarm import profiles
+from pilotfarm.emulators import site
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.site.layout import GridLayout
 
 STEPS_S = (1.0, 0.1, 60.0, 900.0, 900.0, 900.0, 900.0, 300.0)
 

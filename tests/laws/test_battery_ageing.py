@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from world import HOUR_S, PLACE, devices, drawn, surroundings, told
 
-from emulators import registry
-from emulators.encoding import Columns
-from emulators.physics import ageing, cells
-from profiles.draws import keys_of
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.physics import ageing, cells
+from pilotfarm.profiles.draws import keys_of
 
 BATTERY = registry.device("battery")
 CHEMISTRY = pytest.mark.parametrize("chemistry", range(len(cells.NAMES)), ids=cells.NAMES)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from world import HOUR_S, devices, surroundings, told
 
-from emulators import registry
-from emulators.contracts import DeviceSpec
-from emulators.encoding import Columns
-from emulators.physics import battery, cells, grid_code
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.physics import battery, cells, grid_code
 
 N = 16
 BATTERY = registry.device("battery")

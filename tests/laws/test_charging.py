@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from world import DAY_S, after, devices, surroundings, told
 
-from emulators.devices.ev_charger import DEVICE as CHARGER
-from emulators.devices.ev_charger import EFFICIENCY, V2G_RESERVE_FRAC
-from emulators.encoding import Columns, Floats
-from emulators.physics.ev import LAG_S, LEGAL, State
+from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.devices.ev_charger import DEVICE as CHARGER
+from pilotfarm.emulators.devices.ev_charger import EFFICIENCY, V2G_RESERVE_FRAC
+from pilotfarm.emulators.physics.ev import LAG_S, LEGAL, State
 
 
 def charging(**ratings: float) -> tuple[Columns, Floats]:

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from world import HOUR_S, devices, surroundings, told
 
-from emulators import registry
-from emulators.contracts import DeviceSpec
-from emulators.encoding import Columns
-from emulators.quantities import Role
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.contracts.device import Bound, DeviceSpec, OfColumn
+from pilotfarm.emulators.quantities import Role
 
 KINDS = list(registry.DEVICES)
 STEP_S = 300.0
@@ -52,7 +52,7 @@ def a_day(kind: str) -> tuple[DeviceSpec, tuple[Columns, ...]]:
 
 def use_case(spec: DeviceSpec) -> dict[str, Any]:
     """What the specification asks of a kind."""
-    text = resources.files("profiles").joinpath("requirements.yaml").read_text(encoding="utf-8")
+    text = resources.files("pilotfarm.profiles").joinpath("requirements.yaml").read_text(encoding="utf-8")
     cases: dict[str, dict[str, Any]] = {case["id"]: case for case in yaml.safe_load(text)["use_cases"]}
     return cases[spec.use_case]
 
@@ -61,7 +61,7 @@ def use_case(spec: DeviceSpec) -> dict[str, Any]:
 
 
 def test_a_kind_bears_the_name_it_is_registered_under(spec: DeviceSpec) -> None:
-    assert registry.DEVICES[spec.kind].startswith(f"emulators.devices.{spec.kind}:")
+    assert registry.DEVICES[spec.kind].startswith(f"pilotfarm.emulators.devices.{spec.kind}:")
 
 
 def test_every_item_of_the_specification_has_a_quantity_and_none_is_made_up(spec: DeviceSpec) -> None:
@@ -86,24 +86,22 @@ def test_items_behaviour_limits_and_follows_name_what_the_kind_has(spec: DeviceS
     columns = devices(spec, 2)
     for name, limits in spec.limits.items():
         assert own[name].writable
-        for bound in limits.bounds:
-            assert not isinstance(bound, str) or bound.removeprefix("-") in columns
+        assert set(limits.columns) <= columns.keys()
     for name, followed in spec.follows.items():
         assert own[name].writable
-        assert followed.removeprefix("!") in own
+        assert followed.quantity in own
+    assert spec.with_any_command.keys() <= columns.keys()
 
 
 def test_what_is_told_at_the_start_is_within_its_limits(spec: DeviceSpec) -> None:
     columns = devices(spec)
 
-    def value(bound: float | str) -> np.ndarray | float:
-        if not isinstance(bound, str):
-            return bound
-        return -columns[bound[1:]] if bound.startswith("-") else columns[bound]
+    def value(bound: Bound) -> np.ndarray | float:
+        return columns[bound.name] * bound.gain if isinstance(bound, OfColumn) else bound
 
     for name, limits in spec.limits.items():
-        assert np.all(value(limits.low) <= columns[name]), name
-        assert np.all(columns[name] <= value(limits.high)), name
+        assert np.all(value(limits.min) <= columns[name]), name
+        assert np.all(columns[name] <= value(limits.max)), name
 
 
 def test_rating_defaults_are_possible(spec: DeviceSpec) -> None:

@@ -13,14 +13,16 @@ from py1815 import link as wire
 from py1815.application import FunctionCode, Response, build_confirm, build_request
 from world import devices
 
-from emulators import registry
-from emulators.contracts import Command, DeviceSpec, Quality, Seat
-from emulators.errors import Busy, OutOfRange
-from emulators.maps.mesa_der import MAP
-from emulators.plans.dnp3 import Plan, Point, PointType
-from emulators.protocols.dnp3 import PROTOCOL
-from emulators.protocols.dnp3.outstation import Outstation
-from emulators.protocols.dnp3.table import Dnp3Table
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.protocol import Command, Seat
+from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.errors import Busy, OutOfRange
+from pilotfarm.emulators.maps.mesa_der import MAP
+from pilotfarm.emulators.plans.dnp3 import Plan, Point, PointType
+from pilotfarm.emulators.protocols.dnp3 import PROTOCOL
+from pilotfarm.emulators.protocols.dnp3.outstation import Outstation
+from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
 UNIX_S = 1_750_000_000.0
 EVENTS = bytes([60, 2, 6, 60, 3, 6, 60, 4, 6])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from world import HOUR_S, devices, surroundings, told
 
-from emulators import registry
-from emulators.encoding import Floats
-from emulators.physics import feeder, grid_code
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.physics import feeder, grid_code
 
 N = 16
 PV = registry.device("pv_generator")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from world import DAY_S, HOUR_S, MIDNIGHT_S, after, devices, surroundings, told
 
-from emulators.devices.prosumer import DEVICE as HOME
-from emulators.encoding import Columns
-from emulators.quantities import RESOURCES
-from emulators.views import part_of, without_parts
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.columns.views import part_of, without_parts
+from pilotfarm.emulators.devices.prosumer import DEVICE as HOME
+from pilotfarm.emulators.quantities import RESOURCES
 
 POWERS = (("active_power", "w"), ("reactive_power", "var"))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from emulators.farm import Farm, enabled
-from emulators.images import Images
-from emulators.site import load
+from pilotfarm.emulators.farm.commands import enabled
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.serving.images import Images
+from pilotfarm.emulators.site import load
 
 
 def test_bytes_kept_over_many_steps_equal_bytes_made_anew() -> None:

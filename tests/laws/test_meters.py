@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from world import HOUR_S, after, devices, surroundings, told
 
-from emulators.contracts import DeviceSpec
-from emulators.devices.prosumer import DEVICE as HOME
-from emulators.devices.smart_meter import DEVICE as METER
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.devices.prosumer import DEVICE as HOME
+from pilotfarm.emulators.devices.smart_meter import DEVICE as METER
 
 
 def test_an_open_relay_disconnects_the_household_and_is_no_alarm() -> None:

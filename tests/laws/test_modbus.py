@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from modbus_bench import NOW_S, Bench, default_map, frame, plausible_columns, talk
 
-from emulators import registry
-from emulators.encoding import Field, Lookup, Scaled, Source
-from emulators.maps.charx import HexText
-from emulators.plans.modbus import Register
-from emulators.plans.sources import Choice, Flags, OffValue, PrefixedSink, PrefixedSource, Pulse, SignedPowerFactor
-from emulators.quantities import Role, quantity
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.maps.charx import HexText
+from pilotfarm.emulators.plans.modbus import Register
+from pilotfarm.emulators.quantities import Role, quantity
+from pilotfarm.emulators.wire.derived import Flags, OffValue, SignedPowerFactor
+from pilotfarm.emulators.wire.prefixed import PrefixedSink, PrefixedSource
+from pilotfarm.emulators.wire.rows import Field
+from pilotfarm.emulators.wire.sinks import Choice, Pulse
+from pilotfarm.emulators.wire.sources import Lookup, Scaled, Source
 
 KINDS = [kind for kind, target in registry.DEVICES.items() if find_spec(target.partition(":")[0])]
 

@@ -17,15 +17,15 @@ from iec104_bench import Master as Iec104Master
 from modbus_bench import NOW_S, frame, plausible, talk
 from py1815.application import FunctionCode
 
-from api.commands.sites import point_rows
-from emulators import registry
-from emulators.contracts import Station
-from emulators.farm import Farm
-from emulators.images import Images
-from emulators.layout import SeatLayout
-from emulators.plans.dnp3 import Point
-from emulators.quantities import Role, quantity, split
-from emulators.site import load
+from pilotfarm.api.commands.sites import point_rows
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.protocol import Station
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.plans.dnp3 import Point
+from pilotfarm.emulators.quantities import Role, quantity, split
+from pilotfarm.emulators.serving.images import Images
+from pilotfarm.emulators.site import load
+from pilotfarm.emulators.site.layout import SeatLayout
 
 PointList = Sequence[dict[str, Any]]
 Reading = tuple[dict[str, Any], float, float]

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from world import HOUR_S, devices, surroundings, told
 
-from emulators import registry
-from emulators.contracts import DeviceSpec, Surroundings
-from emulators.encoding import Columns, Floats, canonical, everything, nothing
-from emulators.pools import Pools
-from emulators.quantities import Role
-from emulators.views import SiteRows, at_rows, part_of, without_parts
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Columns, Floats, canonical, everything, nothing
+from pilotfarm.emulators.columns.views import SiteRows, at_rows, part_of, without_parts
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.emulators.farm.pools import Pools
+from pilotfarm.emulators.quantities import Role
 
 LIGHT = ("ghi_w_per_m2", "dni_w_per_m2", "dhi_w_per_m2")
 KINDS = list(registry.DEVICES)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from world import HOUR_S, devices, surroundings, told
 
-from emulators import registry
-from emulators.encoding import Columns
-from emulators.farm import Farm
-from emulators.layout import SiteLayout
-from emulators.physics import grid_code, pv
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.physics import grid_code, pv
+from pilotfarm.emulators.site.layout import SiteLayout
 
 N = 16
 PV = registry.device("pv_generator")

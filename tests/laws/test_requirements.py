@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from emulators import registry
-from emulators.contracts import DeviceSpec
-from emulators.quantities import Role
-from profiles import requirements
-from profiles.requirements import Flow
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.quantities import Role
+from pilotfarm.profiles import requirements
+from pilotfarm.profiles.requirements import Flow
 
 USE_CASES = {case.id: case for case in requirements.use_cases()}
 KINDS = tuple(case.kind for case in requirements.use_cases())

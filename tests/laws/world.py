@@ -8,11 +8,12 @@ from functools import cache
 
 import numpy as np
 
-from emulators.contracts import DeviceSpec, Place, Rating, Surroundings
-from emulators.encoding import Columns, Floats
-from emulators.mains import Mains
-from profiles.draws import key_of, keys_of, uniform
-from profiles.weather import Weather
+from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.contracts.device import DeviceSpec, Rating
+from pilotfarm.emulators.contracts.mains import Mains
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.profiles.draws import key_of, keys_of, uniform
+from pilotfarm.profiles.weather import Weather
 
 PLACE = Place(35.9, 14.4, 50.0, "Europe/Malta")
 MIDNIGHT_S = datetime(2025, 6, 10, 22, tzinfo=UTC).timestamp()

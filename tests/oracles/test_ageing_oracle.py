@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from emulators.physics import ageing, battery, cells
+from pilotfarm.emulators.physics import ageing, battery, cells
 
 pytestmark = pytest.mark.oracle
 

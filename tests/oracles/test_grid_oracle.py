@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emulators.encoding import Floats
-from emulators.layout import FeederLayout, GridLayout
-from emulators.network import Customers, Network
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.grid.network import Customers, Network
+from pilotfarm.emulators.site.layout import FeederLayout, GridLayout
 
 pytestmark = pytest.mark.oracle
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from emulators.physics import grid_code, inverter
+from pilotfarm.emulators.physics import grid_code, inverter
 
 opender = pytest.importorskip("opender", reason="OpenDER is missing: pip install 'pilotfarm[oracles]'")
 pytestmark = pytest.mark.oracle

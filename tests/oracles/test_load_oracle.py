@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from profiles import load
+from pilotfarm.profiles import load
 
 pytest.importorskip("oemof.demand", reason="oemof-demand is missing: pip install 'pilotfarm[oracles]'")
 pytestmark = [pytest.mark.oracle, pytest.mark.timeout(300)]

@@ -9,11 +9,11 @@ import pandas as pd
 import pvlib
 import pytest
 
-from emulators import registry
-from emulators.contracts import Place, Surroundings
-from emulators.mains import Mains
-from profiles.draws import keys_of
-from profiles.weather import Sky, Weather
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.mains import Mains
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.profiles.draws import keys_of
+from pilotfarm.profiles.weather import Sky, Weather
 
 pytestmark = pytest.mark.oracle
 

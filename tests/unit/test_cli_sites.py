@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import profiles
-from api.cli import app
-from api.commands.sites import POINT_FIELDS
-from emulators import registry, site
-from emulators.layout import endpoint_rows
+from pilotfarm import profiles
+from pilotfarm.api.cli import app
+from pilotfarm.api.commands.sites import POINT_FIELDS
+from pilotfarm.emulators import registry, site
+from pilotfarm.emulators.site.listing import endpoint_rows
 
 
 def run(*words: str) -> Result:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from profiles.draws import key_of, keys_of, normal, uniform, uniforms
+from pilotfarm.profiles.draws import key_of, keys_of, normal, uniform, uniforms
 
 KEYS = keys_of(7, [f"device-{i}" for i in range(20_000)])
 

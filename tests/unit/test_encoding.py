@@ -7,8 +7,9 @@ import struct
 import numpy as np
 import pytest
 
-from emulators.encoding import Bits, Field, Lookup, Rows, Scaled
-from emulators.errors import OutOfRange
+from pilotfarm.emulators.errors import OutOfRange
+from pilotfarm.emulators.wire.rows import Field, Rows
+from pilotfarm.emulators.wire.sources import Bits, Lookup, Scaled
 
 
 def one(source: Scaled | Bits | Lookup, dtype: str, missing: int = 0, **columns: list[float]) -> list[bytes]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emulators.mains import Mains
-from emulators.views import at_rows, runs
+from pilotfarm.emulators.columns.views import at_rows, runs
+from pilotfarm.emulators.contracts.mains import Mains
 
 VOLTAGES = np.array([[230.0, 240.0, 0.0, 0.0], [230.0, 210.0, 231.0, 0.0], [230.0, 225.0, 229.0, 0.0]])
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulators import site
-from emulators.errors import ConfigError
-from emulators.physics import grid_code
-from emulators.site.schema import json_schema
+from pilotfarm.emulators import site
+from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.physics import grid_code
+from pilotfarm.emulators.site.schema import json_schema
 
 SITE = """\
 name: street

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profiles import hot_water, load, sessions
-from profiles.draws import keys_of
+from pilotfarm.profiles import hot_water, load, sessions
+from pilotfarm.profiles.draws import keys_of
 
 KEYS = keys_of(3, [f"home-{k}" for k in range(2_000)])
 SITES = (sessions.PRIVATE, sessions.PUBLIC, sessions.WORKPLACE, sessions.FAST)

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import yaml
 
-import profiles
-from emulators import registry, site
-from emulators.errors import ConfigError
-from emulators.layout import SiteLayout, endpoint_rows
-from emulators.site import Addressing
-from emulators.site.distributions import VALUE, sample, support
-from profiles import draws
+from pilotfarm import profiles
+from pilotfarm.emulators import registry, site
+from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.site import Addressing
+from pilotfarm.emulators.site.distributions import VALUE, sample, support
+from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.site.listing import endpoint_rows
+from pilotfarm.profiles import draws
 
 HEAD = """\
 name: street

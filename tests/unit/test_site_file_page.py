@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from emulators import registry
-from emulators.contracts import Rating
-from emulators.devices import support
-from emulators.site import model
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.device import Rating
+from pilotfarm.emulators.devices import support
+from pilotfarm.emulators.site import model
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "site-file.md").read_text(encoding="utf-8")
 RESOURCES = {"ev_": "ev_charger", "storage_": "battery", "pv_": "pv_generator"}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from emulators import site
-from emulators.errors import ConfigError, Problem
+from pilotfarm.emulators import site
+from pilotfarm.emulators.errors import ConfigError, Problem
 
 GOOD = """\
 name: street

@@ -12,7 +12,7 @@ import pandas as pd
 import pvlib
 import pytest
 
-from profiles.weather import DAYS_KEPT, Sky, Weather
+from pilotfarm.profiles.weather import DAYS_KEPT, Sky, Weather
 
 HVALER = (59.05, 11.03, 10.0, "Europe/Oslo")
 ALLGAEU = (47.7, 10.3, 700.0, "Europe/Berlin")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from profiles.draws import Floats, keys_of
-from profiles.weather import Weather, clouds, scattered
-from profiles.weather.climate import _clearness_at
+from pilotfarm.profiles.draws import Floats, keys_of
+from pilotfarm.profiles.weather import Weather, clouds, scattered
+from pilotfarm.profiles.weather.climate import _clearness_at
 
 PAYERNE = json.loads((Path(__file__).parents[2] / "docs/validation/payerne_june_2016.json").read_text(encoding="utf-8"))
 START_S = 1.78e9

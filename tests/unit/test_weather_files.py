@@ -11,11 +11,11 @@ import numpy as np
 import pvlib
 import pytest
 
-from emulators import site
-from emulators.errors import ConfigError
-from emulators.farm import Farm
-from profiles.weather import Weather, WeatherFileError
-from profiles.weather.files import HOURS, read
+from pilotfarm.emulators import site
+from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.profiles.weather import Weather, WeatherFileError
+from pilotfarm.profiles.weather.files import HOURS, read
 
 TMY3 = Path(pvlib.__file__).parent / "data" / "703165TY.csv"
 HEAD_EPW = ["LOCATION,Here,-,-,own,0,47.0,10.0,{zone},700.0", *["-"] * 7]

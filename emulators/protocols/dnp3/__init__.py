@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from emulators.contracts import ProtocolSpec
-from emulators.protocols.dnp3.options import Dnp3Options
-from emulators.protocols.dnp3.outstation import Outstation
-from emulators.protocols.dnp3.table import Dnp3Table
+from pilotfarm.emulators.contracts.protocol import ProtocolSpec
+from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
+from pilotfarm.emulators.protocols.dnp3.outstation import Outstation
+from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
 PROTOCOL: Final = ProtocolSpec(
     name="dnp3",

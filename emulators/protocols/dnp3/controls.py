@@ -12,9 +12,9 @@ from typing import Final
 from py1815.control import AnalogOutput, CommandStatus, ControlRelayOutputBlock, OperationType, TripCloseCode
 from py1815.session import Control
 
-from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
-from emulators.plans.dnp3 import Point, PointType
-from emulators.protocols.dnp3.sections import Section
+from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.plans.dnp3 import Point, PointType
+from pilotfarm.emulators.protocols.dnp3.sections import Section
 
 REFUSALS: Final[dict[type[PointError], CommandStatus]] = {
     Unsupported: CommandStatus.NOT_SUPPORTED,

@@ -28,13 +28,13 @@ from py1815.link import MAX_ADDRESS, FrameReader
 from py1815.objects import AnalogPoint, BinaryPoint, CounterPoint, encode_time
 from py1815.session import Control, Session, UnknownObject
 
-from emulators.contracts import Command, Seat
-from emulators.errors import PointError
-from emulators.plans.dnp3 import Point, PointType
-from emulators.protocols.dnp3.controls import asked, status_of
-from emulators.protocols.dnp3.options import Dnp3Options
-from emulators.protocols.dnp3.reading import CLASS_OBJECTS, selected
-from emulators.protocols.dnp3.table import Dnp3Table
+from pilotfarm.emulators.contracts.protocol import Command, Seat
+from pilotfarm.emulators.errors import PointError
+from pilotfarm.emulators.plans.dnp3 import Point, PointType
+from pilotfarm.emulators.protocols.dnp3.controls import asked, status_of
+from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
+from pilotfarm.emulators.protocols.dnp3.reading import CLASS_OBJECTS, selected
+from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
 OUTPUT_MAX: Final = 1 << 20
 """Bytes a master may leave unread before its link closes."""

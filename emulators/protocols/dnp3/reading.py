@@ -15,8 +15,8 @@ import numpy as np
 from py1815.application import ObjectHeader, QualifierCode, object_header
 from py1815.session import ParameterError, UnknownObject
 
-from emulators.plans.dnp3 import PointType
-from emulators.protocols.dnp3.sections import OVER_RANGE, STATE, Section
+from pilotfarm.emulators.plans.dnp3 import PointType
+from pilotfarm.emulators.protocols.dnp3.sections import OVER_RANGE, STATE, Section
 
 CLASS_OBJECTS: Final = 60
 _BLOCK_POINTS: Final = 150

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from emulators.plans.dnp3 import Plan, PointType
+from pilotfarm.emulators.plans.dnp3 import Plan, PointType
 
 ONLINE: Final = 0x01
 COMM_LOST: Final = 0x04

@@ -14,11 +14,12 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import Qualities, Quality
-from emulators.encoding import Bits, Field, Floats, Rows
-from emulators.plans.dnp3 import Plan, Point, PointType
-from emulators.protocols.dnp3.reading import StaticReader
-from emulators.protocols.dnp3.sections import (
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.quality import Qualities, Quality
+from pilotfarm.emulators.plans.dnp3 import Plan, Point, PointType
+from pilotfarm.emulators.protocols.dnp3.reading import StaticReader
+from pilotfarm.emulators.protocols.dnp3.sections import (
     COMM_LOST,
     LOCAL_FORCED,
     ONLINE,
@@ -27,7 +28,8 @@ from emulators.protocols.dnp3.sections import (
     STATE,
     Section,
 )
-from emulators.views import Seen
+from pilotfarm.emulators.wire.rows import Field, Rows
+from pilotfarm.emulators.wire.sources import Bits
 
 _UNKNOWN: Final = -(2**31) + 1
 """Stands in an analog object for a value that is not a number, and tells it from one cut off at the type's end."""

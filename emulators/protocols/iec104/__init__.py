@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from emulators.contracts import ProtocolSpec
-from emulators.protocols.iec104.engine import Iec104Station, Options
-from emulators.protocols.iec104.table import Iec104Table
+from pilotfarm.emulators.contracts.protocol import ProtocolSpec
+from pilotfarm.emulators.protocols.iec104.engine import Iec104Station, Options
+from pilotfarm.emulators.protocols.iec104.table import Iec104Table
 
 PROTOCOL: Final = ProtocolSpec(
     name="iec104",

@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from emulators.contracts import Quality, Seat
-from emulators.errors import Busy, PointError
-from emulators.plans.iec104 import GROUP_ELECTRICAL, GROUP_ENVIRONMENT, GROUP_SPECIFIC, MonitorType
-from emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type, time_tag
-from emulators.protocols.iec104.commands import COMMANDS, REFUSAL, Selections, read_wish
-from emulators.protocols.iec104.outbox import Outbox
-from emulators.protocols.iec104.table import GENERAL, Cut, Iec104Table
+from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.errors import Busy, PointError
+from pilotfarm.emulators.plans.iec104 import GROUP_ELECTRICAL, GROUP_ENVIRONMENT, GROUP_SPECIFIC, MonitorType
+from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type, time_tag
+from pilotfarm.emulators.protocols.iec104.commands import COMMANDS, REFUSAL, Selections, read_wish
+from pilotfarm.emulators.protocols.iec104.outbox import Outbox
+from pilotfarm.emulators.protocols.iec104.table import GENERAL, Cut, Iec104Table
 
 _ACTIVATION: Final = frozenset({Cause.ACTIVATION})
 _EITHER: Final = frozenset({Cause.ACTIVATION, Cause.DEACTIVATION})

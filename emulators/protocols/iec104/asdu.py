@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Final
 
-from emulators.errors import ProtocolError
+from pilotfarm.emulators.errors import ProtocolError
 
 
 class Type(IntEnum):

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final, Literal
 
-from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
-from emulators.plans.iec104 import ControlPoint, ControlType
-from emulators.protocols.iec104.asdu import Cause, Type
+from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.plans.iec104 import ControlPoint, ControlType
+from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
 
 COMMANDS: Final[dict[int, ControlType]] = {
     Type.SINGLE_COMMAND: ControlType.SINGLE,

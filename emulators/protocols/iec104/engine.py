@@ -7,12 +7,12 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from emulators.contracts import Engine, Seat
-from emulators.errors import ProtocolError
-from emulators.protocols.iec104.apci import Link, Timing, Transfer
-from emulators.protocols.iec104.application import Application, Outstation
-from emulators.protocols.iec104.asdu import FORMAT_104
-from emulators.protocols.iec104.commands import Selections, SelectMode
+from pilotfarm.emulators.contracts.protocol import Engine, Seat
+from pilotfarm.emulators.errors import ProtocolError
+from pilotfarm.emulators.protocols.iec104.apci import Link, Timing, Transfer
+from pilotfarm.emulators.protocols.iec104.application import Application, Outstation
+from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104
+from pilotfarm.emulators.protocols.iec104.commands import Selections, SelectMode
 
 
 class Options(BaseModel):

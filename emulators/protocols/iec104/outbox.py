@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import Final
 
-from emulators.errors import ProtocolError
-from emulators.protocols.iec104.asdu import Cause, Format, Type
+from pilotfarm.emulators.errors import ProtocolError
+from pilotfarm.emulators.protocols.iec104.asdu import Cause, Format, Type
 
 ANSWERS: Final = 1024
 """Answers that may wait; a master that asks on and does not acknowledge is cut there."""

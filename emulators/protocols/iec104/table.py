@@ -14,11 +14,12 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import Qualities, Quality
-from emulators.encoding import Field, Floats, Rows
-from emulators.plans.iec104 import ControlPoint, MonitorPoint, MonitorType, Plan
-from emulators.protocols.iec104.asdu import FORMAT_104, Format, Type, time_tag
-from emulators.views import Seen
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.quality import Qualities, Quality
+from pilotfarm.emulators.plans.iec104 import ControlPoint, MonitorPoint, MonitorType, Plan
+from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format, Type, time_tag
+from pilotfarm.emulators.wire.rows import Field, Rows
 
 GENERAL: Final = 0
 """The group that stands for a whole general interrogation, or for every counter group."""

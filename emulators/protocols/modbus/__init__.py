@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from emulators.contracts import ProtocolSpec
-from emulators.protocols.modbus.engine import ModbusEngine, ModbusStation
-from emulators.protocols.modbus.table import ModbusTable
+from pilotfarm.emulators.contracts.protocol import ProtocolSpec
+from pilotfarm.emulators.protocols.modbus.engine import ModbusEngine, ModbusStation
+from pilotfarm.emulators.protocols.modbus.table import ModbusTable
 
 __all__ = ["PROTOCOL", "ModbusEngine", "ModbusOptions", "ModbusStation", "ModbusTable"]
 

@@ -18,10 +18,10 @@ from typing import Final
 
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
-from emulators.contracts import Command, Seat
-from emulators.errors import PointError, Unsupported
-from emulators.protocols.modbus.functions import FUNCTIONS, GATEWAY_TARGET_FAILED, exception_code
-from emulators.protocols.modbus.table import Bank
+from pilotfarm.emulators.contracts.protocol import Command, Seat
+from pilotfarm.emulators.errors import PointError, Unsupported
+from pilotfarm.emulators.protocols.modbus.functions import FUNCTIONS, GATEWAY_TARGET_FAILED, exception_code
+from pilotfarm.emulators.protocols.modbus.table import Bank
 
 _HEADER: Final = struct.Struct(">HHHBB")  # transaction, protocol, length, unit, function
 _START: Final = struct.Struct(">HHH")

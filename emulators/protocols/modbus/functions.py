@@ -33,8 +33,8 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterResponse,
 )
 
-from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
-from emulators.protocols.modbus.table import Bank
+from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.protocols.modbus.table import Bank
 
 ILLEGAL_FUNCTION: Final = 0x01
 GATEWAY_TARGET_FAILED: Final = 0x0B

@@ -7,12 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from emulators.contracts import Device, Qualities
-from emulators.encoding import Floats, Rows
-from emulators.errors import NoSuchPoint, NotWritable
-from emulators.plans.modbus import Plan, Register
-from emulators.quantities import Role, quantity
-from emulators.views import Seen
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.protocol import Device
+from pilotfarm.emulators.contracts.quality import Qualities
+from pilotfarm.emulators.errors import NoSuchPoint, NotWritable
+from pilotfarm.emulators.plans.modbus import Plan, Register
+from pilotfarm.emulators.quantities import Role, quantity
+from pilotfarm.emulators.wire.rows import Rows
 
 _CACHED_READS: Final = 1024
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from rest_client import Rest
 
-from api.app import create_app
-from emulators.clock import ManualClock
-from emulators.layout import SiteLayout
-from emulators.pilot import Pilot
-from emulators.site import load
+from pilotfarm.api.app import create_app
+from pilotfarm.emulators.clock import ManualClock
+from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.emulators.site import load
+from pilotfarm.emulators.site.layout import SiteLayout
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from emulators.pilot import Pilot
+from pilotfarm.emulators.serving.pilot import Pilot
 
 
 @dataclass

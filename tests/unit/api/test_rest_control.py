@@ -11,11 +11,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rest_client import Rest
 
-from api import problems
-from api.app import BODY_MAX_BYTES, create_app
-from emulators import errors
-from emulators.layout import SiteLayout
-from emulators.pilot import Pilot
+from pilotfarm.api import problems
+from pilotfarm.api.app import BODY_MAX_BYTES, create_app
+from pilotfarm.emulators import errors
+from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.emulators.site.layout import SiteLayout
 
 JSON = {"content-type": "application/json"}
 
@@ -179,7 +179,7 @@ def test_two_farms_in_one_process_count_apart(tiny: SiteLayout, make_rest: Calla
 
 
 def test_a_ledger_that_cannot_write_shows_in_the_metrics(tiny: SiteLayout, tmp_path: Any) -> None:
-    from emulators.ledger import Ledger
+    from pilotfarm.emulators.record.ledger import Ledger
 
     in_the_way = tmp_path / "ledger"
     in_the_way.write_text("a file, not a folder")
@@ -197,7 +197,7 @@ def test_a_ledger_that_cannot_write_shows_in_the_metrics(tiny: SiteLayout, tmp_p
 
 
 def test_a_reader_who_falls_behind_loses_the_oldest_and_is_told_how_many() -> None:
-    from api.events import WAITING_MAX, Subscription
+    from pilotfarm.api.events import WAITING_MAX, Subscription
 
     async def read() -> str:
         slow = Subscription()
@@ -211,8 +211,8 @@ def test_a_reader_who_falls_behind_loses_the_oldest_and_is_told_how_many() -> No
 
 
 def test_silence_is_filled_with_comments() -> None:
-    from api.events import EventStream
-    from emulators.clock import ManualClock
+    from pilotfarm.api.events import EventStream
+    from pilotfarm.emulators.clock import ManualClock
 
     async def read() -> list[str]:
         stream = EventStream(ManualClock())
@@ -244,5 +244,5 @@ def test_an_alarm_is_told_when_it_rises_and_when_it_falls(rest: Rest) -> None:
 
 
 def test_no_more_readers_than_the_bound(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.events.SUBSCRIBERS_MAX", 0)
+    monkeypatch.setattr("pilotfarm.api.events.SUBSCRIBERS_MAX", 0)
     rest.problems(503, "GET", "events")

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rest_client import Rest
 
-from api.commands.sites import point_rows
-from emulators.layout import SiteLayout, endpoint_rows
+from pilotfarm.api.commands.sites import point_rows
+from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.site.listing import endpoint_rows
 
 KINDS = {"ev_charger", "battery", "pv_generator", "smart_meter", "prosumer"}
 DEVICES = ("charger-001", "battery-001", "pv-001", "meter-001", "home-001")
@@ -209,7 +210,7 @@ def test_a_body_that_is_no_table_of_numbers_is_refused(still: Rest, body: str) -
 
 
 def test_a_full_queue_is_a_503_that_says_when_to_try_again(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulators.farm.QUEUE_MAX", 1)
+    monkeypatch.setattr("pilotfarm.emulators.farm.farm.QUEUE_MAX", 1)
     told(rest, {"stop": 1})
     answer = rest("POST", "devices/battery-001/setpoints", json={"stop": 1})
     assert answer.status_code == 503

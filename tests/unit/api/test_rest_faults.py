@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_client import Rest
 
-from emulators import registry
+from pilotfarm.emulators import registry
 
 METER = {"kind": "stuck", "target": {"kind": "smart_meter", "quantity": "active_power_w"}}
 
@@ -130,6 +130,6 @@ def test_all_faults_are_cleared_at_once(rest: Rest) -> None:
 
 
 def test_the_board_has_a_bound(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulators.faultboard.FAULTS_MAX", 1)
+    monkeypatch.setattr("pilotfarm.emulators.farm.faultboard.FAULTS_MAX", 1)
     added(rest, **METER)
     rest.problems(409, "POST", "faults", json=METER)

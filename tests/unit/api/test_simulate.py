@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.commands import simulate
-from emulators import farm
-from emulators.ledger import read
+from pilotfarm.api.cli import app
+from pilotfarm.api.commands import simulate
+from pilotfarm.emulators.farm import farm
+from pilotfarm.emulators.record.tables import read
 
 DEVICES = ["charger-001", "battery-001", "pv-001", "meter-001", "home-001"]
 
@@ -123,7 +123,18 @@ def test_records_may_be_fewer_than_steps(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_leaves_readable_files_and_a_summary_so_far(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "api.cli", "simulate", "tiny", "--days", "3000", "--out", str(tmp_path), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "pilotfarm.api.cli",
+        "simulate",
+        "tiny",
+        "--days",
+        "3000",
+        "--out",
+        str(tmp_path),
+        "--json",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             while not list(tmp_path.glob("values/*.parquet")):

@@ -18,8 +18,8 @@ import httpx
 import pytest
 from pymodbus.client import ModbusTcpClient
 
-from api.serve import is_loopback, parse_address
-from emulators.errors import ConfigError
+from pilotfarm.api.serve import is_loopback, parse_address
+from pilotfarm.emulators.errors import ConfigError
 
 PATIENCE_S = 60.0
 
@@ -43,7 +43,7 @@ class Up:
 
 
 def pilotfarm(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "api.cli", *arguments]
+    return [sys.executable, "-m", "pilotfarm.api.cli", *arguments]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -175,7 +175,7 @@ def test_a_signal_under_load_ends_it_cleanly(number: signal.Signals, tmp_path: P
             sock = stack.enter_context(socket.create_connection((where["host"], where["port"]), PATIENCE_S))
             sock.sendall(bytes.fromhex("000100000006010300000002") * 500 + b"\x00\x01")
         assert farm.end(number) == 0
-    from emulators.ledger import read
+    from pilotfarm.emulators.record.tables import read
 
     assert read(tmp_path, "values").num_rows > 0
     assert set(read(tmp_path, "commands")["quantity"].to_pylist()) >= {"stop"}

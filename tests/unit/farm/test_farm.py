@@ -8,10 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from emulators import farm as farm_module
-from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
-from emulators.farm import Farm, enabled
-from emulators.layout import SiteLayout
+from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
+from pilotfarm.emulators.farm import farm as farm_module
+from pilotfarm.emulators.farm.commands import enabled
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.site.layout import SiteLayout
 
 P, ENABLE = "active_power_setpoint_w", "active_power_setpoint_enabled"
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emulators import registry
-from emulators.contracts import Quality
-from emulators.errors import ConfigError, StateError
-from emulators.farm import Farm
-from emulators.layout import SiteLayout
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.errors import ConfigError, StateError
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.site.layout import SiteLayout
 
 POWER = {"quantity": "active_power_w"}
 TELLING = [kind for kind in registry.FAULTS if registry.fault(kind).disturbance is None]
@@ -184,8 +184,8 @@ def test_clearing_ends_a_fault_with_the_next_step(farm: Farm) -> None:
 
 
 def test_the_board_is_bounded(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulators.faultboard.FAULTS_MAX", 2)
-    monkeypatch.setattr("emulators.faultboard.ENDED_KEPT", 3)
+    monkeypatch.setattr("pilotfarm.emulators.farm.faultboard.FAULTS_MAX", 2)
+    monkeypatch.setattr("pilotfarm.emulators.farm.faultboard.ENDED_KEPT", 3)
     for _ in range(2):
         farm.faults.add("offline")
     with pytest.raises(StateError, match="2 faults are waiting or active"):

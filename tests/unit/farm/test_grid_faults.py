@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulators.errors import ConfigError
-from emulators.farm import Farm
-from emulators.layout import SiteLayout
-from emulators.site import load
+from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.site import load
+from pilotfarm.emulators.site.layout import SiteLayout
 
 BRANCHED = """\
 name: branched

@@ -16,13 +16,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from emulators import ledger as ledger_module
-from emulators.clock import ManualClock
-from emulators.farm import Farm, enabled
-from emulators.layout import SiteLayout
-from emulators.ledger import SCHEMAS, Ledger, read
-from emulators.network import FeederState
-from emulators.quantities import Role
+from pilotfarm.emulators.clock import ManualClock
+from pilotfarm.emulators.farm.commands import enabled
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.grid.network import FeederState
+from pilotfarm.emulators.quantities import Role
+from pilotfarm.emulators.record import ledger as ledger_module
+from pilotfarm.emulators.record.ledger import Ledger
+from pilotfarm.emulators.record.schema import SCHEMAS
+from pilotfarm.emulators.record.tables import read
+from pilotfarm.emulators.site.layout import SiteLayout
 
 
 def recorded(farm: Farm, directory: Path, steps: int, clock: ManualClock, **options: object) -> Ledger:
@@ -250,11 +253,11 @@ def test_a_simulation_does_not_wait_for_a_disk_that_takes_nothing(
 _KILLED = """
 import sys, time
 from pathlib import Path
-from emulators.clock import WallClock
-from emulators.farm import Farm
-from emulators.ledger import Ledger
-from emulators.site import load
-from emulators import ledger
+from pilotfarm.emulators.clock import WallClock
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.record import ledger
+from pilotfarm.emulators.record.ledger import Ledger
+from pilotfarm.emulators.site import load
 ledger.SEGMENT_S = 0.05
 farm = Farm(load("tiny"))
 book = Ledger(Path(sys.argv[1]), farm, WallClock())

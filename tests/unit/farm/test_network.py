@@ -11,13 +11,13 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
-from emulators import network as network_module
-from emulators import substations
-from emulators.contracts import Quality
-from emulators.encoding import Floats
-from emulators.farm import Farm
-from emulators.layout import FeederLayout, GridLayout, SiteLayout
-from emulators.network import Customers, Network
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.grid import network as network_module
+from pilotfarm.emulators.grid import substations
+from pilotfarm.emulators.grid.network import Customers, Network
+from pilotfarm.emulators.site.layout import FeederLayout, GridLayout, SiteLayout
 
 ONE = FeederLayout("one", 230.0, 230.0, transformer_kva=400.0, branches=1, length_m=300.0)
 TWO = FeederLayout("two", 230.0, 235.0, transformer_kva=250.0, branches=3, length_m=300.0)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from emulators.clock import ManualClock
-from emulators.errors import StateError
-from emulators.farm import Farm
-from emulators.runner import Runner
+from pilotfarm.emulators.clock import ManualClock
+from pilotfarm.emulators.errors import StateError
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.serving.runner import Runner
 
 
 async def turns(n: int = 20) -> None:

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from emulators import server as server_module
-from emulators.clock import ManualClock
-from emulators.errors import ConfigError
-from emulators.layout import SiteLayout
-from emulators.pilot import Pilot
+from pilotfarm.emulators.clock import ManualClock
+from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.serving import server as server_module
+from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.emulators.site.layout import SiteLayout
 
 READ = struct.pack(">HHHBBHH", 7, 0, 6, 1, 3, 40_000, 2)
 SUNS = struct.pack(">HHHBBB4s", 7, 0, 7, 1, 3, 4, b"SunS")

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from emulators.contracts import Command
-from emulators.farm import Farm, enabled
-from emulators.tracing import EFFECTIVE, EXPIRED, PATIENCE_S, SUPERSEDED
+from pilotfarm.emulators.contracts.protocol import Command
+from pilotfarm.emulators.farm.commands import enabled
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.tracing import EFFECTIVE, EXPIRED, PATIENCE_S, SUPERSEDED
 
 P = "active_power_setpoint_w"
 

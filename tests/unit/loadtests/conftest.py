@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sesp_bench import new_postgresql, served
 
-from loadtests.sesp.app import make_app
+from pilotfarm.loadtests.sesp.app import make_app
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from sqlalchemy import create_engine, make_url, text
 
-from loadtests.sesp.server import Server
+from pilotfarm.loadtests.sesp.server import Server
 
 READINGS: Final = "/api/v1/readings"
 POSTGRESQL: Final = "PILOTFARM_TEST_POSTGRESQL"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from emulators.farm import Farm
-from emulators.registry import DEVICES
-from loadtests.bench import physics, sites
-from loadtests.bench.measures import layout_of
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.registry import DEVICES
+from pilotfarm.loadtests.bench import physics, sites
+from pilotfarm.loadtests.bench.measures import layout_of
 
 
 def test_the_parts_of_a_step_are_its_kinds_and_what_surrounds_them() -> None:

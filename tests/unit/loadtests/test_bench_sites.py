@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from emulators.layout import endpoint_rows
-from emulators.site import load
-from loadtests.bench.sites import SITES
+from pilotfarm.emulators.site import load
+from pilotfarm.emulators.site.listing import endpoint_rows
+from pilotfarm.loadtests.bench.sites import SITES
 
 
 @pytest.mark.parametrize("name", SITES)

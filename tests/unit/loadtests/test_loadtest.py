@@ -15,19 +15,19 @@ from typing import Any
 import httpx
 import pytest
 
-from emulators.clock import ManualClock
-from loadtests.journal import Journal
-from loadtests.plan import Plan, seconds, target
-from loadtests.sesp.app import make_app
-from loadtests.source import FarmSource, Sample, Sender
-from loadtests.users import Crew
+from pilotfarm.emulators.clock import ManualClock
+from pilotfarm.loadtests.journal import Journal
+from pilotfarm.loadtests.plan import Plan, seconds, target
+from pilotfarm.loadtests.sesp.app import make_app
+from pilotfarm.loadtests.source import FarmSource, Sample, Sender
+from pilotfarm.loadtests.users import Crew
 
 SITE = "tiny"
 QUICK = ("--site", SITE, "--users", "5", "--duration", "2s", "--speedup", "1500", "--daily-interval", "5m")
 
 
 def loadtest(url: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "api.cli", "loadtest", "sesp", "--url", url, *options]
+    command = [sys.executable, "-m", "pilotfarm.api.cli", "loadtest", "sesp", "--url", url, *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
 
 
@@ -134,9 +134,9 @@ def test_a_wrong_option_ends_with_2_and_says_which(url: str, options: tuple[str,
 def test_a_missing_locust_is_one_line_with_the_command_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from api.cli import app
+    from pilotfarm.api.cli import app
 
-    monkeypatch.setattr("loadtests.run.has_locust", lambda: False)
+    monkeypatch.setattr("pilotfarm.loadtests.run.has_locust", lambda: False)
     with pytest.raises(SystemExit) as ended:
         app(["loadtest", "sesp", "--url", "http://127.0.0.1:9", *QUICK])
     assert ended.value.code == 2
@@ -149,7 +149,7 @@ def test_a_signal_ends_the_test_early_and_what_was_sent_is_reconciled(serve: Any
     app = Watched(make_app("sqlite://"))
     with serve(app) as url:
         options = (*QUICK, "--duration", "1h")
-        command = [sys.executable, "-m", "api.cli", "loadtest", "sesp", "--url", url, *options]
+        command = [sys.executable, "-m", "pilotfarm.api.cli", "loadtest", "sesp", "--url", url, *options]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert app.answered.wait(60.0), "nothing was sent"
             process.send_signal(signal.SIGTERM)

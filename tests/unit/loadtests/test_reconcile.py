@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.journal import BATCH, Entry, Journal
-from loadtests.reconcile import EXAMPLES_MAX, StoredDevice, balanced, fetch_stored
-from loadtests.sesp.app import make_app
-from loadtests.sesp.store import members
+from pilotfarm.loadtests.journal import BATCH, Entry, Journal
+from pilotfarm.loadtests.reconcile import EXAMPLES_MAX, StoredDevice, balanced, fetch_stored
+from pilotfarm.loadtests.sesp.app import make_app
+from pilotfarm.loadtests.sesp.store import members
 
 STATUSES = (0, 201, 503)
 
@@ -95,7 +95,7 @@ def test_ranges_count_out_what_went_in(tmp: frozenset[int]) -> None:
 
 
 def test_what_the_sesp_stored_is_fetched_page_by_page(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadtests.reconcile.PAGE", 2)
+    monkeypatch.setattr("pilotfarm.loadtests.reconcile.PAGE", 2)
     readings = [
         {"device_id": f"d{d}", "kind": "k", "run": "r", "sequence": n, "timestamp": "2026-01-01T00:00:00Z"}
         | {"values": {"p": 1.0}}

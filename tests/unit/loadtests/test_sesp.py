@@ -12,8 +12,8 @@ import httpx
 import pytest
 from sesp_bench import READINGS, reading
 
-from loadtests.sesp.app import BODY_MAX, MISTAKES_MAX, make_app
-from loadtests.sesp.model import READINGS_MAX
+from pilotfarm.loadtests.sesp.app import BODY_MAX, MISTAKES_MAX, make_app
+from pilotfarm.loadtests.sesp.model import READINGS_MAX
 
 
 def test_every_mistake_of_a_request_is_listed_and_nothing_is_stored(sesp: httpx.Client) -> None:
@@ -110,7 +110,16 @@ def test_other_errors_are_problem_documents_too(sesp: httpx.Client, path: str, s
 
 
 def test_the_command_says_when_it_listens_and_ends_cleanly_on_sigterm(tmp_path: Any) -> None:
-    command = [sys.executable, "-m", "api.cli", "sesp", "--port", "0", "--database", str(tmp_path / "s.sqlite")]
+    command = [
+        sys.executable,
+        "-m",
+        "pilotfarm.api.cli",
+        "sesp",
+        "--port",
+        "0",
+        "--database",
+        str(tmp_path / "s.sqlite"),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = process.stdout.readline().split()
@@ -124,7 +133,7 @@ def test_the_command_says_when_it_listens_and_ends_cleanly_on_sigterm(tmp_path: 
 def test_a_port_taken_is_named_with_what_to_do(serve: Any) -> None:
     with serve(make_app("sqlite://")) as url:
         port = url.rpartition(":")[2]
-        command = [sys.executable, "-m", "api.cli", "sesp", "--port", port, "--database", "sqlite://"]
+        command = [sys.executable, "-m", "pilotfarm.api.cli", "sesp", "--port", port, "--database", "sqlite://"]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert port in ended.stderr

@@ -19,10 +19,10 @@ import pytest
 from sesp_bench import READINGS, new_postgresql, reading
 from sqlalchemy import Engine, event, make_url, text
 
-from emulators.errors import StateError
-from loadtests.sesp.app import make_app
-from loadtests.sesp.database import connect, shown
-from loadtests.sesp.store import Store, check
+from pilotfarm.emulators.errors import StateError
+from pilotfarm.loadtests.sesp.app import make_app
+from pilotfarm.loadtests.sesp.database import connect, shown
+from pilotfarm.loadtests.sesp.store import Store, check
 
 GONE = "postgresql://meter:s3cret@127.0.0.1:9/readings"
 """Nobody listens on the port of the discard protocol."""
@@ -65,7 +65,7 @@ def test_a_driver_that_is_missing_is_named_with_the_command_to_install_it(
 
 
 def test_a_server_that_is_not_there_is_one_line_and_the_password_is_not_in_it() -> None:
-    command = [sys.executable, "-m", "api.cli", "sesp", "--port", "0", "--database", GONE]
+    command = [sys.executable, "-m", "pilotfarm.api.cli", "sesp", "--port", "0", "--database", GONE]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert "postgresql://meter:***@127.0.0.1:9/readings" in ended.stderr

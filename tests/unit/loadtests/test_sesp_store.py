@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sesp_bench import READINGS, reading, served
 
-from loadtests.sesp.app import make_app
-from loadtests.sesp.store import Store
+from pilotfarm.loadtests.sesp.app import make_app
+from pilotfarm.loadtests.sesp.store import Store
 
 
 @pytest.fixture

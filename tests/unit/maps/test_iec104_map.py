@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from iec104_bench import spec_of
 
-from emulators import registry
-from emulators.maps.iec104 import IOA, MAP, address
-from emulators.plans.iec104 import ControlType, MonitorType
-from emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.maps.iec104 import IOA, MAP, address
+from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
+from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 
 NAMES = (*CATALOGUE, *(f"{resource}_{name}" for resource in RESOURCES for name in CATALOGUE))
 SPEC = spec_of(NAMES)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from emulators import registry
-from emulators.contracts import DeviceSpec
-from emulators.maps.mesa_der import MAP, NUMBERED, VENDOR_FIRST, VENDOR_LAST
-from emulators.plans.dnp3 import PointType
-from emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.maps.mesa_der import MAP, NUMBERED, VENDOR_FIRST, VENDOR_LAST
+from pilotfarm.emulators.plans.dnp3 import PointType
+from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 
 
 def kind_with(*names: str) -> DeviceSpec:

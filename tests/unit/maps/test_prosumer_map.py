@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from modbus_bench import Bench
 
-from emulators.plans.modbus import unit_id
-from emulators.quantities import split
+from pilotfarm.emulators.plans.modbus import unit_id
+from pilotfarm.emulators.quantities import split
 
 
 def test_each_resource_answers_at_its_own_unit_and_at_no_other() -> None:

@@ -7,10 +7,10 @@ import pytest
 import sunspec2.device
 from modbus_bench import Bench
 
-from emulators import registry
-from emulators.maps.modbus_bits import COILS, DISCRETES
-from emulators.maps.sunspec_models import BASE, VENDOR_MODELS, definition
-from emulators.quantities import CATALOGUE, quantity
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
+from pilotfarm.emulators.maps.sunspec_models import BASE, VENDOR_MODELS, definition
+from pilotfarm.emulators.quantities import CATALOGUE, quantity
 
 CHAINS = {
     "battery": [1, 103, 120, 121, 122, 123, 124, 701, 702, 703, 704, 713, 715, 802, 803],

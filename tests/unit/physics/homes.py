@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from emulators.contracts import Surroundings
-from emulators.devices import common
-from emulators.encoding import Columns
-from emulators.mains import Mains
-from emulators.physics import appliances
-from profiles.draws import keys_of
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.contracts.mains import Mains
+from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.emulators.devices import common
+from pilotfarm.emulators.physics import appliances
+from pilotfarm.profiles.draws import keys_of
 
 HOMES_N = 200
 

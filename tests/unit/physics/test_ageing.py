@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from emulators.physics import ageing, cells
+from pilotfarm.emulators.physics import ageing, cells
 
 KINDS = pytest.mark.parametrize("kind", range(len(cells.NAMES)), ids=cells.NAMES)
 LFP, NMC = 0, 1

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from homes import HOMES_N, begun, energy_wh, stepped
 
-from emulators.devices import common
-from emulators.physics import appliances
-from profiles import draws, load
+from pilotfarm.emulators.devices import common
+from pilotfarm.emulators.physics import appliances
+from pilotfarm.profiles import draws, load
 
 WEDNESDAY = datetime(2025, 3, 12, 16, tzinfo=UTC)
 START = WEDNESDAY + timedelta(seconds=217)

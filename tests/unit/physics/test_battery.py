@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emulators.physics import battery, cells
+from pilotfarm.emulators.physics import battery, cells
 
 KINDS = pytest.mark.parametrize("kind", range(len(cells.NAMES)), ids=cells.NAMES)
 SOC = np.linspace(0.0, 1.0, 1_001)

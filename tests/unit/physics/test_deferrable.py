@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emulators.physics import deferrable
-from profiles.draws import keys_of
+from pilotfarm.emulators.physics import deferrable
+from pilotfarm.profiles.draws import keys_of
 
 N = 64
 KEYS = keys_of(5, [f"home-{k}" for k in range(N)])

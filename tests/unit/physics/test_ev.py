@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from emulators.physics import ev
-from emulators.physics.ev import State
+from pilotfarm.emulators.physics import ev
+from pilotfarm.emulators.physics.ev import State
 
 FULL_RATE = 11_000.0 / (60_000.0 * 3600.0)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emulators.encoding import Floats
-from emulators.physics import feeder
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.physics import feeder
 
 SOURCE_V, R, X = 235.0, 0.25, 0.08
 

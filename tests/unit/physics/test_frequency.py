@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emulators.physics.frequency import (
+from pilotfarm.emulators.physics.frequency import (
     AREAS,
     LARGEST_DEVIATION_HZ,
     MOST_DEVIATION_HZ,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emulators.physics import grid
+from pilotfarm.emulators.physics import grid
 
 
 def test_the_common_cable_has_the_data_of_the_tables() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from emulators.physics import home
+from pilotfarm.emulators.physics import home
 
 LOSS, COUPLING, AIR, MASS = 150.0, 1_000.0, 2e6, 2.5e7
 HOUSE = home.House(*(np.array([value]) for value in (LOSS, COUPLING, AIR, MASS)))

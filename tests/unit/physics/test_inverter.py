@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emulators.physics import grid_code, inverter
+from pilotfarm.emulators.physics import grid_code, inverter
 
 RATED = np.array([10_000.0])
 ONE = np.ones(1)

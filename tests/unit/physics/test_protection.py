@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emulators.encoding import everything, nothing
-from emulators.physics import grid_code, protection
+from pilotfarm.emulators.columns.arrays import everything, nothing
+from pilotfarm.emulators.physics import grid_code, protection
 
 ONE = np.ones(1)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pvlib
 import pytest
 
-from emulators.physics import pv
+from pilotfarm.emulators.physics import pv
 
 TILTS, AZIMUTHS = (grid.ravel() for grid in np.meshgrid(np.arange(0.0, 91.0, 15.0), np.arange(0.0, 360.0, 30.0)))
 SKIES = [(0.0, 0.0, 0.0), (80.0, 0.0, 80.0), (500.0, 450.0, 180.0), (900.0, 850.0, 90.0)]

@@ -10,9 +10,9 @@ from py1815.application import ObjectHeader, QualifierCode
 from py1815.session import ParameterError, UnknownObject
 from pydantic import ValidationError
 
-from emulators.plans.dnp3 import Deadband, Plan, Point, PointType
-from emulators.protocols.dnp3.options import Dnp3Options
-from emulators.protocols.dnp3.table import Dnp3Table
+from pilotfarm.emulators.plans.dnp3 import Deadband, Plan, Point, PointType
+from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
+from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
 PLAN = Plan(
     (

@@ -22,12 +22,12 @@ from iec104_bench import (
     unit,
 )
 
-from emulators.contracts import Quality
-from emulators.maps.iec104 import address
-from emulators.plans.iec104 import MonitorType
-from emulators.protocols.iec104 import PROTOCOL
-from emulators.protocols.iec104.apci import STARTDT_ACT, STOPDT_ACT
-from emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
+from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.maps.iec104 import address
+from pilotfarm.emulators.plans.iec104 import MonitorType
+from pilotfarm.emulators.protocols.iec104 import PROTOCOL
+from pilotfarm.emulators.protocols.iec104.apci import STARTDT_ACT, STOPDT_ACT
+from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
 
 
 def objects_of(asdus: list[Asdu]) -> dict[tuple[int, int], list[object]]:

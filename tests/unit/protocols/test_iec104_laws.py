@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from iec104_bench import START_S, Bench, Master, columns_of, i, s, spec_of, u, unit
 
-from emulators import registry
-from emulators.contracts import Seat
-from emulators.maps.iec104 import MAP
-from emulators.plans.iec104 import MonitorType
-from emulators.protocols.iec104.apci import STARTDT_ACT, STOPDT_ACT, TESTFR_ACT
-from emulators.protocols.iec104.application import Application, Outstation
-from emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type
-from emulators.protocols.iec104.commands import Selections
-from emulators.protocols.iec104.table import GENERAL, Iec104Table
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.maps.iec104 import MAP
+from pilotfarm.emulators.plans.iec104 import MonitorType
+from pilotfarm.emulators.protocols.iec104.apci import STARTDT_ACT, STOPDT_ACT, TESTFR_ACT
+from pilotfarm.emulators.protocols.iec104.application import Application, Outstation
+from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type
+from pilotfarm.emulators.protocols.iec104.commands import Selections
+from pilotfarm.emulators.protocols.iec104.table import GENERAL, Iec104Table
 
 SMALL = spec_of(["active_power_w", "online", "grid_switch_closed", "energy_exported_wh", "start", "grid_switch"])
 ROOM = 12 * 255 + 64 * 6

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from modbus_bench import NOW_S, Bench, frame, talk
 
-from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
-from emulators.maps.modbus_bits import COILS, DISCRETES
+from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
 
 LIMIT = 1301  # CHARX: current limit, one register
 RELEASE = 1300

@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from emulators.clock import Clock
-from emulators.errors import StateError
-from emulators.farm import STEP_MAX_S, STEP_MIN_S, Farm
+from pilotfarm.emulators.clock import Clock
+from pilotfarm.emulators.errors import StateError
+from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S, Farm
 
 SPEED_MIN: Final = 0.001
 SPEED_MAX: Final = 100_000.0

@@ -27,24 +27,23 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emulators.clock import Clock
-from emulators.contracts import Command, Qualities
-from emulators.farm import Farm, Group
-from emulators.faultboard import Fault
-from emulators.network import FeederState
-from emulators.quantities import Role
-from emulators.views import Seen
+from pilotfarm.emulators.clock import Clock
+from pilotfarm.emulators.contracts.protocol import Command
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.faultboard import Fault
+from pilotfarm.emulators.grid.network import FeederState
+from pilotfarm.emulators.record.schema import SCHEMAS
+from pilotfarm.emulators.record.tables import Step, instant, values_table
 
 SEGMENT_S: Final = 3.0
 WAITING_MAX: Final = 20_000_000
@@ -52,94 +51,9 @@ WAITING_MAX: Final = 20_000_000
 EVENTS_MAX: Final = 200_000
 """Most rows of the other tables that may wait."""
 
-_TIME = pa.timestamp("us", tz="UTC")
-_NAME = pa.dictionary(pa.int32(), pa.string())
-_STAMPS = [("run", _NAME), ("site_time", _TIME), ("wall_time", _TIME)]
-
-SCHEMAS: Final[Mapping[str, pa.Schema]] = {
-    "values": pa.schema(
-        [
-            *_STAMPS,
-            ("device", _NAME),
-            ("kind", _NAME),
-            ("quantity", _NAME),
-            ("true", pa.float64()),
-            ("reported", pa.float64()),
-            ("quality", pa.uint8()),
-        ]
-    ),
-    "commands": pa.schema(
-        [
-            *_STAMPS,
-            ("command", pa.int64()),
-            ("device", pa.string()),
-            ("quantity", pa.string()),
-            ("value", pa.float64()),
-            ("limited_to", pa.float64()),
-            ("protocol", pa.string()),
-            ("peer", pa.string()),
-            ("received", _TIME),
-            ("acknowledged", _TIME),
-        ]
-    ),
-    "effects": pa.schema(
-        [
-            *_STAMPS,
-            ("command", pa.int64()),
-            ("device", pa.string()),
-            ("quantity", pa.string()),
-            ("outcome", pa.string()),
-        ]
-    ),
-    "faults": pa.schema(
-        [
-            *_STAMPS,
-            ("fault", pa.int64()),
-            ("kind", pa.string()),
-            ("event", pa.string()),
-            ("mode", pa.string()),
-            ("target", pa.string()),
-            ("parameters", pa.string()),
-            ("devices", pa.list_(pa.string())),
-        ]
-    ),
-    "feeders": pa.schema(
-        [
-            *_STAMPS,
-            ("feeder", _NAME),
-            ("energised", pa.bool_()),
-            ("converged", pa.bool_()),
-            ("failures", pa.int64()),
-            ("power_w", pa.float64()),
-            ("reactive_power_var", pa.float64()),
-            ("cable_losses_w", pa.float64()),
-            ("transformer_losses_w", pa.float64()),
-            ("loading_frac", pa.float64()),
-            ("lowest_voltage_v", pa.float64()),
-            ("highest_voltage_v", pa.float64()),
-        ]
-    ),
-}
-
 _OF_A_FEEDER: Final = tuple(each.name for each in fields(FeederState) if each.name != "name")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Step:
-    """What one group reported at one step; the arrays belong to the farm and never change again."""
-
-    site_s: float
-    wall_s: float
-    group: Group
-    columns: Seen
-    reported: Seen
-    quality: Mapping[str, Qualities]
-
-    @property
-    def rows(self) -> int:
-        return self.group.size * len(_recorded(self.group))
 
 
 class Ledger:
@@ -162,7 +76,7 @@ class Ledger:
         self._recorded_s = float("-inf")
         self._run = datetime.fromtimestamp(clock.now_s(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         self._segment = 0
-        self._steps: deque[_Step] = deque()
+        self._steps: deque[Step] = deque()
         self._waiting = 0
         self._events: dict[str, deque[dict[str, Any]]] = {name: deque() for name in SCHEMAS if name != "values"}
         self._lock = threading.Condition()
@@ -187,7 +101,7 @@ class Ledger:
         wall_s = self._clock.now_s()
         with self._lock:
             for group in farm.groups.values():
-                step = _Step(farm.unix_s, wall_s, group, group.columns, group.reported, dict(group.quality))
+                step = Step(farm.unix_s, wall_s, group, group.columns, group.reported, dict(group.quality))
                 self._steps.append(step)
                 self._waiting += step.rows
             while self._waiting > WAITING_MAX and (self.last_error or not self._lossless):
@@ -212,8 +126,8 @@ class Ledger:
                 limited_to=command.limited.get(name),
                 protocol=command.protocol,
                 peer=command.peer,
-                received=_instant(command.received_s),
-                acknowledged=None if command.acknowledged_s is None else _instant(command.acknowledged_s),
+                received=instant(command.received_s),
+                acknowledged=None if command.acknowledged_s is None else instant(command.acknowledged_s),
             )
 
     def traced(self, command: Command, name: str, outcome: str, farm: Farm) -> None:
@@ -246,8 +160,8 @@ class Ledger:
     def _event(self, table: str, farm: Farm, **row: Any) -> None:
         stamps = {
             "run": self._run,
-            "site_time": _instant(farm.unix_s),
-            "wall_time": _instant(self._clock.now_s()),
+            "site_time": instant(farm.unix_s),
+            "wall_time": instant(self._clock.now_s()),
         }
         with self._lock:
             waiting = self._events[table]
@@ -277,7 +191,7 @@ class Ledger:
             if closing:
                 return
 
-    def _taken_steps(self) -> list[_Step]:
+    def _taken_steps(self) -> list[Step]:
         """Steps for one file, at most ``WAITING_MAX // 8`` rows unless closing; the lock is held."""
         taken, rows = [], 0
         while self._steps and (self._closing or rows < WAITING_MAX // 8):
@@ -287,10 +201,10 @@ class Ledger:
         self._waiting -= rows
         return taken
 
-    def _write_values(self, steps: list[_Step]) -> None:
+    def _write_values(self, steps: list[Step]) -> None:
         if not steps:
             return
-        if self._written("values", lambda: _values_table(self._run, steps)):
+        if self._written("values", lambda: values_table(self._run, steps)):
             return
         with self._lock:
             # They wait for the next attempt, oldest first.
@@ -352,81 +266,3 @@ class Ledger:
         while len(waiting) > EVENTS_MAX:
             waiting.popleft()
             self.rows_dropped += 1
-
-
-def read(directory: Path, table: str) -> pa.Table:
-    """Read a table of a ledger as it stands, whether or not a farm is still writing it.
-
-    Raises ``KeyError`` for a table there is none of; an empty ledger gives an empty table.
-    """
-    schema = SCHEMAS[table]
-    files = sorted((directory / table).glob("*.parquet"))
-    return pa.concat_tables([pq.read_table(file, schema=schema) for file in files]) if files else schema.empty_table()
-
-
-def _recorded(group: Group) -> Sequence[str]:
-    return [q.name for q in group.spec.quantities if q.role not in (Role.RATING, Role.COMMAND)]
-
-
-def _instant(unix_s: float) -> datetime:
-    return datetime.fromtimestamp(unix_s, UTC)
-
-
-def _values_table(run: str, steps: Sequence[_Step]) -> pa.Table:
-    """Lay steps out as rows: for each step and group, quantity by quantity, device by device."""
-    parts = [_values_part(step) for step in steps]
-    devices, kinds, quantities = _Names(), _Names(), _Names()
-    indices: dict[str, list[Any]] = {"device": [], "kind": [], "quantity": []}
-    for step in steps:
-        names, n = _recorded(step.group), step.group.size
-        indices["device"].append(np.tile(devices.of(step.group.layout.devices), len(names)))
-        indices["kind"].append(np.full(n * len(names), kinds.of([step.group.spec.kind])[0], dtype=np.int32))
-        indices["quantity"].append(np.repeat(quantities.of(names), n))
-    counts = [len(part[0]) for part in parts]
-    stamps = {
-        # Rounded as the other tables' stamps are, so that rows of one step meet.
-        name: np.repeat(pa.array([_instant(each) for each in times], _TIME).cast(pa.int64()).to_numpy(), counts)
-        for name, times in (("site_time", [s.site_s for s in steps]), ("wall_time", [s.wall_s for s in steps]))
-    }
-    named = {
-        name: pa.DictionaryArray.from_arrays(np.concatenate(indices[name]), pa.array(known.names))
-        for name, known in (("device", devices), ("kind", kinds), ("quantity", quantities))
-    }
-    runs = pa.DictionaryArray.from_arrays(np.zeros(sum(counts), dtype=np.int32), pa.array([run]))
-    true, reported, quality = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    return pa.Table.from_arrays(
-        [
-            runs,
-            *(pa.array(stamps[name]).cast(_TIME) for name in ("site_time", "wall_time")),
-            *(named[name] for name in ("device", "kind", "quantity")),
-            pa.array(true),
-            pa.array(reported),
-            pa.array(quality),
-        ],
-        schema=SCHEMAS["values"],
-    )
-
-
-def _values_part(step: _Step) -> tuple[Any, Any, Any]:
-    names, n = _recorded(step.group), step.group.size
-    good = np.zeros(n, dtype=np.uint8)
-    return (
-        np.concatenate([step.columns[name] for name in names]),
-        np.concatenate([step.reported[name] for name in names]),
-        np.concatenate([step.quality.get(name, good) for name in names]),
-    )
-
-
-class _Names:
-    """Names in the order they were first met, each with its number."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    @property
-    def names(self) -> list[str]:
-        return list(self._numbers)
-
-    def of(self, names: Sequence[str]) -> Any:
-        numbers = self._numbers
-        return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int32)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from emulators import registry
-from emulators.contracts import Seat, Station, Table
-from emulators.farm import Farm, FarmDevice, Group
-from emulators.layout import StationLayout
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.protocol import Seat, Station, Table
+from pilotfarm.emulators.farm.device import FarmDevice
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.population import Group
+from pilotfarm.emulators.site.layout import StationLayout
 
 
 class Images:

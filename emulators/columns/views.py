@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.encoding import Columns, Floats, canonical
+from pilotfarm.emulators.columns.arrays import Columns, Floats, canonical
 
 Seen: TypeAlias = Mapping[str, Floats]
 """Columns to read: by name, ``(n,)`` each; they stay as they were when they were handed out."""

@@ -1,29 +1,15 @@
-"""More ways from columns to wire values than ``encoding`` has, and from written values back.
-
-A ``Source`` shows, a ``Sink`` takes; a register may show one thing and take another.
-"""
+"""Wire values that are worked out of several columns, or coded in a way of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from math import isnan
-from typing import Protocol
 
 import numpy as np
 
-from emulators.encoding import Floats, Source
-from emulators.errors import OutOfRange
-
-
-class Sink(Protocol):
-    """What a written wire value means."""
-
-    @property
-    def quantities(self) -> tuple[str, ...]: ...
-    def back(self, raw: float) -> dict[str, float]:
-        """The quantities to change, maybe none; ``OutOfRange`` if the value means nothing here."""
-        ...
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.errors import OutOfRange
 
 
 class _ReadOnly:
@@ -33,9 +19,6 @@ class _ReadOnly:
 
     def back(self, raw: float) -> dict[str, float]:
         raise OutOfRange(f"{raw:g} cannot be written to a derived value")
-
-
-# ------------------------------------------------------------------------------------- what shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,116 +151,3 @@ class SignedPowerFactor:
             raise OutOfRange("the excitation is 0 (over) or 1 (under)")
         magnitude = (int(raw) >> 16) / 1000.0
         return {self.quantity: -magnitude if int(raw) & 1 else magnitude}
-
-
-# ------------------------------------------------------------------------------------- what takes
-
-
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """A command: 1 gives it, 0 does nothing; with ``any_value`` every write gives it."""
-
-    quantity: str
-    any_value: bool = False
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        return (self.quantity,)
-
-    def back(self, raw: float) -> dict[str, float]:
-        if self.any_value or raw == 1.0:
-            return {self.quantity: 1.0}
-        if raw == 0.0:
-            return {}
-        raise OutOfRange(f"{raw:g} is neither 0 nor 1")
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Numbers that each mean a change of their own; an empty name means that nothing changes."""
-
-    means: tuple[tuple[float, str, float], ...]
-    """Number on the wire, quantity, value."""
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(quantity for _, quantity, _ in self.means if quantity))
-
-    def back(self, raw: float) -> dict[str, float]:
-        for wire, quantity, value in self.means:
-            if wire == raw:
-                return {quantity: value} if quantity else {}
-        raise OutOfRange(f"{raw:g} is not one of {', '.join(f'{wire:g}' for wire, *_ in self.means)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Within:
-    """A sink that takes only a part of the range, in wire units."""
-
-    sink: Sink
-    low: float
-    high: float
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        return self.sink.quantities
-
-    def back(self, raw: float) -> dict[str, float]:
-        if not self.low <= raw <= self.high:
-            raise OutOfRange(f"{raw:g} is not within {self.low:g} to {self.high:g}")
-        return self.sink.back(raw)
-
-
-# ------------------------------------------------------------- a prosumer's resources behind a prefix
-
-
-class _View(Mapping[str, Floats]):
-    """Columns as one resource sees them: its own, without its prefix."""
-
-    __slots__ = ("_columns", "_prefix")
-
-    def __init__(self, columns: Mapping[str, Floats], prefix: str) -> None:
-        self._columns = columns
-        self._prefix = prefix
-
-    def __getitem__(self, name: str) -> Floats:
-        return self._columns[self._prefix + name]
-
-    def __iter__(self) -> Iterator[str]:
-        return (name.removeprefix(self._prefix) for name in self._columns if name.startswith(self._prefix))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-@dataclass(frozen=True, slots=True)
-class PrefixedSink:
-    """A sink of one resource, as the whole device sees it."""
-
-    prefix: str
-    sink: Sink
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        return tuple(self.prefix + name for name in self.sink.quantities)
-
-    def back(self, raw: float) -> dict[str, float]:
-        return {self.prefix + name: value for name, value in self.sink.back(raw).items()}
-
-
-@dataclass(frozen=True, slots=True)
-class PrefixedSource:
-    """A source of one resource, as the whole device sees it."""
-
-    prefix: str
-    source: Source
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        return tuple(self.prefix + name for name in self.source.quantities)
-
-    def of(self, columns: Mapping[str, Floats]) -> Floats:
-        return self.source.of(_View(columns, self.prefix))
-
-    def back(self, raw: float) -> dict[str, float]:
-        return {self.prefix + name: value for name, value in self.source.back(raw).items()}

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from emulators.contracts import Command
-from emulators.quantities import quantity
+from pilotfarm.emulators.contracts.device import Effect
+from pilotfarm.emulators.contracts.protocol import Command
+from pilotfarm.emulators.quantities import quantity
 
 if TYPE_CHECKING:
-    from emulators.farm import Farm, FarmDevice
+    from pilotfarm.emulators.farm.device import FarmDevice
+    from pilotfarm.emulators.farm.farm import Farm
 
 TOLERANCE_FRAC: Final = 0.01
 PATIENCE_S: Final = 900.0
@@ -45,17 +47,17 @@ class Tracer:
     def applied(self, command: Command, device: FarmDevice, time_s: float) -> None:
         """Watch each value of a command that a step has just taken."""
         for name, value in command.values.items():
-            steered = device.group.spec.follows.get(name)
-            if steered is None:
+            effect = device.group.spec.follows.get(name)
+            if effect is None:
                 continue
-            place = (command.device, steered.removeprefix("!"))
+            place = (command.device, effect.quantity)
             older = self._watched.pop(place, None)
             if older is not None:
                 self._done.append((older.command, place[1], SUPERSEDED))
             if len(self._watched) >= WATCHED_MAX:
                 self.unwatched += 1
                 continue
-            self._watched[place] = _watch(command, device, name, value, steered, time_s + PATIENCE_S)
+            self._watched[place] = _watch(command, device, name, value, effect, time_s + PATIENCE_S)
 
     def update(self, farm: Farm) -> Iterator[tuple[Command, str, str]]:
         """Yield ``(command, steered quantity, outcome)`` for every watch that ended with this step."""
@@ -68,10 +70,10 @@ class Tracer:
         yield from done
 
 
-def _watch(command: Command, device: FarmDevice, name: str, value: float, steered: str, until_s: float) -> _Watch:
-    inverted, steered = steered.startswith("!"), steered.removeprefix("!")
+def _watch(command: Command, device: FarmDevice, name: str, value: float, effect: Effect, until_s: float) -> _Watch:
+    steered = effect.quantity
     if quantity(steered).is_binary:
-        return _Watch(command, device, steered, 1.0 - value if inverted else value, 0.0, until_s)
+        return _Watch(command, device, steered, 1.0 - value if effect.inverted else value, 0.0, until_s)
     low, high = device.bounds(name)
     wanted = command.limited.get(name, value)
     return _Watch(command, device, steered, wanted, TOLERANCE_FRAC * (high - low), until_s)

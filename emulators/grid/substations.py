@@ -33,8 +33,8 @@ from power_grid_model import (
 )
 from power_grid_model.errors import PowerGridError  # type: ignore[attr-defined]  # not in its __all__
 
-from emulators.encoding import Floats
-from emulators.physics.grid import ZERO_SEQUENCE, Plan
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.physics.grid import ZERO_SEQUENCE, Plan
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 

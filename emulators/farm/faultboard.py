@@ -10,22 +10,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from emulators import registry
-from emulators.contracts import Disturbance, FaultSpec, Quality
-from emulators.encoding import Columns
-from emulators.errors import ConfigError, Problem, StateError
-from emulators.network import Supply
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.contracts.fault import Disturbance, FaultSpec
+from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.errors import ConfigError, Problem, StateError
+from pilotfarm.emulators.farm.population import Rows
+from pilotfarm.emulators.grid.network import Supply
 
 if TYPE_CHECKING:
-    from emulators.farm import Farm, Group
-
-Rows: TypeAlias = dict[str, npt.NDArray[np.intp]]
+    from pilotfarm.emulators.farm.farm import Farm
+    from pilotfarm.emulators.farm.population import Group
 
 FAULTS_MAX: Final = 1_000
 ENDED_KEPT: Final = 200

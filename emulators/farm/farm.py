@@ -8,29 +8,30 @@ or a socket, and nothing between two steps changes what is read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 
-from emulators import registry
-from emulators.contracts import Command, DeviceSpec, Limits, Place, Qualities, Quality, Surroundings
-from emulators.encoding import Floats
-from emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
-from emulators.faultboard import FaultBoard, Rows
-from emulators.layout import GroupLayout, SiteLayout
-from emulators.network import Customers, Network
-from emulators.physics.frequency import AREAS, Swing, frequency_hz, swung
-from emulators.pools import Pools
-from emulators.quantities import Role, quantity
-from emulators.tracing import Tracer
-from emulators.views import Seen, SiteRows, at_rows
-from profiles.draws import key_of, uniform
-from profiles.weather import Weather, scattered
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.views import SiteRows, at_rows
+from pilotfarm.emulators.contracts.protocol import Command
+from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.emulators.errors import Busy, NoSuchPoint, OutOfRange
+from pilotfarm.emulators.farm.device import FarmDevice
+from pilotfarm.emulators.farm.faultboard import FaultBoard
+from pilotfarm.emulators.farm.observer import Observer
+from pilotfarm.emulators.farm.pools import Pools
+from pilotfarm.emulators.farm.population import Group, Rows
+from pilotfarm.emulators.farm.tracing import Tracer
+from pilotfarm.emulators.grid.network import Customers, Network
+from pilotfarm.emulators.physics.frequency import AREAS, Swing, frequency_hz, swung
+from pilotfarm.emulators.site.layout import GroupLayout, SiteLayout
+from pilotfarm.profiles.draws import key_of, uniform
+from pilotfarm.profiles.weather import Weather, scattered
 
 STEP_MIN_S: Final = 0.1
 STEP_MAX_S: Final = 900.0
@@ -41,139 +42,6 @@ QUEUE_MAX = 100_000
 _PHASES = (1, 2, 3)
 _VOLTAGES = ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_ll_v")
 """At the connection point, and under their prefixes at a home's resources."""
-
-
-class Observer(Protocol):
-    """Somebody who keeps a record of what happens: the ledger, the event stream."""
-
-    def stepped(self, farm: Farm) -> None: ...
-    def commanded(self, command: Command, farm: Farm) -> None: ...
-    def traced(self, command: Command, name: str, outcome: str, farm: Farm) -> None: ...
-    def fault_changed(self, fault: Any, event: str, farm: Farm) -> None: ...
-
-
-@dataclass(slots=True)
-class Group:
-    """The devices of one group of the site file: true columns, reported columns, and what grips them."""
-
-    layout: GroupLayout
-    spec: DeviceSpec
-    columns: Seen
-    feeder: npt.NDArray[np.intp]
-    position: Floats
-    reported: Seen
-    quality: dict[str, Qualities]
-    conditions: dict[str, Floats]
-
-    @property
-    def name(self) -> str:
-        return self.layout.name
-
-    @property
-    def size(self) -> int:
-        return len(self.layout.devices)
-
-    def limit(self, bound: float | str, row: int) -> float:
-        """A limit's value for one device: a number, or a column's, ``-`` turning its sign."""
-        if not isinstance(bound, str):
-            return bound
-        if bound.startswith("-"):
-            return 0.0 - float(self.columns[bound[1:]][row])
-        return float(self.columns[bound][row])
-
-
-class FarmDevice:
-    """One device, as protocol engines and the API see it (``contracts.Device``)."""
-
-    __slots__ = ("farm", "group", "row")
-
-    def __init__(self, farm: Farm, group: Group, row: int) -> None:
-        self.farm = farm
-        self.group = group
-        self.row = row
-
-    @property
-    def id(self) -> str:
-        return self.group.layout.devices[self.row]
-
-    @property
-    def kind(self) -> str:
-        return self.group.spec.kind
-
-    def value(self, quantity: str) -> float:
-        """The reported value as of the last step."""
-        return _shown(self.group.reported[quantity][self.row])
-
-    def true_value(self, quantity: str) -> float:
-        """What it really is."""
-        return _shown(self.group.columns[quantity][self.row])
-
-    def quality(self, quantity: str) -> int:
-        marks = self.group.quality.get(quantity)
-        return 0 if marks is None else int(marks[self.row])
-
-    def condition(self, name: str) -> float:
-        grip = self.group.conditions.get(name)
-        return 0.0 if grip is None else float(grip[self.row])
-
-    def readings(self) -> dict[str, float]:
-        """Every reported quantity of the device."""
-        return {q.name: self.value(q.name) for q in self.group.spec.quantities}
-
-    def check(self, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self._check_one(name, value)
-
-    def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
-        self.check(values)
-        limited = {name: kept for name, value in values.items() if (kept := self._now(name, value)) != value}
-        return self.farm._enqueue(self, dict(values), limited, protocol, peer, now_s)
-
-    def bounds(self, name: str) -> tuple[float, float]:
-        """What the quantity may be told for this device, lowest and highest."""
-        limits = self._limits(name)
-        return self.group.limit(limits.low, self.row), self.group.limit(limits.high, self.row)
-
-    def _limits(self, name: str) -> Limits:
-        found = self.group.spec.limits.get(name)
-        if found is not None:
-            return found
-        asked = quantity(name)
-        return Limits(asked.low, asked.high)
-
-    def _check_one(self, name: str, value: float) -> None:
-        if name not in self.farm.writable[self.group.spec.kind]:
-            if name in self.group.reported and name in self.farm.readable[self.group.spec.kind]:
-                raise NotWritable(f"{self.id}: {name} cannot be written")
-            raise NoSuchPoint(f"{self.id}: a {self.kind} has no {name}")
-        if not isfinite(value):
-            raise OutOfRange(f"{self.id}: {name} must be a finite number, not {value}")
-        asked = quantity(name)
-        if asked.is_binary and value not in (0.0, 1.0):
-            raise OutOfRange(f"{self.id}: {name} is 0 or 1, not {value:g}")
-        low, high = self.bounds(name)
-        if not low <= value <= high:
-            unit = "" if asked.unit in ("1", "enum") else f" {asked.unit}"
-            raise OutOfRange(f"{self.id}: {name} must be from {low:g} to {high:g}{unit}, not {value:g}")
-
-    def _now(self, name: str, value: float) -> float:
-        """What the device can follow of a value at present."""
-        limits = self.group.spec.limits.get(name)
-        if limits is None:
-            return value
-        if limits.gap is not None:
-            low, high = (self.group.limit(bound, self.row) for bound in limits.gap)
-            if low < value < high:
-                return 0.0
-        if limits.now_low is None or limits.now_high is None:
-            return value
-        low, high = self.group.limit(limits.now_low, self.row), self.group.limit(limits.now_high, self.row)
-        return min(max(value, low), high)
-
-
-def _shown(value: np.float64) -> float:
-    """Return a value to be read; adding 0 takes the sign off a 0, for minus nothing is nothing to whoever reads it."""
-    return float(value) + 0.0
 
 
 class Farm:
@@ -285,8 +153,7 @@ class Farm:
             return
         queue, self._queue = self._queue, []
         for device, command in queue:
-            heard = {"sesp_heard": 1.0} if "sesp_heard" in device.group.columns else {}
-            for name, value in {**command.values, **heard}.items():
+            for name, value in {**command.values, **device.group.spec.with_any_command}.items():
                 self.pools.write(device.group.name, name, device.row, value)
         self.pools.show_written()
         self._show_columns()
@@ -438,9 +305,3 @@ class Farm:
     def rows_of(self, *, kind: str = "", group: str = "", feeder: str = "", device: str = "*") -> Rows:
         """Find devices by kind, group, feeder and glob: group name -> rows, in the site's order."""
         return self.faults.rows_of(kind=kind, group=group, feeder=feeder, device=device)
-
-
-def enabled(values: Mapping[str, float]) -> dict[str, float]:
-    """Close the switch of every set-point that has one, unless the same request sets it itself."""
-    switches = {quantity(name).enables: 1.0 for name in values if quantity(name).role is Role.SETPOINT}
-    return {**{name: on for name, on in switches.items() if name}, **values}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from emulators.clock import Clock, WallClock
-from emulators.farm import Farm, Observer
-from emulators.images import Images
-from emulators.layout import SiteLayout
-from emulators.runner import Runner
-from emulators.server import Server
+from pilotfarm.emulators.clock import Clock, WallClock
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.observer import Observer
+from pilotfarm.emulators.serving.images import Images
+from pilotfarm.emulators.serving.runner import Runner
+from pilotfarm.emulators.serving.server import Server
+from pilotfarm.emulators.site.layout import SiteLayout
 
 WARM_UP_S: Final = 1.0
 """Length of the one step taken before anybody may connect, so that no master reads an unlived device."""

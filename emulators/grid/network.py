@@ -20,12 +20,12 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.encoding import Floats
-from emulators.layout import FeederLayout, GridLayout
-from emulators.mains import Mains
-from emulators.physics import feeder as linear
-from emulators.physics.grid import Plan, planned
-from emulators.substations import Indices, NotConverged, Part, tree
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.mains import Mains
+from pilotfarm.emulators.grid.substations import Indices, NotConverged, Part, tree
+from pilotfarm.emulators.physics import feeder as linear
+from pilotfarm.emulators.physics.grid import Plan, planned
+from pilotfarm.emulators.site.layout import FeederLayout, GridLayout
 
 NODES_A_PART: Final = 600
 SMALL_SITE: Final = 1_000

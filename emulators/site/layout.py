@@ -6,15 +6,15 @@ printed from it. Nothing here reads a file or opens a socket.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from emulators import registry
-from emulators.contracts import Keys, Place
-from emulators.encoding import Columns
-from profiles.weather import EXTENT_DEFAULT_M, Record
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.contracts.device import Keys
+from pilotfarm.emulators.contracts.world import Place
+from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,27 +133,3 @@ class SiteLayout:
     @property
     def device_count(self) -> int:
         return sum(len(group.devices) for group in self.groups)
-
-
-def endpoint_rows(layout: SiteLayout) -> Sequence[dict[str, Any]]:
-    """List every way to every device, in the shape ``pilotfarm endpoints --json`` promises."""
-    groups = {group.name: group for group in layout.groups}
-    rows: list[dict[str, Any]] = []
-    for station in layout.stations:
-        label = registry.protocol(station.protocol).address_name
-        for seat in station.seats:
-            group = groups[seat.group]
-            rows.append(
-                {
-                    "device": group.devices[seat.row],
-                    "kind": group.kind,
-                    "site": layout.name,
-                    "protocol": station.protocol,
-                    "map": seat.map,
-                    "host": station.host,
-                    "port": station.port,
-                    label: seat.address,
-                    "station": station.name or None,
-                }
-            )
-    return rows

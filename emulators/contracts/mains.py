@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from emulators.encoding import Floats
-from emulators.views import SiteRows, at_rows
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.views import SiteRows, at_rows
 
 _ROWS: Final = 9
 

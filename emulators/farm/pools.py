@@ -18,10 +18,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from emulators.contracts import DeviceSpec, Flow, Surroundings, Turn
-from emulators.encoding import Columns, anywhere, canonical
-from emulators.quantities import Role
-from emulators.views import Block, OfBlock, Seen, SiteRows, WithParts, part_of, runs, without_parts
+from pilotfarm.emulators.columns.arrays import Columns, anywhere, canonical
+from pilotfarm.emulators.columns.views import Block, OfBlock, Seen, SiteRows, WithParts, part_of, runs, without_parts
+from pilotfarm.emulators.contracts.device import DeviceSpec, Flow, Turn
+from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.emulators.quantities import Role
 
 At: TypeAlias = Callable[[SiteRows], Surroundings]
 

@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from emulators import registry
-from emulators.clock import Clock
-from emulators.contracts import Engine, Station
-from emulators.errors import ConfigError, Problem
-from emulators.farm import Farm
-from emulators.faults.device import OFFLINE_MODES
-from emulators.images import Images
-from emulators.layout import StationLayout
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.clock import Clock
+from pilotfarm.emulators.contracts.protocol import Engine, Station
+from pilotfarm.emulators.errors import ConfigError, Problem
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.faults.device import OFFLINE_MODES
+from pilotfarm.emulators.serving.images import Images
+from pilotfarm.emulators.site.layout import StationLayout
 
 BACKLOG: Final = 128
 OUTPUT_HIGH_BYTES: Final = 256 * 1024

@@ -1,0 +1,1 @@
+"""What the rooms of the farm ask of each other: small contracts, and nothing that runs."""

@@ -1,0 +1,154 @@
+"""What a device kind is to the farm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.world import Place, Surroundings
+from pilotfarm.emulators.quantities import Quantity
+
+Keys: TypeAlias = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A parameter of a device kind that a site file may set: a number, or a distribution of numbers.
+
+    ``default`` may be a number or a distribution as a site file would write it, such as
+    ``{"choice": [3700, 11000]}``. A value outside ``low`` to ``high`` is a problem of the site file.
+    """
+
+    name: str
+    unit: str
+    default: float | Mapping[str, Any]
+    low: float
+    high: float
+    doc: str
+    names: tuple[str, ...] = ()
+    """Where a site file names one of these instead of giving a number: the number is its place, from 0."""
+    only: tuple[float, ...] = ()
+    """The only numbers it may be, where it may not be any from ``low`` to ``high``."""
+
+    @property
+    def possible(self) -> tuple[float, ...]:
+        """The only numbers it may be; empty where it may be any from ``low`` to ``high``."""
+        return tuple(map(float, range(len(self.names)))) or self.only
+
+
+@dataclass(frozen=True, slots=True)
+class OfColumn:
+    """A limit that is the device's own: a column of it times ``gain``."""
+
+    name: str
+    gain: float = 1.0
+
+
+Bound: TypeAlias = float | OfColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a device can be told.
+
+    Beyond ``min`` to ``max`` a set-point is refused. Beyond ``now_min`` to ``now_max``, where
+    given, it is taken and the device follows as far as it can at present. A value between the two of
+    ``gap`` comes to 0: too little to begin with.
+    """
+
+    min: Bound
+    max: Bound
+    now_min: Bound | None = None
+    now_max: Bound | None = None
+    gap: tuple[Bound, Bound] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column it refers to."""
+        bounds = self.min, self.max, self.now_min, self.now_max, *(self.gap or ())
+        return tuple(bound.name for bound in bounds if isinstance(bound, OfColumn))
+
+    def with_columns(self, named: Callable[[str], str]) -> Limits:
+        """Return the same limits where each column bears another name."""
+
+        def renamed(bound: Bound) -> Bound:
+            return replace(bound, name=named(bound.name)) if isinstance(bound, OfColumn) else bound
+
+        return Limits(
+            renamed(self.min),
+            renamed(self.max),
+            None if self.now_min is None else renamed(self.now_min),
+            None if self.now_max is None else renamed(self.now_max),
+            None if self.gap is None else (renamed(self.gap[0]), renamed(self.gap[1])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What shows that a set-point or command is in effect. ``inverted``: the quantity is 0 where the command is 1."""
+
+    quantity: str
+    inverted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a compound device's step hands to one of its resources, to be given that resource's columns after it.
+
+    ``lent`` are values the resource takes over, ``told`` are set-points it follows in place of its own:
+    both for this step, by the resource's own names, ``(n,)`` each. ``live`` is 0 where the resource is cut off
+    from the mains, and 1 elsewhere; ``None`` is 1 everywhere.
+    """
+
+    resource: str
+    lent: Columns = field(default_factory=dict)
+    told: Columns = field(default_factory=dict)
+    live: Floats | None = None
+
+
+Flow: TypeAlias = Generator[Turn, Seen, Columns]
+Parts: TypeAlias = Mapping[str, Seen]
+"""The columns of a compound device's resources, by their prefixes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """A device kind, as the registry names it.
+
+    ``make(ratings, keys, place)`` builds the columns of ``n`` devices at the site's start: one array
+    for every quantity of the kind, and whatever else its step needs (ratings and hidden state, under
+    names that are no quantity's). ``step(columns, surroundings, dt_s)`` returns new columns and
+    changes nothing it was given, and no set-point. Rows never mix.
+
+    A compound kind is made of others: ``resources`` gives each by the prefix its columns have at the
+    compound device, every kind once, in the order in which ``flow(own, parts, surroundings, dt_s)`` yields
+    their turns. It is given the device's own columns and its resources', and returns its own. Its ``step``
+    is the same flow with every resource stepped by itself.
+    """
+
+    kind: str
+    use_case: str
+    title: str
+    quantities: tuple[Quantity, ...]
+    items: Mapping[str, tuple[str, ...]]
+    """Item of the specification's tables (to_device and to_sesp) -> the quantities that carry it."""
+    behaviour: Mapping[str, tuple[str, ...]]
+    """Pre-condition, exception, assumption or post-condition -> the quantities that show it."""
+    ratings: tuple[Rating, ...]
+    limits: Mapping[str, Limits]
+    follows: Mapping[str, Effect]
+    """Set-point or command -> what shows its physical effect."""
+    make: Callable[[Columns, Keys, Place], Columns]
+    step: Callable[[Columns, Surroundings, float], Columns]
+    resources: Mapping[str, DeviceSpec] = field(default_factory=dict)
+    flow: Callable[[Columns, Parts, Surroundings, float], Flow] | None = None
+    sunlit: Callable[[Seen], bool] | None = None
+    """Whether light does anything to devices with these columns at the start; if not, they are given NaN for it."""
+    with_any_command: Mapping[str, float] = field(default_factory=dict)
+    """Columns that every command sets besides what it asks for: that somebody was heard."""

@@ -1,0 +1,189 @@
+"""What a protocol, its stations and its maps are to the farm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.quality import Qualities
+
+
+@dataclass(slots=True)
+class Command:
+    """One request to change a device: what was asked, by whom, and what became of it.
+
+    Wall times are in seconds since 1970 UTC. ``limited`` holds, for each value the device cannot
+    follow in full at present, what it will follow instead.
+    """
+
+    id: int
+    device: str
+    values: Mapping[str, float]
+    protocol: str
+    peer: str
+    received_s: float
+    acknowledged_s: float | None = None
+    limited: Mapping[str, float] = field(default_factory=dict)
+
+
+class Device(Protocol):
+    """One device as a protocol engine sees it: reported values to read, a queue to write to."""
+
+    @property
+    def id(self) -> str: ...
+    def value(self, quantity: str) -> float:
+        """The reported value as of the last step."""
+        ...
+
+    def quality(self, quantity: str) -> int:
+        """Bits of ``Quality`` of the reported value."""
+        ...
+
+    def check(self, values: Mapping[str, float]) -> None:
+        """Raise what ``submit`` would raise, and change nothing (for the select before an operate)."""
+        ...
+
+    def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
+        """Queue a change for the next step, all of it or none.
+
+        Raises ``NoSuchPoint``, ``NotWritable``, ``OutOfRange`` or ``Busy``. The engine sets
+        ``acknowledged_s`` of the command once it has answered.
+        """
+        ...
+
+    def condition(self, name: str) -> float:
+        """A fault's grip on this device's communication, 0.0 while there is none."""
+        ...
+
+
+class Engine(Protocol):
+    """One connection's protocol machine, without a socket and without a clock; the caller owns both.
+
+    Times are wall seconds that never go back.
+    """
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is to be closed once the output has been sent."""
+        ...
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        """Take bytes as they come, cut anywhere. Never raises: a peer's mistake is answered or closes."""
+        ...
+
+    def advance(self, now_s: float) -> None:
+        """Fire every timer due by ``now_s``."""
+        ...
+
+    def deadline_s(self) -> float | None:
+        """When ``advance`` is next needed; ``None`` while no timer runs."""
+        ...
+
+    def take_output(self) -> bytes:
+        """Bytes to send; each is handed out once."""
+        ...
+
+    def hang_up(self, now_s: float) -> None:
+        """The connection is gone: give back what it held."""
+        ...
+
+
+class Table(Protocol):
+    """The bytes of one protocol for all devices of a group, encoded after each step."""
+
+    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+        """Encode the reported columns; hand what moved past its deadband to the engines that listen.
+
+        ``quality`` has an entry only for a quantity that is not good in every row. ``unix_s`` is the
+        site time the values hold for, for time tags.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A device's place at a station: its row in a table and its address there.
+
+    ``address`` is the Modbus unit id (the first, where a device has several), the IEC common address
+    or the DNP3 outstation address.
+    """
+
+    device: Device
+    table: Any
+    row: int
+    address: int
+
+
+class Station(Protocol):
+    """What answers at one address: a device, a gateway, or an RTU."""
+
+    def connect(self, peer: str, now_s: float) -> Engine:
+        """Make the engine of a new connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PointRow:
+    """One row of the point list of a group, as a SCADA engineer would import it.
+
+    On every protocol, the number on the wire times ``scale`` is the quantity in ``unit``, whatever
+    scale factor a device shows beside it; where a number means something else, ``data_type`` says
+    so in brackets. ``deadband`` is in ``unit`` too: one value, or an array with one a device.
+    """
+
+    quantity: str
+    address: str
+    data_type: str
+    scale: float
+    unit: str
+    access: str  # "r", "w" or "rw"
+    deadband: float | Floats | None = None
+    resource_unit: int | None = None  # Modbus: unit id the register stands at
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolSpec:
+    """A protocol, as the registry names it.
+
+    ``table(plan, n, columns)`` makes the table of a group (``columns`` at the start, for ratings and
+    deadbands). ``station(seats, options)`` makes what listens at one address. ``options`` is the
+    protocol's part of the site file, checked against ``options_model``. ``spontaneous`` says that
+    engines may have output after a step without having been asked.
+    """
+
+    name: str
+    title: str
+    default_port: int
+    address_name: str
+    """What a device's address is called: ``unit``, ``common_address``, ``link_address``."""
+    options_model: type[Any]
+    address_range: tuple[int, int]
+    spontaneous: bool
+    table: Callable[[Any, int, Seen], Table]
+    station: Callable[[Sequence[Seat], Any], Station]
+    default_address: int = 1
+    """The address of a device that has an endpoint of its own."""
+    shared: bool = True
+    """Whether a station may answer for several devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """A register map or point list, as the registry names it.
+
+    ``plan(spec)`` builds what the protocol's table needs to serve a device kind. ``points(spec,
+    columns)`` lists what a master finds at the devices of a group with these columns at the start;
+    with no columns, at the kind in general: scales of a typical device, and no deadband where one
+    depends on a rating. ``kinds`` are the device kinds it can serve.
+    """
+
+    name: str
+    protocol: str
+    title: str
+    kinds: tuple[str, ...]
+    plan: Callable[[DeviceSpec], Any]
+    points: Callable[[DeviceSpec, Mapping[str, Floats]], Sequence[PointRow]]

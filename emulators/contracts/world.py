@@ -1,0 +1,59 @@
+"""What the world does to devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.mains import Mains
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a site is. Degrees, metres, and the name of its time zone."""
+
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the world does to the ``n`` devices of a group during one step, taken at the step's end.
+
+    The mains are those of the power flow of the step before.
+    Irradiance is ``(n,)``: a cloud may stand over one device and not over the next, or one value for all.
+    Everything else is one value for the site. Angles in degrees; ``local_hour`` is in [0, 24);
+    ``weekday`` counts from Monday = 0; ``unix_s`` is site time on the UTC scale.
+    """
+
+    time_s: float
+    unix_s: float
+    local_hour: float
+    weekday: int
+    day_of_year: int
+    frequency_hz: float
+    mains: Mains
+    sun_zenith_deg: float
+    sun_azimuth_deg: float
+    ghi_w_per_m2: Floats | float
+    dni_w_per_m2: Floats | float
+    dhi_w_per_m2: Floats | float
+    air_temperature_degc: float
+    wind_speed_m_per_s: float
+    wind_direction_deg: float
+    humidity_frac: float
+    pressure_pa: float
+    rain_mm_per_h: float
+
+    @property
+    def voltage_v(self) -> Floats:
+        """``(3, n)``: line to neutral, by phase."""
+        return self.mains.voltage_v
+
+    def darkened(self, live: Floats, rows: slice = slice(None)) -> Surroundings:
+        """Return the same without voltage where ``live`` is 0 and not 1; it is of some of the rows."""
+        voltage_v = self.voltage_v.copy()
+        voltage_v[:, rows] *= live
+        return replace(self, mains=Mains.of(voltage_v))

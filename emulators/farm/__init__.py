@@ -1,0 +1,1 @@
+"""A site's devices and their world, stepped; faults, commands and what became of them."""

@@ -1,0 +1,112 @@
+"""One device of a farm, as those see it who read it and tell it something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pilotfarm.emulators.contracts.device import Limits
+from pilotfarm.emulators.contracts.protocol import Command
+from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
+from pilotfarm.emulators.farm.population import Group
+from pilotfarm.emulators.quantities import quantity
+
+if TYPE_CHECKING:
+    from pilotfarm.emulators.farm.farm import Farm
+
+
+class FarmDevice:
+    """One device, as protocol engines and the API see it (``contracts.Device``)."""
+
+    __slots__ = ("farm", "group", "row")
+
+    def __init__(self, farm: Farm, group: Group, row: int) -> None:
+        self.farm = farm
+        self.group = group
+        self.row = row
+
+    @property
+    def id(self) -> str:
+        return self.group.layout.devices[self.row]
+
+    @property
+    def kind(self) -> str:
+        return self.group.spec.kind
+
+    def value(self, quantity: str) -> float:
+        """The reported value as of the last step."""
+        return _shown(self.group.reported[quantity][self.row])
+
+    def true_value(self, quantity: str) -> float:
+        """What it really is."""
+        return _shown(self.group.columns[quantity][self.row])
+
+    def quality(self, quantity: str) -> int:
+        marks = self.group.quality.get(quantity)
+        return 0 if marks is None else int(marks[self.row])
+
+    def condition(self, name: str) -> float:
+        grip = self.group.conditions.get(name)
+        return 0.0 if grip is None else float(grip[self.row])
+
+    def readings(self) -> dict[str, float]:
+        """Every reported quantity of the device."""
+        return {q.name: self.value(q.name) for q in self.group.spec.quantities}
+
+    def check(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._check_one(name, value)
+
+    def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
+        self.check(values)
+        limited = {name: kept for name, value in values.items() if (kept := self._now(name, value)) != value}
+        return self.farm._enqueue(self, dict(values), limited, protocol, peer, now_s)
+
+    def bounds(self, name: str) -> tuple[float, float]:
+        """What the quantity may be told for this device, lowest and highest."""
+        limits = self._limits(name)
+        return self.group.limit(limits.min, self.row), self.group.limit(limits.max, self.row)
+
+    def _limits(self, name: str) -> Limits:
+        found = self.group.spec.limits.get(name)
+        if found is not None:
+            return found
+        asked = quantity(name)
+        return Limits(asked.low, asked.high)
+
+    def _check_one(self, name: str, value: float) -> None:
+        if name not in self.farm.writable[self.group.spec.kind]:
+            if name in self.group.reported and name in self.farm.readable[self.group.spec.kind]:
+                raise NotWritable(f"{self.id}: {name} cannot be written")
+            raise NoSuchPoint(f"{self.id}: a {self.kind} has no {name}")
+        if not isfinite(value):
+            raise OutOfRange(f"{self.id}: {name} must be a finite number, not {value}")
+        asked = quantity(name)
+        if asked.is_binary and value not in (0.0, 1.0):
+            raise OutOfRange(f"{self.id}: {name} is 0 or 1, not {value:g}")
+        low, high = self.bounds(name)
+        if not low <= value <= high:
+            unit = "" if asked.unit in ("1", "enum") else f" {asked.unit}"
+            raise OutOfRange(f"{self.id}: {name} must be from {low:g} to {high:g}{unit}, not {value:g}")
+
+    def _now(self, name: str, value: float) -> float:
+        """What the device can follow of a value at present."""
+        limits = self.group.spec.limits.get(name)
+        if limits is None:
+            return value
+        if limits.gap is not None:
+            low, high = (self.group.limit(bound, self.row) for bound in limits.gap)
+            if low < value < high:
+                return 0.0
+        if limits.now_min is None or limits.now_max is None:
+            return value
+        low, high = self.group.limit(limits.now_min, self.row), self.group.limit(limits.now_max, self.row)
+        return min(max(value, low), high)
+
+
+def _shown(value: np.float64) -> float:
+    """Return a value to be read; adding 0 takes the sign off a 0, for minus nothing is nothing to whoever reads it."""
+    return float(value) + 0.0

@@ -1,0 +1,1 @@
+"""The feeders: who stands where, and their power flow."""

@@ -1,0 +1,1 @@
+"""Devices on the network: tables, sockets, the pace of the steps, and a pilot brought up."""

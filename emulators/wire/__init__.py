@@ -1,0 +1,1 @@
+"""From columns to wire values and bytes, and back."""

@@ -1,0 +1,117 @@
+"""From columns to the bytes masters ask for, column by column.
+
+A row of bytes belongs to one device. A ``Field`` says where in every row a value stands, of what
+type, and which ``Source`` it comes from; ``Rows.encode`` writes one field of all devices with one
+NumPy assignment, through a strided view into one contiguous array. Reading is a slice of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.wire.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A value's place in a row.
+
+    ``dtype`` is a NumPy type with its byte order (``">u2"``, ``"<f4"``, ``"u1"``); ``missing`` is
+    what NaN becomes in an integer type (the map's own not-implemented value).
+    """
+
+    offset: int
+    dtype: str
+    source: Source
+    missing: int = 0
+
+
+_BLOCK_VALUES: Final = 32_768
+"""Values rounded and bounded in one go: a block of them stays in the processor's cache."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """A field of all rows: what it is made of, and where its wire values go."""
+
+    source: Source
+    quantities: frozenset[str]
+    view: npt.NDArray[np.generic]
+    low: float
+    high: float
+    missing: float
+
+
+class Rows:
+    """The bytes of ``n`` devices, shape ``(n, len(template))``, refreshed field by field.
+
+    A field is written again only when one of its source's columns is another array than before, so a
+    column must never be changed in place once it has been encoded.
+    """
+
+    __slots__ = ("_block", "_floats", "_integers", "_seen", "data", "n")
+
+    def __init__(self, n: int, template: bytes, fields: Sequence[Field]) -> None:
+        width = len(template)
+        self.n = n
+        self.data = np.tile(np.frombuffer(template, dtype=np.uint8), (n, 1))
+        self._floats: list[_Place] = []
+        self._integers: list[_Place] = []
+        for each in fields:
+            dtype = np.dtype(each.dtype)
+            assert each.offset + dtype.itemsize <= width, f"{each} ends beyond the row's {width} bytes"
+            view = np.ndarray((n,), dtype, self.data, each.offset, (width,))
+            low, high = (-np.inf, np.inf) if dtype.kind == "f" else _bounds(dtype)
+            place = _Place(each.source, frozenset(each.source.quantities), view, low, high, float(each.missing))
+            (self._floats if dtype.kind == "f" else self._integers).append(place)
+        self._seen: dict[str, Floats | None] = {
+            name: None for place in (*self._floats, *self._integers) for name in place.quantities
+        }
+        deep = min(max(1, _BLOCK_VALUES // n), max(1, len(self._integers)))
+        self._block = np.empty((deep, n))
+
+    def encode(self, columns: Mapping[str, Floats]) -> None:
+        """Write every field that may have moved; integers are rounded and saturate, NaN becomes ``missing``."""
+        moved = {name for name, column in self._seen.items() if columns[name] is not column}
+        for place in self._floats:
+            if not moved.isdisjoint(place.quantities):
+                place.view[...] = place.source.of(columns)
+        places = [place for place in self._integers if not moved.isdisjoint(place.quantities)]
+        deep = len(self._block)
+        for start in range(0, len(places), deep):
+            self._encode_integers(places[start : start + deep], columns)
+        self._seen.update((name, columns[name]) for name in moved)
+
+    def forget(self) -> None:
+        """Write every field with the next ``encode``: for who has written over encoded bytes."""
+        self._seen = dict.fromkeys(self._seen)
+
+    def _encode_integers(self, places: Sequence[_Place], columns: Mapping[str, Floats]) -> None:
+        block = self._block[: len(places)]
+        for wire, place in zip(block, places, strict=True):
+            wire[...] = place.source.of(columns)
+        np.rint(block, out=block)
+        np.maximum(block, np.array([[place.low] for place in places]), out=block)
+        np.minimum(block, np.array([[place.high] for place in places]), out=block)
+        if np.isnan(block.sum()):  # the sum of finite numbers is finite, of a NaN it is NaN
+            np.copyto(block, np.array([[place.missing] for place in places]), where=np.isnan(block))
+        for wire, place in zip(block, places, strict=True):
+            place.view[...] = wire
+
+    def row(self, index: int) -> memoryview:
+        """The live bytes of one device: what a master would be told now."""
+        row: memoryview = self.data[index].data
+        return row
+
+
+def _bounds(dtype: np.dtype[np.generic]) -> tuple[float, float]:
+    info = np.iinfo(dtype)  # type: ignore[type-var]
+    # A float64 cannot hold 2**63 - 1 or 2**64 - 1; the next smaller one that fits is used.
+    high = float(info.max) if info.bits < 64 else float(np.nextafter(float(info.max), 0.0))
+    return float(info.min), high
