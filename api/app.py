@@ -39,7 +39,7 @@ Powers are positive when they leave the device towards the grid. Every error is 
 
 def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None = None) -> FastAPI:
     """Build the API of a pilot; with ``token``, every request but for the health needs it as bearer."""
-    context = Context(pilot, EventStream(pilot.clock), ledger)
+    context = Context(pilot, EventStream(pilot.farm.population, pilot.clock), ledger)
     pilot.observe(context.events)
     app = _Api(
         title="pilotfarm",

@@ -18,9 +18,9 @@ import numpy as np
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.protocol import Command
-from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.faultboard import Fault
-from pilotfarm.emulators.farm.population import Group
+from pilotfarm.emulators.farm.observer import Moment
+from pilotfarm.emulators.farm.population import Group, Population
 from pilotfarm.emulators.quantities import Role
 
 WAITING_MAX: Final = 1_000
@@ -67,7 +67,8 @@ class Subscription:
 class EventStream:
     """A farm's observer that tells its subscribers what happened (``text/event-stream``)."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, population: Population, clock: Clock) -> None:
+        self._population = population
         self._clock = clock
         self._subscriptions: set[Subscription] = set()
         self._last_id = 0
@@ -103,19 +104,19 @@ class EventStream:
 
     # ------------------------------------------------------------------------------- observing
 
-    def stepped(self, farm: Farm) -> None:
+    def stepped(self, moment: Moment) -> None:
         if not self._subscriptions:
             self._alarms.clear()
             return
-        for group in farm.groups.values():
+        for group in self._population:
             for quantity in group.spec.quantities:
                 if quantity.role is Role.ALARM:
-                    self._compare(farm, group, quantity.name)
+                    self._compare(moment, group, quantity.name)
 
-    def commanded(self, command: Command, farm: Farm) -> None:
+    def commanded(self, command: Command, moment: Moment) -> None:
         self._tell(
             "command",
-            farm,
+            moment,
             command=command.id,
             device=command.device,
             values=dict(command.values),
@@ -124,13 +125,13 @@ class EventStream:
             peer=command.peer,
         )
 
-    def traced(self, command: Command, name: str, outcome: str, farm: Farm) -> None:
-        self._tell("effect", farm, command=command.id, device=command.device, quantity=name, outcome=outcome)
+    def traced(self, command: Command, name: str, outcome: str, moment: Moment) -> None:
+        self._tell("effect", moment, command=command.id, device=command.device, quantity=name, outcome=outcome)
 
-    def fault_changed(self, fault: Fault, event: str, farm: Farm) -> None:
+    def fault_changed(self, fault: Fault, event: str, moment: Moment) -> None:
         self._tell(
             "fault",
-            farm,
+            moment,
             fault=fault.id,
             kind=fault.spec.kind,
             event=event,
@@ -139,7 +140,7 @@ class EventStream:
             devices=len(fault.hit),
         )
 
-    def _compare(self, farm: Farm, group: Group, name: str) -> None:
+    def _compare(self, moment: Moment, group: Group, name: str) -> None:
         """Tell which devices' alarms rose or fell, by their true values."""
         place, now = (group.name, name), group.columns[name]
         before = self._alarms.get(place)
@@ -147,14 +148,14 @@ class EventStream:
         if before is None or before is now:
             return
         for row in np.flatnonzero(before != now):
-            self._tell("alarm", farm, device=group.layout.devices[row], quantity=name, raised=bool(now[row]))
+            self._tell("alarm", moment, device=group.layout.devices[row], quantity=name, raised=bool(now[row]))
 
-    def _tell(self, name: str, farm: Farm, **data: Any) -> None:
+    def _tell(self, name: str, moment: Moment, **data: Any) -> None:
         if not self._subscriptions:
             return
         self._last_id += 1
         wall = datetime.fromtimestamp(self._clock.now_s(), UTC)
-        stamps = {"time": farm.now.isoformat(), "wall_time": wall.isoformat()}
+        stamps = {"time": moment.local.isoformat(), "wall_time": wall.isoformat()}
         message = _message(name, {**stamps, **data}, self._last_id)
         self.dropped += sum(subscription.put(message) for subscription in self._subscriptions)
 

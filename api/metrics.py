@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from pilotfarm.api.events import EventStream
 from pilotfarm.emulators.record.ledger import Ledger
-from pilotfarm.emulators.serving import server
+from pilotfarm.emulators.serving.connection import Counters as ServerCounters
 from pilotfarm.emulators.serving.pilot import Pilot
 
 _OF_SERVER: Final = {
@@ -98,7 +98,7 @@ class _FarmCollector(Collector):
         yield GaugeMetricFamily("pilotfarm_site_time_seconds", "Site time since 1970-01-01 UTC", farm.unix_s)
         yield GaugeMetricFamily("pilotfarm_speed", "Site seconds a wall second", runner.speed)
         yield GaugeMetricFamily("pilotfarm_paused", "Whether the clock stands", float(runner.paused))
-        yield GaugeMetricFamily("pilotfarm_commands_queued", "Commands that wait for the next step", farm.queued)
+        yield GaugeMetricFamily("pilotfarm_commands_queued", "Commands that wait for the next step", len(farm.commands))
         unwatched = "Commands whose effect is not traced because too many were"
         yield CounterMetricFamily("pilotfarm_commands_untraced", unwatched, farm.tracer.unwatched)
 
@@ -128,4 +128,4 @@ def _written(ledger: Ledger) -> Iterator[Metric]:
     yield CounterMetricFamily("pilotfarm_ledger_write_errors", "Failed writes of the ledger", ledger.write_errors)
 
 
-assert set(_OF_SERVER) | {"open"} == {field.name for field in fields(server.Counters)}, "a counter is not shown"
+assert set(_OF_SERVER) | {"open"} == {field.name for field in fields(ServerCounters)}, "a counter is not shown"

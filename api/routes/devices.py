@@ -49,7 +49,7 @@ async def list_devices(
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Most devices to list")] = 1_000,
     offset: Annotated[int, Query(ge=0, le=2**31, description="How many to pass over first")] = 0,
 ) -> Response:
-    found = here.farm.rows_of(kind=kind, group=group, feeder=feeder, device=device)
+    found = here.farm.population.rows_of(kind=kind, group=group, feeder=feeder, device=device)
     count = sum(map(len, found.values()))
     listed: list[dict[str, Any]] = []
     for name, rows in found.items():
@@ -161,7 +161,7 @@ def _refusals(device: FarmDevice, values: Mapping[str, Any]) -> Iterator[tuple[s
 
 
 def _has(device: FarmDevice, name: str) -> bool:
-    return name in device.farm.writable[device.kind]
+    return name in device.group.writable
 
 
 def _quality_text(bits: int) -> str:

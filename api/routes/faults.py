@@ -12,7 +12,7 @@ from pilotfarm.api import models
 from pilotfarm.api.problems import Refused, documented
 from pilotfarm.api.routes.context import Context, Here
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.fault import FaultSpec
+from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, MeasurementFault, ProtocolFault
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.emulators.farm.faultboard import Fault
 
@@ -111,16 +111,17 @@ def _fault(here: Context, fault: Fault) -> models.FaultAnswer:
 
 
 def _kind(spec: FaultSpec) -> models.FaultKind:
-    measures = spec.report is not None
+    measures = isinstance(spec, MeasurementFault)
+    everywhere = isinstance(spec, GridFault) and spec.everywhere
     schema: dict[str, Any] = spec.parameters.model_json_schema()
     return models.FaultKind(
         kind=spec.kind,
         family=spec.family,
         title=spec.title,
         modes=list(spec.modes),
-        targets=[] if spec.everywhere else [*PLACE_KEYS, "quantity"] if measures else PLACE_KEYS,
+        targets=[] if everywhere else [*PLACE_KEYS, "quantity"] if measures else PLACE_KEYS,
         required=["quantity"] if measures else [],
-        protocols=list(spec.protocols),
+        protocols=list(spec.protocols) if isinstance(spec, ProtocolFault) else [],
         parameters=schema,
         example=dict(spec.example),
     )

@@ -1,13 +1,108 @@
-"""What a kind of fault is to the farm."""
+"""What a kind of fault is to the farm: one of a few families, each with the one function it needs.
+
+A measurement fault makes reported columns of true ones. Admission, link and protocol faults use the hooks of
+``way``. A grid fault moves true columns by way of the physics: it opens supplies and takes generation from the area.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What every kind of fault has, as the registry names it."""
+
+    kind: str
+    title: str
+    parameters: type[Any]
+    """A pydantic model; its JSON Schema is the documentation."""
+    modes: tuple[str, ...] = ()
+    """Variants by name, the default first."""
+    example: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters to try it with."""
+
+
+# ------------------------------------------------------------------------------------ measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """``m`` cells that faults of one kind grip, a quantity of a device each; every array is ``(m,)``.
+
+    ``note`` is what was reported when the cell's fault began, ``elapsed_s`` how long ago that was [s of site time].
+    ``numbers`` are the parameters of the cell's fault.
+    """
+
+    true: Floats
+    reported: Floats
+    note: Floats
+    elapsed_s: Floats
+    numbers: Mapping[str, Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementFault(_Kind):
+    """The physics goes on, and what is reported of it is wrong.
+
+    ``numbers(mode, parameters)`` gives what ``report`` needs to know of a fault: the same names for every fault of
+    the kind. ``report(mode, cells)`` returns what is reported instead, ``(m,)``: many faults are one call.
+    """
+
+    family: ClassVar = "measurement"
+    numbers: Callable[[str, Any], Mapping[str, float]]
+    report: Callable[[str, Cells], Floats]
+    quality: Callable[[str, Any], Quality]
+    """What the device says of such values."""
+
+
+# -------------------------------------------------------------------------------- on the way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionFault(_Kind):
+    """A device cannot be reached.
+
+    A listener behind which no device is left admits nobody; at a station with others, the device's seat is not
+    ``reachable``. ``admits(mode, parameters)`` is never ``OPEN``.
+    """
+
+    family: ClassVar = "admission"
+    admits: Callable[[str, Any], Admission]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFault(_Kind):
+    """Something happens to the bytes of a device's connections, those that stand and those that come.
+
+    ``wrap(engine, mode, parameters, key, now_s)`` puts a link around an engine. ``key`` is the connection's own, for
+    random draws.
+    """
+
+    family: ClassVar = "link"
+    wrap: Callable[[Engine, str, Any, int, float], Link]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolFault(_Kind):
+    """The device is there and answers, but not as its master hopes.
+
+    ``filter(mode, parameters, key)`` makes what stands at each seat of a gripped device, ``key`` being the device's.
+    ``protocols`` are those it acts on: a device served on none of them is missed.
+    """
+
+    family: ClassVar = "protocol"
+    protocols: tuple[str, ...]
+    filter: Callable[[str, Any, int], Filter]
+
+
+# ------------------------------------------------------------------------------------------- grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,33 +114,14 @@ class Disturbance:
     lost_generation_w: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class FaultSpec:
-    """A fault, as the registry names it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridFault(_Kind):
+    """The grid the devices stand on fails, and their physics answers it."""
 
-    A measurement fault has ``report(mode, parameters, true, reported, note, elapsed_s)``: given a
-    quantity's true and so far reported values of the rows it grips, what was reported when it began
-    and how long ago that was [s of site time], it returns what is reported instead and the quality of
-    that. A communication fault has ``condition(mode, parameters)``: the name and the value, not 0,
-    that every gripped device shows its protocol engines and listeners. A grid fault has
-    ``disturbance(mode, parameters)``; it alone moves true columns, by way of the physics.
-    """
-
-    kind: str
-    family: str
-    title: str
-    parameters: type[Any]
-    """A pydantic model; its JSON Schema is the documentation."""
-    modes: tuple[str, ...] = ()
-    """Variants by name, the default first."""
-    report: Callable[[str, Any, Floats, Floats, Floats, float], tuple[Floats, Quality]] | None = None
-    condition: Callable[[str, Any], tuple[str, float]] | None = None
-    disturbance: Callable[[str, Any], Disturbance] | None = None
+    family: ClassVar = "grid"
+    disturbance: Callable[[str, Any], Disturbance]
     everywhere: bool = False
     """It acts on the whole site, and takes no target."""
-    protocols: tuple[str, ...] = ()
-    """Protocols it acts on: a device served on none of them is missed. Empty is all."""
-    holds: bool = False
-    """Whether an RTU loses sight of the device: its points keep their last values, not topical."""
-    example: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters to try it with."""
+
+
+FaultSpec: TypeAlias = MeasurementFault | AdmissionFault | LinkFault | ProtocolFault | GridFault

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.quality import Qualities
+from pilotfarm.emulators.contracts.way import Engine, Filter
 
 
 @dataclass(slots=True)
@@ -55,71 +56,42 @@ class Device(Protocol):
         """
         ...
 
-    def condition(self, name: str) -> float:
-        """A fault's grip on this device's communication, 0.0 while there is none."""
-        ...
-
-
-class Engine(Protocol):
-    """One connection's protocol machine, without a socket and without a clock; the caller owns both.
-
-    Times are wall seconds that never go back.
-    """
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection is to be closed once the output has been sent."""
-        ...
-
-    def receive(self, data: bytes, now_s: float) -> None:
-        """Take bytes as they come, cut anywhere. Never raises: a peer's mistake is answered or closes."""
-        ...
-
-    def advance(self, now_s: float) -> None:
-        """Fire every timer due by ``now_s``."""
-        ...
-
-    def deadline_s(self) -> float | None:
-        """When ``advance`` is next needed; ``None`` while no timer runs."""
-        ...
-
-    def take_output(self) -> bytes:
-        """Bytes to send; each is handed out once."""
-        ...
-
-    def hang_up(self, now_s: float) -> None:
-        """The connection is gone: give back what it held."""
-        ...
-
 
 class Table(Protocol):
-    """The bytes of one protocol for all devices of a group, encoded after each step."""
+    """The bytes of one protocol for all devices of a group."""
 
     def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
-        """Encode the reported columns; hand what moved past its deadband to the engines that listen.
+        """Take what is known as of a step; hand what moved past its deadband to the engines that listen.
 
         ``quality`` has an entry only for a quantity that is not good in every row. ``unix_s`` is the
-        site time the values hold for, for time tags.
+        site time the values hold for, for time tags. While nobody listens the bytes are made when somebody reads.
         """
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Seat:
     """A device's place at a station: its row in a table and its address there.
 
     ``address`` is the Modbus unit id (the first, where a device has several), the IEC common address
-    or the DNP3 outstation address.
+    or the DNP3 outstation address. What happens on the way is set from outside, between two steps.
     """
 
     device: Device
     table: Any
     row: int
     address: int
+    reachable: bool = True
+    """Whether the station reaches the device."""
+    filters: tuple[Filter, ...] = ()
+    """The first is nearest to the application."""
 
 
 class Station(Protocol):
     """What answers at one address: a device, a gateway, or an RTU."""
+
+    filtered: bool
+    """Whether a seat has filters; set by whoever sets these."""
 
     def connect(self, peer: str, now_s: float) -> Engine:
         """Make the engine of a new connection."""
@@ -145,13 +117,18 @@ class PointRow:
     resource_unit: int | None = None  # Modbus: unit id the register stands at
 
 
+def _no_format(options: Any) -> Hashable:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolSpec:
     """A protocol, as the registry names it.
 
-    ``table(plan, n, columns)`` makes the table of a group (``columns`` at the start, for ratings and
+    ``table(plan, n, columns, form)`` makes the table of a group (``columns`` at the start, for ratings and
     deadbands). ``station(seats, options)`` makes what listens at one address. ``options`` is the
-    protocol's part of the site file, checked against ``options_model``. ``spontaneous`` says that
+    protocol's part of the site file, checked against ``options_model``. ``form(options)`` is what a
+    station's tables must know of them, such as the widths of addresses. ``spontaneous`` says that
     engines may have output after a step without having been asked.
     """
 
@@ -163,12 +140,15 @@ class ProtocolSpec:
     options_model: type[Any]
     address_range: tuple[int, int]
     spontaneous: bool
-    table: Callable[[Any, int, Seen], Table]
+    table: Callable[[Any, int, Seen, Any], Table]
     station: Callable[[Sequence[Seat], Any], Station]
+    form: Callable[[Any], Hashable] = _no_format
     default_address: int = 1
     """The address of a device that has an endpoint of its own."""
     shared: bool = True
     """Whether a station may answer for several devices."""
+    remembers: bool = False
+    """Whether such a station still shows what it last knew of a device it does not reach; else it says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,59 @@
-"""Commands on their way to the devices."""
+"""Commands on their way to the devices: they wait here for the next step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final, NamedTuple
 
+from pilotfarm.emulators.contracts.protocol import Command
+from pilotfarm.emulators.errors import Busy
+from pilotfarm.emulators.farm.population import Group
 from pilotfarm.emulators.quantities import Role, quantity
+
+QUEUE_MAX: Final = 100_000
+"""Max commands that wait for one step; beyond it a client is told that the device is busy."""
+
+
+class Waiting(NamedTuple):
+    """A command, and the device it is for."""
+
+    group: Group
+    row: int
+    command: Command
+
+
+class Commands:
+    """The commands that wait, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Waiting] = []
+        self._last_id = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def enqueue(
+        self,
+        group: Group,
+        row: int,
+        values: Mapping[str, float],
+        limited: Mapping[str, float],
+        protocol: str,
+        peer: str,
+        now_s: float,
+    ) -> Command:
+        """Let a checked change of a device wait; ``Busy`` if there is no room."""
+        if len(self._waiting) >= QUEUE_MAX:
+            raise Busy(f"{QUEUE_MAX} commands wait for the next step already")
+        self._last_id += 1
+        command = Command(self._last_id, group.layout.devices[row], values, protocol, peer, now_s, limited=limited)
+        self._waiting.append(Waiting(group, row, command))
+        return command
+
+    def take(self) -> list[Waiting]:
+        """Hand out all that wait."""
+        taken, self._waiting = self._waiting, []
+        return taken
 
 
 def enabled(values: Mapping[str, float]) -> dict[str, float]:

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pilotfarm.emulators.contracts.device import Limits
 from pilotfarm.emulators.contracts.protocol import Command
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
+from pilotfarm.emulators.farm.commands import Commands
 from pilotfarm.emulators.farm.population import Group
 from pilotfarm.emulators.quantities import quantity
-
-if TYPE_CHECKING:
-    from pilotfarm.emulators.farm.farm import Farm
 
 
 class FarmDevice:
     """One device, as protocol engines and the API see it (``contracts.Device``)."""
 
-    __slots__ = ("farm", "group", "row")
+    __slots__ = ("_commands", "group", "row")
 
-    def __init__(self, farm: Farm, group: Group, row: int) -> None:
-        self.farm = farm
+    def __init__(self, commands: Commands, group: Group, row: int) -> None:
+        self._commands = commands
         self.group = group
         self.row = row
 
@@ -48,10 +44,6 @@ class FarmDevice:
         marks = self.group.quality.get(quantity)
         return 0 if marks is None else int(marks[self.row])
 
-    def condition(self, name: str) -> float:
-        grip = self.group.conditions.get(name)
-        return 0.0 if grip is None else float(grip[self.row])
-
     def readings(self) -> dict[str, float]:
         """Every reported quantity of the device."""
         return {q.name: self.value(q.name) for q in self.group.spec.quantities}
@@ -63,23 +55,15 @@ class FarmDevice:
     def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
         self.check(values)
         limited = {name: kept for name, value in values.items() if (kept := self._now(name, value)) != value}
-        return self.farm._enqueue(self, dict(values), limited, protocol, peer, now_s)
+        return self._commands.enqueue(self.group, self.row, dict(values), limited, protocol, peer, now_s)
 
     def bounds(self, name: str) -> tuple[float, float]:
-        """What the quantity may be told for this device, lowest and highest."""
-        limits = self._limits(name)
-        return self.group.limit(limits.min, self.row), self.group.limit(limits.max, self.row)
-
-    def _limits(self, name: str) -> Limits:
-        found = self.group.spec.limits.get(name)
-        if found is not None:
-            return found
-        asked = quantity(name)
-        return Limits(asked.low, asked.high)
+        """What the quantity may be told for this device: min and max."""
+        return self.group.bounds(name, self.row)
 
     def _check_one(self, name: str, value: float) -> None:
-        if name not in self.farm.writable[self.group.spec.kind]:
-            if name in self.group.reported and name in self.farm.readable[self.group.spec.kind]:
+        if name not in self.group.writable:
+            if name in self.group.readable:
                 raise NotWritable(f"{self.id}: {name} cannot be written")
             raise NoSuchPoint(f"{self.id}: a {self.kind} has no {name}")
         if not isfinite(value):

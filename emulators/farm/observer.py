@@ -1,19 +1,34 @@
-"""Who is told what happens on a farm."""
+"""Who is told what happens on a farm: the ledger, the event stream."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from pilotfarm.emulators.contracts.protocol import Command
+from pilotfarm.emulators.farm.faultboard import Fault
 
-if TYPE_CHECKING:
-    from pilotfarm.emulators.farm.farm import Farm
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time on the site: seconds since its start and since 1970 UTC."""
+
+    time_s: float
+    unix_s: float
+    zone: ZoneInfo
+
+    @property
+    def local(self) -> datetime:
+        """The same in the site's own zone."""
+        return datetime.fromtimestamp(self.unix_s, self.zone)
 
 
 class Observer(Protocol):
-    """Somebody who keeps a record of what happens: the ledger, the event stream."""
+    """Somebody who keeps a record; each call comes within a step, with its time."""
 
-    def stepped(self, farm: Farm) -> None: ...
-    def commanded(self, command: Command, farm: Farm) -> None: ...
-    def traced(self, command: Command, name: str, outcome: str, farm: Farm) -> None: ...
-    def fault_changed(self, fault: Any, event: str, farm: Farm) -> None: ...
+    def stepped(self, moment: Moment) -> None: ...
+    def commanded(self, command: Command, moment: Moment) -> None: ...
+    def traced(self, command: Command, name: str, outcome: str, moment: Moment) -> None: ...
+    def fault_changed(self, fault: Fault, event: str, moment: Moment) -> None: ...

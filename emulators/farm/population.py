@@ -1,34 +1,53 @@
-"""Who is who at a site."""
+"""Who is who at a site: its groups, the devices in them, and where each stands among all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import Bound, DeviceSpec, OfColumn
 from pilotfarm.emulators.contracts.quality import Qualities
-from pilotfarm.emulators.site.layout import GroupLayout
+from pilotfarm.emulators.contracts.world import Place
+from pilotfarm.emulators.errors import NoSuchPoint
+from pilotfarm.emulators.quantities import quantity
+from pilotfarm.emulators.site.layout import GroupLayout, SiteLayout
 
 Rows: TypeAlias = dict[str, npt.NDArray[np.intp]]
+"""Some devices: group name -> their rows in it."""
 
 
 @dataclass(slots=True)
 class Group:
-    """The devices of one group of the site file: true columns, reported columns, and what grips them."""
+    """The devices of one group of the site file: true columns, reported columns and their quality.
+
+    ``quality`` has an entry only for a quantity that is not good in every row.
+    """
 
     layout: GroupLayout
     spec: DeviceSpec
     columns: Seen
-    feeder: npt.NDArray[np.intp]
-    position: Floats
     reported: Seen
-    quality: dict[str, Qualities]
-    conditions: dict[str, Floats]
+    quality: dict[str, Qualities] = field(default_factory=dict)
+    readable: frozenset[str] = frozenset()
+    writable: frozenset[str] = frozenset()
+
+    @classmethod
+    def made(cls, layout: GroupLayout, place: Place) -> Group:
+        """Make the columns of the group's devices at the site's start."""
+        spec = registry.device(layout.kind)
+        columns = spec.make(layout.ratings, layout.keys, place)
+        missing = [q.name for q in spec.quantities if q.name not in columns]
+        assert not missing, f"{spec.kind} made no column for {missing}"
+        readable = frozenset(q.name for q in spec.quantities)
+        writable = frozenset(q.name for q in spec.quantities if q.writable)
+        return cls(layout, spec, columns, columns, {}, readable, writable)
 
     @property
     def name(self) -> str:
@@ -43,3 +62,68 @@ class Group:
         if isinstance(bound, OfColumn):
             return float(self.columns[bound.name][row]) * bound.gain + 0.0
         return bound
+
+    def bounds(self, name: str, row: int) -> tuple[float, float]:
+        """What a quantity may be told for one device: min and max."""
+        limits = self.spec.limits.get(name)
+        if limits is None:
+            asked = quantity(name)
+            return asked.low, asked.high
+        return self.limit(limits.min, row), self.limit(limits.max, row)
+
+    def doubt(self, name: str, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_], quality: int) -> None:
+        """Add to what is known of a quantity's reported values in some rows."""
+        marks = self.quality.get(name)
+        marks = np.zeros(self.size, dtype=np.uint8) if marks is None else marks.copy()
+        marks[rows] |= np.uint8(quality)
+        self.quality[name] = marks
+
+
+class Population:
+    """The groups of a site, in its order."""
+
+    def __init__(self, layout: SiteLayout) -> None:
+        self.groups = {group.name: Group.made(group, layout.place) for group in layout.groups}
+        self._rows = {
+            device: (group, row) for group in self.groups.values() for row, device in enumerate(group.layout.devices)
+        }
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self.groups.values())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The ids of all devices."""
+        return tuple(self._rows)
+
+    def find(self, device: str) -> tuple[Group, int]:
+        """Return a device's group and its row in it; ``NoSuchPoint`` if the site has none of that name."""
+        try:
+            return self._rows[device]
+        except KeyError:
+            raise NoSuchPoint(f"the site has no device {device}") from None
+
+    def placed(self) -> Iterator[tuple[Group, slice]]:
+        """Yield each group with its devices' rows in the whole site."""
+        start = 0
+        for group in self:
+            yield group, slice(start, start := start + group.size)
+
+    def rows_of(self, *, kind: str = "", group: str = "", feeder: str = "", device: str = "*") -> Rows:
+        """Find devices by kind, group, feeder and glob of the id; what is left out matches everything."""
+        found: Rows = {}
+        for each in self:
+            layout = each.layout
+            if (kind and layout.kind != kind) or (group and each.name != group) or (feeder and layout.feeder != feeder):
+                continue
+            rows = [row for row, name in enumerate(layout.devices) if device == "*" or fnmatchcase(name, device)]
+            if rows:
+                found[each.name] = np.array(rows, dtype=np.intp)
+        return found
+
+    def ids(self, rows: Rows) -> list[str]:
+        """Name devices, in the order of their groups."""
+        return [self.groups[name].layout.devices[row] for name, chosen in rows.items() for row in chosen]

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pilotfarm.emulators.contracts.device import Effect
 from pilotfarm.emulators.contracts.protocol import Command
+from pilotfarm.emulators.farm.population import Group
 from pilotfarm.emulators.quantities import quantity
-
-if TYPE_CHECKING:
-    from pilotfarm.emulators.farm.device import FarmDevice
-    from pilotfarm.emulators.farm.farm import Farm
 
 TOLERANCE_FRAC: Final = 0.01
 PATIENCE_S: Final = 900.0
@@ -29,11 +26,16 @@ EFFECTIVE, SUPERSEDED, EXPIRED = "effective", "superseded", "expired"
 @dataclass(slots=True)
 class _Watch:
     command: Command
-    device: FarmDevice
+    group: Group
+    row: int
     steered: str
     wanted: float
     tolerance: float
     until_s: float
+
+    @property
+    def reached(self) -> bool:
+        return bool(abs(self.group.columns[self.steered][self.row] - self.wanted) <= self.tolerance)
 
 
 class Tracer:
@@ -44,36 +46,38 @@ class Tracer:
         self._done: list[tuple[Command, str, str]] = []
         self.unwatched = 0
 
-    def applied(self, command: Command, device: FarmDevice, time_s: float) -> None:
+    def applied(self, command: Command, group: Group, row: int, time_s: float) -> None:
         """Watch each value of a command that a step has just taken."""
         for name, value in command.values.items():
-            effect = device.group.spec.follows.get(name)
+            effect = group.spec.follows.get(name)
             if effect is None:
                 continue
             place = (command.device, effect.quantity)
             older = self._watched.pop(place, None)
             if older is not None:
-                self._done.append((older.command, place[1], SUPERSEDED))
+                self._done.append((older.command, effect.quantity, SUPERSEDED))
             if len(self._watched) >= WATCHED_MAX:
                 self.unwatched += 1
                 continue
-            self._watched[place] = _watch(command, device, name, value, effect, time_s + PATIENCE_S)
+            wanted, tolerance = _wanted(command, name, value, effect, group.bounds(name, row))
+            self._watched[place] = _Watch(command, group, row, effect.quantity, wanted, tolerance, time_s + PATIENCE_S)
 
-    def update(self, farm: Farm) -> Iterator[tuple[Command, str, str]]:
+    def update(self, time_s: float) -> Iterator[tuple[Command, str, str]]:
         """Yield ``(command, steered quantity, outcome)`` for every watch that ended with this step."""
         for place, watch in list(self._watched.items()):
-            reached = abs(watch.device.true_value(watch.steered) - watch.wanted) <= watch.tolerance
-            if reached or farm.time_s >= watch.until_s:
+            reached = watch.reached
+            if reached or time_s >= watch.until_s:
                 del self._watched[place]
                 self._done.append((watch.command, watch.steered, EFFECTIVE if reached else EXPIRED))
         done, self._done = self._done, []
         yield from done
 
 
-def _watch(command: Command, device: FarmDevice, name: str, value: float, effect: Effect, until_s: float) -> _Watch:
-    steered = effect.quantity
-    if quantity(steered).is_binary:
-        return _Watch(command, device, steered, 1.0 - value if effect.inverted else value, 0.0, until_s)
-    low, high = device.bounds(name)
-    wanted = command.limited.get(name, value)
-    return _Watch(command, device, steered, wanted, TOLERANCE_FRAC * (high - low), until_s)
+def _wanted(
+    command: Command, name: str, value: float, effect: Effect, bounds: tuple[float, float]
+) -> tuple[float, float]:
+    """Return what the steered quantity comes to, and how near is near enough."""
+    if quantity(effect.quantity).is_binary:
+        return (1.0 - value if effect.inverted else value), 0.0
+    low, high = bounds
+    return command.limited.get(name, value), TOLERANCE_FRAC * (high - low)

@@ -1,10 +1,11 @@
-"""Device faults: the device itself is gone from the network."""
+"""A device off the network."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from pilotfarm.emulators.contracts.fault import FaultSpec
+from pilotfarm.emulators.contracts.fault import AdmissionFault
+from pilotfarm.emulators.contracts.way import Admission
 
 
 class Offline(BaseModel):
@@ -13,20 +14,17 @@ class Offline(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-OFFLINE_MODES = {"refuse": 1.0, "cut": 2.0}
-"""``refuse``: as a host whose service is down. ``cut``: every connection is taken and closed at once."""
+_ADMITS = {"refuse": Admission.REFUSE, "cut": Admission.RESET}
 
 
-def _offline(mode: str, parameters: Offline) -> tuple[str, float]:
-    return "offline", OFFLINE_MODES[mode]
+def _admits(mode: str, parameters: Offline) -> Admission:
+    return _ADMITS[mode]
 
 
-OFFLINE = FaultSpec(
+OFFLINE = AdmissionFault(
     kind="offline",
-    family="device",
     title="The device is off the network: connections are cut and refused; an RTU reports its points as not topical",
     parameters=Offline,
-    modes=tuple(OFFLINE_MODES),
-    condition=_offline,
-    holds=True,
+    modes=tuple(_ADMITS),
+    admits=_admits,
 )

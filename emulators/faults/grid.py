@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pilotfarm.emulators.contracts.fault import Disturbance, FaultSpec
+from pilotfarm.emulators.contracts.fault import Disturbance, GridFault
 
-MOST_LOST_W = 1e11
+LOST_MAX_W = 1e11
 
 
 class Outage(BaseModel):
@@ -21,8 +21,8 @@ class GenerationLoss(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     power_w: float = Field(
-        ge=-MOST_LOST_W,
-        le=MOST_LOST_W,
+        ge=-LOST_MAX_W,
+        le=LOST_MAX_W,
         allow_inf_nan=False,
         description="Generation that trips [W]; minus is load. The whole of Continental Europe is built for 3e9",
     )
@@ -36,18 +36,16 @@ def _generation_loss(mode: str, parameters: GenerationLoss) -> Disturbance:
     return Disturbance(lost_generation_w=parameters.power_w)
 
 
-OUTAGE = FaultSpec(
+OUTAGE = GridFault(
     kind="outage",
-    family="grid",
     title="The feeders of the targeted devices, or their branches only, have no supply; devices stay in contact",
     parameters=Outage,
     modes=("feeder", "branch"),
     disturbance=_outage,
 )
 
-GENERATION_LOSS = FaultSpec(
+GENERATION_LOSS = GridFault(
     kind="generation-loss",
-    family="grid",
     title="A power station of the synchronous area trips: the frequency falls, and its controls bring it back",
     parameters=GenerationLoss,
     disturbance=_generation_loss,

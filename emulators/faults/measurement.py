@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pilotfarm.emulators.columns.arrays import Floats
-from pilotfarm.emulators.contracts.fault import FaultSpec
+from pilotfarm.emulators.contracts.fault import Cells, MeasurementFault
 from pilotfarm.emulators.contracts.quality import Quality
 
 _QUALITIES = {"good": Quality.GOOD, "invalid": Quality.INVALID, "questionable": Quality.NOT_TOPICAL}
@@ -43,34 +44,44 @@ class Bias(_Reported):
         return self
 
 
-def _stuck(
-    mode: str, parameters: Stuck, true: Floats, reported: Floats, note: Floats, elapsed_s: float
-) -> tuple[Floats, Quality]:
-    held = note if parameters.value is None else np.full_like(note, parameters.value)
-    return held, _QUALITIES[parameters.quality]
+def _quality(mode: str, parameters: _Reported) -> Quality:
+    return _QUALITIES[parameters.quality]
 
 
-def _bias(
-    mode: str, parameters: Bias, true: Floats, reported: Floats, note: Floats, elapsed_s: float
-) -> tuple[Floats, Quality]:
+def _stands_at(mode: str, parameters: Stuck) -> dict[str, float]:
+    return {"value": math.nan if parameters.value is None else parameters.value}
+
+
+def _stuck(mode: str, cells: Cells) -> Floats:
+    value = cells.numbers["value"]
+    return np.where(np.isnan(value), cells.note, value)
+
+
+def _off_by(mode: str, parameters: Bias) -> dict[str, float]:
+    return {"factor": parameters.factor, "offset": parameters.offset}
+
+
+def _bias(mode: str, cells: Cells) -> Floats:
     with np.errstate(over="ignore"):
-        return reported * parameters.factor + parameters.offset, _QUALITIES[parameters.quality]
+        return cells.reported * cells.numbers["factor"] + cells.numbers["offset"]
 
 
-STUCK = FaultSpec(
+STUCK = MeasurementFault(
     kind="stuck",
-    family="measurement",
     title="A reported value stands still while the true one moves",
     parameters=Stuck,
+    numbers=_stands_at,
     report=_stuck,
+    quality=_quality,
     example={},
 )
 
-BIAS = FaultSpec(
+BIAS = MeasurementFault(
     kind="bias",
-    family="measurement",
     title="A reported value is off by an offset, a factor, or both",
     parameters=Bias,
+    numbers=_off_by,
     report=_bias,
+    quality=_quality,
     example={"offset": 5.0, "factor": 1.1},
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import BaseModel, ConfigDict, Field
 
-from pilotfarm.emulators.contracts.fault import FaultSpec
+from pilotfarm.emulators.contracts.fault import ProtocolFault
 
 
 class ModbusException(BaseModel):
@@ -20,16 +22,28 @@ class ModbusException(BaseModel):
     )
 
 
-def _modbus_exception(mode: str, parameters: ModbusException) -> tuple[str, float]:
-    return "modbus_exception", float(parameters.code)
+@dataclass(frozen=True, slots=True)
+class _Refusing:
+    """Answers every request with the exception of its function, and asks nobody."""
+
+    code: int
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        return None, bytes((message[0] | 0x80, self.code))
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        return message
 
 
-MODBUS_EXCEPTION = FaultSpec(
+def _refusing(mode: str, parameters: ModbusException, key: int) -> _Refusing:
+    return _Refusing(parameters.code)
+
+
+MODBUS_EXCEPTION = ProtocolFault(
     kind="modbus-exception",
-    family="protocol",
     title="Every Modbus request is answered with an exception",
     parameters=ModbusException,
-    condition=_modbus_exception,
     protocols=("modbus",),
+    filter=_refusing,
     example={"code": 6},
 )

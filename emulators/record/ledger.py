@@ -32,18 +32,20 @@ from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.protocol import Command
-from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.faultboard import Fault
-from pilotfarm.emulators.grid.network import FeederState
+from pilotfarm.emulators.farm.observer import Moment
+from pilotfarm.emulators.farm.population import Population
+from pilotfarm.emulators.grid.network import FeederState, Network
 from pilotfarm.emulators.record.schema import SCHEMAS
 from pilotfarm.emulators.record.tables import Step, instant, values_table
+from pilotfarm.emulators.site.layout import SiteLayout
 
 SEGMENT_S: Final = 3.0
 WAITING_MAX: Final = 20_000_000
@@ -56,6 +58,17 @@ _OF_A_FEEDER: Final = tuple(each.name for each in fields(FeederState) if each.na
 log = logging.getLogger(__name__)
 
 
+class Recorded(Protocol):
+    """What a ledger is kept of."""
+
+    @property
+    def layout(self) -> SiteLayout: ...
+    @property
+    def population(self) -> Population: ...
+    @property
+    def network(self) -> Network: ...
+
+
 class Ledger:
     """A farm's observer that writes what it sees to ``directory``.
 
@@ -64,12 +77,13 @@ class Ledger:
     where nobody is served.
     """
 
-    def __init__(self, directory: Path, farm: Farm, clock: Clock, *, every_s: float = 0.0, lossless: bool = False):
+    def __init__(self, directory: Path, site: Recorded, clock: Clock, *, every_s: float = 0.0, lossless: bool = False):
         self.directory = directory
         self.rows_written = 0
         self.rows_dropped = 0
         self.write_errors = 0
         self.last_error = ""
+        self._population, self._network = site.population, site.network
         self._clock = clock
         self._lossless = lossless
         self._every_s = every_s
@@ -82,26 +96,26 @@ class Ledger:
         self._lock = threading.Condition()
         self._closing = False
         self._about = {
-            "site": farm.layout.name,
-            "source": farm.layout.source,
-            "seed": farm.layout.seed,
-            "start": farm.layout.start.isoformat(),
-            "step_s": farm.layout.step_s,
-            "site_file": farm.layout.text,
+            "site": site.layout.name,
+            "source": site.layout.source,
+            "seed": site.layout.seed,
+            "start": site.layout.start.isoformat(),
+            "step_s": site.layout.step_s,
+            "site_file": site.layout.text,
         }
         self._thread = threading.Thread(target=self._write_on, name="ledger", daemon=True)
         self._thread.start()
 
     # ------------------------------------------------------------------------------- observing
 
-    def stepped(self, farm: Farm) -> None:
-        if farm.time_s - self._recorded_s < self._every_s - 1e-9:
+    def stepped(self, moment: Moment) -> None:
+        if moment.time_s - self._recorded_s < self._every_s - 1e-9:
             return
-        self._recorded_s = farm.time_s
+        self._recorded_s = moment.time_s
         wall_s = self._clock.now_s()
         with self._lock:
-            for group in farm.groups.values():
-                step = Step(farm.unix_s, wall_s, group, group.columns, group.reported, dict(group.quality))
+            for group in self._population:
+                step = Step(moment.unix_s, wall_s, group, group.columns, group.reported, dict(group.quality))
                 self._steps.append(step)
                 self._waiting += step.rows
             while self._waiting > WAITING_MAX and (self.last_error or not self._lossless):
@@ -110,15 +124,15 @@ class Ledger:
                 self._lock.notify_all()
             while self._waiting > WAITING_MAX // 2 and self._waits():
                 self._lock.wait(1.0)
-        for feeder in farm.network:
+        for feeder in self._network:
             row = {name: getattr(feeder, name) for name in _OF_A_FEEDER}
-            self._event("feeders", farm, feeder=feeder.name, **row)
+            self._event("feeders", moment, feeder=feeder.name, **row)
 
-    def commanded(self, command: Command, farm: Farm) -> None:
+    def commanded(self, command: Command, moment: Moment) -> None:
         for name, value in command.values.items():
             self._event(
                 "commands",
-                farm,
+                moment,
                 command=command.id,
                 device=command.device,
                 quantity=name,
@@ -130,13 +144,13 @@ class Ledger:
                 acknowledged=None if command.acknowledged_s is None else instant(command.acknowledged_s),
             )
 
-    def traced(self, command: Command, name: str, outcome: str, farm: Farm) -> None:
-        self._event("effects", farm, command=command.id, device=command.device, quantity=name, outcome=outcome)
+    def traced(self, command: Command, name: str, outcome: str, moment: Moment) -> None:
+        self._event("effects", moment, command=command.id, device=command.device, quantity=name, outcome=outcome)
 
-    def fault_changed(self, fault: Fault, event: str, farm: Farm) -> None:
+    def fault_changed(self, fault: Fault, event: str, moment: Moment) -> None:
         self._event(
             "faults",
-            farm,
+            moment,
             fault=fault.id,
             kind=fault.spec.kind,
             event=event,
@@ -157,10 +171,10 @@ class Ledger:
         """Whether the farm is to wait for room. A disk that takes nothing is not waited for."""
         return self._lossless and not self.last_error and self._thread.is_alive()
 
-    def _event(self, table: str, farm: Farm, **row: Any) -> None:
+    def _event(self, table: str, moment: Moment, **row: Any) -> None:
         stamps = {
             "run": self._run,
-            "site_time": instant(farm.unix_s),
+            "site_time": instant(moment.unix_s),
             "wall_time": instant(self._clock.now_s()),
         }
         with self._lock:

@@ -1,51 +1,116 @@
-"""What masters will be told: for every group, protocol and map a table; for every address a station."""
+"""What masters will be told: tables of what is known, and for every address a station.
+
+A table belongs to a group, a map and a viewpoint. Seen from the devices themselves it holds what these report; a
+station that remembers has a viewpoint of its own, and stations that have no device in common share it.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.protocol import Seat, Station, Table
+from pilotfarm.emulators.contracts.protocol import ProtocolSpec, Seat, Station, Table
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Group
-from pilotfarm.emulators.site.layout import StationLayout
+from pilotfarm.emulators.site.layout import SeatLayout, StationLayout
+from pilotfarm.emulators.stations.known import Known
+
+Viewpoint: TypeAlias = tuple[str, str, int, Hashable]
+"""Group, map, 0 for the devices themselves or the number of a station that remembers, format."""
+
+
+@dataclass(slots=True, eq=False)
+class Image:
+    """A table, and the columns it is made of."""
+
+    group: Group
+    table: Table
+    known: Known | None
+    """Not what the devices report themselves, but what stations know of them."""
+
+    def refresh(self, unix_s: float) -> None:
+        if self.known is None:
+            self.table.refresh(self.group.reported, self.group.quality, unix_s)
+            return
+        self.known.update(self.group.reported, self.group.quality)
+        self.table.refresh(self.known.columns, self.known.quality, unix_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """A seat, whose it is, and the image it is answered from."""
+
+    group: str
+    row: int
+    protocol: str
+    seat: Seat
+    image: Image
+
+    def reach(self, reached: bool) -> None:
+        """Let the station reach the device, or not."""
+        self.seat.reachable = reached
+        if self.image.known is not None:
+            self.image.known.reach(self.row, reached)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """An address: how it was laid out, what answers there, and for whom."""
+
+    layout: StationLayout
+    station: Station
+    placed: tuple[Placed, ...]
 
 
 class Images:
-    """The tables of a farm, encoded anew after each step, and the stations that answer from them."""
+    """The tables of a farm, and the stations that answer from them."""
 
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
-        self._tables: dict[tuple[str, str], tuple[Group, Table]] = {}
-        self.stations: list[tuple[StationLayout, Station]] = [
-            (layout, self._station(layout)) for layout in farm.layout.stations
-        ]
-        self.refresh()
+        self._images: dict[Viewpoint, Image] = {}
+        self._remembered: Counter[tuple[str, str, int]] = Counter()
+        self.places = [self._place(layout) for layout in farm.layout.stations]
 
     def refresh(self) -> None:
-        """Encode what every group reports now."""
+        """Take what is known now."""
         unix_s = self._farm.unix_s
-        for group, table in self._tables.values():
-            table.refresh(group.reported, group.quality, unix_s)
+        for image in self._images.values():
+            image.refresh(unix_s)
 
-    def _station(self, layout: StationLayout) -> Station:
-        seats = []
-        for seat in layout.seats:
-            group = self._farm.groups[seat.group]
-            device = FarmDevice(self._farm, group, seat.row)
-            seats.append(Seat(device, self._table(group, seat.map), seat.row, seat.address))
-        return registry.protocol(layout.protocol).station(seats, layout.options)
+    def __iter__(self) -> Iterator[tuple[Viewpoint, Image]]:
+        return iter(self._images.items())
 
-    def _table(self, group: Group, map_name: str) -> Table:
-        place = (group.name, map_name)
-        if place not in self._tables:
-            spec = registry.point_map(map_name)
+    def _place(self, layout: StationLayout) -> Place:
+        protocol = registry.protocol(layout.protocol)
+        remembers = protocol.remembers and bool(layout.name)
+        placed = tuple(self._placed(seat, protocol, layout.options, remembers) for seat in layout.seats)
+        return Place(layout, protocol.station([each.seat for each in placed], layout.options), placed)
+
+    def _placed(self, seat: SeatLayout, protocol: ProtocolSpec, options: Any, remembers: bool) -> Placed:
+        group = self._farm.groups[seat.group]
+        viewpoint = 0
+        if remembers:
+            self._remembered[seat.group, seat.map, seat.row] += 1
+            viewpoint = self._remembered[seat.group, seat.map, seat.row]
+        image = self._image(group, seat.map, viewpoint, protocol, protocol.form(options))
+        device = FarmDevice(self._farm.commands, group, seat.row)
+        return Placed(seat.group, seat.row, protocol.name, Seat(device, image.table, seat.row, seat.address), image)
+
+    def _image(self, group: Group, map_name: str, viewpoint: int, protocol: ProtocolSpec, form: Hashable) -> Image:
+        key = group.name, map_name, viewpoint, form
+        if key not in self._images:
             plan = _plan(map_name, group.spec.kind)
-            table = registry.protocol(spec.protocol).table(plan, group.size, group.columns)
-            self._tables[place] = (group, table)
-        return self._tables[place][1]
+            table = protocol.table(plan, group.size, group.columns, form)
+            names = [q.name for q in group.spec.quantities]
+            known = Known(names, group.size, group.reported, group.quality) if viewpoint else None
+            self._images[key] = Image(group, table, known)
+            self._images[key].refresh(self._farm.unix_s)
+        return self._images[key]
 
 
 @cache

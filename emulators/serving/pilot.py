@@ -10,6 +10,7 @@ from pilotfarm.emulators.farm.observer import Observer
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.serving.runner import Runner
 from pilotfarm.emulators.serving.server import Server
+from pilotfarm.emulators.serving.ways import Ways
 from pilotfarm.emulators.site.layout import SiteLayout
 
 WARM_UP_S: Final = 1.0
@@ -29,7 +30,8 @@ class Pilot:
         self.farm = Farm(layout)
         self.farm.step(WARM_UP_S)
         self.images = Images(self.farm)
-        self.server = Server(self.farm, self.images, self.clock)
+        self.server = Server(self.images.places, self.clock)
+        self._ways = Ways(self.farm.faults, self.images.places, self.server, layout.seed)
         self.runner = Runner(self.farm, self.clock, self._after_step, speed=speed)
 
     def observe(self, observer: Observer) -> None:
@@ -49,5 +51,6 @@ class Pilot:
         await self.server.stop()
 
     def _after_step(self) -> None:
+        self._ways.update()
         self.images.refresh()
         self.server.after_step()

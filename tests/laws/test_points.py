@@ -57,10 +57,10 @@ def site(request: pytest.FixtureRequest) -> tuple[Farm, Images]:
 def seats(site: tuple[Farm, Images], protocol: str) -> Iterator[tuple[Station, SeatLayout, str]]:
     """Every way to the first device of each group over a protocol."""
     farm, images = site
-    for layout, station in images.stations:
-        for seat in layout.seats:
-            if layout.protocol == protocol and seat.row == 0:
-                yield station, seat, farm.layout.group(seat.group).devices[0]
+    for place in images.places:
+        for seat in place.layout.seats:
+            if place.layout.protocol == protocol and seat.row == 0:
+                yield place.station, seat, farm.layout.group(seat.group).devices[0]
 
 
 def over_modbus(station: Station, seat: SeatLayout, points: PointList) -> Iterator[Reading]:

@@ -1,5 +1,7 @@
 """DNP3 (IEEE 1815) outstations over TCP, Subset Level 2 and what IEEE 1815.2 adds.
 
+``options`` is what a site file may say, ``sections``, ``table`` and ``reading`` the objects of a group, ``controls``
+and ``application`` what masters ask and are told, ``fragments`` and ``link`` a connection, ``engine`` the station.
 The conversation stands on py1815's ``Session``: octets in, octets out, no socket and no clock.
 """
 
@@ -8,8 +10,8 @@ from __future__ import annotations
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec
+from pilotfarm.emulators.protocols.dnp3.engine import Dnp3Station
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
-from pilotfarm.emulators.protocols.dnp3.outstation import Outstation
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
 PROTOCOL: Final = ProtocolSpec(
@@ -21,7 +23,7 @@ PROTOCOL: Final = ProtocolSpec(
     address_range=(0, 65_519),
     spontaneous=True,
     table=Dnp3Table,
-    station=Outstation,
+    station=Dnp3Station,
     # Masters usually call themselves 1 to 4, and a master and an outstation cannot share an address.
     default_address=10,
     shared=False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -85,9 +85,9 @@ class Listener(Protocol):
 
 
 class Dnp3Table:
-    """The objects of ``n`` outstations of one kind."""
+    """The objects of ``n`` outstations of one kind. While nobody listens they are made when somebody reads."""
 
-    def __init__(self, plan: Plan, n: int, columns: Seen) -> None:
+    def __init__(self, plan: Plan, n: int, columns: Seen, form: Any = None) -> None:
         self.sections: dict[PointType, Section] = {}
         offset = 0
         for kind in _ORDER:
@@ -114,6 +114,9 @@ class Dnp3Table:
         self.unix_s = 0.0
         self._overwritten = False
         """Whether a flag or a stand-in for NaN stands where encoding had written."""
+        self._latest: tuple[Mapping[str, Floats], Mapping[str, Qualities]] = ({}, {})
+        self._stale = False
+        """Whether the bytes are of an earlier step."""
         if set(self.quantities) <= columns.keys():
             self.refresh(columns, {}, 0.0)
 
@@ -122,22 +125,34 @@ class Dnp3Table:
         return tuple(self._places)
 
     def row(self, index: int) -> memoryview:
+        if self._stale:
+            self._make()
         return self._rows.row(index)
 
     def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+        self.unix_s = unix_s
+        self._latest = columns, quality
+        self._stale = True
+        if self._listeners:
+            self._make()
+            self._report()
+
+    def _make(self) -> None:
+        """Encode what is known."""
+        self._stale = False
+        columns, quality = self._latest
         if self._overwritten:
             self._rows.forget()
         self._rows.encode(columns)
         self._flag(quality)
-        self.unix_s = unix_s
-        if self._listeners:
-            self._report()
 
     def listen(self, row: int, listener: Listener) -> None:
         """From here on tell ``listener`` what moves at ``row``."""
         if row in self._listeners:
             self._listeners[row].append(listener)
             return
+        if self._stale:
+            self._make()
         inputs, binaries = self.sections[PointType.ANALOG_INPUT], self.sections[PointType.BINARY_INPUT]
         if self._told is None:
             n, analogs = self._rows.n, len(inputs.points)

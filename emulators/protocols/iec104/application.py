@@ -10,8 +10,7 @@ in, and how wide their addresses are, is the link's matter. Clauses are those of
 - Clock synchronisation is confirmed with the site's time before it, and does not move that time:
   the site's clock is the farm's.
 - What a master freezes of the counters it alone reads; energy registers are never reset.
-- A device behind the station that a fault took off the network: its objects are not topical, its
-  commands are refused.
+- Of a device that the station does not reach, objects are what it last knew, not topical; commands are refused.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import Seat
-from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import Busy, PointError
-from pilotfarm.emulators.plans.iec104 import GROUP_ELECTRICAL, GROUP_ENVIRONMENT, GROUP_SPECIFIC, MonitorType
+from pilotfarm.emulators.plans.iec104 import GROUP_ELECTRICAL, GROUP_ENVIRONMENT, GROUP_SPECIFIC
 from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type, time_tag
-from pilotfarm.emulators.protocols.iec104.commands import COMMANDS, REFUSAL, Selections, read_wish
+from pilotfarm.emulators.protocols.iec104.commands import COMMANDS, REFUSAL, Selections, read_operation
 from pilotfarm.emulators.protocols.iec104.outbox import Outbox
 from pilotfarm.emulators.protocols.iec104.table import GENERAL, Cut, Iec104Table
 
@@ -37,11 +35,10 @@ _ALL_COUNTERS: Final = 5
 _INTERROGATION_GROUPS: Final = 16
 _AFTER_START: Final = 0  # cause of initialisation (7.2.6.21): local power switch on
 _AFTER_RESET: Final = 2  # remote reset
-_COUNTER_INVALID: Final = 0x80
 
 
 @dataclass(slots=True)
-class Outstation:
+class ControlledStation:
     """What the masters of one station share."""
 
     protocol: str
@@ -56,15 +53,14 @@ class Outstation:
 class Application:
     """One master's view of a station."""
 
-    __slots__ = ("_away", "_cyclic_at_s", "_form", "_frozen", "_peer", "_sequence", "_station", "_step_s", "outbox")
+    __slots__ = ("_cyclic_at_s", "_form", "_frozen", "_peer", "_sequence", "_station", "_step_s", "outbox")
 
-    def __init__(self, station: Outstation, peer: str) -> None:
+    def __init__(self, station: ControlledStation, peer: str) -> None:
         self._station = station
         self._form = station.form
         self._peer = peer
         self._frozen: dict[int, bytes] = {}
         self._sequence = 0
-        self._away: set[int] = set()
         self._cyclic_at_s: float | None = None
         self._step_s: float | None = None
         self.outbox = Outbox(station.form, station.event_queue)
@@ -76,8 +72,6 @@ class Application:
         station = self._station
         for address, seat in station.seats.items():
             seat.table.listen(seat.row, self, address)
-            if _is_away(seat):
-                self._away.add(address)
         if not station.initialised:
             station.initialised = True
             self.outbox.job("initialised", self._initialised(station.seats, _AFTER_START))
@@ -109,18 +103,12 @@ class Application:
     # --------------------------------------------------------------------------------- the table
 
     def changed(self, address: int, type_id: int, objects: Mapping[int, bytes]) -> None:
-        if address not in self._away:
-            self.outbox.changed(address, type_id, objects)
+        self.outbox.changed(address, type_id, objects)
 
     def stepped(self, unix_s: float) -> None:
         if unix_s == self._step_s:
             return
         self._step_s = unix_s
-        for address, seat in self._station.seats.items():
-            if _is_away(seat) != (address in self._away):
-                self._away ^= {address}
-                for type_id, objects in seat.table.snapshot(seat.row):
-                    self.outbox.changed(address, type_id, self._graded(address, type_id, objects))
         period_s = self._station.cyclic_s
         if period_s:
             if self._cyclic_at_s is not None and unix_s >= self._cyclic_at_s and not self.outbox.has_job("cyclic"):
@@ -159,10 +147,7 @@ class Application:
         # All but type and count is the same for every data unit of a device.
         rest = self._form.header(0, 0, cause, 0, address)[2:]
         for cut in cuts:
-            data = bytes(row[cut.start : cut.stop])
-            if address in self._away:
-                data = _stale(data, cut.count, cut.type)
-            yield bytes((cut.type, cut.count)) + rest + data
+            yield bytes((cut.type, cut.count)) + rest + row[cut.start : cut.stop]
 
     def _cyclic(self) -> Iterator[bytes]:
         for group in _CYCLIC_GROUPS:
@@ -172,13 +157,6 @@ class Application:
         for address in addresses:
             head = self._form.header(Type.END_OF_INITIALISATION, 1, Cause.INITIALISED, 0, address)
             yield head + self._form.ioa(0) + bytes((why,))
-
-    def _graded(self, address: int, type_id: int, objects: Mapping[int, bytes]) -> Mapping[int, bytes]:
-        if address not in self._away:
-            return objects
-        at = self._form.object_octets + (4 if type_id == Type.FLOAT_TAGGED else 0)
-        stale = Quality.NOT_TOPICAL
-        return {ioa: data[:at] + bytes((data[at] | stale,)) + data[at + 1 :] for ioa, data in objects.items()}
 
     # ------------------------------------------------------------------------- what is asked for
 
@@ -277,38 +255,25 @@ class Application:
             self._confirm(asked, negative=not selections.cancel((address, ioa), self))
             return
         try:
-            wish = read_wish(control, asked.body[octets:])
-            if _is_away(seat):
+            operation = read_operation(control, asked.body[octets:])
+            if not seat.reachable:
                 raise Busy("the device does not answer its station")
-            selections.admit((address, ioa), self, wish, now_s)
-            if wish.select or asked.test:
-                seat.device.check(wish.values)
-                if wish.select:
-                    selections.select((address, ioa), self, wish, now_s)
+            selections.admit((address, ioa), self, operation, now_s)
+            if operation.select or asked.test:
+                seat.device.check(operation.values)
+                if operation.select:
+                    selections.select((address, ioa), self, operation, now_s)
                 self._confirm(asked)
             else:
-                command = seat.device.submit(wish.values, self._station.protocol, self._peer, now_s)
+                command = seat.device.submit(operation.values, self._station.protocol, self._peer, now_s)
                 self._confirm(asked)
                 command.acknowledged_s = now_s
         except PointError as error:
             cause = next(REFUSAL[each] for each in type(error).__mro__ if each in REFUSAL)
             self._mirror(asked, cause)
         else:
-            if not wish.select:
+            if not operation.select:
                 self.outbox.answer(self._form.answer(asked, Cause.ACTIVATION_TERM))
-
-
-def _is_away(seat: Seat) -> bool:
-    return seat.device.condition("offline") != 0.0
-
-
-def _stale(data: bytes, count: int, kind: int) -> bytes:
-    """Mark every object not topical; a counter reading can only be invalid (7.2.6.9)."""
-    step = len(data) // count
-    marked = bytearray(data)
-    for end in range(step, len(data) + 1, step):
-        marked[end - 1] |= _COUNTER_INVALID if kind == MonitorType.TOTAL else Quality.NOT_TOPICAL
-    return bytes(marked)
 
 
 @dataclass(frozen=True, slots=True)

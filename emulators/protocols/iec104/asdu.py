@@ -133,9 +133,12 @@ class Format:
         if count == 1 and type_id in ELEMENT_OCTETS and len(data) != at + self.object_octets + ELEMENT_OCTETS[type_id]:
             raise ProtocolError(f"type {type_id} in a data unit of {len(data)} octets")
         originator = data[3] if self.cause_octets == 2 else 0
-        address = int.from_bytes(data[2 + self.cause_octets : at], "little")
         flags = bool(cause & NEGATIVE), bool(cause & TEST_BIT)
-        return Asdu(type_id, count, cause & 0x3F, *flags, originator, address, data[at:])
+        return Asdu(type_id, count, cause & 0x3F, *flags, originator, self.address_of(data), data[at:])
+
+    def address_of(self, data: bytes) -> int:
+        """The common address of a data unit."""
+        return int.from_bytes(data[2 + self.cause_octets : self.header_octets], "little")
 
     def answer(self, asked: Asdu, cause: int, negative: bool = False, body: bytes | None = None) -> bytes:
         """Mirror a data unit with another cause; test bit, originator and address stay as they came."""

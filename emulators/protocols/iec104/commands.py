@@ -45,7 +45,7 @@ SelectMode = Literal["both", "required"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Operation:
     """A command taken apart: the wire value, whether it only selects, and what it means for the device."""
 
     raw: float
@@ -53,7 +53,7 @@ class Wish:
     values: dict[str, float]
 
 
-def read_wish(control: ControlPoint, element: bytes) -> Wish:
+def read_operation(control: ControlPoint, element: bytes) -> Operation:
     """Decode SCO, DCO (7.2.6.15, 16) or a short float with QOS; ``OutOfRange`` if it asks for nothing possible."""
     if control.type is ControlType.SETPOINT:
         raw = float(struct.unpack_from("<f", element)[0])
@@ -70,7 +70,7 @@ def read_wish(control: ControlPoint, element: bytes) -> Wish:
                 raise OutOfRange(f"a double command cannot ask for state {state}")
             raw = float(state == _DOUBLE_ON)
     values = control.source.back(raw) | dict.fromkeys(control.enables, 1.0)
-    return Wish(raw, select, values)
+    return Operation(raw, select, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +90,25 @@ class Selections:
         self._timeout_s = timeout_s
         self._held: dict[tuple[int, int], _Selection] = {}
 
-    def admit(self, point: tuple[int, int], holder: Hashable, wish: Wish, now_s: float) -> None:
+    def admit(self, point: tuple[int, int], holder: Hashable, operation: Operation, now_s: float) -> None:
         """Check that this master may select or operate now; ``Busy`` if not. An operate uses its selection up."""
         held = self._held.get(point)
         if held is not None and held.holder != holder and now_s < held.until_s:
             raise Busy("another master has selected the point")
-        if wish.select:
+        if operation.select:
             return
         mine = held if held is not None and held.holder == holder else None
         if mine is not None:
             del self._held[point]
             if now_s >= mine.until_s:
                 raise Busy("the selection has run out")
-            if mine.raw != wish.raw:
+            if mine.raw != operation.raw:
                 raise Busy("another value was selected")
         elif self._mode == "required":
             raise Busy("the point must be selected first")
 
-    def select(self, point: tuple[int, int], holder: Hashable, wish: Wish, now_s: float) -> None:
-        self._held[point] = _Selection(holder, wish.raw, now_s + self._timeout_s)
+    def select(self, point: tuple[int, int], holder: Hashable, operation: Operation, now_s: float) -> None:
+        self._held[point] = _Selection(holder, operation.raw, now_s + self._timeout_s)
 
     def cancel(self, point: tuple[int, int], holder: Hashable) -> bool:
         """Give a selection back; false if this master holds none."""

@@ -3,60 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from pilotfarm.emulators.contracts.protocol import Engine, Seat
+from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.way import Engine, Filter
 from pilotfarm.emulators.errors import ProtocolError
-from pilotfarm.emulators.protocols.iec104.apci import Link, Timing, Transfer
-from pilotfarm.emulators.protocols.iec104.application import Application, Outstation
+from pilotfarm.emulators.links.filters import inward, outward
+from pilotfarm.emulators.protocols.iec104.application import Application, ControlledStation
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104
-from pilotfarm.emulators.protocols.iec104.commands import Selections, SelectMode
-
-
-class Options(BaseModel):
-    """The protocol's part of a site file; ranges of the timers and counters are those of clause 9.6.
-
-    The standard recommends ``w`` of at most two thirds of the master's ``k``. Timers and the
-    selection's time-out run on wall time, ``cyclic_s`` on site time; 0 sends nothing of its own
-    accord but changes.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_connections: int = Field(8, ge=1, le=64)
-    k: int = Field(12, ge=1, le=32767)
-    w: int = Field(8, ge=1, le=32767)
-    t1_s: float = Field(15.0, ge=1.0, le=255.0)
-    t2_s: float = Field(10.0, ge=1.0, le=255.0)
-    t3_s: float = Field(20.0, ge=1.0, le=172_800.0)
-    cyclic_s: float = Field(0.0, ge=0.0, le=86_400.0)
-    select_timeout_s: float = Field(30.0, ge=1.0, le=3600.0)
-    sbo: SelectMode = "both"
-    event_queue: int = Field(10_000, ge=16, le=1_000_000)
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> Self:
-        if self.t2_s >= self.t1_s:
-            raise ValueError("t2_s must be shorter than t1_s, or acknowledgements come too late")
-        if self.w > self.k:
-            raise ValueError("w must not exceed k, or a peer with the same k waits for acknowledgements in vain")
-        return self
-
-    @property
-    def timing(self) -> Timing:
-        return Timing(self.k, self.w, self.t1_s, self.t2_s, self.t3_s)
+from pilotfarm.emulators.protocols.iec104.commands import Selections
+from pilotfarm.emulators.protocols.iec104.link import Link, Transfer
+from pilotfarm.emulators.protocols.iec104.options import Iec104Options
 
 
 class Iec104Engine:
     """One master's connection."""
 
-    __slots__ = ("_application", "_link", "_now_s", "_started")
+    __slots__ = ("_application", "_link", "_now_s", "_started", "_station")
 
-    def __init__(self, station: Outstation, timing: Timing, peer: str, now_s: float) -> None:
-        self._link = Link(timing, now_s)
-        self._application = Application(station, peer)
+    def __init__(self, station: Iec104Station, shared: ControlledStation, peer: str, now_s: float) -> None:
+        self._station = station
+        self._link = Link(station.options.timing, now_s)
+        self._application = Application(shared, peer)
         self._now_s = now_s
         self._started = False
 
@@ -74,7 +41,7 @@ class Iec104Engine:
         try:
             for asdu in self._link.receive(data, now_s):
                 if asdu:
-                    self._application.handle(asdu, now_s)
+                    self._take(asdu, now_s)
                 elif not self._started:
                     self._begin()
                 self._pump(now_s)
@@ -105,13 +72,30 @@ class Iec104Engine:
             self._started = True
             self._application.start()
 
+    def _take(self, asdu: bytes, now_s: float) -> None:
+        if self._station.filtered:
+            asked, answer = inward(self._station.filters_of(asdu), asdu, now_s)
+            if answer is not None:
+                self._application.outbox.answer(answer)
+            if asked is None:
+                return
+            asdu = asked
+        self._application.handle(asdu, now_s)
+
     def _pump(self, now_s: float) -> None:
         link, outbox = self._link, self._application.outbox
-        for _ in range(link.room):
+        room = link.room
+        while room:
             asdu = outbox.next()
             if asdu is None:
                 return
+            if self._station.filtered:
+                passed = outward(self._station.filters_of(asdu), asdu, now_s)
+                if passed is None:
+                    continue
+                asdu = passed
             link.send(asdu, now_s)
+            room -= 1
 
 
 class Iec104Station:
@@ -121,18 +105,18 @@ class Iec104Station:
     cost next to nothing.
     """
 
-    __slots__ = ("_options", "_seats", "_shared")
+    __slots__ = ("_seats", "_shared", "filtered", "options")
 
-    def __init__(self, seats: Sequence[Seat], options: Any) -> None:
-        assert isinstance(options, Options)
+    def __init__(self, seats: Sequence[Seat], options: Iec104Options) -> None:
         self._seats = tuple(seats)
-        self._options = options
-        self._shared: Outstation | None = None
+        self._shared: ControlledStation | None = None
+        self.options = options
+        self.filtered = False
 
     def connect(self, peer: str, now_s: float) -> Engine:
-        options = self._options
+        options = self.options
         if self._shared is None:
-            self._shared = Outstation(
+            self._shared = ControlledStation(
                 "iec104",
                 FORMAT_104,
                 {seat.address: seat for seat in self._seats},
@@ -140,4 +124,9 @@ class Iec104Station:
                 options.cyclic_s,
                 options.event_queue,
             )
-        return Iec104Engine(self._shared, options.timing, peer, now_s)
+        return Iec104Engine(self, self._shared, peer, now_s)
+
+    def filters_of(self, asdu: bytes) -> tuple[Filter, ...]:
+        """The filters of the seat a data unit is of; none for a broadcast."""
+        address = FORMAT_104.address_of(asdu)
+        return next((seat.filters for seat in self._seats if seat.address == address), ())

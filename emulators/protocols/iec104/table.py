@@ -34,6 +34,7 @@ _STATES: Final = (MonitorType.SINGLE, MonitorType.DOUBLE)
 _VALUE: Final = {MonitorType.SINGLE: "u1", MonitorType.DOUBLE: "u1", MonitorType.FLOAT: "<f4", MonitorType.TOTAL: "<i4"}
 _ELEMENT_OCTETS: Final = {MonitorType.SINGLE: 1, MonitorType.DOUBLE: 1, MonitorType.FLOAT: 5, MonitorType.TOTAL: 5}
 _COUNTER_INVALID: Final = 0x80
+_UNTRUE: Final = np.uint8(Quality.INVALID | Quality.NOT_TOPICAL)
 _DESCRIPTOR: Final = 0xF0
 """Quality bits a single or double point has beside its value: not OV."""
 
@@ -83,7 +84,10 @@ class _Block:
 
 @dataclass(slots=True)
 class Iec104Table:
-    """A group's image: ``Rows`` of objects, ``Cut``s of a row, and the listeners of each row."""
+    """``Rows`` of objects, ``Cut``s of a row, and the listeners of each row.
+
+    While nobody listens the bytes are made when somebody reads.
+    """
 
     plan: Plan
     n: int
@@ -104,6 +108,9 @@ class Iec104Table:
     _heard: npt.NDArray[np.intp] | None = field(init=False, default=None)
     """The rows somebody listens to, in order; ``None`` when that has changed."""
     _tainted: bool = field(init=False, default=False)
+    _latest: tuple[Mapping[str, Floats], Mapping[str, Qualities]] = field(init=False, default=({}, {}))
+    _stale: bool = field(init=False, default=False)
+    """Whether the bytes are of an earlier step."""
 
     def __post_init__(self, columns: Seen) -> None:
         ordered = sorted(self.plan.monitor, key=lambda point: (point.type, point.group, point.ioa))
@@ -134,27 +141,28 @@ class Iec104Table:
     # ----------------------------------------------------------------------------------- reading
 
     def row(self, index: int) -> memoryview:
+        if self._stale:
+            self._make()
         return self._rows.row(index)
-
-    def snapshot(self, index: int) -> Iterator[tuple[int, dict[int, bytes]]]:
-        """Yield what ``Listener.changed`` would get of a row if everything but totals had moved."""
-        row, tag = bytes(self.row(index)), time_tag(self.unix_s)
-        for block in self._blocks:
-            if block.type is not MonitorType.TOTAL:
-                spans = ((point.ioa, self.places[point.ioa]) for point in block.points)
-                objects = {ioa: row[start:stop] + tag for ioa, (_, start, stop) in spans}
-                yield TAGGED[block.type], objects
 
     # -------------------------------------------------------------------------------- refreshing
 
     def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
         self.unix_s = unix_s
+        self._latest = columns, quality
+        self._stale = True
+        if self._listeners:
+            self._make()
+            self._report()
+
+    def _make(self) -> None:
+        """Encode what is known."""
+        self._stale = False
+        columns, quality = self._latest
         if self._tainted:
             self._rows.forget()
         self._rows.encode(columns)
         self._grade(quality)
-        if self._listeners:
-            self._report()
 
     def _grade(self, quality: Mapping[str, Qualities]) -> None:
         """Write the quality descriptors; NaN is never valid."""
@@ -172,7 +180,8 @@ class Iec104Table:
             for block, index in self._quality_of.get(name, ()):
                 self._tainted = True
                 if block.type is MonitorType.TOTAL:
-                    block.quality[:, index] |= bits & np.uint8(_COUNTER_INVALID)
+                    # A counter reading has no word for not topical (7.2.6.9).
+                    block.quality[:, index] |= np.where(bits & _UNTRUE, _COUNTER_INVALID, 0).astype(np.uint8)
                 elif block.type is MonitorType.FLOAT:
                     block.quality[:, index] |= bits
                 else:
@@ -182,6 +191,8 @@ class Iec104Table:
 
     def listen(self, row: int, listener: Listener, address: int) -> None:
         """Tell a listener of every change of a row from now on, under the given common address."""
+        if self._stale:
+            self._make()
         if row not in self._listeners:
             self._heard = None
             for block in self._blocks:

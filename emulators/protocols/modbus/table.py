@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
-from pilotfarm.emulators.contracts.protocol import Device
+from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable
 from pilotfarm.emulators.plans.modbus import Plan, Register
@@ -20,23 +20,32 @@ _CACHED_READS: Final = 1024
 
 
 class ModbusTable:
-    """One row of register bytes a device, encoded after each step."""
+    """One row of register bytes a device, made when somebody reads after a step: Modbus has no events."""
 
-    __slots__ = ("plan", "rows", "spans", "steps")
+    __slots__ = ("_latest", "plan", "rows", "spans", "stale", "steps")
 
-    def __init__(self, plan: Plan, n: int, columns: Seen) -> None:
+    def __init__(self, plan: Plan, n: int, columns: Seen, form: Any = None) -> None:
         template, fields = plan.layout(columns)
         self.plan = plan
         self.rows = Rows(n, template, fields)
         self.steps = 0
+        self.stale = False
+        """Whether the bytes are of an earlier step; who reads them calls ``make`` first."""
+        self._latest: Mapping[str, Floats] = {}
         # What every device of the group answers to the four bytes of a register request: where in
         # its row, or nowhere. Masters repeat themselves, so it is looked up once.
         self.spans: tuple[dict[bytes, tuple[int, int]], ...] = tuple({} for _ in plan.units)
 
     def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
-        """Encode the reported columns. Modbus has neither qualities nor time tags to say more."""
-        self.rows.encode(columns)
+        """Take what is known. Modbus has neither qualities nor time tags to say more."""
+        self._latest = columns
+        self.stale = True
         self.steps += 1
+
+    def make(self) -> None:
+        """Encode what is known."""
+        self.rows.encode(self._latest)
+        self.stale = False
 
     def sign(self, row: int, name: str) -> None:
         """Write a device's id wherever its serial number is shown, cut to the place there is."""
@@ -51,14 +60,17 @@ class ModbusTable:
 class Bank:
     """One unit of one device: what the engine reads and writes."""
 
-    __slots__ = ("_pending", "_pending_step", "_table", "_unit", "device", "number", "row", "spans")
+    __slots__ = ("_pending", "_pending_step", "_unit", "device", "number", "row", "seat", "spans", "table")
 
-    def __init__(self, device: Device, table: ModbusTable, row: int, number: int) -> None:
-        self.device = device
+    def __init__(self, seat: Seat, number: int) -> None:
+        table = seat.table
+        assert isinstance(table, ModbusTable)
+        self.seat = seat
+        self.device = seat.device
         self.number = number
-        self.row = table.rows.row(row)
+        self.row = table.rows.row(seat.row)
         self.spans = table.spans[number]
-        self._table = table
+        self.table = table
         self._unit = table.plan.units[number]
         self._pending: dict[int, bytes] = {}
         self._pending_step = table.steps
@@ -76,7 +88,7 @@ class Bank:
     def span(self, asked: bytes) -> tuple[int, int]:
         """Where the registers of a request (address and count as sent) lie in the row; ``NoSuchPoint`` if nowhere."""
         address, count = int.from_bytes(asked[:2], "big"), int.from_bytes(asked[2:], "big")
-        start = self._table.plan.place(self.number, address, count)
+        start = self.table.plan.place(self.number, address, count)
         if start is None:
             raise NoSuchPoint(f"registers {address} to {address + count - 1}")
         if len(self.spans) >= _CACHED_READS:
@@ -86,14 +98,16 @@ class Bank:
 
     def registers(self, address: int, count: int) -> bytes:
         """What ``count`` registers hold as of the last step."""
+        if self.table.stale:
+            self.table.make()
         start, end = self.span(address.to_bytes(2, "big") + count.to_bytes(2, "big"))
         return bytes(self.row[start:end])
 
     def current(self, address: int) -> bytes:
         """One register as written since the last step, else as of it: what a mask write starts from."""
-        if self._pending_step != self._table.steps:
+        if self._pending_step != self.table.steps:
             self._pending.clear()
-            self._pending_step = self._table.steps
+            self._pending_step = self.table.steps
         return self._pending.get(address) or self.registers(address, 1)
 
     def meaning(self, address: int, data: bytes) -> dict[str, float]:
@@ -138,7 +152,7 @@ class Bank:
         names = self._unit.coils if coils else self._unit.discretes
         if address + count > len(names):
             raise NoSuchPoint(f"bits {address} to {address + count - 1} of {len(names)}")
-        had, prefix = self._table.plan.quantities, self._unit.prefix
+        had, prefix = self.table.plan.quantities, self._unit.prefix
         asked = [prefix + name for name in names[address : address + count]]
         return [name in had and self.device.value(name) != 0.0 for name in asked]
 
@@ -150,7 +164,7 @@ class Bank:
         values = {}
         for name, bit in zip(names, bits, strict=True):
             full = self._unit.prefix + name
-            if full not in self._table.plan.quantities:
+            if full not in self.table.plan.quantities:
                 raise NoSuchPoint(f"coil {name}")
             if bit or quantity(name).role is not Role.COMMAND:
                 values[full] = float(bit)

@@ -1,4 +1,4 @@
-"""A DNP3 outstation: one device, a bounded number of master associations, a link for each connection.
+"""A DNP3 outstation: one device, and a bounded number of master associations.
 
 The conversation itself is py1815's ``Session``, one a master; here are the device behind it, which
 master a connection belongs to, and when there is something to say unasked. What a master is owed
@@ -19,12 +19,12 @@ What ``Session`` leaves no way to set: IIN1.5 (local) and IIN1.6 (trouble) are n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from py1815.application import FunctionCode, ObjectHeader, object_header
 from py1815.control import CommandStatus
 from py1815.events import EventBuffers, EventClass
-from py1815.link import MAX_ADDRESS, FrameReader
+from py1815.link import MAX_ADDRESS
 from py1815.objects import AnalogPoint, BinaryPoint, CounterPoint, encode_time
 from py1815.session import Control, Session, UnknownObject
 
@@ -36,21 +36,24 @@ from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
 from pilotfarm.emulators.protocols.dnp3.reading import CLASS_OBJECTS, selected
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
-OUTPUT_MAX: Final = 1 << 20
-"""Bytes a master may leave unread before its link closes."""
-_SLICE: Final = 2_048
-"""Bytes taken at once, so that a flood of requests is noticed before all of it is answered."""
-_HELD_MAX: Final = 4_096
-_FRAME_MAX: Final = 292  # IEEE 1815-2012, 9.2: 10 of header and 250 + 32 of data and CRCs
-_QUIET_S: Final = 1.0
 _SILENT: Final = (FunctionCode.DIRECT_OPERATE_NR,)
 _FROZEN: Final = 21
 _FROZEN_VARIATIONS: Final = (0, 1, 5, 9)
 _FROZEN_CLASS: Final = EventClass.CLASS_3
 
 
+class Connection(Protocol):
+    """What a master talks through."""
+
+    @property
+    def peer(self) -> str: ...
+    def displace(self) -> None:
+        """Make room for the master's newer connection."""
+        ...
+
+
 class Outstation:
-    """What answers at one link address."""
+    """What the masters of one link address share."""
 
     __slots__ = ("_associations", "_frozen", "_listening", "_options", "now_s", "seat", "table", "written_time_ms")
 
@@ -66,10 +69,9 @@ class Outstation:
         self._listening = False
         self.now_s = 0.0
         self.written_time_ms: int | None = None
-
-    def connect(self, peer: str, now_s: float) -> Link:
-        self.tick(now_s)
-        return Link(self, peer)
+        # Masters that the site names are owed what happens from the start.
+        for master in options.masters if isinstance(options.masters, tuple) else ():
+            self.association(master)
 
     def tick(self, now_s: float) -> None:
         self.now_s = max(self.now_s, now_s)
@@ -99,7 +101,7 @@ class Outstation:
             return master in masters
         if len(self._associations) < masters:
             return True
-        silent = next((address for address, held in self._associations.items() if held.link is None), None)
+        silent = next((address for address, held in self._associations.items() if held.connection is None), None)
         if silent is None:
             return False
         del self._associations[silent]
@@ -166,13 +168,13 @@ class Outstation:
 
 
 class Association:
-    """One master: its session, its events, and the link it is on at present."""
+    """One master: its session, its events, and the connection it is on at present."""
 
-    __slots__ = ("_answering", "events", "link", "outstation", "session")
+    __slots__ = ("_answering", "connection", "events", "outstation", "session")
 
     def __init__(self, outstation: Outstation, master: int, options: Dnp3Options) -> None:
         self.outstation = outstation
-        self.link: Link | None = None
+        self.connection: Connection | None = None
         self.events = EventBuffers(capacity=options.event_buffer)
         self._answering: list[Command] = []
         self.session = Session(
@@ -230,7 +232,7 @@ class Association:
             if not operate:
                 device.check(values)
                 return CommandStatus.SUCCESS
-            command = device.submit(values, "dnp3", self.link.peer if self.link else "", station.now_s)
+            command = device.submit(values, "dnp3", self.connection.peer if self.connection else "", station.now_s)
         except PointError as error:
             return status_of(error)
         if control.function not in _SILENT:
@@ -240,102 +242,3 @@ class Association:
     def freeze(self, headers: Sequence[ObjectHeader], *, clear: bool) -> None:
         for header in headers:
             self.outstation.freeze(header)
-
-
-class Link:
-    """One connection. It belongs to the master that its first frame to this outstation names as source.
-
-    A master that connects again takes its association with it, and its older link closes.
-    """
-
-    __slots__ = ("_association", "_closed", "_held", "_output", "_quiet_until_s", "_reader", "_station", "peer")
-
-    def __init__(self, station: Outstation, peer: str) -> None:
-        self.peer = peer
-        self._station = station
-        self._association: Association | None = None
-        self._reader: FrameReader | None = FrameReader()
-        self._held = bytearray()
-        self._output = bytearray()
-        self._closed = False
-        self._quiet_until_s = 0.0
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    def receive(self, data: bytes, now_s: float) -> None:
-        self._station.tick(now_s)
-        for start in range(0, len(data), _SLICE):
-            piece = data[start : start + _SLICE]
-            if self._association is None and not self._closed:
-                piece = self._introduce(piece)
-            if self._closed:
-                return
-            if self._association is not None:
-                self._output += self._association.receive(piece)
-                self._closed = len(self._output) > OUTPUT_MAX
-        self._speak()
-
-    def advance(self, now_s: float) -> None:
-        self._station.tick(now_s)
-        self._speak()
-
-    def deadline_s(self) -> float | None:
-        if self._association is None or self._closed:
-            return None
-        wait_s = self._association.session.initiate_after()
-        return None if wait_s is None else max(self._station.now_s + wait_s, self._quiet_until_s)
-
-    def take_output(self) -> bytes:
-        output = bytes(self._output)
-        self._output.clear()
-        return output
-
-    def hang_up(self, now_s: float) -> None:
-        self._station.tick(now_s)
-        self._closed = True
-        self._part()
-
-    def _introduce(self, piece: bytes) -> bytes:
-        """Hold what comes until a frame says whose connection this is; return what its session must see."""
-        assert self._reader is not None
-        self._held += piece
-        for frame in self._reader.feed(piece):
-            if frame.destination != self._station.seat.address or not frame.is_primary:
-                continue
-            association = self._station.association(frame.source)
-            if association is None:
-                self._closed = True
-                return b""
-            if association.link is not None:
-                association.link._displace()
-            association.link = self
-            self._association = association
-            held = bytes(self._held)
-            self._held.clear()
-            self._reader = None
-            return held
-        if len(self._held) > _HELD_MAX:
-            del self._held[:-_FRAME_MAX]
-        return b""
-
-    def _displace(self) -> None:
-        self._closed = True
-        self._part()
-
-    def _part(self) -> None:
-        if self._association is not None:
-            self._association.session.connection_reset()
-            self._association.link = None
-            self._association = None
-
-    def _speak(self) -> None:
-        """Send what is due unasked; when the session has something it cannot send, leave it a while."""
-        if self._association is None or self._closed:
-            return
-        session = self._association.session
-        output = session.initiate()
-        self._output += output
-        stuck = not output and session.initiate_after() == 0.0
-        self._quiet_until_s = self._station.now_s + _QUIET_S if stuck else 0.0

@@ -1,0 +1,80 @@
+"""A device's way to its masters: the engine of a connection, and the three hooks for what happens on the way.
+
+Whoever calls a hook knows no fault by name:
+
+- *admission* at a listener: whether a connection is taken at all;
+- *link* at a connection: an engine around the engine, bytes and the time in, bytes and a deadline out;
+- *filter* between the application and the link of a protocol: whole messages, both ways.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Protocol
+
+
+class Engine(Protocol):
+    """One connection's protocol machine, without a socket and without a clock; the caller owns both.
+
+    Times are wall seconds that never go back.
+    """
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is to be closed once the output has been sent."""
+        ...
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        """Take bytes as they come, cut anywhere. Never raises: a peer's mistake is answered or closes."""
+        ...
+
+    def advance(self, now_s: float) -> None:
+        """Fire every timer due by ``now_s``."""
+        ...
+
+    def deadline_s(self) -> float | None:
+        """When ``advance`` is next needed; ``None`` while no timer runs."""
+        ...
+
+    def take_output(self) -> bytes:
+        """Bytes to send; each is handed out once."""
+        ...
+
+    def hang_up(self, now_s: float) -> None:
+        """The connection is gone: give back what it held."""
+        ...
+
+
+class Admission(IntEnum):
+    """How a listener meets who connects; where several hold, the highest does."""
+
+    OPEN = 0
+    REFUSE = 1
+    """As a host whose service is down."""
+    RESET = 2
+    """Every connection is taken and closed at once."""
+
+
+class Link(Engine, Protocol):
+    """An engine around an engine: what happens to the bytes of a connection, both ways."""
+
+    inner: Engine
+
+    def let_go(self, now_s: float) -> None:
+        """Hand on at once what is under way, both ways; nothing is held back after it."""
+        ...
+
+
+class Filter(Protocol):
+    """What happens to whole messages between a seat's application and its link.
+
+    A message is a PDU of Modbus, an ASDU of IEC 60870-5-104, a fragment of DNP3. ``None`` is nothing.
+    """
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        """Return what the application gets of a master's message, and what the master is answered in its place."""
+        ...
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        """Return what the link gets of the application's message."""
+        ...

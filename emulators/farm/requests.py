@@ -1,0 +1,89 @@
+"""A request for a fault, checked: all that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, MeasurementFault
+from pilotfarm.emulators.errors import Problem
+from pilotfarm.emulators.farm.population import Population
+
+
+class FaultRequest:
+    """What was asked for; without ``problems`` there are a ``spec``, a ``mode`` of it and its ``parameters``."""
+
+    def __init__(
+        self,
+        population: Population,
+        feeders: Sequence[str],
+        kind: str,
+        target: Mapping[str, str],
+        mode: str | None,
+        parameters: Mapping[str, Any],
+        duration_s: float | None,
+    ) -> None:
+        self.problems: list[Problem] = []
+        self.target = dict(target)
+        self.mode = ""
+        self.parameters: Any = None
+        self.spec = registry.fault(kind) if self._known("kind", kind, list(registry.FAULTS)) else None
+        if duration_s is not None and not 0.0 < duration_s < float("inf"):
+            self._problem("duration_s", "must be a positive number of seconds, or left out")
+        self._check_target(population, feeders)
+        if self.spec is not None:
+            self._check_kind(self.spec)
+            self._check_mode(self.spec, mode)
+            self._check_parameters(self.spec, parameters)
+
+    def _check_target(self, population: Population, feeders: Sequence[str]) -> None:
+        known = {
+            "kind": sorted({group.layout.kind for group in population}),
+            "group": list(population.groups),
+            "feeder": list(feeders),
+        }
+        for key, value in self.target.items():
+            if key in known:
+                self._known(f"target.{key}", value, known[key])
+            else:
+                self._known("target", key, [*known, "device", "quantity"])
+
+    def _check_kind(self, spec: FaultSpec) -> None:
+        if isinstance(spec, MeasurementFault):
+            if not self.target.get("quantity"):
+                self._problem("target.quantity", f"a {spec.kind} fault needs the name or glob of a quantity")
+        elif isinstance(spec, GridFault) and spec.everywhere:
+            if self.target:
+                self._problem("target", f"a {spec.kind} fault acts on the whole site and takes no target")
+        elif "quantity" in self.target:
+            self._problem("target.quantity", f"a {spec.kind} fault grips whole devices")
+
+    def _check_mode(self, spec: FaultSpec, mode: str | None) -> None:
+        if mode is None:
+            self.mode = next(iter(spec.modes), "")
+        elif not spec.modes:
+            self._problem("mode", f"a {spec.kind} fault has no modes")
+        elif self._known("mode", mode, list(spec.modes)):
+            self.mode = mode
+
+    def _check_parameters(self, spec: FaultSpec, parameters: Mapping[str, Any]) -> None:
+        try:
+            self.parameters = spec.parameters.model_validate(dict(parameters))
+        except ValidationError as error:
+            for each in error.errors():
+                self._problem(".".join(("parameters", *map(str, each["loc"]))), each["msg"])
+
+    def _known(self, where: str, name: str, names: list[str]) -> bool:
+        if name in names:
+            return True
+        near = get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+        self._problem(where, f"{name} is not known; {hint}")
+        return False
+
+    def _problem(self, where: str, message: str) -> None:
+        self.problems.append(Problem("fault", 0, where, message))

@@ -1,0 +1,24 @@
+"""What listens at one address: an outstation, made when somebody comes or when the site names its masters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.protocols.dnp3.application import Outstation
+from pilotfarm.emulators.protocols.dnp3.link import Link
+from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
+
+
+class Dnp3Station:
+    """One outstation, and a link for each connection to it."""
+
+    __slots__ = ("filtered", "outstation")
+
+    def __init__(self, seats: Sequence[Seat], options: Dnp3Options) -> None:
+        self.outstation = Outstation(seats, options)
+        self.filtered = False
+
+    def connect(self, peer: str, now_s: float) -> Link:
+        self.outstation.tick(now_s)
+        return Link(self.outstation, peer)

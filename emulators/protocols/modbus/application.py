@@ -1,0 +1,94 @@
+"""What a Modbus master is answered, whatever the messages travel in: a unit and a message in, a message out.
+
+The fast path, function codes 3 and 4, is a slice of the device's row; every other function goes through
+pymodbus's message classes (``functions``).
+
+A unit nobody sits at, or whose device the station does not reach, is answered with exception 0B, "gateway
+target device failed to respond" (AP, 7), on a gateway and on a single device alike. A station with one seat also
+answers for unit 0 and 255, which TCP, 4.4.1.2 gives to a server that is addressed by its IP alone, unless its map
+has a use of its own for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pilotfarm.emulators.contracts.protocol import Command, Seat
+from pilotfarm.emulators.errors import PointError, Unsupported
+from pilotfarm.emulators.links.filters import inward, outward
+from pilotfarm.emulators.protocols.modbus.functions import FUNCTIONS, GATEWAY_TARGET_FAILED, exception_code
+from pilotfarm.emulators.protocols.modbus.table import Bank
+
+_DIRECT: Final = (0, 255)
+
+
+class Application:
+    """What the seats of one station answer."""
+
+    __slots__ = ("_seats", "banks")
+
+    def __init__(self, seats: Sequence[Seat]) -> None:
+        self._seats = seats
+        self.banks: dict[int, Bank] = {}
+        """By unit id, made when first asked for."""
+        for seat in seats:
+            seat.table.sign(seat.row, seat.device.id)
+
+    def answer(self, unit: int, message: bytes, peer: str, now_s: float) -> bytes | None:
+        """Answer a message of at least one byte; ``None`` is silence."""
+        bank = self.banks.get(unit) or self._bank(unit)
+        if bank is None or not bank.seat.reachable:
+            return _refusal(message[0], GATEWAY_TARGET_FAILED)
+        if bank.seat.filters:
+            return _filtered(bank, message, peer, now_s)
+        return _answer(bank, message, peer, now_s)
+
+    def _bank(self, unit: int) -> Bank | None:
+        """The registers behind a unit id, or ``None`` if nobody sits there."""
+        found = self._find(unit)
+        if found is not None:
+            self.banks[unit] = found
+        return found
+
+    def _find(self, unit: int) -> Bank | None:
+        alone = len(self._seats) == 1
+        for seat in self._seats:
+            for number, part in enumerate(seat.table.plan.units):
+                if (part.step is not None and seat.address + part.step == unit) or (alone and unit in part.aliases):
+                    return Bank(seat, number)
+        return Bank(self._seats[0], 0) if alone and unit in _DIRECT else None
+
+
+def _answer(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes:
+    function, body = message[0], message[1:]
+    if (span := bank.spans.get(body)) and (function == 3 or function == 4):
+        first, last = span
+        if bank.table.stale:
+            bank.table.make()
+        return bytes((function, last - first)) + bank.row[first:last]
+    command: Command | None = None
+    try:
+        serve = FUNCTIONS.get(function)
+        if serve is None:
+            raise Unsupported(f"function {function}")
+        answer = serve(bank, body)
+        if answer.values:
+            command = bank.device.submit(answer.values, "modbus", peer, now_s)
+        if answer.wrote:
+            bank.written(*answer.wrote)
+    except PointError as error:
+        return _refusal(function, exception_code(error))
+    if command is not None:
+        command.acknowledged_s = now_s
+    return bytes((answer.response.function_code,)) + answer.response.encode()
+
+
+def _filtered(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes | None:
+    filters = bank.seat.filters
+    asked, answer = inward(filters, message, now_s)
+    return answer if asked is None else outward(filters, _answer(bank, asked, peer, now_s), now_s)
+
+
+def _refusal(function: int, code: int) -> bytes:
+    return bytes((function | 0x80, code))

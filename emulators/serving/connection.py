@@ -1,0 +1,198 @@
+"""One master: its transport on one side, its engine on the other, and links around the engine.
+
+Bytes and the time go into the engine, bytes come out. A peer that does not read is not read from, and is cut after
+``STALL_S``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias, cast
+
+from pilotfarm.emulators.clock import Clock
+from pilotfarm.emulators.contracts.way import Admission, Engine, Link
+
+OUTPUT_HIGH_BYTES: Final = 256 * 1024
+"""Bytes waiting for a peer above which it is no longer read from, and events stay in its engine."""
+STALL_S: Final = 30.0
+"""How long a peer may leave its bytes unread."""
+
+Wrap: TypeAlias = Callable[[Engine, int, float], Link]
+"""Puts a link around an engine, given the connection's number and the time."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened at one protocol's listeners since the start."""
+
+    accepted: int = 0
+    refused: int = 0
+    cut: int = 0
+    stalled: int = 0
+    closed_by_engine: int = 0
+    open: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+class Host(Protocol):
+    """The listener a connection came to."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def admission(self) -> Admission: ...
+    @property
+    def links(self) -> Mapping[int, Wrap]: ...
+    def engine(self, connection: Connection, now_s: float) -> Engine:
+        """Make the engine of a connection that has just come up."""
+        ...
+
+    def left(self, connection: Connection) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """A master that was let in."""
+
+    __slots__ = (
+        "_clock",
+        "_counters",
+        "_engine",
+        "_host",
+        "_links",
+        "_stall",
+        "_timer",
+        "_timer_s",
+        "_transport",
+        "number",
+        "peer",
+    )
+
+    def __init__(self, host: Host, peer: str, number: int, counters: Counters, clock: Clock) -> None:
+        self._host = host
+        self._clock = clock
+        self._counters = counters
+        self.peer = peer
+        self.number = number
+        self._transport: asyncio.Transport | None = None
+        self._engine: Engine | None = None
+        self._links: dict[int, Link] = {}
+        """The innermost first."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_s = 0.0
+        self._stall: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports behave as asyncio.Transport without deriving from it.
+        self._transport = transport = cast(asyncio.Transport, transport)
+        transport.set_write_buffer_limits(high=OUTPUT_HIGH_BYTES)
+        self._counters.open += 1
+        if self._host.admission is not Admission.OPEN:  # it was, when the peer came
+            transport.abort()
+            return
+        now_s = self._clock.now_s()
+        self._engine = self._host.engine(self, now_s)
+        self.link(self._host.links)
+        self._flush(now_s)
+
+    def data_received(self, data: bytes) -> None:
+        if self._engine is None:
+            return
+        self._counters.bytes_in += len(data)
+        now_s = self._clock.now_s()
+        self._engine.receive(data, now_s)
+        self._flush(now_s)
+
+    def pump(self, now_s: float) -> None:
+        """Fire due timers and send what the engine has."""
+        if self._engine is not None and self._stall is None:
+            self._engine.advance(now_s)
+            self._flush(now_s)
+
+    def link(self, links: Mapping[int, Wrap]) -> None:
+        """Have these links and no others around the engine; one that goes hands on what it holds."""
+        now_s = self._clock.now_s()
+        for number in [number for number in self._links if number not in links]:
+            self._unlink(number, now_s)
+        for number, wrap in links.items():
+            if self._engine is not None and number not in self._links:
+                self._engine = self._links[number] = wrap(self._engine, self.number, now_s)
+
+    def _unlink(self, number: int, now_s: float) -> None:
+        link = self._links.pop(number)
+        link.let_go(now_s)
+        self._flush(now_s)
+        around = next((other for other in self._links.values() if other.inner is link), None)
+        if around is not None:
+            around.inner = link.inner
+        elif self._engine is link:
+            self._engine = link.inner
+        self._flush(now_s)
+
+    def pause_writing(self) -> None:
+        assert self._transport is not None
+        self._transport.pause_reading()
+        self._stall = asyncio.get_running_loop().call_later(STALL_S, self._stalled)
+
+    def resume_writing(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self.pump(self._clock.now_s())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for handle in (self._timer, self._stall):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._stall = None
+        self._counters.open -= 1
+        self._host.left(self)
+        if self._engine is not None:
+            self._engine.hang_up(self._clock.now_s())
+            self._engine = None
+        self._transport = None
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _flush(self, now_s: float) -> None:
+        engine, transport = self._engine, self._transport
+        if engine is None or transport is None or transport.is_closing():
+            return
+        output = engine.take_output()
+        if output:
+            self._counters.bytes_out += len(output)
+            transport.write(output)
+        if engine.closed:
+            self._counters.closed_by_engine += 1
+            transport.close()
+            return
+        deadline_s = engine.deadline_s()
+        if deadline_s is not None and (self._timer is None or deadline_s < self._timer_s):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_s = deadline_s
+            wait_s = max(0.0, deadline_s - now_s)
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._due)
+
+    def _due(self) -> None:
+        # A deadline that moved on meanwhile costs one early call; moving the timer at each frame would cost more.
+        self._timer = None
+        self.pump(self._clock.now_s())
+
+    def _stalled(self) -> None:
+        log.warning("%s: %s has not read for %g s; cut", self._host.address, self.peer, STALL_S)
+        self._counters.stalled += 1
+        self.abort()

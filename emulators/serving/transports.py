@@ -1,0 +1,140 @@
+"""The only module with sockets: how bytes come to an address.
+
+A transport is opened and closed, and says who arrives. Listeners are plain sockets watched by the event loop, which
+keeps ten thousand of them cheap; an arrival that is let in becomes a transport of the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import socket
+import struct
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from pilotfarm.emulators.errors import ConfigError, LinkError, Problem
+from pilotfarm.emulators.site.layout import StationLayout
+
+BACKLOG: Final = 128
+ACCEPTS_A_TURN: Final = 64
+_SPARE_DESCRIPTORS: Final = 256
+
+log = logging.getLogger(__name__)
+
+
+class Arrival(Protocol):
+    """Somebody who wants to talk, to be let in or turned away."""
+
+    @property
+    def peer(self) -> str: ...
+    async def let_in(self, connection: asyncio.Protocol) -> None:
+        """Hand the bytes to a connection; ``LinkError`` if whoever came has gone."""
+        ...
+
+    def turn_away(self) -> None:
+        """Close so that the peer learns at once and no descriptor lingers."""
+        ...
+
+
+class Transport(Protocol):
+    """One address."""
+
+    @property
+    def is_open(self) -> bool: ...
+    def open(self, arrived: Callable[[Arrival], None]) -> None:
+        """Be there for whoever comes; ``OSError`` if the address cannot be had."""
+        ...
+
+    def close(self) -> None:
+        """Be gone; what was let in stays."""
+        ...
+
+
+class TcpTransport:
+    """A listening TCP socket."""
+
+    __slots__ = ("_arrived", "_host", "_port", "_sock")
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._sock: socket.socket | None = None
+        self._arrived: Callable[[Arrival], None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._sock is not None
+
+    def open(self, arrived: Callable[[Arrival], None]) -> None:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((self._host, self._port))
+            sock.listen(BACKLOG)
+        except OSError:
+            sock.close()
+            raise
+        self._sock, self._arrived = sock, arrived
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._accept)
+
+    def close(self) -> None:
+        if self._sock is not None:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._sock.close()
+            self._sock = None
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_A_TURN):
+            if self._sock is None:
+                return
+            try:
+                sock, peer = self._sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                log.warning("%s:%d: cannot accept: %s", self._host, self._port, error)
+                return
+            assert self._arrived is not None
+            self._arrived(_TcpArrival(sock, f"{peer[0]}:{peer[1]}"))
+
+
+class _TcpArrival:
+    __slots__ = ("_sock", "peer")
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        self._sock = sock
+        self.peer = peer
+
+    async def let_in(self, connection: asyncio.Protocol) -> None:
+        self._sock.setblocking(False)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, self._sock)
+        except OSError as error:
+            self._sock.close()
+            raise LinkError(str(error)) from None
+
+    def turn_away(self) -> None:
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._sock.close()
+
+
+def transport_of(layout: StationLayout) -> Transport:
+    """Return the transport for an endpoint of a site."""
+    return TcpTransport(layout.host, layout.port)
+
+
+def raise_descriptor_limit(listeners: int) -> None:
+    """Ask the system for the descriptors the site needs; ``ConfigError`` if it grants fewer."""
+    needed = listeners + _SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        soft = hard
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        message = (
+            f"{listeners} addresses need about {needed} open files, and this user may open {soft}; raise `ulimit -n`"
+        )
+        raise ConfigError([Problem("system", 0, "", message)])

@@ -1,0 +1,95 @@
+"""From faults to the wire: what grips a device's way to its masters reaches seats, listeners and connections.
+
+A seat is reachable, and has filters, by the faults of its device. A listener admits, and its connections have
+links, by what the faults of all its devices have in common: a gateway with one device left still answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pilotfarm.emulators.contracts.fault import AdmissionFault, LinkFault, ProtocolFault
+from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
+from pilotfarm.emulators.farm.faultboard import Fault, FaultBoard
+from pilotfarm.emulators.serving.connection import Wrap
+from pilotfarm.emulators.serving.images import Place, Placed
+from pilotfarm.emulators.serving.server import Server
+from pilotfarm.profiles.draws import key_of
+
+
+class Ways:
+    """Carries the active faults to whom they grip, whenever the board has moved."""
+
+    def __init__(self, board: FaultBoard, places: Sequence[Place], server: Server, seed: int) -> None:
+        self._board = board
+        self._places = places
+        self._server = server
+        self._seed = seed
+        self._revision = board.revision
+        self._faults: dict[tuple[str, int], list[Fault]] = {}
+        self._filters: dict[Placed, dict[int, Filter]] = {}
+        self._at: dict[tuple[str, int], list[tuple[int, Placed]]] = {}
+        for number, place in enumerate(places):
+            for placed in place.placed:
+                self._at.setdefault((placed.group, placed.row), []).append((number, placed))
+
+    def update(self) -> None:
+        """Set seats and listeners by the faults that are active now; nothing if these are the same as before."""
+        if self._board.revision == self._revision:
+            return
+        self._revision = self._board.revision
+        before, self._faults = self._faults, self._board.on_the_way()
+        changed = [device for device in before.keys() | self._faults if before.get(device) != self._faults.get(device)]
+        places: set[int] = set()
+        for device in changed:
+            for number, placed in self._at.get(device, ()):
+                self._set_seat(placed, self._faults.get(device, ()))
+                places.add(number)
+        for number in sorted(places):
+            self._set_place(number)
+
+    def _set_seat(self, placed: Placed, faults: Iterable[Fault]) -> None:
+        placed.reach(not any(isinstance(fault.spec, AdmissionFault) for fault in faults))
+        before = self._filters.pop(placed, {})
+        filters = {
+            fault.id: before.get(fault.id) or self._filter(fault.spec, fault, placed)
+            for fault in faults
+            if isinstance(fault.spec, ProtocolFault) and placed.protocol in fault.spec.protocols
+        }
+        if filters:
+            self._filters[placed] = filters
+        placed.seat.filters = tuple(filters.values())
+
+    def _filter(self, spec: ProtocolFault, fault: Fault, placed: Placed) -> Filter:
+        key = key_of(self._seed, "filter", str(fault.id), placed.seat.device.id)
+        return spec.filter(fault.mode, fault.parameters, key)
+
+    def _set_place(self, number: int) -> None:
+        place = self._places[number]
+        place.station.filtered = any(placed.seat.filters for placed in place.placed)
+        gripping = [self._faults.get((placed.group, placed.row), []) for placed in place.placed]
+        self._server.admit(number, _admission(gripping))
+        self._server.link(number, self._links(place, gripping))
+
+    def _links(self, place: Place, gripping: Sequence[Sequence[Fault]]) -> dict[int, Wrap]:
+        shared = [fault for fault in gripping[0] if all(fault in faults for faults in gripping)]
+        return {fault.id: self._wrap(fault.spec, fault, place) for fault in shared if isinstance(fault.spec, LinkFault)}
+
+    def _wrap(self, spec: LinkFault, fault: Fault, place: Place) -> Wrap:
+        name = place.layout.name or place.placed[0].seat.device.id
+
+        def wrap(engine: Engine, connection: int, now_s: float) -> Link:
+            key = key_of(self._seed, "link", str(fault.id), name, str(connection))
+            return spec.wrap(engine, fault.mode, fault.parameters, key, now_s)
+
+        return wrap
+
+
+def _admission(gripping: Sequence[Sequence[Fault]]) -> Admission:
+    """How a listener meets who connects: open while one device is not gripped, else as the strictest fault has it."""
+    met = [max((_admits(fault) for fault in faults), default=Admission.OPEN) for faults in gripping]
+    return max(met) if all(met) else Admission.OPEN
+
+
+def _admits(fault: Fault) -> Admission:
+    return fault.spec.admits(fault.mode, fault.parameters) if isinstance(fault.spec, AdmissionFault) else Admission.OPEN

@@ -1,0 +1,1 @@
+"""What stands between devices and a master, and what is known there."""
