@@ -9,7 +9,8 @@ from py1815.application import FunctionCode, Response, build_confirm, build_requ
 from py1815.transport import Reassembler, segment
 
 from pilotfarm.emulators.plans.dnp3 import PointType
-from pilotfarm.emulators.protocols.dnp3.outstation import Link, Outstation
+from pilotfarm.emulators.protocols.dnp3.engine import Dnp3Station
+from pilotfarm.emulators.protocols.dnp3.link import Link
 
 STATION, MASTER = 7, 1
 EVERYTHING = bytes([60, 2, 6, 60, 3, 6, 60, 4, 6, 60, 1, 6])
@@ -24,7 +25,7 @@ class Master:
     """Frames requests and takes answers apart, a fragment at a time."""
 
     def __init__(
-        self, station: Outstation, address: int = MASTER, now_s: float = 0.0, outstation: int = STATION
+        self, station: Dnp3Station, address: int = MASTER, now_s: float = 0.0, outstation: int = STATION
     ) -> None:
         self.address = address
         self.outstation = outstation

@@ -14,10 +14,11 @@ from pilotfarm.emulators.contracts.protocol import Command, Engine, Seat
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
 from pilotfarm.emulators.maps.iec104 import IOA, MAP
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.apci import STARTDT_ACT, STARTDT_CON
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause
+from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STARTDT_CON
 from pilotfarm.emulators.protocols.iec104.table import Iec104Table
 from pilotfarm.emulators.quantities import CATALOGUE, quantities
+from pilotfarm.emulators.stations.known import Known
 
 START_S = 1_750_000_000.0
 ACT, CON, TERM = Cause.ACTIVATION, Cause.ACTIVATION_CON, Cause.ACTIVATION_TERM
@@ -65,7 +66,6 @@ class StandIn:
         self._spec = {each.name: each for each in spec.quantities}
         self.taken: list[Command] = []
         self.refuses: Exception | None = None
-        self.offline = 0.0
 
     def value(self, quantity: str) -> float:
         raise AssertionError("the table is read, not the device")
@@ -91,9 +91,6 @@ class StandIn:
         self.taken.append(command)
         return command
 
-    def condition(self, name: str) -> float:
-        return self.offline if name == "offline" else 0.0
-
 
 class Bench:
     """A station with ``n`` devices at common addresses 1 to ``n``, and its table."""
@@ -105,15 +102,22 @@ class Bench:
         self.table = PROTOCOL.table(self.plan, n, self.columns)
         assert isinstance(self.table, Iec104Table)
         self.devices = [StandIn(f"d{row}", spec) for row in range(n)]
-        seats = [Seat(device, self.table, row, row + 1) for row, device in enumerate(self.devices)]
-        self.station = PROTOCOL.station(seats, PROTOCOL.options_model(**options))
+        self.seats = [Seat(device, self.table, row, row + 1) for row, device in enumerate(self.devices)]
+        self.station = PROTOCOL.station(self.seats, PROTOCOL.options_model(**options))
         self.unix_s = START_S
         self.quality: dict[str, Any] = {}
+        self.known = Known([each.name for each in spec.quantities], n, self.columns, self.quality)
         self.step()
 
     def step(self, dt_s: float = 1.0) -> None:
         self.unix_s += dt_s
-        self.table.refresh(self.columns, self.quality, self.unix_s)
+        self.known.update(self.columns, self.quality)
+        self.table.refresh(self.known.columns, self.known.quality, self.unix_s)
+
+    def reach(self, row: int, reached: bool) -> None:
+        """Let the station lose a device, or have it back."""
+        self.seats[row].reachable = reached
+        self.known.reach(row, reached)
 
     def set(self, name: str, row: int, value: float) -> None:
         self.columns[name] = self.columns[name].copy()

@@ -14,7 +14,10 @@ from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import Command, MapSpec, PointRow, Seat
 from pilotfarm.emulators.errors import PointError
 from pilotfarm.emulators.plans.modbus import Plan
-from pilotfarm.emulators.protocols.modbus import PROTOCOL, ModbusEngine, ModbusOptions, ModbusStation, ModbusTable
+from pilotfarm.emulators.protocols.modbus import PROTOCOL
+from pilotfarm.emulators.protocols.modbus.engine import ModbusEngine, ModbusStation
+from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
+from pilotfarm.emulators.protocols.modbus.table import ModbusTable
 from pilotfarm.emulators.quantities import Quantity, Role
 
 NOW_S = 1_750_000_000.0
@@ -28,7 +31,6 @@ class FakeDevice:
     columns: Columns
     row: int
     refusal: PointError | None = None
-    conditions: dict[str, float] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
 
     def value(self, quantity: str) -> float:
@@ -36,9 +38,6 @@ class FakeDevice:
 
     def quality(self, quantity: str) -> int:
         raise AssertionError("Modbus has no qualities")
-
-    def condition(self, name: str) -> float:
-        return self.conditions.get(name, 0.0)
 
     def check(self, values: Mapping[str, float]) -> None:
         raise AssertionError("Modbus does not select before it operates")
@@ -87,12 +86,10 @@ class Bench:
         self.spec = registry.device(kind)
         self.plan: Plan = default_map(kind).plan(self.spec)
         self.columns = columns or plausible_columns(self.spec, len(seats))
-        self.table: ModbusTable = PROTOCOL.table(self.plan, len(seats), self.columns)  # type: ignore[assignment]
+        self.table: ModbusTable = PROTOCOL.table(self.plan, len(seats), self.columns, None)  # type: ignore[assignment]
         self.devices = [FakeDevice(f"{kind}-{row}", self.columns, row) for row in range(len(seats))]
-        self.station: ModbusStation = PROTOCOL.station(  # type: ignore[assignment]
-            [Seat(self.devices[row], self.table, row, address) for row, address in enumerate(seats)],
-            ModbusOptions(**options),
-        )
+        self.seats = [Seat(self.devices[row], self.table, row, address) for row, address in enumerate(seats)]
+        self.station: ModbusStation = PROTOCOL.station(self.seats, ModbusOptions(**options))  # type: ignore[assignment]
         self.step()
         self.engine = self.station.connect("peer", NOW_S)
 

@@ -15,6 +15,7 @@ import numpy as np
 from pilotfarm.emulators import site
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.supply import positions
 from pilotfarm.emulators.physics import feeder as linear
 from pilotfarm.emulators.physics.frequency import AREAS, Area, Swing, steady_deviation_hz, swung
 
@@ -122,7 +123,7 @@ def _sunday(folder: Path) -> dict[str, float]:
 
 def _along(farm: Farm) -> Floats:
     """Share of the branch between transformer and customer, at the node it is gathered at."""
-    places = np.concatenate([group.position for group in farm.groups.values()])
+    places = np.concatenate([positions(group.layout) for group in farm.groups.values()])
     return np.ceil(places * 12.0) / 12.0
 
 

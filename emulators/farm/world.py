@@ -51,6 +51,11 @@ class World:
         """Site time on the UTC scale. [s since 1970]"""
         return self._start_unix_s + time_s
 
+    @property
+    def swing_hz(self) -> float:
+        """How far lost generation has moved the frequency."""
+        return self._swing.deviation_hz
+
     def swing(self, lost_generation_w: float, dt_s: float) -> None:
         """Let the area's frequency answer to generation that is missing in it, over ``dt_s`` [s]."""
         self._swing = swung(self._area, self._swing, lost_generation_w, dt_s)
@@ -97,7 +102,7 @@ class World:
 
     def _frequency_hz(self, unix_s: float) -> float:
         area = self._area
-        return frequency_hz(self._frequency_key, unix_s, area.nominal_hz, area.unrest) + self._swing.deviation_hz
+        return frequency_hz(self._frequency_key, unix_s, area.nominal_hz, area.unrest) + self.swing_hz
 
 
 def _in_light(group: Group) -> bool:

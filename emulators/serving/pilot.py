@@ -32,7 +32,7 @@ class Pilot:
         self.images = Images(self.farm)
         self.server = Server(self.images.places, self.clock)
         self._ways = Ways(self.farm.faults, self.images.places, self.server, layout.seed)
-        self.runner = Runner(self.farm, self.clock, self._after_step, speed=speed)
+        self.runner = Runner(self.step, layout.step_s, self.clock, speed=speed)
 
     def observe(self, observer: Observer) -> None:
         """Let somebody keep a record of every step from now on."""
@@ -50,7 +50,9 @@ class Pilot:
     async def close(self) -> None:
         await self.server.stop()
 
-    def _after_step(self) -> None:
+    def step(self, dt_s: float) -> None:
+        """Take one step, and let masters have what came of it."""
+        self.farm.step(dt_s)
         self._ways.update()
         self.images.refresh()
         self.server.after_step()

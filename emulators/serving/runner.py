@@ -13,7 +13,7 @@ from typing import Final
 
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.errors import StateError
-from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S, Farm
+from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
 
 SPEED_MIN: Final = 0.001
 SPEED_MAX: Final = 100_000.0
@@ -24,13 +24,12 @@ _LATE_S: Final = 0.05
 
 
 class Runner:
-    """Steps a farm until it is stopped; ``after_step`` runs after every step, before anything else."""
+    """Calls ``step`` with the length of each step until it is stopped."""
 
-    def __init__(self, farm: Farm, clock: Clock, after_step: Callable[[], None], *, speed: float = 1.0) -> None:
-        self._farm = farm
+    def __init__(self, step: Callable[[float], None], step_s: float, clock: Clock, *, speed: float = 1.0) -> None:
+        self._take_step = step
         self._clock = clock
-        self._after_step = after_step
-        self._step_s = farm.layout.step_s
+        self._step_s = step_s
         self._speed = speed
         self._paused = False
         self._stopped = False
@@ -100,8 +99,7 @@ class Runner:
 
     def _step(self) -> None:
         begin_s = self._clock.now_s()
-        self._farm.step(self._step_s)
-        self._after_step()
+        self._take_step(self._step_s)
         self.last_step_took_s = self._clock.now_s() - begin_s
 
     def _note_lateness(self, late_s: float) -> None:

@@ -24,6 +24,7 @@ class Server:
     def __init__(self, places: Sequence[Place], clock: Clock) -> None:
         self._clock = clock
         self._talkative: set[Connection] = set()
+        self._started = False
         self._to_open: set[int] = set()
         """Listeners that were to open again and could not."""
         self.counters = {place.layout.protocol: Counters() for place in places}
@@ -41,7 +42,8 @@ class Server:
         problems = []
         for listener in self._listeners:
             try:
-                listener.open()
+                if listener.admission is not Admission.REFUSE:
+                    listener.open()
             except OSError as error:
                 problems.append(_explained(listener, error))
                 if error.errno == errno.EMFILE:
@@ -49,16 +51,18 @@ class Server:
         if problems:
             await self.stop()
             raise ConfigError(problems)
+        self._started = True
 
     async def stop(self) -> None:
         """Close every listener and connection; what was already handed to the system is still sent."""
+        self._started = False
         await asyncio.gather(*(listener.end() for listener in self._listeners))
 
     def admit(self, number: int, admission: Admission) -> None:
         """Meet whoever connects to a listener in this way from now on; who is there is cut unless it is open."""
         listener = self._listeners[number]
         before, listener.admission = listener.admission, admission
-        if admission is before:
+        if admission is before or not self._started:
             return
         if admission is not Admission.OPEN:
             listener.cut()

@@ -99,7 +99,7 @@ def test_only_the_clock_reads_time_and_only_the_server_has_sockets(path: Path) -
         return
     if name_of(path) != "emulators.clock":
         assert "time" not in imports(path)
-    if name_of(path) not in ("emulators.serving.server", "emulators.site.addresses"):
+    if name_of(path) not in ("emulators.serving.transports", "emulators.site.addresses"):
         assert "socket" not in imports(path)
 
 

@@ -21,7 +21,7 @@ from pilotfarm.emulators.errors import Busy, OutOfRange
 from pilotfarm.emulators.maps.mesa_der import MAP
 from pilotfarm.emulators.plans.dnp3 import Plan, Point, PointType
 from pilotfarm.emulators.protocols.dnp3 import PROTOCOL
-from pilotfarm.emulators.protocols.dnp3.outstation import Outstation
+from pilotfarm.emulators.protocols.dnp3.engine import Dnp3Station
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
 UNIX_S = 1_750_000_000.0
@@ -47,9 +47,6 @@ class FakeDevice:
     def quality(self, quantity: str) -> int:
         return 0
 
-    def condition(self, name: str) -> float:
-        return 0.0
-
     def check(self, values: Mapping[str, float]) -> None:
         if any(abs(value) > 1e6 for value in values.values()):
             raise OutOfRange("beyond the rating")
@@ -72,7 +69,7 @@ class Rig:
     plan: Plan
     table: Dnp3Table
     device: FakeDevice
-    station: Outstation
+    station: Dnp3Station
 
     def refresh(self, unix_s: float = UNIX_S, quality: int = 0, **changes: float) -> None:
         """A step after which ``changes`` hold in row 0, all of them with this quality."""
@@ -90,7 +87,7 @@ def rig(kind: str, **options: object) -> Rig:
     table = Dnp3Table(plan, 2, columns)
     table.refresh(columns, {}, UNIX_S)
     device = FakeDevice(columns)
-    station = Outstation([Seat(device, table, 0, STATION)], PROTOCOL.options_model(**options))
+    station = Dnp3Station([Seat(device, table, 0, STATION)], PROTOCOL.options_model(**options))
     return Rig(spec, columns, plan, table, device, station)
 
 
@@ -400,7 +397,7 @@ def test_the_time_can_be_written_and_moves_nothing() -> None:
     assert answer.iin.first & 0x10
     (answer,) = master.ask(FunctionCode.WRITE, bytes([50, 1, 7, 1]) + (1_000).to_bytes(6, "little"))
     assert not answer.iin.first & 0x10
-    assert here.station.written_time_ms == 1_000
+    assert here.station.outstation.written_time_ms == 1_000
     here.refresh(UNIX_S + 2.0, cover_open_alarm=1.0)
     ((*_, octets),) = objects(master.ask(FunctionCode.READ, EVENTS))
     assert int.from_bytes(octets[-6:], "little") == int((UNIX_S + 2.0) * 1000)

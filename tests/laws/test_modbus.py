@@ -127,7 +127,7 @@ def test_every_quantity_can_be_told_from_the_registers(bench: Bench) -> None:
     told = set()
     for field in all_fields(bench):
         source = bare(field.source)
-        raw = np.frombuffer(bench.table.rows.row(0), field.dtype, 1, field.offset)[0]
+        raw = np.frombuffer(bench.table.row(0), field.dtype, 1, field.offset)[0]
         if isinstance(source, Scaled) and source.floor is None:
             (name,) = field.source.quantities
             value = bench.columns[name][0]

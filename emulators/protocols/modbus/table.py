@@ -47,6 +47,12 @@ class ModbusTable:
         self.rows.encode(self._latest)
         self.stale = False
 
+    def row(self, index: int) -> memoryview:
+        """The live bytes of one device, of the last step as long as nobody refreshes."""
+        if self.stale:
+            self.make()
+        return self.rows.row(index)
+
     def sign(self, row: int, name: str) -> None:
         """Write a device's id wherever its serial number is shown, cut to the place there is."""
         for number, unit in enumerate(self.plan.units):
@@ -68,7 +74,7 @@ class Bank:
         self.seat = seat
         self.device = seat.device
         self.number = number
-        self.row = table.rows.row(seat.row)
+        self.row = table.row(seat.row)
         self.spans = table.spans[number]
         self.table = table
         self._unit = table.plan.units[number]

@@ -111,7 +111,7 @@ def test_an_unexpected_error_is_a_problem_document_without_its_text(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("a secret of the house")
 
-    monkeypatch.setattr(type(still.pilot.farm), "rows_of", fail)
+    monkeypatch.setattr(type(still.pilot.farm.population), "rows_of", fail)
     found = still.problems(500, "GET", "devices")
     assert "RuntimeError" in found[""]
     assert "secret" not in found[""]
@@ -210,12 +210,12 @@ def test_a_reader_who_falls_behind_loses_the_oldest_and_is_told_how_many() -> No
     assert text.endswith(f";{WAITING_MAX + 4};")
 
 
-def test_silence_is_filled_with_comments() -> None:
+def test_silence_is_filled_with_comments(still: Rest) -> None:
     from pilotfarm.api.events import EventStream
     from pilotfarm.emulators.clock import ManualClock
 
     async def read() -> list[str]:
-        stream = EventStream(ManualClock())
+        stream = EventStream(still.pilot.farm.population, ManualClock())
         reader = stream.read(heartbeat_s=0.0)
         return [await anext(reader), await anext(reader)]
 

@@ -57,7 +57,7 @@ def test_a_value_json_has_no_number_for_is_null(rest: Rest) -> None:
 
 def test_every_device_is_listed_once_in_the_order_of_the_site(still: Rest) -> None:
     listed = still.get("devices")
-    assert [each["device"] for each in listed] == list(still.pilot.farm.device_ids)
+    assert [each["device"] for each in listed] == list(still.pilot.farm.population.devices)
     assert {each["kind"] for each in listed} == KINDS
 
 
@@ -129,7 +129,7 @@ def test_nothing_changes_before_the_step(rest: Rest) -> None:
     before = rest.get("devices/battery-001")
     told(rest, {"active_power_setpoint_w": 1200.0})
     assert rest.get("devices/battery-001") == before
-    assert rest.pilot.farm.queued == 1
+    assert len(rest.pilot.farm.commands) == 1
 
 
 def test_an_enable_in_the_same_request_is_left_as_asked(rest: Rest) -> None:
@@ -141,8 +141,8 @@ def test_a_command_carries_who_sent_it_and_when_it_was_answered(rest: Rest) -> N
     seen = []
 
     class Watcher:
-        def stepped(self, farm: Any) -> None: ...
-        def commanded(self, command: Any, farm: Any) -> None:
+        def stepped(self, moment: Any) -> None: ...
+        def commanded(self, command: Any, moment: Any) -> None:
             seen.append(command)
 
         def traced(self, *_: Any) -> None: ...
@@ -193,7 +193,7 @@ def test_every_refused_value_is_listed_and_nothing_is_queued(still: Rest) -> Non
     assert "finite" in problems["reactive_power_setpoint_var"]
     assert "cannot be written" in problems["soc_frac"]
     assert "has no nonsense" in problems["nonsense"]
-    assert still.pilot.farm.queued == 0
+    assert len(still.pilot.farm.commands) == 0
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "3", "null", "{}", '"text"', '{"a": }', "\xff", "1" * 5000])
@@ -210,7 +210,7 @@ def test_a_body_that_is_no_table_of_numbers_is_refused(still: Rest, body: str) -
 
 
 def test_a_full_queue_is_a_503_that_says_when_to_try_again(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pilotfarm.emulators.farm.farm.QUEUE_MAX", 1)
+    monkeypatch.setattr("pilotfarm.emulators.farm.commands.QUEUE_MAX", 1)
     told(rest, {"stop": 1})
     answer = rest("POST", "devices/battery-001/setpoints", json={"stop": 1})
     assert answer.status_code == 503

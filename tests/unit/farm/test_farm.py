@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
-from pilotfarm.emulators.farm import farm as farm_module
+from pilotfarm.emulators.farm import commands
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.supply import positions
 from pilotfarm.emulators.site.layout import SiteLayout
 
 P, ENABLE = "active_power_setpoint_w", "active_power_setpoint_enabled"
@@ -54,7 +55,7 @@ def test_a_group_more_changes_no_other_groups_own_numbers(make_layout: Callable[
     for name in ("storage",):
         for rating, column in alone.groups[name].layout.ratings.items():
             assert np.array_equal(column, joined.groups[name].layout.ratings[rating])
-        assert np.array_equal(alone.groups[name].position, joined.groups[name].position)
+        assert np.array_equal(positions(alone.groups[name].layout), positions(joined.groups[name].layout))
 
 
 CHARGERS = """\
@@ -118,24 +119,24 @@ def test_a_refusal_says_why_and_takes_nothing(
 ) -> None:
     with pytest.raises(refusal, match=text):
         farm.device("storage-001").submit({ENABLE: 1.0, name: value}, "test", "me", 0.0)
-    assert farm.queued == 0
+    assert len(farm.commands) == 0
 
 
 def test_a_setpoint_at_the_rating_is_taken(farm: Farm) -> None:
     for value in (5_000.0, -5_000.0, 0.0):
         farm.device("storage-001").submit({P: value}, "test", "me", 0.0)
-    assert farm.queued == 3
+    assert len(farm.commands) == 3
 
 
 def test_check_refuses_what_submit_would_and_queues_nothing(farm: Farm) -> None:
     farm.device("storage-001").check({P: 1.0})
     with pytest.raises(OutOfRange):
         farm.device("storage-001").check({P: 1e9})
-    assert farm.queued == 0
+    assert len(farm.commands) == 0
 
 
 def test_a_full_queue_is_busy_until_the_next_step(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(farm_module, "QUEUE_MAX", 2)
+    monkeypatch.setattr(commands, "QUEUE_MAX", 2)
     battery = farm.device("storage-001")
     battery.submit({P: 1.0}, "test", "me", 0.0)
     battery.submit({P: 2.0}, "test", "me", 0.0)

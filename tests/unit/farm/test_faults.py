@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.fault import GridFault, MeasurementFault
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError, StateError
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.site.layout import SiteLayout
 
 POWER = {"quantity": "active_power_w"}
-TELLING = [kind for kind in registry.FAULTS if registry.fault(kind).disturbance is None]
+TELLING = [kind for kind in registry.FAULTS if not isinstance(registry.fault(kind), GridFault)]
 """Faults that leave the physics alone."""
 
 
@@ -25,14 +26,13 @@ def reported(farm: Farm) -> bytes:
 
 def target_of(kind: str, **more: str) -> dict[str, str]:
     """A target that suits a kind of fault: measurement faults need a quantity."""
-    return {**more, **(POWER if registry.fault(kind).report is not None else {})}
+    return {**more, **(POWER if isinstance(registry.fault(kind), MeasurementFault) else {})}
 
 
 def test_with_no_fault_the_reported_columns_are_the_true_ones(farm: Farm) -> None:
     for group in farm.groups.values():
         assert group.reported is group.columns
         assert group.quality == {}
-        assert group.conditions == {}
 
 
 @pytest.mark.parametrize("kind", TELLING)
@@ -45,7 +45,8 @@ def test_a_fault_that_is_over_leaves_no_trace(kind: str, make_layout: Callable[.
     assert fault.state == "ended"
     assert reported(struck) == reported(spared)
     for group in struck.groups.values():
-        assert (group.quality, group.conditions) == ({}, {})
+        assert group.quality == {}
+    assert struck.faults.on_the_way() == {}
 
 
 @pytest.mark.parametrize("kind", TELLING)
@@ -61,7 +62,8 @@ def test_a_fault_changes_no_true_column_and_no_other_device(kind: str, make_layo
             assert np.array_equal(column, spared.groups[name].columns[quantity]), quantity
             assert np.array_equal(group.reported[quantity][others], column[others]), quantity
         assert all(not marks[others].any() for marks in group.quality.values())
-        assert all(not grip[others].any() for grip in group.conditions.values())
+    group, row = struck.population.find("storage-002")
+    assert struck.faults.on_the_way().keys() <= {(group.name, row)}
 
 
 def test_a_stuck_value_stands_still_while_the_true_one_moves(farm: Farm) -> None:
@@ -96,18 +98,6 @@ def test_faults_on_the_same_value_follow_one_another(farm: Farm) -> None:
     farm.faults.add("bias", where, parameters={"offset": 1.0})
     farm.step(1.0)
     assert farm.device("meters-001").value("active_power_w") == 11.0
-
-
-def test_an_offline_device_keeps_its_last_values_not_topical_and_is_known_to_be_gone(farm: Farm) -> None:
-    meter = farm.device("meters-002")
-    last = meter.readings()
-    farm.faults.add("offline", {"device": "meters-002"})
-    farm.step(60.0)
-    assert meter.condition("offline") == 1.0
-    assert (meter.value("online"), meter.quality("online")) == (0.0, Quality.GOOD)
-    for name, value in last.items():
-        if name != "online":
-            assert (meter.value(name), meter.quality(name)) == (value, Quality.NOT_TOPICAL), name
 
 
 def test_a_fault_begins_and_ends_at_its_site_times(farm: Farm) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.farm import supply
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.grid import network as network_module
 from pilotfarm.emulators.grid import substations
@@ -373,7 +374,7 @@ def test_a_loss_of_generation_reaches_every_device(make_layout: Callable[..., Si
     hit.lost_generation_w = 0.0
     for _ in range(20):
         hit.step(900.0)
-    assert hit._swing.deviation_hz == 0.0
+    assert hit.world.swing_hz == 0.0
 
 
 # --------------------------------------------------------------- the library's buffers, laid out once
@@ -473,7 +474,7 @@ def test_a_homes_resources_doubt_their_voltage_with_it(make_layout: Callable[...
     farm = Farm(replace(layout, feeders={**layout.feeders, "east": replace(ONE, name="east")}))
     farm.step(1.0)
     farm.network.step(1.0, np.full((3, 2), IMPOSSIBLE_W), np.zeros((3, 2)))
-    farm._doubt_voltages()
+    supply.doubt_voltages(farm.network, farm.population)
     home = farm.device("homes-001")
     for part in ("", "ev_", "storage_", "pv_", "home_"):
         assert home.quality(f"{part}voltage_l2_v") == Quality.NOT_TOPICAL
@@ -490,7 +491,7 @@ def test_masters_are_told_that_a_voltage_is_questionable(make_layout: Callable[.
     power = np.full((3, 2), IMPOSSIBLE_W)
     farm.network.step(1.0, power, np.zeros((3, 2)))
     assert farm.network.questionable.all()
-    farm._doubt_voltages()
+    supply.doubt_voltages(farm.network, farm.population)
     for name in ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_ll_v"):
         assert battery.quality(name) == Quality.NOT_TOPICAL
     assert battery.quality("active_power_w") == Quality.GOOD

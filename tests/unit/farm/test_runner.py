@@ -33,14 +33,15 @@ def test_no_step_is_skipped_and_late_ones_are_counted(farm: Farm) -> None:
     async def scenario() -> Runner:
         steps = 0
 
-        def stepped() -> None:
+        def step(dt_s: float) -> None:
             nonlocal steps
+            farm.step(dt_s)
             steps += 1
             if steps == 30:
                 runner.stop()
 
         # Each look at the clock costs 2 s, so every step of 1 s is late before it begins.
-        runner = Runner(farm, Stepper(2.0), stepped)
+        runner = Runner(step, 1.0, Stepper(2.0))
         await runner.run()
         return runner
 
@@ -55,13 +56,14 @@ def test_steps_in_time_are_not_counted_as_late(farm: Farm) -> None:
     async def scenario() -> Runner:
         steps = 0
 
-        def stepped() -> None:
+        def step(dt_s: float) -> None:
             nonlocal steps
+            farm.step(dt_s)
             steps += 1
             if steps == 30:
                 runner.stop()
 
-        runner = Runner(farm, Stepper(0.01), stepped, speed=1_000.0)
+        runner = Runner(step, 1.0, Stepper(0.01), speed=1_000.0)
         runner.change(step_s=50.0)
         await runner.run()
         return runner
@@ -73,7 +75,7 @@ def test_steps_in_time_are_not_counted_as_late(farm: Farm) -> None:
 
 def test_a_paused_farm_stands_still_and_steps_by_hand(farm: Farm) -> None:
     async def scenario() -> None:
-        runner = Runner(farm, ManualClock(), lambda: None)
+        runner = Runner(farm.step, 1.0, ManualClock())
         task = asyncio.ensure_future(runner.run())
         with pytest.raises(StateError, match="pause it"):
             await runner.step_by_hand(1)
@@ -94,7 +96,7 @@ def test_a_paused_farm_stands_still_and_steps_by_hand(farm: Farm) -> None:
 )
 def test_a_new_pace_starts_the_schedule_afresh(farm: Farm, change: dict[str, float], due_s: float) -> None:
     clock = ManualClock()
-    runner = Runner(farm, clock, lambda: None)
+    runner = Runner(farm.step, 1.0, clock)
     runner.change(**change)  # type: ignore[arg-type]
     assert runner._due_s - clock.now_s() == pytest.approx(due_s)
 
@@ -108,4 +110,4 @@ def test_stopping_ends_a_pause(farm: Farm) -> None:
         runner.stop()
         await task
 
-    asyncio.run(scenario(lambda: Runner(farm, ManualClock(), lambda: None)))
+    asyncio.run(scenario(lambda: Runner(farm.step, 1.0, ManualClock())))

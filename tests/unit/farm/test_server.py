@@ -12,7 +12,7 @@ import pytest
 
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.errors import ConfigError
-from pilotfarm.emulators.serving import server as server_module
+from pilotfarm.emulators.serving import connection as connection_module
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 
@@ -45,8 +45,7 @@ async def running(layout: SiteLayout) -> AsyncIterator[Pilot]:
 
 
 def step(pilot: Pilot) -> None:
-    pilot.farm.step(1.0)
-    pilot._after_step()
+    pilot.step(1.0)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -126,8 +125,8 @@ def test_connections_past_the_limit_are_refused_and_counted(make_layout: Callabl
 def test_a_peer_that_never_reads_is_no_longer_read_from_and_then_cut(
     make_layout: Callable[..., SiteLayout], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "STALL_S", 0.2)
-    monkeypatch.setattr(server_module, "OUTPUT_HIGH_BYTES", 4_096)
+    monkeypatch.setattr(connection_module, "STALL_S", 0.2)
+    monkeypatch.setattr(connection_module, "OUTPUT_HIGH_BYTES", 4_096)
     port = free_port()
     big = struct.pack(">HHHBBHH", 7, 0, 6, 1, 3, 40_070, 100)
 

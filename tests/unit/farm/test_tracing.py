@@ -9,6 +9,7 @@ import pytest
 from pilotfarm.emulators.contracts.protocol import Command
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.observer import Moment
 from pilotfarm.emulators.farm.tracing import EFFECTIVE, EXPIRED, PATIENCE_S, SUPERSEDED
 
 P = "active_power_setpoint_w"
@@ -21,14 +22,14 @@ class Record:
         self.commands: list[Command] = []
         self.outcomes: list[tuple[int, str, str, float]] = []
 
-    def stepped(self, farm: Farm) -> None: ...
-    def commanded(self, command: Command, farm: Farm) -> None:
+    def stepped(self, moment: Moment) -> None: ...
+    def commanded(self, command: Command, moment: Moment) -> None:
         self.commands.append(command)
 
-    def traced(self, command: Command, name: str, outcome: str, farm: Farm) -> None:
-        self.outcomes.append((command.id, name, outcome, farm.time_s))
+    def traced(self, command: Command, name: str, outcome: str, moment: Moment) -> None:
+        self.outcomes.append((command.id, name, outcome, moment.time_s))
 
-    def fault_changed(self, fault: Any, event: str, farm: Farm) -> None: ...
+    def fault_changed(self, fault: Any, event: str, moment: Moment) -> None: ...
 
 
 @pytest.fixture

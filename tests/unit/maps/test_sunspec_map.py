@@ -25,7 +25,7 @@ def image(bench: Bench, unit: int = 0) -> bytes:
     assert window.first == BASE
     place = bench.plan.place(unit, BASE, 2)
     assert place is not None
-    return bytes(bench.table.rows.row(0)[place : place + len(window.data)])
+    return bytes(bench.table.row(0)[place : place + len(window.data)])
 
 
 def models(bench: Bench, unit: int = 0) -> dict[int, sunspec2.device.Model]:

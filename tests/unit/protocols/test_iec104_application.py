@@ -26,8 +26,11 @@ from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.maps.iec104 import address
 from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.apci import STARTDT_ACT, STOPDT_ACT
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
+from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT
+
+
+ONLINE = address("online")
 
 
 def objects_of(asdus: list[Asdu]) -> dict[tuple[int, int], list[object]]:
@@ -381,20 +384,25 @@ def test_nothing_is_kept_of_a_master_that_hung_up() -> None:
 def test_a_device_off_the_network_is_not_topical_and_refuses_commands_until_it_is_back() -> None:
     bench = Bench(2)
     master = Master(bench)
-    bench.devices[1].offline = 1.0
+    bench.reach(1, False)
     bench.step()
     master.pull()
     told = objects_of(master.heard())
     assert {each for each, _ in told} == {2}
+    lost = told.pop((2, ONLINE))[0]
+    assert (number(lost), lost.quality.not_topical) == (0.0, False)  # type: ignore[attr-defined]
     assert all(elements[0].quality.not_topical for elements in told.values())  # type: ignore[attr-defined]
-    for (element,) in objects_of(interrogate(master, 2)).values():
-        assert element.quality.not_topical  # type: ignore[attr-defined]
+    for (_, ioa), (element,) in objects_of(interrogate(master, 2)).items():
+        assert element.quality.not_topical == (ioa != ONLINE)  # type: ignore[attr-defined]
     (con,) = master.ask(Type.SETPOINT, ACT, 2, SETPOINT, float_element(1.0))
     assert (con.cause, con.negative) == (CON, True)
-    bench.devices[1].offline = 0.0
+    bench.reach(1, True)
     bench.step()
     master.pull()
-    assert not any(elements[0].quality.not_topical for elements in objects_of(master.heard()).values())  # type: ignore[attr-defined]
+    told = objects_of(master.heard())
+    assert number(told[2, ONLINE][0]) == bench.columns["online"][1]
+    assert len(told) > 1
+    assert not any(elements[0].quality.not_topical for elements in told.values())  # type: ignore[attr-defined]
 
 
 # ----------------------------------------------------------------------------------------- system

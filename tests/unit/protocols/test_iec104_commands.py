@@ -26,9 +26,9 @@ from iec104_bench import (
 from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from pilotfarm.emulators.maps.iec104 import IOA
 from pilotfarm.emulators.plans.iec104 import ControlType
-from pilotfarm.emulators.protocols.iec104.apci import STARTDT_ACT, TESTFR_ACT
 from pilotfarm.emulators.protocols.iec104.asdu import ELEMENT_OCTETS, Cause, Type, time_tag
 from pilotfarm.emulators.protocols.iec104.commands import REFUSAL
+from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, TESTFR_ACT
 
 COMMANDS = {
     ControlType.SINGLE: ((45, b"\x01", b"\x81", 1.0), (58, b"\x00", b"\x80", 0.0)),

@@ -15,10 +15,10 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.plans.iec104 import MonitorType
-from pilotfarm.emulators.protocols.iec104.apci import STARTDT_ACT, STOPDT_ACT, TESTFR_ACT
-from pilotfarm.emulators.protocols.iec104.application import Application, Outstation
+from pilotfarm.emulators.protocols.iec104.application import Application, ControlledStation
 from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type
 from pilotfarm.emulators.protocols.iec104.commands import Selections
+from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT, TESTFR_ACT
 from pilotfarm.emulators.protocols.iec104.table import GENERAL, Iec104Table
 
 SMALL = spec_of(["active_power_w", "online", "grid_switch_closed", "energy_exported_wh", "start", "grid_switch"])
@@ -137,7 +137,9 @@ def test_the_same_application_speaks_the_narrow_addresses_of_iec_101() -> None:
     table = Iec104Table(bench.plan, 1, columns_of(bench.spec, 1), form)
     table.refresh(bench.columns, {}, START_S)
     seat = Seat(bench.devices[0], table, 0, 7)
-    application = Application(Outstation("iec101", form, {7: seat}, Selections("both", 30.0), 0.0, 100), "line 1")
+    application = Application(
+        ControlledStation("iec101", form, {7: seat}, Selections("both", 30.0), 0.0, 100), "line 1"
+    )
     application.start()
     application.handle(bytes((Type.INTERROGATION, 1, Cause.ACTIVATION, 0xFF, 0, 0, 20)), 0.0)
     encoder = hat101.Encoder(

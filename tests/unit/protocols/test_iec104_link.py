@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from iec104_bench import i, s, split, u
 
-from pilotfarm.emulators.protocols.iec104.apci import (
+from pilotfarm.emulators.protocols.iec104.link import (
     STARTDT_ACT,
     STARTDT_CON,
     STOPDT_ACT,

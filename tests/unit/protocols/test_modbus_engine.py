@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from modbus_bench import NOW_S, Bench, frame, talk
 
+from pilotfarm.emulators import registry
 from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
 
@@ -234,10 +235,10 @@ def test_a_gateway_has_its_units_and_no_aliases() -> None:
 
 def test_a_device_off_the_network_leaves_its_gateway_and_its_neighbours_answering() -> None:
     gateway = Bench("ev_charger", (7, 9))
-    gateway.devices[0].conditions["offline"] = 1.0
+    gateway.seats[0].reachable = False
     assert gateway.ask("03 9c40 0002", 7) == b"\x83\x0b"
     assert gateway.registers(40_000, 2, 9) == b"SunS"
-    gateway.devices[0].conditions.clear()
+    gateway.seats[0].reachable = True
     assert gateway.registers(40_000, 2, 7) == b"SunS"
 
 
@@ -248,10 +249,11 @@ def test_a_device_on_its_own_answers_at_its_unit_at_0_and_at_255(charger: Bench,
 
 def test_the_exception_of_a_fault_is_the_answer_to_every_request(charger: Bench) -> None:
     charger.registers(LIMIT, 1)
-    charger.device.conditions["modbus_exception"] = 4.0
+    fault = registry.fault("modbus-exception")
+    charger.seats[0].filters = (fault.filter("", fault.parameters(code=4), 0),)
     assert charger.ask(struct.pack(">BHH", 3, LIMIT, 1)) == b"\x83\x04"
     assert charger.ask(struct.pack(">BHH", 6, LIMIT, 16)) == b"\x86\x04"
-    charger.device.conditions.clear()
+    charger.seats[0].filters = ()
     assert charger.registers(LIMIT, 1)
 
 
