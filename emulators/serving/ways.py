@@ -79,7 +79,7 @@ class Ways:
         name = place.layout.name or place.placed[0].seat.device.id
 
         def wrap(engine: Engine, connection: int, now_s: float) -> Link:
-            key = key_of(self._seed, "link", str(fault.id), name, str(connection))
+            key = key_of(self._seed, "link", str(fault.id), place.layout.protocol, name, str(connection))
             return spec.wrap(engine, fault.mode, fault.parameters, key, now_s)
 
         return wrap

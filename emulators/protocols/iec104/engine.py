@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.way import Engine, Filter
@@ -13,17 +15,20 @@ from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104
 from pilotfarm.emulators.protocols.iec104.commands import Selections
 from pilotfarm.emulators.protocols.iec104.link import Link, Transfer
 from pilotfarm.emulators.protocols.iec104.options import Iec104Options
+from pilotfarm.emulators.protocols.iec104.outbox import ANSWERS_MAX
 
 
 class Iec104Engine:
     """One master's connection."""
 
-    __slots__ = ("_application", "_link", "_now_s", "_started", "_station")
+    __slots__ = ("_application", "_in_place", "_link", "_now_s", "_started", "_station")
 
     def __init__(self, station: Iec104Station, shared: ControlledStation, peer: str, now_s: float) -> None:
         self._station = station
         self._link = Link(station.options.timing, now_s)
         self._application = Application(shared, peer)
+        self._in_place: deque[bytes] = deque()
+        """What filters answer in the application's place."""
         self._now_s = now_s
         self._started = False
 
@@ -54,7 +59,7 @@ class Iec104Engine:
         self._pump(now_s)
 
     def deadline_s(self) -> float | None:
-        if self._link.room and self._application.outbox.pending:
+        if self._link.room and (self._in_place or self._application.outbox.pending):
             return self._now_s
         return self._link.deadline_s()
 
@@ -76,26 +81,33 @@ class Iec104Engine:
         if self._station.filtered:
             asked, answer = inward(self._station.filters_of(asdu), asdu, now_s)
             if answer is not None:
-                self._application.outbox.answer(answer)
+                if len(self._in_place) >= ANSWERS_MAX:
+                    raise ProtocolError("the master asks on and does not acknowledge")
+                self._in_place.append(answer)
             if asked is None:
                 return
             asdu = asked
         self._application.handle(asdu, now_s)
 
     def _pump(self, now_s: float) -> None:
-        link, outbox = self._link, self._application.outbox
-        room = link.room
-        while room:
-            asdu = outbox.next()
+        link, following = self._link, self._application.outbox.next
+        if self._station.filtered or self._in_place:
+            following = partial(self._following, now_s)
+        for _ in range(link.room):
+            asdu = following()
             if asdu is None:
                 return
-            if self._station.filtered:
-                passed = outward(self._station.filters_of(asdu), asdu, now_s)
-                if passed is None:
-                    continue
-                asdu = passed
             link.send(asdu, now_s)
-            room -= 1
+
+    def _following(self, now_s: float) -> bytes | None:
+        """The next data unit that gets past the filters."""
+        if self._in_place:
+            return self._in_place.popleft()
+        while (asdu := self._application.outbox.next()) is not None:
+            passed = outward(self._station.filters_of(asdu), asdu, now_s)
+            if passed is not None:
+                return passed
+        return None
 
 
 class Iec104Station:

@@ -15,9 +15,9 @@ from typing import Final
 from pilotfarm.emulators.errors import ProtocolError
 from pilotfarm.emulators.protocols.iec104.asdu import Cause, Format, Type
 
-ANSWERS: Final = 1024
+ANSWERS_MAX: Final = 1024
 """Answers that may wait; a master that asks on and does not acknowledge is cut there."""
-JOBS: Final = 256
+JOBS_MAX: Final = 256
 """Interrogations that may wait or run."""
 
 
@@ -46,13 +46,13 @@ class Outbox:
         return self._waiting
 
     def answer(self, asdu: bytes) -> None:
-        if len(self._answers) >= ANSWERS:
+        if len(self._answers) >= ANSWERS_MAX:
             raise ProtocolError("the master asks on and does not acknowledge")
         self._answers.append(asdu)
 
     def job(self, key: Hashable, asdus: Iterator[bytes]) -> bool:
         """Queue data units that are made when their turn comes; false if too many jobs wait."""
-        if len(self._jobs) >= JOBS:
+        if len(self._jobs) >= JOBS_MAX:
             return False
         self._jobs.append((key, asdus))
         return True

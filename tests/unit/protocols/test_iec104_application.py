@@ -29,7 +29,6 @@ from pilotfarm.emulators.protocols.iec104 import PROTOCOL
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT
 
-
 ONLINE = address("online")
 
 

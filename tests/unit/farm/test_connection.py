@@ -1,0 +1,155 @@
+"""Links around the engine of a connection: put on, taken off and in the middle, with nothing lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from itertools import permutations
+
+import pytest
+from example_faults import Delay
+
+from pilotfarm.emulators.clock import ManualClock
+from pilotfarm.emulators.contracts.way import Admission, Engine
+from pilotfarm.emulators.serving.connection import Connection, Counters, Wrap
+
+
+class Parrot:
+    """Says everything back."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self.said = b""
+        self.closed = False
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        self.heard += data
+        self.said += data
+
+    def advance(self, now_s: float) -> None: ...
+    def deadline_s(self) -> float | None:
+        return None
+
+    def take_output(self) -> bytes:
+        said, self.said = self.said, b""
+        return said
+
+    def hang_up(self, now_s: float) -> None:
+        self.closed = True
+
+
+class Line(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.ended = ""
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+    def is_closing(self) -> bool:
+        return bool(self.ended)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.ended = "closed"
+
+    def abort(self) -> None:
+        self.ended = "aborted"
+
+
+class Desk:
+    """A listener of one connection."""
+
+    address = "here"
+
+    def __init__(self, links: Mapping[int, Wrap], admission: Admission = Admission.OPEN) -> None:
+        self.links = links
+        self.admission = admission
+        self.parrot = Parrot()
+        self.clock = ManualClock(0.0)
+        self.line = Line()
+        self.connection = Connection(self, "peer", 7, Counters(), self.clock)
+        self.gone = False
+
+    def engine(self, connection: Connection, now_s: float) -> Engine:
+        return self.parrot
+
+    def left(self, connection: Connection) -> None:
+        self.gone = True
+
+    def wait(self, seconds: float) -> None:
+        self.connection.pump(self.clock.advance(seconds))
+
+
+def late(seconds: float) -> Wrap:
+    return lambda engine, number, now_s: Delay(engine, seconds)
+
+
+def test_a_link_holds_bytes_back_both_ways() -> None:
+    async def scenario() -> None:
+        desk = Desk({1: late(2.0)})
+        desk.connection.connection_made(desk.line)
+        desk.connection.data_received(b"ab")
+        assert desk.parrot.heard == b""
+        desk.wait(2.0)
+        assert (desk.parrot.heard, desk.line.written) == (b"ab", b"")
+        desk.wait(1.999)
+        assert desk.line.written == b""
+        desk.wait(0.001)
+        assert desk.line.written == b"ab"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
+@pytest.mark.parametrize("waited_s", [0.0, 1.0, 2.5, 5.0, 8.0])
+def test_links_that_go_in_any_order_lose_nothing_and_leave_the_engine_alone(
+    order: tuple[int, ...], waited_s: float
+) -> None:
+    async def scenario() -> None:
+        links = {1: late(1.0), 2: late(2.0), 3: late(0.5)}
+        desk = Desk(links)
+        desk.connection.connection_made(desk.line)
+        desk.connection.data_received(b"before")
+        desk.wait(waited_s)
+        for number in order:
+            del links[number]
+            desk.connection.link(links)
+        assert (desk.parrot.heard, desk.line.written) == (b"before", b"before")
+        desk.connection.data_received(b" after")
+        assert desk.line.written == b"before after"
+
+    asyncio.run(scenario())
+
+
+def test_links_put_around_a_standing_connection_are_the_newest_outside() -> None:
+    async def scenario() -> None:
+        desk = Desk({})
+        desk.connection.connection_made(desk.line)
+        desk.connection.data_received(b"x")
+        assert desk.line.written == b"x"
+        seen: list[tuple[type, int]] = []
+
+        def wrap(engine: Engine, number: int, now_s: float) -> Delay:
+            seen.append((type(engine), number))
+            return Delay(engine, 1.0)
+
+        desk.connection.link({5: wrap, 6: wrap})
+        assert seen == [(Parrot, 7), (Delay, 7)]
+
+    asyncio.run(scenario())
+
+
+def test_who_came_in_the_moment_in_which_the_door_was_shut_is_reset() -> None:
+    async def scenario() -> None:
+        desk = Desk({}, Admission.REFUSE)
+        desk.connection.connection_made(desk.line)
+        assert desk.line.ended == "aborted"
+        desk.connection.data_received(b"ab")
+        desk.connection.connection_lost(None)
+        assert (desk.parrot.heard, desk.gone) == (b"", True)
+
+    asyncio.run(scenario())
