@@ -109,7 +109,7 @@ class DeviceSummary(Answer):
     site: str
     group: str
     feeder: str
-    online: bool = Field(description="As its masters are told")
+    online: bool = Field(description="Whether it runs and its masters can reach it")
     general_alarm: bool
     active_power_w: float | None = Field(description="As reported; plus leaves the device towards the grid")
 

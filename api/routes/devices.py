@@ -18,6 +18,7 @@ from pilotfarm.emulators.errors import PointError
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.population import Group
+from pilotfarm.emulators.stations.known import REACHED
 
 LIMIT_MAX: Final = 10_000
 
@@ -62,7 +63,8 @@ async def list_devices(
 @router.get(
     "/devices/{device}",
     summary="A device with everything it has",
-    description="`value` is what is true, `reported` what masters are told; they differ only under a fault.",
+    description="`value` is what is true, `reported` what the device says; they differ only under a fault. While it is "
+    "off the network its `online` is reported as 0: masters get no answer, and from an RTU what it last knew.",
     responses=documented(404, 422),
 )
 async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
@@ -76,7 +78,7 @@ async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
         quantities={
             each.name: models.QuantityAnswer(
                 value=number(found.true_value(each.name)),
-                reported=number(found.value(each.name)),
+                reported=number(_told(here, found, each.name)),
                 unit=each.unit,
                 role=each.role,
                 quality=_quality_text(found.quality(each.name)),
@@ -125,6 +127,13 @@ async def write_setpoints(
     )
 
 
+def _told(here: Context, device: FarmDevice, name: str) -> float:
+    """What a device says; that it is not there is said by others."""
+    if name == REACHED and not here.pilot.ways.reachable(device.group.name, device.row):
+        return 0.0
+    return device.value(name)
+
+
 def _summaries(here: Context, group: Group, rows: np.ndarray[Any, np.dtype[np.intp]]) -> list[dict[str, Any]]:
     """Rows in the shape of ``models.DeviceSummary``."""
     columns = [(group.reported[name][rows] + 0.0).tolist() for name in ("online", "general_alarm", "active_power_w")]
@@ -138,7 +147,7 @@ def _summaries(here: Context, group: Group, rows: np.ndarray[Any, np.dtype[np.in
         {
             "device": group.layout.devices[row],
             **shared,
-            "online": bool(online),
+            "online": bool(online) and here.pilot.ways.reachable(group.name, int(row)),
             "general_alarm": bool(alarm),
             "active_power_w": number(power),
         }

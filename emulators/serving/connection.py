@@ -126,6 +126,8 @@ class Connection(asyncio.Protocol):
     def _unlink(self, number: int, now_s: float) -> None:
         link = self._links.pop(number)
         link.let_go(now_s)
+        if self._engine is not None:
+            self._engine.advance(now_s)  # the links around it take what it has handed on
         self._flush(now_s)
         around = next((other for other in self._links.values() if other.inner is link), None)
         if around is not None:

@@ -31,7 +31,7 @@ class Pilot:
         self.farm.step(WARM_UP_S)
         self.images = Images(self.farm)
         self.server = Server(self.images.places, self.clock)
-        self._ways = Ways(self.farm.faults, self.images.places, self.server, layout.seed)
+        self.ways = Ways(self.farm.faults, self.images.places, self.server, layout.seed)
         self.runner = Runner(self.step, layout.step_s, self.clock, speed=speed)
 
     def observe(self, observer: Observer) -> None:
@@ -53,6 +53,6 @@ class Pilot:
     def step(self, dt_s: float) -> None:
         """Take one step, and let masters have what came of it."""
         self.farm.step(dt_s)
-        self._ways.update()
+        self.ways.update()
         self.images.refresh()
         self.server.after_step()

@@ -33,6 +33,10 @@ class Ways:
             for placed in place.placed:
                 self._at.setdefault((placed.group, placed.row), []).append((number, placed))
 
+    def reachable(self, group: str, row: int) -> bool:
+        """Whether masters can reach a device, as of the last step."""
+        return not any(isinstance(fault.spec, AdmissionFault) for fault in self._faults.get((group, row), ()))
+
     def update(self) -> None:
         """Set seats and listeners by the faults that are active now; nothing if these are the same as before."""
         if self._board.revision == self._revision:

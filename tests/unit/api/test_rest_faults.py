@@ -133,3 +133,17 @@ def test_the_board_has_a_bound(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("pilotfarm.emulators.farm.faultboard.FAULTS_MAX", 1)
     added(rest, **METER)
     rest.problems(409, "POST", "faults", json=METER)
+
+
+def test_a_device_off_the_network_is_shown_as_such_and_lives_on(rest: Rest) -> None:
+    before = rest("GET", "devices/meter-001").json()["quantities"]
+    number = added(rest, kind="offline", target={"device": "meter-001"})["id"]
+    rest.pilot.step(60.0)
+    after = rest("GET", "devices/meter-001").json()["quantities"]
+    assert (after["online"]["value"], after["online"]["reported"]) == (1.0, 0.0)
+    assert after["energy_imported_wh"]["reported"] > before["energy_imported_wh"]["reported"]
+    listed = {each["device"]: each["online"] for each in rest("GET", "devices").json()}
+    assert [device for device, online in listed.items() if not online] == ["meter-001"]
+    rest("DELETE", f"faults/{number}")
+    rest.pilot.step(1.0)
+    assert rest("GET", "devices/meter-001").json()["quantities"]["online"]["reported"] == 1.0
