@@ -11,7 +11,7 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout
 
-_SITE = """\
+SITE = """\
 name: small
 title: A few devices to test with
 location: {{latitude_deg: 47.8, longitude_deg: 10.2, altitude_m: 700, time_zone: Europe/Berlin}}
@@ -48,7 +48,7 @@ def make_layout(tmp_path: Path) -> Callable[..., SiteLayout]:
 
     def make(groups: str = STORAGE + METERS, seed: int = 1, stations: str = "") -> SiteLayout:
         path = tmp_path / "small.yaml"
-        path.write_text(_SITE.format(seed=seed, groups=groups) + stations, encoding="utf-8")
+        path.write_text(SITE.format(seed=seed, groups=groups) + stations, encoding="utf-8")
         return load(str(path))
 
     return make

@@ -60,6 +60,10 @@ class MeasurementFault(_Kind):
     report: Callable[[str, Cells], Floats]
     quality: Callable[[str, Any], Quality]
     """What the device says of such values."""
+    replaces: bool = False
+    """Whether it reports the same whatever faults before it made of the truth: these are then not worked out."""
+    then: Callable[[Mapping[str, Floats], Mapping[str, Floats]], Mapping[str, Floats]] | None = None
+    """Numbers of one fault for two that follow each other, where the kind looks at neither note nor time."""
 
 
 # -------------------------------------------------------------------------------- on the way

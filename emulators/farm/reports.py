@@ -1,9 +1,9 @@
 """From true columns to reported ones: what active measurement faults make of them.
 
-A cell is a quantity of one device. Faults of one kind that grip different cells are one layer, and one call of
-the kind's function however many they are; faults on the same cell are layers on each other, in the order of their
-ids. So a step costs by the layers and not by the faults. With no fault active the reported columns are the true
-ones, the same arrays, and no quality exists: off means off.
+A cell is a quantity of one device. Faults of one kind are one layer, and one call of the kind's function however many
+they are, as long as no other kind stands between them on a cell: there, layers stand on each other in the order of
+the faults' ids. So a step costs by the layers and not by the faults. With no fault active the reported columns are
+the true ones, the same arrays, and no quality exists: off means off.
 """
 
 from __future__ import annotations
@@ -68,33 +68,63 @@ class Reports:
             group.reported, group.quality = fold.reported(group.columns, time_s), dict(fold.quality)
 
 
-@dataclass(slots=True)
 class _Layer:
-    """Cells that faults of one kind and mode grip, each at most once."""
+    """Cells that faults of one kind and mode grip, each cell as one fault.
 
-    spec: MeasurementFault
-    mode: str
-    cells: npt.NDArray[np.intp]
-    note: Floats
-    start_s: Floats
-    numbers: Mapping[str, Floats]
+    While it is laid its arrays have a place for every cell there is, afterwards for those that are gripped.
+    """
+
+    def __init__(self, misreport: Misreport, cells: int) -> None:
+        self.spec, self.mode = misreport.spec, misreport.mode
+        self.gripped = np.zeros(cells, dtype=bool)
+        self._cells = np.zeros(0, dtype=np.intp)
+        self._note, self._start_s = np.zeros(cells), np.zeros(cells)
+        self._numbers = {name: np.zeros(cells) for name in self._numbers_of(misreport)}
+
+    def takes(self, misreport: Misreport) -> bool:
+        """Whether it is of the misreport's kind."""
+        return self.spec is misreport.spec and self.mode == misreport.mode
+
+    def lay(self, misreport: Misreport, cells: npt.NDArray[np.intp]) -> None:
+        """Let a misreport grip cells; one that is gripped already, one after the other."""
+        numbers = {name: np.full(len(cells), value) for name, value in self._numbers_of(misreport).items()}
+        then, both = self.spec.then, self.gripped[cells]
+        if then is not None and both.any():
+            combined = then(
+                {name: held[cells[both]] for name, held in self._numbers.items()},
+                {name: number[both] for name, number in numbers.items()},
+            )
+            for name, number in numbers.items():
+                number[both] = combined[name]
+        for name, number in numbers.items():
+            self._numbers[name][cells] = number
+        self._note[cells] = np.concatenate(list(misreport.notes.values()))
+        self._start_s[cells] = misreport.start_s
+        self.gripped[cells] = True
+
+    def finish(self) -> None:
+        """Keep the cells that are gripped."""
+        self._cells = np.flatnonzero(self.gripped)
+        self._note, self._start_s = self._note[self._cells], self._start_s[self._cells]
+        self._numbers = {name: number[self._cells] for name, number in self._numbers.items()}
 
     def apply(self, true: Floats, reported: Floats, time_s: float) -> None:
-        cells = self.cells
-        told = Cells(true[cells], reported[cells], self.note, time_s - self.start_s, self.numbers)
+        cells = self._cells
+        told = Cells(true[cells], reported[cells], self._note, time_s - self._start_s, self._numbers)
         reported[cells] = self.spec.report(self.mode, told)
+
+    def _numbers_of(self, misreport: Misreport) -> Mapping[str, float]:
+        return misreport.spec.numbers(misreport.mode, misreport.parameters)
 
 
 class _Fold:
     """All that misreports one group, folded into layers."""
 
     def __init__(self, group: Group, misreports: Sequence[Misreport]) -> None:
-        self._names = [
-            q.name for q in group.spec.quantities if any(q.name in misreport.notes for misreport in misreports)
-        ]
-        self._shape = len(self._names), group.size
-        self._place = {name: place for place, name in enumerate(self._names)}
-        self._layers = [_laid(each) for each in self._stacked(misreports)]
+        touched = {name for misreport in misreports for name in misreport.notes}
+        self._names = [q.name for q in group.spec.quantities if q.name in touched]
+        self._size = group.size
+        self._layers = self._laid(misreports)
         self.quality: dict[str, Qualities] = {}
         for misreport in misreports:
             quality = misreport.spec.quality(misreport.mode, misreport.parameters)
@@ -109,39 +139,33 @@ class _Fold:
             layer.apply(true.reshape(-1), reported.reshape(-1), time_s)
         return _Overlaid(columns, dict(zip(self._names, reported, strict=True)))
 
-    def _stacked(self, misreports: Sequence[Misreport]) -> list[list[tuple[Misreport, npt.NDArray[np.intp]]]]:
-        """Give each misreport, with its cells, the lowest layer of its kind that is above all its cells have yet."""
-        layers: list[list[tuple[Misreport, npt.NDArray[np.intp]]]] = []
-        top = np.full(self._shape[0] * self._shape[1], -1)
+    def _laid(self, misreports: Sequence[Misreport]) -> list[_Layer]:
+        """Lay each misreport on the lowest layer of its kind that is above all that its cells have yet.
+
+        Where that is the topmost layer of its cells itself, those of its kind are one.
+        """
+        place = {name: number * self._size for number, name in enumerate(self._names)}
+        layers: list[_Layer] = []
+        top = np.full(len(self._names) * self._size, -1)
         for misreport in misreports:
-            places = np.array([self._place[name] for name in misreport.notes], dtype=np.intp)
-            cells = (places[:, None] * self._shape[1] + misreport.rows).reshape(-1)
-            level = int(top[cells].max()) + 1
-            while level < len(layers) and not _alike(layers[level][0][0], misreport):
+            spec = misreport.spec
+            cells = np.concatenate([place[name] + misreport.rows for name in misreport.notes])
+            level = int(top[cells].max())
+            if level < 0 or not (layers[level].takes(misreport) and (spec.replaces or spec.then is not None)):
+                level += 1
+            while level < len(layers) and not layers[level].takes(misreport):
                 level += 1
             if level == len(layers):
-                layers.append([])
-            layers[level].append((misreport, cells))
+                layers.append(_Layer(misreport, len(top)))
+            if spec.replaces:
+                for layer in layers[:level]:
+                    layer.gripped[cells] = False
+            layers[level].lay(misreport, cells)
             top[cells] = level
+        layers = [layer for layer in layers if layer.gripped.any()]
+        for layer in layers:
+            layer.finish()
         return layers
-
-
-def _alike(one: Misreport, other: Misreport) -> bool:
-    return one.spec is other.spec and one.mode == other.mode
-
-
-def _laid(members: Sequence[tuple[Misreport, npt.NDArray[np.intp]]]) -> _Layer:
-    first = members[0][0]
-    sizes = [len(cells) for _, cells in members]
-    numbers = [first.spec.numbers(each.mode, each.parameters) for each, _ in members]
-    return _Layer(
-        first.spec,
-        first.mode,
-        np.concatenate([cells for _, cells in members]),
-        np.concatenate([note for each, _ in members for note in each.notes.values()]),
-        np.repeat([each.start_s for each, _ in members], sizes),
-        {name: np.repeat([each[name] for each in numbers], sizes) for name in numbers[0]},
-    )
 
 
 class _Overlaid(Seen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -61,6 +62,12 @@ def _off_by(mode: str, parameters: Bias) -> dict[str, float]:
     return {"factor": parameters.factor, "offset": parameters.offset}
 
 
+def _one_after_the_other(first: Mapping[str, Floats], second: Mapping[str, Floats]) -> dict[str, Floats]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        factor = first["factor"] * second["factor"]
+        return {"factor": factor, "offset": first["offset"] * second["factor"] + second["offset"]}
+
+
 def _bias(mode: str, cells: Cells) -> Floats:
     with np.errstate(over="ignore"):
         return cells.reported * cells.numbers["factor"] + cells.numbers["offset"]
@@ -72,6 +79,7 @@ STUCK = MeasurementFault(
     parameters=Stuck,
     numbers=_stands_at,
     report=_stuck,
+    replaces=True,
     quality=_quality,
     example={},
 )
@@ -82,6 +90,7 @@ BIAS = MeasurementFault(
     parameters=Bias,
     numbers=_off_by,
     report=_bias,
+    then=_one_after_the_other,
     quality=_quality,
     example={"offset": 5.0, "factor": 1.1},
 )
