@@ -20,7 +20,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pilotfarm.emulators.record import ledger
+from pilotfarm.emulators.record.tables import read
 
 UP_WITHIN_S: Final = 60.0
 SOON_S: Final = 8.0
@@ -97,7 +97,7 @@ class RunningFarm:
         now = self.time
 
         def last() -> list[dict[str, Any]]:
-            table = ledger.read(self.recorded, "values")
+            table = read(self.recorded, "values")
             return table.filter(pc.equal(table["site_time"], pa.scalar(now, table["site_time"].type))).to_pylist()
 
         found: dict[str, dict[str, float]] = {}
@@ -107,7 +107,7 @@ class RunningFarm:
 
     def rows(self, table: str, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
         """Those rows of the ledger's commands or effects that are wanted, once there are any."""
-        return eventually(lambda: [row for row in ledger.read(self.recorded, table).to_pylist() if wanted(row)])
+        return eventually(lambda: [row for row in read(self.recorded, table).to_pylist() if wanted(row)])
 
     def commanded(self, device: str, quantity: str, value: float, protocol: str) -> dict[str, Any]:
         """The ledger's row of a command that this protocol brought, which has to be acknowledged."""
