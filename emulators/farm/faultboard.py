@@ -6,6 +6,7 @@ condition exists: off means off.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 FAULTS_MAX: Final = 1_000
 ENDED_KEPT: Final = 200
+"""How many that have ended can still be asked for: those that ended last."""
 PENDING, ACTIVE, ENDED = "pending", "active", "ended"
 
 
@@ -70,6 +72,8 @@ class FaultBoard:
         self._faults: dict[int, Fault] = {}
         self._last_id = 0
         self._cleared: list[Fault] = []
+        self._ended: deque[int] = deque()
+        """Those that have ended, the one first that ended first."""
         self._open: set[Supply] = set()
         self.lost_generation_w = 0.0
         """Generation missing in the area because of faults. [W]"""
@@ -231,6 +235,7 @@ class FaultBoard:
 
     def _end(self, fault: Fault) -> None:
         fault.state = ENDED
+        self._ended.append(fault.id)
         fault.notes.clear()
         self._take_hold()
 
@@ -292,9 +297,8 @@ class FaultBoard:
         return shared, tuple(hit), tuple(missed), supplies
 
     def _forget_oldest(self) -> None:
-        ended = [fault.id for fault in self._faults.values() if fault.state == ENDED]
-        for fault_id in ended[:-ENDED_KEPT]:
-            del self._faults[fault_id]
+        while len(self._ended) > ENDED_KEPT:
+            del self._faults[self._ended.popleft()]
 
 
 def _touched(spec: FaultSpec, group: Group, target: Mapping[str, str]) -> list[str]:
