@@ -10,7 +10,8 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.protocol import Command, Engine, Seat
+from pilotfarm.emulators.contracts.protocol import Command, Seat
+from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
 from pilotfarm.emulators.maps.iec104 import IOA, MAP
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
@@ -95,9 +96,11 @@ class StandIn:
 class Bench:
     """A station with ``n`` devices at common addresses 1 to ``n``, and its table."""
 
-    def __init__(self, n: int = 2, spec: DeviceSpec = EVERYTHING, **options: Any) -> None:
+    def __init__(
+        self, n: int = 2, spec: DeviceSpec = EVERYTHING, *, columns: Columns | None = None, **options: Any
+    ) -> None:
         self.spec, self.n = spec, n
-        self.columns = columns_of(spec, n)
+        self.columns = columns_of(spec, n) if columns is None else columns
         self.plan = MAP.plan(spec)
         self.table = PROTOCOL.table(self.plan, n, self.columns)
         assert isinstance(self.table, Iec104Table)

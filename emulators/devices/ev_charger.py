@@ -284,8 +284,9 @@ def _limits(new: Columns, surroundings: Surroundings) -> _Limits:
 
 def _asked(new: Columns, surroundings: Surroundings, limits: _Limits) -> tuple[Floats, Floats]:
     """Return the current on offer [A], and the power that the vehicle is to come to [W], plus discharges."""
+    unasked_w = np.minimum(limits.charge_w, new["vehicle_power_w"])
     if is_nothing(new["active_power_setpoint_enabled"], new["droop_frac"]):
-        return limits.offered_a, -np.minimum(limits.charge_w, new["vehicle_power_w"])
+        return limits.offered_a, -unasked_w
     per_ampere, least_a = limits.per_ampere_w, new["least_current_a"]
     most_w = limits.current_a * per_ampere
     follows = (new["remote_enabled"] > 0.0) & (new["active_power_setpoint_enabled"] > 0.0)
@@ -297,6 +298,9 @@ def _asked(new: Columns, surroundings: Surroundings, limits: _Limits) -> tuple[F
     wanted_a = np.where(wanted_a >= NEARLY * least_a, np.maximum(wanted_a, least_a), 0.0)
     offer_a = ev.offered_current_a(np.minimum(wanted_a, limits.current_a), new["rated_current_a"], least_a)
     ask_w = np.minimum(np.minimum(offer_a * per_ampere, new["vehicle_power_w"]), new["rated_apparent_power_va"])
+    # A point asked for nothing offers what it would without neighbours that are, to the last bit.
+    asked = follows | (new["droop_frac"] != 0.0)
+    offer_a, ask_w = np.where(asked, offer_a, limits.offered_a), np.where(asked, ask_w, unasked_w)
     if is_nothing(limits.discharge_w):
         return offer_a, -ask_w
     discharge_w = held(net_w, 0.0, limits.discharge_w)

@@ -92,7 +92,7 @@ def begun(columns: Columns) -> Columns:
     for name in ("volt_var", "volt_watt", "droop"):
         new[f"{name}_frac"], new[f"{name}_asked_frac"] = np.zeros(n), np.zeros(n)
     for name in ("volt_var", "volt_watt"):
-        new[f"{name}_moved_frac"], new[f"{name}_pace_frac"] = np.zeros(n), np.ones(n)
+        new[f"{name}_moved_frac"], new[f"{name}_pace_frac"] = nothing(n), everything(n)
     new["own_trip"], new["voltage_seen_pu"] = np.zeros(n), np.ones(n)
     new["delivers"], new["single_phase"] = flags(new["rated_power_w"] > 0.0), flags(new["phases"] < 2.0)
     new.update(_remembered(protection.begun(n)))
@@ -138,7 +138,7 @@ def watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float)
     supports = _supports(new, "volt_var_enabled", "volt_watt")
     if supports is not None:
         asked = inverter.volt_watt(seen, code) * supports
-        _support(new, "volt_watt", asked, code.volt_watt_response_s, dt_s)
+        _support(new, "volt_watt", asked, supports, code.volt_watt_response_s, dt_s)
 
 
 def _protect(new: Columns, surroundings: Surroundings, seen_v: Floats, code: grid_code.GridCode, dt_s: float) -> None:
@@ -158,12 +158,15 @@ def _protect(new: Columns, surroundings: Surroundings, seen_v: Floats, code: gri
 
 
 def _supports(columns: Columns, switch: str, name: str) -> Floats | None:
-    """Return 1.0 where a support function is switched on; ``None`` where it is so nowhere and rests at 0."""
-    of_answer = (columns[f"{name}_frac"], columns[f"{name}_asked_frac"])
-    if is_nothing(columns[switch], *of_answer):
+    """Return 1.0 where a support function is switched on; ``None`` where it is so nowhere and remembers nothing."""
+    memory = [columns[f"{name}_{part}"] for part in ("frac", "asked_frac", "moved_frac") if f"{name}_{part}" in columns]
+    pace = columns.get(f"{name}_pace_frac", everything(len(memory[0])))
+    paced = pace is not everything(len(pace))
+    if not paced and is_nothing(columns[switch], *memory):
         return None
     supports: Floats = columns[switch] * columns["identified"]
-    return supports if any(map(anywhere, (supports, *of_answer))) else None
+    rests = not any(map(anywhere, (supports, *memory))) and not (paced and anywhere(pace != 1.0))
+    return None if rests else supports
 
 
 def _follow(new: Columns, name: str, asked: Floats, response_s: grid_code.Setting, dt_s: float) -> None:
@@ -172,16 +175,23 @@ def _follow(new: Columns, name: str, asked: Floats, response_s: grid_code.Settin
     new[f"{name}_asked_frac"] = asked
 
 
-def _support(new: Columns, name: str, asked: Floats, response_s: grid_code.Setting, dt_s: float) -> None:
-    """Let voltage support answer as ``_follow`` does, and come to rest with the voltage it moves."""
+def _support(
+    new: Columns, name: str, asked: Floats, supports: Floats, response_s: grid_code.Setting, dt_s: float
+) -> None:
+    """Let voltage support answer as ``_follow`` does, and come to rest with the voltage it moves.
+
+    A device that no longer supports it forgets its last move: nothing calls it back, and it rests in the next step.
+    """
     before = new[f"{name}_frac"]
     _follow(new, name, asked, response_s, dt_s)
     if not inverter.outrun(response_s, dt_s):
         return
-    answer, new[f"{name}_pace_frac"] = inverter.paced(
-        asked, new[f"{name}_frac"], before, new[f"{name}_moved_frac"], new[f"{name}_pace_frac"], response_s, dt_s
+    follows, on = new[f"{name}_frac"], supports > 0.0
+    answer, pace = inverter.paced(
+        asked, follows, before, new[f"{name}_moved_frac"], new[f"{name}_pace_frac"], response_s, dt_s
     )
-    new[f"{name}_frac"], new[f"{name}_moved_frac"] = answer, answer - before
+    new[f"{name}_frac"], new[f"{name}_pace_frac"] = np.where(on, answer, follows), np.where(on, pace, 1.0)
+    new[f"{name}_moved_frac"] = np.where(on, answer - before, 0.0)
 
 
 def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, dt_s: float) -> tuple[Floats, Floats]:
@@ -199,7 +209,7 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     if supports is not None:
         reference = new["voltage_setpoint_v"] / new["nominal_voltage_v"]
         asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supports
-        _support(new, "volt_var", asked, code.volt_var_response_s, dt_s)
+        _support(new, "volt_var", asked, supports, code.volt_var_response_s, dt_s)
     wish = _vars_wished(new, supports)
     # Where vars go first, a power factor is kept at full load too; else active power keeps its value.
     kept = rated if wish is None else rated * np.where(first > 0.0, np.abs(wish.factor), 1.0)

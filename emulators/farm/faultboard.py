@@ -6,6 +6,7 @@ serves the devices looks at ``on_the_way`` when ``revision`` has moved.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -30,6 +31,7 @@ from pilotfarm.emulators.grid.network import Network, Supply
 
 FAULTS_MAX: Final = 1_000
 ENDED_KEPT: Final = 200
+"""How many that have ended can still be asked for: those that ended last."""
 PENDING, ACTIVE, ENDED = "pending", "active", "ended"
 _NEVER: Final = float("inf")
 
@@ -76,6 +78,8 @@ class FaultBoard:
         self._faults: dict[int, Fault] = {}
         self._last_id = 0
         self._cleared: list[Fault] = []
+        self._ended: deque[int] = deque()
+        """Those that have ended, the one first that ended first."""
         self._open: set[Supply] = set()
         self._time_s = 0.0
         self._due_s = _NEVER
@@ -209,6 +213,7 @@ class FaultBoard:
 
     def _end(self, fault: Fault) -> None:
         began, fault.state = fault.state == ACTIVE, ENDED
+        self._ended.append(fault.id)
         self.revision += began
         if began and isinstance(fault.spec, MeasurementFault):
             for name in fault.rows:
@@ -260,9 +265,8 @@ class FaultBoard:
         return missed
 
     def _forget_oldest(self) -> None:
-        ended = [fault.id for fault in self if fault.state == ENDED]
-        for fault_id in ended[:-ENDED_KEPT]:
-            del self._faults[fault_id]
+        while len(self._ended) > ENDED_KEPT:
+            del self._faults[self._ended.popleft()]
 
 
 def _grips(fault: Fault, group: Group) -> bool:

@@ -273,6 +273,27 @@ def test_voltage_support_gives_up_active_power_where_the_code_says_so(spec: Devi
 
 
 @BOTH
+def test_of_a_limit_and_volt_watt_the_lower_one_holds(spec: DeviceSpec) -> None:
+    """Together they let through what the stricter of the two lets through alone, at every voltage and limit."""
+    sunny = {"dc_power_w": 20_000.0} if spec is PV else {"c_rate_per_h": 5.0}
+    start = asked(
+        devices(spec, N, rated_power_w=5_000.0, grid_code=2.0, reactive_capability_frac=0.0, **sunny), 5_000.0
+    )
+    share = np.linspace(0.0, 1.0, N)
+    support = {"volt_var_enabled": np.ones(N)}
+    limit = {"active_power_limit_enabled": np.ones(N), "active_power_limit_frac": share}
+    both_act = 0
+    for per_unit in np.linspace(1.05, 1.0999, 12):
+        by_limit, by_voltage, by_both = (
+            after(spec, {**start, **each}, voltage_v=230.0 * per_unit)["active_power_w"]
+            for each in (limit, support, {**limit, **support})
+        )
+        assert by_both == pytest.approx(np.minimum(by_limit, by_voltage), abs=1e-6)
+        both_act += int(np.sum((by_limit < 4_900.0) & (by_voltage < 4_900.0)))
+    assert both_act > 5 * N
+
+
+@BOTH
 def test_a_protection_trip_shows_and_ends_by_itself_with_a_ramp(spec: DeviceSpec) -> None:
     columns = after(spec, asked(devices(spec, N, rated_power_w=5_000.0), 1_000.0), 10)
     assert np.all(columns["active_power_w"] == 1_000.0)
@@ -291,6 +312,19 @@ def test_a_protection_trip_shows_and_ends_by_itself_with_a_ramp(spec: DeviceSpec
     ramp = 30.0 / 600.0 * later["largest_power_w"]  # 10 % a minute
     assert later["active_power_w"] == pytest.approx(np.minimum(ramp, 1_000.0))
     assert np.all(after(spec, later, 120)["active_power_w"] == 1_000.0)
+
+
+@BOTH
+def test_after_a_trip_the_power_follows_its_ramp_to_the_full_rating(spec: DeviceSpec) -> None:
+    """A tenth of the rating a minute, in every step until there is all that was asked for."""
+    sunny = {"dc_power_w": 20_000.0} if spec is PV else {"c_rate_per_h": 5.0}
+    columns = asked(devices(spec, N, rated_power_w=5_000.0, **sunny), 5_000.0)
+    columns = after(spec, after(spec, columns, 1, voltage_v=290.0), 59)
+    assert columns["fault_trip"].all()
+    for second in range(601):
+        columns = after(spec, columns, 1)
+        assert columns["active_power_w"] == pytest.approx(np.full(N, 5_000.0 * second / 600.0), abs=1e-6)
+    assert np.all(after(spec, columns, 1)["active_power_w"] == 5_000.0)
 
 
 @BOTH

@@ -13,7 +13,7 @@ from world import HOUR_S, devices, surroundings, told
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.arrays import Columns
-from pilotfarm.emulators.contracts.device import Bound, DeviceSpec, OfColumn
+from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.quantities import Role
 
 KINDS = list(registry.DEVICES)
@@ -61,7 +61,7 @@ def use_case(spec: DeviceSpec) -> dict[str, Any]:
 
 
 def test_a_kind_bears_the_name_it_is_registered_under(spec: DeviceSpec) -> None:
-    assert registry.DEVICES[spec.kind].startswith(f"pilotfarm.emulators.devices.{spec.kind}:")
+    assert registry.DEVICES[spec.kind].startswith(f"emulators.devices.{spec.kind}:")
 
 
 def test_every_item_of_the_specification_has_a_quantity_and_none_is_made_up(spec: DeviceSpec) -> None:
@@ -86,22 +86,24 @@ def test_items_behaviour_limits_and_follows_name_what_the_kind_has(spec: DeviceS
     columns = devices(spec, 2)
     for name, limits in spec.limits.items():
         assert own[name].writable
-        assert set(limits.columns) <= columns.keys()
+        for bound in limits.bounds:
+            assert not isinstance(bound, str) or bound.removeprefix("-") in columns
     for name, followed in spec.follows.items():
         assert own[name].writable
-        assert followed.quantity in own
-    assert spec.with_any_command.keys() <= columns.keys()
+        assert followed.removeprefix("!") in own
 
 
 def test_what_is_told_at_the_start_is_within_its_limits(spec: DeviceSpec) -> None:
     columns = devices(spec)
 
-    def value(bound: Bound) -> np.ndarray | float:
-        return columns[bound.name] * bound.gain if isinstance(bound, OfColumn) else bound
+    def value(bound: float | str) -> np.ndarray | float:
+        if not isinstance(bound, str):
+            return bound
+        return -columns[bound[1:]] if bound.startswith("-") else columns[bound]
 
     for name, limits in spec.limits.items():
-        assert np.all(value(limits.min) <= columns[name]), name
-        assert np.all(columns[name] <= value(limits.max)), name
+        assert np.all(value(limits.low) <= columns[name]), name
+        assert np.all(columns[name] <= value(limits.high)), name
 
 
 def test_rating_defaults_are_possible(spec: DeviceSpec) -> None:
@@ -252,16 +254,36 @@ def test_two_half_steps_are_one_step_while_the_world_stands_still(spec: DeviceSp
 # ------------------------------------------------------------------------------- what life is like
 
 
+def parts_of(spec: DeviceSpec) -> list[str]:
+    """The prefixes of the parts whose power a kind shows besides its own."""
+    own = {q.name for q in spec.quantities}
+    shown = [name.removesuffix("active_power_w") for name in own if name.endswith("_active_power_w")]
+    return [prefix for prefix in shown if f"{prefix}active_power_l1_w" in own]
+
+
 def test_a_stopped_device_moves_no_power_until_it_is_started(spec: DeviceSpec) -> None:
+    """One with parts moves what those of them move that cannot be stopped, such as a household."""
+    own, parts = {q.name for q in spec.quantities}, parts_of(spec)
+    stops = [prefix for prefix in parts or [""] if f"{prefix}running" in own]
+    assert stops
+    start = told(devices(spec), identification_clear=1.0)
+    columns = run(spec, start, 11 * HOUR_S, 12 * HOUR_S)[-1]
+    assert all(columns[f"{prefix}active_power_w"].any() for prefix in stops), "there is something to stop"
     world = surroundings(16, 12 * HOUR_S)
-    stopped = spec.step(told(devices(spec), stop=1.0, identification_clear=1.0), world, 60.0)
-    controlled = names(spec, Role.SETPOINT)
-    if "active_power_setpoint_w" in controlled and spec.kind != "prosumer":
-        assert not stopped["running"].any()
-        assert not stopped["active_power_w"].any()
-    assert not stopped["available"].any()
+    stopped = spec.step(told(columns, stop=1.0), world, 60.0)
+    for after in (stopped, spec.step(stopped, world, 60.0)):
+        assert not after["available"].any()
+        for prefix in stops:
+            assert not after[f"{prefix}running"].any(), prefix
+            assert not after[f"{prefix}active_power_w"].any(), prefix
+        if parts:
+            together = sum(after[f"{prefix}active_power_w"] for prefix in parts)
+            assert after["active_power_w"] == pytest.approx(together, abs=1e-6)
     again = spec.step(told(stopped, start=1.0), world, 60.0)
     assert again["available"].all()
+    assert all(again[f"{prefix}running"].all() for prefix in stops)
+    moving = spec.step(spec.step(again, world, 60.0), world, 60.0)
+    assert all(moving[f"{prefix}active_power_w"].any() for prefix in stops)
 
 
 def test_no_power_flows_through_an_open_switch(spec: DeviceSpec) -> None:

@@ -416,6 +416,31 @@ def test_an_overflow_drops_the_oldest_and_is_said_until_confirmed() -> None:
     assert not answer.iin.second & 0x08
 
 
+@pytest.mark.parametrize("changes", range(0, 25, 3))
+def test_each_class_keeps_its_newest_events_in_the_order_they_happened(changes: int) -> None:
+    """Alarms, states and measurements in turn, of several points; a class that overflows takes nothing from another."""
+    names = ("cover_open_alarm", "relay_open", "frequency_hz", "battery_low_alarm", "voltage_l1_v")
+    here = rig("smart_meter", unsolicited=False, event_buffer=3)
+    master = Master(here.station)
+    master.ask(FunctionCode.READ, CLASS_0)
+    kinds = (PointType.BINARY_INPUT, PointType.ANALOG_INPUT)
+    points = {name: next(p for p in here.plan.points if p.quantity == name and p.type in kinds) for name in names}
+    happened: dict[int, list[tuple[int, int]]] = {1: [], 2: [], 3: []}
+    for k in range(changes):
+        name = names[k * 7 % 5]
+        point, unix_s = points[name], UNIX_S + k
+        alters = 1.0 - here.columns[name][0] if point.type is PointType.BINARY_INPUT else 10.0 * k + 100.0
+        here.refresh(unix_s, **{name: alters})
+        happened[point.event_class].append((point.index, int(unix_s * 1000)))
+    assert {point.event_class for point in points.values()} == {1, 2, 3}
+    (answer,) = master.ask(FunctionCode.READ, CLASS_0)
+    assert bool(answer.iin.second & 0x08) == any(len(events) > 3 for events in happened.values())
+    for number, events in happened.items():
+        answers = master.ask(FunctionCode.READ, bytes([60, number + 1, 6]))
+        told = [(index, int.from_bytes(octets[-6:], "little")) for *_, index, octets in objects(answers)]
+        assert told == events[-3:]
+
+
 @pytest.mark.parametrize(
     ("body", "second"),
     [

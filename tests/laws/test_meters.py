@@ -105,6 +105,24 @@ def test_a_voltage_dip_is_one_event_and_no_alarm() -> None:
         assert not columns["general_alarm"].any()
 
 
+def test_dips_are_counted_by_the_lowest_phase_whatever_the_voltages_do() -> None:
+    """Each course of voltages is told apart by a machine of two states, to a hundredth of a percent at both edges."""
+    n, rng = 64, np.random.default_rng(30)
+    columns = after(METER, devices(METER, n, phases=3.0), 0.0, 660.0)
+    shares = np.array([0.5, 0.8999, 0.9001, 0.91, 0.9199, 0.9201, 0.95, 1.0, 1.05])
+    dipped, events = np.zeros(n, dtype=bool), np.zeros(n)
+    for k in range(1, 401):
+        share = rng.choice(shares, (3, n), p=[0.02, 0.1, 0.1, 0.06, 0.1, 0.1, 0.17, 0.2, 0.15])
+        columns = METER.step(columns, surroundings(n, 660.0 + k, voltage_v=230.0 * share), 1.0)
+        lowest = share.min(axis=0)
+        begun = ~dipped & (lowest < 0.90)
+        dipped = (dipped & (lowest < 0.92)) | begun
+        events += begun
+        assert np.array_equal(columns["event_count"], events), k
+    assert events.min() > 10.0
+    assert not columns["general_alarm"].any()
+
+
 def test_more_than_the_main_fuse_on_one_phase_is_an_overcurrent() -> None:
     columns = devices(METER, 64, main_fuse_a=6.0, annual_energy_wh=9e6, phases=3.0)
     seen = np.zeros(64)

@@ -2,13 +2,13 @@
 
 Answers go first, then changes of state in the order they happened, then the data of interrogations,
 then measurements. Of a measurement only the newest value waits: it replaces the older one of the
-same point, which keeps the newest picture in the smallest room. When the bound is met the oldest
-measurement gives way, or where none waits the oldest change of state; each one lost is counted.
+same point, which keeps the newest picture in the smallest room. When the bound is met the measurement that
+has waited longest gives way, or where none waits the oldest change of state; each one lost is counted.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import Final
 
@@ -24,7 +24,7 @@ JOBS_MAX: Final = 256
 class Outbox:
     """Data units for one link; each is handed out once."""
 
-    __slots__ = ("_answers", "_format", "_jobs", "_limit", "_moved", "_states", "_waiting", "lost")
+    __slots__ = ("_answers", "_format", "_jobs", "_limit", "_moved", "_order", "_states", "_waiting", "lost")
 
     def __init__(self, form: Format, limit: int) -> None:
         self._format = form
@@ -33,6 +33,8 @@ class Outbox:
         self._states: deque[tuple[int, int, bytes]] = deque()
         self._jobs: deque[tuple[Hashable, Iterator[bytes]]] = deque()
         self._moved: dict[int, dict[int, bytes]] = {}
+        self._order: OrderedDict[tuple[int, int], None] = OrderedDict()
+        """The places of ``_moved``, the one first that has waited longest; a plain dict's first is far to find."""
         self._waiting = 0
         self.lost = 0
 
@@ -79,6 +81,7 @@ class Outbox:
                 self._make_room()
                 known = self._moved.setdefault(address, {})
                 known[ioa] = data
+                self._order[address, ioa] = None
             else:
                 self._make_room()
                 self._states.append((address, type_id, data))
@@ -88,7 +91,8 @@ class Outbox:
         """Drop the waiting changes of some devices."""
         self._states = deque(each for each in self._states if each[0] not in addresses)
         for address in addresses:
-            self._moved.pop(address, None)
+            for ioa in self._moved.pop(address, ()):
+                del self._order[address, ioa]
         self._waiting = len(self._states) + sum(map(len, self._moved.values()))
 
     def next(self) -> bytes | None:
@@ -112,10 +116,8 @@ class Outbox:
         if not self._moved:
             self._states.popleft()
             return
-        address, objects = next(iter(self._moved.items()))
-        del objects[next(iter(objects))]
-        if not objects:
-            del self._moved[address]
+        address, ioa = next(iter(self._order))
+        self._take(address, [ioa])
 
     def _next_states(self) -> bytes:
         address, type_id, data = self._states.popleft()
@@ -125,12 +127,21 @@ class Outbox:
         return self._spontaneous(type_id, address, batch)
 
     def _next_measurements(self) -> bytes:
-        address, objects = next(iter(self._moved.items()))
-        room = self._format.room(len(next(iter(objects.values()))))
-        batch = [objects.pop(ioa) for ioa in list(objects)[:room]]
+        """Send what has waited longest, and whatever else of its device a data unit has room for."""
+        address, ioa = next(iter(self._order))
+        objects = self._moved[address]
+        room = self._format.room(len(objects[ioa]))
+        return self._spontaneous(Type.FLOAT_TAGGED, address, self._take(address, list(objects)[:room]))
+
+    def _take(self, address: int, ioas: list[int]) -> list[bytes]:
+        """Take measurements of a device out."""
+        objects = self._moved[address]
+        taken = [objects.pop(ioa) for ioa in ioas]
+        for ioa in ioas:
+            del self._order[address, ioa]
         if not objects:
             del self._moved[address]
-        return self._spontaneous(Type.FLOAT_TAGGED, address, batch)
+        return taken
 
     def _spontaneous(self, type_id: int, address: int, batch: list[bytes]) -> bytes:
         self._waiting -= len(batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -196,18 +197,38 @@ def test_a_ledger_that_cannot_write_shows_in_the_metrics(tiny: SiteLayout, tmp_p
 # -------------------------------------------------------------------------------------------- events
 
 
-def test_a_reader_who_falls_behind_loses_the_oldest_and_is_told_how_many() -> None:
-    from pilotfarm.api.events import WAITING_MAX, Subscription
+@pytest.mark.parametrize("happened", [0, 1, 4, 5, 23])
+def test_a_reader_who_falls_behind_loses_the_oldest_and_is_told_how_many(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch, happened: int
+) -> None:
+    """One who keeps up, beside it, loses nothing."""
+    monkeypatch.setattr("pilotfarm.api.events.WAITING_MAX", 4)
 
-    async def read() -> str:
-        slow = Subscription()
-        for number in range(WAITING_MAX + 5):
-            slow.put(f"{number};")
-        return await slow.take(1.0)
+    def numbers(text: str) -> list[int]:
+        data = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
+        return [each["fault"] for each in data if "fault" in each]
 
-    text = asyncio.run(read())
-    assert text.startswith('event: dropped\ndata: {"count": 5}\n\n5;')
-    assert text.endswith(f";{WAITING_MAX + 4};")
+    async def read() -> None:
+        events, faults, farm = rest.app.state.context.events, rest.pilot.farm.faults, rest.pilot.farm
+        slow, quick = events.read(heartbeat_s=0.05), events.read(heartbeat_s=0.05)
+        await anext(slow)
+        await anext(quick)
+        by_quick = []
+        for _ in range(happened):
+            faults.add("offline", {"device": "meter-001"})
+            farm.step(1.0)
+            by_quick += numbers(await anext(quick))
+        assert by_quick == list(range(1, happened + 1))
+        text = await anext(slow)
+        assert numbers(text) == by_quick[-4:]
+        lost = max(happened - 4, 0)
+        assert text.startswith(f'event: dropped\ndata: {{"count": {lost}}}') == bool(lost)
+        assert events.dropped == lost
+        assert numbers(await anext(slow)) == []
+        for reader in (slow, quick):
+            await reader.aclose()
+
+    asyncio.run(read())
 
 
 def test_silence_is_filled_with_comments(still: Rest) -> None:

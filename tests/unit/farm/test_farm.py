@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -192,6 +193,21 @@ def test_a_street_that_exports_has_a_higher_voltage(farm: Farm) -> None:
     for _ in range(30):
         farm.step(1.0)
     assert farm.device("storage-001").value("voltage_l1_v") > before
+
+
+def test_an_island_is_three_times_as_restless_as_the_continent_at_every_moment(
+    make_layout: Callable[..., SiteLayout],
+) -> None:
+    layout = make_layout()
+    farms = [Farm(replace(layout, frequency_area=area)) for area in ("continental", "island")]
+    seen = []
+    for dt_s in (0.1, 1.0, 7.0, 60.0, 331.0, 900.0) * 5:
+        for made in farms:
+            made.step(dt_s)
+        seen.append([made.device("meters-001").true_value("frequency_hz") - 50.0 for made in farms])
+    continent, island = np.array(seen).T
+    assert island == pytest.approx(3.0 * continent, abs=1e-9)
+    assert np.ptp(continent) > 0.02
 
 
 def test_minus_nothing_is_read_as_nothing(farm: Farm) -> None:

@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from pilotfarm.emulators.clock import ManualClock
+from pilotfarm.emulators.contracts.protocol import Command
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.grid.network import FeederState
@@ -160,31 +162,99 @@ def test_a_disk_that_cannot_be_written_is_counted_and_does_not_stop_the_farm(far
     assert "ledger" in ledger.last_error
 
 
-def test_what_waited_for_the_disk_is_written_once_it_is_back(
+class Memory:
+    """An observer that keeps what it is told, as rows of the ledger without the stamps and what was not asked for."""
+
+    def __init__(self) -> None:
+        self.times_s: list[float] = []
+        self.tables: dict[str, list[tuple[object, ...]]] = {"commands": [], "effects": [], "faults": []}
+
+    def stepped(self, farm: Farm) -> None:
+        self.times_s.append(farm.unix_s)
+
+    def commanded(self, command: Command, farm: Farm) -> None:
+        self.tables["commands"] += [(command.id, name, command.limited.get(name)) for name in command.values]
+
+    def traced(self, command: Command, name: str, outcome: str, farm: Farm) -> None:
+        self.tables["effects"].append((command.id, name, outcome))
+
+    def fault_changed(self, fault: Any, event: str, farm: Farm) -> None:
+        self.tables["faults"].append((fault.id, event))
+
+
+COLUMNS = {
+    "commands": ("command", "quantity", "limited_to"),
+    "effects": ("command", "quantity", "outcome"),
+    "faults": ("fault", "event"),
+}
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for the ledger's thread; the test's own time limit ends a wait for nothing."""
+    while not true():
+        threading.Event().wait(0.005)
+
+
+class Disk:
+    """A ledger's folder that cannot be made before somebody frees its place."""
+
+    def __init__(self, folder: Path, farm: Farm, **options: Any) -> None:
+        folder.write_text("in the way")
+        self.folder = folder
+        self.memory = Memory()
+        self.ledger = Ledger(folder, farm, ManualClock(), **options)
+        farm.observers += [self.memory, self.ledger]
+
+    def fails(self) -> None:
+        """Wait until all that waits has been tried, and has failed."""
+        failed = self.ledger.write_errors
+        until(lambda: self.ledger.write_errors >= failed + 2 * len(SCHEMAS))
+
+    def comes_back(self) -> None:
+        """Let the ledger write again, and end it once it has."""
+        self.folder.unlink()
+        until(lambda: self.ledger.rows_written > 0)
+        self.ledger.close()
+
+    def read(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in read(self.folder, name).select(list(columns)).to_pylist()]
+
+
+def test_what_waited_for_the_disk_is_written_in_its_order_once_it_is_back(
     farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger_module, "SEGMENT_S", 0.01)
-    folder = tmp_path / "ledger"
-    folder.write_text("in the way")
-    ledger = Ledger(folder, farm, ManualClock())
-    farm.observers.append(ledger)
-    failed = threading.Event()
-    monkeypatch.setattr(ledger, "_failed", _telling(ledger._failed, failed))
+    disk = Disk(tmp_path / "ledger", farm)
+    for k in range(30):
+        farm.device(f"storage-00{k % 3 + 1}").submit(enabled({"active_power_setpoint_w": 100.0 * k}), "test", "me", 0.0)
+        farm.faults.add("offline", {"device": f"meters-00{k % 4 + 1}"}, duration_s=2.0)
+        farm.step(1.0)
+        if k % 10 == 9:
+            disk.fails()
+    disk.comes_back()
+    assert disk.ledger.rows_dropped == 0
+    for name, columns in COLUMNS.items():
+        assert disk.read(name, *columns) == disk.memory.tables[name], name
+        assert len(disk.memory.tables[name]) >= 30
+    for name in ("values", "feeders"):
+        times = [at.timestamp() for (at,) in disk.read(name, "site_time")]
+        assert times == sorted(times)
+        assert sorted(set(times)) == disk.memory.times_s
+        assert len({times.count(at) for at in set(times)}) == 1, "every step is whole"
+
+
+def test_what_a_device_could_not_follow_in_full_stands_beside_what_it_was_asked(farm: Farm, tmp_path: Path) -> None:
+    battery = farm.device("storage-001")
+    battery.submit({"active_power_limit_frac": 0.3, "active_power_limit_enabled": 1.0}, "test", "me", 0.0)
     farm.step(1.0)
-    assert failed.wait(20.0)
-    folder.unlink()
-    farm.step(1.0)
-    ledger.close()
-    assert ledger.rows_dropped == 0
-    assert read(folder, "values").to_pandas()["site_time"].nunique() == 2
-
-
-def _telling(act: Callable[[OSError], None], event: threading.Event) -> Callable[[OSError], None]:
-    def told(error: OSError) -> None:
-        act(error)
-        event.set()
-
-    return told
+    asked = [(f"storage-00{n}", share) for share in (-0.9, -0.2, 0.0, 0.2, 0.9) for n in (1, 2)]
+    for device, share in asked:
+        farm.device(device).submit(enabled({"active_power_setpoint_w": 5_000.0 * share}), "test", "me", 0.0)
+    recorded(farm, tmp_path, 1, ManualClock())
+    rows = [row for row in read(tmp_path, "commands").to_pylist() if row["quantity"] == "active_power_setpoint_w"]
+    assert [(row["device"], row["value"]) for row in rows] == [(device, 5_000.0 * share) for device, share in asked]
+    limited = [None] * 8 + [pytest.approx(1_500.0), None]
+    assert [row["limited_to"] for row in rows] == limited
 
 
 @pytest.fixture
@@ -209,19 +279,37 @@ def test_a_full_disk_is_counted_and_leaves_no_broken_file(farm: Farm, small_disk
     assert all(pq.read_table(file).num_rows for file in small_disk.rglob("*.parquet"))
 
 
+@pytest.mark.parametrize("lossless", [False, True])
 def test_memory_is_bounded_and_the_oldest_goes_first(
-    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lossless: bool
 ) -> None:
-    blocked = tmp_path / "ledger"
-    blocked.write_text("in the way")
+    """A simulation, which loses no row as long as the disk takes any, does not wait for one that takes nothing."""
+    monkeypatch.setattr(ledger_module, "SEGMENT_S", 0.01)
     monkeypatch.setattr(ledger_module, "WAITING_MAX", 3_000)
-    ledger = Ledger(blocked, farm, ManualClock())
-    farm.observers.append(ledger)
-    for _ in range(50):
+    monkeypatch.setattr(ledger_module, "EVENTS_MAX", 20)
+    disk = Disk(tmp_path / "ledger", farm, lossless=lossless)
+    farm.step(1.0)
+    disk.fails()
+    for k in range(60):
+        farm.device("storage-001").submit(enabled({"active_power_setpoint_w": 10.0 * k}), "test", "me", 0.0)
         farm.step(1.0)
-        assert ledger._waiting <= 3_000 + 2_000
-    assert ledger.rows_dropped > 0
-    ledger.close()
+    disk.fails()
+    disk.comes_back()
+    times_s = disk.memory.times_s
+    times = [at.timestamp() for (at,) in disk.read("values", "site_time")]
+    rows_a_step = times.count(times[-1])
+    kept = 3_000 // rows_a_step
+    assert 1 < kept < 60
+    assert times == [at for at in times_s[-kept:] for _ in range(rows_a_step)]
+    feeders = disk.read("feeders", "site_time", "feeder")
+    assert [(at.timestamp(), name) for at, name in feeders] == [
+        (at, n) for at in times_s[-10:] for n in ("east", "west")
+    ]
+    assert disk.read("commands", *COLUMNS["commands"]) == disk.memory.tables["commands"][-20:]
+    effects = disk.memory.tables["effects"]
+    assert disk.read("effects", *COLUMNS["effects"]) == effects[-20:]
+    lost_events = 61 * 2 - 20 + 60 * 2 - 20 + max(len(effects) - 20, 0)
+    assert disk.ledger.rows_dropped == (61 - kept) * rows_a_step + lost_events
 
 
 def test_a_simulation_waits_for_the_disk_and_loses_no_row(
@@ -230,24 +318,6 @@ def test_a_simulation_waits_for_the_disk_and_loses_no_row(
     monkeypatch.setattr(ledger_module, "EVENTS_MAX", 4)
     recorded(farm, tmp_path, 30, ManualClock(), lossless=True)
     assert read(tmp_path, "feeders").num_rows == 30 * len(list(farm.network))
-
-
-def test_a_simulation_does_not_wait_for_a_disk_that_takes_nothing(
-    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    blocked = tmp_path / "ledger"
-    blocked.write_text("in the way")
-    monkeypatch.setattr(ledger_module, "WAITING_MAX", 3_000)
-    monkeypatch.setattr(ledger_module, "EVENTS_MAX", 20)
-    ledger = Ledger(blocked, farm, ManualClock(), lossless=True)
-    farm.observers.append(ledger)
-    simulation = threading.Thread(target=lambda: [farm.step(1.0) for _ in range(60)], daemon=True)
-    simulation.start()
-    simulation.join(60.0)
-    assert not simulation.is_alive()
-    assert ledger.rows_dropped > 0
-    assert len(ledger._events["feeders"]) <= 20
-    ledger.close()
 
 
 _KILLED = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from pilotfarm.emulators.clock import ManualClock
@@ -92,13 +93,32 @@ def test_a_paused_farm_stands_still_and_steps_by_hand(farm: Farm) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "due_s"), [({"speed": 10.0}, 0.1), ({"step_s": 5.0}, 5.0), ({"speed": 2.0, "step_s": 1.0}, 0.5)]
+    ("change", "due_s"),
+    [({"speed": 500.0}, 0.002), ({"speed": 1_000.0, "step_s": 5.0}, 0.005), ({"speed": 100.0, "step_s": 0.5}, 0.005)],
 )
 def test_a_new_pace_starts_the_schedule_afresh(farm: Farm, change: dict[str, float], due_s: float) -> None:
-    clock = ManualClock()
-    runner = Runner(farm.step, 1.0, clock)
-    runner.change(**change)  # type: ignore[arg-type]
-    assert runner._due_s - clock.now_s() == pytest.approx(due_s)
+    """By the clock, which goes on by a hundredth of what a step may take whenever somebody looks at it."""
+    clock, look_s = Stepper(due_s / 100.0), due_s / 100.0
+    times_s: list[float] = []
+
+    async def scenario() -> None:
+        def step(dt_s: float) -> None:
+            farm.step(dt_s)
+            times_s.append(clock.now_s())
+            if len(times_s) == 4:
+                runner.stop()
+
+        runner = Runner(step, 1.0, clock)
+        runner.change(paused=True)
+        task = asyncio.ensure_future(runner.run())
+        await turns()
+        clock.advance(7.0 * due_s)
+        runner.change(paused=False, **change)  # type: ignore[arg-type]
+        times_s.append(clock.now_s())
+        await task
+
+    asyncio.run(scenario())
+    assert np.diff(times_s) == pytest.approx(np.full(3, due_s), abs=6.0 * look_s)
 
 
 def test_stopping_ends_a_pause(farm: Farm) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
+from on_loopback import closed_at_once, connected, ended, free_port, running, step, until
 
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.errors import ConfigError
@@ -20,12 +21,6 @@ READ = struct.pack(">HHHBBHH", 7, 0, 6, 1, 3, 40_000, 2)
 SUNS = struct.pack(">HHHBBB4s", 7, 0, 7, 1, 3, 4, b"SunS")
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def one_meter(port: int, options: str = "") -> str:
     return (
         "  meters:\n    kind: smart_meter\n    count: 1\n    feeder: west\n"
@@ -33,57 +28,9 @@ def one_meter(port: int, options: str = "") -> str:
     )
 
 
-@asynccontextmanager
-async def running(layout: SiteLayout) -> AsyncIterator[Pilot]:
-    """A pilot that listens, and steps when a test steps it."""
-    pilot = Pilot(layout, ManualClock())
-    await pilot.start()
-    try:
-        yield pilot
-    finally:
-        await pilot.close()
-
-
-def step(pilot: Pilot) -> None:
-    pilot.step(1.0)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Let the loop turn until something holds; the test's own time limit ends a wait for nothing."""
-    while not true():  # noqa: ASYNC110  what is waited for is the far end of a real socket
-        await asyncio.sleep(0.005)
-
-
-@asynccontextmanager
-async def master(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-
 async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     writer.write(READ)
     return await reader.readexactly(len(SUNS)) == SUNS
-
-
-async def closed_at_once(port: int) -> bool:
-    """Whether a new connection is taken and ended by the other side before a byte is sent."""
-    try:
-        async with master(port) as (reader, _):
-            return await reader.read(1) == b""
-    except ConnectionResetError:
-        return True
-
-
-async def ended(reader: asyncio.StreamReader) -> bool:
-    try:
-        return await reader.read(1) == b""
-    except ConnectionResetError:
-        return True
 
 
 def test_a_master_is_answered(make_layout: Callable[..., SiteLayout]) -> None:
@@ -92,7 +39,7 @@ def test_a_master_is_answered(make_layout: Callable[..., SiteLayout]) -> None:
     async def scenario() -> None:
         async with running(make_layout(one_meter(port))) as pilot:
             counters = pilot.server.counters["modbus"]
-            async with master(port) as connection:
+            async with connected(port) as connection:
                 assert await answered(*connection)
                 assert (counters.accepted, counters.open) == (1, 1)
                 assert (counters.bytes_in, counters.bytes_out) == (len(READ), len(SUNS))
@@ -108,15 +55,15 @@ def test_connections_past_the_limit_are_refused_and_counted(make_layout: Callabl
         layout = make_layout(one_meter(port, ", options: {max_connections: 2}"))
         async with running(layout) as pilot:
             counters = pilot.server.counters["modbus"]
-            async with master(port) as first:
-                async with master(port):
+            async with connected(port) as first:
+                async with connected(port):
                     await until(lambda: counters.open == 2)
                     assert await closed_at_once(port)
                     assert counters.refused == 1
                     # Those who are in are still served, and a place that is given up is free again.
                     assert await answered(*first)
                 await until(lambda: counters.open == 1)
-                async with master(port) as third:
+                async with connected(port) as third:
                     assert await answered(*third)
 
     asyncio.run(scenario())
@@ -177,10 +124,10 @@ def test_an_offline_device_is_cut_and_comes_back(mode: str, make_layout: Callabl
 
     async def scenario() -> None:
         async with running(make_layout(one_meter(port))) as pilot:
-            async with master(port) as (reader, _):
+            async with connected(port) as (reader, _):
                 await until(lambda: pilot.server.counters["modbus"].open == 1)
                 fault = pilot.farm.faults.add("offline", mode=mode)
-                step(pilot)
+                await step(pilot)
                 assert await ended(reader)
             if mode == "refuse":
                 with pytest.raises(ConnectionRefusedError):
@@ -188,8 +135,8 @@ def test_an_offline_device_is_cut_and_comes_back(mode: str, make_layout: Callabl
             else:
                 assert await closed_at_once(port)
             pilot.farm.faults.clear(fault.id)
-            step(pilot)
-            async with master(port) as connection:
+            await step(pilot)
+            async with connected(port) as connection:
                 assert await answered(*connection)
 
     asyncio.run(scenario())
@@ -199,13 +146,13 @@ def test_a_modbus_exception_fault_answers_every_request_and_goes_away(make_layou
     port = free_port()
 
     async def scenario() -> None:
-        async with running(make_layout(one_meter(port))) as pilot, master(port) as (reader, writer):
+        async with running(make_layout(one_meter(port))) as pilot, connected(port) as (reader, writer):
             fault = pilot.farm.faults.add("modbus-exception", parameters={"code": 6})
-            step(pilot)
+            await step(pilot)
             writer.write(READ)
             assert (await reader.readexactly(9))[7:] == b"\x83\x06"
             pilot.farm.faults.clear(fault.id)
-            step(pilot)
+            await step(pilot)
             assert await answered(reader, writer)
 
     asyncio.run(scenario())
@@ -218,7 +165,7 @@ def test_closing_frees_every_address_while_masters_are_connected(make_layout: Ca
         for _ in range(2):
             pilot = Pilot(make_layout(one_meter(port)), ManualClock())
             await pilot.start()
-            async with master(port) as (reader, writer):
+            async with connected(port) as (reader, writer):
                 assert await answered(reader, writer)
                 await pilot.close()
                 assert await ended(reader)

@@ -219,6 +219,19 @@ def test_a_constant_heat_warms_by_heat_over_conductance_in_the_end() -> None:
     assert hottest == pytest.approx(20.0 + 1.15 * 0.1 / conductance)
 
 
+@pytest.mark.parametrize("dt_s", [0.1, 60.0, 900.0, 86_400.0])
+def test_the_hottest_cell_is_hotter_than_the_mean_by_its_share_of_the_rise_and_never_cooler(dt_s: float) -> None:
+    """Cells that come in from the cold, or stand in the heat, have no cold spot."""
+    warm, around, heat = (
+        axis.ravel() for axis in np.meshgrid(np.linspace(-30.0, 60.0, 19), np.linspace(-30.0, 60.0, 19), at(0.0, 0.2))
+    )
+    mean, hottest = battery.warmed(warm, around, heat, 70.0, dt_s)
+    rise = mean - around
+    assert hottest[rise > 0.0] == pytest.approx((mean + 0.15 * rise)[rise > 0.0])
+    assert np.array_equal(hottest[rise <= 0.0], mean[rise <= 0.0])
+    assert np.any(rise < -1.0) == (dt_s < 86_400.0)
+
+
 def test_warming_does_not_depend_on_how_the_time_is_cut() -> None:
     around, heat = at(15.0), at(0.2)
     whole, _ = battery.warmed(at(25.0), around, heat, 70.0, 900.0)

@@ -112,3 +112,15 @@ def test_the_most_absurd_load_leaves_a_voltage_within_bounds(power: float) -> No
     voltage = solved(np.full(3, power), np.array([0.3, 0.6, 1.0]))
     assert np.all(voltage >= feeder.LOWEST_SHARE * SOURCE_V)
     assert np.all(voltage <= feeder.HIGHEST_SHARE * SOURCE_V)
+
+
+def test_a_voltage_is_that_of_the_equation_up_to_half_and_thirteen_tenths_of_the_sources_and_stops_there() -> None:
+    """From a load that would have collapsed the feeder to generation nobody would connect."""
+    for power in np.linspace(-4e5, 4e5, 161):
+        squared = SOURCE_V**2 + 2.0 * R * power
+        free = np.sqrt(max(squared, 0.0))
+        expected = min(max(free, 0.5 * SOURCE_V), 1.3 * SOURCE_V)
+        assert solved(np.array([power]), np.array([1.0])) == pytest.approx(np.full((3, 1), expected))
+    lowest, highest = (solved(np.array([power]), np.array([1.0])) for power in (-4e5, 4e5))
+    assert lowest == pytest.approx(np.full((3, 1), 0.5 * SOURCE_V))
+    assert highest == pytest.approx(np.full((3, 1), 1.3 * SOURCE_V))

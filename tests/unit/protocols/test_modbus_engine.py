@@ -156,6 +156,25 @@ def test_a_mask_write_changes_the_bits_it_names(charger: Bench) -> None:
     assert charger.device.told == [{"current_limit_a": 26.0}]
 
 
+@pytest.mark.parametrize("now", [0b0001111, 0b0101010])
+def test_a_mask_write_is_a_write_of_what_the_masks_make_of_the_register(charger: Bench, now: int) -> None:
+    """Bits of the one mask stay and the others are those of the other (AP, 6.16), for pairs of masks of seven bits."""
+    set_value(charger, "current_limit_a", float(now))
+    plain = Bench("ev_charger")
+    taken = 0
+    for keep in range(128):
+        for put in range(0, 128, 5):
+            wanted = sum((now if keep >> bit & 1 else put) & 1 << bit for bit in range(7))
+            request = struct.pack(">BHHH", 22, LIMIT, 0xFF80 | keep, put)
+            charger.step()
+            before = len(charger.device.told), len(plain.device.told)
+            answer, as_plain = charger.ask(request), plain.ask(struct.pack(">BHH", 6, LIMIT, wanted))
+            assert answer == (request if as_plain[0] == 6 else b"\x96" + as_plain[1:])
+            assert charger.device.told[before[0] :] == plain.device.told[before[1] :]
+            taken += as_plain[0] == 6
+    assert 1_000 < taken < 128 * 26
+
+
 def test_a_second_mask_write_before_the_step_starts_from_the_first(charger: Bench) -> None:
     set_value(charger, "current_limit_a", 16.0)
     charger.ask(struct.pack(">BHHH", 22, LIMIT, 0xFFF0, 0x0004))
