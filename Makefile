@@ -27,7 +27,7 @@ ifndef NEWEST
 install = $(PIP) --require-hashes --requirement requirements/$(1).txt && \
           $(PIP) --no-deps --no-build-isolation --editable .
 else
-install = $(PIP) --upgrade --upgrade-strategy eager --editable '.[$(2)]'
+install = $(PIP) --upgrade --upgrade-strategy eager --editable '.[$(2)]' setuptools
 endif
 
 $(VENV)/.run: pyproject.toml requirements/run.txt | $(VENV)/bin/pip .venv/path/pilotfarm
