@@ -26,17 +26,16 @@ chmod 755 "$tree"
 inside=(chroot "$tree" env -C /pilotfarm PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root)
 fail() { echo "FAILED: $1"; cat "$tree/out"; exit 1; }
 
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Release: bookworm' 'Component: main' | head -1)
-debootstrap --variant=minbase --include=python3,make,ca-certificates bookworm "$tree" ${mirror:+"$mirror"} >"$tree.log" ||
-  { tail "$tree.log"; rm "$tree.log"; exit 1; }
-rm "$tree.log"
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Release: bookworm' 'Component: main' | sed -n 1p)
+log=$(debootstrap --variant=minbase --include=python3,make,ca-certificates bookworm "$tree" ${mirror:+"$mirror"} 2>&1) ||
+  { tail <<<"$log"; exit 1; }
 mount -t proc proc "$tree/proc"
 for each in /etc/hosts /etc/resolv.conf /etc/pip.conf "$HOME/.config/pip/pip.conf" /usr/local/share/ca-certificates; do
   if [ -e "$each" ]; then cp --recursive --dereference --parents "$each" "$tree"; fi
 done
 apt-config dump | grep -E '^Acquire::(https?|Check)' >"$tree/etc/apt/apt.conf.d/as-outside" || true
 mkdir "$tree/pilotfarm"
-git ls-files -z | tar --create --null --files-from - | tar --extract --no-same-owner --directory "$tree/pilotfarm"
+git -c safe.directory='*' ls-files -z | tar --create --null --files-from - | tar --extract --no-same-owner --directory "$tree/pilotfarm"
 "${inside[@]}" update-ca-certificates >/dev/null 2>&1
 
 # Who may not install is told what to type.
@@ -55,7 +54,8 @@ for time in first second; do
     sleep 0.5
   done
   grep -q '^ready http' "$tree/out" || fail "make run did not get ready for the $time time"
-  kill -INT $(<"$tree/proc/$make/task/$make/children")
+  read -r site _ <"$tree/proc/$make/task/$make/children"
+  kill -INT "$site"
   wait "$make" || fail "make run, interrupted, ended with $?"
 done
 echo "ok: $("${inside[@]}" python3 --version) and make, nothing else: make run brings up norway and ends with 0"
