@@ -54,7 +54,7 @@ for time in first second; do
     sleep 0.5
   done
   grep -q '^ready http' "$tree/out" || fail "make run did not get ready for the $time time"
-  read -r site _ <"$tree/proc/$make/task/$make/children"
+  site=$(tr -d ' ' <"$tree/proc/$make/task/$make/children")
   kill -INT "$site"
   wait "$make" || fail "make run, interrupted, ended with $?"
 done
