@@ -2,21 +2,42 @@
 PYTHON ?= python3
 VENV   ?= .venv
 PY      = $(VENV)/bin/python
+PIP     = $(PY) -m pip --disable-pip-version-check install --quiet
+DEV     = dev,oracles,validate
 
-.PHONY: help run test check fmt bench validate picture wheel clean
+LOCK    = $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+          --no-annotate --custom-compile-command 'make lock' pyproject.toml $(VENV)/build.in
+
+.PHONY: help run test check fmt bench validate picture lock wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(VENV)/.run: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --upgrade pip
-	$(PY) -m pip install --quiet --editable '.[loadtest]'
+$(VENV)/bin/pip:
+	@requirements/venv $(PYTHON) $(VENV)
+
+# Where mypy and editors, which do not run what an editable install leaves behind, find `pilotfarm`.
+.venv/path/pilotfarm:
+	@mkdir -p $(@D)
+	@ln -s ../.. $@
+
+# What the lock says; by NEWEST=1, the newest releases that pyproject.toml allows.
+ifndef NEWEST
+install = $(PIP) --require-hashes --requirement requirements/$(1).txt && \
+          $(PIP) --no-deps --no-build-isolation --editable .
+else
+install = $(PIP) --upgrade --upgrade-strategy eager --editable '.[$(2)]' setuptools
+endif
+
+$(VENV)/.run: pyproject.toml requirements/run.txt | $(VENV)/bin/pip .venv/path/pilotfarm
+	@echo "installing into $(VENV)"
+	@$(call install,run,loadtest)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run
-	$(PY) -m pip install --quiet --editable '.[dev,oracles]'
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@echo "installing into $(VENV) what the tests take"
+	@$(call install,dev,$(DEV))
 	@touch $@
 
 run: $(VENV)/.run  ## bring up the built-in site norway until Ctrl-C
@@ -39,15 +60,20 @@ bench: $(VENV)/.dev  ## measure, print a table, write bench.json
 	$(VENV)/bin/pilotfarm bench
 
 validate: $(VENV)/.dev  ## draw the plots of docs/validation.md and write the page
-	$(PY) -m pip install --quiet --editable '.[validate]'
 	$(PY) docs/validation
 
 picture: $(VENV)/.dev  ## draw the README's picture
-	$(PY) -m pip install --quiet --editable '.[validate]'
 	$(PY) docs/picture.py docs/images/day.png
 
+lock: $(VENV)/bin/pip  ## renew requirements/*.txt: the newest releases that pyproject.toml allows, with their hashes
+	@$(PIP) --upgrade uv
+	@sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml >$(VENV)/build.in
+	$(LOCK) --all-extras --output-file requirements/dev.txt
+	$(LOCK) --extra loadtest --constraint requirements/dev.txt --output-file requirements/run.txt
+
 wheel: $(VENV)/.dev  ## build the wheel
-	$(PY) -m build --wheel
+	rm -rf build dist
+	$(PY) -m build --wheel --no-isolation
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info bench.json

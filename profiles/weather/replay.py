@@ -87,7 +87,7 @@ class Replay:
         days = np.floor(local / 86_400.0)
         years = days.astype("M8[D]").astype("M8[Y]")
         begun = years.astype("M8[D]").astype(np.float64)
-        length = (years + 1).astype("M8[D]").astype(np.float64) - begun
+        length = (years + np.timedelta64(1, "Y")).astype("M8[D]").astype(np.float64) - begun
         day = days - begun
         day -= (length > 365.0) & (day >= 59.0)
         return np.asarray(day * 86_400.0 + local % 86_400.0)
