@@ -14,9 +14,8 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from importlib.metadata import version
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -27,7 +26,6 @@ from power_grid_model import (
     DatasetType,
     LoadGenType,
     PowerGridModel,
-    TapChangingStrategy,
     WindingType,
     initialize_array,
 )
@@ -58,11 +56,6 @@ _ASKED: Final[Mapping[str, Any]] = {
     "max_iterations": _ITERATIONS_MAX,
     "calculation_method": CalculationMethod.iterative_current,
 }
-_LAID_OUT_ONCE: Final = ("1.12.",)
-"""Versions of power-grid-model of which we know how to lay out its buffers once (``_laid_out_once``)."""
-
-Solve: TypeAlias = Callable[[], Mapping[ComponentType, Any]]
-"""Solves a model with the loads that its buffer holds."""
 
 
 class NotConverged(Exception):
@@ -198,8 +191,6 @@ class Part:
         # Without ids: all the loads there are, in the model's own order.
         self._loads = initialize_array(DatasetType.update, ComponentType.asym_load, k)
         self._drawn_w, self._drawn_var = self._loads["p_specified"].T, self._loads["q_specified"].T
-        known = version("power-grid-model").startswith(_LAID_OUT_ONCE)
-        self._solve: Solve = (_laid_out_once if known else _laid_out_each_time)(self._model, self._loads)
         self._found: Mapping[ComponentType, Any] = {}
 
     @property
@@ -209,13 +200,13 @@ class Part:
     def solve(self, active_w: Floats, reactive_var: Floats) -> Floats:
         """Find the voltages for powers by phase and node ``(3, k)`` [W, var], plus delivered to the feeder.
 
-        They are ``(3, k)`` and stand until the next call. Raises ``NotConverged``, and the next call starts
-        afresh.
+        They are ``(3, k)``. Raises ``NotConverged``, and the next call starts afresh.
         """
         np.negative(active_w, out=self._drawn_w)
         np.negative(reactive_var, out=self._drawn_var)
         try:
-            self._found = self._solve()
+            self._model.update(update_data={ComponentType.asym_load: self._loads})
+            self._found = self._model.calculate_power_flow(**_ASKED, output_component_types=_WANTED)
         except PowerGridError as error:
             raise NotConverged(str(error).partition("\n")[0]) from error
         voltage: Floats = self._found[ComponentType.node]["u"][2 * self.count :].T
@@ -323,46 +314,3 @@ class Part:
         rows["type"] = LoadGenType.const_power
         rows["p_specified"] = rows["q_specified"] = 0.0
         return rows
-
-
-def _laid_out_each_time(model: PowerGridModel, loads: Any) -> Solve:
-    """Return how to solve a model by power-grid-model's public functions."""
-
-    def solve() -> Mapping[ComponentType, Any]:
-        model.update(update_data={ComponentType.asym_load: loads})
-        found: Mapping[ComponentType, Any] = model.calculate_power_flow(**_ASKED, output_component_types=_WANTED)
-        return found
-
-    return solve
-
-
-def _laid_out_once(model: PowerGridModel, loads: Any) -> Solve:
-    """Return how to solve a model with buffers of loads and results that the library is told of once.
-
-    Its public functions tell it anew at every call, a quarter of the time of some hundred nodes. What they
-    do is done here with the same inner functions, which another version may not have. Each solution
-    overwrites the one before.
-    """
-    from power_grid_model._core import data_handling, power_grid_core
-    from power_grid_model._core.enum import CalculationType
-    from power_grid_model._core.error_handling import assert_no_error
-
-    inner: Any = model
-    kind = CalculationType.power_flow
-    found: dict[Any, Any] = inner._construct_output(_WANTED, kind, symmetric=False, is_batch=False, batch_size=1)
-    results = data_handling.prepare_output_view(found, DatasetType.asym_output)
-    changes = data_handling.prepare_update_view({ComponentType.asym_load: loads})
-    options = inner._options(
-        calculation_type=kind, **_ASKED, threading=-1, tap_changing_strategy=TapChangingStrategy.disabled
-    )
-    no_batch = power_grid_core.ConstDatasetPtr()
-
-    def solve() -> Mapping[ComponentType, Any]:
-        core = power_grid_core.get_power_grid_core()
-        core.update_model(inner._model, changes.get_dataset_ptr())
-        assert_no_error()
-        core.calculate(inner._model, options.opt, output_data=results.get_dataset_ptr(), update_data=no_batch)
-        assert_no_error()
-        return found
-
-    return solve
