@@ -12,17 +12,14 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.exceptions import HTTPException
 
 from pilotfarm.emulators.clock import Clock, WallClock
+from pilotfarm.loadtests.problems import Api, Refused, documented, listed
 from pilotfarm.loadtests.sesp.database import cause
 from pilotfarm.loadtests.sesp.model import (
     INTEGER_MAX,
@@ -32,8 +29,6 @@ from pilotfarm.loadtests.sesp.model import (
     DeviceSequences,
     DeviceSummary,
     Health,
-    Mistake,
-    Problem,
     Reading,
     ReadingPage,
     Receipt,
@@ -50,10 +45,9 @@ log = logging.getLogger(__name__)
 BODY_MAX: Final = 4 * 2**20
 """Longest request body. [bytes]"""
 BACKLOG_MAX: Final = 50_000
-"""Most readings waiting for the database; beyond it a sender is told to come back."""
+"""Maximum number of readings waiting for the database; beyond it a sender is told to come back."""
 BATCH_MAX: Final = 2_000
 """Readings after which a transaction takes no further request."""
-MISTAKES_MAX: Final = 100
 PAGE_MAX: Final = 5_000
 
 _T = TypeVar("_T")
@@ -65,13 +59,6 @@ _BODY: Final = {
     "required": True,
     "content": {"application/json": {"schema": {"anyOf": [_READING_SCHEMA, _READINGS_SCHEMA]}}},
 }
-
-
-class Refused(Exception):
-    """A request that cannot be served, as the problem document its sender gets."""
-
-    def __init__(self, status: int, detail: str, errors: list[Mistake] | None = None) -> None:
-        self.problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors or [])
 
 
 class Intake:
@@ -90,7 +77,7 @@ class Intake:
     async def add(self, readings: list[Reading]) -> Receipt:
         """Queue readings, wait until they are committed, and make out the receipt."""
         if self._backlog + len(readings) > BACKLOG_MAX:
-            raise Refused(503, f"{self._backlog} readings wait for the database; send these again in a second")
+            raise Refused(503, [("", f"{self._backlog} readings wait for the database; send these again in a second")])
         now_s = self._clock.now_s()
         answer: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
         self._backlog += len(readings)
@@ -117,7 +104,7 @@ class Intake:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, query)
         except SQLAlchemyError as error:
-            raise Refused(503, f"the database did not take it: {cause(error)}") from error
+            raise Refused(503, [("", f"the database did not take it: {cause(error)}")]) from error
 
     async def write(self) -> None:
         """Move what waits into the database, for ever."""
@@ -143,7 +130,7 @@ class Intake:
         try:
             stored = iter(await self.read(lambda: self.store.add(rows)))
         except Refused as refused:
-            self._tell_operator(False, refused.problem.detail)
+            self._tell_operator(False, str(refused))
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(refused)
@@ -169,7 +156,7 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_MAX:
-            raise Refused(413, f"the body is longer than {BODY_MAX} bytes; send fewer readings at a time")
+            raise Refused(413, [("", f"the body is longer than {BODY_MAX} bytes; send fewer readings at a time")])
     return bytes(body)
 
 
@@ -178,36 +165,10 @@ def _parsed(body: bytes) -> list[Reading]:
     try:
         readings = _MANY.validate_json(body) if many else [_ONE.validate_json(body)]
     except ValidationError as error:
-        raise Refused(422, "nothing was stored", _mistakes(error.errors(include_url=False))) from error
+        raise Refused(422, listed(error.errors(include_url=False))) from error
     if not 1 <= len(readings) <= READINGS_MAX:
-        raise Refused(422, f"one request carries 1 to {READINGS_MAX} readings, not {len(readings)}")
+        raise Refused(422, [("body", f"one request carries 1 to {READINGS_MAX} readings, not {len(readings)}")])
     return readings
-
-
-def _mistakes(errors: Any) -> list[Mistake]:
-    found = [Mistake(pointer="/" + "/".join(map(str, error["loc"])), message=error["msg"]) for error in errors]
-    more = len(found) - MISTAKES_MAX
-    return found[:MISTAKES_MAX] + ([Mistake(pointer="/", message=f"and {more} more")] if more > 0 else [])
-
-
-def _problem_response(problem: Problem) -> Response:
-    headers = {"Retry-After": "1"} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return JSONResponse(problem.model_dump(), problem.status, headers, media_type="application/problem+json")
-
-
-async def _on_refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    return _problem_response(error.problem)
-
-
-async def _on_bad_parameters(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return _problem_response(Refused(422, "the parameters do not fit", _mistakes(error.errors())).problem)
-
-
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return _problem_response(Refused(error.status_code, f"{request.method} {request.url.path}: {error.detail}").problem)
 
 
 def make_app(database: str, clock: Clock | None = None) -> FastAPI:
@@ -225,10 +186,7 @@ def make_app(database: str, clock: Clock | None = None) -> FastAPI:
             await asyncio.gather(writer, return_exceptions=True)
             intake.close()
 
-    app = FastAPI(title="pilotfarm reference SESP", version="1", lifespan=lifespan)
-    app.add_exception_handler(Refused, _on_refused)
-    app.add_exception_handler(RequestValidationError, _on_bad_parameters)
-    app.add_exception_handler(HTTPException, _on_http_error)
+    app = Api(title="pilotfarm reference SESP", version="1", lifespan=lifespan, responses=documented(500))
     _add_routes(app)
     return app
 
@@ -238,16 +196,19 @@ _Text = Annotated[str, Query(pattern=NO_NUL)]
 
 
 def _add_routes(app: FastAPI) -> None:
-    problems: dict[int | str, dict[str, Any]] = {422: {"model": Problem}, 503: {"model": Problem}}
+    problems = documented(422, 503)
 
     @app.post(
         "/api/v1/readings",
         status_code=201,
-        responses={**problems, 413: {"model": Problem}},
+        responses=documented(413, 422, 503),
         openapi_extra={"requestBody": _BODY},
     )
     async def store_readings(request: Request) -> Receipt:
-        """Store one reading or a list of them, and give the receipt; a reading sent again is stored once."""
+        """Store one reading or a list of them, and give the receipt; a reading sent again is stored once.
+
+        Of a request with anything wrong nothing is stored.
+        """
         receipt: Receipt = await request.app.state.intake.add(_parsed(await _body(request)))
         return receipt
 

@@ -154,20 +154,3 @@ class Health(BaseModel):
     received: int
     stored: int
     duplicates: int
-
-
-class Mistake(BaseModel):
-    """One thing wrong with a request; ``pointer`` is a JSON pointer into the body, or a parameter's name."""
-
-    pointer: str
-    message: str
-
-
-class Problem(BaseModel):
-    """An error as RFC 9457 puts it, with every mistake found."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    errors: list[Mistake] = []
