@@ -15,9 +15,8 @@ from typer.testing import CliRunner, Result
 
 from pilotfarm import profiles
 from pilotfarm.api.cli import app
-from pilotfarm.api.commands.sites import POINT_FIELDS
 from pilotfarm.emulators import registry, site
-from pilotfarm.emulators.site.listing import endpoint_rows
+from pilotfarm.emulators.site.listing import POINT_FIELDS, endpoint_rows
 
 
 def run(*words: str) -> Result:
