@@ -13,8 +13,8 @@ import pytest
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.grid import lowvoltage, powerflow
 from pilotfarm.emulators.grid import network as network_module
-from pilotfarm.emulators.grid import substations
 from pilotfarm.emulators.grid.network import Customers, Network
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout, SiteLayout
 
@@ -154,7 +154,7 @@ def test_a_power_flow_ends_where_more_turns_would_not_matter(monkeypatch: pytest
         return made
 
     ours = solved()
-    monkeypatch.setattr(substations, "_ASKED", {**substations._ASKED, "error_tolerance": 1e-13})
+    monkeypatch.setattr(powerflow, "_OPTIONS", {**powerflow._OPTIONS, "error_tolerance": 1e-13})
     exact = solved()
     assert ours.voltage_v.min() < 207.0
     assert not np.array_equal(ours.voltage_v, exact.voltage_v)
@@ -385,7 +385,7 @@ def test_without_a_solution_the_last_voltages_stand_and_are_questionable(caplog:
     made = network(ONE, TWO, position=np.full(4, 0.9), feeder=feeder)
     good = stepped(made, np.full(4, -1e3)).copy()
     assert not made.questionable.any()
-    with caplog.at_level(logging.WARNING, network_module.__name__):
+    with caplog.at_level(logging.WARNING, lowvoltage.__name__):
         for _ in range(3):
             kept = stepped(made, np.where(feeder == 0, IMPOSSIBLE_W, -2e3))
     assert np.array_equal(kept[:, feeder == 0], good[:, feeder == 0])
