@@ -9,16 +9,16 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from pilotfarm.emulators.site.document import Document, Path, nearest
-from pilotfarm.emulators.site.model import Name, Part
+from pilotfarm.emulators.site.model import Name, Table
 
-_T = TypeVar("_T", bound=Part)
+_T = TypeVar("_T", bound=Table)
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 _TAGS: Final = ("number", "uniform", "normal", "lognormal", "choice")
 NAME_RULE: Final = "a name is a letter, then up to 62 letters, digits, - or _"
 
 
 class Checker:
-    """Validates parts of a document; what is wrong becomes a problem of the document."""
+    """Validates tables of a document; what is wrong becomes a problem of the document."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -50,6 +50,10 @@ class Checker:
         except ValidationError as error:
             self.report(error, path, known=tuple(known) or model.model_fields)
             return None
+
+    def read_optional(self, model: type[_T], data: Mapping[str, Any], key: str) -> _T | None:
+        """Validate a flat table that may be left out."""
+        return self.read(model, data.get(key, {}), (key,))
 
     def report(self, error: ValidationError, path: Path, known: Iterable[str]) -> None:
         for each in error.errors(include_url=False):

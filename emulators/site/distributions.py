@@ -21,8 +21,8 @@ from pilotfarm.profiles import draws
 
 Pair: TypeAlias = Annotated[list[float], Field(min_length=2, max_length=2)]
 
-LEAST_SHARE: Final = 1e-9
-"""Least probability between ``min`` and ``max``: with less, the inverse distribution has no digits left."""
+SHARE_MIN: Final = 1e-9
+"""Minimum probability between ``min`` and ``max``: with less, the inverse distribution has no digits left."""
 
 
 class _Distribution(BaseModel):
@@ -101,7 +101,7 @@ class _Truncated(_Distribution, ABC):
         if self.support()[0] >= self.support()[1]:
             raise ValueError("min is below max")
         at_low, at_high = self._shares()
-        if at_high - at_low < LEAST_SHARE:
+        if at_high - at_low < SHARE_MIN:
             raise ValueError(f"nearly nothing of the distribution lies between min and max{self.hint}")
         return self
 
@@ -180,7 +180,7 @@ VALUE: Final[TypeAdapter[Any]] = TypeAdapter(Value)
 
 
 def support(value: Any) -> tuple[float, float]:
-    """Return the least and the greatest number that may come out of a validated ``Value``."""
+    """Return the smallest and the largest number a validated ``Value`` can take."""
     if isinstance(value, int | float):
         return value, value
     low, high = value.support()
@@ -188,7 +188,7 @@ def support(value: Any) -> tuple[float, float]:
 
 
 def values(value: Any) -> tuple[float, ...] | None:
-    """Return every number that may come out of a validated ``Value``, ``None`` if they lie without gaps."""
+    """Return every number a validated ``Value`` can take, ``None`` if they form a range."""
     if isinstance(value, int | float):
         return (value,)
     return tuple(value.choice) if isinstance(value, Choice) else None
