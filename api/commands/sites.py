@@ -75,6 +75,8 @@ def check(site: Site, ports_from: PortsFrom = None, addresses: Addresses = None)
 
     Example: `pilotfarm check mysite.yaml`
     """
+    from pilotfarm.emulators.site.layout import TcpEndpoint
+
     layout = load(site, ports_from, addresses)
     table = _table("group", "kind", "devices", "feeder", "served over")
     for group in layout.groups:
@@ -88,7 +90,8 @@ def check(site: Site, ports_from: PortsFrom = None, addresses: Addresses = None)
     )
     for note in layout.weather.notes:
         typer.echo(f"note: {note}", err=True)
-    privileged = sorted({station.port for station in layout.stations if station.port < PRIVILEGED})
+    tcp = (station.endpoint for station in layout.stations if isinstance(station.endpoint, TcpEndpoint))
+    privileged = sorted({endpoint.port for endpoint in tcp if endpoint.port < PRIVILEGED})
     if privileged:
         typer.echo(f"note: ports below {PRIVILEGED} may need privileges: {', '.join(map(str, privileged))}", err=True)
 
@@ -114,13 +117,13 @@ def endpoints(site: Site, as_json: AsJson = False, ports_from: PortsFrom = None,
     if as_json:
         _stream_json(rows)
         return
-    columns = ("device", "kind", "protocol", "map", "host", "port", "station")
-    table = _table(*columns[:-1], "address", "station")
+    columns = ("device", "kind", "protocol", "map", "host", "port")
+    table = _table(*columns, "address", "station")
     for row in rows:
-        known = (*columns, "site")
+        known = (*columns, "serial", "station", "site")
         label, address = next((key.replace("_", " "), value) for key, value in row.items() if key not in known)
-        cells = [str(row[column]) for column in columns[:-1]]
-        table.add_row(*cells, f"{label} {address}", row["station"] or "")
+        shown = {"host": row["serial"]["device"], "port": "", **row} if "serial" in row else row
+        table.add_row(*(str(shown[column]) for column in columns), f"{label} {address}", row["station"] or "")
     _show(table)
 
 

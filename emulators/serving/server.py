@@ -24,7 +24,7 @@ from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.faults.device import OFFLINE_MODES
 from pilotfarm.emulators.serving.images import Images
-from pilotfarm.emulators.site.layout import StationLayout
+from pilotfarm.emulators.site.layout import StationLayout, TcpEndpoint
 
 BACKLOG: Final = 128
 OUTPUT_HIGH_BYTES: Final = 256 * 1024
@@ -65,7 +65,7 @@ class _Listener:
 
     @property
     def address(self) -> str:
-        return f"{self.layout.host}:{self.layout.port}"
+        return self.layout.endpoint.label
 
 
 class Server:
@@ -120,11 +120,13 @@ class Server:
     # -------------------------------------------------------------------------------- listeners
 
     def _open(self, listener: _Listener) -> None:
-        family = socket.AF_INET6 if ":" in listener.layout.host else socket.AF_INET
+        endpoint = listener.layout.endpoint
+        assert isinstance(endpoint, TcpEndpoint), f"nothing answers on {endpoint.label} yet"
+        family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((listener.layout.host, listener.layout.port))
+            sock.bind((endpoint.host, endpoint.port))
             sock.listen(BACKLOG)
         except OSError:
             sock.close()

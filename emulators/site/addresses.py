@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from pilotfarm.emulators.site.document import Document, Path
+from pilotfarm.emulators.site.layout import TcpEndpoint
 from pilotfarm.emulators.site.model import Endpoint
 
 LOCALHOST: Final = int(IPv4Address("127.0.0.1"))
@@ -55,11 +56,11 @@ class AddressBlock:
     def last_port(self) -> int:
         return self.port + self.count - 1 if self.by_port else self.port
 
-    def at(self, row: int) -> tuple[str, int]:
-        """Return host and port of the device in a row."""
+    def at(self, row: int) -> TcpEndpoint:
+        """Return the endpoint of the device in a row."""
         if self.by_port:
-            return dotted(self.host), self.port + row
-        return dotted(self.host + row), self.port
+            return TcpEndpoint(dotted(self.host), self.port + row)
+        return TcpEndpoint(dotted(self.host + row), self.port)
 
 
 def dotted(host: int) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
+
+Parity: TypeAlias = Literal["none", "even", "odd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,43 @@ class SeatLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class TcpEndpoint:
+    """A TCP port to listen on; ``host`` is an IP address."""
+
+    host: str
+    port: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class SerialEndpoint:
+    """A serial line to answer on: its device such as ``/dev/ttyUSB0``, its speed [bit/s], its characters."""
+
+    device: str
+    baud_rate: int
+    parity: Parity
+    data_bits: int
+    stop_bits: int
+
+    @property
+    def label(self) -> str:
+        return self.device
+
+
+Endpoint: TypeAlias = TcpEndpoint | SerialEndpoint
+"""Where a master finds a station. ``label`` names it, unique within a site."""
+
+
+@dataclass(frozen=True, slots=True)
 class StationLayout:
-    """What listens at one address. ``name`` is empty where a device answers for itself."""
+    """What answers at one endpoint. ``name`` is empty where a device answers for itself."""
 
     name: str
     protocol: str
-    host: str
-    port: int
+    endpoint: Endpoint
     options: Any
     seats: tuple[SeatLayout, ...]
 

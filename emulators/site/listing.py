@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.quantities import quantity
-from pilotfarm.emulators.site.layout import GroupLayout, SiteLayout
+from pilotfarm.emulators.site.layout import Endpoint, GroupLayout, SerialEndpoint, SiteLayout, TcpEndpoint
 
 POINT_FIELDS: Final = (
     "device",
@@ -45,13 +46,21 @@ def endpoint_rows(layout: SiteLayout) -> Sequence[dict[str, Any]]:
                     "site": layout.name,
                     "protocol": station.protocol,
                     "map": seat.map,
-                    "host": station.host,
-                    "port": station.port,
+                    **_where(station.endpoint),
                     label: seat.address,
                     "station": station.name or None,
                 }
             )
     return rows
+
+
+def _where(endpoint: Endpoint) -> dict[str, Any]:
+    """Return host and port, or what a master's serial port is to be set to."""
+    match endpoint:
+        case TcpEndpoint(host, port):
+            return {"host": host, "port": port}
+        case SerialEndpoint():
+            return {"serial": asdict(endpoint)}
 
 
 def point_rows(layout: SiteLayout, device: str = "*") -> Iterator[dict[str, Any]]:

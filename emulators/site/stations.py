@@ -53,9 +53,8 @@ class _OwnEndpoints:
 
     def stations(self) -> Iterable[StationLayout]:
         for row in range(len(self.group.devices)):
-            host, port = self.block.at(row)
             seat = SeatLayout(self.group.name, row, self.map, self.address)
-            yield StationLayout("", self.protocol, host, port, self.options, (seat,))
+            yield StationLayout("", self.protocol, self.block.at(row), self.options, (seat,))
 
 
 @dataclass(slots=True)
@@ -75,8 +74,7 @@ class _SharedStation:
 
     def layout(self) -> StationLayout:
         assert self.block is not None
-        host, port = self.block.at(0)
-        return StationLayout(self.name, self.spec.name, host, port, self.options, tuple(self.seats))
+        return StationLayout(self.name, self.spec.name, self.block.at(0), self.options, tuple(self.seats))
 
 
 class Stations:

@@ -17,7 +17,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.site import load
-from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.site.layout import SiteLayout, TcpEndpoint
 from pilotfarm.emulators.site.listing import endpoint_rows
 from pilotfarm.loadtests.bench import modbus, physics, sites
 from pilotfarm.loadtests.bench.masters import Dnp3Master, Iec104Master, rate
@@ -51,10 +51,16 @@ def layout_of(name: str) -> SiteLayout:
         return load(str(path))
 
 
+def tcp_addresses(layout: SiteLayout) -> list[tuple[str, int]]:
+    """Host and port of every station that listens on TCP."""
+    endpoints = (station.endpoint for station in layout.stations)
+    return [(each.host, each.port) for each in endpoints if isinstance(each, TcpEndpoint)]
+
+
 def modbus_reads(quick: bool) -> Iterator[Row]:
     """(a) Reads a second of 50 registers over 100 connections, ours against pymodbus's own server."""
     name = "modbus-1000"
-    addresses = [(station.host, station.port) for station in layout_of(name).stations[:CONNECTIONS]]
+    addresses = tcp_addresses(layout_of(name))[:CONNECTIONS]
     seconds, rounds = (1.0, 1) if quick else (4.0, 3)
     ours, theirs = [], []
     with Pilot(sites.SITES[name]()):
@@ -163,10 +169,9 @@ def station_endpoints(quick: bool) -> Iterator[Row]:
 def interrogations(quick: bool) -> Iterator[Row]:
     """(d) Points a second under repeated interrogation and integrity polls, ours against a c104 server."""
     seconds, stations = (1.0, 20) if quick else (5.0, 100)
-    layout = layout_of("rtu-500")
-    station = layout.stations[0]
+    rtu = tcp_addresses(layout_of("rtu-500"))[0]
     with Pilot(sites.SITES["rtu-500"]()):
-        ours, points = _interrogated(station.host, station.port, stations, seconds)
+        ours, points = _interrogated(*rtu, stations, seconds)
     with Child(
         "pilotfarm.loadtests.bench.rivals", "c104", "127.0.0.1", str(RIVAL_PORT + 1), str(stations), str(points)
     ):
@@ -182,7 +187,7 @@ def interrogations(quick: bool) -> Iterator[Row]:
 def latencies(quick: bool) -> Iterator[Row]:
     """(e) Read latency while the farm steps every second."""
     name = "modbus-1000" if quick else "modbus-10000"
-    addresses = [(station.host, station.port) for station in layout_of(name).stations[:: 10 if quick else 100]]
+    addresses = tcp_addresses(layout_of(name))[:: 10 if quick else 100]
     with Pilot(sites.SITES[name]()):
         reads = modbus.read_for(addresses, SUNSPEC_BASE, 4.0 if quick else 20.0, pause_s=0.1)
     what = f"read latency, {len(addresses)} masters of {name}"
