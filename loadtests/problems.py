@@ -173,6 +173,6 @@ def _said(error: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _where(location: Sequence[int | str]) -> str:
-    """Name the field without saying that it stands in the body."""
+    """Name the field, without ``body`` in front."""
     names = [str(part) for part in location]
     return ".".join(names[1:] if len(names) > 1 and names[0] == "body" else names)

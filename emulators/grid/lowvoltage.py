@@ -218,8 +218,8 @@ class LowVoltageFeeders:
     def on_branch(self, feeder: int, branch: int) -> npt.NDArray[np.bool_]:
         """Return which of ``rows`` are on a branch of a feeder, ``(m,)``."""
         before = (self._substation - self._first[feeder]) * self.plans[self._feeders[feeder].name].branches
-        on_it: npt.NDArray[np.bool_] = (self._owner[self._substation] == feeder) & (before + self._branch == branch)
-        return on_it
+        on_branch: npt.NDArray[np.bool_] = (self._owner[self._substation] == feeder) & (before + self._branch == branch)
+        return on_branch
 
     def switch(self, feeder: int, branch: int | None, *, closed: bool) -> None:
         """Close or open a feeder's transformers, or one of its branches; its substations are due at once."""
@@ -232,9 +232,9 @@ class LowVoltageFeeders:
         else:
             switches = [(first + branch // plan.branches, branch % plan.branches)]
         for each in self._power_flows:
-            for substation, of_it in switches:
+            for substation, its_branch in switches:
                 if each.substations.start <= substation < each.substations.stop:
-                    each.switch(substation - each.substations.start, of_it, closed=closed)
+                    each.switch(substation - each.substations.start, its_branch, closed=closed)
 
     # ------------------------------------------------------------------------------------ read
 

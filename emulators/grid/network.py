@@ -70,16 +70,16 @@ class Network:
         self._open: set[Supply] = set()
         # A customer's voltage is that of a point: its node, or a point of its own behind an impedance.
         topology = self._low_voltage.topology
-        nodes, alone = len(topology.substation), len(self._impedances.rows)
+        nodes, behind_impedances = len(topology.substation), len(self._impedances.rows)
         self._point = np.empty(len(customers.feeder), dtype=np.intp)
         self._point[self._low_voltage.rows] = self._low_voltage.node
-        self._point[self._impedances.rows] = np.arange(nodes, nodes + alone)
+        self._point[self._impedances.rows] = np.arange(nodes, nodes + behind_impedances)
         initial = np.concatenate((topology.source_voltage_v[topology.substation], self._impedances.source_voltage_v))
         self._table = Mains.of(np.tile(initial, (3, 1))).table
         """The mains of all points, of the last solution; the nodes' first."""
         self._mains: Mains | None = None
-        self._nodes_v, self._alone_v = self._table[:3, :nodes], self._table[:3, nodes:]
-        self._alone_points = slice(nodes, None)
+        self._nodes_v, self._impedance_v = self._table[:3, :nodes], self._table[:3, nodes:]
+        self._impedance_points = slice(nodes, None)
 
     @property
     def plans(self) -> Mapping[str, Plan]:
@@ -110,7 +110,7 @@ class Network:
         if len(self._impedances.rows):
             energised = np.array([(name, None) not in self._open for name in self._feeders])
             voltage = self._impedances.voltages(active_w, reactive_var, energised)
-            self._set(self._alone_points, Mains.of(voltage).table)
+            self._set(self._impedance_points, Mains.of(voltage).table)
 
     @property
     def mains(self) -> Mains:
@@ -182,7 +182,7 @@ class Network:
         if name in self.plans:
             voltage = self._nodes_v[:, self._low_voltage.nodes(number)]
         else:
-            voltage = self._alone_v[:, self._impedances.feeder == number]
+            voltage = self._impedance_v[:, self._impedances.feeder == number]
         flows, loading = self._low_voltage.flows(number)
         flows[:2] += self._impedances.power[:, number]
         source = self._feeders[name].source_voltage_v if energised else 0.0

@@ -1,4 +1,4 @@
-"""Who listens where: addresses counted up, and no address given twice."""
+"""The addresses of a site: counted up, and none given twice."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class Allocator:
                 host, port = max(one.host, other.host), max(one.port, other.port)
                 if port <= min(one.last_port, other.last_port):
                     earlier, later = sorted((one, other), key=lambda block: self._document.line(block.path))
-                    place = self._document.place(earlier.path)
+                    place = self._document.locate(earlier.path)
                     self._document.problem(later.path, f"{dotted(host)}:{port} is already used by {place}")
 
 

@@ -24,10 +24,10 @@ class Checker:
         self.document = document
 
     def table(self, data: Mapping[str, Any], key: str, at_least_one: bool, under: Path = ()) -> dict[str, Any]:
-        """Return a table of named things, leaving out what has no proper name."""
+        """Return a table whose keys are names; ``under`` is given for keys that are not checked as names."""
         value = data.get(key, {})
         if not isinstance(value, dict):
-            self.document.problem((*under, key), f"is a table of names, not {shown(value)}")
+            self.document.problem((*under, key), f"is a table of names, not {quoted(value)}")
             return {}
         if not value and key in data and at_least_one:
             self.document.problem((*under, key), "needs at least one entry")
@@ -43,7 +43,7 @@ class Checker:
     def read(self, model: type[_T], value: Any, path: Path, known: Iterable[str] = ()) -> _T | None:
         """Validate one flat table."""
         if not isinstance(value, dict):
-            self.document.problem(path, f"is a table of keys and values, not {shown(value)}")
+            self.document.problem(path, f"is a table of keys and values, not {quoted(value)}")
             return None
         try:
             return model.model_validate(value)
@@ -64,11 +64,11 @@ class Checker:
             elif each["type"] == "missing":
                 message = "is missing"
             elif each["type"] == "string_pattern_mismatch":
-                message = f"{NAME_RULE}, not {shown(each['input'])}"
+                message = f"{NAME_RULE}, not {quoted(each['input'])}"
             else:
                 message = re.sub(r"^(Input|Value error, )\s*", "", each["msg"])
                 if not isinstance(each["input"], dict | list):
-                    message += f", not {shown(each['input'])}"
+                    message += f", not {quoted(each['input'])}"
             self.document.problem(at, message)
 
     def unknown(self, path: Path, what: str, name: str, known: Iterable[str]) -> None:
@@ -79,7 +79,8 @@ class Checker:
         self.document.problem(path, f"there is no {what} {name!r}{hint}")
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
+    """Return a value as a message shows it, cut off at 40 characters."""
     if value is None:
         return "nothing"
     text = repr(value)

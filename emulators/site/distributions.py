@@ -1,4 +1,4 @@
-"""Ratings as a site file writes them: a number, or a distribution that gives each device its own.
+"""Ratings as a site file writes them: a number, or a distribution from which each device has its own value.
 
 A device's value is a function of the device's key and the rating's name alone, so neither another
 group, another rating nor the number of devices moves it.
@@ -72,7 +72,7 @@ class Choice(_Distribution):
 
 
 class _Truncated(_Distribution, ABC):
-    """A distribution made from the normal one, cut off at ``min`` and ``max``: nothing piles up there."""
+    """A distribution made from the normal one, truncated at ``min`` and ``max``."""
 
     min: float | None = None
     max: float | None = None
@@ -195,7 +195,7 @@ def values(value: Any) -> tuple[float, ...] | None:
 
 
 def sample(value: Any, keys: Keys, name: str) -> Floats:
-    """Give each device its number of the rating ``name``, shape ``(len(keys),)``."""
+    """Return each device's value of the rating ``name``, shape ``(len(keys),)``."""
     if isinstance(value, int | float):
         return np.full(len(keys), float(value))
     return np.asarray(value.at(draws.uniform(keys, 0, f"rating/{name}")), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""A site, resolved: what a site file comes to once every default, rating and address is known.
+"""A site, resolved: a site file with every default, rating and address filled in.
 
 ``site.load`` makes it; ``farm``, ``images`` and ``server`` bring it up; endpoint and point lists are
 printed from it. Nothing here reads a file or opens a socket.
@@ -24,7 +24,7 @@ class FeederLayout:
     """A low-voltage feeder: one impedance a phase to its far end, or a network behind transformers.
 
     With ``resistance_ohm`` it is a stiff source behind that impedance and nothing else is given. Without,
-    ``None`` means sized by who stands on it (``physics.grid.planned``). Voltages are line to neutral.
+    ``None`` means sized by its customers (``physics.grid.planned``). Voltages are line to neutral.
     """
 
     name: str
@@ -43,10 +43,10 @@ class FeederLayout:
 
 @dataclass(frozen=True, slots=True)
 class GridLayout:
-    """When feeders are solved: every so many seconds, ``None`` by the site's size, or after a move.
+    """When feeders are solved: at a period [s], ``None`` by the site's size, or after a move.
 
     ``moved_frac`` is the share of a transformer's rating by which the loads behind it may move before
-    their turn.
+    that period is over.
     """
 
     solve_every_s: float | None = None
@@ -55,9 +55,9 @@ class GridLayout:
 
 @dataclass(frozen=True, slots=True)
 class WeatherLayout:
-    """Made-up weather, or a recorded year's; and the ground over which the clouds go.
+    """Synthetic weather, or a recorded year; and the ground over which the clouds pass.
 
-    ``clouds`` is whether single clouds cross the site, ``None`` by the source. ``notes`` tell what was
+    ``clouds`` is whether single clouds cross the site, ``None`` by the source. ``notes`` say what was
     amended in the record.
     """
 

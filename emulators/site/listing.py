@@ -1,4 +1,4 @@
-"""What a site offers, as lists: every way to every device, and every point behind it."""
+"""A site as lists: every endpoint of every device, and every point."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POINT_FIELDS: Final = (
 
 
 def endpoint_rows(layout: SiteLayout) -> Sequence[dict[str, Any]]:
-    """List every way to every device, in the shape ``pilotfarm endpoints --json`` promises."""
+    """List every endpoint of every device, in the shape that ``pilotfarm endpoints --json`` promises."""
     groups = {group.name: group for group in layout.groups}
     rows: list[dict[str, Any]] = []
     for station in layout.stations:
@@ -75,7 +75,7 @@ def point_rows(layout: SiteLayout, device: str = "*") -> Iterator[dict[str, Any]
 def group_point_rows(
     group: GroupLayout, columns: Mapping[str, Floats], chosen: Iterable[int]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of ``point_rows`` for the ``chosen`` devices of a group that has these columns at the start."""
+    """Yield the rows of ``point_rows`` for the ``chosen`` devices of a group whose columns at the start these are."""
     spec = registry.device(group.kind)
     items = _items_of(spec.items)
     points = [
@@ -108,7 +108,7 @@ def group_point_rows(
 
 
 def _by_device(deadband: float | Floats | None, n: int) -> Sequence[float | None]:
-    """One deadband a device, without the tail of digits that a share of a rating may have."""
+    """Return one deadband a device, rounded where it is a share of a rating."""
     if deadband is None or isinstance(deadband, float):
         return [deadband if deadband is None else round(deadband, 9)] * n
     each: list[float | None] = deadband.round(9).tolist()
@@ -116,7 +116,7 @@ def _by_device(deadband: float | Floats | None, n: int) -> Sequence[float | None
 
 
 def _items_of(items: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Turn item -> quantities around: quantity -> its items, joined."""
+    """Invert item -> quantities: quantity -> its items, joined."""
     found: dict[str, list[str]] = {}
     for item, quantities in items.items():
         for name in quantities:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import DeviceSpec, Keys, Rating
 from pilotfarm.emulators.site import distributions
-from pilotfarm.emulators.site.checks import Checker, shown
+from pilotfarm.emulators.site.checks import Checker, quoted
 from pilotfarm.emulators.site.document import Path
 
 
@@ -57,7 +57,7 @@ def _is_possible(checker: Checker, rating: Rating, chosen: Any, item: Any, at: P
     if rating.possible and not _among(distributions.values(chosen), rating.possible):
         *first, last = rating.names or [f"{number:g}" for number in rating.only]
         listed = f"{', '.join(first)} or {last}"
-        checker.document.problem(at, f"should be {listed}, or a choice of these, not {shown(item)}")
+        checker.document.problem(at, f"should be {listed}, or a choice of these, not {quoted(item)}")
         return False
     if low < rating.low or high > rating.high:
         bounds = f"{rating.low:g} to {rating.high:g} {rating.unit}"

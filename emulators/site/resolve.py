@@ -9,7 +9,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.site import ratings, tables
 from pilotfarm.emulators.site.addresses import Addressing, Allocator
-from pilotfarm.emulators.site.checks import Checker, shown
+from pilotfarm.emulators.site.checks import Checker, quoted
 from pilotfarm.emulators.site.document import Document, Path
 from pilotfarm.emulators.site.layout import FeederLayout, GroupLayout, SiteLayout
 from pilotfarm.emulators.site.model import DEVICES_MAX, START_DEFAULT, GroupHead, Head, SiteFile
@@ -85,7 +85,7 @@ class _GroupReader:
     def read(self, name: str, value: Any) -> GroupLayout | None:
         path: Path = ("groups", name)
         if not isinstance(value, dict):
-            self._document.problem(path, f"a group is a table of keys and values, not {shown(value)}")
+            self._document.problem(path, f"a group is a table of keys and values, not {quoted(value)}")
             self._stations.is_complete = False
             return None
         plain = {key: item for key, item in value.items() if key not in ("ratings", "endpoints")}

@@ -1,4 +1,4 @@
-"""Who answers for whom: the endpoints of groups, the stations they name, and the addresses at both."""
+"""The endpoints of groups, the stations they name, and the addresses at both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
 from pilotfarm.emulators.site.addresses import AddressBlock, Allocator
-from pilotfarm.emulators.site.checks import Checker, shown
+from pilotfarm.emulators.site.checks import Checker, quoted
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.layout import GroupLayout, SeatLayout, ServedLayout, StationLayout
 from pilotfarm.emulators.site.model import Endpoint, Station
@@ -20,7 +20,7 @@ from pilotfarm.emulators.site.model import Endpoint, Station
 
 @dataclass(frozen=True, slots=True)
 class EndpointTable:
-    """An endpoint of a group as read, with what its protocol stands for."""
+    """An endpoint of a group as read, with its protocol and options."""
 
     path: Path
     protocol: ProtocolSpec
@@ -124,7 +124,7 @@ class Stations:
         """Read the endpoints of a group's table."""
         raw = group.get("endpoints", [])
         if not isinstance(raw, list):
-            message = f"is a list, each with a dash in front, not {shown(raw)}"
+            message = f"is a list, each with a dash in front, not {quoted(raw)}"
             self._document.problem((*path, "endpoints"), message)
             self.is_complete = False
             return []
@@ -190,7 +190,7 @@ class Stations:
         for low, high, other in station.taken:
             if first <= high and low <= last:
                 label = protocol.address_name.replace("_", " ")
-                message = f"{label} {max(first, low)} at {name} is already used by {self._document.place(other)}"
+                message = f"{label} {max(first, low)} at {name} is already used by {self._document.locate(other)}"
                 self._document.problem((*at, "address"), message)
         station.taken.append((first, last, at))
         station.seats.extend(
@@ -244,7 +244,7 @@ class Stations:
 def addresses_per_device(chosen: MapSpec, spec: DeviceSpec) -> int:
     """Return how many addresses in a row a device takes under a map: five for a prosumer over Modbus.
 
-    Unit ids a device answers at besides, far from its own, are aliases of a device that stands alone.
+    Further unit ids, far from its own, are aliases of a device that has an endpoint of its own.
     """
     units = {row.resource_unit for row in chosen.points(spec, {})}
     count = 1

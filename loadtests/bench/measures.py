@@ -30,7 +30,7 @@ SUNSPEC_BASE: Final = 40_070
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: what was measured, how much, what is hoped for, and whether it was met."""
+    """One figure: what was measured, its value, its target, and whether that was met."""
 
     part: str
     what: str
@@ -108,12 +108,12 @@ def step_times(quick: bool) -> Iterator[Row]:
 
 
 def physics_times(quick: bool) -> Iterator[Row]:
-    """(f) Milliseconds a step of a mixed site, and whose they are."""
+    """(f) Milliseconds a step of a mixed site, by part."""
     aims = {10_000: 10.0, 100_000: 120.0}
     for devices in (1_000, 10_000) if quick else (1_000, 10_000, 100_000):
         took = physics.step_times(Farm(layout_of(f"plain-{devices}")), 10 if quick else 60)
         what = f"step of {devices:,} devices, 1 s"
-        # Between two power flows; these come at their own pace, and have a row of their own.
+        # Between two power flows, which have a cadence and a row of their own.
         aimed = devices in aims
         yield Row("f", what, took.step_ms, "ms", *_aim(aimed, took.step_ms, aims.get(devices, 0.0)))
         for part, mean_ms in took.parts_ms.items():
@@ -209,8 +209,8 @@ MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
 """Name on the command line -> measurement."""
 
 
-def _aim(aimed: bool, value: float, most: float) -> tuple[str, bool | None]:
-    return (f"<= {most:g}", value <= most) if aimed else ("", None)
+def _aim(aimed: bool, value: float, limit: float) -> tuple[str, bool | None]:
+    return (f"<= {limit:g}", value <= limit) if aimed else ("", None)
 
 
 def _interrogated(host: str, port: int, stations: int, seconds: float) -> tuple[float, int]:

@@ -43,11 +43,11 @@ from pilotfarm.loadtests.sesp.store import Store, Stored
 log = logging.getLogger(__name__)
 
 BODY_MAX: Final = 4 * 2**20
-"""Longest request body. [bytes]"""
+"""Maximum length of a request body. [bytes]"""
 BACKLOG_MAX: Final = 50_000
-"""Maximum number of readings waiting for the database; beyond it a sender is told to come back."""
+"""Maximum number of readings waiting for the database; beyond it a sender gets 503."""
 BATCH_MAX: Final = 2_000
-"""Readings after which a transaction takes no further request."""
+"""Number of readings beyond which a transaction takes no further request."""
 PAGE_MAX: Final = 5_000
 
 _T = TypeVar("_T")
@@ -61,7 +61,7 @@ _BODY: Final = {
 }
 
 
-class Intake:
+class IngestQueue:
     """The queue in front of the database, and the one thread that owns it."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -75,7 +75,7 @@ class Intake:
         self.received = self.stored = self.duplicates = 0
 
     async def add(self, readings: list[Reading]) -> Receipt:
-        """Queue readings, wait until they are committed, and make out the receipt."""
+        """Queue readings, wait until they are committed, and return the receipt."""
         if self._backlog + len(readings) > BACKLOG_MAX:
             raise Refused(503, [("", f"{self._backlog} readings wait for the database; send these again in a second")])
         now_s = self._clock.now_s()
@@ -107,7 +107,7 @@ class Intake:
             raise Refused(503, [("", f"the database did not take it: {cause(error)}")]) from error
 
     async def write(self) -> None:
-        """Move what waits into the database, for ever."""
+        """Move the queued readings into the database, for ever."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -177,14 +177,14 @@ def make_app(database: str, clock: Clock | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        intake = app.state.intake = Intake(Store(database), wall)
-        writer = asyncio.create_task(intake.write())
+        queue = app.state.queue = IngestQueue(Store(database), wall)
+        writer = asyncio.create_task(queue.write())
         try:
             yield
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
-            intake.close()
+            queue.close()
 
     app = Api(title="pilotfarm reference SESP", version="1", lifespan=lifespan, responses=documented(500))
     _add_routes(app)
@@ -209,7 +209,7 @@ def _add_routes(app: FastAPI) -> None:
 
         Of a request with anything wrong nothing is stored.
         """
-        receipt: Receipt = await request.app.state.intake.add(_parsed(await _body(request)))
+        receipt: Receipt = await request.app.state.queue.add(_parsed(await _body(request)))
         return receipt
 
     @app.get("/api/v1/readings", responses=problems)
@@ -222,10 +222,10 @@ def _add_routes(app: FastAPI) -> None:
         limit: _Limit = 100,
     ) -> ReadingPage:
         """Read back what was stored, in the order of arrival, a page at a time."""
-        intake: Intake = request.app.state.intake
+        queue: IngestQueue = request.app.state.queue
         since_s = None if since is None else since.timestamp()
-        rows = await intake.read(
-            lambda: intake.store.readings(device_id=device_id, run=run, since_s=since_s, after=after, limit=limit)
+        rows = await queue.read(
+            lambda: queue.store.readings(device_id=device_id, run=run, since_s=since_s, after=after, limit=limit)
         )
         return ReadingPage(
             readings=[StoredReading.of(row) for row in rows], next=rows[-1]["id"] if len(rows) == limit else None
@@ -234,21 +234,21 @@ def _add_routes(app: FastAPI) -> None:
     @app.get("/api/v1/devices", responses=problems)
     async def list_devices(request: Request, after: _Text = "", limit: _Limit = 1_000) -> DevicePage:
         """List the devices that have sent readings."""
-        intake: Intake = request.app.state.intake
-        rows = await intake.read(lambda: intake.store.devices(after=after, limit=limit))
+        queue: IngestQueue = request.app.state.queue
+        rows = await queue.read(lambda: queue.store.devices(after=after, limit=limit))
         devices = [DeviceSummary(last_timestamp=instant(row.pop("last_s")), **row) for row in rows]
         return DevicePage(devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
 
     @app.get("/api/v1/runs/{run}/sequences", responses=problems)
     async def list_sequences(request: Request, run: Run, after: _Text = "", limit: _Limit = 1_000) -> SequencePage:
         """Tell which sequence numbers of a run are stored, device by device, for reconciliation."""
-        intake: Intake = request.app.state.intake
-        rows = await intake.read(lambda: intake.store.sequences(run, after=after, limit=limit))
+        queue: IngestQueue = request.app.state.queue
+        rows = await queue.read(lambda: queue.store.sequences(run, after=after, limit=limit))
         devices = [DeviceSequences(**row) for row in rows]
         return SequencePage(run=run, devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
 
     @app.get("/healthz")
     async def health(request: Request) -> Health:
         """Say that the SESP runs, and what it has taken since it started."""
-        intake: Intake = request.app.state.intake
-        return Health(status="ok", received=intake.received, stored=intake.stored, duplicates=intake.duplicates)
+        queue: IngestQueue = request.app.state.queue
+        return Health(status="ok", received=queue.received, stored=queue.stored, duplicates=queue.duplicates)

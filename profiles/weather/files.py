@@ -96,13 +96,13 @@ def _refuse_parts_of_hours(starts: pd.DatetimeIndex, rows: np.ndarray[Any, np.dt
 
 
 def _notes(found: HourlyTable, again: int) -> list[str]:
-    """What is odd about a file as a whole."""
+    """Return notes on the file as a whole."""
     notes = []
     if again:
         notes.append(f"{again:,} hours come again in a later year; the first year counts")
     zone_h = found.utc_offset_s / 3_600.0
     off_h = (zone_h - found.longitude_deg / 15.0 + 12.0) % 24.0 - 12.0
-    # Averages are told in local time, and no country's is farther from the sun's; instants of PVGIS are in UTC.
+    # Averages are in local time, and no country's is farther from solar time; instants of PVGIS are in UTC.
     if found.averaged and abs(off_h) > _OFF_THE_SUN_MAX_H:
         notes.append(
             f"its time zone, UTC{zone_h:+g}, is {abs(off_h):.0f} hours off the sun at {found.longitude_deg:g} E"

@@ -1,6 +1,6 @@
 """The formats of weather files: EPW, TMY3 and PVGIS (TMY or hourly), each to a table of hours.
 
-pvlib reads them; what it would not name, or would take for something else, is refused here with its line.
+pvlib reads them; what it would not report, or would misread, is refused here with its line.
 
 References
 ----------
@@ -153,14 +153,14 @@ def _pvgis(text: str) -> HourlyTable:
             1, "has no lines of header: place and settings stand above the column names in PVGIS files"
         )
     _refuse_text(lines, head)
-    told = "\n".join(re.sub(r",(?=,|$)", ",nan", line) if line[:8].isdigit() else line for line in lines)
+    complete = "\n".join(re.sub(r",(?=,|$)", ",nan", line) if line[:8].isdigit() else line for line in lines)
     if lines[head].startswith("time(UTC)"):
         _expect(lines[head], head + 1, ("T2m", "G(h)", "WS10m"))
-        data, about = _pvgis_tmy(told, head)
+        data, about = _pvgis_tmy(complete, head)
         shift_s = 3_600.0 * about["inputs"].get("irradiance time offset", 0.0)
     else:
         _expect(lines[head], head + 1, ("Gb(i)", "Gd(i)", "Gr(i)", "T2m", "WS10m"))
-        data, about = pvlib.iotools.read_pvgis_hourly(io.StringIO(told), pvgis_format="csv")
+        data, about = pvlib.iotools.read_pvgis_hourly(io.StringIO(complete), pvgis_format="csv")
         slope = float(str(about["inputs"].get("Slope", "0")).split()[0])
         if slope != 0.0:
             raise WeatherFileError(0, f"is for a plane tilted by {slope:g} degrees; download it with slope 0")
@@ -192,7 +192,7 @@ def _expect(header: str, line: int, names: tuple[str, ...]) -> None:
 
 
 def _pvgis_tmy(text: str, head: int) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read a TMY of PVGIS whose rows may be fewer than pvlib counts on: absent hours are added as missing."""
+    """Read a TMY of PVGIS that may have fewer rows than pvlib expects: absent hours are added as missing."""
     lines = text.splitlines()
     rows = [line for line in lines[head + 1 :] if line[:8].isdigit()]
     wide = lines[head].count(",")
