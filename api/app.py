@@ -13,12 +13,12 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pilotfarm.api import problems
 from pilotfarm.api.events import EventStream
 from pilotfarm.api.routes import clock, devices, faults, site, watch
 from pilotfarm.api.routes.context import Context
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.loadtests import problems
 
 PREFIX: Final = "/api/v1"
 BODY_MAX_BYTES: Final = 1_000_000
@@ -41,7 +41,7 @@ def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None 
     """Build the API of a pilot; with ``token``, every request but for the health needs it as bearer."""
     context = Context(pilot, EventStream(pilot.farm.population, pilot.clock), ledger)
     pilot.observe(context.events)
-    app = _Api(
+    app = problems.Api(
         title="pilotfarm",
         summary="Control of a virtual smart-grid pilot",
         description=_ABOUT,
@@ -53,7 +53,6 @@ def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None 
         responses=problems.documented(401, 500) if token else problems.documented(500),
     )
     app.state.context = context
-    problems.install(app)
     app.add_middleware(_Gate, token=token)
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
     api = APIRouter(prefix=PREFIX)
@@ -71,17 +70,6 @@ def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None 
         return RedirectResponse(f"{PREFIX}/docs")
 
     return app
-
-
-class _Api(FastAPI):
-    """Names the problem document in the schema, which no route has for a model of its own."""
-
-    def openapi(self) -> dict[str, Any]:
-        schema = super().openapi()
-        models = problems.ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-        nested = models.pop("$defs", {})
-        schema["components"]["schemas"].update({"ProblemDocument": models, **nested})
-        return schema
 
 
 class _Gate:

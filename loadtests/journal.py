@@ -1,7 +1,7 @@
 """What a load test sent, one row a request, in an SQLite file: evidence that outlives the process.
 
-Rows are written a batch at a time, so memory stays bounded however long the test; a crash loses at
-most the last batch.
+Rows are written a batch at a time, so memory stays bounded however long the test; a crash loses
+the last batch at most.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 BATCH: Final = 500
-"""Most rows held in memory."""
+"""Maximum number of rows in memory."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS sent (
@@ -75,13 +75,13 @@ class Journal:
         self._connection.close()
 
     def devices(self) -> Iterator[tuple[str, list[Entry]]]:
-        """Hand out what was sent, a device at a time, by name and sequence number."""
+        """Yield what was sent, a device at a time, by name and sequence number."""
         rows = self._connection.execute("SELECT * FROM sent ORDER BY device_id, sequence")
         for device, entries in groupby(rows, itemgetter(0)):
             yield device, [Entry(*row) for row in entries]
 
     def latency_s(self, share: float) -> float | None:
-        """The latency that ``share`` of the answered requests kept (nearest rank); ``None`` if none was answered."""
+        """Return the quantile ``share`` of the latency [s] by nearest rank, ``None`` if no request was answered."""
         (answered,) = self._connection.execute("SELECT count(answered_s) FROM sent").fetchone()
         if not answered:
             return None
@@ -93,14 +93,14 @@ class Journal:
         ).fetchone()
         return float(latency)
 
-    def span_s(self) -> float:
-        """Seconds from the first request sent to the last one sent or answered."""
+    def duration_s(self) -> float:
+        """Return the time from the first request sent to the last one sent or answered. [s]"""
         (span,) = self._connection.execute(
             "SELECT max(max(sent_s, coalesce(answered_s, 0.0))) - min(sent_s) FROM sent"
         ).fetchone()
         return 0.0 if span is None else float(span)
 
     def worst_late_s(self) -> float:
-        """Longest time a request was sent after it was due: the sender's own backlog."""
+        """Return the maximum time a request was sent after it was due [s]: the sender's own backlog."""
         (late,) = self._connection.execute("SELECT max(sent_s - due_s) FROM sent").fetchone()
         return 0.0 if late is None else max(0.0, float(late))

@@ -17,11 +17,11 @@ from pilotfarm.emulators.clock import WallClock
 from pilotfarm.loadtests.journal import Journal
 from pilotfarm.loadtests.plan import ENVIRONMENT, READINGS_PATH, Plan
 from pilotfarm.loadtests.source import FarmSource
-from pilotfarm.loadtests.users import Crew
+from pilotfarm.loadtests.users import UserPool
 
 PLAN = Plan.read(Path(os.environ[ENVIRONMENT]))
 JOURNAL = Journal(Path(PLAN.journal))
-CREW = Crew(PLAN, FarmSource(PLAN.site), JOURNAL, WallClock())
+POOL = UserPool(PLAN, FarmSource(PLAN.site), JOURNAL, WallClock())
 
 ADVANCE_S = 1.0
 """Wall time between two moves of the farm."""
@@ -30,7 +30,7 @@ ADVANCE_S = 1.0
 def _advance() -> None:
     while True:
         gevent.sleep(ADVANCE_S)
-        CREW.advance()
+        POOL.advance()
 
 
 def _start(**_arguments: Any) -> None:
@@ -38,7 +38,7 @@ def _start(**_arguments: Any) -> None:
 
 
 def _end(**_arguments: Any) -> None:
-    CREW.stopping = True
+    POOL.stopping = True
 
 
 def _quit(**_arguments: Any) -> None:
@@ -58,18 +58,18 @@ class DeviceUser(FastHttpUser):
     max_redirects = 0
 
     def on_start(self) -> None:
-        self.member = CREW.join()
+        self.device = POOL.join()
 
     def wait_time(self) -> float:
-        return self.member.wait_s
+        return self.device.wait_s
 
     @task
     def report(self) -> None:
-        if not self.member.is_due:
+        if not self.device.is_due:
             return
         status = 0
         try:
-            reading = self.member.next_reading()
+            reading = self.device.next_reading()
             status = int(self.client.post(READINGS_PATH, json=reading).status_code)
         finally:
-            self.member.answered(status)
+            self.device.answered(status)

@@ -1,4 +1,4 @@
-"""What a load test is asked to do; it travels to Locust's process as a JSON file."""
+"""The plan of a load test; it is passed to Locust's process as a JSON file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Plan:
 
 
 def seconds(text: str) -> float:
-    """Take a time such as ``30s``, ``5m``, ``1h``, ``1d`` or ``90`` (seconds); ``ValueError`` if it is none."""
+    """Parse a time such as ``30s``, ``5m``, ``1h``, ``1d`` or ``90`` (seconds); ``ValueError`` if it is none."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text.strip())
     value = float(found[1]) * _UNIT_S[found[2] or ""] if found else 0.0
     if value <= 0.0 or not isfinite(value):
@@ -59,7 +59,7 @@ def seconds(text: str) -> float:
 
 
 def target(url: str, allow_remote: bool) -> str:
-    """Take the base URL of a SESP, without a slash at its end; ``ValueError`` if it must not be loaded."""
+    """Check the base URL of a SESP, return it without a slash at its end; ``ValueError`` if it must not be loaded."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url!r} is no URL of a SESP; write http://127.0.0.1:8090")

@@ -1,4 +1,4 @@
-"""Sent against stored: what was lost, what came twice, and how long the answers took.
+"""Sent against stored: what was lost, what is duplicated, and the latency of the answers.
 
 The books balance: ``sent = acknowledged + failed + unconfirmed``, and ``stored = acknowledged - lost
 + stored_unacknowledged + extras``.
@@ -13,10 +13,10 @@ from typing import Any, Final
 import httpx
 
 from pilotfarm.loadtests.journal import Entry, Journal, is_acknowledged
-from pilotfarm.loadtests.sesp.store import members
+from pilotfarm.loadtests.sesp.store import expanded
 
 EXAMPLES_MAX: Final = 100
-"""Most readings a report names one by one."""
+"""Maximum number of readings a report names one by one."""
 PAGE: Final = 500
 TIMEOUT_S: Final = 30.0
 
@@ -81,20 +81,20 @@ class Report:
 
 
 def balanced(sent: Iterable[tuple[str, list[Entry]]], stored: Mapping[str, StoredDevice]) -> Balance:
-    """Set off what was sent, device by device, against what is stored."""
+    """Compare what was sent with what is stored, device by device."""
     balance = Balance()
     seen: set[str] = set()
     nothing = StoredDevice(frozenset())
     for device, entries in sent:
         seen.add(device)
-        held = stored.get(device, nothing)
+        of_device = stored.get(device, nothing)
         for entry in entries:
-            _count(balance, entry, entry.sequence in held.sequences)
-        balance.extras += len(held.sequences.difference(entry.sequence for entry in entries))
-    for device, held in stored.items():
-        balance.stored += len(held.sequences)
-        balance.duplicates += held.extra_copies
-        balance.extras += len(held.sequences) if device not in seen else 0
+            _count(balance, entry, entry.sequence in of_device.sequences)
+        balance.extras += len(of_device.sequences.difference(entry.sequence for entry in entries))
+    for device, of_device in stored.items():
+        balance.stored += len(of_device.sequences)
+        balance.duplicates += of_device.extra_copies
+        balance.extras += len(of_device.sequences) if device not in seen else 0
     return balance
 
 
@@ -124,7 +124,7 @@ def fetch_stored(url: str, run: str) -> dict[str, StoredDevice]:
             page = answer.raise_for_status().json()
             for device in page["devices"]:
                 stored[device["device_id"]] = StoredDevice(
-                    frozenset(members(device["stored"])), sum(extra for _, extra in device["duplicates"])
+                    frozenset(expanded(device["stored"])), sum(extra for _, extra in device["duplicates"])
                 )
             after = page["next"]
     return stored
@@ -133,13 +133,13 @@ def fetch_stored(url: str, run: str) -> dict[str, StoredDevice]:
 def reconcile(journal: Journal, url: str, run: str) -> Report:
     """Compare a journal with what the SESP stored of the run."""
     balance = balanced(journal.devices(), fetch_stored(url, run))
-    span_s = journal.span_s()
+    duration_s = journal.duration_s()
     return Report(
         run=run,
         url=url,
         balance=balance,
-        duration_s=span_s,
-        throughput_per_s=balance.sent / span_s if span_s > 0.0 else 0.0,
+        duration_s=duration_s,
+        throughput_per_s=balance.sent / duration_s if duration_s > 0.0 else 0.0,
         latency_p50_s=journal.latency_s(0.50),
         latency_p95_s=journal.latency_s(0.95),
         latency_p99_s=journal.latency_s(0.99),

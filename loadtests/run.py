@@ -52,10 +52,10 @@ def _probe(url: str) -> None:
 
 
 def run_locust(plan: Plan, folder: Path, csv: str | None = None) -> None:
-    """Run a plan; ``folder`` takes the plan and Locust's own log. A signal ends the run early, not the caller."""
+    """Run a plan; the plan and Locust's own log are put in ``folder``. A signal ends the run early, not the caller."""
     plan_file, log_file = folder / "plan.json", folder / "locust.log"
     plan.write(plan_file)
-    # A user's own Locust settings must not bend the plan.
+    # A user's own Locust settings must not change the plan.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     with log_file.open("wb") as log:
         child = subprocess.Popen(  # noqa: S603  # our own interpreter, no shell

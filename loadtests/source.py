@@ -1,4 +1,4 @@
-"""Where the users of a load test take their readings from: a farm, stepped along in the same process."""
+"""The source of a load test's readings: a farm, stepped in the same process."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Source(Protocol):
 
 
 STEP_MAX_S: Final = 900.0
-"""Longest step of the farm: readings come every five minutes or more, so finer steps would go unseen."""
+"""Maximum step of the farm: readings are five minutes apart or more, so finer steps would not be seen."""
 STEPS_MAX: Final = 10
-"""Most steps in one ``advance``: while the farm steps, no answer is read."""
+"""Maximum number of steps in one ``advance``: while the farm steps, no answer is read."""
 
 
 class FarmSource:
@@ -62,7 +62,7 @@ class FarmSource:
         return [Sender(device.id, device.kind, reports_daily(device.group.spec)) for device in self._farm]
 
     def advance(self, by_s: float) -> None:
-        """Move site time on by ``by_s`` [s, > 0]."""
+        """Advance site time by ``by_s`` [s, > 0]."""
         steps = min(STEPS_MAX, ceil(by_s / STEP_MAX_S))
         for _ in range(steps):
             self._farm.step(by_s / steps)

@@ -1,4 +1,4 @@
-"""``pilotfarm simulate``: days of a site in minutes, with no servers and nobody waiting."""
+"""``pilotfarm simulate``: days of a site in minutes, without servers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ INTERRUPTED: Final = 130
 
 _PV: Final = {"pv_generator": "", "prosumer": "pv_"}
 _STORAGE: Final = {"battery": "", "prosumer": "storage_"}
-"""Kind -> what its resource's columns begin with."""
+"""Kind -> prefix of its resource's columns."""
 _COUNTED: Final = (
     "energy_exported_wh",
     "energy_imported_wh",
@@ -59,7 +59,7 @@ def simulate(
         typer.Option("--out", metavar="DIR", help="Record what happens there, as `up --ledger` does.", file_okay=False),
     ] = None,
     every: Annotated[
-        float, typer.Option("--every", metavar="S", min=0.0, help="Least seconds of site time between two records.")
+        float, typer.Option("--every", metavar="S", min=0.0, help="Minimum seconds of site time between two records.")
     ] = 0.0,
     start: Start = None,
     seed: Seed = None,
@@ -84,18 +84,18 @@ def simulate(
     feeders = {state.name: _Feeder(state.name) for state in farm.network}
     with _until_interrupted() as interrupt, _recorded(farm, out, every), _progress(sys.stderr.isatty()) as progress:
         _run(farm, feeders, steps, step, interrupt, progress)
-    summary = _summary(farm, begin, feeders, interrupt.came)
+    summary = _summary(farm, begin, feeders, interrupt.received)
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
     else:
         _show(summary)
-    if interrupt.came:
+    if interrupt.received:
         raise typer.Exit(INTERRUPTED)
 
 
 @dataclass(slots=True)
 class _Feeder:
-    """What a feeder's supply carried in the run, plus to the medium voltage, and the extremes it came to."""
+    """The energy at a feeder's supply over the run, and the extremes of its state."""
 
     feeder: str
     exported_wh: float = 0.0
@@ -108,7 +108,7 @@ class _Feeder:
     failures: int = 0
 
     def add(self, state: FeederState, hours: float) -> None:
-        """Count a step of some hours, of which this is the power flow."""
+        """Add a step of ``hours`` with this power flow."""
         self.exported_wh += max(state.power_w, 0.0) * hours
         self.imported_wh += max(-state.power_w, 0.0) * hours
         self.cable_losses_wh += state.cable_losses_w * hours
@@ -121,16 +121,16 @@ class _Feeder:
 
 @dataclass(slots=True)
 class _Interrupt:
-    came: bool = False
+    received: bool = False
 
 
 @contextmanager
 def _until_interrupted() -> Iterator[_Interrupt]:
-    """Note SIGINT and SIGTERM, so that the step and the file in hand are finished first."""
+    """Note SIGINT and SIGTERM, so that the current step and file are finished first."""
     interrupt = _Interrupt()
 
     def note(*_: object) -> None:
-        interrupt.came = True
+        interrupt.received = True
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -188,7 +188,7 @@ def _run(
             feeders[state.name].add(state, step_s / 3600.0)
         if progress is not None and task is not None and (done % 50 == 0 or done == steps):
             progress.update(task, completed=done, description=f"{farm.now:%Y-%m-%d %H:%M}")
-        if interrupt.came:
+        if interrupt.received:
             return
 
 
@@ -223,7 +223,7 @@ def _summary(farm: Farm, begin: dict[str, Columns], feeders: dict[str, _Feeder],
 
 
 def _rows(farm: Farm, name: str, begin: Columns) -> Iterator[dict[str, Any]]:
-    """What the run added to each device of a group, and what is usually said of its kind."""
+    """Yield what the run added to each device of a group, and the usual figures of its kind."""
     group = farm.groups[name]
     added = {each: group.columns[each] - before for each, before in begin.items()}
     for row, device in enumerate(group.layout.devices):
@@ -259,7 +259,7 @@ def _show(summary: dict[str, Any]) -> None:
     for kind, sums in summary["kinds"].items():
         rows = [row for row in summary["devices"] if row["kind"] == kind]
         energies = (f"{sums[name] / 1000:,.1f}" for name in ("exported_wh", "imported_wh"))
-        table.add_row(kind, f"{sums['devices']:,}", *energies, _besides(rows))
+        table.add_row(kind, f"{sums['devices']:,}", *energies, _kind_figures(rows))
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     console.print(_feeder_table(summary["feeders"]))
@@ -288,12 +288,12 @@ def _feeder_table(feeders: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _besides(rows: list[dict[str, Any]]) -> str:
-    """Means over the devices of a kind of what is only said of that kind."""
+def _kind_figures(rows: list[dict[str, Any]]) -> str:
+    """Return the means over a kind's devices of the figures only that kind has."""
     texts = {"kwh_per_kwp": "{:.2f} kWh/kWp", "full_cycles": "{:.2f} full cycles", "soh_frac": "state of health {:.4f}"}
-    said = []
+    figures = []
     for name, text in texts.items():
         values = [row[name] for row in rows if name in row]
         if values:
-            said.append(text.format(sum(values) / len(values)))
-    return ", ".join(said)
+            figures.append(text.format(sum(values) / len(values)))
+    return ", ".join(figures)

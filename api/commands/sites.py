@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,26 +15,7 @@ from pilotfarm.api.commands import Addresses, PortsFrom, Site, load
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pilotfarm.emulators.columns.arrays import Floats
-    from pilotfarm.emulators.site.layout import GroupLayout, SiteLayout
-
-POINT_FIELDS: Final = (
-    "device",
-    "kind",
-    "quantity",
-    "unit",
-    "spec_item",
-    "role",
-    "protocol",
-    "address",
-    "data_type",
-    "scale",
-    "deadband",
-    "access",
-    "map",
-    "resource_unit",
-)
-"""Columns of a point list. ``resource_unit`` counts a device's Modbus unit ids from 1."""
+    from pilotfarm.emulators.site.layout import SiteLayout
 
 PRIVILEGED: Final = 1024
 
@@ -94,6 +75,8 @@ def check(site: Site, ports_from: PortsFrom = None, addresses: Addresses = None)
 
     Example: `pilotfarm check mysite.yaml`
     """
+    from pilotfarm.emulators.site.layout import TcpEndpoint
+
     layout = load(site, ports_from, addresses)
     table = _table("group", "kind", "devices", "feeder", "served over")
     for group in layout.groups:
@@ -107,7 +90,8 @@ def check(site: Site, ports_from: PortsFrom = None, addresses: Addresses = None)
     )
     for note in layout.weather.notes:
         typer.echo(f"note: {note}", err=True)
-    privileged = sorted({station.port for station in layout.stations if station.port < PRIVILEGED})
+    tcp = (station.endpoint for station in layout.stations if isinstance(station.endpoint, TcpEndpoint))
+    privileged = sorted({endpoint.port for endpoint in tcp if endpoint.port < PRIVILEGED})
     if privileged:
         typer.echo(f"note: ports below {PRIVILEGED} may need privileges: {', '.join(map(str, privileged))}", err=True)
 
@@ -133,13 +117,13 @@ def endpoints(site: Site, as_json: AsJson = False, ports_from: PortsFrom = None,
     if as_json:
         _stream_json(rows)
         return
-    columns = ("device", "kind", "protocol", "map", "host", "port", "station")
-    table = _table(*columns[:-1], "address", "station")
+    columns = ("device", "kind", "protocol", "map", "host", "port")
+    table = _table(*columns, "address", "station")
     for row in rows:
-        known = (*columns, "site")
+        known = (*columns, "serial", "station", "site")
         label, address = next((key.replace("_", " "), value) for key, value in row.items() if key not in known)
-        cells = [str(row[column]) for column in columns[:-1]]
-        table.add_row(*cells, f"{label} {address}", row["station"] or "")
+        shown = {"host": row["serial"]["device"], "port": "", **row} if "serial" in row else row
+        table.add_row(*(str(shown[column]) for column in columns), f"{label} {address}", row["station"] or "")
     _show(table)
 
 
@@ -154,8 +138,9 @@ def points(
 
     Example: `pilotfarm points tiny --device 'battery-*' --format csv > battery.csv`
     """
-    layout = load(site, None, None)
-    rows = point_rows(layout, device)
+    from pilotfarm.emulators.site.listing import POINT_FIELDS, point_rows
+
+    rows = point_rows(load(site, None, None), device)
     if format is Format.json:
         _stream_json(rows)
         return
@@ -164,74 +149,6 @@ def points(
     writer = csv.DictWriter(sys.stdout, POINT_FIELDS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-
-
-def point_rows(layout: SiteLayout, device: str = "*") -> Iterator[dict[str, Any]]:
-    """Yield one row a point and device, with ``POINT_FIELDS`` as keys, in the order of the site file."""
-    from fnmatch import fnmatchcase
-
-    from pilotfarm.emulators import registry
-
-    for group in layout.groups:
-        chosen = [row for row, name in enumerate(group.devices) if fnmatchcase(name, device)]
-        if chosen:
-            columns = registry.device(group.kind).make(group.ratings, group.keys, layout.place)
-            yield from group_point_rows(group, columns, chosen)
-
-
-def group_point_rows(
-    group: GroupLayout, columns: Mapping[str, Floats], chosen: Iterable[int]
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of ``point_rows`` for the ``chosen`` devices of a group that has these columns at the start."""
-    from pilotfarm.emulators import registry
-    from pilotfarm.emulators.quantities import quantity
-
-    spec = registry.device(group.kind)
-    items = _items_of(spec.items)
-    points = [
-        (served, point) for served in group.served for point in registry.point_map(served.map).points(spec, columns)
-    ]
-    template = [
-        {
-            "device": "",
-            "kind": group.kind,
-            "quantity": point.quantity,
-            "unit": point.unit,
-            "spec_item": items.get(point.quantity, ""),
-            "role": str(quantity(point.quantity).role),
-            "protocol": served.protocol,
-            "address": point.address,
-            "data_type": point.data_type,
-            "scale": point.scale,
-            "deadband": None,
-            "access": point.access,
-            "map": served.map,
-            "resource_unit": point.resource_unit,
-        }
-        for served, point in points
-    ]
-    deadbands = [_by_device(point.deadband, len(group.devices)) for _, point in points]
-    for number in chosen:
-        name = group.devices[number]
-        for row, by_device in zip(template, deadbands, strict=True):
-            yield {**row, "device": name, "deadband": by_device[number]}
-
-
-def _by_device(deadband: float | Floats | None, n: int) -> Sequence[float | None]:
-    """One deadband a device, without the tail of digits that a share of a rating may have."""
-    if deadband is None or isinstance(deadband, float):
-        return [deadband if deadband is None else round(deadband, 9)] * n
-    each: list[float | None] = deadband.round(9).tolist()
-    return each
-
-
-def _items_of(items: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Turn item -> quantities around: quantity -> its items, joined."""
-    found: dict[str, list[str]] = {}
-    for item, quantities in items.items():
-        for name in quantities:
-            found.setdefault(name, []).append(item)
-    return {name: "; ".join(each) for name, each in found.items()}
 
 
 def _by_kind(layout: SiteLayout) -> dict[str, int]:

@@ -130,7 +130,7 @@ def _listed(layout: SiteLayout) -> Table:
     table = _table("device", "kind", "protocol", "map", "address", "there as", "station")
     for row in endpoint_rows(layout):
         label = registry.protocol(row["protocol"]).address_name
-        where = f"{row['host']}:{row['port']}"
+        where = row["serial"]["device"] if "serial" in row else f"{row['host']}:{row['port']}"
         there = f"{label.replace('_', ' ')} {row[label]}"
         table.add_row(row["device"], row["kind"], row["protocol"], row["map"], where, there, row["station"] or "")
     return table
@@ -142,7 +142,7 @@ def _summed_up(layout: SiteLayout) -> Table:
 
     found: dict[tuple[str, str, str, str], list[tuple[str, int]]] = {}
     for station in layout.stations:
-        where = f"{station.host}:{station.port}"
+        where = station.endpoint.label
         for seat in station.seats:
             key = (seat.group, station.protocol, seat.map, station.name)
             found.setdefault(key, []).append((where, seat.address))

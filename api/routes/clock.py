@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from pilotfarm.api import models
-from pilotfarm.api.problems import Refused, documented
 from pilotfarm.api.routes.context import Context, Here
+from pilotfarm.loadtests.problems import Refused, documented
 
 router = APIRouter(tags=["clock"])
 

@@ -10,15 +10,15 @@ import numpy as np
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from pilotfarm.api import models
-from pilotfarm.api.commands.sites import group_point_rows
-from pilotfarm.api.problems import Refused, documented
 from pilotfarm.api.routes.context import Context, Here, number
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import PointError
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.population import Group
+from pilotfarm.emulators.site.listing import group_point_rows
 from pilotfarm.emulators.stations.known import REACHED
+from pilotfarm.loadtests.problems import Refused, documented
 
 LIMIT_MAX: Final = 10_000
 

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Path, Query, Response
 
 from pilotfarm.api import models
-from pilotfarm.api.problems import Refused, documented
 from pilotfarm.api.routes.context import Context, Here
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, MeasurementFault, ProtocolFault
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.emulators.farm.faultboard import Fault
+from pilotfarm.loadtests.problems import Refused, documented
 
 PLACE_KEYS: Final = ["kind", "group", "feeder", "device"]
 

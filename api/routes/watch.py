@@ -10,8 +10,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from pilotfarm.api import events, models
 from pilotfarm.api.metrics import registry_of
-from pilotfarm.api.problems import Refused, documented
 from pilotfarm.api.routes.context import Here
+from pilotfarm.loadtests.problems import Refused, documented
 
 router = APIRouter(tags=["watch"])
 """Under the API's prefix."""

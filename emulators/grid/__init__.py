@@ -1,1 +1,1 @@
-"""The feeders: who stands where, and their power flow."""
+"""The feeders: who is connected where, and the power flow by phase."""

@@ -37,7 +37,7 @@ class Listener:
 
     def __init__(self, place: Place, counters: Counters, talkative: set[Connection], clock: Clock) -> None:
         self.place = place
-        self.transport = transport_of(place.layout)
+        self.transport = transport_of(place.layout.endpoint)
         self.max_connections: int = place.layout.options.max_connections
         self.spontaneous = registry.protocol(place.layout.protocol).spontaneous
         self.admission = Admission.OPEN
@@ -51,7 +51,7 @@ class Listener:
 
     @property
     def address(self) -> str:
-        return f"{self.place.layout.host}:{self.place.layout.port}"
+        return self.place.layout.endpoint.label
 
     def open(self) -> None:
         """Listen; ``OSError`` if the address cannot be had."""

@@ -12,10 +12,10 @@ import resource
 import socket
 import struct
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from pilotfarm.emulators.errors import ConfigError, LinkError, Problem
-from pilotfarm.emulators.site.layout import StationLayout
+from pilotfarm.emulators.site.layout import Endpoint, TcpEndpoint
 
 BACKLOG: Final = 128
 ACCEPTS_A_TURN: Final = 64
@@ -55,11 +55,10 @@ class Transport(Protocol):
 class TcpTransport:
     """A listening TCP socket."""
 
-    __slots__ = ("_arrived", "_host", "_port", "_sock")
+    __slots__ = ("_arrived", "_endpoint", "_sock")
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host = host
-        self._port = port
+    def __init__(self, endpoint: TcpEndpoint) -> None:
+        self._endpoint = endpoint
         self._sock: socket.socket | None = None
         self._arrived: Callable[[Arrival], None] | None = None
 
@@ -68,11 +67,11 @@ class TcpTransport:
         return self._sock is not None
 
     def open(self, arrived: Callable[[Arrival], None]) -> None:
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        family = socket.AF_INET6 if ":" in self._endpoint.host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((self._host, self._port))
+            sock.bind((self._endpoint.host, self._endpoint.port))
             sock.listen(BACKLOG)
         except OSError:
             sock.close()
@@ -95,7 +94,7 @@ class TcpTransport:
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                log.warning("%s:%d: cannot accept: %s", self._host, self._port, error)
+                log.warning("%s: cannot accept: %s", self._endpoint.label, error)
                 return
             assert self._arrived is not None
             self._arrived(_TcpArrival(sock, f"{peer[0]}:{peer[1]}"))
@@ -121,9 +120,13 @@ class _TcpArrival:
         self._sock.close()
 
 
-def transport_of(layout: StationLayout) -> Transport:
-    """Return the transport for an endpoint of a site."""
-    return TcpTransport(layout.host, layout.port)
+TRANSPORTS: Final[dict[type, Callable[[Any], Transport]]] = {TcpEndpoint: TcpTransport}
+"""How the bytes come to each kind of endpoint that a site file may have."""
+
+
+def transport_of(endpoint: Endpoint) -> Transport:
+    """Return the transport of an endpoint."""
+    return TRANSPORTS[type(endpoint)](endpoint)
 
 
 def raise_descriptor_limit(listeners: int) -> None:

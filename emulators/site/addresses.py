@@ -1,4 +1,4 @@
-"""Who listens where: addresses counted up, and no address given twice."""
+"""The addresses of a site: counted up, and none given twice."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from pilotfarm.emulators.site.document import Document, Path
+from pilotfarm.emulators.site.layout import TcpEndpoint
 from pilotfarm.emulators.site.model import Endpoint
 
 LOCALHOST: Final = int(IPv4Address("127.0.0.1"))
@@ -38,7 +39,7 @@ class Addressing:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class AddressBlock:
     """A block of addresses: ``count`` ports on one host, or one port on ``count`` hosts."""
 
     path: Path
@@ -55,11 +56,11 @@ class Span:
     def last_port(self) -> int:
         return self.port + self.count - 1 if self.by_port else self.port
 
-    def at(self, row: int) -> tuple[str, int]:
-        """Return host and port of the device in a row."""
+    def at(self, row: int) -> TcpEndpoint:
+        """Return the endpoint of the device in a row."""
         if self.by_port:
-            return dotted(self.host), self.port + row
-        return dotted(self.host + row), self.port
+            return TcpEndpoint(dotted(self.host), self.port + row)
+        return TcpEndpoint(dotted(self.host + row), self.port)
 
 
 def dotted(host: int) -> str:
@@ -67,7 +68,7 @@ def dotted(host: int) -> str:
 
 
 class Allocator:
-    """Hands out spans in the order of the file, then looks for any that overlap."""
+    """Gives out address blocks in the order of the file, then looks for any that overlap."""
 
     def __init__(self, addressing: Addressing, document: Document, off_loopback: bool) -> None:
         self._document = document
@@ -79,9 +80,9 @@ class Allocator:
         if addressing.network is not None:
             # A network of one or two addresses has no network address of its own to leave out (RFC 3021).
             self._next_host = int(addressing.network.network_address) + (addressing.network.num_addresses > 2)
-        self._spans: list[Span] = []
+        self._blocks: list[AddressBlock] = []
 
-    def group_hosts(self, count: int) -> int:
+    def reserve_hosts(self, count: int) -> int:
         """Reserve an address for each device of a group and return the first."""
         if self._network is not None:
             first, self._next_host = self._next_host, self._next_host + count
@@ -90,33 +91,33 @@ class Allocator:
             self._next_group += -(-count // GROUP_BLOCK) * GROUP_BLOCK
         return first
 
-    def own(self, path: Path, endpoint: Endpoint, count: int, hosts: int, default_port: int) -> Span | None:
-        """Give every device of a group an endpoint of its own; ``hosts`` is what ``group_hosts`` said."""
+    def devices(self, path: Path, endpoint: Endpoint, count: int, hosts: int, default_port: int) -> AddressBlock | None:
+        """Give every device of a group an endpoint of its own; ``hosts`` is what ``reserve_hosts`` returned."""
         if self._next_port is not None:
-            return self._counted(path, count)
+            return self._next_ports(path, count)
         ip, port = endpoint.ip, endpoint.port
         if self._network is None and ip is None and port is not None:
-            return self._kept(Span((*path, "port"), LOCALHOST, port, count, by_port=True))
+            return self._give((*path, "port"), LOCALHOST, port, count, by_port=True)
         shared_port = default_port if port is None or ip is None else port
         if self._network is not None or ip is None:
-            return self._kept(Span(path, hosts, shared_port, count, by_port=False))
+            return self._give(path, hosts, shared_port, count, by_port=False)
         host = self._parsed((*path, "ip"), ip)
-        return None if host is None else self._kept(Span((*path, "ip"), host, shared_port, count, by_port=False))
+        return None if host is None else self._give((*path, "ip"), host, shared_port, count, by_port=False)
 
-    def station(self, path: Path, host: str | None, port: int) -> Span | None:
+    def station(self, path: Path, host: str | None, port: int) -> AddressBlock | None:
         """Give a station its address."""
         if self._next_port is not None:
-            return self._counted(path, 1)
+            return self._next_ports(path, 1)
         if self._network is not None or host is None:
             first, self._next_host = self._next_host, self._next_host + 1
-            return self._kept(Span(path, first, port, 1, by_port=False))
+            return self._give(path, first, port, 1, by_port=False)
         parsed = self._parsed((*path, "host"), host)
-        return None if parsed is None else self._kept(Span((*path, "host"), parsed, port, 1, by_port=False))
+        return None if parsed is None else self._give((*path, "host"), parsed, port, 1, by_port=False)
 
-    def _counted(self, path: Path, count: int) -> Span | None:
+    def _next_ports(self, path: Path, count: int) -> AddressBlock | None:
         assert self._next_port is not None
         first, self._next_port = self._next_port, self._next_port + count
-        return self._kept(Span(path, LOCALHOST, first, count, by_port=True))
+        return self._give(path, LOCALHOST, first, count, by_port=True)
 
     def _parsed(self, path: Path, text: str) -> int | None:
         try:
@@ -125,45 +126,46 @@ class Allocator:
             self._document.problem(path, f"{text!r} is not an IPv4 address such as 127.1.0.1")
             return None
 
-    def _kept(self, span: Span) -> Span | None:
-        message = self._refusal(span)
+    def _give(self, path: Path, host: int, port: int, count: int, *, by_port: bool) -> AddressBlock | None:
+        block = AddressBlock(path, host, port, count, by_port)
+        message = self._refusal(block)
         if message:
-            self._document.problem(span.path, message)
+            self._document.problem(path, message)
             return None
-        self._spans.append(span)
-        return span
+        self._blocks.append(block)
+        return block
 
-    def _refusal(self, span: Span) -> str:
-        if span.last_port > PORT_MAX:
-            return f"{span.count:,} ports from {span.port} run past {PORT_MAX}; use own IP addresses or fewer devices"
-        if span.last_host >= 1 << 32:
-            return f"{span.count:,} addresses from {dotted(span.host)} run past 255.255.255.255"
-        first, last = IPv4Address(span.host), IPv4Address(span.last_host)
+    def _refusal(self, block: AddressBlock) -> str:
+        if block.last_port > PORT_MAX:
+            return f"{block.count:,} ports from {block.port} run past {PORT_MAX}; use own IP addresses or fewer devices"
+        if block.last_host >= 1 << 32:
+            return f"{block.count:,} addresses from {dotted(block.host)} run past 255.255.255.255"
+        first, last = IPv4Address(block.host), IPv4Address(block.last_host)
         if self._network is not None:
             usable_last = int(self._network.broadcast_address) - (self._network.num_addresses > 2)
-            return "" if span.last_host <= usable_last else f"{self._network} has too few addresses for every device"
+            return "" if block.last_host <= usable_last else f"{self._network} has too few addresses for every device"
         if first.is_unspecified or first.is_multicast or last.is_multicast:
             return f"{first} cannot be told to a master; name the address to listen on"
         if first in LOOPBACK and (last not in LOOPBACK or last == LOOPBACK.broadcast_address):
-            return f"{span.count:,} addresses from {first} run past 127.255.255.254"
+            return f"{block.count:,} addresses from {first} run past 127.255.255.254"
         if first not in LOOPBACK and not self._off_loopback:
             return f"{first} is not on the loopback; if that is meant, say off_loopback: true at the top of the file"
         return ""
 
     def report_overlaps(self) -> None:
-        """Name every two places of the file that ask for the same address and port."""
-        spans = sorted(self._spans, key=lambda span: span.host)
-        for index, one in enumerate(spans):
-            for other in _from(spans, index + 1, one.last_host):
+        """Report every two places of the file that ask for the same address and port."""
+        blocks = sorted(self._blocks, key=lambda block: block.host)
+        for index, one in enumerate(blocks):
+            for other in _from(blocks, index + 1, one.last_host):
                 host, port = max(one.host, other.host), max(one.port, other.port)
                 if port <= min(one.last_port, other.last_port):
-                    earlier, later = sorted((one, other), key=lambda span: self._document.line(span.path))
-                    place = self._document.place(earlier.path)
+                    earlier, later = sorted((one, other), key=lambda block: self._document.line(block.path))
+                    place = self._document.locate(earlier.path)
                     self._document.problem(later.path, f"{dotted(host)}:{port} is already used by {place}")
 
 
-def _from(spans: Sequence[Span], start: int, last_host: int) -> Sequence[Span]:
+def _from(blocks: Sequence[AddressBlock], start: int, last_host: int) -> Sequence[AddressBlock]:
     end = start
-    while end < len(spans) and spans[end].host <= last_host:
+    while end < len(blocks) and blocks[end].host <= last_host:
         end += 1
-    return spans[start:end]
+    return blocks[start:end]

@@ -9,25 +9,25 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from pilotfarm.emulators.site.document import Document, Path, nearest
-from pilotfarm.emulators.site.model import Name, Part
+from pilotfarm.emulators.site.model import Name, Table
 
-_T = TypeVar("_T", bound=Part)
+_T = TypeVar("_T", bound=Table)
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 _TAGS: Final = ("number", "uniform", "normal", "lognormal", "choice")
 NAME_RULE: Final = "a name is a letter, then up to 62 letters, digits, - or _"
 
 
 class Checker:
-    """Validates parts of a document; what is wrong becomes a problem of the document."""
+    """Validates tables of a document; what is wrong becomes a problem of the document."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
 
     def table(self, data: Mapping[str, Any], key: str, at_least_one: bool, under: Path = ()) -> dict[str, Any]:
-        """Return a table of named things, leaving out what has no proper name."""
+        """Return a table whose keys are names; ``under`` is given for keys that are not checked as names."""
         value = data.get(key, {})
         if not isinstance(value, dict):
-            self.document.problem((*under, key), f"is a table of names, not {shown(value)}")
+            self.document.problem((*under, key), f"is a table of names, not {quoted(value)}")
             return {}
         if not value and key in data and at_least_one:
             self.document.problem((*under, key), "needs at least one entry")
@@ -43,13 +43,17 @@ class Checker:
     def read(self, model: type[_T], value: Any, path: Path, known: Iterable[str] = ()) -> _T | None:
         """Validate one flat table."""
         if not isinstance(value, dict):
-            self.document.problem(path, f"is a table of keys and values, not {shown(value)}")
+            self.document.problem(path, f"is a table of keys and values, not {quoted(value)}")
             return None
         try:
             return model.model_validate(value)
         except ValidationError as error:
             self.report(error, path, known=tuple(known) or model.model_fields)
             return None
+
+    def read_optional(self, model: type[_T], data: Mapping[str, Any], key: str) -> _T | None:
+        """Validate a flat table that may be left out."""
+        return self.read(model, data.get(key, {}), (key,))
 
     def report(self, error: ValidationError, path: Path, known: Iterable[str]) -> None:
         for each in error.errors(include_url=False):
@@ -60,11 +64,11 @@ class Checker:
             elif each["type"] == "missing":
                 message = "is missing"
             elif each["type"] == "string_pattern_mismatch":
-                message = f"{NAME_RULE}, not {shown(each['input'])}"
+                message = f"{NAME_RULE}, not {quoted(each['input'])}"
             else:
                 message = re.sub(r"^(Input|Value error, )\s*", "", each["msg"])
                 if not isinstance(each["input"], dict | list):
-                    message += f", not {shown(each['input'])}"
+                    message += f", not {quoted(each['input'])}"
             self.document.problem(at, message)
 
     def unknown(self, path: Path, what: str, name: str, known: Iterable[str]) -> None:
@@ -75,7 +79,8 @@ class Checker:
         self.document.problem(path, f"there is no {what} {name!r}{hint}")
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
+    """Return a value as a message shows it, cut off at 40 characters."""
     if value is None:
         return "nothing"
     text = repr(value)

@@ -1,4 +1,4 @@
-"""Ratings as a site file writes them: a number, or a distribution that gives each device its own.
+"""Ratings as a site file writes them: a number, or a distribution from which each device has its own value.
 
 A device's value is a function of the device's key and the rating's name alone, so neither another
 group, another rating nor the number of devices moves it.
@@ -21,8 +21,8 @@ from pilotfarm.profiles import draws
 
 Pair: TypeAlias = Annotated[list[float], Field(min_length=2, max_length=2)]
 
-LEAST_SHARE: Final = 1e-9
-"""Least probability between ``min`` and ``max``: with less, the inverse distribution has no digits left."""
+SHARE_MIN: Final = 1e-9
+"""Minimum probability between ``min`` and ``max``: with less, the inverse distribution has no digits left."""
 
 
 class _Distribution(BaseModel):
@@ -72,7 +72,7 @@ class Choice(_Distribution):
 
 
 class _Truncated(_Distribution, ABC):
-    """A distribution made from the normal one, cut off at ``min`` and ``max``: nothing piles up there."""
+    """A distribution made from the normal one, truncated at ``min`` and ``max``."""
 
     min: float | None = None
     max: float | None = None
@@ -101,7 +101,7 @@ class _Truncated(_Distribution, ABC):
         if self.support()[0] >= self.support()[1]:
             raise ValueError("min is below max")
         at_low, at_high = self._shares()
-        if at_high - at_low < LEAST_SHARE:
+        if at_high - at_low < SHARE_MIN:
             raise ValueError(f"nearly nothing of the distribution lies between min and max{self.hint}")
         return self
 
@@ -180,7 +180,7 @@ VALUE: Final[TypeAdapter[Any]] = TypeAdapter(Value)
 
 
 def support(value: Any) -> tuple[float, float]:
-    """Return the least and the greatest number that may come out of a validated ``Value``."""
+    """Return the smallest and the largest number a validated ``Value`` can take."""
     if isinstance(value, int | float):
         return value, value
     low, high = value.support()
@@ -188,14 +188,14 @@ def support(value: Any) -> tuple[float, float]:
 
 
 def values(value: Any) -> tuple[float, ...] | None:
-    """Return every number that may come out of a validated ``Value``, ``None`` if they lie without gaps."""
+    """Return every number a validated ``Value`` can take, ``None`` if they form a range."""
     if isinstance(value, int | float):
         return (value,)
     return tuple(value.choice) if isinstance(value, Choice) else None
 
 
 def sample(value: Any, keys: Keys, name: str) -> Floats:
-    """Give each device its number of the rating ``name``, shape ``(len(keys),)``."""
+    """Return each device's value of the rating ``name``, shape ``(len(keys),)``."""
     if isinstance(value, int | float):
         return np.full(len(keys), float(value))
     return np.asarray(value.at(draws.uniform(keys, 0, f"rating/{name}")), dtype=np.float64)

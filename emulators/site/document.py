@@ -1,7 +1,7 @@
-"""YAML text -> plain data, and the line on which every value stands.
+"""YAML text -> plain data, and the line of every value.
 
 Scalars follow the core schema of YAML 1.2 (section 10.3.2), not PyYAML's 1.1: ``no`` and ``12:30``
-are strings, ``1e3`` is a number. Besides, ``_`` may part the digits of a number. Anchors and aliases
+are strings, ``1e3`` is a number. In addition ``_`` may separate the digits of a number. Anchors and aliases
 work; tags and merge keys do not.
 """
 
@@ -21,7 +21,7 @@ Path: TypeAlias = tuple[str | int, ...]
 """Keys and list positions from the top of the file to a value."""
 
 VALUES_MAX: Final = 100_000
-"""Values a file may hold with every alias written out, so that a small file cannot become a big one."""
+"""Maximum number of values with every alias expanded, so that a small file cannot become a big one."""
 BYTES_MAX: Final = 4_000_000
 
 _CORE: Final[tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...]] = (
@@ -51,7 +51,7 @@ class Document:
     _lines: dict[Path, int] = field(default_factory=dict)
 
     def line(self, path: Path) -> int:
-        """Return the line, from 1, of a value, or of what is nearest around one that is not there."""
+        """Return the line, from 1, of a value, or of the nearest value around one that is missing."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 1)
@@ -59,7 +59,7 @@ class Document:
     def problem(self, path: Path, message: str) -> None:
         self.problems.append(Problem(self.file, self.line(path), where(path), message))
 
-    def place(self, path: Path) -> str:
+    def locate(self, path: Path) -> str:
         """Name a value and its line, for a problem that concerns two places."""
         return f"{where(path)} (line {self.line(path)})"
 

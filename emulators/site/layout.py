@@ -1,4 +1,4 @@
-"""A site, resolved: what a site file comes to once every default, rating and address is known.
+"""A site, resolved: a site file with every default, rating and address filled in.
 
 ``site.load`` makes it; ``farm``, ``images`` and ``server`` bring it up; endpoint and point lists are
 printed from it. Nothing here reads a file or opens a socket.
@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
+
+Parity: TypeAlias = Literal["none", "even", "odd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class FeederLayout:
     """A low-voltage feeder: one impedance a phase to its far end, or a network behind transformers.
 
     With ``resistance_ohm`` it is a stiff source behind that impedance and nothing else is given. Without,
-    ``None`` means sized by who stands on it (``physics.grid.planned``). Voltages are line to neutral.
+    ``None`` means sized by its customers (``physics.grid.planned``). Voltages are line to neutral.
     """
 
     name: str
@@ -41,10 +43,10 @@ class FeederLayout:
 
 @dataclass(frozen=True, slots=True)
 class GridLayout:
-    """When feeders are solved: every so many seconds, ``None`` by the site's size, or after a move.
+    """When feeders are solved: at a period [s], ``None`` by the site's size, or after a move.
 
     ``moved_frac`` is the share of a transformer's rating by which the loads behind it may move before
-    their turn.
+    that period is over.
     """
 
     solve_every_s: float | None = None
@@ -53,9 +55,9 @@ class GridLayout:
 
 @dataclass(frozen=True, slots=True)
 class WeatherLayout:
-    """Made-up weather, or a recorded year's; and the ground over which the clouds go.
+    """Synthetic weather, or a recorded year; and the ground over which the clouds pass.
 
-    ``clouds`` is whether single clouds cross the site, ``None`` by the source. ``notes`` tell what was
+    ``clouds`` is whether single clouds cross the site, ``None`` by the source. ``notes`` say what was
     amended in the record.
     """
 
@@ -97,13 +99,43 @@ class SeatLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class TcpEndpoint:
+    """A TCP port to listen on; ``host`` is an IP address."""
+
+    host: str
+    port: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class SerialEndpoint:
+    """A serial line to answer on: its device such as ``/dev/ttyUSB0``, its speed [bit/s], its characters."""
+
+    device: str
+    baud_rate: int
+    parity: Parity
+    data_bits: int
+    stop_bits: int
+
+    @property
+    def label(self) -> str:
+        return self.device
+
+
+Endpoint: TypeAlias = TcpEndpoint | SerialEndpoint
+"""Where a master finds a station. ``label`` names it, unique within a site."""
+
+
+@dataclass(frozen=True, slots=True)
 class StationLayout:
-    """What listens at one address. ``name`` is empty where a device answers for itself."""
+    """What answers at one endpoint. ``name`` is empty where a device answers for itself."""
 
     name: str
     protocol: str
-    host: str
-    port: int
+    endpoint: Endpoint
     options: Any
     seats: tuple[SeatLayout, ...]
 

@@ -2,7 +2,7 @@
 
 Each table is a flat model of its own, so that one bad value does not hide another; ``SiteFile``
 puts them together for the JSON Schema. What needs the registry (kinds, ratings, maps, options)
-is checked in ``resolve``.
+is checked in ``ratings`` and ``stations``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pilotfarm.emulators.site.document import nearest
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M
 
 DEVICES_MAX: Final = 100_000
-"""Most devices of one site: a farm of this many still steps within a second on one core."""
+"""Maximum number of devices of one site: a farm of this many still steps within a second on one core."""
 
 START_DEFAULT: Final = "2026-06-15T08:00:00"
 """A summer morning: the sun is up, and a site without a start is the same in every run."""
@@ -29,7 +29,7 @@ Impedance: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 CableName: TypeAlias = Literal["NAYY-4x50", "NAYY-4x120", "NAYY-4x150", "AL-48", "AL-94"]
 
 
-class Part(BaseModel):
+class Table(BaseModel):
     """A table of the site file: no unknown keys, no conversion between types, no NaN."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -43,7 +43,7 @@ def _known_zone(name: str) -> str:
     return name
 
 
-class Location(Part):
+class Location(Table):
     """Where the site is; decides sun, weather and local time."""
 
     latitude_deg: float = Field(ge=-90, le=90, description="North is plus")
@@ -54,7 +54,7 @@ class Location(Part):
     )
 
 
-class Feeder(Part):
+class Feeder(Table):
     """A low-voltage feeder: a network behind transformers, or a stiff source behind one impedance a phase.
 
     What is left out of a network is sized by the devices on it.
@@ -83,7 +83,7 @@ class Feeder(Part):
     )
 
 
-class Grid(Part):
+class Grid(Table):
     """When the feeders' networks are solved."""
 
     solve_every_s: Annotated[float, Field(ge=0.1, le=900.0)] | None = Field(
@@ -94,13 +94,13 @@ class Grid(Part):
     )
 
 
-class Frequency(Part):
+class Frequency(Table):
     """Which grid the site is part of."""
 
     area: Literal["continental", "island"] = "continental"
 
 
-class Endpoint(Part):
+class Endpoint(Table):
     """One way in which every device of a group is served."""
 
     protocol: str
@@ -119,7 +119,7 @@ class Endpoint(Part):
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
 
 
-class GroupHead(Part):
+class GroupHead(Table):
     """What a group is, apart from its ratings and endpoints."""
 
     kind: str
@@ -134,7 +134,7 @@ class Group(GroupHead):
     endpoints: list[Endpoint] = Field(default_factory=list)
 
 
-class Station(Part):
+class Station(Table):
     """What answers for several devices at one address: a Modbus gateway, an IEC 104 RTU."""
 
     protocol: str
@@ -143,7 +143,7 @@ class Station(Part):
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
 
 
-class WeatherTable(Part):
+class WeatherTable(Table):
     """Made-up weather of the place, or a file's."""
 
     source: Literal["synthetic", "epw", "tmy3", "pvgis"] = Field(
@@ -160,7 +160,7 @@ class WeatherTable(Part):
     )
 
 
-class Head(Part):
+class Head(Table):
     """The plain values at the top of a site file."""
 
     name: Name

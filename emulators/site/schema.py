@@ -21,7 +21,7 @@ def json_schema() -> dict[str, Any]:
     parts["Station"]["properties"]["protocol"] = {"enum": list(registry.PROTOCOLS), "type": "string"}
     parts["Group"]["properties"]["kind"] = {"enum": list(registry.DEVICES), "type": "string"}
     ratings = parts["Group"]["properties"]["ratings"]
-    # What a rating may be is said kind by kind: some take names, which no other may.
+    # The values of a rating depend on the kind: some ratings have names.
     value, ratings["additionalProperties"] = ratings["additionalProperties"], True
     parts["Group"]["allOf"] = [_ratings_of(kind, value) for kind in registry.DEVICES]
     for part in ("Endpoint", "Station"):

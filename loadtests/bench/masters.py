@@ -1,4 +1,4 @@
-"""The IEC 104 and DNP3 masters of the benchmarks: no more than it takes to count what comes back."""
+"""The IEC 104 and DNP3 masters of the benchmarks, which only count what they receive."""
 
 from __future__ import annotations
 

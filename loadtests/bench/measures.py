@@ -17,7 +17,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.site import load
-from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.site.layout import SiteLayout, TcpEndpoint
 from pilotfarm.emulators.site.listing import endpoint_rows
 from pilotfarm.loadtests.bench import modbus, physics, sites
 from pilotfarm.loadtests.bench.masters import Dnp3Master, Iec104Master, rate
@@ -30,7 +30,7 @@ SUNSPEC_BASE: Final = 40_070
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: what was measured, how much, what is hoped for, and whether it was met."""
+    """One figure: what was measured, its value, its target, and whether that was met."""
 
     part: str
     what: str
@@ -51,10 +51,16 @@ def layout_of(name: str) -> SiteLayout:
         return load(str(path))
 
 
+def tcp_addresses(layout: SiteLayout) -> list[tuple[str, int]]:
+    """Host and port of every station that listens on TCP."""
+    endpoints = (station.endpoint for station in layout.stations)
+    return [(each.host, each.port) for each in endpoints if isinstance(each, TcpEndpoint)]
+
+
 def modbus_reads(quick: bool) -> Iterator[Row]:
     """(a) Reads a second of 50 registers over 100 connections, ours against pymodbus's own server."""
     name = "modbus-1000"
-    addresses = [(station.host, station.port) for station in layout_of(name).stations[:CONNECTIONS]]
+    addresses = tcp_addresses(layout_of(name))[:CONNECTIONS]
     seconds, rounds = (1.0, 1) if quick else (4.0, 3)
     ours, theirs = [], []
     with Pilot(sites.SITES[name]()):
@@ -102,12 +108,12 @@ def step_times(quick: bool) -> Iterator[Row]:
 
 
 def physics_times(quick: bool) -> Iterator[Row]:
-    """(f) Milliseconds a step of a mixed site, and whose they are."""
+    """(f) Milliseconds a step of a mixed site, by part."""
     aims = {10_000: 10.0, 100_000: 120.0}
     for devices in (1_000, 10_000) if quick else (1_000, 10_000, 100_000):
         took = physics.step_times(Farm(layout_of(f"plain-{devices}")), 10 if quick else 60)
         what = f"step of {devices:,} devices, 1 s"
-        # Between two power flows; these come at their own pace, and have a row of their own.
+        # Between two power flows, which have a cadence and a row of their own.
         aimed = devices in aims
         yield Row("f", what, took.step_ms, "ms", *_aim(aimed, took.step_ms, aims.get(devices, 0.0)))
         for part, mean_ms in took.parts_ms.items():
@@ -163,10 +169,9 @@ def station_endpoints(quick: bool) -> Iterator[Row]:
 def interrogations(quick: bool) -> Iterator[Row]:
     """(d) Points a second under repeated interrogation and integrity polls, ours against a c104 server."""
     seconds, stations = (1.0, 20) if quick else (5.0, 100)
-    layout = layout_of("rtu-500")
-    station = layout.stations[0]
+    rtu = tcp_addresses(layout_of("rtu-500"))[0]
     with Pilot(sites.SITES["rtu-500"]()):
-        ours, points = _interrogated(station.host, station.port, stations, seconds)
+        ours, points = _interrogated(*rtu, stations, seconds)
     with Child(
         "pilotfarm.loadtests.bench.rivals", "c104", "127.0.0.1", str(RIVAL_PORT + 1), str(stations), str(points)
     ):
@@ -182,7 +187,7 @@ def interrogations(quick: bool) -> Iterator[Row]:
 def latencies(quick: bool) -> Iterator[Row]:
     """(e) Read latency while the farm steps every second."""
     name = "modbus-1000" if quick else "modbus-10000"
-    addresses = [(station.host, station.port) for station in layout_of(name).stations[:: 10 if quick else 100]]
+    addresses = tcp_addresses(layout_of(name))[:: 10 if quick else 100]
     with Pilot(sites.SITES[name]()):
         reads = modbus.read_for(addresses, SUNSPEC_BASE, 4.0 if quick else 20.0, pause_s=0.1)
     what = f"read latency, {len(addresses)} masters of {name}"
@@ -204,8 +209,8 @@ MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
 """Name on the command line -> measurement."""
 
 
-def _aim(aimed: bool, value: float, most: float) -> tuple[str, bool | None]:
-    return (f"<= {most:g}", value <= most) if aimed else ("", None)
+def _aim(aimed: bool, value: float, limit: float) -> tuple[str, bool | None]:
+    return (f"<= {limit:g}", value <= limit) if aimed else ("", None)
 
 
 def _interrogated(host: str, port: int, stations: int, seconds: float) -> tuple[float, int]:

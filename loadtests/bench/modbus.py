@@ -89,7 +89,7 @@ def read_for(addresses: list[tuple[str, int]], register: int, seconds: float, pa
         begin_s = time.perf_counter()
         readers = []
         for i, (host, port) in enumerate(addresses):
-            # Paced readers start spread over their pause, so that they do not march in step.
+            # Paced readers start spread over their pause, so that they do not read in step.
             await asyncio.sleep(pause_s / len(addresses) if i else 0.0)
             _, reader = await loop.create_connection(
                 lambda: _Reader(request(register), pause_s, begin_s + seconds), host, port

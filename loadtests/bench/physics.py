@@ -1,6 +1,6 @@
-"""How much of one core a farm's steps take, and which part of the physics takes it.
+"""The processor time of a farm's steps, and of each part of the physics.
 
-Processor time, not the clock's: whatever else the machine does counts less.
+Processor time, not wall time, so that other load on the machine matters less.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class StepTimes:
     parts_ms: dict[str, float]
 
 
-class _Watch:
-    """Adds up the time spent in functions by a name."""
+class _Stopwatch:
+    """Adds up the time spent in functions, by name."""
 
     def __init__(self) -> None:
         self.spent_s: dict[str, float] = {}
@@ -71,29 +71,29 @@ class _Watch:
 
 
 def step_times(farm: Farm, steps: int) -> StepTimes:
-    """Take ``steps`` steps of 1 s and tell the parts apart. The farm is used up: it stays under the watch."""
-    watch = _Watch()
+    """Take ``steps`` steps of 1 s and time their parts. The farm keeps the stopwatch; do not use it afterwards."""
+    stopwatch = _Stopwatch()
     for pool in farm.pools:
         spec = pool.spec
-        flow = None if spec.flow is None else watch.over_flow(spec.kind, spec.flow)
-        pool.spec = replace(spec, step=watch.over(spec.kind, spec.step), flow=flow)
-    # What a step calls on its way is looked up on the farm, so a watch can stand in front of it.
+        flow = None if spec.flow is None else stopwatch.over_flow(spec.kind, spec.flow)
+        pool.spec = replace(spec, step=stopwatch.over(spec.kind, spec.step), flow=flow)
+    # What a step calls on its way is looked up on the farm, so a stopwatch can be put in front of it.
     for name, owner, method in (
         ("weather and frequency", farm, "_surroundings"),
         ("weather and frequency", farm, "_light"),
         ("power flow", farm.network, "step"),
         ("faults", farm.faults, "report"),
     ):
-        setattr(owner, method, watch.over(name, getattr(owner, method)))
+        setattr(owner, method, stopwatch.over(name, getattr(owner, method)))
     for _ in range(WARM_UP):
         farm.step(1.0)
-    watch.spent_s = dict.fromkeys(watch.spent_s, 0.0)
+    stopwatch.spent_s = dict.fromkeys(stopwatch.spent_s, 0.0)
     took_s = []
     for _ in range(steps):
         begin_s = time.process_time()
         farm.step(1.0)
         took_s.append(time.process_time() - begin_s)
-    parts = {name: 1e3 * spent_s / steps for name, spent_s in watch.spent_s.items()}
+    parts = {name: 1e3 * spent_s / steps for name, spent_s in stopwatch.spent_s.items()}
     parts["the rest"] = 1e3 * sum(took_s) / steps - sum(parts.values())
     return StepTimes(1e3 * statistics.median(took_s), parts)
 

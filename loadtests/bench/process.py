@@ -17,7 +17,7 @@ _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 
 class BenchError(Exception):
-    """A child that did not come up, or a measurement that could not be taken."""
+    """A child process did not start, or a measurement could not be made."""
 
 
 class Child:
@@ -61,18 +61,18 @@ class Child:
         self._errors.cleanup()
 
     def rss_mb(self) -> float:
-        """Resident memory now. [MB of 10**6 bytes]"""
+        """Return the resident memory. [MB of 10**6 bytes]"""
         status = Path(f"/proc/{self.pid}/status").read_text()
         kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(kib) * 1024 / 1e6
 
     def cpu_s(self) -> float:
-        """Processor time used so far, user and system. [s]"""
+        """Return the processor time used so far, user and system. [s]"""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
     def idle_cpu_frac(self, over_s: float) -> float:
-        """Share of one core the process takes while nobody asks it anything."""
+        """Return the share of one core the process uses over ``over_s`` [s] without requests."""
         begin_cpu_s, begin_s = self.cpu_s(), time.monotonic()
         time.sleep(over_s)
         return (self.cpu_s() - begin_cpu_s) / (time.monotonic() - begin_s)

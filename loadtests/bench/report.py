@@ -1,4 +1,4 @@
-"""Takes the measurements and sets them out: a table for the reader, JSON for the record."""
+"""Runs the measurements and reports them: as a table, and as JSON."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pilotfarm.emulators.clock import WallClock
 from pilotfarm.loadtests.bench.measures import MEASURES, Row
 from pilotfarm.loadtests.bench.process import BenchError
 
@@ -62,7 +63,7 @@ def _machine() -> str:
 def _record(rows: list[Row], failed: dict[str, str], quick: bool) -> dict[str, Any]:
     packages = ("pilotfarm", "numpy", "uvloop", "pymodbus", "py1815")
     return {
-        "taken": datetime.now(UTC).isoformat(),
+        "taken": datetime.fromtimestamp(WallClock().now_s(), UTC).isoformat(),
         "machine": _machine(),
         "python": sys.version,
         "packages": {name: version(name) for name in packages},

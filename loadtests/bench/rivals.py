@@ -1,4 +1,4 @@
-"""The other side of each comparison, as a process of its own: ``python -m loadtests.bench.rivals NAME ...``."""
+"""The other server of each comparison, in its own process: ``python -m pilotfarm.loadtests.bench.rivals NAME ...``."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def modbus(devices: int) -> str:
 
 
 def bare(devices: int) -> str:
-    """The same meters with no endpoint at all: what the physics alone costs."""
+    """The same meters without endpoints: the cost of the physics alone."""
     return _one_kind("bare", "smart meters nobody can reach", devices, "smart_meter", "")
 
 

@@ -12,17 +12,14 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.exceptions import HTTPException
 
 from pilotfarm.emulators.clock import Clock, WallClock
+from pilotfarm.loadtests.problems import Api, Refused, documented, listed
 from pilotfarm.loadtests.sesp.database import cause
 from pilotfarm.loadtests.sesp.model import (
     INTEGER_MAX,
@@ -32,8 +29,6 @@ from pilotfarm.loadtests.sesp.model import (
     DeviceSequences,
     DeviceSummary,
     Health,
-    Mistake,
-    Problem,
     Reading,
     ReadingPage,
     Receipt,
@@ -48,12 +43,11 @@ from pilotfarm.loadtests.sesp.store import Store, Stored
 log = logging.getLogger(__name__)
 
 BODY_MAX: Final = 4 * 2**20
-"""Longest request body. [bytes]"""
+"""Maximum length of a request body. [bytes]"""
 BACKLOG_MAX: Final = 50_000
-"""Most readings waiting for the database; beyond it a sender is told to come back."""
+"""Maximum number of readings waiting for the database; beyond it a sender gets 503."""
 BATCH_MAX: Final = 2_000
-"""Readings after which a transaction takes no further request."""
-MISTAKES_MAX: Final = 100
+"""Number of readings beyond which a transaction takes no further request."""
 PAGE_MAX: Final = 5_000
 
 _T = TypeVar("_T")
@@ -67,14 +61,7 @@ _BODY: Final = {
 }
 
 
-class Refused(Exception):
-    """A request that cannot be served, as the problem document its sender gets."""
-
-    def __init__(self, status: int, detail: str, errors: list[Mistake] | None = None) -> None:
-        self.problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors or [])
-
-
-class Intake:
+class IngestQueue:
     """The queue in front of the database, and the one thread that owns it."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -88,9 +75,9 @@ class Intake:
         self.received = self.stored = self.duplicates = 0
 
     async def add(self, readings: list[Reading]) -> Receipt:
-        """Queue readings, wait until they are committed, and make out the receipt."""
+        """Queue readings, wait until they are committed, and return the receipt."""
         if self._backlog + len(readings) > BACKLOG_MAX:
-            raise Refused(503, f"{self._backlog} readings wait for the database; send these again in a second")
+            raise Refused(503, [("", f"{self._backlog} readings wait for the database; send these again in a second")])
         now_s = self._clock.now_s()
         answer: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
         self._backlog += len(readings)
@@ -117,10 +104,10 @@ class Intake:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, query)
         except SQLAlchemyError as error:
-            raise Refused(503, f"the database did not take it: {cause(error)}") from error
+            raise Refused(503, [("", f"the database did not take it: {cause(error)}")]) from error
 
     async def write(self) -> None:
-        """Move what waits into the database, for ever."""
+        """Move the queued readings into the database, for ever."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -143,7 +130,7 @@ class Intake:
         try:
             stored = iter(await self.read(lambda: self.store.add(rows)))
         except Refused as refused:
-            self._tell_operator(False, refused.problem.detail)
+            self._tell_operator(False, str(refused))
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(refused)
@@ -169,7 +156,7 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_MAX:
-            raise Refused(413, f"the body is longer than {BODY_MAX} bytes; send fewer readings at a time")
+            raise Refused(413, [("", f"the body is longer than {BODY_MAX} bytes; send fewer readings at a time")])
     return bytes(body)
 
 
@@ -178,36 +165,10 @@ def _parsed(body: bytes) -> list[Reading]:
     try:
         readings = _MANY.validate_json(body) if many else [_ONE.validate_json(body)]
     except ValidationError as error:
-        raise Refused(422, "nothing was stored", _mistakes(error.errors(include_url=False))) from error
+        raise Refused(422, listed(error.errors(include_url=False))) from error
     if not 1 <= len(readings) <= READINGS_MAX:
-        raise Refused(422, f"one request carries 1 to {READINGS_MAX} readings, not {len(readings)}")
+        raise Refused(422, [("body", f"one request carries 1 to {READINGS_MAX} readings, not {len(readings)}")])
     return readings
-
-
-def _mistakes(errors: Any) -> list[Mistake]:
-    found = [Mistake(pointer="/" + "/".join(map(str, error["loc"])), message=error["msg"]) for error in errors]
-    more = len(found) - MISTAKES_MAX
-    return found[:MISTAKES_MAX] + ([Mistake(pointer="/", message=f"and {more} more")] if more > 0 else [])
-
-
-def _problem_response(problem: Problem) -> Response:
-    headers = {"Retry-After": "1"} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return JSONResponse(problem.model_dump(), problem.status, headers, media_type="application/problem+json")
-
-
-async def _on_refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    return _problem_response(error.problem)
-
-
-async def _on_bad_parameters(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return _problem_response(Refused(422, "the parameters do not fit", _mistakes(error.errors())).problem)
-
-
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return _problem_response(Refused(error.status_code, f"{request.method} {request.url.path}: {error.detail}").problem)
 
 
 def make_app(database: str, clock: Clock | None = None) -> FastAPI:
@@ -216,19 +177,16 @@ def make_app(database: str, clock: Clock | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        intake = app.state.intake = Intake(Store(database), wall)
-        writer = asyncio.create_task(intake.write())
+        queue = app.state.queue = IngestQueue(Store(database), wall)
+        writer = asyncio.create_task(queue.write())
         try:
             yield
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
-            intake.close()
+            queue.close()
 
-    app = FastAPI(title="pilotfarm reference SESP", version="1", lifespan=lifespan)
-    app.add_exception_handler(Refused, _on_refused)
-    app.add_exception_handler(RequestValidationError, _on_bad_parameters)
-    app.add_exception_handler(HTTPException, _on_http_error)
+    app = Api(title="pilotfarm reference SESP", version="1", lifespan=lifespan, responses=documented(500))
     _add_routes(app)
     return app
 
@@ -238,17 +196,20 @@ _Text = Annotated[str, Query(pattern=NO_NUL)]
 
 
 def _add_routes(app: FastAPI) -> None:
-    problems: dict[int | str, dict[str, Any]] = {422: {"model": Problem}, 503: {"model": Problem}}
+    problems = documented(422, 503)
 
     @app.post(
         "/api/v1/readings",
         status_code=201,
-        responses={**problems, 413: {"model": Problem}},
+        responses=documented(413, 422, 503),
         openapi_extra={"requestBody": _BODY},
     )
     async def store_readings(request: Request) -> Receipt:
-        """Store one reading or a list of them, and give the receipt; a reading sent again is stored once."""
-        receipt: Receipt = await request.app.state.intake.add(_parsed(await _body(request)))
+        """Store one reading or a list of them, and give the receipt; a reading sent again is stored once.
+
+        Of a request with anything wrong nothing is stored.
+        """
+        receipt: Receipt = await request.app.state.queue.add(_parsed(await _body(request)))
         return receipt
 
     @app.get("/api/v1/readings", responses=problems)
@@ -261,10 +222,10 @@ def _add_routes(app: FastAPI) -> None:
         limit: _Limit = 100,
     ) -> ReadingPage:
         """Read back what was stored, in the order of arrival, a page at a time."""
-        intake: Intake = request.app.state.intake
+        queue: IngestQueue = request.app.state.queue
         since_s = None if since is None else since.timestamp()
-        rows = await intake.read(
-            lambda: intake.store.readings(device_id=device_id, run=run, since_s=since_s, after=after, limit=limit)
+        rows = await queue.read(
+            lambda: queue.store.readings(device_id=device_id, run=run, since_s=since_s, after=after, limit=limit)
         )
         return ReadingPage(
             readings=[StoredReading.of(row) for row in rows], next=rows[-1]["id"] if len(rows) == limit else None
@@ -273,21 +234,21 @@ def _add_routes(app: FastAPI) -> None:
     @app.get("/api/v1/devices", responses=problems)
     async def list_devices(request: Request, after: _Text = "", limit: _Limit = 1_000) -> DevicePage:
         """List the devices that have sent readings."""
-        intake: Intake = request.app.state.intake
-        rows = await intake.read(lambda: intake.store.devices(after=after, limit=limit))
+        queue: IngestQueue = request.app.state.queue
+        rows = await queue.read(lambda: queue.store.devices(after=after, limit=limit))
         devices = [DeviceSummary(last_timestamp=instant(row.pop("last_s")), **row) for row in rows]
         return DevicePage(devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
 
     @app.get("/api/v1/runs/{run}/sequences", responses=problems)
     async def list_sequences(request: Request, run: Run, after: _Text = "", limit: _Limit = 1_000) -> SequencePage:
         """Tell which sequence numbers of a run are stored, device by device, for reconciliation."""
-        intake: Intake = request.app.state.intake
-        rows = await intake.read(lambda: intake.store.sequences(run, after=after, limit=limit))
+        queue: IngestQueue = request.app.state.queue
+        rows = await queue.read(lambda: queue.store.sequences(run, after=after, limit=limit))
         devices = [DeviceSequences(**row) for row in rows]
         return SequencePage(run=run, devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
 
     @app.get("/healthz")
     async def health(request: Request) -> Health:
         """Say that the SESP runs, and what it has taken since it started."""
-        intake: Intake = request.app.state.intake
-        return Health(status="ok", received=intake.received, stored=intake.stored, duplicates=intake.duplicates)
+        queue: IngestQueue = request.app.state.queue
+        return Health(status="ok", received=queue.received, stored=queue.stored, duplicates=queue.duplicates)

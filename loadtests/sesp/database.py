@@ -33,26 +33,26 @@ unanswered). A parameter of the same name in the URL goes before."""
 
 
 def database_url(database: str) -> URL:
-    """Take a database as a user names it: an SQLAlchemy or libpq URL, or the path of an SQLite file."""
+    """Return the URL of a database as a user names it: an SQLAlchemy or libpq URL, or the path of an SQLite file."""
     if "://" not in database:
         return URL.create("sqlite", database=str(Path(database)))
     url = make_url(database)
     return url.set(drivername=POSTGRESQL) if url.drivername in ("postgresql", "postgres") else url
 
 
-def shown(database: str) -> str:
-    """The database as a message may name it: without its password."""
+def without_password(database: str) -> str:
+    """Return the name of a database as a message may show it."""
     without = re.sub(r"(://[^/@:]*:).*@", r"\1***@", database)
     return re.sub(r"([?&]password=)[^&]*", r"\1***", without)
 
 
 def cause(error: BaseException) -> str:
-    """What the database itself says, on one line."""
+    """Return what the database itself says, on one line."""
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def connect(database: str) -> Engine:
-    """Make the engine of a database; nothing is connected yet. ``ValueError`` says why it cannot be one of ours."""
+    """Return the engine of a database, not connected yet; ``ValueError`` says why it cannot be used."""
     url = database_url(database)
     if url.drivername in SQLITE:
         return _sqlite(url)
@@ -86,8 +86,8 @@ def _postgresql(url: URL) -> Engine:
         raise ValueError(NO_DRIVER) from error
 
 
-def require_any_text(engine: Engine) -> None:
-    """Refuse a PostgreSQL database whose encoding has not every character a name may have."""
+def require_unicode(engine: Engine) -> None:
+    """Refuse a PostgreSQL database whose encoding lacks characters that a name may have."""
     if engine.dialect.name != "postgresql":
         return
     with engine.connect() as connection:

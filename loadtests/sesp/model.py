@@ -1,4 +1,4 @@
-"""What the reference SESP takes and gives, as pydantic models; the OpenAPI document is made from them."""
+"""The requests and answers of the reference SESP as pydantic models; its OpenAPI document is made from them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pilotfarm.loadtests.sesp.store import NAME_MAX
 
 VALUES_MAX = 500
-"""Most values in one reading."""
+"""Maximum number of values in one reading."""
 READINGS_MAX = 5_000
-"""Most readings in one request."""
+"""Maximum number of readings in one request."""
 INTEGER_MAX = 2**63 - 1
-"""Largest sequence number and id: both databases count in 64 bits."""
+"""Maximum sequence number and id: both databases count in 64 bits."""
 NO_NUL = "^[^\\x00]*$"
 """PostgreSQL has no NUL in a text."""
 
@@ -56,7 +56,7 @@ class Reading(BaseModel):
     quality: Annotated[dict[Name, Annotated[int, Field(ge=0, le=255)]], Field(max_length=VALUES_MAX)] = {}
 
     def row(self, received_s: float) -> dict[str, Any]:
-        """The reading as the store keeps it."""
+        """Return the reading as a row of the store."""
         return {
             "run": self.run,
             "device_id": self.device_id,
@@ -154,20 +154,3 @@ class Health(BaseModel):
     received: int
     stored: int
     duplicates: int
-
-
-class Mistake(BaseModel):
-    """One thing wrong with a request; ``pointer`` is a JSON pointer into the body, or a parameter's name."""
-
-    pointer: str
-    message: str
-
-
-class Problem(BaseModel):
-    """An error as RFC 9457 puts it, with every mistake found."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    errors: list[Mistake] = []

@@ -31,13 +31,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from pilotfarm.emulators.errors import StateError
-from pilotfarm.loadtests.sesp.database import cause, connect, require_any_text, shown
+from pilotfarm.loadtests.sesp.database import cause, connect, require_unicode, without_password
 
 Key: TypeAlias = tuple[str, str, int]
 """What makes a reading one and the same: run, device and sequence number."""
 
 NAME_MAX: Final = 200
-"""Longest name of a device, kind or run. [characters]"""
+"""Maximum length of the name of a device, kind or run. [characters]"""
 
 _INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -66,22 +66,22 @@ READINGS: Final = Table(
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of one reading: the id it is stored under, and whether it had been there before."""
+    """The outcome of one reading: the id it is stored under, and whether it was stored before."""
 
     id: int
     duplicate: bool
 
 
 def check(database: str) -> None:
-    """Open a database, try whether it takes readings, and close it; ``StateError`` says why that does not work."""
+    """Open a database, check that it accepts readings, and close it; ``StateError`` says why it does not."""
     try:
         store = Store(database)
         try:
-            store.rehearse()
+            store.check_writable()
         finally:
             store.close()
     except (SQLAlchemyError, ValueError) as error:
-        raise StateError(f"the database {shown(database)} cannot be used: {cause(error)}") from error
+        raise StateError(f"the database {without_password(database)} cannot be used: {cause(error)}") from error
 
 
 class Store:
@@ -91,7 +91,7 @@ class Store:
         self._engine: Engine = connect(database)
         self._insert = _INSERT[self._engine.dialect.name]
         try:
-            require_any_text(self._engine)
+            require_unicode(self._engine)
             _METADATA.create_all(self._engine)
         except BaseException:
             self.close()
@@ -100,8 +100,8 @@ class Store:
     def close(self) -> None:
         self._engine.dispose()
 
-    def rehearse(self) -> None:
-        """Store a reading and take it back: raises what a database that is read-only or full would answer later."""
+    def check_writable(self) -> None:
+        """Store a reading and roll it back: raises what a database that is read-only or full would answer later."""
         row = {"run": uuid4().hex, "device_id": "", "sequence": 0, "kind": "", "values": {}, "quality": {}}
         with self._engine.connect() as connection:
             self._upsert(connection, [{**row, "timestamp_s": 0.0, "sent_s": None, "received_s": 0.0, "copies": 1}])
@@ -149,7 +149,7 @@ class Store:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def devices(self, *, after: str, limit: int) -> list[dict[str, Any]]:
-        """List the devices heard of, by name, from the one after ``after``."""
+        """List the devices that have sent readings, by name, from the one after ``after``."""
         query = (
             select(
                 READINGS.c.device_id,
@@ -200,8 +200,8 @@ class Store:
         return {"device_id": device, "stored": ranges, "duplicates": duplicates}
 
 
-def members(ranges: Sequence[Sequence[int]]) -> Iterator[int]:
-    """Count out ranges ``[first, last]`` again."""
+def expanded(ranges: Sequence[Sequence[int]]) -> Iterator[int]:
+    """Yield the numbers of ranges ``[first, last]``."""
     for first, last in ranges:
         yield from range(first, last + 1)
 

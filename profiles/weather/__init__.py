@@ -1,11 +1,12 @@
 """The weather of a site: sun and clear sky, made-up or recorded days, clouds that cross the neighbours.
 
 ``Weather`` answers for an instant; ``sun`` has the sun, ``climate`` the made-up year, ``clouds`` the field
-that drifts over the site, ``files`` the readers of EPW, TMY3 and PVGIS files, ``ground`` where devices stand.
+that drifts over the site, ``ground`` where devices stand; ``files`` reads a recorded year (``record``) from a
+file in one of the ``formats``.
 """
 
-from pilotfarm.profiles.weather.files import Record, WeatherFileError
 from pilotfarm.profiles.weather.ground import EXTENT_DEFAULT_M, scattered
+from pilotfarm.profiles.weather.record import Record, WeatherFileError
 from pilotfarm.profiles.weather.sky import DAYS_KEPT, GRID_S, Light, Sky, SunAndAir, Weather
 
 __all__ = [

@@ -17,7 +17,6 @@ from iec104_bench import Master as Iec104Master
 from modbus_bench import NOW_S, frame, plausible, talk
 from py1815.application import FunctionCode
 
-from pilotfarm.api.commands.sites import point_rows
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import Station
 from pilotfarm.emulators.farm.farm import Farm
@@ -26,6 +25,7 @@ from pilotfarm.emulators.quantities import Role, quantity, split
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SeatLayout
+from pilotfarm.emulators.site.listing import point_rows
 
 PointList = Sequence[dict[str, Any]]
 Reading = tuple[dict[str, Any], float, float]

@@ -76,8 +76,9 @@ def pandapowers(solved: Network) -> Floats:
     """Build the same feeder there; ``(3, n)`` volts of the customers."""
     import pandapower as pp
 
-    tree, nominal_kv = solved._tree, 0.230 * sqrt(3.0)
-    made = tree.plans[0].transformer
+    grid, nominal_kv = solved._low_voltage, 0.230 * sqrt(3.0)
+    topology = grid.topology
+    made = topology.plans[0].transformer
     net: Any = pp.create_empty_network()
     medium, low = pp.create_bus(net, 20.0), pp.create_bus(net, nominal_kv)
     pp.create_ext_grid(net, medium, vm_pu=235 / 230, s_sc_max_mva=1e4, rx_max=0.1, x0x_max=1.0, r0x0_max=0.1)
@@ -100,17 +101,18 @@ def pandapowers(solved: Network) -> Floats:
         mag0_rx=0.1,
         si0_hv_partial=0.9,
     )
-    buses = [pp.create_bus(net, nominal_kv) for _ in tree.before]
-    for index, before in enumerate(tree.before):
-        r, x, c = tree.resistance_ohm[index], tree.reactance_ohm[index], 1e9 * tree.capacitance_f[index]
-        begin = low if before < 0 else buses[before]
+    buses = [pp.create_bus(net, nominal_kv) for _ in topology.upstream]
+    for index, upstream in enumerate(topology.upstream):
+        r, x = topology.resistance_ohm[index], topology.reactance_ohm[index]
+        c = 1e9 * topology.capacitance_f[index]
+        begin = low if upstream < 0 else buses[upstream]
         pp.create_line_from_parameters(
             net, begin, buses[index], 1.0, r, x, c, 0.27, r0_ohm_per_km=4 * r, x0_ohm_per_km=4 * x, c0_nf_per_km=c
         )
-    for customer, node in enumerate(solved._node):
+    for customer, node in enumerate(grid.node):
         drawn = (-ACTIVE_W[:, customer] / 1e6, -REACTIVE_VAR[:, customer] / 1e6)
         pp.create_asymmetric_load(net, buses[node], *drawn[0], *drawn[1])
     pp.runpp_3ph(net, max_iteration=100, tolerance_mva=1e-9)
     return np.array(
-        [[230.0 * net.res_bus_3ph.loc[buses[node], f"vm_{each}_pu"] for node in solved._node] for each in "abc"]
+        [[230.0 * net.res_bus_3ph.loc[buses[node], f"vm_{each}_pu"] for node in grid.node] for each in "abc"]
     )

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from typer.testing import CliRunner, Result
 
 from pilotfarm import profiles
 from pilotfarm.api.cli import app
-from pilotfarm.api.commands.sites import POINT_FIELDS
+from pilotfarm.api.commands import sites
 from pilotfarm.emulators import registry, site
-from pilotfarm.emulators.site.listing import endpoint_rows
+from pilotfarm.emulators.site.layout import SerialEndpoint
+from pilotfarm.emulators.site.listing import POINT_FIELDS, endpoint_rows
 
 
 def run(*words: str) -> Result:
@@ -36,7 +38,7 @@ def test_help_of_every_command_has_an_example(command):
 
 
 def test_help_loads_nothing_heavy():
-    code = "import sys, api.cli; print(*sorted(sys.modules))"
+    code = "import sys, pilotfarm.api.cli; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "typer" in loaded
     assert not {"numpy", "pydantic", "scipy", "pvlib", "fastapi", "pyarrow"} & set(loaded)
@@ -106,6 +108,16 @@ def test_endpoints_as_json_are_the_rows_of_the_layout():
 def test_endpoints_as_a_table_show_every_device():
     table = run("endpoints", "tiny").stdout
     assert all(row["device"] in table and row["host"] in table for row in endpoint_rows(site.load("tiny")))
+
+
+def test_a_serial_line_is_listed_by_its_device(monkeypatch):
+    layout = site.load("tiny")
+    line = SerialEndpoint("/dev/ttyUSB0", 19_200, "even", 8, 1)
+    on_lines = replace(layout, stations=tuple(replace(each, endpoint=line) for each in layout.stations))
+    monkeypatch.setattr(sites, "load", lambda *_: on_lines)
+    table = run("endpoints", "tiny").stdout
+    assert table.count("/dev/ttyUSB0") == len(endpoint_rows(layout))
+    assert "no problems" in run("check", "tiny").stdout
 
 
 def test_ports_from_puts_everything_on_one_address():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -16,7 +17,7 @@ from pilotfarm.emulators import registry, site
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.site import Addressing
 from pilotfarm.emulators.site.distributions import VALUE, sample, support
-from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.site.layout import SerialEndpoint, SiteLayout
 from pilotfarm.emulators.site.listing import endpoint_rows
 from pilotfarm.profiles import draws
 
@@ -50,7 +51,7 @@ def load(tmp_path: Path, text: str, addressing: Addressing | None = None, **over
 
 
 def places(layout: SiteLayout) -> list[tuple[str, int]]:
-    return [(station.host, station.port) for station in layout.stations]
+    return [(endpoint.host, endpoint.port) for endpoint in (station.endpoint for station in layout.stations)]
 
 
 # --------------------------------------------------------------------------------- built-in sites
@@ -64,7 +65,7 @@ def test_a_built_in_site_loads_and_its_addresses_are_all_different(name):
     assert len(set(places(layout))) == len(layout.stations)
     seats = [(station.name, seat.address) for station in layout.stations for seat in station.seats if station.name]
     assert len(set(seats)) == len(seats)
-    assert all(IPv4Address(station.host).is_loopback and station.port >= 1024 for station in layout.stations)
+    assert all(IPv4Address(host).is_loopback and port >= 1024 for host, port in places(layout))
 
 
 @pytest.mark.parametrize("name", profiles.names())
@@ -187,6 +188,23 @@ stations:
     rows = endpoint_rows(load(tmp_path, HEAD + text))
     assert [row["unit"] for row in rows] == [1, 6, 11, 12]
     assert {(row["host"], row["port"], row["station"]) for row in rows} == {("127.0.2.1", 5020, "gateway")}
+
+
+def test_a_serial_endpoint_is_listed_with_its_line_settings(tmp_path):
+    layout = load(tmp_path, HEAD + GROUPS)
+    line = SerialEndpoint("/dev/ttyUSB0", 19_200, "even", 8, 1)
+    on_line = replace(layout.stations[0], endpoint=line)
+    tcp = endpoint_rows(layout)[0]
+    serial = endpoint_rows(replace(layout, stations=(on_line, *layout.stations[1:])))[0]
+    assert (line.label, layout.stations[0].endpoint.label) == ("/dev/ttyUSB0", "127.0.1.1:2404")
+    assert serial["serial"] == {
+        "device": "/dev/ttyUSB0",
+        "baud_rate": 19_200,
+        "parity": "even",
+        "data_bits": 8,
+        "stop_bits": 1,
+    }
+    assert set(serial) ^ set(tcp) == {"serial", "host", "port"}
 
 
 def test_an_endpoint_row_has_the_promised_keys(tmp_path):

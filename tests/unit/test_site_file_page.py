@@ -85,7 +85,7 @@ def test_the_page_names_what_a_rating_may_be_named(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", model.Part.__subclasses__() + model.Head.__subclasses__(), ids=lambda part: part.__name__
+    "table", model.Table.__subclasses__() + model.Head.__subclasses__(), ids=lambda table: table.__name__
 )
-def test_the_page_names_every_key(part: type[model.Part]) -> None:
-    assert not {name for name in part.model_fields if not re.search(rf"`[^`]*\b{name}\b[^`]*`", PAGE)}
+def test_the_page_names_every_key(table: type[model.Table]) -> None:
+    assert not {name for name in table.model_fields if not re.search(rf"`[^`]*\b{name}\b[^`]*`", PAGE)}

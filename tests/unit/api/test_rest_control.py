@@ -12,11 +12,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rest_client import Rest
 
-from pilotfarm.api import problems
 from pilotfarm.api.app import BODY_MAX_BYTES, create_app
 from pilotfarm.emulators import errors
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.loadtests import problems
 
 JSON = {"content-type": "application/json"}
 

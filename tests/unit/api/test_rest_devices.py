@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from rest_client import Rest
 
-from pilotfarm.api.commands.sites import point_rows
 from pilotfarm.emulators.site.layout import SiteLayout
-from pilotfarm.emulators.site.listing import endpoint_rows
+from pilotfarm.emulators.site.listing import endpoint_rows, point_rows
 
 KINDS = {"ev_charger", "battery", "pv_generator", "smart_meter", "prosumer"}
 DEVICES = ("charger-001", "battery-001", "pv-001", "meter-001", "home-001")

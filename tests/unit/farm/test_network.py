@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -15,8 +14,8 @@ from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.grid import lowvoltage, powerflow
 from pilotfarm.emulators.grid import network as network_module
-from pilotfarm.emulators.grid import substations
 from pilotfarm.emulators.grid.network import Customers, Network
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout, SiteLayout
 
@@ -156,7 +155,7 @@ def test_a_power_flow_ends_where_more_turns_would_not_matter(monkeypatch: pytest
         return made
 
     ours = solved()
-    monkeypatch.setattr(substations, "_ASKED", {**substations._ASKED, "error_tolerance": 1e-13})
+    monkeypatch.setattr(powerflow, "_OPTIONS", {**powerflow._OPTIONS, "error_tolerance": 1e-13})
     exact = solved()
     assert ours.voltage_v.min() < 207.0
     assert not np.array_equal(ours.voltage_v, exact.voltage_v)
@@ -378,34 +377,6 @@ def test_a_loss_of_generation_reaches_every_device(make_layout: Callable[..., Si
     assert [each.true_value("frequency_hz") for each in hit] == [each.true_value("frequency_hz") for each in calm]
 
 
-# --------------------------------------------------------------- the library's buffers, laid out once
-
-
-def test_the_same_comes_of_buffers_laid_out_once_and_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through loads without a solution, an outage and another thread, to the last bit."""
-    if not version("power-grid-model").startswith(substations._LAID_OUT_ONCE):
-        pytest.skip("power-grid-model is newer than _LAID_OUT_ONCE; name its version there and see whether this holds")
-    once = network(TWO, position=np.linspace(0.1, 1.0, 6), branch=np.linspace(0.0, 0.9, 6))
-    monkeypatch.setattr(substations, "_LAID_OUT_ONCE", ("none of them",))
-    each_time = network(TWO, position=np.linspace(0.1, 1.0, 6), branch=np.linspace(0.0, 0.9, 6))
-
-    def same(power_w: Floats) -> bool:
-        voltages = [stepped(made, power_w, 0.3 * power_w) for made in (once, each_time)]
-        return np.array_equal(*voltages) and once.feeder("two") == each_time.feeder("two")
-
-    assert same(np.linspace(-4e3, 3e3, 6))
-    assert same(np.full(6, -9e6))
-    assert not once.feeder("two").converged
-    assert same(np.linspace(2e3, -1e3, 6))
-    for made in (once, each_time):
-        made.deenergise("two", 1)
-    assert same(np.linspace(2e3, -1e3, 6))
-    with ThreadPoolExecutor(1) as elsewhere:
-        assert elsewhere.submit(same, np.full(6, -9e6)).result()
-        assert elsewhere.submit(same, np.full(6, -2e3)).result()
-    assert once.feeder("two").converged
-
-
 # --------------------------------------------------------------------------------- no convergence
 
 IMPOSSIBLE_W = -1e6
@@ -416,7 +387,7 @@ def test_without_a_solution_the_last_voltages_stand_and_are_questionable(caplog:
     made = network(ONE, TWO, position=np.full(4, 0.9), feeder=feeder)
     good = stepped(made, np.full(4, -1e3)).copy()
     assert not made.questionable.any()
-    with caplog.at_level(logging.WARNING, network_module.__name__):
+    with caplog.at_level(logging.WARNING, lowvoltage.__name__):
         for _ in range(3):
             kept = stepped(made, np.where(feeder == 0, IMPOSSIBLE_W, -2e3))
     assert np.array_equal(kept[:, feeder == 0], good[:, feeder == 0])
@@ -433,12 +404,8 @@ def test_without_a_solution_the_last_voltages_stand_and_are_questionable(caplog:
     assert made.feeder("one").failures == 3
 
 
-@pytest.mark.parametrize("layable", [substations._LAID_OUT_ONCE, ("none of them",)])
-def test_what_flowed_before_a_failure_can_be_asked_for_after_it(
-    monkeypatch: pytest.MonkeyPatch, layable: tuple[str, ...]
-) -> None:
+def test_what_flowed_before_a_failure_can_be_asked_for_after_it() -> None:
     """Whether or not somebody has asked before, of a part of two substations and of one alone."""
-    monkeypatch.setattr(substations, "_LAID_OUT_ONCE", layable)
     feeder = np.array([0, 1, 0, 1])
     asked, unasked = (network(ONE, TWO, position=np.full(4, 0.9), feeder=feeder) for _ in range(2))
     for power in (-1e3, -2e3):
@@ -453,6 +420,20 @@ def test_what_flowed_before_a_failure_can_be_asked_for_after_it(
             assert getattr(after, name) == getattr(before, name) != 0.0, name
         assert unasked.feeder("two") == asked.feeder("two")
         assert unasked.feeder("two").power_w < -18e3
+
+
+def test_a_solver_that_failed_starts_afresh_in_whatever_thread() -> None:
+    """Loads without a solution, an outage and another thread leave nothing behind in a later solution."""
+    used, fresh = (network(TWO, position=np.linspace(0.1, 1.0, 6), branch=np.linspace(0.0, 0.9, 6)) for _ in range(2))
+    power_w = np.linspace(2e3, -1e3, 6)
+    stepped(used, np.full(6, -9e6))
+    assert not used.feeder("two").converged
+    used.deenergise("two", 1)
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(stepped, used, np.linspace(-4e3, 3e3, 6)).result()
+    used.energise("two", 1)
+    assert np.array_equal(stepped(used, power_w), stepped(fresh, power_w))
+    assert replace(used.feeder("two"), failures=0) == fresh.feeder("two")
 
 
 def test_only_the_substation_at_fault_is_doubted() -> None:

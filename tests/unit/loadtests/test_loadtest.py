@@ -20,7 +20,7 @@ from pilotfarm.loadtests.journal import Journal
 from pilotfarm.loadtests.plan import Plan, seconds, target
 from pilotfarm.loadtests.sesp.app import make_app
 from pilotfarm.loadtests.source import FarmSource, Sample, Sender
-from pilotfarm.loadtests.users import Crew
+from pilotfarm.loadtests.users import UserPool
 
 SITE = "tiny"
 QUICK = ("--site", SITE, "--users", "5", "--duration", "2s", "--speedup", "1500", "--daily-interval", "5m")
@@ -177,9 +177,9 @@ class Steady:
 
 
 @pytest.fixture
-def crew() -> Any:
+def pool() -> Any:
     journal = Journal(Path(":memory:"))
-    yield Crew(plan(), Steady(), journal, ManualClock())
+    yield UserPool(plan(), Steady(), journal, ManualClock())
     journal.close()
 
 
@@ -189,20 +189,20 @@ def plan(**changes: Any) -> Plan:
     return Plan(**(base | {"journal": ""} | changes))
 
 
-def test_users_beyond_the_devices_take_them_again_under_ids_of_their_own(crew: Crew) -> None:
-    assert [crew.join().name for _ in range(7)] == ["a", "b", "m", "a~2", "b~2", "m~2", "a~3"]
+def test_users_beyond_the_devices_take_them_again_under_ids_of_their_own(pool: UserPool) -> None:
+    assert [pool.join().name for _ in range(7)] == ["a", "b", "m", "a~2", "b~2", "m~2", "a~3"]
 
 
-def test_first_readings_are_spread_over_the_interval(crew: Crew) -> None:
-    waits = [member.wait_s for member in (crew.join() for _ in range(300)) if member.name[0] != "m"]
+def test_first_readings_are_spread_over_the_interval(pool: UserPool) -> None:
+    waits = [member.wait_s for member in (pool.join() for _ in range(300)) if member.name[0] != "m"]
     assert all(0.0 <= wait < 30.0 for wait in waits)
     tenths = [sum(3.0 * k <= wait < 3.0 * (k + 1) for wait in waits) for k in range(10)]
     assert min(tenths) >= 15, tenths
     assert max(tenths) <= 25, tenths
 
 
-def test_a_late_answer_does_not_shift_what_is_due_next(crew: Crew) -> None:
-    clock, member = crew.clock, crew.join()
+def test_a_late_answer_does_not_shift_what_is_due_next(pool: UserPool) -> None:
+    clock, member = pool.clock, pool.join()
     assert isinstance(clock, ManualClock)
     clock.advance(member.wait_s)
     assert member.is_due
@@ -212,8 +212,8 @@ def test_a_late_answer_does_not_shift_what_is_due_next(crew: Crew) -> None:
     assert member.wait_s == pytest.approx(23.0)
 
 
-def test_sequence_numbers_count_from_1_without_a_gap_whatever_the_answers(crew: Crew) -> None:
-    member = crew.join()
+def test_sequence_numbers_count_from_1_without_a_gap_whatever_the_answers(pool: UserPool) -> None:
+    member = pool.join()
     numbers = []
     for status in (201, 0, 503, 201):
         numbers.append(member.next_reading()["sequence"])
@@ -221,20 +221,20 @@ def test_sequence_numbers_count_from_1_without_a_gap_whatever_the_answers(crew: 
     assert numbers == [1, 2, 3, 4]
 
 
-def test_nobody_begins_a_request_once_the_test_stops(crew: Crew) -> None:
-    member = crew.join()
-    assert isinstance(crew.clock, ManualClock)
-    crew.clock.advance(100.0)
-    crew.stopping = True
+def test_nobody_begins_a_request_once_the_test_stops(pool: UserPool) -> None:
+    member = pool.join()
+    assert isinstance(pool.clock, ManualClock)
+    pool.clock.advance(100.0)
+    pool.stopping = True
     assert not member.is_due
 
 
 def test_site_time_moves_with_wall_time_times_the_speedup() -> None:
     source, clock, journal = Steady(), ManualClock(), Journal(Path(":memory:"))
-    crew = Crew(plan(speedup=60.0), source, journal, clock)
+    pool = UserPool(plan(speedup=60.0), source, journal, clock)
     for gone_s in (1.0, 0.0, 2.5):
         clock.advance(gone_s)
-        crew.advance()
+        pool.advance()
     journal.close()
     assert source.moved_s == pytest.approx(210.0)
 

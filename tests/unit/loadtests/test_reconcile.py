@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pilotfarm.loadtests.journal import BATCH, Entry, Journal
 from pilotfarm.loadtests.reconcile import EXAMPLES_MAX, StoredDevice, balanced, fetch_stored
 from pilotfarm.loadtests.sesp.app import make_app
-from pilotfarm.loadtests.sesp.store import members
+from pilotfarm.loadtests.sesp.store import expanded
 
 STATUSES = (0, 201, 503)
 
@@ -91,7 +91,7 @@ def test_ranges_count_out_what_went_in(tmp: frozenset[int]) -> None:
             ranges[-1][1] = number
         else:
             ranges.append([number, number])
-    assert list(members(ranges)) == sorted(tmp)
+    assert list(expanded(ranges)) == sorted(tmp)
 
 
 def test_what_the_sesp_stored_is_fetched_page_by_page(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_a_journal_hands_out_by_device_and_number_whatever_the_order_of_arrival(
 
 def test_an_empty_journal_has_no_latency_and_no_span() -> None:
     journal = Journal(Path(":memory:"))
-    assert (journal.latency_s(0.5), journal.span_s(), journal.worst_late_s()) == (None, 0.0, 0.0)
+    assert (journal.latency_s(0.5), journal.duration_s(), journal.worst_late_s()) == (None, 0.0, 0.0)
     journal.close()
 
 
@@ -148,5 +148,5 @@ def test_unanswered_readings_have_no_latency_and_count_for_the_span() -> None:
     for each in (entry("a", 1, 0, sent_s=10.0), entry("a", 2, 0, sent_s=30.0)):
         journal.add(each)
     journal.flush()
-    assert (journal.latency_s(0.99), journal.span_s()) == (None, 20.0)
+    assert (journal.latency_s(0.99), journal.duration_s()) == (None, 20.0)
     journal.close()

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from sesp_bench import READINGS, reading
 
-from pilotfarm.loadtests.sesp.app import BODY_MAX, MISTAKES_MAX, make_app
+from pilotfarm.loadtests.problems import LISTED_MAX
+from pilotfarm.loadtests.sesp.app import BODY_MAX, make_app
 from pilotfarm.loadtests.sesp.model import READINGS_MAX
 
 
@@ -21,13 +22,14 @@ def test_every_mistake_of_a_request_is_listed_and_nothing_is_stored(sesp: httpx.
     answer = sesp.post(READINGS, json=[reading(), wrong])
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert {error["pointer"] for error in problem["errors"]} == {
-        "/1/device_id",
-        "/1/sequence",
-        "/1/timestamp",
-        "/1/colour",
-        "/1/values/p",
+    document = answer.json()
+    assert (document["detail"], document["instance"]) == ("5 problems", READINGS)
+    assert {problem["where"] for problem in document["problems"]} == {
+        "1.device_id",
+        "1.sequence",
+        "1.timestamp",
+        "1.colour",
+        "1.values.p",
     }
     assert sesp.get(READINGS).json()["readings"] == []
 
@@ -48,28 +50,28 @@ def test_a_value_that_is_not_finite_is_refused(sesp: httpx.Client, number: str) 
     body = json.dumps(reading(values={"p": "?"})).replace('"?"', number)
     answer = sesp.post(READINGS, content=body)
     assert answer.status_code == 422
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/values/p"]
+    assert [problem["where"] for problem in answer.json()["problems"]] == ["values.p"]
 
 
 @pytest.mark.parametrize(
-    ("change", "pointer"),
+    ("change", "where"),
     [
-        ({"device_id": "a\0b"}, "/device_id"),
-        ({"run": "\0"}, "/run"),
-        ({"kind": "\0"}, "/kind"),
-        ({"values": {"p\0": 1.0}}, "/values/p\0/[key]"),
-        ({"timestamp": "0001-01-01T00:00:00+14:00"}, "/timestamp"),
-        ({"timestamp": "9999-12-31T23:59:59.999999Z"}, "/timestamp"),
-        ({"sent_at": "9999-12-31T23:59:59-12:00"}, "/sent_at"),
-        ({"sequence": 2**63}, "/sequence"),
+        ({"device_id": "a\0b"}, "device_id"),
+        ({"run": "\0"}, "run"),
+        ({"kind": "\0"}, "kind"),
+        ({"values": {"p\0": 1.0}}, "values.p\0.[key]"),
+        ({"timestamp": "0001-01-01T00:00:00+14:00"}, "timestamp"),
+        ({"timestamp": "9999-12-31T23:59:59.999999Z"}, "timestamp"),
+        ({"sent_at": "9999-12-31T23:59:59-12:00"}, "sent_at"),
+        ({"sequence": 2**63}, "sequence"),
     ],
 )
 def test_what_a_database_could_not_keep_or_give_back_is_refused(
-    sesp: httpx.Client, change: dict[str, Any], pointer: str
+    sesp: httpx.Client, change: dict[str, Any], where: str
 ) -> None:
     answer = sesp.post(READINGS, json=reading(1) | change)
     assert answer.status_code == 422
-    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert [problem["where"] for problem in answer.json()["problems"]] == [where]
 
 
 def test_a_body_too_long_is_refused(sesp: httpx.Client) -> None:
@@ -85,9 +87,20 @@ def test_too_many_readings_in_one_request_are_refused(sesp: httpx.Client) -> Non
 
 
 def test_a_list_of_mistakes_is_bounded(sesp: httpx.Client) -> None:
-    problem = sesp.post(READINGS, json=[{}] * 1_000).json()
-    assert len(problem["errors"]) == MISTAKES_MAX + 1
-    assert problem["errors"][-1]["message"] == "and 4900 more"
+    document = sesp.post(READINGS, json=[{}] * 1_000).json()
+    assert len(document["problems"]) == LISTED_MAX
+    assert document["detail"] == "5000 problems"
+
+
+def test_every_operation_names_the_problem_documents_it_may_answer_with(sesp: httpx.Client) -> None:
+    schema = sesp.get("/openapi.json").json()
+    assert "ProblemDocument" in schema["components"]["schemas"]
+    for path, item in schema["paths"].items():
+        for operation in item.values():
+            failed = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+            assert failed, path
+            for status, answer in failed.items():
+                assert list(answer["content"]) == ["application/problem+json"], (path, status)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +119,7 @@ def test_other_errors_are_problem_documents_too(sesp: httpx.Client, path: str, s
     answer = sesp.get(path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["title"]
+    assert set(answer.json()) == {"type", "title", "status", "detail", "instance", "problems"}
 
 
 def test_the_command_says_when_it_listens_and_ends_cleanly_on_sigterm(tmp_path: Any) -> None:

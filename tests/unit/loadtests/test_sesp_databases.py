@@ -21,7 +21,7 @@ from sqlalchemy import Engine, event, make_url, text
 
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.loadtests.sesp.app import make_app
-from pilotfarm.loadtests.sesp.database import connect, shown
+from pilotfarm.loadtests.sesp.database import connect, without_password
 from pilotfarm.loadtests.sesp.store import Store, check
 
 GONE = "postgresql://meter:s3cret@127.0.0.1:9/readings"
@@ -87,8 +87,8 @@ def test_a_server_that_is_not_there_is_one_line_and_the_password_is_not_in_it() 
     ],
 )
 def test_a_message_names_a_database_without_its_password(database: str, wanted: str) -> None:
-    assert shown(database) == wanted
-    assert "s3c" not in shown(database)
+    assert without_password(database) == wanted
+    assert "s3c" not in without_password(database)
 
 
 def test_a_file_that_is_read_only_is_refused_at_the_start(tmp_path: Path) -> None:

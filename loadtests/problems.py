@@ -1,12 +1,12 @@
 """Errors over HTTP: problem documents (RFC 9457) that list every problem found.
 
-``STATUS`` is the complete table from pilotfarm's errors to HTTP's; whatever else goes wrong is a
-problem document too.
+The REST API and the reference SESP are both an ``Api``. ``STATUS`` is the complete table from
+pilotfarm's errors to HTTP's; whatever else goes wrong is a problem document too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,8 +19,9 @@ from starlette.exceptions import HTTPException
 from pilotfarm.emulators import errors
 
 MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = "1"
 LISTED_MAX: Final = 1_000
-"""Most problems of one document."""
+"""Maximum number of problems in one document; its ``detail`` counts them all."""
 
 STATUS: Final[dict[type[errors.PilotfarmError], int]] = {
     errors.PilotfarmError: 500,
@@ -67,7 +68,7 @@ class Refused(Exception):
 def response(
     path: str, status: int, problems: Sequence[tuple[str, str]], headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Build a problem document from ``(where, message)`` pairs."""
+    """Build a problem document from ``(where, message)`` pairs; 503 says when to try again."""
     detail = problems[0][1] if len(problems) == 1 else f"{len(problems)} problems"
     document = ProblemDocument(
         title=_PHRASES.get(status, "Error"),
@@ -76,7 +77,8 @@ def response(
         instance=path,
         problems=[ProblemItem(where=where, message=message) for where, message in problems[:LISTED_MAX]],
     )
-    return JSONResponse(document.model_dump(), status, dict(headers or {}), media_type=MEDIA_TYPE)
+    retry = {"Retry-After": RETRY_AFTER_S} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return JSONResponse(document.model_dump(), status, {**retry, **(headers or {})}, media_type=MEDIA_TYPE)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -91,13 +93,29 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of an application end as a problem document."""
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(errors.PilotfarmError, _known)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
+def listed(found: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Turn pydantic's errors into the ``(where, message)`` pairs of a ``Refused``."""
+    return [_said(each) for each in found]
+
+
+class Api(FastAPI):
+    """An application whose every error ends as a problem document, in its answers and in its schema."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.add_exception_handler(Refused, _refused)
+        self.add_exception_handler(errors.PilotfarmError, _known)
+        self.add_exception_handler(RequestValidationError, _invalid)
+        self.add_exception_handler(HTTPException, _http)
+        self.add_exception_handler(Exception, _unexpected)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI schema, with the problem document that no route has for a model of its own."""
+        schema = super().openapi()
+        models = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+        nested = models.pop("$defs", {})
+        schema["components"]["schemas"].update({"ProblemDocument": models, **nested})
+        return schema
 
 
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {422: "Unprocessable Content"}
@@ -124,14 +142,12 @@ async def _known(request: Request, error: Exception) -> Response:
     problems = [("", str(error))]
     if isinstance(error, errors.ConfigError):
         problems = [(problem.where, problem.message) for problem in error.problems]
-    headers = {"Retry-After": "1"} if isinstance(error, errors.Busy) else None
-    return response(request.url.path, STATUS[type(error)], problems, headers)
+    return response(request.url.path, STATUS[type(error)], problems)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [_said(each) for each in error.errors()]
-    return response(request.url.path, 422, problems)
+    return response(request.url.path, 422, listed(error.errors()))
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -151,11 +167,12 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 def _said(error: Mapping[str, Any]) -> tuple[str, str]:
     if error["type"] == "json_invalid":
-        return "body", f"is not JSON: {error['ctx']['error']}, at character {error['loc'][-1]}"
+        place = f", at character {error['loc'][-1]}" if error["loc"] else ""  # pydantic itself names line and column
+        return "body", f"is not JSON: {error['ctx']['error']}{place}"
     return _where(error["loc"]), str(error["msg"])
 
 
 def _where(location: Sequence[int | str]) -> str:
-    """Name the field without saying that it stands in the body."""
+    """Name the field, without ``body`` in front."""
     names = [str(part) for part in location]
     return ".".join(names[1:] if len(names) > 1 and names[0] == "body" else names)

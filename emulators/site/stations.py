@@ -1,0 +1,253 @@
+"""The endpoints of groups, the stations they name, and the addresses at both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
+from pilotfarm.emulators.site.addresses import AddressBlock, Allocator
+from pilotfarm.emulators.site.checks import Checker, quoted
+from pilotfarm.emulators.site.document import Path
+from pilotfarm.emulators.site.layout import GroupLayout, SeatLayout, ServedLayout, StationLayout
+from pilotfarm.emulators.site.model import Endpoint, Station
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointTable:
+    """An endpoint of a group as read, with its protocol and options."""
+
+    path: Path
+    protocol: ProtocolSpec
+    table: Endpoint
+    options: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Service(EndpointTable):
+    """An endpoint with the map it serves a kind by."""
+
+    map: MapSpec
+    addresses_per_device: int
+
+    @property
+    def served(self) -> ServedLayout:
+        return ServedLayout(self.protocol.name, self.map.name)
+
+
+@dataclass(slots=True)
+class _OwnEndpoints:
+    """Devices of a group that each answer at an endpoint of their own."""
+
+    group: GroupLayout
+    protocol: str
+    map: str
+    block: AddressBlock
+    address: int
+    options: Any
+
+    def stations(self) -> Iterable[StationLayout]:
+        for row in range(len(self.group.devices)):
+            seat = SeatLayout(self.group.name, row, self.map, self.address)
+            yield StationLayout("", self.protocol, self.block.at(row), self.options, (seat,))
+
+
+@dataclass(slots=True)
+class _SharedStation:
+    """A station that answers for devices; ``taken`` are the address ranges given out and to whom."""
+
+    name: str
+    spec: ProtocolSpec
+    block: AddressBlock | None
+    options: Any
+    seats: list[SeatLayout] = field(default_factory=list)
+    taken: list[tuple[int, int, Path]] = field(default_factory=list)
+
+    @property
+    def next_address(self) -> int:
+        return max((last + 1 for _, last, _ in self.taken), default=self.spec.default_address)
+
+    def layout(self) -> StationLayout:
+        assert self.block is not None
+        return StationLayout(self.name, self.spec.name, self.block.at(0), self.options, tuple(self.seats))
+
+
+class Stations:
+    """The stations of a site, and the endpoints its devices have of their own."""
+
+    def __init__(self, checker: Checker, allocator: Allocator, tables: Mapping[str, Any]) -> None:
+        self._checker = checker
+        self._document = checker.document
+        self._allocator = allocator
+        self._names = tuple(tables)
+        self._shared: dict[str, _SharedStation] = {}
+        self._own: list[_OwnEndpoints] = []
+        self.is_complete = True
+        """Whether every endpoint is understood; if not, a station may look unused that is used."""
+        for name, value in tables.items():
+            self._add(name, value)
+
+    def _add(self, name: str, value: Any) -> None:
+        path: Path = ("stations", name)
+        station = self._checker.read(Station, value, path)
+        spec = self._protocol(value, path)
+        if station is None or spec is None:
+            return
+        if not spec.shared:
+            message = f"every {spec.name} device has an endpoint of its own; no station answers for several"
+            self._document.problem((*path, "protocol"), message)
+            return
+        options = self._options(spec, station.options, path)
+        port = spec.default_port if station.port is None else station.port
+        block = self._allocator.station(path, station.host, port)
+        self._shared[name] = _SharedStation(name, spec, block, options)
+
+    def layouts(self) -> Iterable[StationLayout]:
+        for shared in self._shared.values():
+            yield shared.layout()
+        for own in self._own:
+            yield from own.stations()
+
+    def report_unused(self) -> None:
+        for station in self._shared.values():
+            if not station.taken and self.is_complete:
+                self._document.problem(("stations", station.name), "no group has an endpoint at this station")
+
+    # ------------------------------------------------------------------------------- endpoints
+
+    def read_endpoints(self, group: Mapping[str, Any], path: Path) -> list[EndpointTable]:
+        """Read the endpoints of a group's table."""
+        raw = group.get("endpoints", [])
+        if not isinstance(raw, list):
+            message = f"is a list, each with a dash in front, not {quoted(raw)}"
+            self._document.problem((*path, "endpoints"), message)
+            self.is_complete = False
+            return []
+        found = []
+        for index, item in enumerate(raw):
+            at = (*path, "endpoints", index)
+            table = self._checker.read(Endpoint, item, at)
+            spec = self._protocol(item, at)
+            if table is not None and spec is not None:
+                found.append(EndpointTable(at, spec, table, self._options(spec, table.options, at)))
+        self.is_complete &= len(found) == len(raw)
+        return found
+
+    def services(self, endpoints: list[EndpointTable], spec: DeviceSpec) -> list[Service]:
+        """Find the map of each endpoint for a kind of device."""
+        found = [
+            Service(each.path, each.protocol, each.table, each.options, chosen, addresses_per_device(chosen, spec))
+            for each in endpoints
+            if (chosen := self._map(spec, each.table, each.path))
+        ]
+        self.is_complete &= len(found) == len(endpoints)
+        return found
+
+    def assign(self, group: GroupLayout, services: Iterable[Service]) -> None:
+        """Give every device of a group its address for each service, at a station or of its own."""
+        hosts = -1
+        for each in services:
+            if each.table.station is not None:
+                self._assign_seats(group, each, each.table.station)
+                continue
+            if hosts < 0:
+                hosts = self._allocator.reserve_hosts(len(group.devices))
+            self._assign_own(group, each, hosts)
+
+    def _assign_own(self, group: GroupLayout, service: Service, hosts: int) -> None:
+        protocol, table, at = service.protocol, service.table, service.path
+        address = protocol.default_address if table.address is None else table.address
+        self._fits(protocol, address, address + service.addresses_per_device - 1, (*at, "address"), 1)
+        block = self._allocator.devices(at, table, len(group.devices), hosts, protocol.default_port)
+        if block is not None:
+            self._own.append(_OwnEndpoints(group, protocol.name, service.map.name, block, address, service.options))
+
+    def _assign_seats(self, group: GroupLayout, service: Service, name: str) -> None:
+        protocol, table, at = service.protocol, service.table, service.path
+        for key in ("ip", "port", "options"):
+            if key in table.model_fields_set:
+                self._document.problem((*at, key), "belongs to the station; an endpoint has a station or this")
+        if name not in self._names:
+            self.is_complete = False
+            self._checker.unknown((*at, "station"), "station", name, self._names)
+        station = self._shared.get(name)
+        if station is None:
+            return
+        if station.spec.name != protocol.name:
+            message = f"{name} speaks {station.spec.name}, and this endpoint {protocol.name}"
+            self._document.problem((*at, "station"), message)
+            return
+        rows = range(len(group.devices))
+        first = station.next_address if table.address is None else table.address
+        last = first + service.addresses_per_device * len(rows) - 1
+        if not self._fits(protocol, first, last, at, len(rows)):
+            return
+        for low, high, other in station.taken:
+            if first <= high and low <= last:
+                label = protocol.address_name.replace("_", " ")
+                message = f"{label} {max(first, low)} at {name} is already used by {self._document.locate(other)}"
+                self._document.problem((*at, "address"), message)
+        station.taken.append((first, last, at))
+        station.seats.extend(
+            SeatLayout(group.name, row, service.map.name, first + service.addresses_per_device * row) for row in rows
+        )
+
+    # ---------------------------------------------------------------------- protocols and maps
+
+    def _protocol(self, value: Any, path: Path) -> ProtocolSpec | None:
+        name = value.get("protocol") if isinstance(value, dict) else None
+        if not isinstance(name, str):
+            return None
+        if name not in registry.PROTOCOLS:
+            self._checker.unknown((*path, "protocol"), "protocol", name, registry.PROTOCOLS)
+            return None
+        return registry.protocol(name)
+
+    def _options(self, protocol: ProtocolSpec, raw: Mapping[str, Any], at: Path) -> Any:
+        model = protocol.options_model
+        try:
+            return TypeAdapter(model).validate_python(dict(raw))
+        except ValidationError as error:
+            self._checker.report(error, (*at, "options"), known=getattr(model, "model_fields", ()))
+            return None
+
+    def _map(self, spec: DeviceSpec, table: Endpoint, at: Path) -> MapSpec | None:
+        fitting = {found.name: found for found in registry.maps_for(table.protocol, spec.kind)}
+        if table.map is None:
+            if not fitting:
+                self._document.problem((*at, "protocol"), f"no map serves a {spec.kind} over {table.protocol}")
+            return next(iter(fitting.values()), None)
+        if table.map not in registry.MAPS:
+            self._checker.unknown((*at, "map"), "map", table.map, registry.MAPS)
+        elif table.map not in fitting:
+            other = f"; {', '.join(fitting)} does" if fitting else ""
+            message = f"{table.map} does not serve a {spec.kind} over {table.protocol}{other}"
+            self._document.problem((*at, "map"), message)
+        return fitting.get(table.map)
+
+    def _fits(self, protocol: ProtocolSpec, first: int, last: int, at: Path, count: int) -> bool:
+        low, high = protocol.address_range
+        if low <= first and last <= high:
+            return True
+        label = protocol.address_name.replace("_", " ")
+        needed = f"{first}" if first == last else f"{first} to {last}"
+        of = f" for {count:,} devices" if count > 1 else ""
+        self._document.problem(at, f"needs {label} {needed}{of}; {protocol.title} has {low} to {high}")
+        return False
+
+
+def addresses_per_device(chosen: MapSpec, spec: DeviceSpec) -> int:
+    """Return how many addresses in a row a device takes under a map: five for a prosumer over Modbus.
+
+    Further unit ids, far from its own, are aliases of a device that has an endpoint of its own.
+    """
+    units = {row.resource_unit for row in chosen.points(spec, {})}
+    count = 1
+    while count + 1 in units:
+        count += 1
+    return count
