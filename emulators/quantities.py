@@ -1,8 +1,8 @@
 """What a device has: every quantity's name, unit, role and meaning, in one catalogue.
 
 A quantity means the same in every device that has it, so a point list needs one address for it and
-not one a kind. A prosumer's resources carry the catalogue's quantities behind a prefix
-(``storage_soc_frac``); ``RESOURCES`` lists the prefixes.
+not one a kind. A prosumer's resources (``RESOURCES``) have the catalogue's quantities too: ``soc_frac`` of its
+storage is the prosumer's ``storage_soc_frac``.
 
 Sign, everywhere: plus is power, current and energy leaving the device towards the grid. Names end
 in their unit; ``_frac`` is a share from 0 to 1; a name without a unit is a state, a count or an
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from typing import Final
+
+from pilotfarm.emulators.columns.resource import ITSELF, Resource, apart
 
 
 class Role(StrEnum):
@@ -266,23 +268,29 @@ SUPPORT: Final = tuple(q.name for q in _SUPPORT)
 CONNECTION_POINT: Final = tuple(q.name for q in _COMMON if q.role in (Role.MEASUREMENT, Role.TOTAL))
 """The electrical state variables and energy registers of a connection point."""
 
-RESOURCES: Final = ("ev", "storage", "pv", "home")
+EV, STORAGE, PV, HOME = map(Resource, ("ev", "storage", "pv", "home"))
+RESOURCES: Final = (EV, STORAGE, PV, HOME)
 """What stands behind a prosumer's connection point, in the order of its numbers 1, 2, 3, 4."""
 
 
-def split(name: str) -> tuple[str, str]:
-    """Take a quantity's name apart: ``"storage_soc_frac"`` -> ``("storage", "soc_frac")``; no resource is ``""``."""
-    resource, _, rest = name.partition("_")
-    return (resource, rest) if resource in RESOURCES and rest in CATALOGUE else ("", name)
+def split(name: str) -> tuple[Resource, str]:
+    """Take a quantity's name apart: ``"storage_soc_frac"`` -> ``(STORAGE, "soc_frac")``; no resource is ``ITSELF``."""
+    resource, plain = apart(name, RESOURCES)
+    return (resource, plain) if plain in CATALOGUE else (ITSELF, name)
+
+
+def number_of(resource: Resource) -> int:
+    """Return a resource's number at its device; the device itself is 0."""
+    return 1 + RESOURCES.index(resource) if resource else 0
 
 
 def quantity(name: str) -> Quantity:
-    """Look a quantity up by its name, with or without a resource's prefix; ``KeyError`` if there is none."""
-    resource, base = split(name)
-    found = CATALOGUE[base]
+    """Look a quantity up by its name, a device's own or a resource's; ``KeyError`` if there is none."""
+    resource, plain = split(name)
+    found = CATALOGUE[plain]
     if not resource:
         return found
-    enables = f"{resource}_{found.enables}" if found.enables else ""
+    enables = resource.of(found.enables) if found.enables else ""
     doc = f"{found.doc} (of the prosumer's {resource})"
     return Quantity(name, found.unit, found.role, doc, found.low, found.high, enables)
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, canonical
+from pilotfarm.emulators.columns.resource import Resource, apart
 
 Seen: TypeAlias = Mapping[str, Floats]
 """Columns to read: by name, ``(n,)`` each; they stay as they were when they were handed out."""
@@ -73,24 +74,44 @@ class OfBlock(Seen):
 
 
 class WithParts(Seen):
-    """A compound device's own columns, and those of its resources under their prefixes."""
+    """A compound device's own columns, and those of its resources under the names they have there."""
 
-    __slots__ = ("_own", "_parts")
+    __slots__ = ("_own", "_parts", "_resources")
 
-    def __init__(self, own: Seen, parts: Mapping[str, Seen]) -> None:
-        self._own, self._parts = own, parts
+    def __init__(self, own: Seen, parts: Mapping[Resource, Seen]) -> None:
+        self._own, self._parts, self._resources = own, parts, tuple(parts)
 
     def __getitem__(self, name: str) -> Floats:
         if name in self._own:
             return self._own[name]
-        resource, _, plain = name.partition("_")
+        resource, plain = apart(name, self._resources)
+        if not resource:
+            raise KeyError(name)
         return self._parts[resource][plain]
 
     def __iter__(self) -> Iterator[str]:
-        return chain(self._own, (f"{resource}_{name}" for resource, part in self._parts.items() for name in part))
+        return chain(self._own, (Resource(each).of(name) for each, part in self._parts.items() for name in part))
 
     def __len__(self) -> int:
         return len(self._own) + sum(map(len, self._parts.values()))
+
+
+class OfResource(Seen):
+    """The columns of a compound device as one of its resources sees them."""
+
+    __slots__ = ("_columns", "_resource")
+
+    def __init__(self, columns: Seen, resource: Resource) -> None:
+        self._columns, self._resource = columns, resource
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._columns[self._resource.of(name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return (plain for name in self._columns if (plain := self._resource.plain(name)) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def part_of(columns: Seen, resource: str) -> Columns:
@@ -100,21 +121,21 @@ def part_of(columns: Seen, resource: str) -> Columns:
 
 @lru_cache(maxsize=64)
 def _of_part(names: tuple[str, ...], resource: str) -> tuple[tuple[str, str], ...]:
-    prefix = f"{resource}_"
-    return tuple((name, name.removeprefix(prefix)) for name in names if name.startswith(prefix))
+    part = Resource(resource)
+    return tuple((name, plain) for name in names if (plain := part.plain(name)) is not None)
 
 
 def as_part(columns: Seen, resource: str) -> Columns:
     """Return a device's columns under the names they have at a compound device whose resource it is."""
-    return dict(zip(_prefixed(tuple(columns), resource), columns.values(), strict=True))
+    return dict(zip(_full(tuple(columns), resource), columns.values(), strict=True))
 
 
 @lru_cache(maxsize=64)
-def _prefixed(names: tuple[str, ...], resource: str) -> tuple[str, ...]:
-    return tuple(f"{resource}_{name}" for name in names)
+def _full(names: tuple[str, ...], resource: str) -> tuple[str, ...]:
+    return tuple(map(Resource(resource).of, names))
 
 
 def without_parts(columns: Seen, resources: Iterable[str]) -> Columns:
     """Return a compound device's own columns."""
-    prefixes = tuple(f"{resource}_" for resource in resources)
-    return {name: columns[name] for name in columns if not name.startswith(prefixes)}
+    names = tuple(resources)
+    return {name: columns[name] for name in columns if not apart(name, names)[0]}

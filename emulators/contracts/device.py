@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.resource import Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.quantities import Quantity
@@ -106,15 +107,15 @@ class Turn:
     from the mains, and 1 elsewhere; ``None`` is 1 everywhere.
     """
 
-    resource: str
+    resource: Resource
     lent: Columns = field(default_factory=dict)
     told: Columns = field(default_factory=dict)
     live: Floats | None = None
 
 
 Flow: TypeAlias = Generator[Turn, Seen, Columns]
-Parts: TypeAlias = Mapping[str, Seen]
-"""The columns of a compound device's resources, by their prefixes."""
+Parts: TypeAlias = Mapping[Resource, Seen]
+"""The columns of a compound device's resources, by the resources' names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +127,10 @@ class DeviceSpec:
     names that are no quantity's). ``step(columns, surroundings, dt_s)`` returns new columns and
     changes nothing it was given, and no set-point. Rows never mix.
 
-    A compound kind is made of others: ``resources`` gives each by the prefix its columns have at the
-    compound device, every kind once, in the order in which ``flow(own, parts, surroundings, dt_s)`` yields
-    their turns. It is given the device's own columns and its resources', and returns its own. Its ``step``
-    is the same flow with every resource stepped by itself.
+    A compound kind is made of others: ``resources`` gives each by its name at the compound device, every kind
+    once, in the order in which ``flow(own, parts, surroundings, dt_s)`` yields their turns. It is given the
+    device's own columns and its resources', and returns its own. Its ``step`` is the same flow with every
+    resource stepped by itself.
     """
 
     kind: str
@@ -146,7 +147,7 @@ class DeviceSpec:
     """Set-point or command -> what shows its physical effect."""
     make: Callable[[Columns, Keys, Place], Columns]
     step: Callable[[Columns, Surroundings, float], Columns]
-    resources: Mapping[str, DeviceSpec] = field(default_factory=dict)
+    resources: Mapping[Resource, DeviceSpec] = field(default_factory=dict)
     flow: Callable[[Columns, Parts, Surroundings, float], Flow] | None = None
     sunlit: Callable[[Seen], bool] | None = None
     """Whether light does anything to devices with these columns at the start; if not, they are given NaN for it."""

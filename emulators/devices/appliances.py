@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.resource import Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import DeviceSpec, Keys
 from pilotfarm.emulators.contracts.world import Place, Surroundings
@@ -39,8 +40,11 @@ def drawn(columns: Seen, live: Floats | None) -> Floats:
     return by_phase.copy() if live is None else np.multiply(by_phase, live, order="C")
 
 
+APPLIANCES: Final = Resource("appliances")
+"""Their name at whoever has them as a resource."""
+
 DEVICE: Final = DeviceSpec(
-    kind="appliances",
+    kind=APPLIANCES,
     use_case="",
     title="Household appliances",
     quantities=(),

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pilotfarm.emulators.columns.arrays import Columns
-from pilotfarm.emulators.columns.views import Seen, part_of, without_parts
+from pilotfarm.emulators.columns.resource import Resource
+from pilotfarm.emulators.columns.views import Seen, as_part, part_of, without_parts
 from pilotfarm.emulators.contracts.device import DeviceSpec, Flow, Parts
 from pilotfarm.emulators.contracts.world import Surroundings
 
 
 def stepped(
-    flow: Callable[[Columns, Parts, Surroundings, float], Flow], resources: Mapping[str, DeviceSpec]
+    flow: Callable[[Columns, Parts, Surroundings, float], Flow], resources: Mapping[Resource, DeviceSpec]
 ) -> Callable[[Columns, Surroundings, float], Columns]:
     """Return the ``step`` of the kind that has this flow and these resources."""
 
     def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
-        parts: dict[str, Seen] = {resource: part_of(columns, resource) for resource in resources}
+        parts: dict[Resource, Seen] = {resource: part_of(columns, resource) for resource in resources}
         under_way = flow(without_parts(columns, resources), dict(parts), surroundings, dt_s)
         turn = next(under_way)
         while True:
@@ -27,9 +28,9 @@ def stepped(
             try:
                 turn = under_way.send(parts[turn.resource])
             except StopIteration as ended:
-                home: Columns = ended.value
-                return home | {
-                    f"{each}_{name}": column for each, part in parts.items() for name, column in part.items()
-                }
+                home: Columns = dict(ended.value)
+                for each, part in parts.items():
+                    home |= as_part(part, each)
+                return home
 
     return step

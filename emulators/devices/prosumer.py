@@ -1,8 +1,8 @@
 """A prosumer's home: a household with a heat pump and loads that can wait, an EV, a storage and PV.
 
-The EV charging point, the storage and the PV generator are the kinds of those names, their columns here
-under their prefixes; ``home`` is everything else in the house, with the power of its appliances, which are
-stepped with those of all households. What crosses the connection point is the sum of the four, phase by phase.
+The EV charging point, the storage and the PV generator are the kinds of those names; ``home`` is everything else in
+the house, with the power of its appliances, which are stepped with those of all households. What crosses the
+connection point is the sum of the four, phase by phase.
 
 Who is asked what: a set-point written to a resource is that resource's. An active power set-point of the
 connection point is met by the storage, which makes up for all the others; what the storage cannot draw,
@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial, reduce
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, is_nothing, nothing
+from pilotfarm.emulators.columns.resource import Resource
 from pilotfarm.emulators.columns.views import Seen, as_part, part_of
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Limits, OfColumn, Parts, Rating, Turn
 from pilotfarm.emulators.contracts.world import Place, Surroundings
@@ -40,11 +41,22 @@ from pilotfarm.emulators.devices import (
     pv_generator,
     support,
 )
+from pilotfarm.emulators.devices.appliances import APPLIANCES
 from pilotfarm.emulators.physics import inverter
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, RESOURCES, SUPPORT, quantities
+from pilotfarm.emulators.quantities import (
+    COMMON,
+    CONNECTION_POINT,
+    EV,
+    HOME,
+    PV,
+    RESOURCES,
+    STORAGE,
+    SUPPORT,
+    quantities,
+)
 
-_SPECS: Final = {"ev": ev_charger.DEVICE, "storage": battery.DEVICE, "pv": pv_generator.DEVICE}
-_RESOURCES: Final = {"appliances": appliances.DEVICE} | {name: _SPECS[name] for name in ("ev", "pv", "storage")}
+_SPECS: Final = {EV: ev_charger.DEVICE, STORAGE: battery.DEVICE, PV: pv_generator.DEVICE}
+_RESOURCES: Final = {APPLIANCES: appliances.DEVICE} | {name: _SPECS[name] for name in (EV, PV, STORAGE)}
 _DEFAULTS: Final[Mapping[str, float | Mapping[str, Any]]] = {
     "ev_rated_current_a": 16.0,
     "ev_site_type": 0.0,
@@ -63,9 +75,9 @@ _OF_THE_HOME: Final = (
 _IDENTIFICATION: Final = ("identified", "identification_failed", "identification_clear")
 
 
-def _names(resource: str, spec: DeviceSpec) -> tuple[str, ...]:
-    shared = _OF_THE_HOME if resource == "ev" else (*_OF_THE_HOME, *_IDENTIFICATION)
-    return tuple(f"{resource}_{q.name}" for q in spec.quantities if q.name not in shared)
+def _names(resource: Resource, spec: DeviceSpec) -> tuple[str, ...]:
+    shared = _OF_THE_HOME if resource == EV else (*_OF_THE_HOME, *_IDENTIFICATION)
+    return tuple(resource.of(q.name) for q in spec.quantities if q.name not in shared)
 
 
 QUANTITIES: Final = (
@@ -73,7 +85,7 @@ QUANTITIES: Final = (
     *SUPPORT,
     "outside_temperature_degc",
     *(name for resource, spec in _SPECS.items() for name in _names(resource, spec)),
-    *(f"home_{name}" for name in household.QUANTITIES),
+    *map(HOME.of, household.QUANTITIES),
 )
 
 _SHARED_RATINGS: Final = tuple(rating.name for rating in common.COMMON_RATINGS)
@@ -81,14 +93,12 @@ RATINGS: Final = (
     *common.COMMON_RATINGS,
     Rating("main_fuse_a", "A", 35.0, 6.0, 1_000.0, "Rated current a phase of the connection"),
     *(
-        replace(
-            rating, name=f"{resource}_{rating.name}", default=_DEFAULTS.get(f"{resource}_{rating.name}", rating.default)
-        )
+        replace(rating, name=name, default=_DEFAULTS.get(name, rating.default))
         for resource, spec in _SPECS.items()
         for rating in spec.ratings
-        if rating.name not in _SHARED_RATINGS
+        if rating.name not in _SHARED_RATINGS and (name := resource.of(rating.name))
     ),
-    *(replace(rating, name=f"home_{rating.name}") for rating in household.RATINGS),
+    *(replace(rating, name=HOME.of(rating.name)) for rating in household.RATINGS),
 )
 
 _SUPPORTED: Final = ("voltage_setpoint_v", "volt_var_enabled", "frequency_setpoint_hz", "frequency_support_enabled")
@@ -101,13 +111,13 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns = common.begun((*COMMON, *SUPPORT, "outside_temperature_degc"), shared, n)
     for resource, spec in _SPECS.items():
         columns |= as_part(spec.make(shared | part_of(ratings, resource), keys, place), resource)
-    house = household.make(shared | part_of(ratings, "home"), keys)
-    columns |= as_part(house, "home") | as_part(appliances.make(house, keys, place), "appliances")
+    house = household.make(shared | part_of(ratings, HOME), keys)
+    columns |= as_part(house, HOME) | as_part(appliances.make(house, keys, place), APPLIANCES)
     wires = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
     fuse_w = wires * columns["nominal_voltage_v"] * ratings["main_fuse_a"]
     columns["rated_charge_power_w"] = columns["rated_apparent_power_va"] = fuse_w
     columns["rated_power_w"] = np.minimum(
-        columns["ev_rated_power_w"] + columns["storage_rated_power_w"] + columns["pv_rated_power_w"], fuse_w
+        columns[EV.of("rated_power_w")] + columns[STORAGE.of("rated_power_w")] + columns[PV.of("rated_power_w")], fuse_w
     )
     columns["reference_low_v"] = 0.9 * columns["nominal_voltage_v"]
     columns["reference_high_v"] = 1.1 * columns["nominal_voltage_v"]
@@ -117,19 +127,19 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 
 def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -> Flow:
     """Take the homes through one step: EV, PV and household first, then the storage that makes up for them."""
-    used = yield Turn("appliances")
+    used = yield Turn(APPLIANCES)
     new = common.life_cycle(own, surroundings, dt_s)
     lent, links = _lent(own, new), {"sesp_timeout_s": own["sesp_timeout_s"]}
     live = new["running"] if anywhere(new["running"] == 0.0) else None
     limit_w, asked_w = _limit_w(new), _asked_w(new)
-    parts: dict[str, Seen] = {}
-    parts["ev"] = ev = yield Turn("ev", lent | {"credential_refused": new["identification_failed"]}, links, live)
+    parts: dict[Resource, Seen] = {}
+    parts[EV] = ev = yield Turn(EV, lent | {"credential_refused": new["identification_failed"]}, links, live)
     spare_w = None
     if asked_w is not None:
-        before_w = before["pv"]["active_power_w"] + ev["active_power_w"]
-        spare_w = before_w - asked_w - before["storage"]["charge_power_available_w"]
-    parts["home"] = house = household.step(
-        part_of(own, "home"),
+        before_w = before[PV]["active_power_w"] + ev["active_power_w"]
+        spare_w = before_w - asked_w - before[STORAGE]["charge_power_available_w"]
+    parts[HOME] = house = household.step(
+        part_of(own, HOME),
         _where(new["grid_switch_closed"], surroundings),
         dt_s,
         used=used,
@@ -139,13 +149,13 @@ def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -
     capped: Columns = {}
     if limit_w is not None:
         room_w = limit_w - ev["active_power_w"] - house["active_power_w"]
-        capped = _capped(before["pv"], room_w + _stored_w(before["storage"], new, asked_w, dt_s))
-    parts["pv"] = yield Turn("pv", lent, links | capped, live)
-    others_w = ev["active_power_w"] + house["active_power_w"] + parts["pv"]["active_power_w"]
-    asked = _asked_of_storage(before["storage"], new, parts, None if asked_w is None else asked_w - others_w)
+        capped = _capped(before[PV], room_w + _stored_w(before[STORAGE], new, asked_w, dt_s))
+    parts[PV] = yield Turn(PV, lent, links | capped, live)
+    others_w = ev["active_power_w"] + house["active_power_w"] + parts[PV]["active_power_w"]
+    asked = _asked_of_storage(before[STORAGE], new, parts, None if asked_w is None else asked_w - others_w)
     if limit_w is not None:
-        asked |= _capped(before["storage"], limit_w - others_w)
-    parts["storage"] = storage = yield Turn("storage", lent, links | asked, live)
+        asked |= _capped(before[STORAGE], limit_w - others_w)
+    parts[STORAGE] = storage = yield Turn(STORAGE, lent, links | asked, live)
     new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
     new = _summed(new, parts, surroundings, dt_s)
     # What the loads that wait draw now is within what they can.
@@ -154,7 +164,7 @@ def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -
         others_w - storage["charge_power_available_w"] - np.maximum(more_w, 0.0), new["active_power_w"]
     )
     new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
-    return _closed(new | as_part(house, "home"), parts)
+    return _closed(new | as_part(house, HOME), parts)
 
 
 def _limit_w(new: Columns) -> Floats | None:
@@ -280,7 +290,7 @@ def _closed(new: Columns, parts: Parts) -> Columns:
 
 
 def _limits() -> dict[str, Limits]:
-    """The limits of every resource under its prefix, and the connection point's own."""
+    """The limits of every resource under their names at the home, and the connection point's own."""
     found = {
         "active_power_setpoint_w": Limits(
             OfColumn("rated_charge_power_w", -1.0),
@@ -298,7 +308,7 @@ def _limits() -> dict[str, Limits]:
     }
     for resource, spec in _SPECS.items():
         for name, limits in spec.limits.items():
-            found[f"{resource}_{name}"] = limits.with_columns(partial("{}_{}".format, resource))
+            found[resource.of(name)] = limits.with_columns(resource.of)
     return found
 
 
@@ -310,14 +320,14 @@ def _follows() -> dict[str, Effect]:
     }
     for resource, spec in _SPECS.items():
         for name, shown in spec.follows.items():
-            if f"{resource}_{name}" in QUANTITIES:
-                found[f"{resource}_{name}"] = replace(shown, quantity=f"{resource}_{shown.quantity}")
+            if resource.of(name) in QUANTITIES:
+                found[resource.of(name)] = replace(shown, quantity=resource.of(shown.quantity))
     return found
 
 
 def _of_all(names: tuple[str, ...]) -> tuple[str, ...]:
     """Quantities of the connection point and of every resource that has them."""
-    everywhere = (*names, *(f"{resource}_{name}" for resource in RESOURCES for name in names))
+    everywhere = (*names, *(resource.of(name) for resource in RESOURCES for name in names))
     return tuple(name for name in everywhere if name in QUANTITIES)
 
 

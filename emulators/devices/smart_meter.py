@@ -35,6 +35,7 @@ from pilotfarm.emulators.columns.views import as_part
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Parts, Rating, Turn
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import appliances, common, compound, connection
+from pilotfarm.emulators.devices.appliances import APPLIANCES
 from pilotfarm.emulators.devices.common import Bools
 from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, quantities
 from pilotfarm.profiles import draws
@@ -46,7 +47,7 @@ DIP_FRAC, DIP_OVER_FRAC = 0.90, 0.92
 """Of the nominal voltage: below the one a dip begins, at the other it is over."""
 LEAST_POWER_FACTOR: Final = 0.5
 _UNDER_LOAD_VA: Final = 100.0
-_RESOURCES: Final = {"appliances": appliances.DEVICE}
+_RESOURCES: Final = {APPLIANCES: appliances.DEVICE}
 _SYSTEM_YIELD: Final = 0.85  # AC power a W/m2 over what the modules are rated for at 1,000 W/m2
 
 TAMPERS: Final = ("cover_open", "magnetic_field", "clock_invalid", "battery_low", "communication_lost")
@@ -100,7 +101,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     for index, weight in enumerate(weights):
         share = columns[f"share_l{index + 1}"]
         columns[f"share_l{index + 1}"] = np.where(columns["phases"] >= 2.0, weight / total, share)
-    columns |= as_part(appliances.make(columns, keys, place), "appliances")
+    columns |= as_part(appliances.make(columns, keys, place), APPLIANCES)
     # Sun comes evenly on three phases, in a single-phase home on its own.
     shares = np.stack([columns[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
     columns["pv_shares"] = np.where(columns["phases"][:, None] >= 2.0, 1.0 / 3.0, shares)
@@ -111,7 +112,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 
 def flow(columns: Columns, parts: Parts, surroundings: Surroundings, dt_s: float) -> Flow:
     """Take the meters through one step, after the appliances behind them."""
-    used = yield Turn("appliances")
+    used = yield Turn(APPLIANCES)
     new = common.life_cycle(columns, surroundings, dt_s)
     drawn = appliances.drawn(used, new["running"])
     supplied = 0.0 - drawn

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Columns, anywhere, canonical
+from pilotfarm.emulators.columns.resource import Resource, apart
 from pilotfarm.emulators.columns.views import Block, OfBlock, Seen, SiteRows, WithParts, part_of, runs, without_parts
 from pilotfarm.emulators.contracts.device import DeviceSpec, Flow, Turn
 from pilotfarm.emulators.contracts.world import Surroundings
@@ -81,7 +82,7 @@ class _Window:
 class _Conversation:
     """A compound kind's step under way; ``turn`` is that of the resource it waits for, ``None`` after the last."""
 
-    def __init__(self, pool: Pool, parts: Mapping[str, _Window], at: At, dt_s: float) -> None:
+    def __init__(self, pool: Pool, parts: Mapping[Resource, _Window], at: At, dt_s: float) -> None:
         assert pool.spec.flow is not None
         self._pool, self._parts = pool, parts
         seen = {resource: window.seen() for resource, window in parts.items()}
@@ -154,9 +155,7 @@ class Pools:
 
     def write(self, group: str, name: str, row: int, value: float) -> None:
         """Set a value of one device. Once all are set, ``show_written`` shows them."""
-        resource = next((each for each in self._specs[group].resources if name.startswith(f"{each}_")), "")
-        if resource:
-            name = name.removeprefix(f"{resource}_")
+        resource, name = apart(name, tuple(self._specs[group].resources))
         window = self._windows[group, resource]
         pool = window.pool
         if (pool.spec.kind, name) not in self._copied:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.plans.modbus import Register, Span
 from pilotfarm.emulators.wire.derived import Cases, Flags
-from pilotfarm.emulators.wire.prefixed import PrefixedSink, PrefixedSource
+from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.sinks import Sink
 from pilotfarm.emulators.wire.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Quantities:
-    """What a device, or one of its resources behind ``prefix``, has."""
+    """What a device or one of its resources has; ``names`` are those at the device."""
 
     names: frozenset[str]
-    prefix: str = ""
+    resource: Resource = ITSELF
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.prefix + name in self.names
+        return isinstance(name, str) and self.resource.of(name) in self.names
 
     def bind(
         self,
@@ -42,14 +43,14 @@ class Quantities:
             takes = None
         if shows is None and takes is None:
             return []
-        if self.prefix:
-            shows = PrefixedSource(self.prefix, shows) if shows else None
-            takes = PrefixedSink(self.prefix, takes) if takes else None
+        if self.resource:
+            shows = ResourceSource(self.resource, shows) if shows else None
+            takes = ResourceSink(self.resource, takes) if takes else None
         return [Register(address, dtype, shows, takes, missing, self.span(span) if span and shows else None, partly)]
 
     def span(self, span: Span) -> Span:
         """The span by this resource's own ratings."""
-        return replace(span, ratings=tuple(self.prefix + rating for rating in span.ratings))
+        return replace(span, ratings=tuple(map(self.resource.of, span.ratings)))
 
 
 def quantities_of(spec: DeviceSpec) -> frozenset[str]:

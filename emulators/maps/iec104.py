@@ -50,7 +50,7 @@ from pilotfarm.emulators.plans.iec104 import (
     MonitorType,
     Plan,
 )
-from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Quantity, Role, quantity, split
+from pilotfarm.emulators.quantities import CATALOGUE, Quantity, Role, number_of, quantity, split
 from pilotfarm.emulators.wire.sources import Scaled
 
 RESOURCE_STEP: Final = 10_000
@@ -251,9 +251,9 @@ class Register:
 
 
 def address(name: str) -> int:
-    """Return the information object address of a quantity, with or without a resource's prefix."""
-    resource, base = split(name)
-    return IOA[base] + (RESOURCE_STEP * (1 + RESOURCES.index(resource)) if resource else 0)
+    """Return the information object address of a quantity, the device's own or a resource's."""
+    resource, plain = split(name)
+    return IOA[plain] + RESOURCE_STEP * number_of(resource)
 
 
 def _wire(name: str) -> Scaled:
@@ -270,15 +270,14 @@ def _group(ioa: int) -> int:
 
 
 def _deadband(found: Quantity, names: frozenset[str]) -> Deadband:
-    resource, base = split(found.name)
-    prefix = f"{resource}_" if resource else ""
+    resource, plain = split(found.name)
 
     def ratings(*wanted: str) -> tuple[str, ...]:
-        return tuple(prefix + each for each in wanted if prefix + each in names)
+        return tuple(full for each in wanted if (full := resource.of(each)) in names)
 
-    if base in _NAMED:
-        return Deadband(_NAMED[base])
-    if base.endswith("_frac"):
+    if plain in _NAMED:
+        return Deadband(_NAMED[plain])
+    if plain.endswith("_frac"):
         return Deadband(1.0)
     if found.role is not Role.MEASUREMENT:
         return Deadband()

@@ -34,7 +34,7 @@ from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.plans.dnp3 import Deadband, Plan, Point, PointType
-from pilotfarm.emulators.quantities import CATALOGUE, COMMON, RESOURCES, Quantity, Role, split
+from pilotfarm.emulators.quantities import CATALOGUE, COMMON, RESOURCES, Quantity, Role, number_of, split
 
 _BI, _BO, _CTR = PointType.BINARY_INPUT, PointType.BINARY_OUTPUT, PointType.COUNTER
 _AI, _AO = PointType.ANALOG_INPUT, PointType.ANALOG_OUTPUT
@@ -245,7 +245,7 @@ def _scale(quantity: Quantity) -> float:
 def _deadband(quantity: Quantity) -> Deadband:
     """1 % of the rating for power, energy and current, 0.5 % of nominal for voltage, 1 % for shares."""
     resource, _ = split(quantity.name)
-    power = (f"{resource}_{_RATING}", _RATING) if resource else (_RATING,)
+    power = (resource.of(_RATING), _RATING) if resource else (_RATING,)
     if quantity.name.endswith("_frac") or "power_factor" in quantity.name:
         return Deadband(0.01)
     if quantity.unit in ("W", "var", "VA", "Wh", "varh"):
@@ -279,29 +279,29 @@ def _type(quantity: Quantity) -> PointType:
 
 def _profiled(quantity: Quantity) -> Iterator[tuple[PointType, int, float]]:
     """Where the profile and the hand-picked vendor points have this quantity, best first."""
-    resource, base = split(quantity.name)
-    place = RESOURCES.index(resource) if resource else 0
-    if base in _COUNTERS:
-        yield _CTR, _COUNTERS[base] + (METER_FIRST + METER_COUNTERS * place if resource else 0), 1.0
-    if base in _METER:
-        first = METER_FIRST + METER_STRIDE * place if resource else SYSTEM_METER
-        yield _AI, first + _METER[base], _scale(quantity)
+    resource, plain = split(quantity.name)
+    before = number_of(resource) - 1
+    if plain in _COUNTERS:
+        yield _CTR, _COUNTERS[plain] + (METER_FIRST + METER_COUNTERS * before if resource else 0), 1.0
+    if plain in _METER:
+        first = METER_FIRST + METER_STRIDE * before if resource else SYSTEM_METER
+        yield _AI, first + _METER[plain], _scale(quantity)
     yield from _POINTS.get(quantity.name, ())
-    if resource and base in _LENT:
-        yield from _POINTS[base]
+    if resource and plain in _LENT:
+        yield from _POINTS[plain]
 
 
 def _fits(index: int, quantity: Quantity, kind: frozenset[str]) -> bool:
     """Whether a point's block suits its owner: batteries (20000) need cells, inverters (15000) stand for the others."""
     resource, _ = split(quantity.name)
-    cells = (f"{resource}_soc_frac" if resource else "soc_frac") in kind
+    cells = resource.of("soc_frac") in kind
     return cells if index // BLOCK == BATTERIES else not cells if index // BLOCK == INVERTERS else True
 
 
 def _vendor(quantity: Quantity) -> tuple[PointType, int, float]:
-    resource, base = split(quantity.name)
-    block = 1 + RESOURCES.index(resource) if resource else 0
-    return _type(quantity), VENDOR_FIRST + VENDOR_STRIDE * block + _NUMBERS[base], _scale(quantity)
+    resource, plain = split(quantity.name)
+    block = number_of(resource)
+    return _type(quantity), VENDOR_FIRST + VENDOR_STRIDE * block + _NUMBERS[plain], _scale(quantity)
 
 
 def plan(spec: DeviceSpec) -> Plan:

@@ -12,13 +12,14 @@ from functools import cache
 from typing import Final
 
 from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.maps import sunspec
 from pilotfarm.emulators.maps.binding import Quantities, quantities_of
 from pilotfarm.emulators.maps.charx import charx_unit
 from pilotfarm.emulators.plans.modbus import Identity, Plan, check_covers
-from pilotfarm.emulators.quantities import split
+from pilotfarm.emulators.quantities import EV, HOME, PV, STORAGE, split
 
 
 def _identity(code: str, model: str) -> Identity:
@@ -26,21 +27,20 @@ def _identity(code: str, model: str) -> Identity:
 
 
 _UNITS: Final = (
-    ("", sunspec.METER, _identity("PF-GW", "home-gateway")),
-    ("storage", sunspec.BATTERY, _identity("PF-BAT", "home-battery")),
-    ("pv", sunspec.PV, _identity("PF-PV", "home-pv")),
-    ("home", sunspec.METER, _identity("PF-HOME", "home")),
+    (ITSELF, sunspec.METER, _identity("PF-GW", "home-gateway")),
+    (STORAGE, sunspec.BATTERY, _identity("PF-BAT", "home-battery")),
+    (PV, sunspec.PV, _identity("PF-PV", "home-pv")),
+    (HOME, sunspec.METER, _identity("PF-HOME", "home")),
 )
 
 
-def _of(resource: str, names: frozenset[str]) -> Quantities:
-    own = frozenset(name for name in names if split(name)[0] == resource)
-    return Quantities(own, f"{resource}_" if resource else "")
+def _of(resource: Resource, names: frozenset[str]) -> Quantities:
+    return Quantities(frozenset(name for name in names if split(name)[0] == resource), resource)
 
 
 @cache
 def _plan(names: frozenset[str]) -> Plan:
-    units = [sunspec.sunspec_unit(0, _UNITS[0][1], _UNITS[0][2], _of("", names)), charx_unit(1, _of("ev", names))]
+    units = [sunspec.sunspec_unit(0, _UNITS[0][1], _UNITS[0][2], _of(ITSELF, names)), charx_unit(1, _of(EV, names))]
     for step, (resource, models, identity) in enumerate(_UNITS[1:], start=2):
         units.append(sunspec.sunspec_unit(step, models, identity, _of(resource, names)))
     return check_covers(Plan(tuple(units), names))

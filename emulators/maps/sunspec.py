@@ -71,7 +71,7 @@ def with_vendor(
     models = [common(identity), *models]
     _, registers = chain(models, has)
     carried = {name for register in (*registers, *besides) for name in register.carries}
-    left = {name.removeprefix(has.prefix) for name in has.names - carried}
+    left = set(filter(None, map(has.resource.plain, has.names - carried)))
     models += [model for model in (vendor(model_id, left) for model_id in VENDOR_MODELS) if model.points]
     return chain(models, has)
 
@@ -95,7 +95,7 @@ def sunspec_unit(
         DISCRETES,
         COILS,
         serials=(SERIAL, *serials),
-        prefix=has.prefix,
+        resource=has.resource,
     )
 
 

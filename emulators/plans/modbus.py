@@ -19,11 +19,12 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.protocol import PointRow
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, SignedPowerFactor, Weighted
-from pilotfarm.emulators.wire.prefixed import PrefixedSink, PrefixedSource
+from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.rows import Field
 from pilotfarm.emulators.wire.sinks import Choice, Sink
 from pilotfarm.emulators.wire.sources import Lookup, Scaled, Source
@@ -81,10 +82,10 @@ class Register:
     @property
     def carries(self) -> tuple[str, ...]:
         """Quantities it tells apart from others (not one among several in a sum or a bit), and commands it gives."""
-        source, prefix = _bare(self.shows)
+        source, resource = _bare(self.shows)
         shown = self.shows.quantities if self.shows else ()
         if isinstance(source, Flags):
-            shown = tuple(prefix + names[0] for _, names in source.of_bit if len(names) == 1)
+            shown = tuple(resource.of(names[0]) for _, names in source.of_bit if len(names) == 1)
         elif isinstance(source, Cases) or (isinstance(source, Scaled) and source.floor is not None) or len(shown) > 1:
             shown = ()
         taken = self.takes.quantities if self.takes else ()
@@ -128,7 +129,7 @@ class Unit:
     coils: tuple[str, ...] = ()
     aliases: tuple[int, ...] = ()
     serials: tuple[tuple[int, int], ...] = ()
-    prefix: str = ""
+    resource: Resource = ITSELF
 
     @cached_property
     def writable(self) -> dict[int, Register]:
@@ -194,18 +195,16 @@ class Plan:
     def _bit_rows(self, unit: Unit) -> Iterator[PointRow]:
         for label, names in (("discrete input", unit.discretes), ("coil", unit.coils)):
             for k, name in enumerate(names):
-                if unit.prefix + name in self.quantities:
-                    role = quantity(name).role
-                    access = {Role.COMMAND: "w", Role.SETPOINT: "rw"}.get(role, "r")
-                    yield PointRow(
-                        unit.prefix + name, f"{label} {k}", "bit", 1.0, "bool", access, resource_unit=unit_id(unit)
-                    )
+                full = unit.resource.of(name)
+                if full in self.quantities:
+                    access = {Role.COMMAND: "w", Role.SETPOINT: "rw"}.get(quantity(name).role, "r")
+                    yield PointRow(full, f"{label} {k}", "bit", 1.0, "bool", access, resource_unit=unit_id(unit))
 
 
 def _times(source: Source, gain: float) -> Source:
     if isinstance(source, Scaled):
         return replace(source, gain=source.gain * gain)
-    if isinstance(source, PrefixedSource):
+    if isinstance(source, ResourceSource):
         return replace(source, source=_times(source.source, gain))
     if isinstance(source, Product):
         return replace(source, gain=source.gain * gain)
@@ -240,14 +239,14 @@ def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]
         yield PointRow(each, address, coded, scale, unit_name, access, resource_unit=unit_id(unit))
 
 
-def _bare(source: Source | None) -> tuple[Source | None, str]:
-    return (source.source, source.prefix) if isinstance(source, PrefixedSource) else (source, "")
+def _bare(source: Source | None) -> tuple[Source | None, Resource]:
+    return (source.source, source.resource) if isinstance(source, ResourceSource) else (source, ITSELF)
 
 
 def _bit_of(source: Source | None, name: str) -> str:
-    bare, prefix = _bare(source)
+    bare, resource = _bare(source)
     if isinstance(bare, Flags):
-        return "".join(f" bit {bit}" for bit, names in bare.of_bit if name in {prefix + each for each in names})
+        return "".join(f" bit {bit}" for bit, names in bare.of_bit if resource.plain(name) in names)
     return ""
 
 
@@ -256,9 +255,9 @@ def _code_of(register: Register, name: str) -> str:
     source, _ = _bare(register.shows)
     if register.shows is None or name not in register.shows.quantities:
         takes = register.takes
-        sink, prefix = (takes.sink, takes.prefix) if isinstance(takes, PrefixedSink) else (takes, "")
+        sink, resource = (takes.sink, takes.resource) if isinstance(takes, ResourceSink) else (takes, ITSELF)
         means = sink.means if isinstance(sink, Choice) else ()
-        return "".join(f" ({wire:g} for {value:g})" for wire, told, value in means if prefix + told == name)
+        return "".join(f" ({wire:g} for {value:g})" for wire, told, value in means if resource.of(told) == name)
     if isinstance(source, Lookup):
         return f" ({', '.join(f'{wire:g} for {value}' for value, wire in enumerate(source.wire))})"
     if isinstance(source, OffValue):

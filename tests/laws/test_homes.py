@@ -9,7 +9,7 @@ from world import DAY_S, HOUR_S, MIDNIGHT_S, after, devices, surroundings, told
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.columns.views import part_of, without_parts
 from pilotfarm.emulators.devices.prosumer import DEVICE as HOME
-from pilotfarm.emulators.quantities import RESOURCES
+from pilotfarm.emulators.quantities import EV, PV, RESOURCES, STORAGE
 
 POWERS = (("active_power", "w"), ("reactive_power", "var"))
 
@@ -21,7 +21,7 @@ def test_a_home_is_the_sum_of_its_resources_phase_by_phase(phases: float) -> Non
         columns = HOME.step(columns, surroundings(16, k * 1_800.0), 1_800.0)
         by_phase = (f"{power}_l{p}_{unit}" for power, unit in POWERS for p in (1, 2, 3))
         for name in ("active_power_w", "reactive_power_var", *by_phase):
-            parts = [columns[f"{resource}_{name}"] for resource in RESOURCES]
+            parts = [columns[resource.of(name)] for resource in RESOURCES]
             assert np.array_equal(columns[name], parts[0] + parts[1] + parts[2] + parts[3]), name
 
 
@@ -234,8 +234,8 @@ def test_what_one_home_asks_for_moves_no_other(written: dict[str, float]) -> Non
 def test_stop_stops_the_resources_and_the_household_runs_on() -> None:
     columns = after(HOME, devices(HOME), 12 * HOUR_S, 300.0)
     stopped = after(HOME, told(columns, stop=1.0), 12 * HOUR_S + 300.0, 60.0)
-    for resource in ("ev", "storage", "pv"):
-        assert not stopped[f"{resource}_active_power_w"].any()
+    for resource in (EV, STORAGE, PV):
+        assert not stopped[resource.of("active_power_w")].any()
     assert np.all(stopped["home_active_power_w"] < 0.0)
 
 

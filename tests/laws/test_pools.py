@@ -196,7 +196,7 @@ def test_a_compound_kind_has_each_kind_once_and_takes_the_turns_it_names(kind: s
     each = [resource.kind for resource in spec.resources.values()]
     assert len(set(each)) == len(each)
     assert not any(resource.resources for resource in spec.resources.values()), "a resource is no compound kind itself"
-    assert not any("_" in prefix for prefix in spec.resources)
+    assert not any("_" in resource for resource in spec.resources)
     columns, here = devices(spec), surroundings(16, 12.0 * HOUR_S)
     parts = {resource: part_of(columns, resource) for resource in spec.resources}
     assert spec.flow is not None

@@ -138,8 +138,8 @@ class Bank:
         names = self._unit.coils if coils else self._unit.discretes
         if address + count > len(names):
             raise NoSuchPoint(f"bits {address} to {address + count - 1} of {len(names)}")
-        had, prefix = self._table.plan.quantities, self._unit.prefix
-        asked = [prefix + name for name in names[address : address + count]]
+        had, resource = self._table.plan.quantities, self._unit.resource
+        asked = [resource.of(name) for name in names[address : address + count]]
         return [name in had and self.device.value(name) != 0.0 for name in asked]
 
     def bits_meaning(self, address: int, bits: list[bool]) -> dict[str, float]:
@@ -149,7 +149,7 @@ class Bank:
             raise NoSuchPoint(f"coils {address} to {address + len(bits) - 1}")
         values = {}
         for name, bit in zip(names, bits, strict=True):
-            full = self._unit.prefix + name
+            full = self._unit.resource.of(name)
             if full not in self._table.plan.quantities:
                 raise NoSuchPoint(f"coil {name}")
             if bit or quantity(name).role is not Role.COMMAND:

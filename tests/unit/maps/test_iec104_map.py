@@ -6,11 +6,12 @@ import pytest
 from iec104_bench import spec_of
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.resource import ITSELF
 from pilotfarm.emulators.maps.iec104 import IOA, MAP, address
 from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
 from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 
-NAMES = (*CATALOGUE, *(f"{resource}_{name}" for resource in RESOURCES for name in CATALOGUE))
+NAMES = tuple(resource.of(name) for resource in (ITSELF, *RESOURCES) for name in CATALOGUE)
 SPEC = spec_of(NAMES)
 PLAN = MAP.plan(SPEC)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.resource import ITSELF
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.maps.mesa_der import MAP, NUMBERED, VENDOR_FIRST, VENDOR_LAST
 from pilotfarm.emulators.plans.dnp3 import PointType
@@ -30,10 +31,10 @@ def test_every_quantity_of_a_kind_has_a_point_and_no_point_is_given_twice(kind: 
 
 
 def test_any_quantity_alone_or_of_a_resource_has_a_point_inside_the_profile_or_the_vendor_range() -> None:
-    for prefix in ("", *(f"{resource}_" for resource in RESOURCES)):
-        for name in CATALOGUE:
-            points = MAP.plan(kind_with(prefix + name)).points
-            assert points, prefix + name
+    for resource in (ITSELF, *RESOURCES):
+        for name in map(resource.of, CATALOGUE):
+            points = MAP.plan(kind_with(name)).points
+            assert points, name
             assert all(point.index <= VENDOR_LAST for point in points)
 
 
