@@ -28,14 +28,8 @@ def spec_of(names: Sequence[str]) -> DeviceSpec:
     """A device kind with the given quantities and nothing behind them."""
     return DeviceSpec(
         kind="stand-in",
-        use_case="",
         title="",
         quantities=quantities(names),
-        items={},
-        behaviour={},
-        ratings=(),
-        limits={},
-        follows={},
         make=lambda ratings, keys, place: {},
         step=lambda columns, surroundings, dt_s: columns,
     )

@@ -134,19 +134,20 @@ class DeviceSpec:
     """
 
     kind: str
-    use_case: str
     title: str
     quantities: tuple[Quantity, ...]
-    items: Mapping[str, tuple[str, ...]]
-    """Item of the specification's tables (to_device and to_sesp) -> the quantities that carry it."""
-    behaviour: Mapping[str, tuple[str, ...]]
-    """Pre-condition, exception, assumption or post-condition -> the quantities that show it."""
-    ratings: tuple[Rating, ...]
-    limits: Mapping[str, Limits]
-    follows: Mapping[str, Effect]
-    """Set-point or command -> what shows its physical effect."""
     make: Callable[[Columns, Keys, Place], Columns]
     step: Callable[[Columns, Surroundings, float], Columns]
+    ratings: tuple[Rating, ...] = ()
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    follows: Mapping[str, Effect] = field(default_factory=dict)
+    """Set-point or command -> what shows its physical effect."""
+    use_case: str = ""
+    """The specification's use case that the kind is the device of; none if empty."""
+    items: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Item of the use case's tables (to_device and to_sesp) -> the quantities that carry it."""
+    behaviour: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Pre-condition, exception, assumption or post-condition of the use case -> the quantities that show it."""
     resources: Mapping[Resource, DeviceSpec] = field(default_factory=dict)
     flow: Callable[[Columns, Parts, Surroundings, float], Flow] | None = None
     sunlit: Callable[[Seen], bool] | None = None

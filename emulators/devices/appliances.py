@@ -45,14 +45,8 @@ APPLIANCES: Final = Resource("appliances")
 
 DEVICE: Final = DeviceSpec(
     kind=APPLIANCES,
-    use_case="",
     title="Household appliances",
     quantities=(),
-    items={},
-    behaviour={},
-    ratings=(),
-    limits={},
-    follows={},
     make=make,
     step=step,
 )

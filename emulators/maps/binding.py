@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.plans.modbus import Register, Span
+from pilotfarm.emulators.quantities import split
 from pilotfarm.emulators.wire.derived import Cases, Flags
 from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.sinks import Sink
@@ -55,6 +56,11 @@ class Quantities:
 
 def quantities_of(spec: DeviceSpec) -> frozenset[str]:
     return frozenset(each.name for each in spec.quantities)
+
+
+def resources_of(spec: DeviceSpec) -> frozenset[Resource]:
+    """Return which resources a kind has quantities of."""
+    return frozenset(resource for each in spec.quantities if (resource := split(each.name)[0]))
 
 
 def text(value: str, registers: int) -> bytes:

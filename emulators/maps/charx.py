@@ -20,7 +20,7 @@ from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.maps import alfen
 from pilotfarm.emulators.maps import sunspec_chains as chains
-from pilotfarm.emulators.maps.binding import Quantities, quantities_of, text
+from pilotfarm.emulators.maps.binding import Quantities, quantities_of, resources_of, text
 from pilotfarm.emulators.maps.sunspec import REVISION, VENDOR, sunspec_unit
 from pilotfarm.emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
 from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, Weighted
@@ -191,7 +191,7 @@ MAP = MapSpec(
     name="charx",
     protocol="modbus",
     title="Phoenix Contact CHARX SEC, with Alfen Eve and SunSpec registers",
-    kinds=("ev_charger",),
     plan=plan,
     points=points,
+    fits=lambda spec: "charge_point_state" in quantities_of(spec) and not resources_of(spec),
 )

@@ -377,7 +377,6 @@ MAP: Final = MapSpec(
     name="iec104",
     protocol="iec104",
     title="IEC 60870-5-104 point list",
-    kinds=("ev_charger", "battery", "pv_generator", "smart_meter", "prosumer"),
     plan=plan,
     points=points,
 )

@@ -357,7 +357,6 @@ MAP: Final = MapSpec(
     name="mesa-der",
     protocol="dnp3",
     title="DER point list after IEEE 1815.2 (MESA-DER)",
-    kinds=("battery", "pv_generator", "ev_charger", "smart_meter", "prosumer"),
     plan=plan,
     points=points,
 )

@@ -1,4 +1,4 @@
-"""SunSpec over Modbus for batteries, PV generators and smart meters (SunSpec Information Model Specification 1.9).
+"""SunSpec over Modbus for any kind without resources (SunSpec Information Model Specification 1.9).
 
 Every chain begins at 40000 with model 1 and ends with vendor models for what no standard model has. A meter
 also answers as an Eastron SDM630 at 0 to 381, where no SunSpec client looks.
@@ -6,7 +6,7 @@ also answers as an Eastron SDM630 at 0 to 381, where no SunSpec client looks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cache
 from typing import Final
 
@@ -15,7 +15,7 @@ from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.maps import sdm630
 from pilotfarm.emulators.maps import sunspec_chains as chains
-from pilotfarm.emulators.maps.binding import Quantities, quantities_of
+from pilotfarm.emulators.maps.binding import Quantities, quantities_of, resources_of
 from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
 from pilotfarm.emulators.maps.sunspec_models import SERIAL, VENDOR_MODELS, Model, chain, common, vendor
 from pilotfarm.emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
@@ -57,11 +57,14 @@ PV: Final = (
 )
 METER: Final = (chains.METER_203,)
 
-_KINDS: Final[dict[str, tuple[tuple[Model, ...], Identity]]] = {
-    "battery": (BATTERY, Identity(VENDOR, "PF-BAT", REVISION, "battery")),
-    "pv_generator": (PV, Identity(VENDOR, "PF-PV", REVISION, "pv-generator")),
-    "smart_meter": (METER, Identity(VENDOR, "PF-MET", REVISION, "smart-meter")),
-}
+DER: Final = (
+    chains.MEASURED_701,
+    chains.CAPACITY_702,
+    chains.ENTER_SERVICE_703,
+    chains.CONTROLS_704,
+    chains.SUPERVISION_715,
+)
+"""What follows set-points and is none of the others."""
 
 
 def with_vendor(
@@ -99,11 +102,20 @@ def sunspec_unit(
     )
 
 
+def _models(names: Container[str]) -> tuple[tuple[Model, ...], str]:
+    """Return the standard models that suit what a kind has, and the product code of a device with them."""
+    if "soc_frac" in names:
+        return BATTERY, "PF-BAT"
+    if "available_power_w" in names:
+        return PV, "PF-PV"
+    return (DER, "PF-DER") if "active_power_setpoint_w" in names else (METER, "PF-MET")
+
+
 @cache
 def _plan(kind: str, names: frozenset[str]) -> Plan:
-    models, identity = _KINDS[kind]
-    has = Quantities(names)
-    if kind == "smart_meter":
+    models, code = _models(names)
+    identity, has = Identity(VENDOR, code, REVISION, kind.replace("_", "-")), Quantities(names)
+    if models is METER:
         unit = sunspec_unit(0, models, identity, has, (sdm630.WINDOW,), sdm630.registers(has))
     else:
         unit = sunspec_unit(0, models, identity, has)
@@ -122,7 +134,7 @@ MAP = MapSpec(
     name="sunspec",
     protocol="modbus",
     title="SunSpec models at 40000 (meters also as Eastron SDM630)",
-    kinds=tuple(_KINDS),
     plan=plan,
     points=points,
+    fits=lambda spec: not resources_of(spec),
 )

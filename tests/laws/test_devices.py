@@ -17,6 +17,7 @@ from pilotfarm.emulators.contracts.device import Bound, DeviceSpec, OfColumn
 from pilotfarm.emulators.quantities import Role
 
 KINDS = list(registry.DEVICES)
+OF_THE_SPECIFICATION = [kind for kind in KINDS if registry.device(kind).use_case]
 STEP_S = 300.0
 ROUNDING = 1e-9
 
@@ -61,10 +62,14 @@ def use_case(spec: DeviceSpec) -> dict[str, Any]:
 
 
 def test_a_kind_bears_the_name_it_is_registered_under(spec: DeviceSpec) -> None:
-    assert registry.DEVICES[spec.kind].startswith(f"pilotfarm.emulators.devices.{spec.kind}:")
+    room, _, name = registry.DEVICES[spec.kind].partition(":")[0].rpartition(f".{spec.kind}")
+    assert room == "pilotfarm.emulators.devices"
+    assert not name or name.startswith("."), "its file, or one in its package"
 
 
-def test_every_item_of_the_specification_has_a_quantity_and_none_is_made_up(spec: DeviceSpec) -> None:
+@pytest.mark.parametrize("kind", OF_THE_SPECIFICATION)
+def test_every_item_of_the_specification_has_a_quantity_and_none_is_made_up(kind: str) -> None:
+    spec = registry.device(kind)
     case = use_case(spec)
     assert case["device"] == spec.kind
     asked = {flow["item"] for direction in ("to_device", "to_sesp") for flow in case[direction]}
@@ -72,7 +77,9 @@ def test_every_item_of_the_specification_has_a_quantity_and_none_is_made_up(spec
     assert all(spec.items.values())
 
 
-def test_what_the_sesp_can_do_exceptions_and_post_conditions_are_shown_by_quantities(spec: DeviceSpec) -> None:
+@pytest.mark.parametrize("kind", OF_THE_SPECIFICATION)
+def test_what_the_sesp_can_do_exceptions_and_post_conditions_are_shown_by_quantities(kind: str) -> None:
+    spec = registry.device(kind)
     case = use_case(spec)
     stated = {text for part in ("sesp_can", "exceptions", "post_conditions") for text in case.get(part, ())}
     assert stated <= set(spec.behaviour)

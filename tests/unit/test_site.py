@@ -18,7 +18,7 @@ from pilotfarm.emulators.site import Addressing
 from pilotfarm.emulators.site.distributions import VALUE, sample, support
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.emulators.site.listing import endpoint_rows
-from pilotfarm.profiles import draws
+from pilotfarm.profiles import draws, requirements
 
 HEAD = """\
 name: street
@@ -104,9 +104,9 @@ def _typed(value):
     return value
 
 
-def test_tiny_has_one_device_of_each_kind_over_every_protocol():
+def test_tiny_has_one_device_of_each_use_case_over_every_protocol():
     layout = site.load("tiny")
-    assert sorted(group.kind for group in layout.groups) == sorted(registry.DEVICES)
+    assert sorted(group.kind for group in layout.groups) == sorted(case.kind for case in requirements.use_cases())
     for group in layout.groups:
         assert {served.protocol for served in group.served} == set(registry.PROTOCOLS)
         assert len(group.devices) == 1

@@ -101,7 +101,7 @@ def test_a_written_share_comes_back_as_a_share_and_closes_its_switch() -> None:
     assert resource.enables == ("pv_active_power_limit_enabled",)
 
 
-@pytest.mark.parametrize("kind", MAP.kinds)
+@pytest.mark.parametrize("kind", registry.DEVICES)
 def test_every_quantity_of_every_kind_has_a_point(kind: str) -> None:
     spec = registry.device(kind)
     assert {row.quantity for row in MAP.points(spec, {})} == {each.name for each in spec.quantities}

@@ -13,7 +13,7 @@ from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantitie
 
 
 def kind_with(*names: str) -> DeviceSpec:
-    return DeviceSpec("kind", "UC", "a kind", quantities(names), {}, {}, (), {}, {}, lambda *_: {}, lambda *_: {})
+    return DeviceSpec("kind", "a kind", quantities(names), lambda *_: {}, lambda *_: {})
 
 
 def addresses(*names: str) -> dict[str, list[str]]:
@@ -23,7 +23,7 @@ def addresses(*names: str) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("kind", MAP.kinds)
+@pytest.mark.parametrize("kind", registry.DEVICES)
 def test_every_quantity_of_a_kind_has_a_point_and_no_point_is_given_twice(kind: str) -> None:
     rows = MAP.points(registry.device(kind), {})
     assert {row.quantity for row in rows} == {quantity.name for quantity in registry.device(kind).quantities}
@@ -89,7 +89,7 @@ def test_classes_follow_the_role(name: str, event_class: int) -> None:
     assert {point.event_class for point in MAP.plan(kind_with(name)).points} == {event_class}
 
 
-@pytest.mark.parametrize("kind", MAP.kinds)
+@pytest.mark.parametrize("kind", registry.DEVICES)
 def test_only_commands_are_pulses_and_outputs_are_what_can_be_written(kind: str) -> None:
     spec = registry.device(kind)
     roles = {quantity.name: quantity.role for quantity in spec.quantities}
