@@ -12,7 +12,8 @@ from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import Command, Engine, Seat
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
-from pilotfarm.emulators.maps.iec104 import IOA, MAP
+from pilotfarm.emulators.maps.iec104 import MAP
+from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
 from pilotfarm.emulators.protocols.iec104.apci import STARTDT_ACT, STARTDT_CON
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause

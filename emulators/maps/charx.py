@@ -19,9 +19,9 @@ from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.maps import alfen
-from pilotfarm.emulators.maps import sunspec_chains as chains
 from pilotfarm.emulators.maps.binding import Quantities, quantities_of, resources_of, text
-from pilotfarm.emulators.maps.sunspec import REVISION, VENDOR, sunspec_unit
+from pilotfarm.emulators.maps.sunspec import der
+from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
 from pilotfarm.emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
 from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, Weighted
 from pilotfarm.emulators.wire.sinks import Choice, Pulse, Sink, Within
@@ -30,12 +30,12 @@ from pilotfarm.emulators.wire.sources import Scaled, Source
 IDENTITY: Final = Identity(VENDOR, "PF-EV", REVISION, "ev-charger")
 
 SUNSPEC: Final = (
-    chains.MEASURED_701,
-    chains.CAPACITY_702,
-    chains.CONTROLS_704,
-    chains.storage_713("vehicle_soc_frac"),
-    chains.PORT_714,
-    chains.SUPERVISION_715,
+    der.MEASURED_701,
+    der.CAPACITY_702,
+    der.CONTROLS_704,
+    der.storage_713("vehicle_soc_frac"),
+    der.PORT_714,
+    der.SUPERVISION_715,
 )
 
 _NAME: Final = (100, 10)

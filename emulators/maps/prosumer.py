@@ -18,13 +18,14 @@ from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.maps import sunspec
 from pilotfarm.emulators.maps.binding import Quantities, quantities_of, resources_of
 from pilotfarm.emulators.maps.charx import charx_unit
-from pilotfarm.emulators.maps.sunspec_models import Model
+from pilotfarm.emulators.maps.sunspec.chain import Model
+from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
 from pilotfarm.emulators.plans.modbus import Identity, Plan, Unit, check_covers
 from pilotfarm.emulators.quantities import EV, HOME, PV, STORAGE, split
 
 
 def _identity(code: str, model: str) -> Identity:
-    return Identity(sunspec.VENDOR, code, sunspec.REVISION, model)
+    return Identity(VENDOR, code, REVISION, model)
 
 
 _UNITS: Final[Mapping[Resource, tuple[Sequence[Model], Identity]]] = {
@@ -43,7 +44,7 @@ def _plan(names: frozenset[str]) -> Plan:
         if resource == EV and has.names:
             units.append(charx_unit(len(units), has))
         elif has.names:
-            units.append(sunspec.sunspec_unit(len(units), *_UNITS[resource], has))
+            units.append(sunspec_unit(len(units), *_UNITS[resource], has))
     return check_covers(Plan(tuple(units), names))
 
 

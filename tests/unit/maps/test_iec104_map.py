@@ -7,7 +7,8 @@ from iec104_bench import spec_of
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.resource import ITSELF
-from pilotfarm.emulators.maps.iec104 import IOA, MAP, address
+from pilotfarm.emulators.maps.iec104 import MAP
+from pilotfarm.emulators.maps.iec104.addresses import IOA, address
 from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
 from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 

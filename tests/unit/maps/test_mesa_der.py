@@ -7,7 +7,8 @@ import pytest
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.resource import ITSELF
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.maps.mesa_der import MAP, NUMBERED, VENDOR_FIRST, VENDOR_LAST
+from pilotfarm.emulators.maps.mesa_der import MAP
+from pilotfarm.emulators.maps.mesa_der.indices import NUMBERED, VENDOR_FIRST, VENDOR_LAST
 from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 

@@ -24,7 +24,7 @@ from iec104_bench import (
 )
 
 from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
-from pilotfarm.emulators.maps.iec104 import IOA
+from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.plans.iec104 import ControlType
 from pilotfarm.emulators.protocols.iec104.apci import STARTDT_ACT, TESTFR_ACT
 from pilotfarm.emulators.protocols.iec104.asdu import ELEMENT_OCTETS, Cause, Type, time_tag
