@@ -8,7 +8,8 @@ from world import DAY_S, after, devices, surroundings, told
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats
 from pilotfarm.emulators.devices.ev_charger import DEVICE as CHARGER
-from pilotfarm.emulators.devices.ev_charger import EFFICIENCY, V2G_RESERVE_FRAC
+from pilotfarm.emulators.devices.ev_charger.power import V2G_RESERVE_FRAC
+from pilotfarm.emulators.devices.ev_charger.session import EFFICIENCY
 from pilotfarm.emulators.physics.ev import LAG_S, LEGAL, State
 
 

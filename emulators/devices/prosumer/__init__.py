@@ -42,7 +42,7 @@ from pilotfarm.emulators.devices import (
     support,
 )
 from pilotfarm.emulators.devices.appliances import APPLIANCES
-from pilotfarm.emulators.physics import inverter
+from pilotfarm.emulators.devices.prosumer import dispatch
 from pilotfarm.emulators.quantities import (
     COMMON,
     CONNECTION_POINT,
@@ -101,8 +101,6 @@ RATINGS: Final = (
     *(replace(rating, name=HOME.of(rating.name)) for rating in household.RATINGS),
 )
 
-_SUPPORTED: Final = ("voltage_setpoint_v", "volt_var_enabled", "frequency_setpoint_hz", "frequency_support_enabled")
-
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build ``n`` homes; a resource has the home's voltage, phases and key."""
@@ -131,7 +129,7 @@ def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -
     new = common.life_cycle(own, surroundings, dt_s)
     lent, links = _lent(own, new), {"sesp_timeout_s": own["sesp_timeout_s"]}
     live = new["running"] if anywhere(new["running"] == 0.0) else None
-    limit_w, asked_w = _limit_w(new), _asked_w(new)
+    limit_w, asked_w = dispatch.limit_w(new), dispatch.asked_w(new)
     parts: dict[Resource, Seen] = {}
     parts[EV] = ev = yield Turn(EV, lent | {"credential_refused": new["identification_failed"]}, links, live)
     spare_w = None
@@ -149,12 +147,12 @@ def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -
     capped: Columns = {}
     if limit_w is not None:
         room_w = limit_w - ev["active_power_w"] - house["active_power_w"]
-        capped = _capped(before[PV], room_w + _stored_w(before[STORAGE], new, asked_w, dt_s))
+        capped = dispatch.capped(before[PV], room_w + dispatch.stored_w(before[STORAGE], new, asked_w, dt_s))
     parts[PV] = yield Turn(PV, lent, links | capped, live)
     others_w = ev["active_power_w"] + house["active_power_w"] + parts[PV]["active_power_w"]
-    asked = _asked_of_storage(before[STORAGE], new, parts, None if asked_w is None else asked_w - others_w)
+    asked = dispatch.asked_of_storage(before[STORAGE], new, parts, None if asked_w is None else asked_w - others_w)
     if limit_w is not None:
-        asked |= _capped(before[STORAGE], limit_w - others_w)
+        asked |= dispatch.capped(before[STORAGE], limit_w - others_w)
     parts[STORAGE] = storage = yield Turn(STORAGE, lent, links | asked, live)
     new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
     new = _summed(new, parts, surroundings, dt_s)
@@ -165,22 +163,6 @@ def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -
     )
     new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
     return _closed(new | as_part(house, HOME), parts)
-
-
-def _limit_w(new: Columns) -> Floats | None:
-    """Return the most that homes may give to the grid, ``inf`` where nobody limits it; ``None`` if nobody does. [W]"""
-    if not anywhere(new["active_power_limit_enabled"]):
-        return None
-    kept = new["identified"] * new["active_power_limit_enabled"] > 0.0  # it outlives the SESP's link, as everywhere
-    return np.where(kept, new["active_power_limit_frac"] * new["rated_power_w"], np.inf)
-
-
-def _asked_w(new: Columns) -> Floats | None:
-    """Return the set-points of homes that follow one, NaN where none is asked for; ``None`` if nowhere is. [W]"""
-    if not anywhere(new["active_power_setpoint_enabled"]):
-        return None
-    follows = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
-    return np.where(follows, new["active_power_setpoint_w"], np.nan)
 
 
 def _lent(columns: Columns, new: Columns) -> Columns:
@@ -198,71 +180,6 @@ def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
     if not anywhere(live == 0.0):
         return surroundings
     return surroundings.darkened(live)
-
-
-def _stored_w(storage: Seen, new: Columns, asked_w: Floats | None, dt_s: float) -> Floats:
-    """Return what the storage will draw of the sun for certain, so that a limit curtails only what is beyond. [W]
-
-    That is what a set-point has it draw, its own or the home's, as far as its cells, its ramp and its reactive
-    power let it in this step. A schedule of its own promises nothing, nor does support of the frequency.
-    """
-    own = new["remote_enabled"] * storage["active_power_setpoint_enabled"] > 0.0
-    wish_w = np.where(own, np.maximum(-storage["active_power_setpoint_w"], 0.0), 0.0)
-    if asked_w is not None:
-        wish_w = np.where(np.isnan(asked_w), wish_w, np.inf)
-    ramped_w = storage["ramp_w_per_s"] * dt_s - storage["active_power_w"]
-    circle_w = inverter.rest_of_circle(storage["reactive_power_var"], storage["rated_apparent_power_va"])
-    able_w = np.minimum(np.minimum(ramped_w, circle_w), storage["charge_power_available_w"])
-    stops = storage["stop"] + np.maximum(storage["frequency_support_enabled"], new["frequency_support_enabled"])
-    return np.asarray(np.maximum(np.minimum(wish_w, able_w), 0.0) * new["running"] * (stops == 0.0))
-
-
-def _capped(part: Seen, room_w: Floats) -> Columns:
-    """Return the power limit a resource keeps to so that the home keeps to its own; ``inf`` is no limit."""
-    limited = part["active_power_limit_enabled"] > 0.0
-    own = np.where(limited, part["active_power_limit_frac"], 1.0)
-    share = np.minimum(inverter.held(room_w / part["rated_power_w"], 0.0, 1.0), own)
-    return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share)}
-
-
-def _asked_of_storage(storage: Seen, new: Columns, parts: Parts, missing_w: Floats | None) -> Columns:
-    """Return the set-points the storage follows in this step in place of its own: the home's where it has one.
-
-    What no home asks for is not among them. ``missing_w`` is NaN where no active power is asked for, or ``None``.
-    """
-    asked: Columns = {}
-    total_w = new["active_power_w"]
-    if missing_w is not None:
-        asks = np.isfinite(missing_w)
-        asked |= _in_place(storage, "active_power_setpoint_w", "active_power_setpoint_enabled", asks, missing_w)
-        total_w = np.where(asks, new["active_power_setpoint_w"], total_w)
-    if anywhere(new["reactive_power_setpoint_enabled"]) or anywhere(new["power_factor_setpoint_enabled"]):
-        asked |= _vars_of_storage(storage, new, parts, total_w)
-    for value, switch in (_SUPPORTED[:2], _SUPPORTED[2:]):
-        if anywhere(new[switch]):
-            asked |= _in_place(storage, value, switch, new[switch] > 0.0, new[value])
-    return asked
-
-
-def _vars_of_storage(storage: Seen, new: Columns, parts: Parts, total_w: Floats) -> Columns:
-    """Return the reactive power set-points the storage follows in this step, at an active power of the home. [W]"""
-    remote = new["remote_enabled"]
-    asks_q = remote * new["reactive_power_setpoint_enabled"] > 0.0
-    asks_pf = (remote * new["power_factor_setpoint_enabled"] > 0.0) & ~asks_q
-    # A power factor holds for the sum; the storage's own share of the power is that of the step before.
-    wanted_var = np.where(
-        asks_pf,
-        inverter.vars_at_power_factor(total_w, new["power_factor_setpoint"]),
-        new["reactive_power_setpoint_var"],
-    )
-    others_var = sum((part["reactive_power_var"] for part in parts.values()), start=np.zeros_like(wanted_var))
-    value, switch = "reactive_power_setpoint_var", "reactive_power_setpoint_enabled"
-    return _in_place(storage, value, switch, asks_q | asks_pf, wanted_var - others_var)
-
-
-def _in_place(storage: Seen, value: str, switch: str, by_home: common.Bools, asked: Floats) -> Columns:
-    """Return a set-point and its switch: the home's where it asks for something, else the storage's own."""
-    return {value: np.where(by_home, asked, storage[value]), switch: np.where(by_home, 1.0, storage[switch])}
 
 
 def _summed(new: Columns, parts: Parts, surroundings: Surroundings, dt_s: float) -> Columns:
