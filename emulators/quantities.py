@@ -34,9 +34,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One thing a device can be asked or told.
+    """One thing that can be read from a device, or written to it.
 
-    ``low`` and ``high`` bound what any device may hold or be told, in ``unit``; a kind narrows them
+    ``min`` and ``max`` bound what any device may hold or be given, in ``unit``; a kind narrows them
     by its ratings (``DeviceSpec.limits``). ``enables`` names the switch that a plain write of this
     set-point also closes, for protocols that have no separate enable (IEC 104, REST).
     """
@@ -45,8 +45,8 @@ class Quantity:
     unit: str
     role: Role
     doc: str
-    low: float = -inf
-    high: float = inf
+    min: float = -inf
+    max: float = inf
     enables: str = ""
 
     @property
@@ -152,7 +152,7 @@ _SUPPORT: Final = (
         "active_power_limit_frac",
         "1",
         _P,
-        "Most active power to the grid, as a share of the rated power",
+        "Maximum active power to the grid, as a share of the rated power",
         0.0,
         1.0,
         "active_power_limit_enabled",
@@ -167,9 +167,9 @@ _SUPPORT: Final = (
 _EV: Final = (
     Quantity("charging_power_w", "W", _M, "Power into the vehicle; 0 while it discharges", 0.0),
     Quantity(
-        "charge_power_min_w", "W", _M, "Charging range: least power into the vehicle now; minus is discharge (V2G)"
+        "charge_power_min_w", "W", _M, "Charging range: minimum power into the vehicle now; minus is discharge (V2G)"
     ),
-    Quantity("charge_power_max_w", "W", _M, "Charging range: most power into the vehicle now", 0.0),
+    Quantity("charge_power_max_w", "W", _M, "Charging range: maximum power into the vehicle now", 0.0),
     Quantity("energy_acceptable_wh", "Wh", _M, "Charging range: energy the vehicle can still take", 0.0),
     Quantity("vehicle_soc_frac", "1", _M, "State of charge of the vehicle; 0 without one", 0.0, 1.0),
     Quantity("session_energy_wh", "Wh", _M, "Net energy into the vehicle in this session"),
@@ -185,8 +185,8 @@ _EV: Final = (
     Quantity("rated_current_a", "A", _R, "Rated current a phase", 0.0),
     Quantity("rated_energy_wh", "Wh", _R, "Energy capacity, new", 0.0),
     _flag("charge_release", _P, "The SESP releases the charging point"),
-    Quantity("current_limit_a", "A", _P, "Most current a phase", 0.0, 600.0),
-    Quantity("fallback_current_a", "A", _P, "Most current a phase while the SESP's link is lost", 0.0, 600.0),
+    Quantity("current_limit_a", "A", _P, "Maximum current a phase", 0.0, 600.0),
+    Quantity("fallback_current_a", "A", _P, "Maximum current a phase while the SESP's link is lost", 0.0, 600.0),
 )
 
 _BATTERY: Final = (
@@ -201,8 +201,8 @@ _BATTERY: Final = (
     Quantity("charge_rate_frac", "1", _M, "DC power over the rated power of its direction; plus discharges"),
     Quantity("dc_voltage_v", "V", _M, "DC voltage", 0.0),
     Quantity("dc_current_a", "A", _M, "DC current; plus is power towards the grid"),
-    Quantity("charge_power_available_w", "W", _M, "Most power it could draw now", 0.0),
-    Quantity("discharge_power_available_w", "W", _M, "Most power it could deliver now", 0.0),
+    Quantity("charge_power_available_w", "W", _M, "Maximum power it could draw now", 0.0),
+    Quantity("discharge_power_available_w", "W", _M, "Maximum power it could deliver now", 0.0),
     Quantity("soc_min_frac", "1", _P, "Lowest state of charge to discharge to", 0.0, 1.0),
     Quantity("soc_max_frac", "1", _P, "Highest state of charge to charge to", 0.0, 1.0),
     _flag("temperature_high_alarm", _A, "Cells too hot"),
@@ -292,7 +292,7 @@ def quantity(name: str) -> Quantity:
         return found
     enables = resource.of(found.enables) if found.enables else ""
     doc = f"{found.doc} (of the prosumer's {resource})"
-    return Quantity(name, found.unit, found.role, doc, found.low, found.high, enables)
+    return Quantity(name, found.unit, found.role, doc, found.min, found.max, enables)
 
 
 def quantities(names: Iterable[str]) -> tuple[Quantity, ...]:

@@ -22,15 +22,15 @@ CRITERIA: Final = ("throughput", "latency", "security", "availability", "reliabi
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What a level asks: numbers lie in ``[low, high)``; ``needs`` are the means of security it takes.
+    """What a level asks: numbers lie in ``[min, max)``; ``needs`` are the means of security it takes.
 
     The unit is the criterion's: throughput bit/s, latency s, availability and reliability (information
     lost or wrong) as shares. ``None`` is no bound.
     """
 
     name: str
-    low: float | None
-    high: float | None
+    min: float | None
+    max: float | None
     needs: tuple[str, ...]
 
 

@@ -46,9 +46,9 @@ def columns_of(spec: DeviceSpec, n: int) -> Columns:
         value = 10.0 * index + np.arange(n, dtype=np.float64)
         if each.is_binary:
             value = (index + np.arange(n)) % 2.0
-        elif each.high <= 1.0:
+        elif each.max <= 1.0:
             value = value / (10.0 * len(spec.quantities) + n)
-        columns[each.name] = np.minimum(value, each.high)
+        columns[each.name] = np.minimum(value, each.max)
     return columns
 
 
@@ -77,7 +77,7 @@ class StandIn:
             found = self._spec[name]
             if not found.writable:
                 raise NotWritable(name)
-            if not max(found.low, -1e6) <= value <= min(found.high, 1e6):
+            if not max(found.min, -1e6) <= value <= min(found.max, 1e6):
                 raise OutOfRange(name)
 
     def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:

@@ -73,7 +73,7 @@ class OfBlock(Seen):
         return len(self._columns)
 
 
-class WithParts(Seen):
+class WithResources(Seen):
     """A compound device's own columns, and those of its resources under the names they have there."""
 
     __slots__ = ("_own", "_parts", "_resources")
@@ -114,7 +114,7 @@ class OfResource(Seen):
         return sum(1 for _ in self)
 
 
-def part_of(columns: Seen, resource: str) -> Columns:
+def of_resource(columns: Seen, resource: str) -> Columns:
     """Return the columns of one of a compound device's resources under their plain names."""
     return {plain: columns[name] for name, plain in _of_part(tuple(columns), resource)}
 
@@ -125,7 +125,7 @@ def _of_part(names: tuple[str, ...], resource: str) -> tuple[tuple[str, str], ..
     return tuple((name, plain) for name in names if (plain := part.plain(name)) is not None)
 
 
-def as_part(columns: Seen, resource: str) -> Columns:
+def as_resource(columns: Seen, resource: str) -> Columns:
     """Return a device's columns under the names they have at a compound device whose resource it is."""
     return dict(zip(_full(tuple(columns), resource), columns.values(), strict=True))
 
@@ -135,7 +135,7 @@ def _full(names: tuple[str, ...], resource: str) -> tuple[str, ...]:
     return tuple(map(Resource(resource).of, names))
 
 
-def without_parts(columns: Seen, resources: Iterable[str]) -> Columns:
+def without_resources(columns: Seen, resources: Iterable[str]) -> Columns:
     """Return a compound device's own columns."""
     names = tuple(resources)
     return {name: columns[name] for name in columns if not apart(name, names)[0]}

@@ -23,23 +23,23 @@ class Rating:
     """A parameter of a device kind that a site file may set: a number, or a distribution of numbers.
 
     ``default`` may be a number or a distribution as a site file would write it, such as
-    ``{"choice": [3700, 11000]}``. A value outside ``low`` to ``high`` is a problem of the site file.
+    ``{"choice": [3700, 11000]}``. A value outside ``min`` to ``max`` is a problem of the site file.
     """
 
     name: str
     unit: str
     default: float | Mapping[str, Any]
-    low: float
-    high: float
+    min: float
+    max: float
     doc: str
     names: tuple[str, ...] = ()
     """Where a site file names one of these instead of giving a number: the number is its place, from 0."""
     only: tuple[float, ...] = ()
-    """The only numbers it may be, where it may not be any from ``low`` to ``high``."""
+    """The only numbers it may be, where it may not be any from ``min`` to ``max``."""
 
     @property
     def possible(self) -> tuple[float, ...]:
-        """The only numbers it may be; empty where it may be any from ``low`` to ``high``."""
+        """The only numbers it may be; empty where it may be any from ``min`` to ``max``."""
         return tuple(map(float, range(len(self.names)))) or self.only
 
 
@@ -56,7 +56,7 @@ Bound: TypeAlias = float | OfColumn
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a device can be told.
+    """The values a set-point may have.
 
     Beyond ``min`` to ``max`` a set-point is refused. Beyond ``now_min`` to ``now_max``, where
     given, it is taken and the device follows as far as it can at present. A value between the two of
@@ -102,19 +102,19 @@ class Effect:
 class Turn:
     """What a compound device's step hands to one of its resources, to be given that resource's columns after it.
 
-    ``lent`` are values the resource takes over, ``told`` are set-points it follows in place of its own:
-    both for this step, by the resource's own names, ``(n,)`` each. ``live`` is 0 where the resource is cut off
+    ``inputs`` are values the resource takes over, ``setpoints`` are those it follows in place of its own: both for
+    this step, by the resource's own names, ``(n,)`` each. ``live`` is 0 where the resource is cut off
     from the mains, and 1 elsewhere; ``None`` is 1 everywhere.
     """
 
     resource: Resource
-    lent: Columns = field(default_factory=dict)
-    told: Columns = field(default_factory=dict)
+    inputs: Columns = field(default_factory=dict)
+    setpoints: Columns = field(default_factory=dict)
     live: Floats | None = None
 
 
 Flow: TypeAlias = Generator[Turn, Seen, Columns]
-Parts: TypeAlias = Mapping[Resource, Seen]
+ResourceColumns: TypeAlias = Mapping[Resource, Seen]
 """The columns of a compound device's resources, by the resources' names."""
 
 
@@ -149,7 +149,7 @@ class DeviceSpec:
     behaviour: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Pre-condition, exception, assumption or post-condition of the use case -> the quantities that show it."""
     resources: Mapping[Resource, DeviceSpec] = field(default_factory=dict)
-    flow: Callable[[Columns, Parts, Surroundings, float], Flow] | None = None
+    flow: Callable[[Columns, ResourceColumns, Surroundings, float], Flow] | None = None
     sunlit: Callable[[Seen], bool] | None = None
     """Whether light does anything to devices with these columns at the start; if not, they are given NaN for it."""
     with_any_command: Mapping[str, float] = field(default_factory=dict)

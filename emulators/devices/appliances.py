@@ -23,7 +23,7 @@ from pilotfarm.emulators.physics import appliances
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build those of ``n`` households from ``annual_energy_wh`` and ``share_l1`` to ``share_l3``."""
     shares = np.stack([ratings[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
-    return appliances.begun(keys, ratings["annual_energy_wh"], shares) | common.key_columns(keys)
+    return appliances.initial_columns(keys, ratings["annual_energy_wh"], shares) | common.key_columns(keys)
 
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:

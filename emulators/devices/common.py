@@ -1,12 +1,12 @@
 """What every device kind shares: its start, its life cycle, its connection point, its link to the SESP.
 
 A kind's ``step`` runs ``life_cycle`` first, then its own physics, then ``at_connection`` with the power
-it came to, and ends with ``closed``. Every function returns new columns and changes none it was given;
+it came to, and ends with ``end_step``. Every function returns new columns and changes none it was given;
 a column that did not change is handed on as the same array, so whoever writes to one copies it first.
 
 Columns used here that are no quantity's: ``started`` (asked to run), ``sesp_silence_s`` (seconds since
 the SESP was heard), ``sesp_heard`` (1.0 in the step that takes a remote write) and ``share_l1`` to
-``share_l3`` (each phase's share of the power). ``support.begun`` adds those of the inverter.
+``share_l3`` (each phase's share of the power). ``support.with_inverter`` adds those of the inverter.
 
 Two things trip a device behind an inverter, and ``fault_trip`` and ``available`` show both. A fault of its own
 (``own_trip``) stays until ``alarm_reset`` comes with its cause gone. Its grid protection (``grid_trip``) is
@@ -101,7 +101,7 @@ DEAD_FRAC: Final = 0.2
 """Below this share of the nominal voltage a connection point is dead: nothing runs on it."""
 
 
-def begun(names: Iterable[str], ratings: Columns, n: int) -> Columns:
+def initial_columns(names: Iterable[str], ratings: Columns, n: int) -> Columns:
     """Build the columns of ``n`` devices at the start: connected, started, at nominal voltage, at 0 W.
 
     Parameters
@@ -161,7 +161,7 @@ def life_cycle(
     -------
     Columns
         All columns, with states, alarms and the link brought up to the end of the step. The command
-        columns still hold their pulses until ``closed``.
+        columns still hold their pulses until ``end_step``.
     """
     new, n = dict(columns), len(columns["started"])
     none = nothing(n)
@@ -309,7 +309,7 @@ def counted(new: Columns, out: str, into: str, power: Floats, hours: float) -> N
     new[into] = new[into] + (delivered - energy)
 
 
-def closed(new: Columns) -> Columns:
+def end_step(new: Columns) -> Columns:
     """End a step: raise ``general_alarm`` where any alarm stands, let every command fall back to 0."""
     ended = dict(new)
     alarm = none = nothing(len(new["general_alarm"]))

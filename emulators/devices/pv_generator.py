@@ -1,4 +1,4 @@
-"""PV generator (use case UC-3-GEN): turns sun into power, and gives up what it is told to give up.
+"""PV generator (use case UC-3-GEN): turns sun into power, and is curtailed as asked.
 
 A set-point of active power is an upper limit: the sun gives what it gives. With the SESP's link lost it
 generates freely but for the active power limit, which stays in force: a lost link must not lift a
@@ -59,13 +59,13 @@ RATINGS: Final = (
 )
 
 _PLANES: Final = ("", "_2", "_3")
-_LEAST: Final = 1e-9
+_TINY: Final = 1e-9
 """Far below any power [W] or voltage [V] there is; it keeps a division by 0 away."""
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build the columns of ``len(keys)`` generators before their first sun."""
-    new = support.begun(common.begun(NAMES, ratings, len(keys)))
+    new = support.with_inverter(common.initial_columns(NAMES, ratings, len(keys)))
     given = new["dc_power_w"]
     new["dc_power_w"] = np.where(given > 0.0, given, 1.15 * new["rated_power_w"])
     new["net_dc_power_w"] = new["dc_power_w"] * (1.0 - new["system_loss_frac"])
@@ -83,7 +83,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
         )
         new[f"module_excess{which}_k"] = np.zeros_like(others)
     new["deliverable_w"], new["delivered_before_w"] = np.zeros_like(others), new["rated_power_w"]
-    return common.closed(new)
+    return common.end_step(new)
 
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
@@ -99,13 +99,13 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     if not is_nothing(reactive):
         reactive = reactive * awake
     new["reactive_available_var"] = available if dark else new["reactive_available_var"] * awake
-    new["deliverable_w"] = available if dark else np.minimum(available, new["carried_most_w"])
+    new["deliverable_w"] = available if dark else np.minimum(available, new["export_max_w"])
     if is_nothing(new["droop_frac"], new["droop_asked_frac"]):
         new["delivered_before_w"] = active
     else:
         new["delivered_before_w"] = np.where(_too_fast(new), new["delivered_before_w"], active)
     _show_dc(new, active, harvest)
-    return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
+    return common.end_step(common.at_connection(new, surroundings, active, reactive, dt_s))
 
 
 def _curtailed(new: Columns, available: Floats, dt_s: float) -> Floats:
@@ -115,9 +115,9 @@ def _curtailed(new: Columns, available: Floats, dt_s: float) -> Floats:
         by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
         target = np.where(by_set_point, np.minimum(new["active_power_setpoint_w"], available), available)
     target = _supporting(new, target)
-    target = inverter.held(target, 0.0, np.minimum(support.export_limit(new), available))
+    target = inverter.clipped(target, 0.0, np.minimum(support.export_limit(new), available))
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
-    return inverter.held(active, 0.0, available)
+    return inverter.clipped(active, 0.0, available)
 
 
 def _supporting(new: Columns, target: Floats) -> Floats:
@@ -130,8 +130,8 @@ def _supporting(new: Columns, target: Floats) -> Floats:
     if is_nothing(share) or not anywhere(share):
         return target
     momentary = np.asarray(grid_code.of(new["grid_code"]).droop_over_momentary) * _too_fast(new) > 0.0
-    held = np.minimum(target, new["delivered_before_w"] * (1.0 + share))
-    return np.where(momentary, held, target + share * new["rated_power_w"])
+    capped = np.minimum(target, new["delivered_before_w"] * (1.0 + share))
+    return np.where(momentary, capped, target + share * new["rated_power_w"])
 
 
 def _too_fast(new: Columns) -> npt.NDArray[np.bool_]:
@@ -224,8 +224,8 @@ def _show_dc(new: Columns, active: Floats, harvest: _Harvest) -> None:
         return
     mpp, opened = pv.string_voltages(harvest.absorbed_w_per_m2, harvest.module_degc, new["nominal_dc_voltage_v"])
     drawn = np.minimum(pv.dc_drawn(active, new["rated_power_w"]), dc) * (active > 0.0)
-    new["dc_voltage_v"] = voltage = pv.operating_voltage(drawn / np.maximum(dc, _LEAST), mpp, opened)
-    new["dc_current_a"] = drawn * (voltage > 0.0) / np.maximum(voltage, _LEAST)
+    new["dc_voltage_v"] = voltage = pv.operating_voltage(drawn / np.maximum(dc, _TINY), mpp, opened)
+    new["dc_current_a"] = drawn * (voltage > 0.0) / np.maximum(voltage, _TINY)
 
 
 DEVICE: Final = DeviceSpec(

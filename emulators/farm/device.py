@@ -75,7 +75,7 @@ class FarmDevice:
         if found is not None:
             return found
         asked = quantity(name)
-        return Limits(asked.low, asked.high)
+        return Limits(asked.min, asked.max)
 
     def _check_one(self, name: str, value: float) -> None:
         if name not in self.farm.writable[self.group.spec.kind]:

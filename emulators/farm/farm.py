@@ -195,8 +195,8 @@ class Farm:
 
     def _frequency(self) -> float:
         area = self._area
-        unrest = frequency_hz(self._frequency_key, self.unix_s, area.nominal_hz, area.unrest)
-        return unrest + self._swing.deviation_hz
+        undisturbed = frequency_hz(self._frequency_key, self.unix_s, area.nominal_hz, area.noise)
+        return undisturbed + self._swing.deviation_hz
 
     def _at(self, everywhere: Mapping[str, Any], light: Floats, rows: SiteRows) -> Surroundings:
         """Return the surroundings of devices by their rows in the site."""

@@ -24,7 +24,7 @@ from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.mains import Mains
 from pilotfarm.emulators.grid.substations import Indices, NotConverged, Part, tree
 from pilotfarm.emulators.physics import feeder as linear
-from pilotfarm.emulators.physics.grid import Plan, planned
+from pilotfarm.emulators.physics.grid import NetworkPlan, planned
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout
 
 NODES_A_PART: Final = 600
@@ -113,7 +113,7 @@ class Network:
 
     def _lay_networks(self) -> None:
         who = self._customers
-        plans: list[Plan] = []
+        plans: list[NetworkPlan] = []
         owners: list[int] = []
         first: dict[int, int] = {}
         for number, each in enumerate(self._feeders.values()):
@@ -424,7 +424,7 @@ def cadence_s(customers: int) -> float:
     return min(max(1.0, customers / SMALL_SITE), SELDOM_S)
 
 
-def _planned(layout: FeederLayout, draw_w: Floats, deliver_w: Floats) -> Plan:
+def _planned(layout: FeederLayout, draw_w: Floats, deliver_w: Floats) -> NetworkPlan:
     return planned(
         draw_w,
         deliver_w,

@@ -34,7 +34,7 @@ from power_grid_model import (
 from power_grid_model.errors import PowerGridError  # type: ignore[attr-defined]  # not in its __all__
 
 from pilotfarm.emulators.columns.arrays import Floats
-from pilotfarm.emulators.physics.grid import ZERO_SEQUENCE, Plan
+from pilotfarm.emulators.physics.grid import ZERO_SEQUENCE, NetworkPlan
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 
@@ -83,8 +83,8 @@ class Tree:
     resistance_ohm: Floats
     reactance_ohm: Floats
     capacitance_f: Floats
-    most_current_a: Floats
-    plans: tuple[Plan, ...]
+    current_max_a: Floats
+    plans: tuple[NetworkPlan, ...]
     nominal_voltage_v: Floats
     source_voltage_v: Floats
 
@@ -107,7 +107,7 @@ class Tree:
 
 
 def tree(
-    plans: tuple[Plan, ...],
+    plans: tuple[NetworkPlan, ...],
     nominal_voltage_v: Floats,
     source_voltage_v: Floats,
     substation: Indices,
@@ -152,7 +152,7 @@ def tree(
             resistance_ohm=km * of_plan(lambda plan: plan.cable.resistance_ohm_per_km) / parallel,
             reactance_ohm=km * of_plan(lambda plan: plan.cable.reactance_ohm_per_km) / parallel,
             capacitance_f=km * of_plan(lambda plan: plan.cable.capacitance_nf_per_km) * 1e-9 * parallel,
-            most_current_a=of_plan(lambda plan: plan.cable.most_current_a) * parallel,
+            current_max_a=of_plan(lambda plan: plan.cable.current_max_a) * parallel,
             plans=plans,
             nominal_voltage_v=nominal_voltage_v,
             source_voltage_v=source_voltage_v,
@@ -288,7 +288,7 @@ class Part:
         rows["r0"], rows["x0"] = ZERO_SEQUENCE * here.resistance_ohm, ZERO_SEQUENCE * here.reactance_ohm
         rows["c0"] = here.capacitance_f
         rows["tan1"] = rows["tan0"] = 0.0
-        rows["i_n"] = here.most_current_a
+        rows["i_n"] = here.current_max_a
         return rows
 
     def _transformer_rows(self) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.plans.modbus import Register, Span
+from pilotfarm.emulators.plans.modbus import Register, ScaleFactor
 from pilotfarm.emulators.quantities import split
 from pilotfarm.emulators.wire.derived import Cases, Flags
 from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
@@ -32,7 +32,7 @@ class Quantities:
         takes: Sink | None = None,
         *,
         missing: int = 0,
-        span: Span | None = None,
+        scale_factor: ScaleFactor | None = None,
         partly: bool = False,
     ) -> list[Register]:
         """The register, in a list of one; an empty list if the device has nothing for it."""
@@ -47,11 +47,12 @@ class Quantities:
         if self.resource:
             shows = ResourceSource(self.resource, shows) if shows else None
             takes = ResourceSink(self.resource, takes) if takes else None
-        return [Register(address, dtype, shows, takes, missing, self.span(span) if span and shows else None, partly)]
+        own = self.scale_factor(scale_factor) if scale_factor and shows else None
+        return [Register(address, dtype, shows, takes, missing, own, partly)]
 
-    def span(self, span: Span) -> Span:
-        """The span by this resource's own ratings."""
-        return replace(span, ratings=tuple(map(self.resource.of, span.ratings)))
+    def scale_factor(self, scale_factor: ScaleFactor) -> ScaleFactor:
+        """The scale_factor by this resource's own ratings."""
+        return replace(scale_factor, ratings=tuple(map(self.resource.of, scale_factor.ratings)))
 
 
 def quantities_of(spec: DeviceSpec) -> frozenset[str]:

@@ -22,7 +22,7 @@ from pilotfarm.emulators.maps import alfen
 from pilotfarm.emulators.maps.binding import Quantities, quantities_of, resources_of, text
 from pilotfarm.emulators.maps.sunspec import der
 from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
-from pilotfarm.emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
+from pilotfarm.emulators.plans.modbus import Identity, Register, RegisterPlan, Unit, Window, check_covers
 from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, Weighted
 from pilotfarm.emulators.wire.sinks import Choice, Pulse, Sink, Within
 from pilotfarm.emulators.wire.sources import Scaled, Source
@@ -43,7 +43,7 @@ _UID: Final = (1113, 3)
 _MODBUS_RELEASES: Final = 5
 _EM340: Final = 6
 _WATCHDOG_OFF: Final = 65_535.0
-_LEAST_A, _MOST_A = 6.0, 80.0  # of register x301
+_LIMIT_MIN_A, _LIMIT_MAX_A = 6.0, 80.0  # of register x301
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,9 @@ _AVAILABILITY: Final = Choice(((0, "stop", 1.0), (1, "start", 1.0)))
 
 _TAKEN: Final[dict[int, tuple[Source | None, Sink]]] = {
     164: (Scaled("running"), _AVAILABILITY),
-    167: (_LIMIT, Within(_LIMIT, _LEAST_A, _MOST_A)),
+    167: (_LIMIT, Within(_LIMIT, _LIMIT_MIN_A, _LIMIT_MAX_A)),
     1300: (_RELEASE, _RELEASE),
-    1301: (_LIMIT, Within(_LIMIT, _LEAST_A, _MOST_A)),
+    1301: (_LIMIT, Within(_LIMIT, _LIMIT_MIN_A, _LIMIT_MAX_A)),
     1304: (Scaled("running"), _AVAILABILITY),
     1306: (_FALLBACK, _FALLBACK),
     1307: (_WATCHDOG, _WATCHDOG),
@@ -174,12 +174,12 @@ def charx_unit(step: int, has: Quantities) -> Unit:
 
 
 @cache
-def _plan(names: frozenset[str]) -> Plan:
+def _plan(names: frozenset[str]) -> RegisterPlan:
     has = Quantities(names)
-    return check_covers(Plan((charx_unit(0, has), alfen.station(has, IDENTITY)), names))
+    return check_covers(RegisterPlan((charx_unit(0, has), alfen.station(has, IDENTITY)), names))
 
 
-def plan(spec: DeviceSpec) -> Plan:
+def plan(spec: DeviceSpec) -> RegisterPlan:
     return _plan(quantities_of(spec))
 
 

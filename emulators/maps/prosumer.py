@@ -20,7 +20,7 @@ from pilotfarm.emulators.maps.binding import Quantities, quantities_of, resource
 from pilotfarm.emulators.maps.charx import charx_unit
 from pilotfarm.emulators.maps.sunspec.chain import Model
 from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
-from pilotfarm.emulators.plans.modbus import Identity, Plan, Unit, check_covers
+from pilotfarm.emulators.plans.modbus import Identity, RegisterPlan, Unit, check_covers
 from pilotfarm.emulators.quantities import EV, HOME, PV, STORAGE, split
 
 
@@ -37,7 +37,7 @@ _UNITS: Final[Mapping[Resource, tuple[Sequence[Model], Identity]]] = {
 
 
 @cache
-def _plan(names: frozenset[str]) -> Plan:
+def _plan(names: frozenset[str]) -> RegisterPlan:
     units: list[Unit] = []
     for resource in (ITSELF, EV, STORAGE, PV, HOME):
         has = Quantities(frozenset(name for name in names if split(name)[0] == resource), resource)
@@ -45,10 +45,10 @@ def _plan(names: frozenset[str]) -> Plan:
             units.append(charx_unit(len(units), has))
         elif has.names:
             units.append(sunspec_unit(len(units), *_UNITS[resource], has))
-    return check_covers(Plan(tuple(units), names))
+    return check_covers(RegisterPlan(tuple(units), names))
 
 
-def plan(spec: DeviceSpec) -> Plan:
+def plan(spec: DeviceSpec) -> RegisterPlan:
     return _plan(quantities_of(spec))
 
 

@@ -13,7 +13,7 @@ of its example cell, an LMO one, as three public programs print them, not read i
 course. Xu says nothing of resistance: it rises here by ``NMC_RESISTANCE_PER_LOSS`` times the lost capacity, own
 choice. ``docs/validation.md`` compares both with measurements and with other models.
 
-Half cycles are cut at every reversal by more than ``LEAST_SWING``, as they come; rainflow counting, which first
+Half cycles are cut at every reversal by more than ``SWING_MIN``, as they come; rainflow counting, which first
 knows the whole series, closes small cycles within large ones. On days of broken clouds the stress of the large ones is
 thereby up to a fifth (LFP) or a third (NMC) less than by rainflow (``tests/oracles``).
 
@@ -42,11 +42,11 @@ Places: TypeAlias = npt.NDArray[np.intp]
 YEAR_S: Final = 365.25 * 86_400.0
 END_OF_LIFE_FRAC: Final = 0.8
 """State of health at which a battery counts as worn out."""
-MOST_YEARS: Final = 100.0
-"""A longer life than this is not told apart."""
+YEARS_MAX: Final = 100.0
+"""A longer life than this is shown as this."""
 STRESS_TIME_S: Final = 30.0 * 86_400.0
 """Time over which the stress that the remaining life assumes is averaged."""
-LEAST_SWING: Final = 0.005
+SWING_MIN: Final = 0.005
 """A change of direction by less than this share of the charge is no new half cycle."""
 NMC_RESISTANCE_PER_LOSS: Final = 2.5
 
@@ -54,7 +54,7 @@ _GAS: Final = 8.3144598
 _ZERO_DEGC: Final = 273.15
 _REFERENCE_K: Final = _ZERO_DEGC + 25.0
 _LOST_AT_END: Final = 1.0 - END_OF_LIFE_FRAC
-_MOST_LOST: Final = 0.9
+_LOST_MAX: Final = 0.9
 _FILM: Final = 5.75e-2
 _FILM_FASTER: Final = 121.0
 _NO_ROWS: Final[Places] = np.zeros(0, dtype=np.intp)
@@ -92,7 +92,7 @@ def cycle_stress(
         return np.asarray(root * root * (0.5 * swing_frac))
 
     def nmc() -> Floats:
-        swing = np.maximum(swing_frac, LEAST_SWING)
+        swing = np.maximum(swing_frac, SWING_MIN)
         full = 1.0 / (1.40e5 * swing**-0.501 - 1.23e5)
         return np.asarray(0.5 * full * _xu_state(temperature_degc, mean_soc_frac))
 
@@ -102,7 +102,7 @@ def cycle_stress(
 def lost(kind: int | Places, calendar: Floats, cycles: Floats) -> Floats:
     """Share of the capacity that two sums of stress have cost."""
     loss = _by_kind(kind, lambda: np.sqrt(calendar) + np.sqrt(cycles), lambda: _xu_loss(calendar + cycles))
-    return np.minimum(loss, _MOST_LOST)
+    return np.minimum(loss, _LOST_MAX)
 
 
 def _arrhenius(temperature_degc: Floats, energy_j_per_mol: float) -> Floats:
@@ -128,7 +128,7 @@ def _xu_stress(loss: Floats) -> Floats:
     return stress
 
 
-def begun(kind: int | Places, soh_frac: Floats, full_cycles: Floats) -> tuple[Floats, Floats]:
+def stress_at(kind: int | Places, soh_frac: Floats, full_cycles: Floats) -> tuple[Floats, Floats]:
     """Return sums of stress that come to a state of health, as many of its cycles' as it can hold.
 
     The cycles were of half a charge at half a C, around half charged and at 25 degC.
@@ -177,7 +177,7 @@ def remaining_years(
         end = -np.log(END_OF_LIFE_FRAC / (1.0 - _FILM))  # the film has long grown by then
         return np.asarray((end - calendar - cycles) / np.maximum(calendar_per_s + cycles_per_s, 1e-30))
 
-    years = np.minimum(np.maximum(_by_kind(kind, lfp, nmc) * (1.0 / YEAR_S), 0.0), MOST_YEARS)
+    years = np.minimum(np.maximum(_by_kind(kind, lfp, nmc) * (1.0 / YEAR_S), 0.0), YEARS_MAX)
     return years * (soh_frac > END_OF_LIFE_FRAC)
 
 
@@ -236,16 +236,16 @@ def resting(soc_frac: Floats) -> HalfCycle:
 def followed(state: HalfCycle, soc_frac: Floats, moved: npt.NDArray[np.bool_], dt_s: float) -> tuple[HalfCycle, Places]:
     """Follow the state of charge; return the new state and the rows whose half cycle is over.
 
-    A half cycle is over when the charge has turned back by more than ``LEAST_SWING``. Its swing and time are
+    A half cycle is over when the charge has turned back by more than ``SWING_MIN``. Its swing and time are
     those of the state before: ``from_frac`` to ``to_frac`` in ``to_there_h``.
     """
     direction = state.direction
     ahead = (soc_frac - state.to_frac) * direction
     hours = state.moving_h + moved * (dt_s / 3600.0)
     further = ahead > 0.0
-    turned = over = ahead < -LEAST_SWING
+    turned = over = ahead < -SWING_MIN
     if np.count_nonzero(direction) < len(direction):
-        turned = over | (direction == 0.0) & (np.abs(soc_frac - state.from_frac) > LEAST_SWING)
+        turned = over | (direction == 0.0) & (np.abs(soc_frac - state.from_frac) > SWING_MIN)
     moved_on = further | turned
     to_frac = np.where(moved_on, soc_frac, state.to_frac)
     to_there_h = np.where(moved_on, hours, state.to_there_h)

@@ -41,8 +41,8 @@ class Cells:
     kind: int | Places
     nominal_v: float | Floats
     capacity_ah: float | Floats
-    least_v: float | Floats
-    most_v: float | Floats
+    voltage_min_v: float | Floats
+    voltage_max_v: float | Floats
     heat_j_per_k: float | Floats
 
     @property
@@ -109,8 +109,8 @@ def _alike(kind: int) -> Cells:
         kind,
         float(raw["nominal_voltage_v"]),
         float(raw["capacity_ah"]),
-        float(raw["least_voltage_v"]),
-        float(raw["most_voltage_v"]),
+        float(raw["voltage_min_v"]),
+        float(raw["voltage_max_v"]),
         float(raw["heat_capacity_j_per_k"]),
     )
 
@@ -126,8 +126,8 @@ def of(column: Floats) -> Cells:
         kinds,
         np.array([each.nominal_v for each in all_kinds])[kinds],
         np.array([each.capacity_ah for each in all_kinds])[kinds],
-        np.array([each.least_v for each in all_kinds])[kinds],
-        np.array([each.most_v for each in all_kinds])[kinds],
+        np.array([each.voltage_min_v for each in all_kinds])[kinds],
+        np.array([each.voltage_max_v for each in all_kinds])[kinds],
         np.array([each.heat_j_per_k for each in all_kinds])[kinds],
     )
 

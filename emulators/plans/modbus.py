@@ -4,7 +4,7 @@ A unit has windows of contiguous registers, the same for function codes 3 and 4;
 can be read, whether anything stands there or not. All windows of all units lie end to end in one row
 of bytes. Discrete inputs and coils, seldom asked for, are names of quantities and have no place in it.
 
-A scale factor that has to suit the size of a device (``Span``) is settled when a group's ratings are
+A scale factor that has to suit the size of a device (``ScaleFactor``) is settled when a group's ratings are
 known; everything else is settled here.
 """
 
@@ -31,7 +31,7 @@ from pilotfarm.emulators.wire.sources import Lookup, Scaled, Source
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ScaleFactor:
     """How large the values behind one scale factor get: ``factor`` times the largest of ``ratings`` in a group."""
 
     ratings: tuple[str, ...]
@@ -56,8 +56,8 @@ class Register:
 
     ``dtype`` is a big-endian NumPy type. ``shows`` is what a read finds (``None``: the static bytes),
     ``takes`` what a write means (``None``: read only). With ``partly``, a write may cover a part of
-    its registers. ``span`` scales what is shown by a power of ten that suits the group's ratings; a
-    register with a ``span`` and no ``shows`` holds that power.
+    its registers. ``scale_factor`` scales what is shown by a power of ten that suits the group's ratings; a
+    register with a ``scale_factor`` and no ``shows`` holds that power.
     """
 
     address: int
@@ -65,7 +65,7 @@ class Register:
     shows: Source | None = None
     takes: Sink | None = None
     missing: int = 0
-    span: Span | None = None
+    scale_factor: ScaleFactor | None = None
     partly: bool = False
 
     @property
@@ -81,7 +81,7 @@ class Register:
 
     @property
     def carries(self) -> tuple[str, ...]:
-        """Quantities it tells apart from others (not one among several in a sum or a bit), and commands it gives."""
+        """Quantities it shows each by itself (not one among several in a sum or a bit), and commands it gives."""
         source, resource = _bare(self.shows)
         shown = self.shows.quantities if self.shows else ()
         if isinstance(source, Flags):
@@ -138,7 +138,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RegisterPlan:
     """All units of a device kind in one row; ``quantities`` are those the kind has."""
 
     units: tuple[Unit, ...]
@@ -174,11 +174,11 @@ class Plan:
             for register in unit.registers:
                 offset = self.place(number, register.address, register.width)
                 assert offset is not None, f"register {register.address} stands in no window"
-                exponent = register.span.exponent(columns) if register.span else 0
+                exponent = register.scale_factor.exponent(columns) if register.scale_factor else 0
                 if register.shows is not None:
-                    shown = _times(register.shows, 10.0**-exponent) if register.span else register.shows
+                    shown = _times(register.shows, 10.0**-exponent) if register.scale_factor else register.shows
                     fields.append(Field(offset, register.dtype, shown, register.missing))
-                elif register.span is not None:
+                elif register.scale_factor is not None:
                     template[offset : offset + 2] = exponent.to_bytes(2, "big", signed=True)
         return bytes(template), fields
 
@@ -223,7 +223,7 @@ _TYPES: Final = {"u": "uint", "i": "int", "f": "float"}
 def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]) -> Iterator[PointRow]:
     dtype = np.dtype(register.dtype)
     name = f"{_TYPES[dtype.kind]}{8 * dtype.itemsize}"
-    if register.span is not None:
+    if register.scale_factor is not None:
         name += " times a scale factor"
     taken = register.takes.quantities if register.takes else ()
     source, _ = _bare(register.shows)
@@ -257,7 +257,7 @@ def _code_of(register: Register, name: str) -> str:
         takes = register.takes
         sink, resource = (takes.sink, takes.resource) if isinstance(takes, ResourceSink) else (takes, ITSELF)
         means = sink.means if isinstance(sink, Choice) else ()
-        return "".join(f" ({wire:g} for {value:g})" for wire, told, value in means if resource.of(told) == name)
+        return "".join(f" ({wire:g} for {value:g})" for wire, meant, value in means if resource.of(meant) == name)
     if isinstance(source, Lookup):
         return f" ({', '.join(f'{wire:g} for {value}' for value, wire in enumerate(source.wire))})"
     if isinstance(source, OffValue):
@@ -270,11 +270,11 @@ def _code_of(register: Register, name: str) -> str:
 def _scale(register: Register, columns: Mapping[str, Floats]) -> float:
     """Quantity = wire * scale, negative where the map counts the other way."""
     source, _ = _bare(register.shows)
-    exponent = register.span.exponent(columns) if register.span else 0
+    exponent = register.scale_factor.exponent(columns) if register.scale_factor else 0
     return 10.0**exponent / source.gain if isinstance(source, Scaled) else 1.0
 
 
-def check_covers(plan: Plan) -> Plan:
+def check_covers(plan: RegisterPlan) -> RegisterPlan:
     """Assert that every quantity has a register: a map without one would hide part of the device."""
     missing = sorted(plan.quantities - plan.carried())
     assert not missing, f"no register for {', '.join(missing)}"

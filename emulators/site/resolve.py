@@ -362,8 +362,8 @@ class _Resolver(Checker):
             low, high = distributions.support(chosen)
             if rating.possible and not _among(distributions.values(chosen), rating.possible):
                 self.document.problem(at, f"should be {_listed(rating)}, or a choice of these, not {shown(item)}")
-            elif low < rating.low or high > rating.high:
-                bounds = f"{rating.low:g} to {rating.high:g} {rating.unit}"
+            elif low < rating.min or high > rating.max:
+                bounds = f"{rating.min:g} to {rating.max:g} {rating.unit}"
                 found = f"{low:g}" if low == high else f"anything from {low:g} to {high:g}"
                 hint = "; cut it off with min and max" if not isinstance(chosen, int | float) else ""
                 self.document.problem(at, f"can be {found}, which is impossible: {name} is {bounds}{hint}")
@@ -392,7 +392,7 @@ class _Resolver(Checker):
             chosen = written.get(rating.name, distributions.VALUE.validate_python(default))
             sample = distributions.sample(chosen, keys, rating.name)
             # What a site file sets cannot leave the bounds; a kind's own default is cut off at them.
-            columns[rating.name] = np.clip(sample, rating.low, rating.high)
+            columns[rating.name] = np.clip(sample, rating.min, rating.max)
         return columns
 
     def distribution(self, item: Any, at: Path) -> Any:

@@ -13,7 +13,7 @@ from pilotfarm.emulators.errors import OutOfRange
 
 
 class _ReadOnly:
-    """The half of ``Source`` that a derived value does not have: it stands for no quantity that could be told."""
+    """The half of ``Source`` that a derived value does not have: it stands for no quantity that could be written."""
 
     __slots__ = ()
 

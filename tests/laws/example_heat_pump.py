@@ -35,7 +35,7 @@ RATINGS = (
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
-    columns = common.begun(NAMES, ratings, len(keys))
+    columns = common.initial_columns(NAMES, ratings, len(keys))
     for name in ("room_temperature_degc", "mass_temperature_degc"):
         columns[name] = columns["room_wanted_degc"].copy()
     columns["heats"] = np.ones(len(keys))
@@ -70,7 +70,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     new["room_temperature_degc"] = room + heat_w * over.room_k_per_w
     new["mass_temperature_degc"] = mass + heat_w * over.mass_k_per_w
     new["outside_temperature_degc"] = np.full_like(room, outside)
-    return common.closed(common.at_connection(new, surroundings, 0.0 - heat_w / cop, np.zeros_like(room), dt_s))
+    return common.end_step(common.at_connection(new, surroundings, 0.0 - heat_w / cop, np.zeros_like(room), dt_s))
 
 
 DEVICE = DeviceSpec(

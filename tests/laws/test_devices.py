@@ -113,9 +113,9 @@ def test_what_is_told_at_the_start_is_within_its_limits(spec: DeviceSpec) -> Non
 
 def test_rating_defaults_are_possible(spec: DeviceSpec) -> None:
     for rating in spec.ratings:
-        assert rating.low <= rating.high
+        assert rating.min <= rating.max
         if not isinstance(rating.default, dict):
-            assert rating.low <= float(rating.default) <= rating.high, rating.name
+            assert rating.min <= float(rating.default) <= rating.max, rating.name
 
 
 # ------------------------------------------------------------------------------- what columns hold
@@ -129,7 +129,7 @@ def test_over_a_day_every_quantity_is_finite_and_within_the_catalogue(kind: str)
         assert over_time.shape == (len(states), 16), q.name
         assert over_time.dtype == np.float64, q.name
         assert np.all(np.isfinite(over_time)), q.name
-        assert np.all((over_time >= q.low) & (over_time <= q.high)), q.name
+        assert np.all((over_time >= q.min) & (over_time <= q.max)), q.name
         if q.is_binary:
             assert np.all((over_time == 0.0) | (over_time == 1.0)), q.name
 

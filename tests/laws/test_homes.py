@@ -7,7 +7,7 @@ import pytest
 from world import DAY_S, HOUR_S, MIDNIGHT_S, after, devices, surroundings, told
 
 from pilotfarm.emulators.columns.arrays import Columns
-from pilotfarm.emulators.columns.views import part_of, without_parts
+from pilotfarm.emulators.columns.views import of_resource, without_resources
 from pilotfarm.emulators.devices.prosumer import DEVICE as HOME
 from pilotfarm.emulators.quantities import EV, PV, RESOURCES, STORAGE
 
@@ -169,15 +169,15 @@ def test_reactive_power_of_the_home_is_made_by_the_storage() -> None:
 def told_to(columns: Columns) -> dict[str, set[str]]:
     """Names of the set-points each resource is told in a step, beside how long it waits for the SESP."""
     assert HOME.flow is not None
-    parts = {resource: part_of(columns, resource) for resource in HOME.resources}
+    parts = {resource: of_resource(columns, resource) for resource in HOME.resources}
     here, names = surroundings(16, 12 * HOUR_S), {}
-    under_way = HOME.flow(without_parts(columns, HOME.resources), parts, here, 60.0)
+    under_way = HOME.flow(without_resources(columns, HOME.resources), parts, here, 60.0)
     turn = next(under_way)
     try:
         while True:
-            names[turn.resource] = set(turn.told) - {"sesp_timeout_s"}
-            after = HOME.resources[turn.resource].step({**parts[turn.resource], **turn.lent, **turn.told}, here, 60.0)
-            turn = under_way.send(after)
+            names[turn.resource] = set(turn.setpoints) - {"sesp_timeout_s"}
+            given = {**parts[turn.resource], **turn.inputs, **turn.setpoints}
+            turn = under_way.send(HOME.resources[turn.resource].step(given, here, 60.0))
     except StopIteration:
         return names
 
@@ -291,7 +291,7 @@ def test_a_set_point_at_either_end_of_a_homes_reach_is_followed(dt_s: float) -> 
     """In homes where nothing but the storage and the loads that wait can change within a step."""
     still = {"home_annual_energy_wh": 0.0, "home_heating": 0.0, "pv_rated_power_w": 1.0, "storage_soc_frac": 0.5}
     columns = after(HOME, devices(HOME, 32, **still), 9 * HOUR_S, 900.0, dt_s)
-    for end in ("reach_low_w", "reach_high_w"):
+    for end in ("reach_min_w", "reach_max_w"):
         asked = {**told(columns, active_power_setpoint_enabled=1.0), "active_power_setpoint_w": columns[end]}
         reached = HOME.step(asked, surroundings(32, 9 * HOUR_S + 900.0 + dt_s), dt_s)
         steady = np.abs(reached["ev_active_power_w"] - columns["ev_active_power_w"]) < 0.1

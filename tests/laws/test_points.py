@@ -242,7 +242,8 @@ def test_scales_and_deadbands_depend_on_nothing_that_moves() -> None:
         spec = registry.device(kind)
         plan = registry.maps_for(protocol, kind)[0].plan(spec)
         if protocol == "modbus":
-            used = {each for unit in plan.units for r in unit.registers if r.span for each in r.span.ratings}
+            factors = [r.scale_factor for unit in plan.units for r in unit.registers if r.scale_factor]
+            used = {each for factor in factors for each in factor.ratings}
         else:
             used = {
                 each for point in (plan.monitor if protocol == "iec104" else plan.points) for each in point.deadband.of

@@ -41,8 +41,7 @@ def test_the_levels_of_a_criterion_leave_no_gap(criterion: str) -> None:
         assert set(levels[0].needs) < set(levels[1].needs) < set(levels[2].needs)
         return
     ends = sorted(
-        (0.0 if level.low is None else level.low, float("inf") if level.high is None else level.high)
-        for level in levels
+        (0.0 if level.min is None else level.min, float("inf") if level.max is None else level.max) for level in levels
     )
     assert ends[0][0] == 0.0
     assert ends[-1][1] == float("inf")

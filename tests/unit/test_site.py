@@ -254,7 +254,7 @@ def test_every_rating_of_the_kind_has_a_value_for_every_device(tmp_path):
         for rating in registry.device(group.kind).ratings:
             values = group.ratings[rating.name]
             assert values.shape == (len(group.devices),)
-            assert np.all((values >= rating.low) & (values <= rating.high)), rating.name
+            assert np.all((values >= rating.min) & (values <= rating.max)), rating.name
 
 
 def test_the_nominal_voltage_is_the_feeders_unless_a_group_says_otherwise(tmp_path):

@@ -54,7 +54,7 @@ RATINGS: Final = (
     Rating("rated_charge_power_w", "W", 0.0, 0.0, 1e9, "Charge power; 0 takes the discharge power"),
     Rating("rated_energy_wh", "Wh", {"uniform": [10_000, 20_000]}, 100.0, 1e10, "Energy capacity, new"),
     Rating("chemistry", "name", 0.0, 0.0, len(cells.NAMES) - 1.0, "What the cells are made of", cells.NAMES),
-    Rating("c_rate_per_h", "1/h", 1.0, 0.05, 10.0, "Most current of the cells over their capacity, new"),
+    Rating("c_rate_per_h", "1/h", 1.0, 0.05, 10.0, "Maximum current of the cells over their capacity, new"),
     Rating("soc_frac", "1", {"uniform": [0.3, 0.7]}, 0.0, 1.0, "State of charge at the start"),
     Rating("soc_min_frac", "1", 0.1, 0.0, 0.5, "Lowest state of charge at the start"),
     Rating("soc_max_frac", "1", 0.95, 0.5, 1.0, "Highest state of charge at the start"),
@@ -73,18 +73,18 @@ _AT_EDGE: Final = 1e-6
 _OPEN: Final = ("cell_open_v", "cell_slope_v", "cell_energy_v")
 _OHMS: Final = ("cell_charge_ohm", "cell_discharge_ohm")
 _REACH: Final = ("reach_charge_w", "reach_discharge_w")
-_REACHED: Final = ("reach_low_frac", "reach_high_frac")
+_REACHED: Final = ("reach_min_frac", "reach_max_frac")
 """The window that ``_REACH`` was found for; ``reach_dt_s`` holds the length of the step."""
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build the columns of ``len(keys)`` batteries at rest, at the temperature of their heated room."""
     n = len(keys)
-    new = common.begun(NAMES, ratings, n)
+    new = common.initial_columns(NAMES, ratings, n)
     new["rated_charge_power_w"] = np.where(
         new["rated_charge_power_w"] > 0.0, new["rated_charge_power_w"], new["rated_power_w"]
     )
-    new = support.begun(new)
+    new = support.with_inverter(new)
     new["chemistry"] = np.rint(new["chemistry"])
     new["temperature_degc"] = np.clip(
         20.0, new["room_min_degc"], np.maximum(new["room_min_degc"], new["room_max_degc"])
@@ -95,10 +95,10 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     new["cell_count"] = new["rated_energy_wh"] / of.nominal_wh
     wear.begin(new, of)
     new.update(zip(_OPEN, cells.open_circuit(of.kind, new["soc_frac"]), strict=True))
-    _resist(new, of)
-    _tell(new, _circuit(new, of), nothing(n), 1.0)
+    _set_resistance(new, of)
+    _show_dc(new, _circuit(new, of), nothing(n), 1.0)
     _raise_alarms(new)
-    return common.closed(new)
+    return common.end_step(new)
 
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
@@ -113,16 +113,16 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     asked = _asked(new, surroundings)
     if new["droop_frac"] is not nothing(len(asked)):
         asked = asked + support.droop_power(new, surroundings, new["rated_power_w"])
-    target = inverter.held(asked, -charge, discharge)
+    target = inverter.clipped(asked, -charge, discharge)
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
-    active = inverter.held(active, -charge, discharge)
+    active = inverter.clipped(active, -charge, discharge)
     active, reactive = support.inverter_power(new, surroundings, active, dt_s)
     cell_w = _store(new, circuit, surroundings, active, dt_s)
     wear.age(new, of, columns["soc_frac"], dt_s)
-    _resist(new, of)
-    _tell(new, _circuit(new, of), cell_w, dt_s)
+    _set_resistance(new, of)
+    _show_dc(new, _circuit(new, of), cell_w, dt_s)
     _raise_alarms(new)
-    return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
+    return common.end_step(common.at_connection(new, surroundings, active, reactive, dt_s))
 
 
 def _asked(new: Columns, surroundings: Surroundings) -> Floats:
@@ -154,20 +154,21 @@ def _circuit(new: Columns, of: cells.Cells) -> battery.Circuit:
     return battery.Circuit(of, new["soc_frac"], open_v, slope_v, energy_v, charge_ohm, discharge_ohm, capacity)
 
 
-def _resist(new: Columns, of: cells.Cells) -> None:
+def _set_resistance(new: Columns, of: cells.Cells) -> None:
     rise = ageing.resistance_rise(of.kind, new["summed_resistance_rise"], new["soh_frac"])
     found = battery.resistance(of, new["soc_frac"], new["temperature_degc"], rise)
     new.update(zip(_OHMS, found, strict=True))
 
 
 def _reach_is_stale(new: Columns, dt_s: float) -> bool:
-    """Whether the last step told what another step can draw and deliver for another length or window than now."""
-    told = ((new["soc_min_frac"], new["reach_low_frac"]), (new["soc_max_frac"], new["reach_high_frac"]))
-    return bool(new["reach_dt_s"][0] != dt_s) or any(now is not then and anywhere(now != then) for now, then in told)
+    """Whether the reach of the last step was found for a step of another length, or for another window."""
+    found_for = ((new["soc_min_frac"], new["reach_min_frac"]), (new["soc_max_frac"], new["reach_max_frac"]))
+    moved = any(now is not then and anywhere(now != then) for now, then in found_for)
+    return moved or bool(new["reach_dt_s"][0] != dt_s)
 
 
 def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
-    """Find the most power that cells and converter can draw and deliver over a step [W, >= 0], at the connection."""
+    """Find the maximum power that cells and converter can draw and deliver over a step [W, >= 0], at the connection."""
     fastest = battery.thermal_derating(new["temperature_degc"]) * new["c_rate_per_h"]
     window = new["soc_min_frac"], new["soc_max_frac"]
     room, store = battery.reach(circuit, window, fastest, dt_s)
@@ -181,7 +182,7 @@ def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
         new["reach_dt_s"] = np.full_like(charge, dt_s)
 
 
-def _tell(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -> None:
+def _show_dc(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -> None:
     """Show the DC side at the end of a step of ``cell_w``, and what could be drawn and delivered in one more.
 
     That is bounded by the cells, by the limit in force, and after a trip by the ramp.
@@ -204,7 +205,7 @@ def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, a
     cell_w, heat = _moved(new, circuit, active, dt_s) if anywhere(active) else (none, none)
     if cell_w is none:
         new["charge_rate_w"] = new["charge_rate_frac"] = none
-    around = inverter.held(surroundings.air_temperature_degc, new["room_min_degc"], new["room_max_degc"])
+    around = inverter.clipped(surroundings.air_temperature_degc, new["room_min_degc"], new["room_max_degc"])
     new["temperature_degc"], new["temperature_max_degc"] = battery.warmed(
         new["temperature_degc"], around, heat, circuit.cells.heat_j_per_k, dt_s
     )

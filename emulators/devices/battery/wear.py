@@ -19,7 +19,7 @@ _HALF_CYCLE: Final = ("cycle_from_frac", "cycle_to_frac", "cycle_direction", "cy
 def begin(new: Columns, of: cells.Cells) -> None:
     """Add the columns of ageing to those of batteries at the start, which have a state of health and cycles."""
     n = len(new["soh_frac"])
-    new["calendar_stress"], new["cycle_stress"] = ageing.begun(of.kind, new["soh_frac"], new["cycle_count"])
+    new["calendar_stress"], new["cycle_stress"] = ageing.stress_at(of.kind, new["soh_frac"], new["cycle_count"])
     new["cycle_stress_before"] = new["cycle_stress"].copy()
     new["summed_resistance_rise"], new["unaged_s"] = np.zeros(n), np.zeros(n)
     new.update(zip(_HALF_CYCLE, ageing.resting(new["soc_frac"]), strict=True))
@@ -29,7 +29,7 @@ def begin(new: Columns, of: cells.Cells) -> None:
     a_cycle = 2.0 * ageing.cycle_stress(of.kind, swing, half, half, warm) / swing
     new["mean_cycle_stress_per_s"] = a_cycle * (_DESIGN_CYCLES_PER_YEAR / ageing.YEAR_S)
     new["mean_calendar_stress_per_s"] = ageing.calendar_stress(of.kind, warm, half)
-    _remain(new, of)
+    _set_remaining_life(new, of)
 
 
 def age(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> None:
@@ -43,7 +43,7 @@ def age(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> None:
         new["soh_frac"] = 1.0 - ageing.lost(of.kind, new["calendar_stress"], new["cycle_stress"])
         new["real_capacity_wh"] = new["rated_energy_wh"] * new["soh_frac"]
     if due:
-        _remain(new, of)
+        _set_remaining_life(new, of)
     elif worn:
         # Between two times the remaining life stands still, but for what has just come to its end.
         new["remaining_life_years"] = new["remaining_life_years"] * (new["soh_frac"] > ageing.END_OF_LIFE_FRAC)
@@ -91,7 +91,7 @@ def _pass_time(new: Columns, of: cells.Cells) -> None:
     new["unaged_s"] = np.zeros_like(time_s)
 
 
-def _remain(new: Columns, of: cells.Cells) -> None:
+def _set_remaining_life(new: Columns, of: cells.Cells) -> None:
     new["remaining_life_years"] = ageing.remaining_years(
         of.kind,
         new["soh_frac"],

@@ -2,7 +2,7 @@
 
 A session goes through IEC 61851-1: plugged in the vehicle is in state B; it charges (C) once its owner is
 identified, the point is released and at least 6 A are on offer; an owner without valid identification
-stays in B without power. The least of these limits the current a phase: the rating, ``current_limit_a``,
+stays in B without power. The current a phase is the smallest of these: the rating, ``current_limit_a``,
 the active power set-point, and while the SESP's link is lost only ``fallback_current_a``. A positive
 set-point discharges a vehicle at a point rated for it (``v2g_power_w``), down to a reserve.
 
@@ -61,7 +61,7 @@ RATINGS: Final = (
     *common.COMMON_RATINGS,
     support.GRID_CODE,
     Rating("rated_current_a", "A", {"choice": [16, 32]}, 6.0, 500.0, "Rated current a phase"),
-    Rating("v2g_power_w", "W", 0.0, 0.0, 350_000.0, "Most power from the vehicle to the grid; 0 is no V2G"),
+    Rating("v2g_power_w", "W", 0.0, 0.0, 350_000.0, "Maximum power from the vehicle to the grid; 0 is no V2G"),
     Rating("dc_power_w", "W", 0.0, 0.0, 350_000.0, "Rated power of a DC point; 0 is an AC point"),
     Rating(
         "site_type", "name", {"choice": [0, 1, 2]}, 0.0, 2.0, "Who comes, when and for how long", sessions.SITE_TYPES
@@ -70,33 +70,33 @@ RATINGS: Final = (
     Rating(
         "release_mode", "name", 0.0, 0.0, 1.0, "Whether a valid card is enough, or the SESP has to release", RELEASES
     ),
-    Rating("fallback_current_a", "A", 6.0, 0.0, 600.0, "Most current a phase while the SESP's link is lost"),
+    Rating("fallback_current_a", "A", 6.0, 0.0, 600.0, "Maximum current a phase while the SESP's link is lost"),
 )
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build ``n`` charging points; at about half of them a session is already under way."""
     n = len(keys)
-    columns = common.begun(QUANTITIES, ratings, n)
+    columns = common.initial_columns(QUANTITIES, ratings, n)
     columns.update(common.key_columns(keys))
     fast = columns["dc_power_w"] > 0.0
-    columns["wires"] = np.where(fast | (columns["phases"] >= 2.0), 3.0, 1.0)
-    per_ampere = columns["wires"] * columns["nominal_voltage_v"]
+    columns["phase_count"] = np.where(fast | (columns["phases"] >= 2.0), 3.0, 1.0)
+    per_ampere = columns["phase_count"] * columns["nominal_voltage_v"]
     columns["rated_current_a"] = np.where(fast, columns["dc_power_w"] / per_ampere, columns["rated_current_a"])
     columns["rated_charge_power_w"] = per_ampere * columns["rated_current_a"]
-    columns["least_current_a"] = np.where(fast, 0.0, ev.LEAST_CURRENT_A)
+    columns["current_min_a"] = np.where(fast, 0.0, ev.CURRENT_MIN_A)
     columns["taper_from_frac"] = np.where(fast, ev.FAST_TAPER_FROM_FRAC, ev.TAPER_FROM_FRAC)
     columns["clientele"] = np.where(fast, float(sessions.FAST), np.floor(columns["site_type"]))
     columns["rated_power_w"] = np.minimum(columns["v2g_power_w"], columns["rated_charge_power_w"])
     columns["rated_apparent_power_va"] = columns["rated_charge_power_w"].copy()
     columns |= {"reactive_capability_frac": np.ones(n), "ramp_frac_per_s": np.ones(n), "reactive_first": np.zeros(n)}
-    columns = support.begun(columns)
+    columns = support.with_inverter(columns)
     columns["current_limit_a"] = columns["rated_current_a"].copy()
     columns["fallback_current_a"] = np.minimum(columns["fallback_current_a"], columns["rated_current_a"])
     columns["charge_release"] = (columns["release_mode"] < 0.5).astype(np.float64)
     columns["credential_refused"] = columns["invalid_credential"].copy()
     columns["owner_refused"] = np.zeros(n)
-    columns |= {name: np.zeros(n) for name in ("discharge_power_max_w", "least_set_point_w", "followed_w")}
+    columns |= {name: np.zeros(n) for name in ("discharge_power_max_w", "setpoint_min_w", "followed_w")}
     first = sessions.session(keys, 0, columns["clientele"], columns["invalid_card_share"])
     busy = draws.uniform(keys, 0, "busy at start") < 0.5
     elapsed_s = first.stay_s * draws.uniform(keys, 0, "elapsed at start")
@@ -120,12 +120,12 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     new = common.life_cycle(new, surroundings, dt_s)
     new.update(of_owner)
     limits = power.limits(new, surroundings)
-    offer_a, wish_w = power.asked(new, surroundings, limits)
+    offer_a, target_w = power.asked(new, surroundings, limits)
     new["current_limit_in_force_a"] = offer_a
     charged_before = columns["charge_point_state"] == ev.CHARGING
-    new["charge_point_state"] = power.next_state(new, offer_a, wish_w)
+    new["charge_point_state"] = power.next_state(new, offer_a, target_w)
     charging = new["charge_point_state"] == ev.CHARGING
-    mean_w, last_w = ev.followed(new["followed_w"] * (charged_before & charging), wish_w, dt_s)
+    mean_w, last_w = ev.followed(new["followed_w"] * (charged_before & charging), target_w, dt_s)
     new["followed_w"] = last_w * charging
     active_w = power.reachable(new, mean_w * charging, surroundings.time_s, dt_s)
     active_w, reactive_var = support.inverter_power(new, surroundings, active_w, dt_s)
@@ -136,7 +136,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     new = common.at_connection(new, surroundings, active_w, reactive_var, dt_s)
     session.report(new, surroundings.time_s, dt_s)
     power.show_range(new, limits)
-    return common.closed(new)
+    return common.end_step(new)
 
 
 DEVICE: Final = DeviceSpec(
@@ -175,9 +175,9 @@ DEVICE: Final = DeviceSpec(
             OfColumn("rated_power_w"),
             OfColumn("charge_power_max_w", -1.0),
             OfColumn("discharge_power_max_w"),
-            gap=(OfColumn("least_set_point_w", -1.0), 0.0),
+            gap=(OfColumn("setpoint_min_w", -1.0), 0.0),
         ),
-        "current_limit_a": Limits(0.0, OfColumn("rated_current_a"), gap=(0.0, OfColumn("least_current_a"))),
+        "current_limit_a": Limits(0.0, OfColumn("rated_current_a"), gap=(0.0, OfColumn("current_min_a"))),
         "fallback_current_a": Limits(0.0, OfColumn("rated_current_a")),
     },
     follows={

@@ -11,7 +11,7 @@ from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.ev_charger.session import EFFICIENCY, leaves_s
 from pilotfarm.emulators.physics import ev
-from pilotfarm.emulators.physics.inverter import held
+from pilotfarm.emulators.physics.inverter import clipped
 
 NEARLY: Final = 0.98
 """A set-point of at least this share of what the least current comes to is the least current, own choice."""
@@ -28,63 +28,63 @@ class Limits(NamedTuple):
     offered_a: Floats
     """Current on offer where nothing less is asked for."""
     charge_w: Floats
-    """Most power to a vehicle that takes all of it."""
+    """Maximum power to a vehicle that takes all of it."""
     discharge_w: Floats
-    """Most power from a vehicle; ``nothing`` if no point can take any."""
+    """Maximum power from a vehicle; ``nothing`` if no point can take any."""
 
 
 def limits(new: Columns, surroundings: Surroundings) -> Limits:
-    per_ampere = new["vehicle_wires"] * common.voltage_at(new, surroundings.voltage_v)
-    most_a = _limit_a(new)
-    offered_a = ev.offered_current_a(most_a, new["rated_current_a"], new["least_current_a"])
+    per_ampere = new["vehicle_phases"] * common.voltage_at(new, surroundings.voltage_v)
+    max_a = _limit_a(new)
+    offered_a = ev.offered_current_a(max_a, new["rated_current_a"], new["current_min_a"])
     charge_w = np.minimum(offered_a * per_ampere, new["rated_apparent_power_va"])
-    return Limits(per_ampere, most_a, offered_a, charge_w, _most_discharge_w(new, most_a * per_ampere))
+    return Limits(per_ampere, max_a, offered_a, charge_w, _discharge_max_w(new, max_a * per_ampere))
 
 
 def _limit_a(new: Columns) -> Floats:
-    """Return the most current a phase, whatever the active power set-point. [A]"""
+    """Return the maximum current a phase, whatever the active power set-point. [A]"""
     limit = np.where(new["remote_enabled"] > 0.0, new["current_limit_a"], new["rated_current_a"])
     if not is_nothing(new["sesp_link_lost"]):
         limit = np.where(new["sesp_link_lost"] > 0.0, new["fallback_current_a"], limit)
     return np.minimum(limit, new["rated_current_a"]) * new["running"]
 
 
-def _most_discharge_w(new: Columns, most_w: Floats) -> Floats:
-    """Return the most power a vehicle may deliver where the current limit allows ``most_w``. [W]"""
+def _discharge_max_w(new: Columns, max_w: Floats) -> Floats:
+    """Return the maximum power a vehicle may deliver where the current limit allows ``max_w``. [W]"""
     if is_nothing(new["rated_power_w"]):
-        return nothing(len(most_w))
+        return nothing(len(max_w))
     limited = new["remote_enabled"] * new["active_power_limit_enabled"] > 0.0
     share = np.where(limited, new["active_power_limit_frac"], 1.0)
-    return np.minimum(most_w, new["rated_power_w"] * share)
+    return np.minimum(max_w, new["rated_power_w"] * share)
 
 
 def asked(new: Columns, surroundings: Surroundings, limits: Limits) -> tuple[Floats, Floats]:
     """Return the current on offer [A], and the power that the vehicle is to come to [W], plus discharges."""
     if is_nothing(new["active_power_setpoint_enabled"], new["droop_frac"]):
         return limits.offered_a, -np.minimum(limits.charge_w, new["vehicle_power_w"])
-    per_ampere, least_a = limits.per_ampere_w, new["least_current_a"]
-    most_w = limits.current_a * per_ampere
+    per_ampere, min_a = limits.per_ampere_w, new["current_min_a"]
+    max_w = limits.current_a * per_ampere
     follows = (new["remote_enabled"] > 0.0) & (new["active_power_setpoint_enabled"] > 0.0)
-    net_w = np.where(follows, new["active_power_setpoint_w"], -most_w)
+    net_w = np.where(follows, new["active_power_setpoint_w"], -max_w)
     net_w += support.droop_power(new, surroundings, new["rated_charge_power_w"])
-    charge_w = held(-net_w, 0.0, most_w)
+    charge_w = clipped(-net_w, 0.0, max_w)
     wanted_a = np.divide(charge_w, per_ampere, out=np.zeros_like(charge_w), where=per_ampere > 0.0)
     # A watt rounded on the wire, or a volt more than when the range was read, does not stop a vehicle.
-    wanted_a = np.where(wanted_a >= NEARLY * least_a, np.maximum(wanted_a, least_a), 0.0)
-    offer_a = ev.offered_current_a(np.minimum(wanted_a, limits.current_a), new["rated_current_a"], least_a)
+    wanted_a = np.where(wanted_a >= NEARLY * min_a, np.maximum(wanted_a, min_a), 0.0)
+    offer_a = ev.offered_current_a(np.minimum(wanted_a, limits.current_a), new["rated_current_a"], min_a)
     ask_w = np.minimum(np.minimum(offer_a * per_ampere, new["vehicle_power_w"]), new["rated_apparent_power_va"])
     if is_nothing(limits.discharge_w):
         return offer_a, -ask_w
-    discharge_w = held(net_w, 0.0, limits.discharge_w)
+    discharge_w = clipped(net_w, 0.0, limits.discharge_w)
     return offer_a, np.where(discharge_w > 0.0, discharge_w, -ask_w)
 
 
-def next_state(new: Columns, offer_a: Floats, wish_w: Floats) -> Floats:
+def next_state(new: Columns, offer_a: Floats, target_w: Floats) -> Floats:
     """Return the next state of each point, by what is on offer and what the vehicle has to come to."""
     soc, running, available = new["vehicle_soc_frac"], new["running"], new["available"]
     wants = (offer_a > 0.0) & (soc < new["target_soc_frac"])
     if not is_nothing(new["rated_power_w"]):
-        wants |= (wish_w > 0.0) & (soc > V2G_RESERVE_FRAC)
+        wants |= (target_w > 0.0) & (soc > V2G_RESERVE_FRAC)
     return ev.next_state(
         new["charge_point_state"],
         new["vehicle_connected"] > 0.0,
@@ -99,7 +99,7 @@ def reachable(new: Columns, asked_w: Floats, now_s: float, dt_s: float) -> Float
     soc, cells_ws = new["vehicle_soc_frac"], new["pack_wh"] * 3600.0
     per_watt = EFFICIENCY / cells_ws
     charge_w = np.maximum(-asked_w, 0.0)
-    stay_s = held(leaves_s(new) - (now_s - dt_s), 0.0, dt_s)
+    stay_s = clipped(leaves_s(new) - (now_s - dt_s), 0.0, dt_s)
     charged = ev.charged_soc(
         soc, charge_w * per_watt, new["vehicle_power_w"] * per_watt, stay_s, new["taper_from_frac"]
     )
@@ -117,7 +117,7 @@ def stored(new: Columns, active_w: Floats, dt_s: float) -> Floats:
     cells_w = active_w * EFFICIENCY
     if not is_nothing(new["rated_power_w"]):
         cells_w = np.where(active_w > 0.0, active_w / EFFICIENCY, cells_w)
-    return held(new["vehicle_soc_frac"] - cells_w * dt_s / (new["pack_wh"] * 3600.0), 0.0, 1.0)
+    return clipped(new["vehicle_soc_frac"] - cells_w * dt_s / (new["pack_wh"] * 3600.0), 0.0, 1.0)
 
 
 def show_range(new: Columns, limits: Limits) -> None:
@@ -126,12 +126,12 @@ def show_range(new: Columns, limits: Limits) -> None:
     soc = new["vehicle_soc_frac"]
     vehicle_w = ev.taper_power_w(soc, new["vehicle_power_w"], new["taper_from_frac"])
     # Who has what was asked for takes no more of it.
-    most = np.minimum(limits.charge_w, vehicle_w) * (may * (soc < new["target_soc_frac"]))
-    least_w = new["least_current_a"] * limits.per_ampere_w
-    new["charge_power_max_w"] = most
-    new["least_set_point_w"] = NEARLY * least_w
-    new["charge_power_min_w"] = least_w = np.minimum(least_w, most)
+    charge_max_w = np.minimum(limits.charge_w, vehicle_w) * (may * (soc < new["target_soc_frac"]))
+    min_w = new["current_min_a"] * limits.per_ampere_w
+    new["charge_power_max_w"] = charge_max_w
+    new["setpoint_min_w"] = NEARLY * min_w
+    new["charge_power_min_w"] = min_w = np.minimum(min_w, charge_max_w)
     new["discharge_power_max_w"] = discharge = limits.discharge_w
     if not is_nothing(discharge):
         new["discharge_power_max_w"] = discharge = discharge * may * (soc > V2G_RESERVE_FRAC)
-        new["charge_power_min_w"] = np.where(discharge > 0.0, -discharge, least_w)
+        new["charge_power_min_w"] = np.where(discharge > 0.0, -discharge, min_w)

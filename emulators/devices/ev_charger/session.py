@@ -21,7 +21,7 @@ from pilotfarm.profiles import sessions
 
 EFFICIENCY: Final = 0.92
 """From the grid to the cells, and back: an on-board charger's, own choice."""
-_OF_A_POINT: Final = ("clientele", "invalid_card_share", "wires", "phase", "v2g_power_w", "dc_power_w")
+_OF_A_POINT: Final = ("clientele", "invalid_card_share", "phase_count", "phase", "v2g_power_w", "dc_power_w")
 
 
 def moved_on(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
@@ -60,7 +60,7 @@ def moved_on(columns: Columns, surroundings: Surroundings, dt_s: float) -> Colum
 def columns_of(drawn: sessions.Sessions, points: Columns) -> Columns:
     """Return the columns that hold the session under way, or the next one; ``points`` has ``_OF_A_POINT``."""
     matched = (points["v2g_power_w"] > 0.0) | (points["dc_power_w"] > 0.0)
-    three = (points["wires"] > 1.0) & (matched | (drawn.vehicle_phases > 1.0))
+    three = (points["phase_count"] > 1.0) & (matched | (drawn.vehicle_phases > 1.0))
     phases = {
         f"share_l{index + 1}": np.where(three, 1.0 / 3.0, (points["phase"] == index).astype(np.float64))
         for index in range(3)
@@ -70,7 +70,7 @@ def columns_of(drawn: sessions.Sessions, points: Columns) -> Columns:
         "target_soc_frac": np.minimum(drawn.soc_start_frac + EFFICIENCY * drawn.energy_wanted_wh / drawn.pack_wh, 1.0),
         "pack_wh": drawn.pack_wh,
         "vehicle_power_w": np.maximum(drawn.vehicle_power_w, points["v2g_power_w"]),
-        "vehicle_wires": np.where(three, 3.0, 1.0),
+        "vehicle_phases": np.where(three, 3.0, 1.0),
         "session_card_id": drawn.card_id,
         "session_card_valid": drawn.card_valid,
         **phases,

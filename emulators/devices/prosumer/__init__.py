@@ -27,8 +27,18 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, is_nothing, nothing
 from pilotfarm.emulators.columns.resource import Resource
-from pilotfarm.emulators.columns.views import Seen, as_part, part_of
-from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Limits, OfColumn, Parts, Rating, Turn
+from pilotfarm.emulators.columns.views import Seen, as_resource, of_resource
+from pilotfarm.emulators.contracts.device import (
+    DeviceSpec,
+    Effect,
+    Flow,
+    Keys,
+    Limits,
+    OfColumn,
+    Rating,
+    ResourceColumns,
+    Turn,
+)
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import (
     appliances,
@@ -106,38 +116,38 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build ``n`` homes; a resource has the home's voltage, phases and key."""
     n = len(keys)
     shared = {name: ratings[name] for name in _SHARED_RATINGS}
-    columns = common.begun((*COMMON, *SUPPORT, "outside_temperature_degc"), shared, n)
+    columns = common.initial_columns((*COMMON, *SUPPORT, "outside_temperature_degc"), shared, n)
     for resource, spec in _SPECS.items():
-        columns |= as_part(spec.make(shared | part_of(ratings, resource), keys, place), resource)
-    house = household.make(shared | part_of(ratings, HOME), keys)
-    columns |= as_part(house, HOME) | as_part(appliances.make(house, keys, place), APPLIANCES)
-    wires = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
-    fuse_w = wires * columns["nominal_voltage_v"] * ratings["main_fuse_a"]
+        columns |= as_resource(spec.make(shared | of_resource(ratings, resource), keys, place), resource)
+    house = household.make(shared | of_resource(ratings, HOME), keys)
+    columns |= as_resource(house, HOME) | as_resource(appliances.make(house, keys, place), APPLIANCES)
+    phase_count = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
+    fuse_w = phase_count * columns["nominal_voltage_v"] * ratings["main_fuse_a"]
     columns["rated_charge_power_w"] = columns["rated_apparent_power_va"] = fuse_w
     columns["rated_power_w"] = np.minimum(
         columns[EV.of("rated_power_w")] + columns[STORAGE.of("rated_power_w")] + columns[PV.of("rated_power_w")], fuse_w
     )
-    columns["reference_low_v"] = 0.9 * columns["nominal_voltage_v"]
-    columns["reference_high_v"] = 1.1 * columns["nominal_voltage_v"]
-    columns["reach_low_w"], columns["reach_high_w"] = -fuse_w, columns["rated_power_w"].copy()
+    columns["reference_min_v"] = 0.9 * columns["nominal_voltage_v"]
+    columns["reference_max_v"] = 1.1 * columns["nominal_voltage_v"]
+    columns["reach_min_w"], columns["reach_max_w"] = -fuse_w, columns["rated_power_w"].copy()
     return columns
 
 
-def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -> Flow:
+def flow(own: Columns, before: ResourceColumns, surroundings: Surroundings, dt_s: float) -> Flow:
     """Take the homes through one step: EV, PV and household first, then the storage that makes up for them."""
     used = yield Turn(APPLIANCES)
     new = common.life_cycle(own, surroundings, dt_s)
-    lent, links = _lent(own, new), {"sesp_timeout_s": own["sesp_timeout_s"]}
+    inputs, links = _inputs(own, new), {"sesp_timeout_s": own["sesp_timeout_s"]}
     live = new["running"] if anywhere(new["running"] == 0.0) else None
     limit_w, asked_w = dispatch.limit_w(new), dispatch.asked_w(new)
     parts: dict[Resource, Seen] = {}
-    parts[EV] = ev = yield Turn(EV, lent | {"credential_refused": new["identification_failed"]}, links, live)
+    parts[EV] = ev = yield Turn(EV, inputs | {"credential_refused": new["identification_failed"]}, links, live)
     spare_w = None
     if asked_w is not None:
         before_w = before[PV]["active_power_w"] + ev["active_power_w"]
         spare_w = before_w - asked_w - before[STORAGE]["charge_power_available_w"]
     parts[HOME] = house = household.step(
-        part_of(own, HOME),
+        of_resource(own, HOME),
         _where(new["grid_switch_closed"], surroundings),
         dt_s,
         used=used,
@@ -148,25 +158,25 @@ def flow(own: Columns, before: Parts, surroundings: Surroundings, dt_s: float) -
     if limit_w is not None:
         room_w = limit_w - ev["active_power_w"] - house["active_power_w"]
         capped = dispatch.capped(before[PV], room_w + dispatch.stored_w(before[STORAGE], new, asked_w, dt_s))
-    parts[PV] = yield Turn(PV, lent, links | capped, live)
+    parts[PV] = yield Turn(PV, inputs, links | capped, live)
     others_w = ev["active_power_w"] + house["active_power_w"] + parts[PV]["active_power_w"]
     asked = dispatch.asked_of_storage(before[STORAGE], new, parts, None if asked_w is None else asked_w - others_w)
     if limit_w is not None:
         asked |= dispatch.capped(before[STORAGE], limit_w - others_w)
-    parts[STORAGE] = storage = yield Turn(STORAGE, lent, links | asked, live)
+    parts[STORAGE] = storage = yield Turn(STORAGE, inputs, links | asked, live)
     new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
     new = _summed(new, parts, surroundings, dt_s)
     # What the loads that wait draw now is within what they can.
     more_w = house["deferrable_power_w"] - house["deferred_w"]
-    new["reach_low_w"] = np.minimum(
+    new["reach_min_w"] = np.minimum(
         others_w - storage["charge_power_available_w"] - np.maximum(more_w, 0.0), new["active_power_w"]
     )
-    new["reach_high_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
-    return _closed(new | as_part(house, HOME), parts)
+    new["reach_max_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
+    return _end_step(new | as_resource(house, HOME), parts)
 
 
-def _lent(columns: Columns, new: Columns) -> Columns:
-    """Return what the home lends its resources: the SESP's link, identification, local mode."""
+def _inputs(columns: Columns, new: Columns) -> Columns:
+    """Return what the home has in place of its resources: the SESP's link, identification, local mode."""
     return {
         "local_mode": columns["local_mode"],
         "sesp_heard": common.sesp_heard(columns),
@@ -182,7 +192,7 @@ def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
     return surroundings.darkened(live)
 
 
-def _summed(new: Columns, parts: Parts, surroundings: Surroundings, dt_s: float) -> Columns:
+def _summed(new: Columns, parts: ResourceColumns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Show the connection point: the sum of the four resources, phase by phase."""
     none = nothing(len(new["online"]))
 
@@ -196,9 +206,9 @@ def _summed(new: Columns, parts: Parts, surroundings: Surroundings, dt_s: float)
     return connection.by_phase(new, surroundings, active_w, reactive_var, dt_s, totals)
 
 
-def _closed(new: Columns, parts: Parts) -> Columns:
+def _end_step(new: Columns, parts: ResourceColumns) -> Columns:
     """End the step; an alarm of a resource is an alarm of the home."""
-    ended = common.closed(new)
+    ended = common.end_step(new)
     alarms = (ended["general_alarm"], *(parts[resource]["general_alarm"] for resource in _SPECS))
     raised = [alarm for alarm in alarms if not is_nothing(alarm)]
     if raised:
@@ -212,13 +222,13 @@ def _limits() -> dict[str, Limits]:
         "active_power_setpoint_w": Limits(
             OfColumn("rated_charge_power_w", -1.0),
             OfColumn("rated_power_w"),
-            OfColumn("reach_low_w"),
-            OfColumn("reach_high_w"),
+            OfColumn("reach_min_w"),
+            OfColumn("reach_max_w"),
         ),
         "reactive_power_setpoint_var": Limits(
             OfColumn("rated_apparent_power_va", -1.0), OfColumn("rated_apparent_power_va")
         ),
-        "voltage_setpoint_v": Limits(OfColumn("reference_low_v"), OfColumn("reference_high_v")),
+        "voltage_setpoint_v": Limits(OfColumn("reference_min_v"), OfColumn("reference_max_v")),
         "home_active_power_setpoint_w": Limits(
             OfColumn("home_deferrable_rated_w", -1.0), 0.0, OfColumn("home_deferrable_power_w", -1.0), 0.0
         ),

@@ -8,7 +8,7 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere
 from pilotfarm.emulators.columns.views import Seen
-from pilotfarm.emulators.contracts.device import Parts
+from pilotfarm.emulators.contracts.device import ResourceColumns
 from pilotfarm.emulators.devices.common import Bools
 from pilotfarm.emulators.physics import inverter
 
@@ -16,7 +16,7 @@ _SUPPORTED: Final = ("voltage_setpoint_v", "volt_var_enabled", "frequency_setpoi
 
 
 def limit_w(new: Columns) -> Floats | None:
-    """Return the most that homes may give to the grid, ``inf`` where nobody limits it; ``None`` if nobody does. [W]"""
+    """Return the maximum power of homes to the grid, ``inf`` where it is not limited; ``None`` if it nowhere is. [W]"""
     if not anywhere(new["active_power_limit_enabled"]):
         return None
     kept = new["identified"] * new["active_power_limit_enabled"] > 0.0  # it outlives the SESP's link, as everywhere
@@ -38,25 +38,25 @@ def stored_w(storage: Seen, new: Columns, asked_w: Floats | None, dt_s: float) -
     power let it in this step. A schedule of its own promises nothing, nor does support of the frequency.
     """
     own = new["remote_enabled"] * storage["active_power_setpoint_enabled"] > 0.0
-    wish_w = np.where(own, np.maximum(-storage["active_power_setpoint_w"], 0.0), 0.0)
+    wanted_w = np.where(own, np.maximum(-storage["active_power_setpoint_w"], 0.0), 0.0)
     if asked_w is not None:
-        wish_w = np.where(np.isnan(asked_w), wish_w, np.inf)
+        wanted_w = np.where(np.isnan(asked_w), wanted_w, np.inf)
     ramped_w = storage["ramp_w_per_s"] * dt_s - storage["active_power_w"]
     circle_w = inverter.rest_of_circle(storage["reactive_power_var"], storage["rated_apparent_power_va"])
     able_w = np.minimum(np.minimum(ramped_w, circle_w), storage["charge_power_available_w"])
     stops = storage["stop"] + np.maximum(storage["frequency_support_enabled"], new["frequency_support_enabled"])
-    return np.asarray(np.maximum(np.minimum(wish_w, able_w), 0.0) * new["running"] * (stops == 0.0))
+    return np.asarray(np.maximum(np.minimum(wanted_w, able_w), 0.0) * new["running"] * (stops == 0.0))
 
 
 def capped(part: Seen, room_w: Floats) -> Columns:
     """Return the power limit a resource keeps to so that the home keeps to its own; ``inf`` is no limit."""
     limited = part["active_power_limit_enabled"] > 0.0
     own = np.where(limited, part["active_power_limit_frac"], 1.0)
-    share = np.minimum(inverter.held(room_w / part["rated_power_w"], 0.0, 1.0), own)
+    share = np.minimum(inverter.clipped(room_w / part["rated_power_w"], 0.0, 1.0), own)
     return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share)}
 
 
-def asked_of_storage(storage: Seen, new: Columns, parts: Parts, missing_w: Floats | None) -> Columns:
+def asked_of_storage(storage: Seen, new: Columns, parts: ResourceColumns, missing_w: Floats | None) -> Columns:
     """Return the set-points the storage follows in this step in place of its own: the home's where it has one.
 
     What no home asks for is not among them. ``missing_w`` is NaN where no active power is asked for, or ``None``.
@@ -75,7 +75,7 @@ def asked_of_storage(storage: Seen, new: Columns, parts: Parts, missing_w: Float
     return asked
 
 
-def _vars_of_storage(storage: Seen, new: Columns, parts: Parts, total_w: Floats) -> Columns:
+def _vars_of_storage(storage: Seen, new: Columns, parts: ResourceColumns, total_w: Floats) -> Columns:
     """Return the reactive power set-points the storage follows in this step, at an active power of the home. [W]"""
     remote = new["remote_enabled"]
     asks_q = remote * new["reactive_power_setpoint_enabled"] > 0.0

@@ -25,6 +25,7 @@ from pilotfarm.emulators.maps.iec104.addresses import (
     SWITCH_POSITION,
     address,
 )
+from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband
 from pilotfarm.emulators.plans.iec104 import (
     GROUP_ELECTRICAL,
     GROUP_ENVIRONMENT,
@@ -34,10 +35,9 @@ from pilotfarm.emulators.plans.iec104 import (
     GROUP_STATES,
     ControlPoint,
     ControlType,
-    Deadband,
     MonitorPoint,
     MonitorType,
-    Plan,
+    ObjectPlan,
 )
 from pilotfarm.emulators.quantities import Quantity, Role, quantity, split
 from pilotfarm.emulators.wire.sources import Scaled
@@ -67,7 +67,7 @@ _PHASES_TIMES_VOLTS: Final = 3 * 230.0
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
+class CounterReading:
     """An energy register as a binary counter reading counts it: whole units, from 0 again after 2**31 - 1."""
 
     quantity: str
@@ -107,7 +107,7 @@ def _deadband(found: Quantity, names: frozenset[str]) -> Deadband:
     if plain.endswith("_frac"):
         return Deadband(1.0)
     if found.role is not Role.MEASUREMENT:
-        return Deadband()
+        return EVERY_CHANGE
     powers = ratings("rated_power_w", "rated_charge_power_w", "rated_apparent_power_va")
     match found.unit:
         case "W" | "var" | "VA":
@@ -134,7 +134,7 @@ def _monitor(name: str, names: frozenset[str]) -> list[MonitorPoint]:
     if split(name)[1] == "grid_switch":
         return [MonitorPoint(SWITCH_ASKED + switch, MonitorType.DOUBLE, double, GROUP_STATES)]
     if found.role is Role.TOTAL:
-        return [MonitorPoint(at, MonitorType.TOTAL, Register(name), 1)]
+        return [MonitorPoint(at, MonitorType.TOTAL, CounterReading(name), 1)]
     if found.is_binary:
         at = at - BINARY_MIRROR if found.role is Role.SETPOINT else at
         points = [MonitorPoint(at, MonitorType.SINGLE, source, GROUP_STATES)]
@@ -157,11 +157,11 @@ def _control(name: str, names: frozenset[str]) -> list[ControlPoint]:
     return [ControlPoint(address(name), ControlType.SETPOINT, _wire(name), enables)]
 
 
-def plan(spec: DeviceSpec) -> Plan:
+def plan(spec: DeviceSpec) -> ObjectPlan:
     names = frozenset(each.name for each in spec.quantities)
     monitor = [point for each in spec.quantities for point in _monitor(each.name, names)]
     control = [point for each in spec.quantities for point in _control(each.name, names)]
-    return Plan(tuple(monitor), tuple(control))
+    return ObjectPlan(tuple(monitor), tuple(control))
 
 
 _REPORTED: Final = {
@@ -177,7 +177,7 @@ _COMMANDED: Final = {
 }
 
 
-def _told_beyond(point: MonitorPoint, scale: float, columns: Mapping[str, Floats]) -> float | Floats | None:
+def _shown_deadband(point: MonitorPoint, scale: float, columns: Mapping[str, Floats]) -> float | Floats | None:
     """The deadband in the quantity's unit, where the point has one and what it depends on is known."""
     if point.type is not MonitorType.FLOAT or (point.deadband.of and not columns):
         return None
@@ -191,7 +191,7 @@ def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow
     for point in made.monitor:
         (name,) = point.source.quantities
         scale = 1.0 / point.source.gain if isinstance(point.source, Scaled) else 1.0
-        deadband = _told_beyond(point, scale, columns)
+        deadband = _shown_deadband(point, scale, columns)
         rows.append(PointRow(name, str(point.ioa), _REPORTED[point.type], scale, quantity(name).unit, "r", deadband))
     for control in made.control:
         (name,) = control.source.quantities

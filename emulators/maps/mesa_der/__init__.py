@@ -27,7 +27,8 @@ from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.maps.mesa_der import indices
 from pilotfarm.emulators.maps.mesa_der.indices import AI, AO, BI, BO, CTR
-from pilotfarm.emulators.plans.dnp3 import Deadband, Plan, Point, PointType
+from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband
+from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
 from pilotfarm.emulators.quantities import Quantity, Role, split
 
 _SCALES: Final = {
@@ -64,19 +65,19 @@ def _scale(quantity: Quantity) -> float:
     return _SCALES.get(quantity.unit, 1.0)
 
 
-def _deadband(quantity: Quantity) -> Deadband:
-    """1 % of the rating for power, energy and current, 0.5 % of nominal for voltage, 1 % for shares."""
-    resource, _ = split(quantity.name)
-    power = (resource.of(_RATING), _RATING) if resource else (_RATING,)
+def _deadband(quantity: Quantity, kind_has: frozenset[str]) -> Deadband:
+    """Return 1 % of the rating for power, energy and current, 0.5 % of nominal for voltage, 1 % for shares."""
+    own = split(quantity.name)[0].of(_RATING)
+    rating = (own if own in kind_has else _RATING,)
     if quantity.name.endswith("_frac") or "power_factor" in quantity.name:
         return Deadband(0.01)
     if quantity.unit in ("W", "var", "VA", "Wh", "varh"):
-        return Deadband(share=0.01, of=power)
+        return Deadband(share=0.01, of=rating)
     if quantity.unit == "V":
         return Deadband(share=0.005, of=("nominal_voltage_v",))
     if quantity.unit == "A":
-        return Deadband(share=0.01 / 3, of=power, over=("nominal_voltage_v",))
-    return _DEADBANDS.get(quantity.unit, Deadband())
+        return Deadband(share=0.01 / 3, of=rating, over="nominal_voltage_v")
+    return _DEADBANDS.get(quantity.unit, EVERY_CHANGE)
 
 
 _CLASSES: Final = {
@@ -116,7 +117,7 @@ def _vendor(quantity: Quantity) -> tuple[PointType, int, float]:
     return _type(quantity), indices.vendor(*split(quantity.name)), _scale(quantity)
 
 
-def plan(spec: DeviceSpec) -> Plan:
+def plan(spec: DeviceSpec) -> PointPlan:
     """Give every quantity of a kind its points; where two want one, the first of the kind's list has it."""
     taken: dict[tuple[PointType, int], Point] = {}
     kind_has = frozenset(quantity.name for quantity in spec.quantities)
@@ -132,17 +133,17 @@ def plan(spec: DeviceSpec) -> Plan:
                 quantity.name,
                 scale,
                 event_class=0 if kind in (BO, AO) else _CLASSES[quantity.role],
-                deadband=Deadband() if binary_or_mirror else _deadband(quantity),
+                deadband=EVERY_CHANGE if binary_or_mirror else _deadband(quantity, kind_has),
                 pulse=quantity.role is Role.COMMAND,
             )
     order = list(PointType)
-    return Plan(tuple(sorted(taken.values(), key=lambda point: (order.index(point.type), point.index))))
+    return PointPlan(tuple(sorted(taken.values(), key=lambda point: (order.index(point.type), point.index))))
 
 
 _DATA_TYPES: Final = {BI: "g1v2", BO: "g10v2/g12v1", CTR: "g20v1", AI: "g30v1", AO: "g40v1/g41v1"}
 
 
-def _event_beyond(point: Point, columns: Mapping[str, Floats]) -> float | Floats | None:
+def _shown_deadband(point: Point, columns: Mapping[str, Floats]) -> float | Floats | None:
     """The deadband, where the point has one and what it depends on is known."""
     if point.type is not AI or not point.event_class or (point.deadband.of and not columns):
         return None
@@ -160,7 +161,7 @@ def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> list[PointRow]:
             point.scale,
             units[point.quantity],
             "rw" if point.type in (BO, AO) else "r",
-            _event_beyond(point, columns),
+            _shown_deadband(point, columns),
         )
         for point in plan(spec).points
     ]

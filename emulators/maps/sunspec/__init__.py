@@ -18,7 +18,7 @@ from pilotfarm.emulators.maps.binding import Quantities, quantities_of, resource
 from pilotfarm.emulators.maps.sunspec import battery, der, inverter, meter, weather
 from pilotfarm.emulators.maps.sunspec.chain import Model
 from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
-from pilotfarm.emulators.plans.modbus import Identity, Plan, check_covers
+from pilotfarm.emulators.plans.modbus import Identity, RegisterPlan, check_covers
 
 BATTERY: Final = (
     inverter.INVERTER_103,
@@ -74,17 +74,17 @@ def _models(names: Container[str]) -> tuple[tuple[Model, ...], str]:
 
 
 @cache
-def _plan(kind: str, names: frozenset[str]) -> Plan:
+def _plan(kind: str, names: frozenset[str]) -> RegisterPlan:
     models, code = _models(names)
     identity, has = Identity(VENDOR, code, REVISION, kind.replace("_", "-")), Quantities(names)
     if models is METER:
         unit = sunspec_unit(0, models, identity, has, (sdm630.WINDOW,), sdm630.registers(has))
     else:
         unit = sunspec_unit(0, models, identity, has)
-    return check_covers(Plan((unit,), names))
+    return check_covers(RegisterPlan((unit,), names))
 
 
-def plan(spec: DeviceSpec) -> Plan:
+def plan(spec: DeviceSpec) -> RegisterPlan:
     return _plan(spec.kind, quantities_of(spec))
 
 

@@ -22,7 +22,7 @@ BATTERY_802: Final = Model(
     fixed={"AHRtg_SF": 0, "SoC_SF": -2, "DoD_SF": -2, "SoH_SF": -2, "V_SF": -1, "CellV_SF": -3, "A_SF": -1}
     | {"AMax_SF": -1, "SoCMax": 10_000, "SoCMin": 0, "CtrlHb": 0, "AlmRst": 0, "Typ": 4}
     | {"Evt2": 0, "EvtVnd1": 0, "EvtVnd2": 0},
-    spans={"WHRtg_SF": energy(), "WChaDisChaMax_SF": _CHARGE_MAX, "W_SF": power()},
+    scale_factors={"WHRtg_SF": energy(), "WChaDisChaMax_SF": _CHARGE_MAX, "W_SF": power()},
     points={
         "WHRtg": "rated_energy_wh",
         "WChaRteMax": "rated_charge_power_w",

@@ -42,7 +42,7 @@ MEASURED_701: Final = Model(
     701,
     fixed={"ACType": 2, "DERMode": 1, "V_SF": -1, "Hz_SF": -3, "PF_SF": -3, "TotWh_SF": 0, "TotVarh_SF": 0}
     | {"Tmp_SF": -1},
-    spans={"A_SF": current(), "W_SF": power(), "VA_SF": power(), "Var_SF": power()},
+    scale_factors={"A_SF": current(), "W_SF": power(), "VA_SF": power(), "Var_SF": power()},
     points={
         "St": Scaled("running"),
         "InvSt": Cases((("fault_trip", 1, 1, 6), ("running", 0, 0, 0)), 3),
@@ -71,7 +71,7 @@ MEASURED_701: Final = Model(
 CAPACITY_702: Final = Model(
     702,
     fixed={"V_SF": -1, "PF_SF": -3, "CtrlModes": 0b1111},
-    spans={"W_SF": power(65_534), "VA_SF": power(65_534)},
+    scale_factors={"W_SF": power(65_534), "VA_SF": power(65_534)},
     points={
         "WMaxRtg": "rated_power_w",
         "VAMaxRtg": "rated_apparent_power_va",
@@ -136,14 +136,14 @@ def storage_713(soc: str, available: Source | None = None) -> Model:
     }
     if available is not None:
         points["WHAvail"] = available
-    return Model(713, fixed={"Pct_SF": -2}, spans={"WH_SF": energy()}, points=points)
+    return Model(713, fixed={"Pct_SF": -2}, scale_factors={"WH_SF": energy()}, points=points)
 
 
 PORT_714: Final = Model(
     714,
     fixed={"PrtAlrms": 0, "NPrt": 1, "DCA_SF": -1, "DCV_SF": -1, "DCWH_SF": 0, "Tmp_SF": -1}
     | {"Prt.PrtTyp": 2, "Prt.ID": 1, "Prt.IDStr": "EV", "Prt.DCAlrm": 0},
-    spans={"DCW_SF": power()},
+    scale_factors={"DCW_SF": power()},
     points={
         "DCW": "active_power_w",
         "Prt.DCW": "active_power_w",

@@ -23,7 +23,7 @@ from pilotfarm.emulators.wire.sources import Scaled
 INVERTER_103: Final = Model(
     103,
     fixed={"V_SF": -1, "Hz_SF": -2, "PF_SF": -2, "WH_SF": 0, "DCA_SF": -1, "DCV_SF": -1, "Tmp_SF": -1, "Evt2": 0},
-    spans={"A_SF": current(), "W_SF": power(), "VA_SF": power(), "VAr_SF": power(), "DCW_SF": power()},
+    scale_factors={"A_SF": current(), "W_SF": power(), "VA_SF": power(), "VAr_SF": power(), "DCW_SF": power()},
     points={
         "A": CURRENT,
         "AphA": "current_l1_a",
@@ -53,7 +53,7 @@ def nameplate_120(der_type: int) -> Model:
     return Model(
         120,
         fixed={"DERTyp": der_type, "VArRtg_SF": 0, "ARtg_SF": 0, "PFRtg_SF": -2},
-        spans={
+        scale_factors={
             "WRtg_SF": power(65_534),
             "VARtg_SF": power(65_534),
             "WHRtg_SF": energy(),
@@ -73,7 +73,7 @@ def nameplate_120(der_type: int) -> Model:
 SETTINGS_121: Final = Model(
     121,
     fixed={"VRef_SF": -1, "VRefOfs_SF": -1, "VRefOfs": 0},
-    spans={"WMax_SF": power(65_534), "VAMax_SF": power(65_534)},
+    scale_factors={"WMax_SF": power(65_534), "VAMax_SF": power(65_534)},
     points={"WMax": "rated_power_w", "VRef": "nominal_voltage_v", "VAMax": "rated_apparent_power_va"},
 )
 
@@ -84,7 +84,7 @@ def status_122(storage: bool) -> Model:
     return Model(
         122,
         fixed={"PVConn": 0, "StorConn": 0},
-        spans={"WAval_SF": power(65_534)},
+        scale_factors={"WAval_SF": power(65_534)},
         points={
             "StorConn" if storage else "PVConn": _CONNECTION,
             "ECPConn": Scaled("grid_switch_closed"),
@@ -131,7 +131,7 @@ STORAGE_124: Final = Model(
     124,
     fixed={"WChaGra": 100, "WDisChaGra": 100, "StorCtl_Mod": 0, "ChaGriSet": 1}
     | {"WChaDisChaGra_SF": 0, "MinRsvPct_SF": -2, "ChaState_SF": -2, "InBatV_SF": -1, "InOutWRte_SF": -2},
-    spans={"WChaMax_SF": power(65_534)},
+    scale_factors={"WChaMax_SF": power(65_534)},
     points={
         "WChaMax": "rated_charge_power_w",
         "MinRsvPct": ("soc_min_frac", 100.0),
@@ -144,6 +144,6 @@ STORAGE_124: Final = Model(
 STRINGS_160: Final = Model(
     160,
     fixed={"DCA_SF": -1, "DCV_SF": -1, "N": 1, "Evt": 0, "module.ID": 1, "module.IDStr": "string 1"},
-    spans={"DCW_SF": power(65_534)},
+    scale_factors={"DCW_SF": power(65_534)},
     points={"module.DCA": "dc_current_a", "module.DCV": "dc_voltage_v"},
 )

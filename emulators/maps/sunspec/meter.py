@@ -7,8 +7,8 @@ from typing import Final
 from pilotfarm.emulators.maps.sunspec.chain import Model
 from pilotfarm.emulators.maps.sunspec.points import (
     CURRENT,
-    OVER,
-    UNDER,
+    OVERVOLTAGE,
+    UNDERVOLTAGE,
     VOLTAGE,
     current,
     power,
@@ -29,7 +29,7 @@ def _phase_203(phase: int) -> dict[str, str | tuple[str, float]]:
 METER_203: Final = Model(
     203,
     fixed={"V_SF": -1, "Hz_SF": -2, "PF_SF": -2, "TotWh_SF": 0, "TotVAh_SF": 0, "TotVArh_SF": 0},
-    spans={"A_SF": current(), "W_SF": power(), "VA_SF": power(), "VAR_SF": power()},
+    scale_factors={"A_SF": current(), "W_SF": power(), "VA_SF": power(), "VAR_SF": power()},
     points={
         "A": CURRENT,
         "PhV": VOLTAGE,
@@ -47,10 +47,10 @@ METER_203: Final = Model(
         "Evt": Flags(
             (
                 (2, ("power_failure_alarm",)),
-                (3, UNDER),
+                (3, UNDERVOLTAGE),
                 (4, ("low_power_factor_alarm",)),
                 (5, ("overcurrent_alarm",)),
-                (6, OVER),
+                (6, OVERVOLTAGE),
                 (16, ("cover_open_alarm",)),
                 (17, ("magnetic_field_alarm",)),
                 (18, ("clock_invalid_alarm",)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pilotfarm.emulators.maps.sunspec.chain import Pair
-from pilotfarm.emulators.plans.modbus import Span
+from pilotfarm.emulators.plans.modbus import ScaleFactor
 from pilotfarm.emulators.wire.derived import Cases, Flags, Weighted
 from pilotfarm.emulators.wire.sinks import Choice
 from pilotfarm.emulators.wire.sources import Scaled
@@ -14,18 +14,18 @@ _RATED: Final = ("rated_power_w", "rated_charge_power_w", "rated_apparent_power_
 EVER: Final = float("inf")
 
 
-def power(limit: int = 32_767, ratings: tuple[str, ...] = _RATED) -> Span:
+def power(limit: int = 32_767, ratings: tuple[str, ...] = _RATED) -> ScaleFactor:
     """Powers: room for a fifth more than the largest rating; 40 kW (a house connection) where there is none."""
-    return Span(ratings, 1.2, 40_000.0, limit)
+    return ScaleFactor(ratings, 1.2, 40_000.0, limit)
 
 
-def current(limit: int = 32_767, ratings: tuple[str, ...] = _RATED) -> Span:
+def current(limit: int = 32_767, ratings: tuple[str, ...] = _RATED) -> ScaleFactor:
     """Currents, down to 0.01 A: the sum of three phases at 200 V, twice over."""
-    return Span(ratings, 2.0 / 200.0, 300.0, limit, finest=-2)
+    return ScaleFactor(ratings, 2.0 / 200.0, 300.0, limit, finest=-2)
 
 
-def energy(rating: str = "rated_energy_wh") -> Span:
-    return Span((rating,), 1.1, 100_000.0, 65_534)
+def energy(rating: str = "rated_energy_wh") -> ScaleFactor:
+    return ScaleFactor((rating,), 1.1, 100_000.0, 65_534)
 
 
 def _all_phases(stem: str, unit: str, gain: float = 1.0) -> Weighted:
@@ -36,15 +36,15 @@ CURRENT: Final = _all_phases("current", "a")
 VOLTAGE: Final = _all_phases("voltage", "v", 1.0 / 3.0)
 RUN: Final = Pair(Scaled("running"), Choice(((0, "stop", 1.0), (1, "start", 1.0))))
 ZERO_ONLY: Final = Pair(None, Choice(((0, "", 0.0),)))
-UNDER: Final = tuple(f"undervoltage_l{phase}_alarm" for phase in (1, 2, 3))
-OVER: Final = tuple(f"overvoltage_l{phase}_alarm" for phase in (1, 2, 3))
+UNDERVOLTAGE: Final = tuple(f"undervoltage_l{phase}_alarm" for phase in (1, 2, 3))
+OVERVOLTAGE: Final = tuple(f"overvoltage_l{phase}_alarm" for phase in (1, 2, 3))
 ALARMS: Final = Flags(
     (
         (4, ("power_failure_alarm",)),
         (5, ("cover_open_alarm",)),
         (7, ("temperature_high_alarm",)),
-        (10, OVER),
-        (11, UNDER),
+        (10, OVERVOLTAGE),
+        (11, UNDERVOLTAGE),
         (13, ("temperature_low_alarm",)),
     )
 )

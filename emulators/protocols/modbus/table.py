@@ -12,7 +12,7 @@ from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.protocol import Device
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable
-from pilotfarm.emulators.plans.modbus import Plan, Register
+from pilotfarm.emulators.plans.modbus import Register, RegisterPlan
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.rows import Rows
 
@@ -24,7 +24,7 @@ class ModbusTable:
 
     __slots__ = ("plan", "rows", "spans", "steps")
 
-    def __init__(self, plan: Plan, n: int, columns: Seen) -> None:
+    def __init__(self, plan: RegisterPlan, n: int, columns: Seen) -> None:
         template, fields = plan.layout(columns)
         self.plan = plan
         self.rows = Rows(n, template, fields)

@@ -51,7 +51,7 @@ def test_every_control_reaches_its_quantity_with_and_without_time_tag(way: str) 
                 (con,) = master.ask(kind, ACT, 1, point.ioa, select + tag)
                 assert (con.cause, con.body[3:]) == (CON, select + tag)
             wanted = point.source.back(raw) | dict.fromkeys(point.enables, 1.0)
-            low = EVERYTHING.quantities[[each.name for each in EVERYTHING.quantities].index(next(iter(wanted)))].low
+            low = EVERYTHING.quantities[[each.name for each in EVERYTHING.quantities].index(next(iter(wanted)))].min
             if way == "select" and raw < low:
                 continue
             before = len(bench.devices[0].taken)
