@@ -65,7 +65,7 @@ class UseCase:
 
     @property
     def behaviour(self) -> tuple[str, ...]:
-        """Every sentence a device of this kind has to bear out."""
+        """Every sentence that a device of this kind has to fulfil."""
         return (*self.sesp_can, *self.pre_conditions, *self.post_conditions, *self.exceptions, *self.assumptions)
 
 

@@ -1,4 +1,4 @@
-"""What a device kind is to the farm."""
+"""The contract between a device kind and the farm."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class Rating:
     max: float
     doc: str
     names: tuple[str, ...] = ()
-    """Where a site file names one of these instead of giving a number: the number is its place, from 0."""
+    """Names that a site file gives in place of a number: the number is the name's index, from 0."""
     only: tuple[float, ...] = ()
-    """The only numbers it may be, where it may not be any from ``min`` to ``max``."""
+    """The permitted numbers, where not all from ``min`` to ``max`` are."""
 
     @property
     def possible(self) -> tuple[float, ...]:
-        """The only numbers it may be; empty where it may be any from ``min`` to ``max``."""
+        """The permitted numbers; empty where all from ``min`` to ``max`` are."""
         return tuple(map(float, range(len(self.names)))) or self.only
 
 
 @dataclass(frozen=True, slots=True)
 class OfColumn:
-    """A limit that is the device's own: a column of it times ``gain``."""
+    """A bound that differs from device to device: a column times ``gain``."""
 
     name: str
     gain: float = 1.0
@@ -59,8 +59,8 @@ class Limits:
     """The values a set-point may have.
 
     Beyond ``min`` to ``max`` a set-point is refused. Beyond ``now_min`` to ``now_max``, where
-    given, it is taken and the device follows as far as it can at present. A value between the two of
-    ``gap`` comes to 0: too little to begin with.
+    given, it is accepted and the device follows as far as it can at present. A value between the two bounds of
+    ``gap`` has the effect of 0: it is too small for the device to start.
     """
 
     min: Bound
@@ -71,12 +71,12 @@ class Limits:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column it refers to."""
+        """The columns of its bounds."""
         bounds = self.min, self.max, self.now_min, self.now_max, *(self.gap or ())
         return tuple(bound.name for bound in bounds if isinstance(bound, OfColumn))
 
     def with_columns(self, named: Callable[[str], str]) -> Limits:
-        """Return the same limits where each column bears another name."""
+        """Return the same limits with the columns renamed."""
 
         def renamed(bound: Bound) -> Bound:
             return replace(bound, name=named(bound.name)) if isinstance(bound, OfColumn) else bound
@@ -100,7 +100,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a compound device's step hands to one of its resources, to be given that resource's columns after it.
+    """What the step of a compound device gives to one of its resources; it gets back the resource's columns.
 
     ``inputs`` are values the resource takes over, ``setpoints`` are those it follows in place of its own: both for
     this step, by the resource's own names, ``(n,)`` each. ``live`` is 0 where the resource is cut off
@@ -151,6 +151,6 @@ class DeviceSpec:
     resources: Mapping[Resource, DeviceSpec] = field(default_factory=dict)
     flow: Callable[[Columns, ResourceColumns, Surroundings, float], Flow] | None = None
     sunlit: Callable[[Seen], bool] | None = None
-    """Whether light does anything to devices with these columns at the start; if not, they are given NaN for it."""
+    """Whether light has an effect on devices with these columns at the start; if not, they are given NaN as light."""
     with_any_command: Mapping[str, float] = field(default_factory=dict)
-    """Columns that every command sets besides what it asks for: that somebody was heard."""
+    """Columns that every command sets besides its own: the sign that the SESP was heard."""

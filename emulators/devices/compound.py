@@ -1,4 +1,4 @@
-"""A compound device by itself: its flow, with its resources stepped one by one."""
+"""The step of a compound device outside of pools: its flow, with its resources stepped one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything in a prosumer's house behind ``home_``: appliances, heating, hot water, and loads that can wait.
+"""The household of a prosumer (``home``): appliances, heating, hot water, and loads that can wait.
 
 Not a kind of its own: ``prosumer`` steps it beside the other resources, after the appliances. A thermostat
 holds the room temperature, with a heat pump, with electric heaters, or with heat from elsewhere; in a room
@@ -15,9 +15,8 @@ from dataclasses import fields
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere
+from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices, anywhere
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import Keys, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
@@ -128,7 +127,7 @@ def step(
     deferred_w = _deferred(new, ask_w, live, surroundings.unix_s, dt_s)
     new["deferred_w"] = deferred_w
     even_w, even_var = heating_w + element_w + deferred_w, heating_w * new["heating_vars_per_watt"]
-    shares = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
+    shares = common.phase_shares(columns)
     return connection.by_phase(
         new, surroundings, 0.0 - (drawn[:3] + shares * even_w), 0.0 - (drawn[3:] + shares * even_var), dt_s
     )
@@ -231,10 +230,10 @@ def _deferred(new: Columns, asked_w: Floats, live: Floats | None, unix_s: float,
     """
     hour, rated_w = int(unix_s // deferrable.HOUR_S), new["deferrable_rated_w"]
     if anywhere(new["lot_hour"] != hour):
-        _receive(new, hour)
+        _add_lots(new, hour)
     rows = (new["lots_wait_until_s"] < unix_s).nonzero()[0]
     if len(rows):
-        _look(new, rows, hour)
+        _update_deadlines(new, rows, hour)
     max_w = rated_w if live is None else rated_w * live
     drawn_wh = deferrable.drawn_wh(
         new["deferrable_energy_wh"], new["lots_wait_until_s"], asked_w, rated_w, max_w, unix_s, dt_s
@@ -245,8 +244,8 @@ def _deferred(new: Columns, asked_w: Floats, live: Floats | None, unix_s: float,
     return drawn_wh * (deferrable.HOUR_S / dt_s)
 
 
-def _receive(new: Columns, hour: int) -> None:
-    """Take in the lots of the hours up to ``hour``; at a home's start some wait already."""
+def _add_lots(new: Columns, hour: int) -> None:
+    """Add the lots of the hours up to ``hour``; at a home's start some wait already."""
     last = np.where(new["lot_hour"] < 0.0, hour - np.floor(new["deferrable_wait_h"] / 2.0), new["lot_hour"])
     lots = deferrable.settled(new["lots_wh"].T, new["lots_taken_wh"], int(last.max()))
     lots = deferrable.with_arrivals(
@@ -259,8 +258,8 @@ def _receive(new: Columns, hour: int) -> None:
     new["lots_wait_until_s"] = deferrable.latest_s(lots, new["deferrable_wait_h"], new["deferrable_rated_w"], hour)
 
 
-def _look(new: Columns, rows: npt.NDArray[np.intp], hour: int) -> None:
-    """Find out anew until when the lots of some homes can wait, with what was taken from them."""
+def _update_deadlines(new: Columns, rows: Indices, hour: int) -> None:
+    """Compute again until when the lots of some homes can wait."""
     lots = deferrable.settled(new["lots_wh"][rows].T, new["lots_taken_wh"][rows], hour)
     until_s = deferrable.latest_s(lots, new["deferrable_wait_h"][rows], new["deferrable_rated_w"][rows], hour)
     taken_wh = np.zeros(len(rows))

@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, is_nothing, nothing
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, is_nothing, nothing
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
@@ -64,7 +63,7 @@ _TINY: Final = 1e-9
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
-    """Build the columns of ``len(keys)`` generators before their first sun."""
+    """Build the columns of ``len(keys)`` generators at 0 W."""
     new = support.with_inverter(common.initial_columns(NAMES, ratings, len(keys)))
     given = new["dc_power_w"]
     new["dc_power_w"] = np.where(given > 0.0, given, 1.15 * new["rated_power_w"])
@@ -134,7 +133,7 @@ def _supporting(new: Columns, target: Floats) -> Floats:
     return np.where(momentary, capped, target + share * new["rated_power_w"])
 
 
-def _too_fast(new: Columns) -> npt.NDArray[np.bool_]:
+def _too_fast(new: Columns) -> Bools:
     """Where frequency support takes power away, or is not yet done with it."""
     return np.asarray((new["droop_frac"] < 0.0) | (new["droop_asked_frac"] < 0.0))
 
@@ -164,7 +163,7 @@ class _Harvest(NamedTuple):
 
 
 def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harvest:
-    """Let the sun shine on every plane for a step; set what the system could deliver."""
+    """Return the harvest of all planes over a step; set the power available, in the step's own columns."""
     rated, none = new["rated_power_w"], nothing(len(new["rated_power_w"]))
     sun = pv.Sun(
         surroundings.sun_zenith_deg,
@@ -190,7 +189,7 @@ def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harves
 
 
 def _on_plane(new: Columns, which: str, sun: pv.Sun | None, surroundings: Surroundings, dt_s: float) -> _Harvest:
-    """Let the sun shine on one plane for a step, as if all modules were on it; without a sun it only cools."""
+    """Return the harvest of one plane over a step as if all modules were on it; without a sun it only cools."""
     air, share = surroundings.air_temperature_degc, new[f"plane_share{which}"]
     falls = absorbed = dc = nothing(len(share))
     if sun is not None:
@@ -201,7 +200,7 @@ def _on_plane(new: Columns, which: str, sun: pv.Sun | None, surroundings: Surrou
     module = air + mean_excess
     if sun is not None:
         dc = pv.dc_power(absorbed, module, new["net_dc_power_w"], new["temperature_coefficient_per_k"])
-    # A plane a system has not got stays as cold as if nobody had one.
+    # A plane that a system lacks stays at air temperature.
     new[f"module_excess{which}_k"] = excess * (share > 0.0) if which else excess
     if not which:
         new["irradiance_plane_w_per_m2"], new["module_temperature_degc"] = falls, air + excess

@@ -30,13 +30,12 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, flags, nothing
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, flags, nothing
 from pilotfarm.emulators.columns.views import as_resource
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Rating, ResourceColumns, Turn
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import appliances, common, compound, connection
 from pilotfarm.emulators.devices.appliances import APPLIANCES
-from pilotfarm.emulators.devices.common import Bools
 from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, quantities
 from pilotfarm.profiles import draws
 
@@ -92,8 +91,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns.update(dict.fromkeys((*TAMPERS, *ALARMS), nothing(n)))
     columns["interval_number"] = np.full(n, -1.0)
     columns["interval_whole"] = np.zeros(n)
-    phase_count = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
-    columns["rated_charge_power_w"] = phase_count * columns["nominal_voltage_v"] * columns["main_fuse_a"]
+    columns["rated_charge_power_w"] = common.connection_power_w(columns, columns["main_fuse_a"])
     columns["rated_apparent_power_va"] = columns["rated_charge_power_w"].copy()
     columns["rated_power_w"] = columns["pv_power_w"].copy()
     weights = [0.3 + draws.uniform(keys, index, "phase share") for index in range(3)]
@@ -127,7 +125,7 @@ def flow(columns: Columns, parts: ResourceColumns, surroundings: Surroundings, d
 
 
 def _sun(new: Columns, surroundings: Surroundings, drawn_w: Floats) -> Floats:
-    """Return what PV behind the meters gives on each phase, ``(3, n)``. [W]"""
+    """Return the power of PV behind the meters by phase, ``(3, n)``. [W]"""
     rated_w = new["pv_power_w"]
     sun_w = np.minimum(rated_w * (surroundings.ghi_w_per_m2 / 1000.0 * _SYSTEM_YIELD), rated_w)
     # Never more to the grid than the fuse lets through.
@@ -182,7 +180,7 @@ def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: fl
 
 
 def _count_events(columns: Columns, new: Columns) -> None:
-    """Raise the alarms of tampering and count what rose, in the step's own columns."""
+    """Raise the alarms of tampering and count the alarms that rose, in the step's own columns."""
     none, clear, count = nothing(len(new["online"])), columns["event_clear"], columns["event_count"]
     kept = 1.0 if clear is none else 1.0 - clear
     for tamper in TAMPERS:
@@ -199,7 +197,7 @@ def _count_events(columns: Columns, new: Columns) -> None:
 
 def _connected_phases(columns: Columns) -> Bools:
     """Return which phases the meters are connected to, ``(3, n)``."""
-    return np.asarray(np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)]) > 0.0)
+    return np.asarray(common.phase_shares(columns) > 0.0)
 
 
 def _dipped(columns: Columns, live_v: Floats, dead: Floats) -> Floats:

@@ -9,17 +9,14 @@ Protection watches at all times whatever can deliver power, whoever switched sup
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, everything, flags, is_nothing, nothing
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, everything, flags, is_nothing, nothing
 from pilotfarm.emulators.contracts.device import Limits, OfColumn, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.physics import grid_code, inverter, protection
-
-Bools: TypeAlias = npt.NDArray[np.bool_]
 
 GRID_CODE: Final = Rating(
     "grid_code",
@@ -125,7 +122,7 @@ def _protection(columns: Columns) -> protection.Protection:
 
 
 def watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float) -> None:
-    """Let the inverter measure the grid, in the step's own columns: its protection, droop and volt-watt."""
+    """Update protection, droop and volt-watt by the measured grid, in the step's own columns."""
     code, frequency_hz = grid_code.of(new["grid_code"]), surroundings.frequency_hz
     new["voltage_seen_pu"] = seen = seen_v / new["nominal_voltage_v"]
     # What cannot deliver is a load, and stays on: its protection has nothing to watch.
@@ -142,7 +139,7 @@ def watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float)
 
 
 def _protect(new: Columns, surroundings: Surroundings, seen_v: Floats, code: grid_code.GridCode, dt_s: float) -> None:
-    """Let what can deliver watch the grid, in the step's own columns; the rest sees one that is always good."""
+    """Update the grid protection of devices that can deliver, in the step's own columns; the others never trip."""
     delivers, alone = new["delivers"], new["single_phase"]
     highest, lowest = surroundings.mains.highest_v, surroundings.mains.lowest_v
     if not is_nothing(alone):
@@ -158,7 +155,7 @@ def _protect(new: Columns, surroundings: Surroundings, seen_v: Floats, code: gri
 
 
 def _supports(columns: Columns, switch: str, name: str) -> Floats | None:
-    """Return 1.0 where a support function is switched on; ``None`` where it is so nowhere and rests at 0."""
+    """Return 1.0 where a support function is switched on; ``None`` if it is on nowhere and its answer is 0."""
     of_answer = (columns[f"{name}_frac"], columns[f"{name}_asked_frac"])
     if is_nothing(columns[switch], *of_answer):
         return None
@@ -258,7 +255,8 @@ def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -
 def export_limit(columns: Columns) -> Floats:
     """Return the maximum active power to the grid [W], by the limit in force and by volt-watt.
 
-    The limit outlives the SESP's link. Volt-watt acts, where the grid code has it, while the device supports the voltage.
+    The limit outlives the SESP's link. Volt-watt acts, where the grid code has it, while the device supports the
+    voltage.
     """
     if is_nothing(columns["active_power_limit_enabled"], columns["volt_watt_frac"]):
         return columns["rated_power_w"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.plans.modbus import Register, ScaleFactor
+from pilotfarm.emulators.contracts.protocol import MapSpec
+from pilotfarm.emulators.plans.modbus import Register, RegisterPlan, ScaleFactor
 from pilotfarm.emulators.quantities import split
 from pilotfarm.emulators.wire.derived import Cases, Flags
 from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
@@ -35,7 +37,7 @@ class Quantities:
         scale_factor: ScaleFactor | None = None,
         partly: bool = False,
     ) -> list[Register]:
-        """The register, in a list of one; an empty list if the device has nothing for it."""
+        """Return the register in a list of one; an empty list if the device has nothing for it."""
         if isinstance(shows, Flags | Cases):
             shows = shows.having(self)
         if shows is not None and any(name not in self for name in shows.quantities):
@@ -51,7 +53,7 @@ class Quantities:
         return [Register(address, dtype, shows, takes, missing, own, partly)]
 
     def scale_factor(self, scale_factor: ScaleFactor) -> ScaleFactor:
-        """The scale_factor by this resource's own ratings."""
+        """Return a scale factor by this resource's own ratings."""
         return replace(scale_factor, ratings=tuple(map(self.resource.of, scale_factor.ratings)))
 
 
@@ -62,6 +64,13 @@ def quantities_of(spec: DeviceSpec) -> frozenset[str]:
 def resources_of(spec: DeviceSpec) -> frozenset[Resource]:
     """Return which resources a kind has quantities of."""
     return frozenset(resource for each in spec.quantities if (resource := split(each.name)[0]))
+
+
+def modbus_map(
+    name: str, title: str, plan: Callable[[DeviceSpec], RegisterPlan], fits: Callable[[DeviceSpec], bool]
+) -> MapSpec:
+    """Return the map of a register plan, whose point list is the plan's own."""
+    return MapSpec(name, "modbus", title, plan, lambda spec, columns: plan(spec).points(columns), fits)
 
 
 def text(value: str, registers: int) -> bytes:

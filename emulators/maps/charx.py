@@ -7,7 +7,7 @@ Digital outputs, the lock and system resets are not modelled: they read 0 and ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -16,10 +16,9 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.maps import alfen
-from pilotfarm.emulators.maps.binding import Quantities, quantities_of, resources_of, text
+from pilotfarm.emulators.maps.binding import Quantities, modbus_map, quantities_of, resources_of, text
 from pilotfarm.emulators.maps.sunspec import der
 from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
 from pilotfarm.emulators.plans.modbus import Identity, Register, RegisterPlan, Unit, Window, check_covers
@@ -183,15 +182,9 @@ def plan(spec: DeviceSpec) -> RegisterPlan:
     return _plan(quantities_of(spec))
 
 
-def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow]:
-    return plan(spec).points(columns)
-
-
-MAP = MapSpec(
+MAP: Final = modbus_map(
     name="charx",
-    protocol="modbus",
     title="Phoenix Contact CHARX SEC, with Alfen Eve and SunSpec registers",
     plan=plan,
-    points=points,
     fits=lambda spec: "charge_point_state" in quantities_of(spec) and not resources_of(spec),
 )

@@ -11,12 +11,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
-from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.maps import sunspec
-from pilotfarm.emulators.maps.binding import Quantities, quantities_of, resources_of
+from pilotfarm.emulators.maps.binding import Quantities, modbus_map, quantities_of, resources_of
 from pilotfarm.emulators.maps.charx import charx_unit
 from pilotfarm.emulators.maps.sunspec.chain import Model
 from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
@@ -52,15 +50,9 @@ def plan(spec: DeviceSpec) -> RegisterPlan:
     return _plan(quantities_of(spec))
 
 
-def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow]:
-    return plan(spec).points(columns)
-
-
-MAP = MapSpec(
+MAP: Final = modbus_map(
     name="prosumer",
-    protocol="modbus",
     title="Five units: gateway, EV charging point, storage, PV, home",
     plan=plan,
-    points=points,
     fits=lambda spec: bool(resources_of(spec)),
 )

@@ -29,15 +29,11 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import anywhere
-
-Floats: TypeAlias = npt.NDArray[np.float64]
-Places: TypeAlias = npt.NDArray[np.intp]
+from pilotfarm.emulators.columns.arrays import Bools, Floats, Indices, anywhere
 
 YEAR_S: Final = 365.25 * 86_400.0
 END_OF_LIFE_FRAC: Final = 0.8
@@ -57,10 +53,10 @@ _LOST_AT_END: Final = 1.0 - END_OF_LIFE_FRAC
 _LOST_MAX: Final = 0.9
 _FILM: Final = 5.75e-2
 _FILM_FASTER: Final = 121.0
-_NO_ROWS: Final[Places] = np.zeros(0, dtype=np.intp)
+_NO_ROWS: Final[Indices] = np.zeros(0, dtype=np.intp)
 
 
-def _by_kind(kind: int | Places, lfp: Callable[[], Floats], nmc: Callable[[], Floats]) -> Floats:
+def _by_kind(kind: int | Indices, lfp: Callable[[], Floats], nmc: Callable[[], Floats]) -> Floats:
     """Choose a chemistry's result; with only one in the group the other is not calculated."""
     if isinstance(kind, int):
         return (lfp, nmc)[kind]()
@@ -70,7 +66,7 @@ def _by_kind(kind: int | Places, lfp: Callable[[], Floats], nmc: Callable[[], Fl
 # -------------------------------------------------------------------------------------- capacity
 
 
-def calendar_stress(kind: int | Places, temperature_degc: Floats, soc_frac: Floats) -> Floats:
+def calendar_stress(kind: int | Indices, temperature_degc: Floats, soc_frac: Floats) -> Floats:
     """Stress of the calendar [1/s] at a temperature and a state of charge."""
 
     def lfp() -> Floats:
@@ -83,7 +79,7 @@ def calendar_stress(kind: int | Places, temperature_degc: Floats, soc_frac: Floa
 
 
 def cycle_stress(
-    kind: int | Places, swing_frac: Floats, rate_per_h: Floats, mean_soc_frac: Floats, temperature_degc: Floats
+    kind: int | Indices, swing_frac: Floats, rate_per_h: Floats, mean_soc_frac: Floats, temperature_degc: Floats
 ) -> Floats:
     """Stress of one half cycle: its swing, its mean rate [1/h] and state of charge, the temperature."""
 
@@ -99,7 +95,7 @@ def cycle_stress(
     return _by_kind(kind, lfp, nmc)
 
 
-def lost(kind: int | Places, calendar: Floats, cycles: Floats) -> Floats:
+def lost(kind: int | Indices, calendar: Floats, cycles: Floats) -> Floats:
     """Share of the capacity that two sums of stress have cost."""
     loss = _by_kind(kind, lambda: np.sqrt(calendar) + np.sqrt(cycles), lambda: _xu_loss(calendar + cycles))
     return np.minimum(loss, _LOST_MAX)
@@ -128,7 +124,7 @@ def _xu_stress(loss: Floats) -> Floats:
     return stress
 
 
-def stress_at(kind: int | Places, soh_frac: Floats, full_cycles: Floats) -> tuple[Floats, Floats]:
+def stress_at(kind: int | Indices, soh_frac: Floats, full_cycles: Floats) -> tuple[Floats, Floats]:
     """Return sums of stress that come to a state of health, as many of its cycles' as it can hold.
 
     The cycles were of half a charge at half a C, around half charged and at 25 degC.
@@ -153,7 +149,7 @@ def stress_at(kind: int | Places, soh_frac: Floats, full_cycles: Floats) -> tupl
 
 
 def remaining_years(
-    kind: int | Places,
+    kind: int | Indices,
     soh_frac: Floats,
     calendar: Floats,
     cycles: Floats,
@@ -184,7 +180,7 @@ def remaining_years(
 # ------------------------------------------------------------------------------------ resistance
 
 
-def calendar_resistance(kind: int | Places, temperature_degc: Floats, soc_frac: Floats) -> Floats:
+def calendar_resistance(kind: int | Indices, temperature_degc: Floats, soc_frac: Floats) -> Floats:
     """Rise of the resistance with time, as a share of its value when new [1/s]; none of its own for NMC."""
 
     def lfp() -> Floats:
@@ -195,7 +191,7 @@ def calendar_resistance(kind: int | Places, temperature_degc: Floats, soc_frac: 
     return _by_kind(kind, lfp, lambda: np.zeros_like(soc_frac))
 
 
-def cycle_resistance(kind: int | Places, swing_frac: Floats, rate_per_h: Floats) -> Floats:
+def cycle_resistance(kind: int | Indices, swing_frac: Floats, rate_per_h: Floats) -> Floats:
     """Rise of the resistance by one half cycle, as a share of its value when new; none of its own for NMC."""
 
     def lfp() -> Floats:
@@ -206,7 +202,7 @@ def cycle_resistance(kind: int | Places, swing_frac: Floats, rate_per_h: Floats)
     return _by_kind(kind, lfp, lambda: np.zeros_like(swing_frac))
 
 
-def resistance_rise(kind: int | Places, summed: Floats, soh_frac: Floats) -> Floats:
+def resistance_rise(kind: int | Indices, summed: Floats, soh_frac: Floats) -> Floats:
     """Share by which age has raised the resistance: what was summed up (LFP), or by the lost capacity (NMC)."""
     return _by_kind(kind, lambda: summed, lambda: NMC_RESISTANCE_PER_LOSS * (1.0 - soh_frac))
 
@@ -233,7 +229,7 @@ def resting(soc_frac: Floats) -> HalfCycle:
     return HalfCycle(soc_frac, soc_frac, nothing, nothing, nothing)
 
 
-def followed(state: HalfCycle, soc_frac: Floats, moved: npt.NDArray[np.bool_], dt_s: float) -> tuple[HalfCycle, Places]:
+def followed(state: HalfCycle, soc_frac: Floats, moved: Bools, dt_s: float) -> tuple[HalfCycle, Indices]:
     """Follow the state of charge; return the new state and the rows whose half cycle is over.
 
     A half cycle is over when the charge has turned back by more than ``SWING_MIN``. Its swing and time are

@@ -26,9 +26,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere
+from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices, anywhere
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.profiles import draws, load
@@ -43,8 +42,6 @@ _NEVER_S: Final = 1e18
 _CLASSES: Final = len(load.APPLIANCES)
 FRIDGE, BEYOND = _CLASSES, _CLASSES + 1
 _KINDS: Final = _CLASSES + 2
-
-_Rows: TypeAlias = npt.NDArray[np.intp]
 
 
 def initial_columns(keys: Keys, annual_energy_wh: Floats, shares: Floats) -> Columns:
@@ -149,11 +146,11 @@ class _Slots:
 
     number: Floats
     begins_s: Floats
-    cell: _Rows
+    cell: Indices
     """Where in the home's week it lies."""
 
 
-_Uses: TypeAlias = tuple[_Rows, _Rows, Floats, Floats]
+_Uses: TypeAlias = tuple[Indices, Indices, Floats, Floats]
 """Uses that begin in a slot: whose, of which kind, from when and until when."""
 
 

@@ -21,16 +21,14 @@ References
 from __future__ import annotations
 
 from math import exp
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.physics import cells
 from pilotfarm.emulators.physics.cells import Cells
 from pilotfarm.emulators.physics.inverter import clipped
-
-Floats: TypeAlias = npt.NDArray[np.float64]
 
 THERMAL_TIME_S: Final = 3.0 * 3600.0
 """How long the pack takes to follow its surroundings to 63 %, own choice for a housed pack."""

@@ -15,9 +15,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, Indices
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.physics.inverter import clipped
 from pilotfarm.profiles import draws
@@ -85,6 +84,6 @@ def drawn_wh(
     return np.minimum(np.minimum(np.maximum(asked_w * hours, must), max_w * hours), waiting_wh)
 
 
-def _order(hour: int) -> npt.NDArray[np.intp]:
+def _order(hour: int) -> Indices:
     """Return the lots of the ring by age, the oldest first."""
     return np.arange(hour - HOURS + 1, hour + 1) % HOURS

@@ -24,16 +24,13 @@ from math import exp
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Bools, Floats
 from pilotfarm.emulators.physics.inverter import clipped
-
-Flags = npt.NDArray[np.bool_]
 
 
 class State(IntEnum):
-    """What the control pilot says: IEC 61851-1, Table A.4 and Annex A."""
+    """State of the control pilot: IEC 61851-1, Table A.4 and Annex A."""
 
     A = 0  # no vehicle
     B = 1  # a vehicle that does not charge
@@ -70,7 +67,7 @@ _RATE_MIN: Final = 1e-30
 
 
 def next_state(
-    state: Floats, connected: Flags, ready: Flags, unpowered: Flags | None = None, unavailable: Flags | None = None
+    state: Floats, connected: Bools, ready: Bools, unpowered: Bools | None = None, unavailable: Bools | None = None
 ) -> Floats:
     """Return each point's next state, ``(n,)``, by a legal transition.
 

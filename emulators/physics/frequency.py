@@ -1,4 +1,4 @@
-"""The grid's frequency: the area's noise, and how it answers the loss of a power station.
+"""The grid's frequency: noise, and the response of a synchronous area to the loss of generation.
 
 The noise is a function of time and a key alone: a sum of waves of 30 s to 1 h. The strongest have the
 periods of the market's schedules, a quarter of an hour and an hour, which dominate the spectrum measured
@@ -55,7 +55,7 @@ _TURN: Final = 2.0 * pi
 _SCALE: Final = STANDARD_DEVIATION_HZ / sqrt(sum(a * a for _, a in _WAVES) / 2.0)
 
 NOISE_MAX_HZ: Final = _SCALE * sum(a for _, a in _WAVES)
-"""What the frequency never strays beyond, 68 mHz."""
+"""Largest possible deviation by noise, 68 mHz in Continental Europe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Area:
     secondary_time_s: float
     secondary_lag_s: float
     noise: float
-    """Standard deviation of its noise over that of Continental Europe."""
+    """Standard deviation of the frequency noise over that of Continental Europe."""
 
 
 AREAS: Final = {
@@ -93,7 +93,7 @@ class Swing:
 
 
 _STEP_S: Final = 0.1  # a hundredth of the fastest swing; 1 mHz at the nadir would need 0.5 s
-_REST: Final = 1e-6  # Hz, and of the rated power: nothing moves any more
+_REST: Final = 1e-6  # Hz, and of the rated power: the swing is over
 
 
 def swung(area: Area, swing: Swing, lost_w: float, dt_s: float) -> Swing:
@@ -137,7 +137,7 @@ def steady_deviation_hz(area: Area, lost_w: float) -> float:
 
 
 def frequency_hz(key: int, unix_s: float, nominal: float = 50.0, noise: float = 1.0) -> float:
-    """Return the frequency [Hz] of an area in peace at a moment of site time (``unix_s``, seconds since 1970 UTC)."""
+    """Return the frequency [Hz] of an undisturbed area at a time ``unix_s`` [s since 1970 UTC]."""
     deviation = 0.0
     for period, amplitude, phase in _waves(key):
         deviation += amplitude * sin(_TURN * (unix_s / period + phase))

@@ -143,7 +143,7 @@ def planned(
     cable: str | None = None,
     length_m: float | None = None,
 ) -> NetworkPlan:
-    """NetworkPlan the network for customers rated to draw and deliver so much ``(n,)`` [W, >= 0].
+    """Plan the network for customers rated to draw and deliver so much ``(n,)`` [W, >= 0].
 
     What is given stands; what is ``None`` is sized. ``branches`` is a transformer's, ``length_m`` a
     branch's. A transformer whose size is given is the only one unless ``transformers`` says otherwise,

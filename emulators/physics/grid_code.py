@@ -20,12 +20,10 @@ from math import inf
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
-from pilotfarm.emulators.columns.arrays import anywhere, is_nothing
+from pilotfarm.emulators.columns.arrays import Floats, anywhere, is_nothing
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 Setting: TypeAlias = float | Floats
 
 NAMES: Final = ("en-50549-1", "vde-ar-n-4105", "ieee-1547-2018-b")

@@ -15,14 +15,12 @@ References
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.physics.grid_code import UNBOUND, GridCode, Setting
-
-Floats: TypeAlias = npt.NDArray[np.float64]
 
 _POWER_FACTOR_MIN: Final = 1e-3
 _LAG: Final = 1.15
@@ -81,7 +79,7 @@ def outrun(response_s: Setting, dt_s: float) -> bool:
 def paced(
     target: Floats, answer: Floats, before: Floats, moved: Floats, pace: Floats, response_s: Setting, dt_s: float
 ) -> tuple[Floats, Floats]:
-    """Go only part of the way to ``target`` while what the last move led to calls it back.
+    """Go only part of the way to ``target`` while the voltage answers the last move by calling it back.
 
     An inverter supports a voltage that its own answer moves at once; here the voltage follows a step later. Where
     the answer outweighs what it answers, on a weak feeder, long steps would swing for ever between too much
@@ -129,7 +127,7 @@ def rest_of_circle(used: Floats, rated_va: Floats) -> Floats:
 
 
 def reactive_area(active_w: Floats, rated_va: Floats, max_var: Floats, code: GridCode) -> Floats:
-    """Return the maximum reactive power [var] at an active power, by the code's area (VDE-AR-N 4105) and ``max_var``."""
+    """Return the maximum reactive power [var] at an active power, by the code's area and by ``max_var``."""
     if isinstance(code.reactive_at_rest, float) and code.reactive_at_rest >= UNBOUND:
         return max_var
     slope, at_rest = np.asarray(code.reactive_per_active), np.asarray(code.reactive_at_rest)

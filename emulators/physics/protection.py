@@ -14,15 +14,12 @@ its end.
 from __future__ import annotations
 
 from math import exp
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import anywhere, canonical, everything, nothing
+from pilotfarm.emulators.columns.arrays import Floats, anywhere, canonical, everything, nothing
 from pilotfarm.emulators.physics.grid_code import GridCode
-
-Floats: TypeAlias = npt.NDArray[np.float64]
 
 MEAN_TIME_S: Final = 300.0
 _ROUNDING_S: Final = 1e-6

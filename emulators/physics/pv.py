@@ -23,14 +23,12 @@ from __future__ import annotations
 
 from functools import cache
 from math import cos, exp, expm1, log, pi, radians, sin
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.physics.inverter import clipped
-
-Floats: TypeAlias = npt.NDArray[np.float64]
 
 SOLAR_CONSTANT_W_PER_M2: Final = 1366.1
 ALBEDO: Final = 0.2

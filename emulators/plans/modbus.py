@@ -167,7 +167,7 @@ class RegisterPlan:
         return None
 
     def layout(self, columns: Seen) -> tuple[bytes, list[Field]]:
-        """The row before anything is known of it, and its fields, both scaled for the ratings in ``columns``."""
+        """Return the row with all that is fixed, and its fields, both scaled for the ratings in ``columns``."""
         template = bytearray(self.template)
         fields = []
         for number, unit in enumerate(self.units):

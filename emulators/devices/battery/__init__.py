@@ -147,7 +147,7 @@ def _schedule(hour: float) -> float:
 
 
 def _circuit(new: Columns, of: cells.Cells) -> battery.Circuit:
-    """Return the cells as the last step, or the start, left them: what was looked up once is not looked up again."""
+    """Return the cells in the state of the last step or the start, with the looked-up values it kept."""
     capacity = of.capacity_ah * new["soh_frac"]
     open_v, slope_v, energy_v = (new[name] for name in _OPEN)
     charge_ohm, discharge_ohm = (new[name] for name in _OHMS)
@@ -183,7 +183,7 @@ def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
 
 
 def _show_dc(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -> None:
-    """Show the DC side at the end of a step of ``cell_w``, and what could be drawn and delivered in one more.
+    """Show the DC side at the end of a step of ``cell_w``, and the power available in the next one.
 
     That is bounded by the cells, by the limit in force, and after a trip by the ramp.
     """
@@ -201,7 +201,7 @@ def _show_dc(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float
 def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, active: Floats, dt_s: float) -> Floats:
     """Move charge and heat by one step of constant power, in the step's own columns; return a cell's power [W]."""
     none = nothing(len(active))
-    # Where none works, as for most of a day without set-points, all that moves is their warmth.
+    # Where no battery works, only temperatures change.
     cell_w, heat = _moved(new, circuit, active, dt_s) if anywhere(active) else (none, none)
     if cell_w is none:
         new["charge_rate_w"] = new["charge_rate_frac"] = none

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices
 from pilotfarm.emulators.physics import ageing, cells
 
 _DESIGN_CYCLES_PER_YEAR: Final = 250.0
@@ -33,7 +32,7 @@ def begin(new: Columns, of: cells.Cells) -> None:
 
 
 def age(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> None:
-    """Age by one step, in the step's own columns: by half cycles that are over, by the calendar all five minutes."""
+    """Age by one step, in the step's own columns: by half cycles that are over, by the calendar every five minutes."""
     worn = new["soc_frac"] is not before and _cycled(new, of, before, dt_s)
     new["unaged_s"] = new["unaged_s"] + dt_s
     due = bool(new["unaged_s"][0] >= _CALENDAR_S)
@@ -61,7 +60,7 @@ def _cycled(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> bool:
     return len(ended) > 0
 
 
-def _wear(new: Columns, of: cells.Cells, half: ageing.HalfCycle, ended: npt.NDArray[np.intp]) -> None:
+def _wear(new: Columns, of: cells.Cells, half: ageing.HalfCycle, ended: Indices) -> None:
     """Count the half cycles of the rows where one is over."""
     kind = of.kind if isinstance(of.kind, int) else of.kind[ended]
     start, turn = half.from_frac[ended], half.to_frac[ended]
@@ -77,7 +76,7 @@ def _wear(new: Columns, of: cells.Cells, half: ageing.HalfCycle, ended: npt.NDAr
 
 
 def _pass_time(new: Columns, of: cells.Cells) -> None:
-    """Let the calendar run by the time since it last did, and see what stress that was on average."""
+    """Add the calendar's ageing since it was last added, and update the mean stress."""
     soc, warm, time_s = new["soc_frac"], new["temperature_degc"], new["unaged_s"]
     resting = ageing.calendar_stress(of.kind, warm, soc)
     rise = ageing.calendar_resistance(of.kind, warm, soc)

@@ -113,7 +113,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Take the charging points through one step; at most one vehicle leaves or comes in it."""
-    new = session.identified(session.moved_on(columns, surroundings, dt_s))
+    new = session.identified(session.after_arrivals(columns, surroundings, dt_s))
     # The identification of a charging point is its owner's; its own only decides whether it obeys.
     of_owner = {name: new[name] for name in ("identified", "identification_failed")}
     new["identification_failed"] = new["credential_refused"]

@@ -59,7 +59,7 @@ def _discharge_max_w(new: Columns, max_w: Floats) -> Floats:
 
 
 def asked(new: Columns, surroundings: Surroundings, limits: Limits) -> tuple[Floats, Floats]:
-    """Return the current on offer [A], and the power that the vehicle is to come to [W], plus discharges."""
+    """Return the current on offer [A], and the power that the vehicle moves towards [W]; plus discharges."""
     if is_nothing(new["active_power_setpoint_enabled"], new["droop_frac"]):
         return limits.offered_a, -np.minimum(limits.charge_w, new["vehicle_power_w"])
     per_ampere, min_a = limits.per_ampere_w, new["current_min_a"]
@@ -69,7 +69,7 @@ def asked(new: Columns, surroundings: Surroundings, limits: Limits) -> tuple[Flo
     net_w += support.droop_power(new, surroundings, new["rated_charge_power_w"])
     charge_w = clipped(-net_w, 0.0, max_w)
     wanted_a = np.divide(charge_w, per_ampere, out=np.zeros_like(charge_w), where=per_ampere > 0.0)
-    # A watt rounded on the wire, or a volt more than when the range was read, does not stop a vehicle.
+    # A set-point rounded on the wire, or a voltage higher than when the range was read, does not stop a vehicle.
     wanted_a = np.where(wanted_a >= NEARLY * min_a, np.maximum(wanted_a, min_a), 0.0)
     offer_a = ev.offered_current_a(np.minimum(wanted_a, limits.current_a), new["rated_current_a"], min_a)
     ask_w = np.minimum(np.minimum(offer_a * per_ampere, new["vehicle_power_w"]), new["rated_apparent_power_va"])
@@ -80,7 +80,7 @@ def asked(new: Columns, surroundings: Surroundings, limits: Limits) -> tuple[Flo
 
 
 def next_state(new: Columns, offer_a: Floats, target_w: Floats) -> Floats:
-    """Return the next state of each point, by what is on offer and what the vehicle has to come to."""
+    """Return the next state of each point, by the current on offer and the power the vehicle moves towards."""
     soc, running, available = new["vehicle_soc_frac"], new["running"], new["available"]
     wants = (offer_a > 0.0) & (soc < new["target_soc_frac"])
     if not is_nothing(new["rated_power_w"]):
@@ -121,11 +121,11 @@ def stored(new: Columns, active_w: Floats, dt_s: float) -> Floats:
 
 
 def show_range(new: Columns, limits: Limits) -> None:
-    """Say between which powers the vehicle can be charged now, in the step's own columns."""
+    """Show between which powers the vehicle can be charged now, in the step's own columns."""
     may = new["authorised"] * new["running"]
     soc = new["vehicle_soc_frac"]
     vehicle_w = ev.taper_power_w(soc, new["vehicle_power_w"], new["taper_from_frac"])
-    # Who has what was asked for takes no more of it.
+    # A vehicle that has the energy asked for takes no more.
     charge_max_w = np.minimum(limits.charge_w, vehicle_w) * (may * (soc < new["target_soc_frac"]))
     min_w = new["current_min_a"] * limits.per_ampere_w
     new["charge_power_max_w"] = charge_max_w

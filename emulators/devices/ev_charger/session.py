@@ -1,10 +1,11 @@
-"""Who stands at a charging point: sessions drawn one after another, identification, and the figures of a session.
+"""The sessions of a charging point: drawn one after another, with identification and the figures of each.
 
-A session that would end before it began is none: nobody comes, and the point draws its next one.
+A session that would end before it began is left out, and the point draws its next one.
 
-A vehicle is seen at the end of the step in which it comes, in state B, and charges from then on. What it waits for
-that end it stays longer, and the step in which it leaves counts as far as it stays: so a session comes to the
-same energy whatever the steps are, at most a step late. Between two vehicles a point is in state A for a step.
+A vehicle is in state B at the end of the step in which it comes, and charges from then on. It stays longer by the
+time it waited for that end, and charges for the part of the step in which it leaves: so the energy of a session
+does not depend on the length of the steps, and is at most a step late. Between two vehicles a point is in state A
+for a step.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, is_nothing
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, is_nothing
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.devices import common
-from pilotfarm.emulators.devices.common import Bools
 from pilotfarm.profiles import sessions
 
 EFFICIENCY: Final = 0.92
@@ -24,13 +24,13 @@ EFFICIENCY: Final = 0.92
 _OF_A_POINT: Final = ("clientele", "invalid_card_share", "phase_count", "phase", "v2g_power_w", "dc_power_w")
 
 
-def moved_on(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
-    """Let vehicles leave and come: a point whose session was over when the step began draws its next one."""
+def after_arrivals(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
+    """Return the columns after vehicles left and came; a point whose session was over draws a new one."""
     now_s = surroundings.time_s
     if not anywhere(columns["due_s"] <= now_s):
         return columns
     stays = columns["vehicle_connected"] > 0.0
-    # Who waits for the point to fall free still comes; who would leave first, or was never drawn, does not.
+    # A vehicle that waits for the point to be free still comes, unless it would leave before.
     over = np.flatnonzero((leaves_s(columns) <= now_s - dt_s) & (stays | ~_comes(columns)))
     if not len(over):
         return with_vehicle(columns, now_s, stays)
@@ -78,10 +78,9 @@ def columns_of(drawn: sessions.Sessions, points: Columns) -> Columns:
 
 
 def with_vehicle(columns: Columns, now_s: float, stays: Bools) -> Columns:
-    """Show who is plugged in at ``now_s``: who ``stays`` from before, and at a point that was free who came.
+    """Return the columns with the vehicles at ``now_s``: those that stay, and those that came to a free point.
 
-    From ``due_s`` on there is something to look for: who is there may leave, who is awaited come, and where nobody
-    comes the next session be drawn.
+    ``due_s`` is when a point changes next: its vehicle leaves, the awaited one comes, or a new session is drawn.
     """
     comes = _comes(columns)
     came = (columns["arrival_s"] <= now_s) & comes & (columns["vehicle_connected"] == 0.0)
@@ -105,7 +104,7 @@ def with_vehicle(columns: Columns, now_s: float, stays: Bools) -> Columns:
 
 
 def identified(columns: Columns) -> Columns:
-    """Accept or refuse the owner's identification, and the point's own; say whether the session may charge."""
+    """Accept or refuse the identification of the owner and of the point; show whether the session may charge."""
     new = dict(columns)
     if not is_nothing(columns["identification_clear"]):
         kept = 1.0 - columns["identification_clear"]
@@ -121,7 +120,7 @@ def identified(columns: Columns) -> Columns:
 
 
 def report(new: Columns, now_s: float, dt_s: float) -> None:
-    """Bring the session's figures up to date, in the step's own columns."""
+    """Update the figures of the session, in the step's own columns."""
     connected, soc, pack_wh = new["vehicle_connected"], new["vehicle_soc_frac"], new["pack_wh"]
     active_w = new["active_power_w"]
     new["charging_power_w"] = np.maximum(-active_w, 0.0)
@@ -136,7 +135,7 @@ def report(new: Columns, now_s: float, dt_s: float) -> None:
 
 
 def _comes(columns: Columns) -> Bools:
-    """Return where a vehicle came or will: none that would leave before, and none before the first is drawn."""
+    """Return where the session drawn has a vehicle that came or will come, and does not leave before."""
     return (columns["session_number"] >= 0.0) & (columns["arrival_s"] < columns["departure_s"])
 
 

@@ -121,8 +121,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
         columns |= as_resource(spec.make(shared | of_resource(ratings, resource), keys, place), resource)
     house = household.make(shared | of_resource(ratings, HOME), keys)
     columns |= as_resource(house, HOME) | as_resource(appliances.make(house, keys, place), APPLIANCES)
-    phase_count = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
-    fuse_w = phase_count * columns["nominal_voltage_v"] * ratings["main_fuse_a"]
+    fuse_w = common.connection_power_w(columns, ratings["main_fuse_a"])
     columns["rated_charge_power_w"] = columns["rated_apparent_power_va"] = fuse_w
     columns["rated_power_w"] = np.minimum(
         columns[EV.of("rated_power_w")] + columns[STORAGE.of("rated_power_w")] + columns[PV.of("rated_power_w")], fuse_w
@@ -134,7 +133,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 
 
 def flow(own: Columns, before: ResourceColumns, surroundings: Surroundings, dt_s: float) -> Flow:
-    """Take the homes through one step: EV, PV and household first, then the storage that makes up for them."""
+    """Take the homes through one step: EV, household and PV first, then the storage, which balances them."""
     used = yield Turn(APPLIANCES)
     new = common.life_cycle(own, surroundings, dt_s)
     inputs, links = _inputs(own, new), {"sesp_timeout_s": own["sesp_timeout_s"]}
@@ -148,7 +147,7 @@ def flow(own: Columns, before: ResourceColumns, surroundings: Surroundings, dt_s
         spare_w = before_w - asked_w - before[STORAGE]["charge_power_available_w"]
     parts[HOME] = house = household.step(
         of_resource(own, HOME),
-        _where(new["grid_switch_closed"], surroundings),
+        _with_voltage_where(new["grid_switch_closed"], surroundings),
         dt_s,
         used=used,
         remote=new["remote_enabled"],
@@ -185,8 +184,8 @@ def _inputs(columns: Columns, new: Columns) -> Columns:
     }
 
 
-def _where(live: Floats, surroundings: Surroundings) -> Surroundings:
-    """Return the surroundings without voltage where ``live`` is 0."""
+def _with_voltage_where(live: Floats, surroundings: Surroundings) -> Surroundings:
+    """Return the surroundings with no voltage where ``live`` is 0."""
     if not anywhere(live == 0.0):
         return surroundings
     return surroundings.darkened(live)

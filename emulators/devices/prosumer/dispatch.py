@@ -6,10 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import ResourceColumns
-from pilotfarm.emulators.devices.common import Bools
 from pilotfarm.emulators.physics import inverter
 
 _SUPPORTED: Final = ("voltage_setpoint_v", "volt_var_enabled", "frequency_setpoint_hz", "frequency_support_enabled")
@@ -32,10 +31,10 @@ def asked_w(new: Columns) -> Floats | None:
 
 
 def stored_w(storage: Seen, new: Columns, asked_w: Floats | None, dt_s: float) -> Floats:
-    """Return what the storage will draw of the sun for certain, so that a limit curtails only what is beyond. [W]
+    """Return the power that the storage is certain to draw, so that a limit curtails only the rest of the PV. [W]
 
     That is what a set-point has it draw, its own or the home's, as far as its cells, its ramp and its reactive
-    power let it in this step. A schedule of its own promises nothing, nor does support of the frequency.
+    power let it in this step. Its own schedule and support of the frequency do not count.
     """
     own = new["remote_enabled"] * storage["active_power_setpoint_enabled"] > 0.0
     wanted_w = np.where(own, np.maximum(-storage["active_power_setpoint_w"], 0.0), 0.0)

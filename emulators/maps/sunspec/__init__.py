@@ -6,15 +6,13 @@ also answers as an Eastron SDM630 at 0 to 381, where no SunSpec client looks.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container
 from functools import cache
 from typing import Final
 
-from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.maps import sdm630
-from pilotfarm.emulators.maps.binding import Quantities, quantities_of, resources_of
+from pilotfarm.emulators.maps.binding import Quantities, modbus_map, quantities_of, resources_of
 from pilotfarm.emulators.maps.sunspec import battery, der, inverter, meter, weather
 from pilotfarm.emulators.maps.sunspec.chain import Model
 from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
@@ -88,15 +86,9 @@ def plan(spec: DeviceSpec) -> RegisterPlan:
     return _plan(spec.kind, quantities_of(spec))
 
 
-def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow]:
-    return plan(spec).points(columns)
-
-
-MAP = MapSpec(
+MAP: Final = modbus_map(
     name="sunspec",
-    protocol="modbus",
     title="SunSpec models at 40000 (meters also as Eastron SDM630)",
     plan=plan,
-    points=points,
     fits=lambda spec: not resources_of(spec),
 )
