@@ -200,9 +200,9 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     vars_asked = _vars_asked(new, supports)
     # Where vars go first, a power factor is kept at full load too; else active power keeps its value.
     kept = rated if vars_asked is None else rated * np.where(first > 0.0, np.abs(vars_asked.factor), 1.0)
-    active_max = np.minimum(kept, back_on_line(new))
-    export_max_w = np.minimum(active_max, export_limit(new))
-    active = inverter.clipped(active_w, -active_max, export_max_w)
+    active_max_w = np.minimum(kept, back_on_line(new))
+    export_max_w = np.minimum(active_max_w, export_limit(new))
+    active = inverter.clipped(active_w, -active_max_w, export_max_w)
     max_var = inverter.reactive_area(active, rated, new["reactive_power_max_var"], code)
     if vars_asked is not None:
         asked = inverter.vars_at_power_factor(active, vars_asked.factor)
