@@ -1,8 +1,8 @@
 """What a device has: every quantity's name, unit, role and meaning, in one catalogue.
 
 A quantity means the same in every device that has it, so a point list needs one address for it and
-not one a kind. A prosumer's resources carry the catalogue's quantities behind a prefix
-(``storage_soc_frac``); ``RESOURCES`` lists the prefixes.
+not one a kind. A prosumer's resources (``RESOURCES``) have the catalogue's quantities too: ``soc_frac`` of its
+storage is the prosumer's ``storage_soc_frac``.
 
 Sign, everywhere: plus is power, current and energy leaving the device towards the grid. Names end
 in their unit; ``_frac`` is a share from 0 to 1; a name without a unit is a state, a count or an
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from typing import Final
+
+from pilotfarm.emulators.columns.resource import ITSELF, Resource, apart
 
 
 class Role(StrEnum):
@@ -32,9 +34,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One thing a device can be asked or told.
+    """One thing that can be read from a device, or written to it.
 
-    ``low`` and ``high`` bound what any device may hold or be told, in ``unit``; a kind narrows them
+    ``min`` and ``max`` bound what any device may hold or be given, in ``unit``; a kind narrows them
     by its ratings (``DeviceSpec.limits``). ``enables`` names the switch that a plain write of this
     set-point also closes, for protocols that have no separate enable (IEC 104, REST).
     """
@@ -43,8 +45,8 @@ class Quantity:
     unit: str
     role: Role
     doc: str
-    low: float = -inf
-    high: float = inf
+    min: float = -inf
+    max: float = inf
     enables: str = ""
 
     @property
@@ -150,7 +152,7 @@ _SUPPORT: Final = (
         "active_power_limit_frac",
         "1",
         _P,
-        "Most active power to the grid, as a share of the rated power",
+        "Maximum active power to the grid, as a share of the rated power",
         0.0,
         1.0,
         "active_power_limit_enabled",
@@ -165,9 +167,9 @@ _SUPPORT: Final = (
 _EV: Final = (
     Quantity("charging_power_w", "W", _M, "Power into the vehicle; 0 while it discharges", 0.0),
     Quantity(
-        "charge_power_min_w", "W", _M, "Charging range: least power into the vehicle now; minus is discharge (V2G)"
+        "charge_power_min_w", "W", _M, "Charging range: minimum power into the vehicle now; minus is discharge (V2G)"
     ),
-    Quantity("charge_power_max_w", "W", _M, "Charging range: most power into the vehicle now", 0.0),
+    Quantity("charge_power_max_w", "W", _M, "Charging range: maximum power into the vehicle now", 0.0),
     Quantity("energy_acceptable_wh", "Wh", _M, "Charging range: energy the vehicle can still take", 0.0),
     Quantity("vehicle_soc_frac", "1", _M, "State of charge of the vehicle; 0 without one", 0.0, 1.0),
     Quantity("session_energy_wh", "Wh", _M, "Net energy into the vehicle in this session"),
@@ -183,8 +185,8 @@ _EV: Final = (
     Quantity("rated_current_a", "A", _R, "Rated current a phase", 0.0),
     Quantity("rated_energy_wh", "Wh", _R, "Energy capacity, new", 0.0),
     _flag("charge_release", _P, "The SESP releases the charging point"),
-    Quantity("current_limit_a", "A", _P, "Most current a phase", 0.0, 600.0),
-    Quantity("fallback_current_a", "A", _P, "Most current a phase while the SESP's link is lost", 0.0, 600.0),
+    Quantity("current_limit_a", "A", _P, "Maximum current a phase", 0.0, 600.0),
+    Quantity("fallback_current_a", "A", _P, "Maximum current a phase while the SESP's link is lost", 0.0, 600.0),
 )
 
 _BATTERY: Final = (
@@ -199,8 +201,8 @@ _BATTERY: Final = (
     Quantity("charge_rate_frac", "1", _M, "DC power over the rated power of its direction; plus discharges"),
     Quantity("dc_voltage_v", "V", _M, "DC voltage", 0.0),
     Quantity("dc_current_a", "A", _M, "DC current; plus is power towards the grid"),
-    Quantity("charge_power_available_w", "W", _M, "Most power it could draw now", 0.0),
-    Quantity("discharge_power_available_w", "W", _M, "Most power it could deliver now", 0.0),
+    Quantity("charge_power_available_w", "W", _M, "Maximum power it could draw now", 0.0),
+    Quantity("discharge_power_available_w", "W", _M, "Maximum power it could deliver now", 0.0),
     Quantity("soc_min_frac", "1", _P, "Lowest state of charge to discharge to", 0.0, 1.0),
     Quantity("soc_max_frac", "1", _P, "Highest state of charge to charge to", 0.0, 1.0),
     _flag("temperature_high_alarm", _A, "Cells too hot"),
@@ -266,25 +268,31 @@ SUPPORT: Final = tuple(q.name for q in _SUPPORT)
 CONNECTION_POINT: Final = tuple(q.name for q in _COMMON if q.role in (Role.MEASUREMENT, Role.TOTAL))
 """The electrical state variables and energy registers of a connection point."""
 
-RESOURCES: Final = ("ev", "storage", "pv", "home")
+EV, STORAGE, PV, HOME = map(Resource, ("ev", "storage", "pv", "home"))
+RESOURCES: Final = (EV, STORAGE, PV, HOME)
 """What stands behind a prosumer's connection point, in the order of its numbers 1, 2, 3, 4."""
 
 
-def split(name: str) -> tuple[str, str]:
-    """Take a quantity's name apart: ``"storage_soc_frac"`` -> ``("storage", "soc_frac")``; no resource is ``""``."""
-    resource, _, rest = name.partition("_")
-    return (resource, rest) if resource in RESOURCES and rest in CATALOGUE else ("", name)
+def split(name: str) -> tuple[Resource, str]:
+    """Take a quantity's name apart: ``"storage_soc_frac"`` -> ``(STORAGE, "soc_frac")``; no resource is ``ITSELF``."""
+    resource, plain = apart(name, RESOURCES)
+    return (resource, plain) if plain in CATALOGUE else (ITSELF, name)
+
+
+def number_of(resource: Resource) -> int:
+    """Return a resource's number at its device; the device itself is 0."""
+    return 1 + RESOURCES.index(resource) if resource else 0
 
 
 def quantity(name: str) -> Quantity:
-    """Look a quantity up by its name, with or without a resource's prefix; ``KeyError`` if there is none."""
-    resource, base = split(name)
-    found = CATALOGUE[base]
+    """Look a quantity up by its name, a device's own or a resource's; ``KeyError`` if there is none."""
+    resource, plain = split(name)
+    found = CATALOGUE[plain]
     if not resource:
         return found
-    enables = f"{resource}_{found.enables}" if found.enables else ""
+    enables = resource.of(found.enables) if found.enables else ""
     doc = f"{found.doc} (of the prosumer's {resource})"
-    return Quantity(name, found.unit, found.role, doc, found.low, found.high, enables)
+    return Quantity(name, found.unit, found.role, doc, found.min, found.max, enables)
 
 
 def quantities(names: Iterable[str]) -> tuple[Quantity, ...]:

@@ -28,11 +28,11 @@ PROTOCOLS: Final = {
     "dnp3": "pilotfarm.emulators.protocols.dnp3:PROTOCOL",
 }
 
-# The first map of a protocol that serves a kind is that kind's default.
+# The first map of a protocol that fits a kind is that kind's default, so those that fit few come first.
 MAPS: Final = {
-    "sunspec": "pilotfarm.emulators.maps.sunspec:MAP",
-    "charx": "pilotfarm.emulators.maps.charx:MAP",
     "prosumer": "pilotfarm.emulators.maps.prosumer:MAP",
+    "charx": "pilotfarm.emulators.maps.charx:MAP",
+    "sunspec": "pilotfarm.emulators.maps.sunspec:MAP",
     "iec104": "pilotfarm.emulators.maps.iec104:MAP",
     "mesa-der": "pilotfarm.emulators.maps.mesa_der:MAP",
 }
@@ -78,6 +78,6 @@ def fault(kind: str) -> FaultSpec:
 
 
 def maps_for(protocol_name: str, kind: str) -> list[MapSpec]:
-    """Every map of a protocol that serves a device kind, the default first."""
-    specs = map(point_map, MAPS)
-    return [spec for spec in specs if spec.protocol == protocol_name and kind in spec.kinds]
+    """Return every map of a protocol that serves a device kind, the default first."""
+    spec = device(kind)
+    return [each for each in map(point_map, MAPS) if each.protocol == protocol_name and each.fits(spec)]

@@ -91,5 +91,4 @@ def reports_daily(spec: DeviceSpec) -> bool:
 @cache
 def _flows(use_case: str) -> list[dict[str, Any]]:
     text = (files("pilotfarm.profiles") / "requirements.yaml").read_text(encoding="utf-8")
-    (found,) = [case["to_sesp"] for case in yaml.safe_load(text)["use_cases"] if case["id"] == use_case]
-    return list(found)
+    return [flow for case in yaml.safe_load(text)["use_cases"] if case["id"] == use_case for flow in case["to_sesp"]]

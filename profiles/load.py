@@ -5,7 +5,7 @@ profile for homes [1]_ (root mean square 2 % of the mean); its mean over a year 
 there: what stands by, and the fridge's cycle. Above that, classes of appliances are switched on at random,
 each with hours of its own, so that together they come to the shape; a use lasts a gamma-distributed time at
 the appliance's power, the construction of Richardson et al. [2]_ without its survey tables. What a
-consumer draws beyond ``_MOST_HOMES`` average homes is many uses at once, and follows the shape smoothly.
+consumer draws beyond ``_HOMES_MAX`` average homes is many uses at once, and follows the shape smoothly.
 
 The shares of the classes are of our own choosing, near the usual split of a European home's use without
 heating; so are powers and durations. Valid for ensembles and for one home's character, not for one
@@ -48,7 +48,7 @@ LONGEST_S: Final = 4.0 * 3_600.0
 """No use lasts longer."""
 _SLOTS_A_WEEK: Final = 2_016
 _HOME_WH: Final = 3_500_000.0  # an average home's year, for which the classes' powers stand
-_MOST_HOMES: Final = 2.0
+_HOMES_MAX: Final = 2.0
 _ALWAYS: Final = 0.35
 FRIDGE: Final = 0.12
 """Share of a home's mean that the fridge draws; the rest of what is always there stands by."""
@@ -110,9 +110,9 @@ class Homes:
 def homes(keys: Keys, annual_energy_wh: Floats) -> Homes:
     """Draw what homes are like, from a key each and what they draw in a year on average [Wh]."""
     mean_w = annual_energy_wh / _HOURS_A_YEAR
-    lived_w = np.minimum(mean_w, _MOST_HOMES * _HOME_WH / _HOURS_A_YEAR)
+    lived_w = np.minimum(mean_w, _HOMES_MAX * _HOME_WH / _HOURS_A_YEAR)
     size = lived_w * (_HOURS_A_YEAR / _HOME_WH)
-    oftener = np.clip(size, 0.5, _MOST_HOMES) ** _OFTENER
+    oftener = np.clip(size, 0.5, _HOMES_MAX) ** _OFTENER
     spread = np.clip(draws.normal(keys[:, None], _CLASSES, "appliance power"), -1.5, 1.5)
     stronger = np.exp(_POWER_SIGMA * spread)
     return Homes(

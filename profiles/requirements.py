@@ -22,15 +22,15 @@ CRITERIA: Final = ("throughput", "latency", "security", "availability", "reliabi
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What a level asks: numbers lie in ``[low, high)``; ``needs`` are the means of security it takes.
+    """What a level asks: numbers lie in ``[min, max)``; ``needs`` are the means of security it takes.
 
     The unit is the criterion's: throughput bit/s, latency s, availability and reliability (information
     lost or wrong) as shares. ``None`` is no bound.
     """
 
     name: str
-    low: float | None
-    high: float | None
+    min: float | None
+    max: float | None
     needs: tuple[str, ...]
 
 
@@ -65,7 +65,7 @@ class UseCase:
 
     @property
     def behaviour(self) -> tuple[str, ...]:
-        """Every sentence a device of this kind has to bear out."""
+        """Every sentence that a device of this kind has to fulfil."""
         return (*self.sesp_can, *self.pre_conditions, *self.post_conditions, *self.exceptions, *self.assumptions)
 
 

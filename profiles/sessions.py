@@ -99,8 +99,8 @@ _LONGEST_STAY_H: Final = 48.0
 
 _STREAMS: Final = ("stay", "energy", "vehicle", "pack", "soc", "card", "valid")
 _PACK_WH: Final = np.array((40_000.0, 52_000.0, 60_000.0, 77_000.0))
-_FULLEST_WISH: Final = 0.9  # share of a pack; a larger wish comes with a larger pack
-_MOST_ON_ONE_PHASE_W: Final = 7_400.0
+_WANTED_MAX_FRAC: Final = 0.9  # share of a pack; a larger vars_asked comes with a larger pack
+_ONE_PHASE_MAX_W: Final = 7_400.0
 LARGEST_CARD: Final = 16_777_215
 _CELLS_AN_HOUR: Final = 4
 _WEEK_H: Final = 168.0
@@ -149,15 +149,15 @@ def session(keys: Keys, k: npt.ArrayLike, site_type: Floats, invalid_card_share:
     stay_h = np.clip(_by_site(stay_score, _STAY_H, site), _SHORTEST_STAY_H, _LONGEST_STAY_H)
     power_score = _power_score(energy_score, stay_score, vehicle_own)
     power_w = 1_000.0 * np.where(site == FAST, _quantile(power_score, _DC_KW), _quantile(power_score, _AC_KW))
-    wish_wh = 1_000.0 * _by_site(energy_score, _ENERGY_KWH, site)
-    pack_wh = np.maximum(_PACK_WH[(pack * len(_PACK_WH)).astype(np.intp)], wish_wh / _FULLEST_WISH)
+    wanted_wh = 1_000.0 * _by_site(energy_score, _ENERGY_KWH, site)
+    pack_wh = np.maximum(_PACK_WH[(pack * len(_PACK_WH)).astype(np.intp)], wanted_wh / _WANTED_MAX_FRAC)
     return Sessions(
         stay_s=3_600.0 * stay_h,
-        energy_wanted_wh=wish_wh,
-        soc_start_frac=(1.0 - wish_wh / pack_wh) * (0.3 + 0.7 * soc),
+        energy_wanted_wh=wanted_wh,
+        soc_start_frac=(1.0 - wanted_wh / pack_wh) * (0.3 + 0.7 * soc),
         pack_wh=pack_wh,
         vehicle_power_w=power_w,
-        vehicle_phases=np.where(power_w > _MOST_ON_ONE_PHASE_W, 3.0, 1.0),
+        vehicle_phases=np.where(power_w > _ONE_PHASE_MAX_W, 3.0, 1.0),
         card_id=1.0 + np.floor(card * LARGEST_CARD),
         card_valid=(valid >= invalid_card_share).astype(np.float64),
     )

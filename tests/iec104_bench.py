@@ -13,7 +13,8 @@ from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import Command, Seat
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
-from pilotfarm.emulators.maps.iec104 import IOA, MAP
+from pilotfarm.emulators.maps.iec104 import MAP
+from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STARTDT_CON
@@ -30,14 +31,8 @@ def spec_of(names: Sequence[str]) -> DeviceSpec:
     """A device kind with the given quantities and nothing behind them."""
     return DeviceSpec(
         kind="stand-in",
-        use_case="",
         title="",
         quantities=quantities(names),
-        items={},
-        behaviour={},
-        ratings=(),
-        limits={},
-        follows={},
         make=lambda ratings, keys, place: {},
         step=lambda columns, surroundings, dt_s: columns,
     )
@@ -53,9 +48,9 @@ def columns_of(spec: DeviceSpec, n: int) -> Columns:
         value = 10.0 * index + np.arange(n, dtype=np.float64)
         if each.is_binary:
             value = (index + np.arange(n)) % 2.0
-        elif each.high <= 1.0:
+        elif each.max <= 1.0:
             value = value / (10.0 * len(spec.quantities) + n)
-        columns[each.name] = np.minimum(value, each.high)
+        columns[each.name] = np.minimum(value, each.max)
     return columns
 
 
@@ -83,7 +78,7 @@ class StandIn:
             found = self._spec[name]
             if not found.writable:
                 raise NotWritable(name)
-            if not max(found.low, -1e6) <= value <= min(found.high, 1e6):
+            if not max(found.min, -1e6) <= value <= min(found.max, 1e6):
                 raise OutOfRange(name)
 
     def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:

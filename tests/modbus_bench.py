@@ -13,7 +13,7 @@ from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import Command, MapSpec, PointRow, Seat
 from pilotfarm.emulators.errors import PointError
-from pilotfarm.emulators.plans.modbus import Plan
+from pilotfarm.emulators.plans.modbus import RegisterPlan
 from pilotfarm.emulators.protocols.modbus import PROTOCOL
 from pilotfarm.emulators.protocols.modbus.engine import ModbusEngine, ModbusStation
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
@@ -84,7 +84,7 @@ class Bench:
 
     def __init__(self, kind: str, seats: tuple[int, ...] = (1,), *, columns: Columns | None = None, **options: float):
         self.spec = registry.device(kind)
-        self.plan: Plan = default_map(kind).plan(self.spec)
+        self.plan: RegisterPlan = default_map(kind).plan(self.spec)
         self.columns = columns or plausible_columns(self.spec, len(seats))
         self.table: ModbusTable = PROTOCOL.table(self.plan, len(seats), self.columns, None)  # type: ignore[assignment]
         self.devices = [FakeDevice(f"{kind}-{row}", self.columns, row) for row in range(len(seats))]

@@ -40,7 +40,7 @@ def _curves(folder: Path) -> None:
 
 def _trip(name: str) -> tuple[Floats, float, float]:
     """Return the power allowed by second after a dip to 60 % for 12 s from 10 s on; when it trips, when it is back."""
-    code, state = grid_code.code(name), protection.begun(1)
+    code, state = grid_code.code(name), protection.in_service(1)
     allowed = np.zeros(SECONDS)
     tripped_s = back_s = 0.0
     for second in range(SECONDS):

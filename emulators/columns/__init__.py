@@ -1,1 +1,1 @@
-"""Columns: arrays by name, and how a part of the devices sees them."""
+"""Columns: arrays by name, and read-only views of them."""

@@ -1,4 +1,4 @@
-"""Columns: one float64 array a quantity, one row a device; and how to say that a column is all 0 or all 1."""
+"""Columns: one float64 array a quantity, one row a device; with shared arrays for all 0 and all 1."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Indices: TypeAlias = npt.NDArray[np.intp]
 Columns: TypeAlias = dict[str, Floats]
 """One float64 array a quantity or parameter, one row a device; truth is 1.0 and 0.0."""
 
 
-def anywhere(values: npt.NDArray[np.bool_] | Floats | bool) -> bool:
+def anywhere(values: Bools | Floats | bool) -> bool:
     """Whether any value is not 0: the same as ``values.any()`` in a third of its time on short arrays."""
     return bool(np.count_nonzero(values))
 
 
 @lru_cache(maxsize=64)
 def nothing(n: int) -> Floats:
-    """Return ``n`` zeros that nobody can write to, the same array every time.
+    """Return ``n`` zeros, read-only, the same array every time.
 
-    A command column that is this very array holds no command, and a flag that is it stands nowhere: there
-    is then nothing to look for. Zeros in another array mean the same and are only slower.
+    A command column that is this array holds no command, and a flag that is this array is set nowhere, which is
+    found by identity. Zeros in another array mean the same and are only slower.
     """
     return _same_everywhere(n, 0.0)
 
 
 @lru_cache(maxsize=64)
 def everything(n: int) -> Floats:
-    """Return ``n`` ones that nobody can write to, the same array every time: what ``nothing`` is for zeros."""
+    """Return ``n`` ones, read-only, the same array every time."""
     return _same_everywhere(n, 1.0)
 
 
@@ -41,7 +43,7 @@ def _same_everywhere(n: int, value: float) -> Floats:
 
 
 def is_nothing(*columns: Floats) -> bool:
-    """Whether columns of the same length are all that very array."""
+    """Whether columns of the same length are all the array that ``nothing`` returns."""
     none = nothing(len(columns[0]))
     for column in columns:  # noqa: SIM110  (a generator costs as much as looking at the numbers)
         if column is not none:
@@ -49,13 +51,13 @@ def is_nothing(*columns: Floats) -> bool:
     return True
 
 
-def flags(stands: npt.NDArray[np.bool_]) -> Floats:
-    """Return 1.0 where something stands and 0.0 elsewhere: ``nothing`` if it stands nowhere."""
+def flags(stands: Bools) -> Floats:
+    """Return 1.0 where a flag is set and 0.0 elsewhere; ``nothing`` if it is set nowhere."""
     return stands.astype(np.float64) if anywhere(stands) else nothing(len(stands))
 
 
 def canonical(column: Floats) -> Floats:
-    """Return ``nothing`` or ``everything`` in place of a column that means the same."""
+    """Return ``nothing`` or ``everything`` in place of an equal column, and any other column as it is."""
     if column.ndim != 1 or not len(column) or column[0] not in (0.0, 1.0) or anywhere(column != column[0]):
         return column
     return everything(len(column)) if column[0] else nothing(len(column))

@@ -1,4 +1,4 @@
-"""Columns as they are seen from a part of the devices they are of, cut when somebody looks."""
+"""Read-only views of columns: some rows of them, one resource of a device, a device with its resources."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, canonical
+from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices, canonical
+from pilotfarm.emulators.columns.resource import Resource, apart
 
 Seen: TypeAlias = Mapping[str, Floats]
-"""Columns to read: by name, ``(n,)`` each; they stay as they were when they were handed out."""
+"""Columns to read: by name, ``(n,)`` each; a later step does not change them."""
 
 
 SiteRows: TypeAlias = tuple[slice, ...]
-"""Where some devices are among all devices of the site: runs of rows, in the devices' own order."""
+"""The rows of some devices among all devices of the site, as slices in the devices' own order."""
 
 
-def runs(rows: npt.NDArray[np.intp]) -> SiteRows:
-    """Return rows as runs of neighbours."""
+def runs(rows: Indices) -> SiteRows:
+    """Return rows as slices of consecutive rows."""
     cuts = np.flatnonzero(np.diff(rows) != 1) + 1
     return tuple(slice(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, cuts))
 
 
 def at_rows(values: Floats, rows: SiteRows) -> Floats:
-    """Return what is at some rows along the last axis: a view where they are neighbours."""
+    """Return some rows along the last axis; a view where they are consecutive."""
     if len(rows) == 1:
         return values[..., rows[0]]
     return np.concatenate([values[..., run] for run in rows], axis=-1)
 
 
 class Block:
-    """Some rows of a pool. Of a column that is the same array as before, so is what is cut from it."""
+    """Some rows of a pool. While a column is the same array, ``cut`` returns the same array."""
 
     __slots__ = ("_cuts", "rows")
 
@@ -52,7 +52,7 @@ class Block:
 
 
 class OfBlock(Seen):
-    """The columns of a pool as a block of it sees them."""
+    """The columns of a pool, at the rows of a block."""
 
     __slots__ = ("_block", "_columns")
 
@@ -72,49 +72,69 @@ class OfBlock(Seen):
         return len(self._columns)
 
 
-class WithParts(Seen):
-    """A compound device's own columns, and those of its resources under their prefixes."""
+class WithResources(Seen):
+    """A compound device's own columns and those of its resources, by the names they have at the device."""
 
-    __slots__ = ("_own", "_parts")
+    __slots__ = ("_own", "_parts", "_resources")
 
-    def __init__(self, own: Seen, parts: Mapping[str, Seen]) -> None:
-        self._own, self._parts = own, parts
+    def __init__(self, own: Seen, parts: Mapping[Resource, Seen]) -> None:
+        self._own, self._parts, self._resources = own, parts, tuple(parts)
 
     def __getitem__(self, name: str) -> Floats:
         if name in self._own:
             return self._own[name]
-        resource, _, plain = name.partition("_")
+        resource, plain = apart(name, self._resources)
+        if not resource:
+            raise KeyError(name)
         return self._parts[resource][plain]
 
     def __iter__(self) -> Iterator[str]:
-        return chain(self._own, (f"{resource}_{name}" for resource, part in self._parts.items() for name in part))
+        return chain(self._own, (Resource(each).of(name) for each, part in self._parts.items() for name in part))
 
     def __len__(self) -> int:
         return len(self._own) + sum(map(len, self._parts.values()))
 
 
-def part_of(columns: Seen, resource: str) -> Columns:
-    """Return the columns of one of a compound device's resources under their plain names."""
+class OfResource(Seen):
+    """The columns of one resource of a compound device, by their plain names; a view."""
+
+    __slots__ = ("_columns", "_resource")
+
+    def __init__(self, columns: Seen, resource: Resource) -> None:
+        self._columns, self._resource = columns, resource
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._columns[self._resource.of(name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return (plain for name in self._columns if (plain := self._resource.plain(name)) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def of_resource(columns: Seen, resource: str) -> Columns:
+    """Return the columns of one resource of a compound device, by their plain names."""
     return {plain: columns[name] for name, plain in _of_part(tuple(columns), resource)}
 
 
 @lru_cache(maxsize=64)
 def _of_part(names: tuple[str, ...], resource: str) -> tuple[tuple[str, str], ...]:
-    prefix = f"{resource}_"
-    return tuple((name, name.removeprefix(prefix)) for name in names if name.startswith(prefix))
+    part = Resource(resource)
+    return tuple((name, plain) for name in names if (plain := part.plain(name)) is not None)
 
 
-def as_part(columns: Seen, resource: str) -> Columns:
-    """Return a device's columns under the names they have at a compound device whose resource it is."""
-    return dict(zip(_prefixed(tuple(columns), resource), columns.values(), strict=True))
+def as_resource(columns: Seen, resource: str) -> Columns:
+    """Return the columns of a resource, by the names they have at the compound device."""
+    return dict(zip(_full(tuple(columns), resource), columns.values(), strict=True))
 
 
 @lru_cache(maxsize=64)
-def _prefixed(names: tuple[str, ...], resource: str) -> tuple[str, ...]:
-    return tuple(f"{resource}_{name}" for name in names)
+def _full(names: tuple[str, ...], resource: str) -> tuple[str, ...]:
+    return tuple(map(Resource(resource).of, names))
 
 
-def without_parts(columns: Seen, resources: Iterable[str]) -> Columns:
-    """Return a compound device's own columns."""
-    prefixes = tuple(f"{resource}_" for resource in resources)
-    return {name: columns[name] for name in columns if not name.startswith(prefixes)}
+def without_resources(columns: Seen, resources: Iterable[str]) -> Columns:
+    """Return the columns of a compound device without those of its resources."""
+    names = tuple(resources)
+    return {name: columns[name] for name in columns if not apart(name, names)[0]}

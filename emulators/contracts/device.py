@@ -1,4 +1,4 @@
-"""What a device kind is to the farm."""
+"""The contract between a device kind and the farm."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.resource import Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.quantities import Quantity
@@ -22,29 +23,29 @@ class Rating:
     """A parameter of a device kind that a site file may set: a number, or a distribution of numbers.
 
     ``default`` may be a number or a distribution as a site file would write it, such as
-    ``{"choice": [3700, 11000]}``. A value outside ``low`` to ``high`` is a problem of the site file.
+    ``{"choice": [3700, 11000]}``. A value outside ``min`` to ``max`` is a problem of the site file.
     """
 
     name: str
     unit: str
     default: float | Mapping[str, Any]
-    low: float
-    high: float
+    min: float
+    max: float
     doc: str
     names: tuple[str, ...] = ()
-    """Where a site file names one of these instead of giving a number: the number is its place, from 0."""
+    """Names that a site file gives in place of a number: the number is the name's index, from 0."""
     only: tuple[float, ...] = ()
-    """The only numbers it may be, where it may not be any from ``low`` to ``high``."""
+    """The permitted numbers, where not all from ``min`` to ``max`` are."""
 
     @property
     def possible(self) -> tuple[float, ...]:
-        """The only numbers it may be; empty where it may be any from ``low`` to ``high``."""
+        """The permitted numbers; empty where all from ``min`` to ``max`` are."""
         return tuple(map(float, range(len(self.names)))) or self.only
 
 
 @dataclass(frozen=True, slots=True)
 class OfColumn:
-    """A limit that is the device's own: a column of it times ``gain``."""
+    """A bound that differs from device to device: a column times ``gain``."""
 
     name: str
     gain: float = 1.0
@@ -55,11 +56,11 @@ Bound: TypeAlias = float | OfColumn
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a device can be told.
+    """The values a set-point may have.
 
     Beyond ``min`` to ``max`` a set-point is refused. Beyond ``now_min`` to ``now_max``, where
-    given, it is taken and the device follows as far as it can at present. A value between the two of
-    ``gap`` comes to 0: too little to begin with.
+    given, it is accepted and the device follows as far as it can at present. A value between the two bounds of
+    ``gap`` has the effect of 0: it is too small for the device to start.
     """
 
     min: Bound
@@ -70,12 +71,12 @@ class Limits:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column it refers to."""
+        """The columns of its bounds."""
         bounds = self.min, self.max, self.now_min, self.now_max, *(self.gap or ())
         return tuple(bound.name for bound in bounds if isinstance(bound, OfColumn))
 
     def with_columns(self, named: Callable[[str], str]) -> Limits:
-        """Return the same limits where each column bears another name."""
+        """Return the same limits with the columns renamed."""
 
         def renamed(bound: Bound) -> Bound:
             return replace(bound, name=named(bound.name)) if isinstance(bound, OfColumn) else bound
@@ -99,22 +100,22 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a compound device's step hands to one of its resources, to be given that resource's columns after it.
+    """What the step of a compound device gives to one of its resources; it gets back the resource's columns.
 
-    ``lent`` are values the resource takes over, ``told`` are set-points it follows in place of its own:
-    both for this step, by the resource's own names, ``(n,)`` each. ``live`` is 0 where the resource is cut off
+    ``inputs`` are values the resource takes over, ``setpoints`` are those it follows in place of its own: both for
+    this step, by the resource's own names, ``(n,)`` each. ``live`` is 0 where the resource is cut off
     from the mains, and 1 elsewhere; ``None`` is 1 everywhere.
     """
 
-    resource: str
-    lent: Columns = field(default_factory=dict)
-    told: Columns = field(default_factory=dict)
+    resource: Resource
+    inputs: Columns = field(default_factory=dict)
+    setpoints: Columns = field(default_factory=dict)
     live: Floats | None = None
 
 
 Flow: TypeAlias = Generator[Turn, Seen, Columns]
-Parts: TypeAlias = Mapping[str, Seen]
-"""The columns of a compound device's resources, by their prefixes."""
+ResourceColumns: TypeAlias = Mapping[Resource, Seen]
+"""The columns of a compound device's resources, by the resources' names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +127,30 @@ class DeviceSpec:
     names that are no quantity's). ``step(columns, surroundings, dt_s)`` returns new columns and
     changes nothing it was given, and no set-point. Rows never mix.
 
-    A compound kind is made of others: ``resources`` gives each by the prefix its columns have at the
-    compound device, every kind once, in the order in which ``flow(own, parts, surroundings, dt_s)`` yields
-    their turns. It is given the device's own columns and its resources', and returns its own. Its ``step``
-    is the same flow with every resource stepped by itself.
+    A compound kind is made of others: ``resources`` gives each by its name at the compound device, every kind
+    once, in the order in which ``flow(own, parts, surroundings, dt_s)`` yields their turns. It is given the
+    device's own columns and its resources', and returns its own. Its ``step`` is the same flow with every
+    resource stepped by itself.
     """
 
     kind: str
-    use_case: str
     title: str
     quantities: tuple[Quantity, ...]
-    items: Mapping[str, tuple[str, ...]]
-    """Item of the specification's tables (to_device and to_sesp) -> the quantities that carry it."""
-    behaviour: Mapping[str, tuple[str, ...]]
-    """Pre-condition, exception, assumption or post-condition -> the quantities that show it."""
-    ratings: tuple[Rating, ...]
-    limits: Mapping[str, Limits]
-    follows: Mapping[str, Effect]
-    """Set-point or command -> what shows its physical effect."""
     make: Callable[[Columns, Keys, Place], Columns]
     step: Callable[[Columns, Surroundings, float], Columns]
-    resources: Mapping[str, DeviceSpec] = field(default_factory=dict)
-    flow: Callable[[Columns, Parts, Surroundings, float], Flow] | None = None
+    ratings: tuple[Rating, ...] = ()
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    follows: Mapping[str, Effect] = field(default_factory=dict)
+    """Set-point or command -> what shows its physical effect."""
+    use_case: str = ""
+    """The specification's use case that the kind is the device of; none if empty."""
+    items: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Item of the use case's tables (to_device and to_sesp) -> the quantities that carry it."""
+    behaviour: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Pre-condition, exception, assumption or post-condition of the use case -> the quantities that show it."""
+    resources: Mapping[Resource, DeviceSpec] = field(default_factory=dict)
+    flow: Callable[[Columns, ResourceColumns, Surroundings, float], Flow] | None = None
     sunlit: Callable[[Seen], bool] | None = None
-    """Whether light does anything to devices with these columns at the start; if not, they are given NaN for it."""
+    """Whether light has an effect on devices with these columns at the start; if not, they are given NaN as light."""
     with_any_command: Mapping[str, float] = field(default_factory=dict)
-    """Columns that every command sets besides what it asks for: that somebody was heard."""
+    """Columns that every command sets besides its own: the sign that the SESP was heard."""

@@ -1,4 +1,4 @@
-"""The mains at connection points: their voltages, and what everybody behind them makes of these, worked out once."""
+"""The mains at connection points: voltages, and what is derived from them once for all devices."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _ROWS: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class Mains:
-    """Of ``n`` connection points. Voltages are line to neutral [V], >= 0, but for ``voltage_ll_v``."""
+    """The mains at ``n`` connection points. Voltages [V] are line to neutral and >= 0, but for ``voltage_ll_v``."""
 
     table: Floats
-    """``(9, n)``: what the properties name, in one array, so that those of some points are one look-up."""
+    """``(9, n)``: the values of all properties in one array, so that the rows of some points are cut out at once."""
 
     @classmethod
     def of(cls, voltage_v: Floats) -> Mains:
-        """Work out what comes of the voltages ``(3, n)`` of three phases 120 degrees apart."""
+        """Derive all from the voltages ``(3, n)`` of three phases 120 degrees apart."""
         table = np.empty((_ROWS, voltage_v.shape[1]))
         table[:3] = voltage_v
         a, b, c = table[:3]
@@ -49,17 +49,17 @@ class Mains:
 
     @property
     def highest_v(self) -> Floats:
-        """Of the three phases."""
+        """Highest of the three phases, ``(n,)``."""
         return np.asarray(self.table[4])
 
     @property
     def lowest_v(self) -> Floats:
-        """Of the three phases."""
+        """Lowest of the three phases, ``(n,)``."""
         return np.asarray(self.table[5])
 
     @property
     def current_a_per_va(self) -> Floats:
-        """``(3, n)``: current that a volt-ampere on a phase is; 0 where there is no voltage."""
+        """``(3, n)``: current of a volt-ampere on a phase; 0 where there is no voltage."""
         return self.table[6:]
 
 

@@ -158,12 +158,12 @@ class MapSpec:
     ``plan(spec)`` builds what the protocol's table needs to serve a device kind. ``points(spec,
     columns)`` lists what a master finds at the devices of a group with these columns at the start;
     with no columns, at the kind in general: scales of a typical device, and no deadband where one
-    depends on a rating. ``kinds`` are the device kinds it can serve.
+    depends on a rating. ``fits(spec)`` says whether it has a point for all that a device kind has.
     """
 
     name: str
     protocol: str
     title: str
-    kinds: tuple[str, ...]
     plan: Callable[[DeviceSpec], Any]
     points: Callable[[DeviceSpec, Mapping[str, Floats]], Sequence[PointRow]]
+    fits: Callable[[DeviceSpec], bool] = lambda spec: True

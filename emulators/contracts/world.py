@@ -1,4 +1,4 @@
-"""What the world does to devices."""
+"""What surrounds devices: place, time, weather and mains."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the world does to the ``n`` devices of a group during one step, taken at the step's end.
+    """What surrounds ``n`` devices during one step, as of the step's end.
 
     The mains are those of the power flow of the step before.
-    Irradiance is ``(n,)``: a cloud may stand over one device and not over the next, or one value for all.
+    Irradiance is ``(n,)``: it differs from device to device, or is one value for all.
     Everything else is one value for the site. Angles in degrees; ``local_hour`` is in [0, 24);
     ``weekday`` counts from Monday = 0; ``unix_s`` is site time on the UTC scale.
     """
@@ -53,7 +53,7 @@ class Surroundings:
         return self.mains.voltage_v
 
     def darkened(self, live: Floats, rows: slice = slice(None)) -> Surroundings:
-        """Return the same without voltage where ``live`` is 0 and not 1; it is of some of the rows."""
+        """Return the same with the voltage of ``rows`` times ``live``: 0 where they are cut off, 1 elsewhere."""
         voltage_v = self.voltage_v.copy()
         voltage_v[:, rows] *= live
         return replace(self, mains=Mains.of(voltage_v))

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.resource import Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import DeviceSpec, Keys
 from pilotfarm.emulators.contracts.world import Place, Surroundings
@@ -22,7 +23,7 @@ from pilotfarm.emulators.physics import appliances
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build those of ``n`` households from ``annual_energy_wh`` and ``share_l1`` to ``share_l3``."""
     shares = np.stack([ratings[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
-    return appliances.begun(keys, ratings["annual_energy_wh"], shares) | common.key_columns(keys)
+    return appliances.initial_columns(keys, ratings["annual_energy_wh"], shares) | common.key_columns(keys)
 
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
@@ -39,16 +40,13 @@ def drawn(columns: Seen, live: Floats | None) -> Floats:
     return by_phase.copy() if live is None else np.multiply(by_phase, live, order="C")
 
 
+APPLIANCES: Final = Resource("appliances")
+"""Their name at whoever has them as a resource."""
+
 DEVICE: Final = DeviceSpec(
-    kind="appliances",
-    use_case="",
+    kind=APPLIANCES,
     title="Household appliances",
     quantities=(),
-    items={},
-    behaviour={},
-    ratings=(),
-    limits={},
-    follows={},
     make=make,
     step=step,
 )

@@ -1,12 +1,12 @@
 """What every device kind shares: its start, its life cycle, its connection point, its link to the SESP.
 
 A kind's ``step`` runs ``life_cycle`` first, then its own physics, then ``at_connection`` with the power
-it came to, and ends with ``closed``. Every function returns new columns and changes none it was given;
-a column that did not change is handed on as the same array, so whoever writes to one copies it first.
+it came to, and ends with ``end_step``. Every function returns new columns and changes none it was given;
+a column that did not change stays the same array, so a column is copied before it is written to.
 
 Columns used here that are no quantity's: ``started`` (asked to run), ``sesp_silence_s`` (seconds since
 the SESP was heard), ``sesp_heard`` (1.0 in the step that takes a remote write) and ``share_l1`` to
-``share_l3`` (each phase's share of the power). ``support.begun`` adds those of the inverter.
+``share_l3`` (each phase's share of the power). ``support.with_inverter`` adds those of the inverter.
 
 Two things trip a device behind an inverter, and ``fault_trip`` and ``available`` show both. A fault of its own
 (``own_trip``) stays until ``alarm_reset`` comes with its cause gone. Its grid protection (``grid_trip``) is
@@ -17,18 +17,15 @@ says. Protection watches at all times whatever can deliver power, whoever switch
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, everything, flags, is_nothing, nothing
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, everything, flags, is_nothing, nothing
 from pilotfarm.emulators.contracts.device import Effect, Keys, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.devices import support
 from pilotfarm.emulators.quantities import CATALOGUE, Role
-
-Bools: TypeAlias = npt.NDArray[np.bool_]
 
 COMMANDS: Final = tuple(q.name for q in CATALOGUE.values() if q.role is Role.COMMAND)
 ALARMS: Final = tuple(q.name for q in CATALOGUE.values() if q.role is Role.ALARM and q.name != "general_alarm")
@@ -101,13 +98,13 @@ DEAD_FRAC: Final = 0.2
 """Below this share of the nominal voltage a connection point is dead: nothing runs on it."""
 
 
-def begun(names: Iterable[str], ratings: Columns, n: int) -> Columns:
+def initial_columns(names: Iterable[str], ratings: Columns, n: int) -> Columns:
     """Build the columns of ``n`` devices at the start: connected, started, at nominal voltage, at 0 W.
 
     Parameters
     ----------
     names : names of the kind's quantities
-        Each gets an array, which equal ones may share; all are 0 but for what a healthy idle device shows.
+        Each gets an array, which equal columns may share: 0, or the value of a healthy idle device.
     ratings : one array ``(n,)`` for each rating of the kind, ``COMMON_RATINGS`` among them
         Copied in under their own names; a rating that is a quantity becomes its value.
     """
@@ -133,8 +130,20 @@ def begun(names: Iterable[str], ratings: Columns, n: int) -> Columns:
     return columns
 
 
+def phase_shares(columns: Columns) -> Floats:
+    """Return each phase's share of the power ``(3, n)``."""
+    return np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
+
+
+def connection_power_w(columns: Columns, current_a: Floats) -> Floats:
+    """Return the power of a current on every phase of the connection, at nominal voltage. [W]"""
+    phase_count = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
+    power_w: Floats = phase_count * columns["nominal_voltage_v"] * current_a
+    return power_w
+
+
 def voltage_at(columns: Columns, voltage_v: Floats) -> Floats:
-    """Voltage the device sees, line to neutral [V]: of its phase, or the mean of its three."""
+    """Return the voltage at the device, line to neutral [V]: of its phase, or the mean of its three."""
     seen: Floats = columns["share_l1"] * voltage_v[0]
     seen += columns["share_l2"] * voltage_v[1]
     seen += columns["share_l3"] * voltage_v[2]
@@ -161,7 +170,7 @@ def life_cycle(
     -------
     Columns
         All columns, with states, alarms and the link brought up to the end of the step. The command
-        columns still hold their pulses until ``closed``.
+        columns still hold their pulses until ``end_step``.
     """
     new, n = dict(columns), len(columns["started"])
     none = nothing(n)
@@ -170,7 +179,7 @@ def life_cycle(
         failed = columns["identification_failed"] > 0.0
         failed &= ~(columns["identification_clear"] > 0.0)
         new["identification_failed"], identified = flags(failed), ~failed
-    _listen(new, dt_s)
+    _update_link(new, dt_s)
     obeys = _obeys(columns, identified)
     closed_now = columns["grid_switch"]
     if obeys is not None:
@@ -206,7 +215,7 @@ def life_cycle(
 
 
 def _obeys(columns: Columns, identified: Bools | None) -> Bools | None:
-    """Return where the SESP's commands are followed; ``None`` is everywhere, for ``identified`` too."""
+    """Return where the SESP's commands are followed; ``None`` stands for everywhere, in ``identified`` too."""
     local = columns["local_mode"]
     if local is nothing(len(local)):
         obeys = identified
@@ -216,7 +225,7 @@ def _obeys(columns: Columns, identified: Bools | None) -> Bools | None:
 
 
 def _followed(command: Floats, obeys: Bools | None) -> Bools:
-    """Return where a command stands that is followed."""
+    """Return where a command is set and followed."""
     stands = command > 0.0
     return stands if obeys is None else stands & obeys
 
@@ -238,8 +247,8 @@ def _own_trip(columns: Columns, obeys: Bools | None, trip_cause: Bools | None) -
     return flags(tripped)
 
 
-def _listen(new: Columns, dt_s: float) -> None:
-    """Bring the SESP's watchdog and its receipts up to date, in the step's own columns."""
+def _update_link(new: Columns, dt_s: float) -> None:
+    """Update the watchdog of the SESP's link and the receipts, in the step's own columns."""
     silence, timeout = new["sesp_silence_s"] + dt_s, new["sesp_timeout_s"]
     heard = sesp_heard(new)
     none = nothing(len(silence))
@@ -269,10 +278,6 @@ def at_connection(
     if reactive_var is not none and not anywhere(reactive_var):
         reactive_var = none
     apparent = np.abs(active_w) if reactive_var is none else np.sqrt(active_w * active_w + reactive_var * reactive_var)
-    new["active_power_w"] = active_w
-    new["reactive_power_var"] = reactive_var
-    new["apparent_power_va"] = apparent
-    new["power_factor"] = np.divide(active_w, apparent, out=np.ones_like(apparent), where=apparent > 0.0)
     new.update(seen(surroundings))
     current_a_per_va = surroundings.mains.current_a_per_va
     for index, phase in enumerate(("l1", "l2", "l3")):
@@ -280,10 +285,19 @@ def at_connection(
         new[f"active_power_{phase}_w"] = share * active_w
         new[f"reactive_power_{phase}_var"] = none if reactive_var is none else share * reactive_var
         new[f"current_{phase}_a"] = share * apparent * current_a_per_va[index]
-    hours = dt_s / 3600.0
-    counted(new, "energy_exported_wh", "energy_imported_wh", active_w, hours)
-    counted(new, "reactive_energy_exported_varh", "reactive_energy_imported_varh", reactive_var, hours)
+    show_totals(new, active_w, reactive_var, apparent, dt_s)
     return new
+
+
+def show_totals(new: Columns, active_w: Floats, reactive_var: Floats, apparent_va: Floats, dt_s: float) -> None:
+    """Show the power of all phases and count its energy over a step, in the step's own columns."""
+    new["active_power_w"] = active_w
+    new["reactive_power_var"] = reactive_var
+    new["apparent_power_va"] = apparent_va
+    new["power_factor"] = np.divide(active_w, apparent_va, out=np.ones_like(apparent_va), where=apparent_va > 0.0)
+    hours = dt_s / 3600.0
+    _count(new, "energy_exported_wh", "energy_imported_wh", active_w, hours)
+    _count(new, "reactive_energy_exported_varh", "reactive_energy_imported_varh", reactive_var, hours)
 
 
 def seen(surroundings: Surroundings) -> Columns:
@@ -299,7 +313,7 @@ def seen(surroundings: Surroundings) -> Columns:
     }
 
 
-def counted(new: Columns, out: str, into: str, power: Floats, hours: float) -> None:
+def _count(new: Columns, out: str, into: str, power: Floats, hours: float) -> None:
     """Count a power of one step in two registers of the step's own columns, by its sign."""
     if power is nothing(len(power)):
         return
@@ -309,8 +323,8 @@ def counted(new: Columns, out: str, into: str, power: Floats, hours: float) -> N
     new[into] = new[into] + (delivered - energy)
 
 
-def closed(new: Columns) -> Columns:
-    """End a step: raise ``general_alarm`` where any alarm stands, let every command fall back to 0."""
+def end_step(new: Columns) -> Columns:
+    """Return the columns at the end of a step: ``general_alarm`` where any alarm is set, every command 0 again."""
     ended = dict(new)
     alarm = none = nothing(len(new["general_alarm"]))
     for name in ALARMS:

@@ -35,11 +35,5 @@ def by_phase(
         new[f"active_power_{phase}_w"] = active_w[index]
         new[f"reactive_power_{phase}_var"] = reactive_var[index]
         new[f"current_{phase}_a"] = current_a[index]
-    new["active_power_w"] = total_w
-    new["reactive_power_var"] = total_var
-    new["apparent_power_va"] = apparent
-    new["power_factor"] = np.divide(total_w, apparent, out=np.ones_like(apparent), where=apparent > 0.0)
-    hours = dt_s / 3600.0
-    common.counted(new, "energy_exported_wh", "energy_imported_wh", total_w, hours)
-    common.counted(new, "reactive_energy_exported_varh", "reactive_energy_imported_varh", total_var, hours)
+    common.show_totals(new, total_w, total_var, apparent, dt_s)
     return new

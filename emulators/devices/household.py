@@ -1,4 +1,4 @@
-"""Everything in a prosumer's house behind ``home_``: appliances, heating, hot water, and loads that can wait.
+"""The household of a prosumer (``home``): appliances, heating, hot water, and loads that can wait.
 
 Not a kind of its own: ``prosumer`` steps it beside the other resources, after the appliances. A thermostat
 holds the room temperature, with a heat pump, with electric heaters, or with heat from elsewhere; in a room
@@ -15,15 +15,14 @@ from dataclasses import fields
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere
+from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices, anywhere
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import Keys, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.devices import appliances, common, connection
 from pilotfarm.emulators.physics import deferrable, home
-from pilotfarm.emulators.physics.inverter import held
+from pilotfarm.emulators.physics.inverter import clipped
 from pilotfarm.emulators.quantities import CONNECTION_POINT
 from pilotfarm.profiles import draws, hot_water
 
@@ -73,7 +72,7 @@ _SUPPLY_DEGC: Final = np.array([home.HOT_WATER_DEGC, home.SUPPLY_TEMPERATURE_DEG
 def make(ratings: Columns, keys: Keys) -> Columns:
     """Build ``n`` houses, each somewhere within its thermostat's band."""
     n = len(keys)
-    columns = common.begun(QUANTITIES, ratings, n)
+    columns = common.initial_columns(QUANTITIES, ratings, n)
     columns.update(common.key_columns(keys))
     spread = home.THERMOSTAT_BAND_K * (2.0 * draws.uniform(keys, 0, "room at start") - 1.0)
     columns["room_temperature_degc"] = columns["room_wanted_degc"] + spread
@@ -85,7 +84,7 @@ def make(ratings: Columns, keys: Keys) -> Columns:
     columns["own_w"] = np.where(pumped, columns["heat_pump_w"], columns["heaters_w"])
     columns["electric"] = electric.astype(np.float64)
     columns["heating_vars_per_watt"] = _HEAT_PUMP_VARS_PER_WATT * pumped
-    columns["tank_most_w"] = np.where(pumped, _NO_LIMIT_W, _TANK_ELEMENT_W)
+    columns["tank_max_w"] = np.where(pumped, _NO_LIMIT_W, _TANK_ELEMENT_W)
     columns["element_w"] = columns["backup_w"] * pumped
     columns |= {name: np.zeros(n) for name in ("room_heats", "tank_heats", "lots_taken_wh", *_OVER)}
     columns["lots_wh"] = np.zeros((n, deferrable.HOURS))
@@ -123,12 +122,12 @@ def step(
         left_w = np.maximum(spare_w - appliances_w - heating_w - element_w, 0.0)
         ask_w = np.where(np.isnan(left_w), ask_w, left_w)
     if anywhere(columns["active_power_setpoint_enabled"]):
-        told = remote * columns["active_power_setpoint_enabled"] > 0.0
-        ask_w = np.where(told, -columns["active_power_setpoint_w"], ask_w)
+        follows = remote * columns["active_power_setpoint_enabled"] > 0.0
+        ask_w = np.where(follows, -columns["active_power_setpoint_w"], ask_w)
     deferred_w = _deferred(new, ask_w, live, surroundings.unix_s, dt_s)
     new["deferred_w"] = deferred_w
     even_w, even_var = heating_w + element_w + deferred_w, heating_w * new["heating_vars_per_watt"]
-    shares = np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)])
+    shares = common.phase_shares(columns)
     return connection.by_phase(
         new, surroundings, 0.0 - (drawn[:3] + shares * even_w), 0.0 - (drawn[3:] + shares * even_var), dt_s
     )
@@ -151,12 +150,12 @@ def _heated(
     A heat pump heats the water first: the room has the share of the step's heat that it leaves.
     """
     outside, room, electric = surroundings.air_temperature_degc, new["room_temperature_degc"], new["electric"]
-    pumped, own_w, element_most_w = new["source"] == HEAT_PUMP, new["own_w"], new["element_w"]
+    pumped, own_w, element_max_w = new["source"] == HEAT_PUMP, new["own_w"], new["element_w"]
     if live is not None:
-        own_w, element_most_w = np.where(electric > 0.0, own_w * live, own_w), element_most_w * live
+        own_w, element_max_w = np.where(electric > 0.0, own_w * live, own_w), element_max_w * live
     tank_cop, room_cop = np.where(pumped, home.heat_pump_cop(outside, _SUPPLY_DEGC)[:, None], 1.0)
     tank = new["tank_temperature_degc"]
-    tapped_w = _tapped(new, surroundings, dt_s) * (tank > home.LEAST_WARM_DEGC)
+    tapped_w = _tapped(new, surroundings, dt_s) * (tank > home.TAPPED_MIN_DEGC)
     cold_tank, kelvin_per_watt = home.unheated_tank(tank, room, tapped_w, dt_s)
     tank_w, new["tank_heats"] = home.heat_by_thermostat(
         new["tank_heats"],
@@ -164,10 +163,10 @@ def _heated(
         kelvin_per_watt,
         home.HOT_WATER_DEGC - home.HOT_WATER_BAND_K,
         home.HOT_WATER_DEGC + home.HOT_WATER_BAND_K,
-        np.minimum(own_w * tank_cop, new["tank_most_w"]),
+        np.minimum(own_w * tank_cop, new["tank_max_w"]),
     )
     warm_tank = cold_tank + tank_w * kelvin_per_watt
-    in_tank_w = held((home.HOT_WATER_DEGC - _HELPED_BELOW_TANK_K - warm_tank) / kelvin_per_watt, 0.0, element_most_w)
+    in_tank_w = clipped((home.HOT_WATER_DEGC - _HELPED_BELOW_TANK_K - warm_tank) / kelvin_per_watt, 0.0, element_max_w)
     new["tank_temperature_degc"] = warm_tank + in_tank_w * kelvin_per_watt
     for_tank_w = tank_w / tank_cop
     over = _response(new, dt_s)
@@ -188,7 +187,7 @@ def _heated(
     )
     warm_room = cold_room + heat_w * over.room_k_per_w
     short_k = new["room_wanted_degc"] - _HELPED_BELOW_K - warm_room
-    in_room_w = held(short_k / over.room_k_per_w, 0.0, element_most_w - in_tank_w)
+    in_room_w = clipped(short_k / over.room_k_per_w, 0.0, element_max_w - in_tank_w)
     new["room_temperature_degc"] = warm_room + in_room_w * over.room_k_per_w
     new["mass_temperature_degc"] = cold_mass + (sun_w + heat_w + in_room_w) * over.mass_k_per_w
     return (for_tank_w + heat_w / room_cop) * electric, in_tank_w + in_room_w
@@ -231,13 +230,13 @@ def _deferred(new: Columns, asked_w: Floats, live: Floats | None, unix_s: float,
     """
     hour, rated_w = int(unix_s // deferrable.HOUR_S), new["deferrable_rated_w"]
     if anywhere(new["lot_hour"] != hour):
-        _receive(new, hour)
+        _add_lots(new, hour)
     rows = (new["lots_wait_until_s"] < unix_s).nonzero()[0]
     if len(rows):
-        _look(new, rows, hour)
-    most_w = rated_w if live is None else rated_w * live
+        _update_deadlines(new, rows, hour)
+    max_w = rated_w if live is None else rated_w * live
     drawn_wh = deferrable.drawn_wh(
-        new["deferrable_energy_wh"], new["lots_wait_until_s"], asked_w, rated_w, most_w, unix_s, dt_s
+        new["deferrable_energy_wh"], new["lots_wait_until_s"], asked_w, rated_w, max_w, unix_s, dt_s
     )
     new["lots_taken_wh"] = new["lots_taken_wh"] + drawn_wh
     new["deferrable_energy_wh"] = waiting_wh = new["deferrable_energy_wh"] - drawn_wh
@@ -245,8 +244,8 @@ def _deferred(new: Columns, asked_w: Floats, live: Floats | None, unix_s: float,
     return drawn_wh * (deferrable.HOUR_S / dt_s)
 
 
-def _receive(new: Columns, hour: int) -> None:
-    """Take in the lots of the hours begun up to ``hour``; at a home's start some wait already."""
+def _add_lots(new: Columns, hour: int) -> None:
+    """Add the lots of the hours up to ``hour``; at a home's start some wait already."""
     last = np.where(new["lot_hour"] < 0.0, hour - np.floor(new["deferrable_wait_h"] / 2.0), new["lot_hour"])
     lots = deferrable.settled(new["lots_wh"].T, new["lots_taken_wh"], int(last.max()))
     lots = deferrable.with_arrivals(
@@ -259,8 +258,8 @@ def _receive(new: Columns, hour: int) -> None:
     new["lots_wait_until_s"] = deferrable.latest_s(lots, new["deferrable_wait_h"], new["deferrable_rated_w"], hour)
 
 
-def _look(new: Columns, rows: npt.NDArray[np.intp], hour: int) -> None:
-    """Find out anew until when the lots of some homes can wait, with what was taken from them."""
+def _update_deadlines(new: Columns, rows: Indices, hour: int) -> None:
+    """Compute again until when the lots of some homes can wait."""
     lots = deferrable.settled(new["lots_wh"][rows].T, new["lots_taken_wh"][rows], hour)
     until_s = deferrable.latest_s(lots, new["deferrable_wait_h"][rows], new["deferrable_rated_w"][rows], hour)
     taken_wh = np.zeros(len(rows))

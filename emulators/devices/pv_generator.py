@@ -1,4 +1,4 @@
-"""PV generator (use case UC-3-GEN): turns sun into power, and gives up what it is told to give up.
+"""PV generator (use case UC-3-GEN): turns sun into power, and is curtailed as asked.
 
 A set-point of active power is an upper limit: the sun gives what it gives. With the SESP's link lost it
 generates freely but for the active power limit, which stays in force: a lost link must not lift a
@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, is_nothing, nothing
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, is_nothing, nothing
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
@@ -59,13 +58,13 @@ RATINGS: Final = (
 )
 
 _PLANES: Final = ("", "_2", "_3")
-_LEAST: Final = 1e-9
+_TINY: Final = 1e-9
 """Far below any power [W] or voltage [V] there is; it keeps a division by 0 away."""
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
-    """Build the columns of ``len(keys)`` generators before their first sun."""
-    new = support.begun(common.begun(NAMES, ratings, len(keys)))
+    """Build the columns of ``len(keys)`` generators at 0 W."""
+    new = support.with_inverter(common.initial_columns(NAMES, ratings, len(keys)))
     given = new["dc_power_w"]
     new["dc_power_w"] = np.where(given > 0.0, given, 1.15 * new["rated_power_w"])
     new["net_dc_power_w"] = new["dc_power_w"] * (1.0 - new["system_loss_frac"])
@@ -83,7 +82,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
         )
         new[f"module_excess{which}_k"] = np.zeros_like(others)
     new["deliverable_w"], new["delivered_before_w"] = np.zeros_like(others), new["rated_power_w"]
-    return common.closed(new)
+    return common.end_step(new)
 
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
@@ -99,13 +98,13 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     if not is_nothing(reactive):
         reactive = reactive * awake
     new["reactive_available_var"] = available if dark else new["reactive_available_var"] * awake
-    new["deliverable_w"] = available if dark else np.minimum(available, new["carried_most_w"])
+    new["deliverable_w"] = available if dark else np.minimum(available, new["export_max_w"])
     if is_nothing(new["droop_frac"], new["droop_asked_frac"]):
         new["delivered_before_w"] = active
     else:
         new["delivered_before_w"] = np.where(_too_fast(new), new["delivered_before_w"], active)
     _show_dc(new, active, harvest)
-    return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
+    return common.end_step(common.at_connection(new, surroundings, active, reactive, dt_s))
 
 
 def _curtailed(new: Columns, available: Floats, dt_s: float) -> Floats:
@@ -115,9 +114,9 @@ def _curtailed(new: Columns, available: Floats, dt_s: float) -> Floats:
         by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
         target = np.where(by_set_point, np.minimum(new["active_power_setpoint_w"], available), available)
     target = _supporting(new, target)
-    target = inverter.held(target, 0.0, np.minimum(support.export_limit(new), available))
+    target = inverter.clipped(target, 0.0, np.minimum(support.export_limit(new), available))
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
-    return inverter.held(active, 0.0, available)
+    return inverter.clipped(active, 0.0, available)
 
 
 def _supporting(new: Columns, target: Floats) -> Floats:
@@ -130,11 +129,11 @@ def _supporting(new: Columns, target: Floats) -> Floats:
     if is_nothing(share) or not anywhere(share):
         return target
     momentary = np.asarray(grid_code.of(new["grid_code"]).droop_over_momentary) * _too_fast(new) > 0.0
-    held = np.minimum(target, new["delivered_before_w"] * (1.0 + share))
-    return np.where(momentary, held, target + share * new["rated_power_w"])
+    capped = np.minimum(target, new["delivered_before_w"] * (1.0 + share))
+    return np.where(momentary, capped, target + share * new["rated_power_w"])
 
 
-def _too_fast(new: Columns) -> npt.NDArray[np.bool_]:
+def _too_fast(new: Columns) -> Bools:
     """Where frequency support takes power away, or is not yet done with it."""
     return np.asarray((new["droop_frac"] < 0.0) | (new["droop_asked_frac"] < 0.0))
 
@@ -164,7 +163,7 @@ class _Harvest(NamedTuple):
 
 
 def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harvest:
-    """Let the sun shine on every plane for a step; set what the system could deliver."""
+    """Return the harvest of all planes over a step; set the power available, in the step's own columns."""
     rated, none = new["rated_power_w"], nothing(len(new["rated_power_w"]))
     sun = pv.Sun(
         surroundings.sun_zenith_deg,
@@ -190,7 +189,7 @@ def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harves
 
 
 def _on_plane(new: Columns, which: str, sun: pv.Sun | None, surroundings: Surroundings, dt_s: float) -> _Harvest:
-    """Let the sun shine on one plane for a step, as if all modules were on it; without a sun it only cools."""
+    """Return the harvest of one plane over a step as if all modules were on it; without a sun it only cools."""
     air, share = surroundings.air_temperature_degc, new[f"plane_share{which}"]
     falls = absorbed = dc = nothing(len(share))
     if sun is not None:
@@ -201,7 +200,7 @@ def _on_plane(new: Columns, which: str, sun: pv.Sun | None, surroundings: Surrou
     module = air + mean_excess
     if sun is not None:
         dc = pv.dc_power(absorbed, module, new["net_dc_power_w"], new["temperature_coefficient_per_k"])
-    # A plane a system has not got stays as cold as if nobody had one.
+    # A plane that a system lacks stays at air temperature.
     new[f"module_excess{which}_k"] = excess * (share > 0.0) if which else excess
     if not which:
         new["irradiance_plane_w_per_m2"], new["module_temperature_degc"] = falls, air + excess
@@ -224,8 +223,8 @@ def _show_dc(new: Columns, active: Floats, harvest: _Harvest) -> None:
         return
     mpp, opened = pv.string_voltages(harvest.absorbed_w_per_m2, harvest.module_degc, new["nominal_dc_voltage_v"])
     drawn = np.minimum(pv.dc_drawn(active, new["rated_power_w"]), dc) * (active > 0.0)
-    new["dc_voltage_v"] = voltage = pv.operating_voltage(drawn / np.maximum(dc, _LEAST), mpp, opened)
-    new["dc_current_a"] = drawn * (voltage > 0.0) / np.maximum(voltage, _LEAST)
+    new["dc_voltage_v"] = voltage = pv.operating_voltage(drawn / np.maximum(dc, _TINY), mpp, opened)
+    new["dc_current_a"] = drawn * (voltage > 0.0) / np.maximum(voltage, _TINY)
 
 
 DEVICE: Final = DeviceSpec(

@@ -30,12 +30,12 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, flags, nothing
-from pilotfarm.emulators.columns.views import as_part
-from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Parts, Rating, Turn
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, flags, nothing
+from pilotfarm.emulators.columns.views import as_resource
+from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Rating, ResourceColumns, Turn
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import appliances, common, compound, connection
-from pilotfarm.emulators.devices.common import Bools
+from pilotfarm.emulators.devices.appliances import APPLIANCES
 from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, quantities
 from pilotfarm.profiles import draws
 
@@ -44,9 +44,9 @@ VOLTAGE_WINDOW_S: Final = 600.0
 VOLTAGE_BAND_FRAC: Final = 0.10
 DIP_FRAC, DIP_OVER_FRAC = 0.90, 0.92
 """Of the nominal voltage: below the one a dip begins, at the other it is over."""
-LEAST_POWER_FACTOR: Final = 0.5
+POWER_FACTOR_MIN: Final = 0.5
 _UNDER_LOAD_VA: Final = 100.0
-_RESOURCES: Final = {"appliances": appliances.DEVICE}
+_RESOURCES: Final = {APPLIANCES: appliances.DEVICE}
 _SYSTEM_YIELD: Final = 0.85  # AC power a W/m2 over what the modules are rated for at 1,000 W/m2
 
 TAMPERS: Final = ("cover_open", "magnetic_field", "clock_invalid", "battery_low", "communication_lost")
@@ -86,13 +86,12 @@ RATINGS: Final = (
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build ``n`` meters; each household has its own split over the phases and its own reactive share."""
     n = len(keys)
-    columns = common.begun(QUANTITIES, ratings, n)
+    columns = common.initial_columns(QUANTITIES, ratings, n)
     columns.update({name: np.zeros(n) for name in ("imported_mark_wh", "exported_mark_wh")})
     columns.update(dict.fromkeys((*TAMPERS, *ALARMS), nothing(n)))
     columns["interval_number"] = np.full(n, -1.0)
     columns["interval_whole"] = np.zeros(n)
-    wires = np.where(columns["phases"] >= 2.0, 3.0, 1.0)
-    columns["rated_charge_power_w"] = wires * columns["nominal_voltage_v"] * columns["main_fuse_a"]
+    columns["rated_charge_power_w"] = common.connection_power_w(columns, columns["main_fuse_a"])
     columns["rated_apparent_power_va"] = columns["rated_charge_power_w"].copy()
     columns["rated_power_w"] = columns["pv_power_w"].copy()
     weights = [0.3 + draws.uniform(keys, index, "phase share") for index in range(3)]
@@ -100,7 +99,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     for index, weight in enumerate(weights):
         share = columns[f"share_l{index + 1}"]
         columns[f"share_l{index + 1}"] = np.where(columns["phases"] >= 2.0, weight / total, share)
-    columns |= as_part(appliances.make(columns, keys, place), "appliances")
+    columns |= as_resource(appliances.make(columns, keys, place), APPLIANCES)
     # Sun comes evenly on three phases, in a single-phase home on its own.
     shares = np.stack([columns[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
     columns["pv_shares"] = np.where(columns["phases"][:, None] >= 2.0, 1.0 / 3.0, shares)
@@ -109,9 +108,9 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     return columns
 
 
-def flow(columns: Columns, parts: Parts, surroundings: Surroundings, dt_s: float) -> Flow:
+def flow(columns: Columns, parts: ResourceColumns, surroundings: Surroundings, dt_s: float) -> Flow:
     """Take the meters through one step, after the appliances behind them."""
-    used = yield Turn("appliances")
+    used = yield Turn(APPLIANCES)
     new = common.life_cycle(columns, surroundings, dt_s)
     drawn = appliances.drawn(used, new["running"])
     supplied = 0.0 - drawn
@@ -122,11 +121,11 @@ def flow(columns: Columns, parts: Parts, surroundings: Surroundings, dt_s: float
     new["relay_open"] = 1.0 - new["grid_switch_closed"]
     _intervals(columns, new, surroundings.unix_s, dt_s)
     _alarms(columns, new, surroundings, dt_s)
-    return common.closed(new)
+    return common.end_step(new)
 
 
 def _sun(new: Columns, surroundings: Surroundings, drawn_w: Floats) -> Floats:
-    """Return what PV behind the meters gives on each phase, ``(3, n)``. [W]"""
+    """Return the power of PV behind the meters by phase, ``(3, n)``. [W]"""
     rated_w = new["pv_power_w"]
     sun_w = np.minimum(rated_w * (surroundings.ghi_w_per_m2 / 1000.0 * _SYSTEM_YIELD), rated_w)
     # Never more to the grid than the fuse lets through.
@@ -144,9 +143,9 @@ def _intervals(columns: Columns, new: Columns, unix_s: float, dt_s: float) -> No
     if not anywhere(ended):
         return
     since_s = min(unix_s - number * INTERVAL_S, dt_s)
-    begun = columns["interval_number"] >= 0.0
-    known = begun & (columns["interval_whole"] > 0.0)
-    several = begun & (number - columns["interval_number"] > 1.0)
+    counting = columns["interval_number"] >= 0.0
+    known = counting & (columns["interval_whole"] > 0.0)
+    several = counting & (number - columns["interval_number"] > 1.0)
     for way in ("imported", "exported"):
         before, after = columns[f"energy_{way}_wh"], new[f"energy_{way}_wh"]
         rate_wh_per_s = (after - before) / dt_s
@@ -156,7 +155,7 @@ def _intervals(columns: Columns, new: Columns, unix_s: float, dt_s: float) -> No
         new[shown] = np.where(ended & (known | several), np.maximum(last, 0.0), columns[shown])
         new[f"{way}_mark_wh"] = np.where(ended, boundary, columns[f"{way}_mark_wh"])
     # The first interval is whole only if its boundary lay in the first step.
-    whole = begun | (unix_s - number * INTERVAL_S <= dt_s)
+    whole = counting | (unix_s - number * INTERVAL_S <= dt_s)
     new["interval_whole"] = np.where(ended, whole.astype(np.float64), columns["interval_whole"])
     new["interval_number"] = np.full_like(columns["interval_number"], number)
 
@@ -168,12 +167,12 @@ def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: fl
     sags = anywhere(surroundings.mains.lowest_v < DIP_FRAC * columns["nominal_voltage_v"])
     if sags:
         dead = live_v < common.DEAD_FRAC * columns["nominal_voltage_v"]
-        new["power_failure_alarm"] = flags(np.asarray((dead | ~_wired(columns)).all(axis=0)))
+        new["power_failure_alarm"] = flags(np.asarray((dead | ~_connected_phases(columns)).all(axis=0)))
         live_v, powered = np.where(dead, 0.0, live_v), new["power_failure_alarm"] == 0.0
-    most_a = np.maximum(np.maximum(new["current_l1_a"], new["current_l2_a"]), new["current_l3_a"])
-    new["overcurrent_alarm"] = flags(most_a > columns["main_fuse_a"])
+    max_a = np.maximum(np.maximum(new["current_l1_a"], new["current_l2_a"]), new["current_l3_a"])
+    new["overcurrent_alarm"] = flags(max_a > columns["main_fuse_a"])
     loaded = new["apparent_power_va"] > _UNDER_LOAD_VA
-    new["low_power_factor_alarm"] = flags(loaded & (np.abs(new["power_factor"]) < LEAST_POWER_FACTOR))
+    new["low_power_factor_alarm"] = flags(loaded & (np.abs(new["power_factor"]) < POWER_FACTOR_MIN))
     _voltage_means(columns, new, live_v, powered, surroundings.unix_s, dt_s)
     dips = sags or columns["dipped"] is not none
     new["dipped"] = _dipped(columns, live_v, new["power_failure_alarm"]) if dips else none
@@ -181,7 +180,7 @@ def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: fl
 
 
 def _count_events(columns: Columns, new: Columns) -> None:
-    """Raise the alarms of tampering and count what rose, in the step's own columns."""
+    """Raise the alarms of tampering and count the alarms that rose, in the step's own columns."""
     none, clear, count = nothing(len(new["online"])), columns["event_clear"], columns["event_count"]
     kept = 1.0 if clear is none else 1.0 - clear
     for tamper in TAMPERS:
@@ -196,14 +195,14 @@ def _count_events(columns: Columns, new: Columns) -> None:
     new["event_count"] = count
 
 
-def _wired(columns: Columns) -> Bools:
+def _connected_phases(columns: Columns) -> Bools:
     """Return which phases the meters are connected to, ``(3, n)``."""
-    return np.asarray(np.array([columns[f"share_l{phase}"] for phase in (1, 2, 3)]) > 0.0)
+    return np.asarray(common.phase_shares(columns) > 0.0)
 
 
 def _dipped(columns: Columns, live_v: Floats, dead: Floats) -> Floats:
     """Return 1.0 where the voltage of a phase is in a dip; a supply that is dead is in none."""
-    lowest_v = np.where(_wired(columns), live_v, np.inf).min(axis=0)
+    lowest_v = np.where(_connected_phases(columns), live_v, np.inf).min(axis=0)
     edge = np.where(columns["dipped"] > 0.0, DIP_OVER_FRAC, DIP_FRAC)
     return flags((lowest_v < edge * columns["nominal_voltage_v"]) & (dead == 0.0))
 
@@ -241,9 +240,9 @@ def _voltage_means(
 def _judge(columns: Columns, new: Columns, ended: Bools, total_vs: Floats, total_s: Floats | float) -> None:
     """Judge the means of complete windows, of voltages ``(3, n)``, in the step's own columns."""
     nominal, first = columns["nominal_voltage_v"], columns["window_number"] < 0.0
-    wired = _wired(columns)
+    connected = _connected_phases(columns)
     mean_v = np.broadcast_to(nominal, total_vs.shape).copy()
-    np.divide(total_vs, total_s, out=mean_v, where=wired & (total_s > 0.0))
+    np.divide(total_vs, total_s, out=mean_v, where=connected & (total_s > 0.0))
     judged = ended & ~(first & (total_s < VOLTAGE_WINDOW_S))
     low, high = mean_v < (1.0 - VOLTAGE_BAND_FRAC) * nominal, mean_v > (1.0 + VOLTAGE_BAND_FRAC) * nominal
     for index in range(3):

@@ -1,25 +1,22 @@
 """What a device behind an inverter does for the grid, and how it protects itself from it.
 
-``begun`` adds the columns that the functions here work on. Nothing is worked out of what nobody has switched on:
-a switch that is ``nothing`` (``encoding.nothing``) is on nowhere, and a support function whose columns are
-``nothing`` is at rest.
+``with_inverter`` adds the columns that the functions here work on. What nobody has switched on is not computed: a
+switch that is ``nothing`` (``columns.arrays``) is on nowhere, and a support function whose columns are ``nothing`` is
+at rest.
 
 Protection watches at all times whatever can deliver power, whoever switched support on or off.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, everything, flags, is_nothing, nothing
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, everything, flags, is_nothing, nothing
 from pilotfarm.emulators.contracts.device import Limits, OfColumn, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.physics import grid_code, inverter, protection
-
-Bools: TypeAlias = npt.NDArray[np.bool_]
 
 GRID_CODE: Final = Rating(
     "grid_code",
@@ -33,20 +30,20 @@ GRID_CODE: Final = Rating(
 RATINGS: Final = (
     GRID_CODE,
     Rating("rated_apparent_power_va", "VA", 0.0, 0.0, 1e9, "Apparent power; 0 takes 1.1 of the larger active power"),
-    Rating("reactive_capability_frac", "1", 0.6, 0.0, 1.0, "Most reactive power, as a share of the apparent power"),
+    Rating("reactive_capability_frac", "1", 0.6, 0.0, 1.0, "Maximum reactive power, as a share of the apparent power"),
     Rating("reactive_first", "bool", 1.0, 0.0, 1.0, "1: reactive power keeps its value at full load, 0: active does"),
-    Rating("ramp_frac_per_s", "1/s", 0.2, 1e-4, 100.0, "Most change of active power, as a share of the rated power"),
+    Rating("ramp_frac_per_s", "1/s", 0.2, 1e-4, 100.0, "Maximum change of active power, as a share of the rated power"),
 )
 """Ratings of a device behind an inverter that follows set-points."""
 
 LIMITS: Final = {
     "reactive_power_setpoint_var": Limits(
-        OfColumn("reactive_most_var", -1.0),
-        OfColumn("reactive_most_var"),
+        OfColumn("reactive_power_max_var", -1.0),
+        OfColumn("reactive_power_max_var"),
         OfColumn("reactive_available_var", -1.0),
         OfColumn("reactive_available_var"),
     ),
-    "voltage_setpoint_v": Limits(OfColumn("reference_low_v"), OfColumn("reference_high_v")),
+    "voltage_setpoint_v": Limits(OfColumn("reference_min_v"), OfColumn("reference_max_v")),
 }
 
 BEHAVIOUR: Final = {
@@ -72,8 +69,8 @@ _NOMINAL_HZ: Final = 50.0
 _IN_TIME: Final = tuple(f"{stage}_out_s" for stage in protection.STAGES)
 
 
-def begun(columns: Columns) -> Columns:
-    """Add to a begun kind what its inverter's support needs, from ``RATINGS``."""
+def with_inverter(columns: Columns) -> Columns:
+    """Add to the columns of a kind at the start what its inverter needs, from ``RATINGS``."""
     new = dict(columns)
     largest = np.maximum(new["rated_power_w"], new["rated_charge_power_w"])
     given = new["rated_apparent_power_va"]
@@ -82,20 +79,20 @@ def begun(columns: Columns) -> Columns:
     new.setdefault("grid_code", np.zeros(n))
     new["grid_code"] = np.rint(new["grid_code"])
     code = grid_code.of(new["grid_code"])
-    most = np.minimum(new["reactive_capability_frac"], code.reactive_most)
-    new["reactive_most_var"] = most * new["rated_apparent_power_va"]
-    new["reactive_available_var"] = new["reactive_most_var"].copy()
+    share = np.minimum(new["reactive_capability_frac"], code.reactive_max)
+    new["reactive_power_max_var"] = share * new["rated_apparent_power_va"]
+    new["reactive_available_var"] = new["reactive_power_max_var"].copy()
     new["ramp_w_per_s"] = new["ramp_frac_per_s"] * largest
-    new["largest_power_w"] = new["carried_most_w"] = largest
-    new["reference_low_v"] = 0.9 * new["nominal_voltage_v"]
-    new["reference_high_v"] = 1.1 * new["nominal_voltage_v"]
+    new["largest_power_w"] = new["export_max_w"] = largest
+    new["reference_min_v"] = 0.9 * new["nominal_voltage_v"]
+    new["reference_max_v"] = 1.1 * new["nominal_voltage_v"]
     for name in ("volt_var", "volt_watt", "droop"):
         new[f"{name}_frac"], new[f"{name}_asked_frac"] = np.zeros(n), np.zeros(n)
     for name in ("volt_var", "volt_watt"):
         new[f"{name}_moved_frac"], new[f"{name}_pace_frac"] = nothing(n), everything(n)
     new["own_trip"], new["voltage_seen_pu"] = np.zeros(n), np.ones(n)
     new["delivers"], new["single_phase"] = flags(new["rated_power_w"] > 0.0), flags(new["phases"] < 2.0)
-    new.update(_remembered(protection.begun(n)))
+    new.update(_remembered(protection.in_service(n)))
     new["grid_trip"] = nothing(n)
     return new
 
@@ -125,7 +122,7 @@ def _protection(columns: Columns) -> protection.Protection:
 
 
 def watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float) -> None:
-    """Let the inverter measure the grid, in the step's own columns: its protection, droop and volt-watt."""
+    """Update protection, droop and volt-watt by the measured grid, in the step's own columns."""
     code, frequency_hz = grid_code.of(new["grid_code"]), surroundings.frequency_hz
     new["voltage_seen_pu"] = seen = seen_v / new["nominal_voltage_v"]
     # What cannot deliver is a load, and stays on: its protection has nothing to watch.
@@ -142,7 +139,7 @@ def watch(new: Columns, surroundings: Surroundings, seen_v: Floats, dt_s: float)
 
 
 def _protect(new: Columns, surroundings: Surroundings, seen_v: Floats, code: grid_code.GridCode, dt_s: float) -> None:
-    """Let what can deliver watch the grid, in the step's own columns; the rest sees one that is always good."""
+    """Update the grid protection of devices that can deliver, in the step's own columns; the others never trip."""
     delivers, alone = new["delivers"], new["single_phase"]
     highest, lowest = surroundings.mains.highest_v, surroundings.mains.lowest_v
     if not is_nothing(alone):
@@ -158,7 +155,7 @@ def _protect(new: Columns, surroundings: Surroundings, seen_v: Floats, code: gri
 
 
 def _supports(columns: Columns, switch: str, name: str) -> Floats | None:
-    """Return 1.0 where a support function is switched on; ``None`` where it is so nowhere and remembers nothing."""
+    """Return 1.0 where a support function is switched on; ``None`` if it is on nowhere and remembers nothing."""
     memory = [columns[f"{name}_{part}"] for part in ("frac", "asked_frac", "moved_frac") if f"{name}_{part}" in columns]
     pace = columns.get(f"{name}_pace_frac", everything(len(memory[0])))
     paced = pace is not everything(len(pace))
@@ -200,7 +197,7 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     Voltage support goes before the reactive power set-point, that before the power factor. Support that
     an identified SESP switched on is the device's own and goes on when the SESP is lost; set-points are
     followed only while ``remote_enabled``, and without one no vars flow. Writes the state of voltage
-    support, the room for reactive power and the most active power to the grid (``carried_most_w``: by the
+    support, the room for reactive power and the maximum active power to the grid (``export_max_w``: by the
     limits in force and what the vars leave) into the step's own columns.
     """
     rated, first, running = new["rated_apparent_power_va"], new["reactive_first"], new["running"]
@@ -210,21 +207,21 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
         reference = new["voltage_setpoint_v"] / new["nominal_voltage_v"]
         asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supports
         _support(new, "volt_var", asked, supports, code.volt_var_response_s, dt_s)
-    wish = _vars_wished(new, supports)
+    vars_asked = _vars_asked(new, supports)
     # Where vars go first, a power factor is kept at full load too; else active power keeps its value.
-    kept = rated if wish is None else rated * np.where(first > 0.0, np.abs(wish.factor), 1.0)
-    most_active = np.minimum(kept, back_on_line(new))
-    most_out = np.minimum(most_active, export_limit(new))
-    active = inverter.held(active_w, -most_active, most_out)
-    most = inverter.reactive_area(active, rated, new["reactive_most_var"], code)
-    if wish is not None:
-        asked = inverter.vars_at_power_factor(active, wish.factor)
-        asked = np.where(wish.by_set_point, new["reactive_power_setpoint_var"], asked)
-        asked = np.where(wish.supporting, new["volt_var_frac"] * rated, asked)
-        active, reactive = inverter.within_circle(active, asked, rated, most, first)
+    kept = rated if vars_asked is None else rated * np.where(first > 0.0, np.abs(vars_asked.factor), 1.0)
+    active_max_w = np.minimum(kept, back_on_line(new))
+    export_max_w = np.minimum(active_max_w, export_limit(new))
+    active = inverter.clipped(active_w, -active_max_w, export_max_w)
+    max_var = inverter.reactive_area(active, rated, new["reactive_power_max_var"], code)
+    if vars_asked is not None:
+        asked = inverter.vars_at_power_factor(active, vars_asked.factor)
+        asked = np.where(vars_asked.by_set_point, new["reactive_power_setpoint_var"], asked)
+        asked = np.where(vars_asked.supporting, new["volt_var_frac"] * rated, asked)
+        active, reactive = inverter.within_circle(active, asked, rated, max_var, first)
         reactive = reactive * running
-        beside = np.where((first > 0.0) & ~wish.by_factor, inverter.rest_of_circle(reactive, rated), most_out)
-        most_out = np.minimum(most_out, beside)
+        beside = np.where((first > 0.0) & ~vars_asked.by_factor, inverter.rest_of_circle(reactive, rated), export_max_w)
+        export_max_w = np.minimum(export_max_w, beside)
     else:
         # The active power is within the rating, and without vars that is all the circle asks.
         reactive = nothing(len(active))
@@ -232,12 +229,12 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     if supports is not None:
         for name in ("volt_var_frac", "volt_var_asked_frac"):
             new[name] = new[name] * running
-    new["reactive_available_var"] = running * np.minimum(room, most)
-    new["carried_most_w"] = most_out
+    new["reactive_available_var"] = running * np.minimum(room, max_var)
+    new["export_max_w"] = export_max_w
     return active * running, reactive
 
 
-class _Wish(NamedTuple):
+class _VarsAsked(NamedTuple):
     """Where vars are asked for, and how: by support of the voltage, else a set-point, else a power factor."""
 
     supporting: Bools
@@ -246,7 +243,7 @@ class _Wish(NamedTuple):
     factor: Floats
 
 
-def _vars_wished(new: Columns, supports: Floats | None) -> _Wish | None:
+def _vars_asked(new: Columns, supports: Floats | None) -> _VarsAsked | None:
     """Return how vars are asked for; ``None`` if they are nowhere."""
     switches = [new[name] for name in ("reactive_power_setpoint_enabled", "power_factor_setpoint_enabled")]
     if supports is None and is_nothing(*switches):
@@ -257,7 +254,7 @@ def _vars_wished(new: Columns, supports: Floats | None) -> _Wish | None:
     if supports is None and not anywhere(by_set_point) and not anywhere(by_factor):
         return None
     factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)
-    return _Wish(supporting, by_set_point, by_factor, factor)
+    return _VarsAsked(supporting, by_set_point, by_factor, factor)
 
 
 def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -> Floats:
@@ -266,19 +263,20 @@ def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -
 
 
 def export_limit(columns: Columns) -> Floats:
-    """Most active power to the grid [W]: the limit in force, which outlives the SESP's link, and volt-watt's.
+    """Return the maximum active power to the grid [W], by the limit in force and by volt-watt.
 
-    Volt-watt acts, where the grid code has it, while the device supports the voltage.
+    The limit outlives the SESP's link. Volt-watt acts, where the grid code has it, while the device supports the
+    voltage.
     """
     if is_nothing(columns["active_power_limit_enabled"], columns["volt_watt_frac"]):
         return columns["rated_power_w"]
     kept = columns["active_power_limit_enabled"] * columns["identified"] > 0.0
-    told = np.where(kept, columns["active_power_limit_frac"], 1.0)
-    return np.minimum(told, 1.0 - columns["volt_watt_frac"]) * columns["rated_power_w"]
+    share = np.where(kept, columns["active_power_limit_frac"], 1.0)
+    return np.minimum(share, 1.0 - columns["volt_watt_frac"]) * columns["rated_power_w"]
 
 
 def back_on_line(columns: Columns) -> Floats | float:
-    """Most active power [W] either way of a device that came back after a trip; ``inf`` in normal service."""
+    """Return the maximum active power [W], in or out, after the return from a trip; ``inf`` in normal service."""
     ramp = columns["reconnect_ramp_frac"]
     if ramp is everything(len(ramp)):
         return np.inf

@@ -19,7 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Columns, anywhere, canonical
-from pilotfarm.emulators.columns.views import Block, OfBlock, Seen, SiteRows, WithParts, part_of, runs, without_parts
+from pilotfarm.emulators.columns.resource import Resource, apart
+from pilotfarm.emulators.columns.views import (
+    Block,
+    OfBlock,
+    Seen,
+    SiteRows,
+    WithResources,
+    of_resource,
+    runs,
+    without_resources,
+)
 from pilotfarm.emulators.contracts.device import DeviceSpec, Flow, Turn
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.quantities import Role
@@ -45,15 +55,15 @@ class Pool:
 
     def step(self, at: At, turns: Sequence[tuple[slice, Turn]], dt_s: float) -> None:
         """Step all devices by ``dt_s`` [s]; ``turns`` says by rows what compound kinds want of their resources."""
-        before = lent = self.columns
+        before = inputs = self.columns
         world = at(self.site_rows)
         for rows, turn in turns:
-            lent = _overlaid(lent, turn.lent | turn.told, rows)
+            inputs = _overlaid(inputs, turn.inputs | turn.setpoints, rows)
             if turn.live is not None:
                 world = world.darkened(turn.live, rows)
-        after = self.spec.step(lent, world, dt_s)
+        after = self.spec.step(inputs, world, dt_s)
         # A step leaves set-points alone: what was told for this step only ends with it.
-        after |= {name: before[name] for _, turn in turns for name in turn.told}
+        after |= {name: before[name] for _, turn in turns for name in turn.setpoints}
         self.become(after)
 
     def become(self, after: Columns) -> None:
@@ -81,7 +91,7 @@ class _Window:
 class _Conversation:
     """A compound kind's step under way; ``turn`` is that of the resource it waits for, ``None`` after the last."""
 
-    def __init__(self, pool: Pool, parts: Mapping[str, _Window], at: At, dt_s: float) -> None:
+    def __init__(self, pool: Pool, parts: Mapping[Resource, _Window], at: At, dt_s: float) -> None:
         assert pool.spec.flow is not None
         self._pool, self._parts = pool, parts
         seen = {resource: window.seen() for resource, window in parts.items()}
@@ -150,13 +160,11 @@ class Pools:
         """Return a group's columns, those of its resources under their prefixes."""
         parts = {resource: self._windows[group, resource].seen() for resource in self._specs[group].resources}
         own = self._windows[group, ""].seen()
-        return WithParts(own, parts) if parts else own
+        return WithResources(own, parts) if parts else own
 
     def write(self, group: str, name: str, row: int, value: float) -> None:
         """Set a value of one device. Once all are set, ``show_written`` shows them."""
-        resource = next((each for each in self._specs[group].resources if name.startswith(f"{each}_")), "")
-        if resource:
-            name = name.removeprefix(f"{resource}_")
+        resource, name = apart(name, tuple(self._specs[group].resources))
         window = self._windows[group, resource]
         pool = window.pool
         if (pool.spec.kind, name) not in self._copied:
@@ -196,12 +204,12 @@ def _by_kind(groups: Mapping[str, tuple[DeviceSpec, Seen]]) -> Iterator[tuple[De
     rows = {}
     for group, (spec, columns) in groups.items():
         rows[group] = np.arange(first, first := first + len(next(iter(columns.values()))))
-        members[spec.kind].append(_Member(group, "", without_parts(columns, spec.resources), rows[group]))
+        members[spec.kind].append(_Member(group, "", without_resources(columns, spec.resources), rows[group]))
     for spec in compound:
         for resource, kind in spec.resources.items():
             for group, (own, columns) in groups.items():
                 if own.kind == spec.kind:
-                    members[kind.kind].append(_Member(group, resource, part_of(columns, resource), rows[group]))
+                    members[kind.kind].append(_Member(group, resource, of_resource(columns, resource), rows[group]))
     for spec in {spec.kind: spec for spec in (*compound, *resources, *specs)}.values():
         yield spec, members[spec.kind]
 

@@ -68,7 +68,7 @@ class Group:
         limits = self.spec.limits.get(name)
         if limits is None:
             asked = quantity(name)
-            return asked.low, asked.high
+            return asked.min, asked.max
         return self.limit(limits.min, row), self.limit(limits.max, row)
 
     def doubt(self, name: str, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_], quality: int) -> None:

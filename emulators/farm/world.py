@@ -102,7 +102,7 @@ class World:
 
     def _frequency_hz(self, unix_s: float) -> float:
         area = self._area
-        return frequency_hz(self._frequency_key, unix_s, area.nominal_hz, area.unrest) + self.swing_hz
+        return frequency_hz(self._frequency_key, unix_s, area.nominal_hz, area.noise) + self.swing_hz
 
 
 def _in_light(group: Group) -> bool:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.grid.powerflow import NotConverged, PowerFlow
 from pilotfarm.emulators.grid.topology import Customers, connected
-from pilotfarm.emulators.physics.grid import Plan, planned
+from pilotfarm.emulators.physics.grid import NetworkPlan, planned
 from pilotfarm.emulators.site.layout import FeederLayout
 
 NODES_PER_POWER_FLOW: Final = 600
@@ -63,9 +63,9 @@ class LowVoltageFeeders:
         for turn, each in enumerate(self._power_flows, 1):
             each.due_in_s = every_s * turn / len(self._power_flows)
 
-    def _plan(self, customers: Customers) -> list[Plan]:
+    def _plan(self, customers: Customers) -> list[NetworkPlan]:
         """Size the networks and return a plan for every substation."""
-        plans: list[Plan] = []
+        plans: list[NetworkPlan] = []
         owners: list[int] = []
         self._first: dict[int, int] = {}
         """Feeder number -> its first substation."""
@@ -81,7 +81,7 @@ class LowVoltageFeeders:
         self.plans = {self._feeders[number].name: plans[first] for number, first in self._first.items()}
         return plans
 
-    def _connect(self, customers: Customers, plans: list[Plan]) -> None:
+    def _connect(self, customers: Customers, plans: list[NetworkPlan]) -> None:
         """Spread the customers over the branches of their feeders, and these over the substations."""
         self.rows = np.flatnonzero(np.isin(customers.feeder, list(self._first)))
         """Their customers."""
@@ -269,7 +269,7 @@ class LowVoltageFeeders:
         return slice(*np.searchsorted(self._owner, (feeder, feeder + 1)))
 
 
-def _planned(layout: FeederLayout, draw_w: Floats, deliver_w: Floats) -> Plan:
+def _planned(layout: FeederLayout, draw_w: Floats, deliver_w: Floats) -> NetworkPlan:
     return planned(
         draw_w,
         deliver_w,

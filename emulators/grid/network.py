@@ -18,7 +18,7 @@ from pilotfarm.emulators.contracts.mains import Mains
 from pilotfarm.emulators.grid.impedance import ImpedanceFeeders
 from pilotfarm.emulators.grid.lowvoltage import LowVoltageFeeders
 from pilotfarm.emulators.grid.topology import Customers, Indices
-from pilotfarm.emulators.physics.grid import Plan
+from pilotfarm.emulators.physics.grid import NetworkPlan
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout
 
 __all__ = ["Customers", "FeederState", "Network", "Supply", "cadence_s"]
@@ -82,7 +82,7 @@ class Network:
         self._impedance_points = slice(nodes, None)
 
     @property
-    def plans(self) -> Mapping[str, Plan]:
+    def plans(self) -> Mapping[str, NetworkPlan]:
         """What the feeders that are networks consist of, by name."""
         return self._low_voltage.plans
 

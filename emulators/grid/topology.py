@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
-from pilotfarm.emulators.physics.grid import Plan
+from pilotfarm.emulators.physics.grid import NetworkPlan
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 
@@ -52,7 +52,7 @@ class Topology:
     reactance_ohm: Floats
     capacitance_f: Floats
     rated_current_a: Floats
-    plans: tuple[Plan, ...]
+    plans: tuple[NetworkPlan, ...]
     nominal_voltage_v: Floats
     source_voltage_v: Floats
 
@@ -68,7 +68,7 @@ class Topology:
 
 
 def connected(
-    plans: tuple[Plan, ...],
+    plans: tuple[NetworkPlan, ...],
     nominal_voltage_v: Floats,
     source_voltage_v: Floats,
     substation: Indices,
@@ -100,7 +100,7 @@ def connected(
     upstream = np.where(is_first, -1, np.arange(len(code)) - 1)
     share = (steps - np.where(is_first, 0, np.roll(steps, 1))) / NODES_PER_BRANCH
 
-    def of_plan(value: Callable[[Plan], float]) -> Floats:
+    def of_plan(value: Callable[[NetworkPlan], float]) -> Floats:
         return np.array([value(plan) for plan in plans], dtype=np.float64)[at]
 
     parallel = of_plan(lambda plan: plan.parallel)
@@ -113,7 +113,7 @@ def connected(
             resistance_ohm=km * of_plan(lambda plan: plan.cable.resistance_ohm_per_km) / parallel,
             reactance_ohm=km * of_plan(lambda plan: plan.cable.reactance_ohm_per_km) / parallel,
             capacitance_f=km * of_plan(lambda plan: plan.cable.capacitance_nf_per_km) * 1e-9 * parallel,
-            rated_current_a=of_plan(lambda plan: plan.cable.most_current_a) * parallel,
+            rated_current_a=of_plan(lambda plan: plan.cable.current_max_a) * parallel,
             plans=plans,
             nominal_voltage_v=nominal_voltage_v,
             source_voltage_v=source_voltage_v,

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.plans.modbus import Register, Span
+from pilotfarm.emulators.contracts.protocol import MapSpec
+from pilotfarm.emulators.plans.modbus import Register, RegisterPlan, ScaleFactor
+from pilotfarm.emulators.quantities import split
 from pilotfarm.emulators.wire.derived import Cases, Flags
-from pilotfarm.emulators.wire.prefixed import PrefixedSink, PrefixedSource
+from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.sinks import Sink
 from pilotfarm.emulators.wire.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Quantities:
-    """What a device, or one of its resources behind ``prefix``, has."""
+    """What a device or one of its resources has; ``names`` are those at the device."""
 
     names: frozenset[str]
-    prefix: str = ""
+    resource: Resource = ITSELF
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.prefix + name in self.names
+        return isinstance(name, str) and self.resource.of(name) in self.names
 
     def bind(
         self,
@@ -30,10 +34,10 @@ class Quantities:
         takes: Sink | None = None,
         *,
         missing: int = 0,
-        span: Span | None = None,
+        scale_factor: ScaleFactor | None = None,
         partly: bool = False,
     ) -> list[Register]:
-        """The register, in a list of one; an empty list if the device has nothing for it."""
+        """Return the register in a list of one; an empty list if the device has nothing for it."""
         if isinstance(shows, Flags | Cases):
             shows = shows.having(self)
         if shows is not None and any(name not in self for name in shows.quantities):
@@ -42,18 +46,31 @@ class Quantities:
             takes = None
         if shows is None and takes is None:
             return []
-        if self.prefix:
-            shows = PrefixedSource(self.prefix, shows) if shows else None
-            takes = PrefixedSink(self.prefix, takes) if takes else None
-        return [Register(address, dtype, shows, takes, missing, self.span(span) if span and shows else None, partly)]
+        if self.resource:
+            shows = ResourceSource(self.resource, shows) if shows else None
+            takes = ResourceSink(self.resource, takes) if takes else None
+        own = self.scale_factor(scale_factor) if scale_factor and shows else None
+        return [Register(address, dtype, shows, takes, missing, own, partly)]
 
-    def span(self, span: Span) -> Span:
-        """The span by this resource's own ratings."""
-        return replace(span, ratings=tuple(self.prefix + rating for rating in span.ratings))
+    def scale_factor(self, scale_factor: ScaleFactor) -> ScaleFactor:
+        """Return a scale factor by this resource's own ratings."""
+        return replace(scale_factor, ratings=tuple(map(self.resource.of, scale_factor.ratings)))
 
 
 def quantities_of(spec: DeviceSpec) -> frozenset[str]:
     return frozenset(each.name for each in spec.quantities)
+
+
+def resources_of(spec: DeviceSpec) -> frozenset[Resource]:
+    """Return which resources a kind has quantities of."""
+    return frozenset(resource for each in spec.quantities if (resource := split(each.name)[0]))
+
+
+def modbus_map(
+    name: str, title: str, plan: Callable[[DeviceSpec], RegisterPlan], fits: Callable[[DeviceSpec], bool]
+) -> MapSpec:
+    """Return the map of a register plan, whose point list is the plan's own."""
+    return MapSpec(name, "modbus", title, plan, lambda spec, columns: plan(spec).points(columns), fits)
 
 
 def text(value: str, registers: int) -> bytes:

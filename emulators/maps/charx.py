@@ -7,7 +7,7 @@ Digital outputs, the lock and system resets are not modelled: they read 0 and ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -16,13 +16,12 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.maps import alfen
-from pilotfarm.emulators.maps import sunspec_chains as chains
-from pilotfarm.emulators.maps.binding import Quantities, quantities_of, text
-from pilotfarm.emulators.maps.sunspec import REVISION, VENDOR, sunspec_unit
-from pilotfarm.emulators.plans.modbus import Identity, Plan, Register, Unit, Window, check_covers
+from pilotfarm.emulators.maps.binding import Quantities, modbus_map, quantities_of, resources_of, text
+from pilotfarm.emulators.maps.sunspec import der
+from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
+from pilotfarm.emulators.plans.modbus import Identity, Register, RegisterPlan, Unit, Window, check_covers
 from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, Weighted
 from pilotfarm.emulators.wire.sinks import Choice, Pulse, Sink, Within
 from pilotfarm.emulators.wire.sources import Scaled, Source
@@ -30,12 +29,12 @@ from pilotfarm.emulators.wire.sources import Scaled, Source
 IDENTITY: Final = Identity(VENDOR, "PF-EV", REVISION, "ev-charger")
 
 SUNSPEC: Final = (
-    chains.MEASURED_701,
-    chains.CAPACITY_702,
-    chains.CONTROLS_704,
-    chains.storage_713("vehicle_soc_frac"),
-    chains.PORT_714,
-    chains.SUPERVISION_715,
+    der.MEASURED_701,
+    der.CAPACITY_702,
+    der.CONTROLS_704,
+    der.storage_713("vehicle_soc_frac"),
+    der.PORT_714,
+    der.SUPERVISION_715,
 )
 
 _NAME: Final = (100, 10)
@@ -43,7 +42,7 @@ _UID: Final = (1113, 3)
 _MODBUS_RELEASES: Final = 5
 _EM340: Final = 6
 _WATCHDOG_OFF: Final = 65_535.0
-_LEAST_A, _MOST_A = 6.0, 80.0  # of register x301
+_LIMIT_MIN_A, _LIMIT_MAX_A = 6.0, 80.0  # of register x301
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +139,9 @@ _AVAILABILITY: Final = Choice(((0, "stop", 1.0), (1, "start", 1.0)))
 
 _TAKEN: Final[dict[int, tuple[Source | None, Sink]]] = {
     164: (Scaled("running"), _AVAILABILITY),
-    167: (_LIMIT, Within(_LIMIT, _LEAST_A, _MOST_A)),
+    167: (_LIMIT, Within(_LIMIT, _LIMIT_MIN_A, _LIMIT_MAX_A)),
     1300: (_RELEASE, _RELEASE),
-    1301: (_LIMIT, Within(_LIMIT, _LEAST_A, _MOST_A)),
+    1301: (_LIMIT, Within(_LIMIT, _LIMIT_MIN_A, _LIMIT_MAX_A)),
     1304: (Scaled("running"), _AVAILABILITY),
     1306: (_FALLBACK, _FALLBACK),
     1307: (_WATCHDOG, _WATCHDOG),
@@ -174,24 +173,18 @@ def charx_unit(step: int, has: Quantities) -> Unit:
 
 
 @cache
-def _plan(names: frozenset[str]) -> Plan:
+def _plan(names: frozenset[str]) -> RegisterPlan:
     has = Quantities(names)
-    return check_covers(Plan((charx_unit(0, has), alfen.station(has, IDENTITY)), names))
+    return check_covers(RegisterPlan((charx_unit(0, has), alfen.station(has, IDENTITY)), names))
 
 
-def plan(spec: DeviceSpec) -> Plan:
+def plan(spec: DeviceSpec) -> RegisterPlan:
     return _plan(quantities_of(spec))
 
 
-def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow]:
-    return plan(spec).points(columns)
-
-
-MAP = MapSpec(
+MAP: Final = modbus_map(
     name="charx",
-    protocol="modbus",
     title="Phoenix Contact CHARX SEC, with Alfen Eve and SunSpec registers",
-    kinds=("ev_charger",),
     plan=plan,
-    points=points,
+    fits=lambda spec: "charge_point_state" in quantities_of(spec) and not resources_of(spec),
 )

@@ -13,7 +13,7 @@ of its example cell, an LMO one, as three public programs print them, not read i
 course. Xu says nothing of resistance: it rises here by ``NMC_RESISTANCE_PER_LOSS`` times the lost capacity, own
 choice. ``docs/validation.md`` compares both with measurements and with other models.
 
-Half cycles are cut at every reversal by more than ``LEAST_SWING``, as they come; rainflow counting, which first
+Half cycles are cut at every reversal by more than ``SWING_MIN``, as they come; rainflow counting, which first
 knows the whole series, closes small cycles within large ones. On days of broken clouds the stress of the large ones is
 thereby up to a fifth (LFP) or a third (NMC) less than by rainflow (``tests/oracles``).
 
@@ -29,24 +29,20 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import anywhere
-
-Floats: TypeAlias = npt.NDArray[np.float64]
-Places: TypeAlias = npt.NDArray[np.intp]
+from pilotfarm.emulators.columns.arrays import Bools, Floats, Indices, anywhere
 
 YEAR_S: Final = 365.25 * 86_400.0
 END_OF_LIFE_FRAC: Final = 0.8
 """State of health at which a battery counts as worn out."""
-MOST_YEARS: Final = 100.0
-"""A longer life than this is not told apart."""
+YEARS_MAX: Final = 100.0
+"""A longer life than this is shown as this."""
 STRESS_TIME_S: Final = 30.0 * 86_400.0
 """Time over which the stress that the remaining life assumes is averaged."""
-LEAST_SWING: Final = 0.005
+SWING_MIN: Final = 0.005
 """A change of direction by less than this share of the charge is no new half cycle."""
 NMC_RESISTANCE_PER_LOSS: Final = 2.5
 
@@ -54,13 +50,13 @@ _GAS: Final = 8.3144598
 _ZERO_DEGC: Final = 273.15
 _REFERENCE_K: Final = _ZERO_DEGC + 25.0
 _LOST_AT_END: Final = 1.0 - END_OF_LIFE_FRAC
-_MOST_LOST: Final = 0.9
+_LOST_MAX: Final = 0.9
 _FILM: Final = 5.75e-2
 _FILM_FASTER: Final = 121.0
-_NO_ROWS: Final[Places] = np.zeros(0, dtype=np.intp)
+_NO_ROWS: Final[Indices] = np.zeros(0, dtype=np.intp)
 
 
-def _by_kind(kind: int | Places, lfp: Callable[[], Floats], nmc: Callable[[], Floats]) -> Floats:
+def _by_kind(kind: int | Indices, lfp: Callable[[], Floats], nmc: Callable[[], Floats]) -> Floats:
     """Choose a chemistry's result; with only one in the group the other is not calculated."""
     if isinstance(kind, int):
         return (lfp, nmc)[kind]()
@@ -70,7 +66,7 @@ def _by_kind(kind: int | Places, lfp: Callable[[], Floats], nmc: Callable[[], Fl
 # -------------------------------------------------------------------------------------- capacity
 
 
-def calendar_stress(kind: int | Places, temperature_degc: Floats, soc_frac: Floats) -> Floats:
+def calendar_stress(kind: int | Indices, temperature_degc: Floats, soc_frac: Floats) -> Floats:
     """Stress of the calendar [1/s] at a temperature and a state of charge."""
 
     def lfp() -> Floats:
@@ -83,7 +79,7 @@ def calendar_stress(kind: int | Places, temperature_degc: Floats, soc_frac: Floa
 
 
 def cycle_stress(
-    kind: int | Places, swing_frac: Floats, rate_per_h: Floats, mean_soc_frac: Floats, temperature_degc: Floats
+    kind: int | Indices, swing_frac: Floats, rate_per_h: Floats, mean_soc_frac: Floats, temperature_degc: Floats
 ) -> Floats:
     """Stress of one half cycle: its swing, its mean rate [1/h] and state of charge, the temperature."""
 
@@ -92,17 +88,17 @@ def cycle_stress(
         return np.asarray(root * root * (0.5 * swing_frac))
 
     def nmc() -> Floats:
-        swing = np.maximum(swing_frac, LEAST_SWING)
+        swing = np.maximum(swing_frac, SWING_MIN)
         full = 1.0 / (1.40e5 * swing**-0.501 - 1.23e5)
         return np.asarray(0.5 * full * _xu_state(temperature_degc, mean_soc_frac))
 
     return _by_kind(kind, lfp, nmc)
 
 
-def lost(kind: int | Places, calendar: Floats, cycles: Floats) -> Floats:
+def lost(kind: int | Indices, calendar: Floats, cycles: Floats) -> Floats:
     """Share of the capacity that two sums of stress have cost."""
     loss = _by_kind(kind, lambda: np.sqrt(calendar) + np.sqrt(cycles), lambda: _xu_loss(calendar + cycles))
-    return np.minimum(loss, _MOST_LOST)
+    return np.minimum(loss, _LOST_MAX)
 
 
 def _arrhenius(temperature_degc: Floats, energy_j_per_mol: float) -> Floats:
@@ -128,7 +124,7 @@ def _xu_stress(loss: Floats) -> Floats:
     return stress
 
 
-def begun(kind: int | Places, soh_frac: Floats, full_cycles: Floats) -> tuple[Floats, Floats]:
+def stress_at(kind: int | Indices, soh_frac: Floats, full_cycles: Floats) -> tuple[Floats, Floats]:
     """Return sums of stress that come to a state of health, as many of its cycles' as it can hold.
 
     The cycles were of half a charge at half a C, around half charged and at 25 degC.
@@ -153,7 +149,7 @@ def begun(kind: int | Places, soh_frac: Floats, full_cycles: Floats) -> tuple[Fl
 
 
 def remaining_years(
-    kind: int | Places,
+    kind: int | Indices,
     soh_frac: Floats,
     calendar: Floats,
     cycles: Floats,
@@ -177,14 +173,14 @@ def remaining_years(
         end = -np.log(END_OF_LIFE_FRAC / (1.0 - _FILM))  # the film has long grown by then
         return np.asarray((end - calendar - cycles) / np.maximum(calendar_per_s + cycles_per_s, 1e-30))
 
-    years = np.minimum(np.maximum(_by_kind(kind, lfp, nmc) * (1.0 / YEAR_S), 0.0), MOST_YEARS)
+    years = np.minimum(np.maximum(_by_kind(kind, lfp, nmc) * (1.0 / YEAR_S), 0.0), YEARS_MAX)
     return years * (soh_frac > END_OF_LIFE_FRAC)
 
 
 # ------------------------------------------------------------------------------------ resistance
 
 
-def calendar_resistance(kind: int | Places, temperature_degc: Floats, soc_frac: Floats) -> Floats:
+def calendar_resistance(kind: int | Indices, temperature_degc: Floats, soc_frac: Floats) -> Floats:
     """Rise of the resistance with time, as a share of its value when new [1/s]; none of its own for NMC."""
 
     def lfp() -> Floats:
@@ -195,7 +191,7 @@ def calendar_resistance(kind: int | Places, temperature_degc: Floats, soc_frac: 
     return _by_kind(kind, lfp, lambda: np.zeros_like(soc_frac))
 
 
-def cycle_resistance(kind: int | Places, swing_frac: Floats, rate_per_h: Floats) -> Floats:
+def cycle_resistance(kind: int | Indices, swing_frac: Floats, rate_per_h: Floats) -> Floats:
     """Rise of the resistance by one half cycle, as a share of its value when new; none of its own for NMC."""
 
     def lfp() -> Floats:
@@ -206,7 +202,7 @@ def cycle_resistance(kind: int | Places, swing_frac: Floats, rate_per_h: Floats)
     return _by_kind(kind, lfp, lambda: np.zeros_like(swing_frac))
 
 
-def resistance_rise(kind: int | Places, summed: Floats, soh_frac: Floats) -> Floats:
+def resistance_rise(kind: int | Indices, summed: Floats, soh_frac: Floats) -> Floats:
     """Share by which age has raised the resistance: what was summed up (LFP), or by the lost capacity (NMC)."""
     return _by_kind(kind, lambda: summed, lambda: NMC_RESISTANCE_PER_LOSS * (1.0 - soh_frac))
 
@@ -233,19 +229,19 @@ def resting(soc_frac: Floats) -> HalfCycle:
     return HalfCycle(soc_frac, soc_frac, nothing, nothing, nothing)
 
 
-def followed(state: HalfCycle, soc_frac: Floats, moved: npt.NDArray[np.bool_], dt_s: float) -> tuple[HalfCycle, Places]:
+def followed(state: HalfCycle, soc_frac: Floats, moved: Bools, dt_s: float) -> tuple[HalfCycle, Indices]:
     """Follow the state of charge; return the new state and the rows whose half cycle is over.
 
-    A half cycle is over when the charge has turned back by more than ``LEAST_SWING``. Its swing and time are
+    A half cycle is over when the charge has turned back by more than ``SWING_MIN``. Its swing and time are
     those of the state before: ``from_frac`` to ``to_frac`` in ``to_there_h``.
     """
     direction = state.direction
     ahead = (soc_frac - state.to_frac) * direction
     hours = state.moving_h + moved * (dt_s / 3600.0)
     further = ahead > 0.0
-    turned = over = ahead < -LEAST_SWING
+    turned = over = ahead < -SWING_MIN
     if np.count_nonzero(direction) < len(direction):
-        turned = over | (direction == 0.0) & (np.abs(soc_frac - state.from_frac) > LEAST_SWING)
+        turned = over | (direction == 0.0) & (np.abs(soc_frac - state.from_frac) > SWING_MIN)
     moved_on = further | turned
     to_frac = np.where(moved_on, soc_frac, state.to_frac)
     to_there_h = np.where(moved_on, hours, state.to_there_h)

@@ -26,9 +26,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere
+from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices, anywhere
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.profiles import draws, load
@@ -36,7 +35,7 @@ from pilotfarm.profiles import draws, load
 FRIDGE_VARS_PER_WATT: Final = 0.6
 _FRIDGE_DUTY: Final = 0.4
 _FRIDGE_PERIOD_S: Final = (2_400.0, 4_200.0)
-_MOST_SLOTS: Final = int(load.LONGEST_S / load.SLOT_S) + 1
+_SLOTS_MAX: Final = int(load.LONGEST_S / load.SLOT_S) + 1
 """How many slots back a use may have begun that still runs; more are not drawn."""
 _OFFSET_S: Final = 10.0
 _NEVER_S: Final = 1e18
@@ -44,18 +43,16 @@ _CLASSES: Final = len(load.APPLIANCES)
 FRIDGE, BEYOND = _CLASSES, _CLASSES + 1
 _KINDS: Final = _CLASSES + 2
 
-_Rows: TypeAlias = npt.NDArray[np.intp]
 
-
-def begun(keys: Keys, annual_energy_wh: Floats, shares: Floats) -> Columns:
+def initial_columns(keys: Keys, annual_energy_wh: Floats, shares: Floats) -> Columns:
     """Return the columns of ``n`` households before their first step.
 
     ``shares`` is each phase's share of what is always there, ``(n, 3)``: all on one phase is a single-phase home.
     """
     n = len(keys)
     homes = load.homes(keys, annual_energy_wh)
-    wired = np.floor(3.0 * draws.uniform(keys[:, None], np.arange(_CLASSES), "appliance phase"))
-    phase = np.where(shares.max(axis=1, keepdims=True) == 1.0, shares.argmax(axis=1)[:, None], wired)
+    own_phase = np.floor(3.0 * draws.uniform(keys[:, None], np.arange(_CLASSES), "appliance phase"))
+    phase = np.where(shares.max(axis=1, keepdims=True) == 1.0, shares.argmax(axis=1)[:, None], own_phase)
     vars_per_watt = 0.1 + 0.25 * draws.uniform(keys, 0, "vars")
     of_kind = np.empty((n, _KINDS))
     of_kind[:, :_CLASSES], of_kind[:, FRIDGE], of_kind[:, BEYOND] = (
@@ -86,7 +83,7 @@ def begun(keys: Keys, annual_energy_wh: Floats, shares: Floats) -> Columns:
 
 
 def drawn(columns: Columns, keys_in: Callable[[Columns], Keys], surroundings: Surroundings, dt_s: float) -> Columns:
-    """Return the columns of ``begun`` after a step; the first of ``power`` is what is drawn, the mean over it.
+    """Return the columns of ``initial_columns`` after a step; the first of ``power`` is the mean over the step.
 
     ``keys_in`` reads homes' keys out of their columns.
     """
@@ -125,7 +122,7 @@ def _draw_ahead(new: Columns, keys: Keys, frame: float, surroundings: Surroundin
     large = np.flatnonzero(new["power_of_use"][:, BEYOND].any(axis=1))
     uses, level, next_s = new["uses"].copy(), new["beyond_level"], new["next_s"].copy()
     forgotten_s = np.zeros((len(offset_s), _KINDS))
-    oldest = (end_s - dt_s) // load.SLOT_S - _MOST_SLOTS
+    oldest = (end_s - dt_s) // load.SLOT_S - _SLOTS_MAX
     for each in range(int(max(new["frame"].min() + 1.0, oldest)), int(frame) + 1):
         slots = _slots(new, each + later, surroundings)
         home, kind, from_s, to_s = _together(
@@ -133,10 +130,10 @@ def _draw_ahead(new: Columns, keys: Keys, frame: float, surroundings: Surroundin
             _cycles(new, slots),
             (large, np.full_like(large, BEYOND), slots.begins_s[large], slots.begins_s[large] + load.SLOT_S),
         )
-        (older_s, begun_s), (over_s, until_s) = uses[home, :, :, kind].transpose(1, 2, 0)
+        (older_s, newer_s), (over_s, until_s) = uses[home, :, :, kind].transpose(1, 2, 0)
         ran_s = np.maximum(np.minimum(over_s, end_s) - np.maximum(older_s, end_s - dt_s), 0.0)
         forgotten_s[home, kind] += ran_s * np.where(kind == BEYOND, level[home, 0], 1.0)
-        uses[home, :, :, kind] = np.array([[begun_s, from_s], [until_s, to_s]]).transpose(2, 0, 1)
+        uses[home, :, :, kind] = np.array([[newer_s, from_s], [until_s, to_s]]).transpose(2, 0, 1)
         level = np.array([level[:, 1], load.shape_in(slots.cell, surroundings.day_of_year)]).T
         np.minimum.at(next_s, home, from_s)
     new |= {"uses": uses, "beyond_level": level, "next_s": next_s, "frame": np.full_like(offset_s, frame)}
@@ -149,15 +146,15 @@ class _Slots:
 
     number: Floats
     begins_s: Floats
-    cell: _Rows
+    cell: Indices
     """Where in the home's week it lies."""
 
 
-_Begun: TypeAlias = tuple[_Rows, _Rows, Floats, Floats]
+_Uses: TypeAlias = tuple[Indices, Indices, Floats, Floats]
 """Uses that begin in a slot: whose, of which kind, from when and until when."""
 
 
-def _together(*uses: _Begun) -> _Begun:
+def _together(*uses: _Uses) -> _Uses:
     homes, kinds, begins_s, ends_s = zip(*uses, strict=True)
     return np.concatenate(homes), np.concatenate(kinds), np.concatenate(begins_s), np.concatenate(ends_s)
 
@@ -169,7 +166,7 @@ def _slots(homes: Columns, number: Floats, surroundings: Surroundings) -> _Slots
     return _Slots(number, begins_s, cell)
 
 
-def _switched_on(homes: Columns, keys: Keys, slots: _Slots, busy_until_s: Floats, day_of_year: int) -> _Begun:
+def _switched_on(homes: Columns, keys: Keys, slots: _Slots, busy_until_s: Floats, day_of_year: int) -> _Uses:
     """Return which appliances are switched on in a slot: those that are idle as it begins."""
     number = slots.number.astype(np.int64)
     home, appliance, part, lasts_s = load.uses(keys, number, slots.cell, homes["use_rate"], day_of_year)
@@ -179,7 +176,7 @@ def _switched_on(homes: Columns, keys: Keys, slots: _Slots, busy_until_s: Floats
     return home, appliance, from_s, from_s + lasts_s[idle]
 
 
-def _cycles(homes: Columns, slots: _Slots) -> _Begun:
+def _cycles(homes: Columns, slots: _Slots) -> _Uses:
     """Return which fridges begin to run in a slot: each as a period of its own begins."""
     period_s = homes["fridge_period_s"]
     slots_a_period = load.SLOT_S / period_s

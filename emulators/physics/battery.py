@@ -21,16 +21,14 @@ References
 from __future__ import annotations
 
 from math import exp
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.physics import cells
 from pilotfarm.emulators.physics.cells import Cells
-from pilotfarm.emulators.physics.inverter import held
-
-Floats: TypeAlias = npt.NDArray[np.float64]
+from pilotfarm.emulators.physics.inverter import clipped
 
 THERMAL_TIME_S: Final = 3.0 * 3600.0
 """How long the pack takes to follow its surroundings to 63 %, own choice for a housed pack."""
@@ -47,8 +45,8 @@ _AT_EDGE: Final = 1e-12
 """Nearer to the edge of its window than this a battery is at it: what is left is rounding, and no power."""
 _TURNS: Final = 2
 """From near enough the first finds the straight line of the voltage a step ends on, and the second its end there."""
-_LEAST_SLOPE: Final = 0.1
-"""Keeps a turn on this side of the most power there is, as a share of the voltage."""
+_SLOPE_MIN: Final = 0.1
+"""Keeps a turn on this side of the maximum power there is, as a share of the voltage."""
 
 _COLD_DEGC: Final = (0.0, 5.0)
 _FREEZING_DEGC: Final = (-20.0, -10.0)
@@ -112,24 +110,24 @@ def resistance(of: Cells, soc_frac: Floats, temperature_degc: Floats, resistance
 def reach(
     at: Circuit,
     window_frac: tuple[Floats, Floats],
-    most_per_h: Floats,
+    rate_max_per_h: Floats,
     dt_s: float,
 ) -> tuple[Floats, Floats]:
-    """Return the most power of a cell in and out [W, >= 0] over a whole step.
+    """Return the maximum power of a cell in and out [W, >= 0] over a whole step.
 
     Parameters
     ----------
     window_frac : lowest and highest state of charge
         Outside of it a battery only moves back towards it.
-    most_per_h : (n,) or (2, n)
-        Most current, or most in and most out, over the capacity when new [1/h].
+    rate_max_per_h : (n,) or (2, n)
+        Maximum current, or maximum in and out, over the capacity when new [1/h].
     """
     # Both ways at once: what goes in is the first row, what comes out the second.
     of, per_frac = at.cells, at.capacity_ah * (3600.0 / dt_s)
     ohm = np.array((at.charge_ohm, at.discharge_ohm))
-    by_voltage = np.array((of.most_v - at.open_v, at.open_v - of.least_v)) / ohm
+    by_voltage = np.array((of.voltage_max_v - at.open_v, at.open_v - of.voltage_min_v)) / ohm
     window = np.array((window_frac[1] - at.soc_frac, at.soc_frac - window_frac[0]))
-    current_a = np.maximum(np.minimum(most_per_h * of.capacity_ah, by_voltage), 0.0)
+    current_a = np.maximum(np.minimum(rate_max_per_h * of.capacity_ah, by_voltage), 0.0)
     current_a = np.minimum(window * (window > _AT_EDGE) * per_frac, current_a)
     np.negative(current_a[0], out=current_a[0])
     into, out = _power(at, current_a, ohm, per_frac, dt_s)
@@ -141,7 +139,7 @@ def _power(at: Circuit, current_a: Floats, ohm: Floats, per_frac: Floats, dt_s: 
     if dt_s <= _SHORT_STEP_S:
         # Along a slope the falling voltage acts as so much more resistance.
         return np.asarray(current_a * (at.open_v - (ohm + 0.5 * at.slope_v / per_frac) * current_a))
-    after_v = cells.open_circuit(at.cells.kind, held(at.soc_frac - current_a / per_frac, 0.0, 1.0))[2]
+    after_v = cells.open_circuit(at.cells.kind, clipped(at.soc_frac - current_a / per_frac, 0.0, 1.0))[2]
     return np.asarray((at.energy_v - after_v) * per_frac - ohm * current_a * current_a)
 
 
@@ -151,19 +149,19 @@ def drawn(at: Circuit, power_w: Floats, dt_s: float) -> Floats:
     per_frac = at.capacity_ah * (3600.0 / dt_s)
     if dt_s <= _SHORT_STEP_S:
         moved = _current(at.open_v, ohm + 0.5 * at.slope_v / per_frac, power_w) / per_frac
-        return held(at.soc_frac - moved, 0.0, 1.0)
+        return clipped(at.soc_frac - moved, 0.0, 1.0)
     # What the cells held, less what they hold and the heat, is the power. That is a parabola of the charge wherever
     # the voltage is a straight line, and solved as one: as many turns for all.
-    after = held(at.soc_frac - _current(at.open_v, ohm, power_w) / per_frac, 0.0, 1.0)
+    after = clipped(at.soc_frac - _current(at.open_v, ohm, power_w) / per_frac, 0.0, 1.0)
     left_v, heat_v = at.energy_v - power_w / per_frac, ohm * per_frac
     for _ in range(_TURNS):
         volts, slope_v, energy_v = cells.open_circuit(at.cells.kind, after)
         moved = at.soc_frac - after
         hot_v = heat_v * moved
         excess = 2.0 * (left_v - energy_v - hot_v * moved)
-        steep = np.maximum(volts - 2.0 * hot_v, _LEAST_SLOPE * volts)
+        steep = np.maximum(volts - 2.0 * hot_v, _SLOPE_MIN * volts)
         bent = steep * steep + (slope_v + 2.0 * heat_v) * excess
-        after = held(after + excess / (steep + np.sqrt(np.maximum(bent, 0.0))), 0.0, 1.0)
+        after = clipped(after + excess / (steep + np.sqrt(np.maximum(bent, 0.0))), 0.0, 1.0)
     return after
 
 
@@ -204,7 +202,7 @@ def thermal_derating(temperature_degc: Floats) -> Floats | float:
 def _risen(value: Floats, span: tuple[float, float]) -> Floats:
     """How far a value has come through a span, 0 to 1."""
     low, high = span
-    return held((value - low) * (1.0 / (high - low)), 0.0, 1.0)
+    return clipped((value - low) * (1.0 / (high - low)), 0.0, 1.0)
 
 
 def warmed(

@@ -13,16 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
-from pilotfarm.emulators.columns.arrays import anywhere, is_nothing
-
-Floats: TypeAlias = npt.NDArray[np.float64]
-Places: TypeAlias = npt.NDArray[np.intp]
+from pilotfarm.emulators.columns.arrays import Floats, Indices, anywhere, is_nothing
 
 NAMES: Final = ("lfp", "nmc")
 """The chemistries a site file may name; the first is the default."""
@@ -38,11 +34,11 @@ _ROWS: Final = np.linspace(0.0, 1.0, 11)
 class Cells:
     """The cells of a group: ``kind`` is the place in ``NAMES``; numbers if all are alike, else arrays ``(n,)``."""
 
-    kind: int | Places
+    kind: int | Indices
     nominal_v: float | Floats
     capacity_ah: float | Floats
-    least_v: float | Floats
-    most_v: float | Floats
+    voltage_min_v: float | Floats
+    voltage_max_v: float | Floats
     heat_j_per_k: float | Floats
 
     @property
@@ -109,8 +105,8 @@ def _alike(kind: int) -> Cells:
         kind,
         float(raw["nominal_voltage_v"]),
         float(raw["capacity_ah"]),
-        float(raw["least_voltage_v"]),
-        float(raw["most_voltage_v"]),
+        float(raw["voltage_min_v"]),
+        float(raw["voltage_max_v"]),
         float(raw["heat_capacity_j_per_k"]),
     )
 
@@ -126,13 +122,13 @@ def of(column: Floats) -> Cells:
         kinds,
         np.array([each.nominal_v for each in all_kinds])[kinds],
         np.array([each.capacity_ah for each in all_kinds])[kinds],
-        np.array([each.least_v for each in all_kinds])[kinds],
-        np.array([each.most_v for each in all_kinds])[kinds],
+        np.array([each.voltage_min_v for each in all_kinds])[kinds],
+        np.array([each.voltage_max_v for each in all_kinds])[kinds],
         np.array([each.heat_j_per_k for each in all_kinds])[kinds],
     )
 
 
-def open_circuit(kind: int | Places, soc_frac: Floats) -> tuple[Floats, Floats, Floats]:
+def open_circuit(kind: int | Indices, soc_frac: Floats) -> tuple[Floats, Floats, Floats]:
     """Return the open circuit voltage [V], its slope and its integral over the state of charge from 0 [V].
 
     The integral times the capacity is the energy a cell holds.
@@ -145,7 +141,7 @@ def open_circuit(kind: int | Places, soc_frac: Floats) -> tuple[Floats, Floats, 
     return volts + risen, slope, energy + beyond * (volts + 0.5 * risen)
 
 
-def resistance(kind: int | Places, soc_frac: Floats, temperature_degc: Floats) -> Floats:
+def resistance(kind: int | Indices, soc_frac: Floats, temperature_degc: Floats) -> Floats:
     """Return the resistance [ohm] to charge and to discharge ``(2, n)``, new; bilinear in charge and temperature."""
     up = soc_frac * (len(_ROWS) - 1.0)
     row = up.astype(np.intp)

@@ -15,11 +15,10 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, Indices
 from pilotfarm.emulators.contracts.device import Keys
-from pilotfarm.emulators.physics.inverter import held
+from pilotfarm.emulators.physics.inverter import clipped
 from pilotfarm.profiles import draws
 
 HOUR_S: Final = 3_600.0
@@ -48,7 +47,7 @@ def settled(lots_wh: Floats, taken_wh: Floats, hour: int) -> Floats:
     by_age = lots_wh[_order(hour)]
     older_wh = np.cumsum(by_age, axis=0) - by_age
     after = np.empty_like(by_age)
-    after[_order(hour)] = by_age - held(taken_wh - older_wh, 0.0, by_age)
+    after[_order(hour)] = by_age - clipped(taken_wh - older_wh, 0.0, by_age)
     return after
 
 
@@ -64,7 +63,7 @@ def latest_s(lots_wh: Floats, waits_h: Floats, power_w: Floats, hour: int) -> Fl
     waits_h : (n,)
         How long each lot may wait, 1 to ``HOURS - 1``. [h]
     power_w : (n,)
-        The most the home can draw for them, > 0.
+        The maximum the home can draw for them, > 0.
     """
     by_age = lots_wh[_order(hour)]
     came = hour - np.arange(HOURS - 1.0, -1.0, -1.0)
@@ -73,18 +72,18 @@ def latest_s(lots_wh: Floats, waits_h: Floats, power_w: Floats, hour: int) -> Fl
 
 
 def drawn_wh(
-    waiting_wh: Floats, latest: Floats, asked_w: Floats, rated_w: Floats, most_w: Floats, unix_s: float, dt_s: float
+    waiting_wh: Floats, latest: Floats, asked_w: Floats, rated_w: Floats, max_w: Floats, unix_s: float, dt_s: float
 ) -> Floats:
     """Return the energy the lots draw over a step that ends at ``unix_s``: what is asked for, and what must be. [Wh]
 
     ``latest`` is ``latest_s`` of the lots at the step's start. ``rated_w`` is what they can draw as long as
-    there is voltage, ``most_w`` what they can draw in this step.
+    there is voltage, ``max_w`` what they can draw in this step.
     """
     hours = dt_s / HOUR_S
     must = np.maximum(unix_s - latest, 0.0) * (rated_w / HOUR_S)
-    return np.minimum(np.minimum(np.maximum(asked_w * hours, must), most_w * hours), waiting_wh)
+    return np.minimum(np.minimum(np.maximum(asked_w * hours, must), max_w * hours), waiting_wh)
 
 
-def _order(hour: int) -> npt.NDArray[np.intp]:
+def _order(hour: int) -> Indices:
     """Return the lots of the ring by age, the oldest first."""
     return np.arange(hour - HOURS + 1, hour + 1) % HOURS

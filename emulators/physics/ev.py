@@ -9,7 +9,7 @@ a real fast charging curve are left out.
 
 References
 ----------
-.. [1] IEC 61851-1:2017, Annex A (states A to F of the control pilot; 6 A is the least current on offer: both as
+.. [1] IEC 61851-1:2017, Annex A (states A to F of the control pilot; 6 A is the minimum current on offer: both as
    the manuals of the testers Fluke FEV300 and Gossen Metrawatt M525B quote it; a vehicle has 5 s to follow a
    change: from memory, to be checked against the standard's text).
 .. [2] Lee, Sharma, Johansson and Low, "ACN-Sim: an open-source simulator for data-driven electric
@@ -24,16 +24,13 @@ from math import exp
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Floats
-from pilotfarm.emulators.physics.inverter import held
-
-Flags = npt.NDArray[np.bool_]
+from pilotfarm.emulators.columns.arrays import Bools, Floats
+from pilotfarm.emulators.physics.inverter import clipped
 
 
 class State(IntEnum):
-    """What the control pilot says: IEC 61851-1, Table A.4 and Annex A."""
+    """State of the control pilot: IEC 61851-1, Table A.4 and Annex A."""
 
     A = 0  # no vehicle
     B = 1  # a vehicle that does not charge
@@ -57,20 +54,20 @@ LEGAL: Final = {
 }
 """From each state, where it may go. Charging starts from B alone; a cable may be pulled at any time."""
 
-LEAST_CURRENT_A: Final = 6.0
-"""Least current an AC point can offer; less is none."""
+CURRENT_MIN_A: Final = 6.0
+"""Minimum current an AC point can offer; less is none."""
 LAG_S: Final = 3.0
 """Time constant with which a vehicle follows the current on offer: 80 % of a change within the 5 s of [1]_."""
 TAPER_FROM_FRAC: Final = 0.8
 """State of charge at which a vehicle charging with all its power begins to taper (ACN-Sim's default)."""
 FAST_TAPER_FROM_FRAC: Final = 0.5
 """The same at a DC point, where all its power is about twice its capacity an hour; own choice."""
-_LEAST_RATE: Final = 1e-30
+_RATE_MIN: Final = 1e-30
 """Less than any charge: who does not charge takes for ever to come to the taper."""
 
 
 def next_state(
-    state: Floats, connected: Flags, ready: Flags, unpowered: Flags | None = None, unavailable: Flags | None = None
+    state: Floats, connected: Bools, ready: Bools, unpowered: Bools | None = None, unavailable: Bools | None = None
 ) -> Floats:
     """Return each point's next state, ``(n,)``, by a legal transition.
 
@@ -84,10 +81,10 @@ def next_state(
     return following if unavailable is None else np.where(unavailable, _F, following)
 
 
-def offered_current_a(limit_a: Floats, rated_a: Floats, least_a: Floats | float = LEAST_CURRENT_A) -> Floats:
-    """Return the current a phase on offer [A]: the limit within the rating, or 0 below the least."""
+def offered_current_a(limit_a: Floats, rated_a: Floats, min_a: Floats | float = CURRENT_MIN_A) -> Floats:
+    """Return the current a phase on offer [A]: the limit within the rating, or 0 below the minimum."""
     offer = np.minimum(limit_a, rated_a)
-    return np.where(offer >= least_a, np.maximum(offer, 0.0), 0.0)
+    return np.where(offer >= min_a, np.maximum(offer, 0.0), 0.0)
 
 
 def followed(before: Floats, target: Floats, dt_s: float) -> tuple[Floats, Floats]:
@@ -126,7 +123,7 @@ def charged_soc(
     """
     constant_s = (1.0 - taper_from) / full_rate_per_s
     knee = 1.0 - constant_s * rate_per_s
-    straight_s = held((knee - soc) / np.maximum(rate_per_s, _LEAST_RATE), 0.0, dt_s)
+    straight_s = clipped((knee - soc) / np.maximum(rate_per_s, _RATE_MIN), 0.0, dt_s)
     at_bend = soc + rate_per_s * straight_s
     decay = np.exp(-(dt_s - straight_s) / constant_s)
     bent = 1.0 - (1.0 - at_bend) * decay
@@ -134,5 +131,5 @@ def charged_soc(
 
 
 def taper_power_w(soc: Floats, full_power_w: Floats, taper_from: Floats | float = TAPER_FROM_FRAC) -> Floats:
-    """Return the most power a vehicle takes at a state of charge [W], of ``full_power_w`` below the taper."""
-    return full_power_w * held((1.0 - soc) / (1.0 - taper_from), 0.0, 1.0)
+    """Return the maximum power a vehicle takes at a state of charge [W], of ``full_power_w`` below the taper."""
+    return full_power_w * clipped((1.0 - soc) / (1.0 - taper_from), 0.0, 1.0)

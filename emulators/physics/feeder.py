@@ -20,9 +20,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, Indices
 
 LOWEST_SHARE: Final = 0.5
 HIGHEST_SHARE: Final = 1.3
@@ -35,7 +34,7 @@ _GRAINS: Final = 2.0**20  # in a W ohm
 def voltages(
     active_power_w: Floats,
     reactive_power_var: Floats,
-    feeder: npt.NDArray[np.intp],
+    feeder: Indices,
     position: Floats,
     source_voltage_v: Floats,
     resistance_ohm: Floats,

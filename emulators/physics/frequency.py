@@ -1,6 +1,6 @@
-"""The grid's frequency: the area's unrest, and how it answers the loss of a power station.
+"""The grid's frequency: noise, and the response of a synchronous area to the loss of generation.
 
-The unrest is a function of time and a key alone: a sum of waves of 30 s to 1 h. The strongest have the
+The noise is a function of time and a key alone: a sum of waves of 30 s to 1 h. The strongest have the
 periods of the market's schedules, a quarter of an hour and an hour, which dominate the spectrum measured
 in Continental Europe; the standard deviation is that area's, about 20 mHz [1].
 
@@ -11,7 +11,7 @@ a cap) and secondary control (integral, a lag) [2], in Continental Europe of the
                                             secondary  dz/dt = -(K + D) f / Ti,  da/dt = (z - a) / T2
 
 with P = p + a and f the deviation. Valid for losses that the area survives: there is no load shedding, and
-the deviation is held within ``MOST_DEVIATION_HZ``. Both deviations add up. The devices' own answer to the
+the deviation is held within ``DEVIATION_MAX_HZ``. Both deviations add up. The devices' own answer to the
 frequency is too small to move an area and is left out.
 
 References
@@ -37,7 +37,7 @@ import numpy as np
 from pilotfarm.profiles import draws
 
 STANDARD_DEVIATION_HZ: Final = 0.020
-MOST_DEVIATION_HZ: Final = 3.0
+DEVIATION_MAX_HZ: Final = 3.0
 """Beyond it an area falls apart: generators trip below 47.5 Hz and above 51.5 Hz."""
 
 _WAVES: Final = (
@@ -54,8 +54,8 @@ _WAVES: Final = (
 _TURN: Final = 2.0 * pi
 _SCALE: Final = STANDARD_DEVIATION_HZ / sqrt(sum(a * a for _, a in _WAVES) / 2.0)
 
-LARGEST_DEVIATION_HZ: Final = _SCALE * sum(a for _, a in _WAVES)
-"""What the frequency never strays beyond, 68 mHz."""
+NOISE_MAX_HZ: Final = _SCALE * sum(a for _, a in _WAVES)
+"""Largest possible deviation by noise, 68 mHz in Continental Europe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ class Area:
     inertia_s: float
     damping_w_per_hz: float
     primary_w_per_hz: float
-    primary_most_w: float
+    primary_max_w: float
     primary_lag_s: float
     secondary_time_s: float
     secondary_lag_s: float
-    unrest: float
-    """Standard deviation of its unrest over that of Continental Europe."""
+    noise: float
+    """Standard deviation of the frequency noise over that of Continental Europe."""
 
 
 AREAS: Final = {
@@ -93,7 +93,7 @@ class Swing:
 
 
 _STEP_S: Final = 0.1  # a hundredth of the fastest swing; 1 mHz at the nadir would need 0.5 s
-_REST: Final = 1e-6  # Hz, and of the rated power: nothing moves any more
+_REST: Final = 1e-6  # Hz, and of the rated power: the swing is over
 
 
 def swung(area: Area, swing: Swing, lost_w: float, dt_s: float) -> Swing:
@@ -108,40 +108,40 @@ def swung(area: Area, swing: Swing, lost_w: float, dt_s: float) -> Swing:
     count = ceil(dt_s / _STEP_S - 1e-9)
     h = dt_s / count
     per_w = area.nominal_hz / (2.0 * area.inertia_s * area.rated_va)
-    gain, most, damping = area.primary_w_per_hz, area.primary_most_w, area.damping_w_per_hz
+    gain, max_w, damping = area.primary_w_per_hz, area.primary_max_w, area.damping_w_per_hz
     bias = (gain + damping) / area.secondary_time_s
     f, p, z, a = swing.deviation_hz, swing.primary_w, swing.integral_w, swing.secondary_w
     for _ in range(count):
         # The midpoint rule; plain floats are faster than arrays of four.
-        asked = min(max(-gain * f, -most), most)
+        asked = min(max(-gain * f, -max_w), max_w)
         f_mid = f + 0.5 * h * per_w * (p + a - lost_w - damping * f)
         p_mid = p + 0.5 * h * (asked - p) / area.primary_lag_s
         z_mid = z - 0.5 * h * bias * f
         a_mid = a + 0.5 * h * (z - a) / area.secondary_lag_s
-        asked = min(max(-gain * f_mid, -most), most)
+        asked = min(max(-gain * f_mid, -max_w), max_w)
         f += h * per_w * (p_mid + a_mid - lost_w - damping * f_mid)
         p += h * (asked - p_mid) / area.primary_lag_s
         z -= h * bias * f_mid
         a += h * (z_mid - a_mid) / area.secondary_lag_s
-        f = min(max(f, -MOST_DEVIATION_HZ), MOST_DEVIATION_HZ)
+        f = min(max(f, -DEVIATION_MAX_HZ), DEVIATION_MAX_HZ)
     return Swing(f, p, z, a)
 
 
 def steady_deviation_hz(area: Area, lost_w: float) -> float:
     """Return where primary control and load damping alone hold the frequency after a loss [Hz]."""
     together = -lost_w / (area.primary_w_per_hz + area.damping_w_per_hz)
-    if abs(together) * area.primary_w_per_hz <= area.primary_most_w:
+    if abs(together) * area.primary_w_per_hz <= area.primary_max_w:
         return together
-    rest = abs(lost_w) - area.primary_most_w
+    rest = abs(lost_w) - area.primary_max_w
     return (-rest if lost_w > 0.0 else rest) / area.damping_w_per_hz
 
 
-def frequency_hz(key: int, unix_s: float, nominal: float = 50.0, unrest: float = 1.0) -> float:
-    """Return the frequency [Hz] of an area in peace at a moment of site time (``unix_s``, seconds since 1970 UTC)."""
+def frequency_hz(key: int, unix_s: float, nominal: float = 50.0, noise: float = 1.0) -> float:
+    """Return the frequency [Hz] of an undisturbed area at a time ``unix_s`` [s since 1970 UTC]."""
     deviation = 0.0
     for period, amplitude, phase in _waves(key):
         deviation += amplitude * sin(_TURN * (unix_s / period + phase))
-    return nominal + unrest * _SCALE * deviation
+    return nominal + noise * _SCALE * deviation
 
 
 @lru_cache(maxsize=64)

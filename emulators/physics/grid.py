@@ -32,7 +32,7 @@ class Cable:
     resistance_ohm_per_km: float
     reactance_ohm_per_km: float
     capacitance_nf_per_km: float
-    most_current_a: float
+    current_max_a: float
 
 
 CABLES: Final = {
@@ -88,7 +88,7 @@ class Transformer:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class NetworkPlan:
     """A low-voltage network: equal substations, each with equal branches of parallel cables."""
 
     substations: int
@@ -142,7 +142,7 @@ def planned(
     branches: int | None = None,
     cable: str | None = None,
     length_m: float | None = None,
-) -> Plan:
+) -> NetworkPlan:
     """Plan the network for customers rated to draw and deliver so much ``(n,)`` [W, >= 0].
 
     What is given stands; what is ``None`` is sized. ``branches`` is a transformer's, ``length_m`` a
@@ -162,7 +162,7 @@ def planned(
     many = max(1, min(BRANCHES_MAX, ceil(design_kw / count / BRANCH_KW))) if branches is None else branches
     sized = transformer_kva is None and branches is None and cable is None
     parallel = max(1, ceil(max(design_kw / count / many, largest_kw) / CABLE_KW)) if sized else 1
-    return Plan(
+    return NetworkPlan(
         substations=count,
         transformer=transformer(kva, uk_frac, rx_ratio),
         branches=many,

@@ -20,12 +20,10 @@ from math import inf
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
-from pilotfarm.emulators.columns.arrays import anywhere, is_nothing
+from pilotfarm.emulators.columns.arrays import Floats, anywhere, is_nothing
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 Setting: TypeAlias = float | Floats
 
 NAMES: Final = ("en-50549-1", "vde-ar-n-4105", "ieee-1547-2018-b")
@@ -77,7 +75,7 @@ class GridCode:
     reconnect_frequency_high: Setting
     reconnect_s: Setting
     reconnect_ramp_per_s: Setting
-    reactive_most: Setting
+    reactive_max: Setting
     reactive_per_active: Setting
     reactive_at_rest: Setting
 
@@ -93,7 +91,7 @@ def code(name: str) -> GridCode:
     """Read a code of ``NAMES``."""
     raw = yaml.safe_load((files("pilotfarm.profiles") / "grid_codes" / f"{name}.yaml").read_text(encoding="utf-8"))
     nominal = float(raw["nominal_frequency_hz"])
-    var, droop, again, most = raw["volt_var"], raw["droop"], raw["reconnect"], raw["reactive"]
+    var, droop, again, reactive = raw["volt_var"], raw["droop"], raw["reconnect"], raw["reactive"]
     watt = raw.get("volt_watt", _NO_VOLT_WATT)
     v1, v2, v3, v4 = map(float, var["voltage_pu"])
     values = {
@@ -121,9 +119,9 @@ def code(name: str) -> GridCode:
         "reconnect_frequency_high": float(again["frequency_hz"][1]) / nominal,
         "reconnect_s": float(again["delay_s"]),
         "reconnect_ramp_per_s": float(again["ramp_frac_per_s"]),
-        "reactive_most": float(most["most_frac"]),
-        "reactive_per_active": float(most.get("per_active", UNBOUND)),
-        "reactive_at_rest": float(most.get("at_rest_frac", UNBOUND)),
+        "reactive_max": float(reactive["max_frac"]),
+        "reactive_per_active": float(reactive.get("per_active", UNBOUND)),
+        "reactive_at_rest": float(reactive.get("at_rest_frac", UNBOUND)),
     }
     return GridCode(**values)
 

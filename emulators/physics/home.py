@@ -24,15 +24,15 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
-from pilotfarm.emulators.physics.inverter import held
+from pilotfarm.emulators.physics.inverter import clipped
 
 THERMOSTAT_BAND_K: Final = 0.4
 SUPPLY_TEMPERATURE_DEGC: Final = 40.0
-_LEAST_COP, _MOST_COP = 1.5, 6.0
+_COP_MIN, _COP_MAX = 1.5, 6.0
 
 HOT_WATER_DEGC: Final = 52.0
 HOT_WATER_BAND_K: Final = 3.0
-LEAST_WARM_DEGC: Final = 30.0
+TAPPED_MIN_DEGC: Final = 30.0
 """Colder water nobody taps."""
 TANK_J_PER_K: Final = 200.0 * 4_186.0
 """200 litres of water."""
@@ -109,7 +109,7 @@ def heat_by_thermostat(
     kelvin_per_watt: Floats | float,
     low: Floats | float,
     high: Floats | float,
-    most_w: Floats,
+    max_w: Floats,
 ) -> tuple[Floats, Floats]:
     """Return a heater's mean power over a step [W], and whether it is on after it, 1.0 or 0.0.
 
@@ -123,12 +123,12 @@ def heat_by_thermostat(
         How much higher that is for each watt of heat, > 0.
     low, high : (n,) or float
         Edges of the thermostat's band: on, it heats up to the upper one; off, it comes on at the lower one.
-    most_w : (n,)
+    max_w : (n,)
         Its heat while on.
     """
     was_on = on > 0.0
-    heat_w = held((np.where(was_on, high, low) - unheated) / kelvin_per_watt, 0.0, most_w)
-    return heat_w, np.where(was_on, heat_w >= most_w, heat_w > 0.0).astype(np.float64)
+    heat_w = clipped((np.where(was_on, high, low) - unheated) / kelvin_per_watt, 0.0, max_w)
+    return heat_w, np.where(was_on, heat_w >= max_w, heat_w > 0.0).astype(np.float64)
 
 
 def unheated_tank(tank_degc: Floats, room_degc: Floats, tapped_w: Floats, dt_s: float) -> tuple[Floats, float]:
@@ -144,4 +144,4 @@ def unheated_tank(tank_degc: Floats, room_degc: Floats, tapped_w: Floats, dt_s: 
 def heat_pump_cop(outside_degc: Floats | float, supply_degc: Floats | float = SUPPLY_TEMPERATURE_DEGC) -> Floats:
     """Return heat over electric power of an air-source heat pump [2]_, kept within 1.5 to 6."""
     lift = supply_degc - np.asarray(outside_degc)
-    return held(6.81 - 0.121 * lift + 0.000630 * lift * lift, _LEAST_COP, _MOST_COP)
+    return clipped(6.81 - 0.121 * lift + 0.000630 * lift * lift, _COP_MIN, _COP_MAX)

@@ -15,24 +15,22 @@ References
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.physics.grid_code import UNBOUND, GridCode, Setting
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-
-_LEAST_POWER_FACTOR: Final = 1e-3
+_POWER_FACTOR_MIN: Final = 1e-3
 _LAG: Final = 1.15
 """Half of ln(10), as [2] rounds it: from the response time, to 90 %, to the filter's coefficient."""
 _STEPS_A_RESPONSE: Final = 5.0
-_LEAST_PACE: Final = 1.0 / 64.0
+_PACE_MIN: Final = 1.0 / 64.0
 
 
-def held(value: Floats | float, low: Floats | float, high: Floats | float) -> Floats:
-    """Keep a value within bounds; the same as ``np.clip`` in a fraction of its time."""
+def clipped(value: Floats | float, low: Floats | float, high: Floats | float) -> Floats:
+    """Return a value kept within bounds; the same as ``np.clip`` in a fraction of its time."""
     within: Floats = np.minimum(np.maximum(value, low), high)
     return within
 
@@ -40,14 +38,14 @@ def held(value: Floats | float, low: Floats | float, high: Floats | float) -> Fl
 def volt_var(voltage_pu: Floats, reference_pu: Floats, code: GridCode) -> Floats:
     """Reactive power that supports the voltage, as a share of the rating: the code's curve, moved to a reference."""
     moved = voltage_pu - (reference_pu - 1.0)
-    low = held((code.volt_var_v2 - moved) / (code.volt_var_v2 - code.volt_var_v1), 0.0, 1.0)
-    high = held((moved - code.volt_var_v3) / (code.volt_var_v4 - code.volt_var_v3), 0.0, 1.0)
+    low = clipped((code.volt_var_v2 - moved) / (code.volt_var_v2 - code.volt_var_v1), 0.0, 1.0)
+    high = clipped((moved - code.volt_var_v3) / (code.volt_var_v4 - code.volt_var_v3), 0.0, 1.0)
     return np.asarray(low * code.volt_var_q1 + high * code.volt_var_q4)
 
 
 def volt_watt(voltage_pu: Floats, code: GridCode) -> Floats:
     """Active power given up at a voltage, as a share of the rating; 0 below the code's curve or without one."""
-    done = held((voltage_pu - code.volt_watt_v1) / (code.volt_watt_v2 - code.volt_watt_v1), 0.0, 1.0)
+    done = clipped((voltage_pu - code.volt_watt_v1) / (code.volt_watt_v2 - code.volt_watt_v1), 0.0, 1.0)
     return np.asarray(done * (1.0 - code.volt_watt_p2))
 
 
@@ -56,7 +54,7 @@ def droop(frequency_hz: float, reference_hz: Floats, code: GridCode) -> Floats:
     away = frequency_hz / reference_hz - 1.0
     share = np.maximum(-away - code.droop_under, 0.0)
     share -= np.maximum(away - code.droop_over, 0.0)
-    return held(share / code.droop, -1.0, 1.0)
+    return clipped(share / code.droop, -1.0, 1.0)
 
 
 def lagged(target: Floats, target_before: Floats, before: Floats, response_s: Setting, dt_s: float) -> Floats:
@@ -81,7 +79,7 @@ def outrun(response_s: Setting, dt_s: float) -> bool:
 def paced(
     target: Floats, answer: Floats, before: Floats, moved: Floats, pace: Floats, response_s: Setting, dt_s: float
 ) -> tuple[Floats, Floats]:
-    """Go only part of the way to ``target`` while what the last move led to calls it back.
+    """Go only part of the way to ``target`` while the voltage answers the last move by calling it back.
 
     An inverter supports a voltage that its own answer moves at once; here the voltage follows a step later. Where
     the answer outweighs what it answers, on a weak feeder, long steps would swing for ever between too much
@@ -105,20 +103,20 @@ def paced(
     # Without the memory of what was asked before, which would push on where the answer has turned.
     move = (target - before) * np.minimum(2.0 / (1.0 + response_s / (_LAG * dt_s)), 1.0)
     back = (move * moved < 0.0) & (np.abs(move) > 0.5 * np.abs(moved))
-    pace = held(np.where(back, 0.5, 2.0) * pace, _LEAST_PACE, 1.0)
+    pace = clipped(np.where(back, 0.5, 2.0) * pace, _PACE_MIN, 1.0)
     pace = np.where(response_s < _STEPS_A_RESPONSE * dt_s, pace, 1.0)
     return np.where(pace < 1.0, before + pace * move, answer), pace
 
 
 def ramped(before: Floats, target: Floats, rate_per_s: Floats, dt_s: float) -> Floats:
     """Move from ``before`` towards ``target`` by no more than ``rate_per_s * dt_s``."""
-    most = rate_per_s * dt_s
-    return held(target, before - most, before + most)
+    change = rate_per_s * dt_s
+    return clipped(target, before - change, before + change)
 
 
 def vars_at_power_factor(active_w: Floats, power_factor: Floats) -> Floats:
     """Reactive power [var] at a power factor from -1 to 1; minus draws vars, whichever way the power flows."""
-    size = np.maximum(np.abs(power_factor), _LEAST_POWER_FACTOR)
+    size = np.maximum(np.abs(power_factor), _POWER_FACTOR_MIN)
     ratio = np.sqrt(np.maximum(1.0 / (size * size) - 1.0, 0.0))
     return np.asarray(np.copysign(np.abs(active_w) * ratio, power_factor))
 
@@ -128,17 +126,17 @@ def rest_of_circle(used: Floats, rated_va: Floats) -> Floats:
     return np.asarray(np.sqrt(np.maximum(rated_va * rated_va - used * used, 0.0)))
 
 
-def reactive_area(active_w: Floats, rated_va: Floats, most_var: Floats, code: GridCode) -> Floats:
-    """Most reactive power [var] at an active power: the code's area, as VDE-AR-N 4105 draws it, within ``most_var``."""
+def reactive_area(active_w: Floats, rated_va: Floats, max_var: Floats, code: GridCode) -> Floats:
+    """Return the maximum reactive power [var] at an active power, by the code's area and by ``max_var``."""
     if isinstance(code.reactive_at_rest, float) and code.reactive_at_rest >= UNBOUND:
-        return most_var
+        return max_var
     slope, at_rest = np.asarray(code.reactive_per_active), np.asarray(code.reactive_at_rest)
     drawn = np.maximum(slope * np.minimum(np.abs(active_w), rated_va), at_rest * rated_va)
-    return np.asarray(np.minimum(most_var, drawn))
+    return np.asarray(np.minimum(max_var, drawn))
 
 
 def within_circle(
-    active_w: Floats, reactive_var: Floats, rated_va: Floats, most_var: Floats, reactive_first: Floats
+    active_w: Floats, reactive_var: Floats, rated_va: Floats, max_var: Floats, reactive_first: Floats
 ) -> tuple[Floats, Floats]:
     """Cut active and reactive power down to what the inverter can carry.
 
@@ -146,7 +144,7 @@ def within_circle(
     ----------
     active_w, reactive_var : (n,)
         What is asked.
-    rated_va, most_var : (n,), >= 0
+    rated_va, max_var : (n,), >= 0
         Radius of the circle, and the reactive capability within it.
     reactive_first : (n,), 1.0 or 0.0
         Which one keeps its value: 1.0 as [1] asks while the voltage is supported.
@@ -157,10 +155,10 @@ def within_circle(
         ``P**2 + Q**2 <= S**2`` to rounding; signs are kept and neither grows.
     """
     reactive_goes_first = reactive_first > 0.0
-    active_alone = held(active_w, -rated_va, rated_va)
+    active_alone = clipped(active_w, -rated_va, rated_va)
     reactive_room = np.where(reactive_goes_first, rated_va, rest_of_circle(active_alone, rated_va))
-    reactive_room = np.minimum(reactive_room, most_var)
-    reactive = held(reactive_var, -reactive_room, reactive_room)
+    reactive_room = np.minimum(reactive_room, max_var)
+    reactive = clipped(reactive_var, -reactive_room, reactive_room)
     active_room = rest_of_circle(reactive, rated_va)
-    active = np.where(reactive_goes_first, held(active_w, -active_room, active_room), active_alone)
+    active = np.where(reactive_goes_first, clipped(active_w, -active_room, active_room), active_alone)
     return active, reactive

@@ -14,15 +14,12 @@ its end.
 from __future__ import annotations
 
 from math import exp
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import anywhere, canonical, everything, nothing
+from pilotfarm.emulators.columns.arrays import Floats, anywhere, canonical, everything, nothing
 from pilotfarm.emulators.physics.grid_code import GridCode
-
-Floats: TypeAlias = npt.NDArray[np.float64]
 
 MEAN_TIME_S: Final = 300.0
 _ROUNDING_S: Final = 1e-6
@@ -47,12 +44,12 @@ class Protection(NamedTuple):
     waited_s: Floats
     """For how long, while off, the grid has been good enough to come back."""
     ramp_frac: Floats
-    """Most power since it came back, as a share of the rating; 1.0 in normal service."""
+    """Maximum power since it came back, as a share of the rating; 1.0 in normal service."""
     calm: Floats
     """1.0 where no limit is passed, and it is on the grid with all its power: nothing but the mean moves."""
 
 
-def begun(n: int) -> Protection:
+def in_service(n: int) -> Protection:
     """Return the protection of ``n`` inverters in normal service."""
     none, every = nothing(n), everything(n)
     return Protection((none,) * len(STAGES), every, none, none, every, every)
@@ -71,7 +68,7 @@ def watched(
     """
     mean = highest_pu + (state.mean_pu - highest_pu) * exp(-dt_s / MEAN_TIME_S)
     trips = mean > code.mean_over_voltage
-    # A second limit lies beyond the first, so the first ones tell whether anything is wrong.
+    # A second limit lies beyond the first, so the first ones show whether anything is wrong.
     wrong = (frequency_pu > code.over_frequency_1) | (frequency_pu < code.under_frequency_1) | trips
     wrong = wrong | (highest_pu > code.over_voltage_1) | (lowest_pu < code.under_voltage_1)
     if state.calm is not everything(len(mean)):
@@ -108,6 +105,6 @@ def watched(
     ramp = np.where(off | back, 0.0, ramp)
     calm = (ramp >= 1.0) & (np.maximum.reduce(out_s) == 0.0)
     waited_s = np.where(off, waited_s, 0.0)
-    # Back in normal service these are again the arrays that tell so by themselves.
+    # Back in normal service these are again the arrays that say so by their identity.
     tripped, ramp, calm_again = (canonical(np.asarray(each, dtype=np.float64)) for each in (off, ramp, calm))
     return Protection(tuple(out_s), mean, tripped, waited_s, ramp, calm_again)

@@ -23,21 +23,19 @@ from __future__ import annotations
 
 from functools import cache
 from math import cos, exp, expm1, log, pi, radians, sin
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pilotfarm.emulators.physics.inverter import held
-
-Floats: TypeAlias = npt.NDArray[np.float64]
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.physics.inverter import clipped
 
 SOLAR_CONSTANT_W_PER_M2: Final = 1366.1
 ALBEDO: Final = 0.2
 """Share of the light that grass and asphalt throw back."""
 MODULE_LAG_S: Final = 300.0
 """Time constant with which modules warm and cool: of glass and cells in light wind, our own choice."""
-_LEAST_COS_ZENITH: Final = 0.01745
+_COS_ZENITH_MIN: Final = 0.01745
 _LOSS_AT_STILL: Final = 25.0  # W/(m2 K), [3]
 _LOSS_BY_WIND: Final = 6.84  # W s/(m3 K), [3]
 _NOMINAL_EFFICIENCY: Final = 0.96
@@ -103,7 +101,7 @@ def plane_irradiance(plane: Planes, sun: Sun) -> tuple[Floats, Floats]:
     facing += plane.east * (sin(zenith) * sin(azimuth))
     np.maximum(facing, 0.0, out=facing)
     anisotropy = sun.dni * (1.0 / sun.extra)
-    direct = facing * (sun.dni + sun.dhi * anisotropy * (1.0 / max(cos(zenith), _LEAST_COS_ZENITH)))
+    direct = facing * (sun.dni + sun.dhi * anisotropy * (1.0 / max(cos(zenith), _COS_ZENITH_MIN)))
     around = (0.5 * sun.dhi * (1.0 - anisotropy)) * (1.0 + plane.up)
     around += (0.5 * ALBEDO * sun.ghi) * (1.0 - plane.up)
     absorbed = direct * through_cover(facing)
@@ -168,7 +166,7 @@ def ac_given(dc_w: Floats, rated_ac_w: Floats) -> Floats:
     """
     load = dc_w * (_NOMINAL_EFFICIENCY / rated_ac_w)
     share = (load * (_CONSTANT - _BY_LOAD * load) - _OWN_USE) * (1.0 / _REFERENCE_EFFICIENCY)
-    return rated_ac_w * held(share, 0.0, 1.0)
+    return rated_ac_w * clipped(share, 0.0, 1.0)
 
 
 def dc_drawn(ac_w: Floats, rated_ac_w: Floats) -> Floats:
@@ -190,7 +188,7 @@ def string_voltages(absorbed: Floats, module_degc: Floats, nominal_v: Floats) ->
     at_most = 1.0 + light * (_MPP_LIGHT + _MPP_LIGHT_2 * _CELL_V * light) + _MPP_PER_K * warmer
     opened = (1.0 + _OPEN_PER_K * warmer) * (1.0 / _MPP_BY_OPEN) + light
     opened = np.maximum(opened, 0.1)
-    return lit_v * held(at_most, 0.05, 0.98 * opened), lit_v * opened
+    return lit_v * clipped(at_most, 0.05, 0.98 * opened), lit_v * opened
 
 
 def operating_voltage(drawn_share: Floats, mpp_v: Floats, open_v: Floats) -> Floats:
@@ -203,18 +201,18 @@ def operating_voltage(drawn_share: Floats, mpp_v: Floats, open_v: Floats) -> Flo
     rows = ((drawn_share < 1.0 - 1e-9) & (open_v > 0.0)).nonzero()[0]
     if not len(rows):
         return mpp_v
-    most = mpp_v[rows] / open_v[rows]
-    wanted = drawn_share[rows] * most * _MPP_BY_SHORT
+    mpp_share = mpp_v[rows] / open_v[rows]
+    wanted = drawn_share[rows] * mpp_share * _MPP_BY_SHORT
     # Of the way from the open circuit, at 0, to the maximum power point, at ``_WAY``.
-    bend = (1.0 - most) * (1.0 / _WAY)
-    way = np.full_like(most, 0.6 * _WAY)
+    bend = (1.0 - mpp_share) * (1.0 / _WAY)
+    way = np.full_like(mpp_share, 0.6 * _WAY)
     for _ in range(_TURNS):
         lost, place = np.exp(-way), 1.0 - bend * way
         current = 1.0 - lost
         missing = 2.0 * (wanted - place * current)
         slope = np.maximum(place * lost - bend * current, 1e-9)
         bent = slope * slope - (place + 2.0 * bend) * lost * missing
-        way = held(way + missing / (slope + np.sqrt(np.maximum(bent, 0.0))), 0.0, _WAY)
+        way = clipped(way + missing / (slope + np.sqrt(np.maximum(bent, 0.0))), 0.0, _WAY)
     voltage = mpp_v.copy()
     voltage[rows] = (1.0 - bend * way) * open_v[rows]
     return voltage

@@ -1,18 +1,15 @@
-"""What a point list tells the DNP3 outstation of one device kind.
+"""The point list of a device kind, as the DNP3 outstation takes it.
 
 Group numbers are those of IEEE 1815-2012, annex A.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
-import numpy as np
-
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband
 from pilotfarm.emulators.wire.sources import Scaled
 
 
@@ -24,30 +21,6 @@ class PointType(Enum):
     COUNTER = "CTR"
     ANALOG_INPUT = "AI"
     ANALOG_OUTPUT = "AO"
-
-
-@dataclass(frozen=True, slots=True)
-class Deadband:
-    """How far a value moves before it is an event: ``least + share * columns[of] / columns[over]``.
-
-    In the quantity's own unit; a column that the device lacks leaves ``least`` alone. 0 makes every
-    change of the wire value an event.
-    """
-
-    least: float = 0.0
-    share: float = 0.0
-    of: tuple[str, ...] = ()
-    """Names to look the column up under, the first that is there counts."""
-    over: tuple[str, ...] = ()
-
-    def width(self, columns: Mapping[str, Floats]) -> Floats | float:
-        """One value a row, or one for all where no column counts."""
-        of = next((columns[name] for name in self.of if name in columns), None)
-        over = next((columns[name] for name in self.over if name in columns), None)
-        if of is None or (self.over and over is None):
-            return self.least
-        share = self.least + self.share * of
-        return share if over is None else share / np.maximum(over, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +36,7 @@ class Point:
     quantity: str
     scale: float = 1.0
     event_class: int = 0
-    deadband: Deadband = Deadband()
+    deadband: Deadband = EVERY_CHANGE
     pulse: bool = False
 
     @property
@@ -76,7 +49,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PointPlan:
     """The points of one device kind, each type's in the order of their indices, none twice."""
 
     points: tuple[Point, ...]

@@ -1,18 +1,15 @@
-"""What a point list tells the IEC 60870-5-101/-104 application of one device kind.
+"""The point list of a device kind, as the IEC 60870-5-101/-104 application takes it.
 
 The numbers of the types are the type identifications of IEC 60870-5-101, 7.2.1.1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-import numpy as np
-
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband
 from pilotfarm.emulators.wire.sources import Source
 
 
@@ -42,25 +39,6 @@ GROUP_NAMEPLATE: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Deadband:
-    """How far a value moves before it is reported: ``max(least, share * max(columns named in of))``.
-
-    In wire units. 0 reports every change.
-    """
-
-    least: float = 0.0
-    share: float = 0.0
-    of: tuple[str, ...] = ()
-
-    def width(self, columns: Mapping[str, Floats]) -> Floats | float:
-        """One value a row, or one for all where no rating counts."""
-        if not self.of:
-            return self.least
-        widest: Floats = np.fmax.reduce([columns[name] for name in self.of])
-        return np.fmax(self.least, self.share * widest)
-
-
-@dataclass(frozen=True, slots=True)
 class MonitorPoint:
     """An information object that can be read.
 
@@ -71,7 +49,7 @@ class MonitorPoint:
     type: MonitorType
     source: Source
     group: int
-    deadband: Deadband = Deadband()
+    deadband: Deadband = EVERY_CHANGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +63,7 @@ class ControlPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ObjectPlan:
     """The point list of one device kind; no two points share an address."""
 
     monitor: tuple[MonitorPoint, ...]

@@ -4,7 +4,7 @@ A unit has windows of contiguous registers, the same for function codes 3 and 4;
 can be read, whether anything stands there or not. All windows of all units lie end to end in one row
 of bytes. Discrete inputs and coils, seldom asked for, are names of quantities and have no place in it.
 
-A scale factor that has to suit the size of a device (``Span``) is settled when a group's ratings are
+A scale factor that has to suit the size of a device (``ScaleFactor``) is settled when a group's ratings are
 known; everything else is settled here.
 """
 
@@ -19,18 +19,19 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.protocol import PointRow
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, SignedPowerFactor, Weighted
-from pilotfarm.emulators.wire.prefixed import PrefixedSink, PrefixedSource
+from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.rows import Field
 from pilotfarm.emulators.wire.sinks import Choice, Sink
 from pilotfarm.emulators.wire.sources import Lookup, Scaled, Source
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ScaleFactor:
     """How large the values behind one scale factor get: ``factor`` times the largest of ``ratings`` in a group."""
 
     ratings: tuple[str, ...]
@@ -55,8 +56,8 @@ class Register:
 
     ``dtype`` is a big-endian NumPy type. ``shows`` is what a read finds (``None``: the static bytes),
     ``takes`` what a write means (``None``: read only). With ``partly``, a write may cover a part of
-    its registers. ``span`` scales what is shown by a power of ten that suits the group's ratings; a
-    register with a ``span`` and no ``shows`` holds that power.
+    its registers. ``scale_factor`` scales what is shown by a power of ten that suits the group's ratings; a
+    register with a ``scale_factor`` and no ``shows`` holds that power.
     """
 
     address: int
@@ -64,7 +65,7 @@ class Register:
     shows: Source | None = None
     takes: Sink | None = None
     missing: int = 0
-    span: Span | None = None
+    scale_factor: ScaleFactor | None = None
     partly: bool = False
 
     @property
@@ -80,11 +81,11 @@ class Register:
 
     @property
     def carries(self) -> tuple[str, ...]:
-        """Quantities it tells apart from others (not one among several in a sum or a bit), and commands it gives."""
-        source, prefix = _bare(self.shows)
+        """Quantities it shows each by itself (not one among several in a sum or a bit), and commands it gives."""
+        source, resource = _bare(self.shows)
         shown = self.shows.quantities if self.shows else ()
         if isinstance(source, Flags):
-            shown = tuple(prefix + names[0] for _, names in source.of_bit if len(names) == 1)
+            shown = tuple(resource.of(names[0]) for _, names in source.of_bit if len(names) == 1)
         elif isinstance(source, Cases) or (isinstance(source, Scaled) and source.floor is not None) or len(shown) > 1:
             shown = ()
         taken = self.takes.quantities if self.takes else ()
@@ -128,7 +129,7 @@ class Unit:
     coils: tuple[str, ...] = ()
     aliases: tuple[int, ...] = ()
     serials: tuple[tuple[int, int], ...] = ()
-    prefix: str = ""
+    resource: Resource = ITSELF
 
     @cached_property
     def writable(self) -> dict[int, Register]:
@@ -137,7 +138,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RegisterPlan:
     """All units of a device kind in one row; ``quantities`` are those the kind has."""
 
     units: tuple[Unit, ...]
@@ -166,18 +167,18 @@ class Plan:
         return None
 
     def layout(self, columns: Seen) -> tuple[bytes, list[Field]]:
-        """The row before anything is known of it, and its fields, both scaled for the ratings in ``columns``."""
+        """Return the row with all that is fixed, and its fields, both scaled for the ratings in ``columns``."""
         template = bytearray(self.template)
         fields = []
         for number, unit in enumerate(self.units):
             for register in unit.registers:
                 offset = self.place(number, register.address, register.width)
                 assert offset is not None, f"register {register.address} stands in no window"
-                exponent = register.span.exponent(columns) if register.span else 0
+                exponent = register.scale_factor.exponent(columns) if register.scale_factor else 0
                 if register.shows is not None:
-                    shown = _times(register.shows, 10.0**-exponent) if register.span else register.shows
+                    shown = _times(register.shows, 10.0**-exponent) if register.scale_factor else register.shows
                     fields.append(Field(offset, register.dtype, shown, register.missing))
-                elif register.span is not None:
+                elif register.scale_factor is not None:
                     template[offset : offset + 2] = exponent.to_bytes(2, "big", signed=True)
         return bytes(template), fields
 
@@ -194,18 +195,16 @@ class Plan:
     def _bit_rows(self, unit: Unit) -> Iterator[PointRow]:
         for label, names in (("discrete input", unit.discretes), ("coil", unit.coils)):
             for k, name in enumerate(names):
-                if unit.prefix + name in self.quantities:
-                    role = quantity(name).role
-                    access = {Role.COMMAND: "w", Role.SETPOINT: "rw"}.get(role, "r")
-                    yield PointRow(
-                        unit.prefix + name, f"{label} {k}", "bit", 1.0, "bool", access, resource_unit=unit_id(unit)
-                    )
+                full = unit.resource.of(name)
+                if full in self.quantities:
+                    access = {Role.COMMAND: "w", Role.SETPOINT: "rw"}.get(quantity(name).role, "r")
+                    yield PointRow(full, f"{label} {k}", "bit", 1.0, "bool", access, resource_unit=unit_id(unit))
 
 
 def _times(source: Source, gain: float) -> Source:
     if isinstance(source, Scaled):
         return replace(source, gain=source.gain * gain)
-    if isinstance(source, PrefixedSource):
+    if isinstance(source, ResourceSource):
         return replace(source, source=_times(source.source, gain))
     if isinstance(source, Product):
         return replace(source, gain=source.gain * gain)
@@ -224,7 +223,7 @@ _TYPES: Final = {"u": "uint", "i": "int", "f": "float"}
 def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]) -> Iterator[PointRow]:
     dtype = np.dtype(register.dtype)
     name = f"{_TYPES[dtype.kind]}{8 * dtype.itemsize}"
-    if register.span is not None:
+    if register.scale_factor is not None:
         name += " times a scale factor"
     taken = register.takes.quantities if register.takes else ()
     source, _ = _bare(register.shows)
@@ -240,14 +239,14 @@ def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]
         yield PointRow(each, address, coded, scale, unit_name, access, resource_unit=unit_id(unit))
 
 
-def _bare(source: Source | None) -> tuple[Source | None, str]:
-    return (source.source, source.prefix) if isinstance(source, PrefixedSource) else (source, "")
+def _bare(source: Source | None) -> tuple[Source | None, Resource]:
+    return (source.source, source.resource) if isinstance(source, ResourceSource) else (source, ITSELF)
 
 
 def _bit_of(source: Source | None, name: str) -> str:
-    bare, prefix = _bare(source)
+    bare, resource = _bare(source)
     if isinstance(bare, Flags):
-        return "".join(f" bit {bit}" for bit, names in bare.of_bit if name in {prefix + each for each in names})
+        return "".join(f" bit {bit}" for bit, names in bare.of_bit if resource.plain(name) in names)
     return ""
 
 
@@ -256,9 +255,9 @@ def _code_of(register: Register, name: str) -> str:
     source, _ = _bare(register.shows)
     if register.shows is None or name not in register.shows.quantities:
         takes = register.takes
-        sink, prefix = (takes.sink, takes.prefix) if isinstance(takes, PrefixedSink) else (takes, "")
+        sink, resource = (takes.sink, takes.resource) if isinstance(takes, ResourceSink) else (takes, ITSELF)
         means = sink.means if isinstance(sink, Choice) else ()
-        return "".join(f" ({wire:g} for {value:g})" for wire, told, value in means if prefix + told == name)
+        return "".join(f" ({wire:g} for {value:g})" for wire, meant, value in means if resource.of(meant) == name)
     if isinstance(source, Lookup):
         return f" ({', '.join(f'{wire:g} for {value}' for value, wire in enumerate(source.wire))})"
     if isinstance(source, OffValue):
@@ -271,11 +270,11 @@ def _code_of(register: Register, name: str) -> str:
 def _scale(register: Register, columns: Mapping[str, Floats]) -> float:
     """Quantity = wire * scale, negative where the map counts the other way."""
     source, _ = _bare(register.shows)
-    exponent = register.span.exponent(columns) if register.span else 0
+    exponent = register.scale_factor.exponent(columns) if register.scale_factor else 0
     return 10.0**exponent / source.gain if isinstance(source, Scaled) else 1.0
 
 
-def check_covers(plan: Plan) -> Plan:
+def check_covers(plan: RegisterPlan) -> RegisterPlan:
     """Assert that every quantity has a register: a map without one would hide part of the device."""
     missing = sorted(plan.quantities - plan.carried())
     assert not missing, f"no register for {', '.join(missing)}"

@@ -59,8 +59,8 @@ def _is_possible(checker: Checker, rating: Rating, chosen: Any, item: Any, at: P
         listed = f"{', '.join(first)} or {last}"
         checker.document.problem(at, f"should be {listed}, or a choice of these, not {quoted(item)}")
         return False
-    if low < rating.low or high > rating.high:
-        bounds = f"{rating.low:g} to {rating.high:g} {rating.unit}"
+    if low < rating.min or high > rating.max:
+        bounds = f"{rating.min:g} to {rating.max:g} {rating.unit}"
         found = f"{low:g}" if low == high else f"anything from {low:g} to {high:g}"
         hint = "; cut it off with min and max" if not isinstance(chosen, int | float) else ""
         checker.document.problem(at, f"can be {found}, which is impossible: {rating.name} is {bounds}{hint}")
@@ -85,5 +85,5 @@ def sampled(spec: DeviceSpec, written: Mapping[str, Any], nominal_voltage_v: flo
         chosen = written.get(rating.name, distributions.VALUE.validate_python(default))
         sample = distributions.sample(chosen, keys, rating.name)
         # What a site file sets cannot leave the bounds; a kind's own default is cut off at them.
-        columns[rating.name] = np.clip(sample, rating.low, rating.high)
+        columns[rating.name] = np.clip(sample, rating.min, rating.max)
     return columns

@@ -39,7 +39,7 @@ def _ratings_of(kind: str, value: dict[str, Any]) -> dict[str, Any]:
 
 def _rating(rating: Rating, value: dict[str, Any]) -> dict[str, Any]:
     if not rating.possible:
-        return {**value, "description": f"{rating.doc} [{rating.unit}, {rating.low:g} to {rating.high:g}]"}
+        return {**value, "description": f"{rating.doc} [{rating.unit}, {rating.min:g} to {rating.max:g}]"}
     one = {"enum": [*rating.names, *rating.possible]}
     listed = {"type": "array", "items": one, "minItems": 1}
     weights = {"type": "array", "items": {"type": "number", "minimum": 0}}

@@ -13,7 +13,7 @@ from pilotfarm.emulators.errors import OutOfRange
 
 
 class _ReadOnly:
-    """The half of ``Source`` that a derived value does not have: it stands for no quantity that could be told."""
+    """The half of ``Source`` that a derived value does not have: it stands for no quantity that could be written."""
 
     __slots__ = ()
 
@@ -88,10 +88,10 @@ class Flags(_ReadOnly):
 
 @dataclass(frozen=True, slots=True)
 class Cases(_ReadOnly):
-    """An enumeration: the first case whose quantity lies in ``low`` to ``high``, else ``otherwise``."""
+    """An enumeration: the first case whose quantity lies in ``min`` to ``max``, else ``otherwise``."""
 
     cases: tuple[tuple[str, float, float, float], ...]
-    """Quantity, low, high, and the number on the wire."""
+    """Quantity, min, max, and the number on the wire."""
     otherwise: float
 
     @property

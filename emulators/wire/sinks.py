@@ -60,14 +60,14 @@ class Within:
     """A sink that takes only a part of the range, in wire units."""
 
     sink: Sink
-    low: float
-    high: float
+    min: float
+    max: float
 
     @property
     def quantities(self) -> tuple[str, ...]:
         return self.sink.quantities
 
     def back(self, raw: float) -> dict[str, float]:
-        if not self.low <= raw <= self.high:
-            raise OutOfRange(f"{raw:g} is not within {self.low:g} to {self.high:g}")
+        if not self.min <= raw <= self.max:
+            raise OutOfRange(f"{raw:g} is not within {self.min:g} to {self.max:g}")
         return self.sink.back(raw)

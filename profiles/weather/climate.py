@@ -49,7 +49,7 @@ _LAPSE_K_PER_M: Final = 0.0065
 _SURFACE_WIND: Final = 0.45  # of the clouds' speed, ten metres above ground
 _BACKED_DEG: Final = 25.0  # friction turns the surface wind against that of the clouds
 _RAIN_BELOW: Final = 0.22
-_MOST_RAIN_MM_PER_H: Final = 40.0
+_RAIN_MAX_MM_PER_H: Final = 40.0
 
 
 class Climate:
@@ -87,7 +87,7 @@ class Climate:
         wind = _SURFACE_WIND * np.hypot(east, north) * np.exp(0.3 * smooth(key, unix_s, 600.0, "gust"))
         from_deg = np.degrees(np.arctan2(-east, -north)) - _BACKED_DEG + 8.0 * smooth(key, unix_s, 900.0, "veer")
         rain = np.clip((_RAIN_BELOW - clearness) * 9.0, 0.0, None) * np.exp(0.8 * smooth(key, unix_s, 1_800.0, "rain"))
-        rain = np.where(rain > 0.1, np.minimum(rain, _MOST_RAIN_MM_PER_H), 0.0)
+        rain = np.where(rain > 0.1, np.minimum(rain, _RAIN_MAX_MM_PER_H), 0.0)
         dew = night - 1.5 + 1.5 * smooth(key, unix_s, DAY_S, "dew") + 1.5 * dull
         dew = np.minimum(np.where(rain > 0.0, np.maximum(dew, air - 1.5), dew), air)
         humidity = vapour_pressure(dew) / vapour_pressure(air)

@@ -10,7 +10,7 @@ length. Two states with levels of their own are what one-minute data show [1] an
 
 Valid for steps of a second and more. Calibrated with one month of one station (Payerne, June 2016): shares of shadow
 and indices are measured, scales, smoothness, softness of edges and roughness of levels are fitted to the steps of
-minutes and the unrest within them (``docs/validation.md`` says how well). Every edge is equally soft, so the largest
+minutes and the noise within them (``docs/validation.md`` says how well). Every edge is equally soft, so the largest
 steps of a minute come out a tenth to a fifth too small; that light beyond the clear sky's stands next to a cloud is
 not modelled, only that it comes as often as measured. The fields repeat themselves after 51 km (cover) and 102 km
 (level); sites are smaller.
@@ -44,7 +44,7 @@ _REPEATED_M: Final = _LEVEL[0] * _LEVEL[1]  # twice the cover's
 _FAR_M: Final = 8.0 * _REPEATED_M
 _SOFT: Final = 0.75  # an edge's width, in standard deviations of the cover
 _ROUGH: Final = 0.12  # the level's correlation with the cover: the texture of a cloud
-_MOST_INDEX: Final = 1.5  # as in ``regimes.csv``
+_INDEX_MAX: Final = 1.5  # as in ``regimes.csv``
 _EDGE: Final = 4.0  # the tables of indices go over this many standard deviations of the level
 _PER_SD: Final = 64
 _PREVAILING_M_PER_S: Final = (5.2, 3.0)  # towards east and north: the west wind of middle latitudes
@@ -126,12 +126,12 @@ class Clouds:
             (1.0 - weight) * of[row] + weight * of[row + 1]
             for of in (regimes.cloud_score, regimes.cover_share, regimes.cloud_mean, regimes.contrast_mean)
         )
-        # So that the mean is what was told, between regimes and beyond them too.
+        # So that the mean is what was asked for, between regimes and beyond them too.
         scale = mean_index / (cloud + (1.0 - float(ndtr(score))) * contrast)
         low, high = regimes.tables[row], regimes.tables[row + 1]
         tables = low * ((1.0 - weight) * scale) + high * (weight * scale)
         if scale > 1.0:
-            np.minimum(tables[1], _MOST_INDEX - tables[0], out=tables[1])
+            np.minimum(tables[1], _INDEX_MAX - tables[0], out=tables[1])
         self._hour = _hour(mean_index, cover_share, score, tables)
         return self._hour
 

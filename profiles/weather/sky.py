@@ -32,9 +32,9 @@ DAYS_KEPT: Final = 2
 _MIDDLE: Final = np.zeros(1)
 
 _ERBS: Final = (12.336, -16.638, 4.388, -0.1604, 0.9511)
-_LEAST_COS_ZENITH: Final = 0.065  # below 3.7 degrees the sun's light is not told from the sky's
+_COS_ZENITH_MIN: Final = 0.065  # below 3.7 degrees the sun's light does not differ from the sky's
 _BEAM_OVER_CLEAR: Final = 1.1
-"""Most beam, as a share of the clear sky's: light from cloud edges beyond it is diffuse."""
+"""Maximum beam, as a share of the clear sky's: light from cloud edges beyond it is diffuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +135,20 @@ class Weather:
         if clear_ghi <= 0.0:
             return Light(np.zeros(n), np.zeros(n), np.zeros(n))
         height = max(cos(radians(zenith)), 0.0)
-        to_beam = 1.0 / max(height, _LEAST_COS_ZENITH)
+        to_beam = 1.0 / max(height, _COS_ZENITH_MIN)
         if self._cloudy:
             ghi = self._clouds.index(unix_s, clearness, x_m, y_m)
             ghi *= clear_ghi
         else:
             ghi = np.full(n, clearness * clear_ghi)
         if self._cloudy or diffuse < 0.0:
-            dni, most = diffuse_share(ghi * (to_beam / extra)), _BEAM_OVER_CLEAR * clear_dni
+            dni, dni_max = diffuse_share(ghi * (to_beam / extra)), _BEAM_OVER_CLEAR * clear_dni
         else:
-            dni, most = np.full(n, diffuse), extra
+            dni, dni_max = np.full(n, diffuse), extra
         np.subtract(1.0, dni, out=dni)
         dni *= ghi
         dni *= to_beam
-        np.minimum(dni, most, out=dni)
+        np.minimum(dni, dni_max, out=dni)
         dhi = dni * -height
         dhi += ghi
         return Light(ghi, dni, dhi)

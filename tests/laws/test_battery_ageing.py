@@ -122,7 +122,7 @@ def test_what_rounding_moves_is_no_time_in_use(chemistry: int, dt_s: float) -> N
 def test_the_remaining_life_runs_out_by_as_much_as_time_goes_by(chemistry: int) -> None:
     """Under the stress it assumes a battery lives a month less a month later."""
     stress = ageing.calendar_stress(chemistry, np.full(1, 20.0), np.full(1, 0.5)), np.full(1, 2e-13 + 1e-11 * chemistry)
-    start = ageing.begun(chemistry, np.full(1, 0.93), np.full(1, 300.0))
+    start = ageing.stress_at(chemistry, np.full(1, 0.93), np.full(1, 300.0))
     month = ageing.YEAR_S / 12.0
     later = tuple(each + rate * month for each, rate in zip(start, stress, strict=True))
     first, second = (

@@ -8,7 +8,8 @@ from world import DAY_S, after, devices, surroundings, told
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats
 from pilotfarm.emulators.devices.ev_charger import DEVICE as CHARGER
-from pilotfarm.emulators.devices.ev_charger import EFFICIENCY, V2G_RESERVE_FRAC
+from pilotfarm.emulators.devices.ev_charger.power import V2G_RESERVE_FRAC
+from pilotfarm.emulators.devices.ev_charger.session import EFFICIENCY
 from pilotfarm.emulators.physics.ev import LAG_S, LEGAL, State
 
 
@@ -87,7 +88,7 @@ def test_a_lost_link_leaves_only_the_fallback_current() -> None:
 
 def test_a_set_point_holds_the_power_and_less_than_six_amperes_is_none() -> None:
     columns, busy = charging(rated_current_a=32.0, phases=3.0)
-    three = columns["vehicle_wires"] == 3.0
+    three = columns["vehicle_phases"] == 3.0
     asked = told(columns, active_power_setpoint_w=-5_000.0, active_power_setpoint_enabled=1.0)
     followed = after(CHARGER, asked, 120.0, 120.0)
     assert np.all(followed["active_power_w"] >= -5_000.0 - 1e-3)
@@ -104,7 +105,7 @@ def test_a_set_point_holds_the_power_and_less_than_six_amperes_is_none() -> None
 def test_a_vehicle_follows_its_offer_with_a_lag_of_three_seconds() -> None:
     columns, busy = charging(rated_current_a=16.0, phases=3.0)
     columns = after(CHARGER, columns, 120.0, 60.0, 1.0)
-    able = busy & (columns["vehicle_wires"] == 3.0) & (columns["vehicle_power_w"] > 8_000.0)
+    able = busy & (columns["vehicle_phases"] == 3.0) & (columns["vehicle_power_w"] > 8_000.0)
     able &= columns["vehicle_soc_frac"] < 0.7
     assert able.any()
     before = -columns["active_power_w"][able]
@@ -120,7 +121,7 @@ def test_a_vehicle_follows_its_offer_with_a_lag_of_three_seconds() -> None:
 
 def test_a_single_phase_vehicle_at_a_three_phase_point_loads_its_phase_alone() -> None:
     columns, busy = charging(rated_current_a=32.0, phases=3.0, phase=1.0)
-    single = busy & (columns["vehicle_wires"] == 1.0)
+    single = busy & (columns["vehicle_phases"] == 1.0)
     assert single.any()
     assert np.all(columns["active_power_l2_w"][single] == columns["active_power_w"][single])
     assert not columns["active_power_l1_w"][single].any()
@@ -247,7 +248,7 @@ def test_what_a_session_got_and_still_wants_is_what_its_owner_asked_for_all_of_i
 
 @pytest.mark.parametrize(("site_type", "published_kwh"), [(0.0, 23.6), (1.0, 11.9), (2.0, 12.1)])
 def test_vehicles_leave_with_about_the_energy_that_is_published(site_type: float, published_kwh: float) -> None:
-    """Means of ElaadNL, by EV2Gym. Stays too short for the wish leave ours 5 to 20 % below."""
+    """Means of ElaadNL, by EV2Gym. Stays too short for the vars_asked leave ours 5 to 20 % below."""
     columns, got = devices(CHARGER, 200, invalid_card_share=0.0, site_type=site_type), []
     for k in range(1, 5 * 96 + 1):
         before, columns = columns, CHARGER.step(columns, surroundings(200, 900.0 * k), 900.0)

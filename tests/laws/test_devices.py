@@ -13,10 +13,11 @@ from world import HOUR_S, devices, surroundings, told
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.arrays import Columns
-from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.device import Bound, DeviceSpec, OfColumn
 from pilotfarm.emulators.quantities import Role
 
 KINDS = list(registry.DEVICES)
+OF_THE_SPECIFICATION = [kind for kind in KINDS if registry.device(kind).use_case]
 STEP_S = 300.0
 ROUNDING = 1e-9
 
@@ -61,10 +62,14 @@ def use_case(spec: DeviceSpec) -> dict[str, Any]:
 
 
 def test_a_kind_bears_the_name_it_is_registered_under(spec: DeviceSpec) -> None:
-    assert registry.DEVICES[spec.kind].startswith(f"emulators.devices.{spec.kind}:")
+    room, _, name = registry.DEVICES[spec.kind].partition(":")[0].rpartition(f".{spec.kind}")
+    assert room == "pilotfarm.emulators.devices"
+    assert not name or name.startswith("."), "its file, or one in its package"
 
 
-def test_every_item_of_the_specification_has_a_quantity_and_none_is_made_up(spec: DeviceSpec) -> None:
+@pytest.mark.parametrize("kind", OF_THE_SPECIFICATION)
+def test_every_item_of_the_specification_has_a_quantity_and_none_is_made_up(kind: str) -> None:
+    spec = registry.device(kind)
     case = use_case(spec)
     assert case["device"] == spec.kind
     asked = {flow["item"] for direction in ("to_device", "to_sesp") for flow in case[direction]}
@@ -72,7 +77,9 @@ def test_every_item_of_the_specification_has_a_quantity_and_none_is_made_up(spec
     assert all(spec.items.values())
 
 
-def test_what_the_sesp_can_do_exceptions_and_post_conditions_are_shown_by_quantities(spec: DeviceSpec) -> None:
+@pytest.mark.parametrize("kind", OF_THE_SPECIFICATION)
+def test_what_the_sesp_can_do_exceptions_and_post_conditions_are_shown_by_quantities(kind: str) -> None:
+    spec = registry.device(kind)
     case = use_case(spec)
     stated = {text for part in ("sesp_can", "exceptions", "post_conditions") for text in case.get(part, ())}
     assert stated <= set(spec.behaviour)
@@ -86,31 +93,29 @@ def test_items_behaviour_limits_and_follows_name_what_the_kind_has(spec: DeviceS
     columns = devices(spec, 2)
     for name, limits in spec.limits.items():
         assert own[name].writable
-        for bound in limits.bounds:
-            assert not isinstance(bound, str) or bound.removeprefix("-") in columns
+        assert set(limits.columns) <= columns.keys()
     for name, followed in spec.follows.items():
         assert own[name].writable
-        assert followed.removeprefix("!") in own
+        assert followed.quantity in own
+    assert spec.with_any_command.keys() <= columns.keys()
 
 
 def test_what_is_told_at_the_start_is_within_its_limits(spec: DeviceSpec) -> None:
     columns = devices(spec)
 
-    def value(bound: float | str) -> np.ndarray | float:
-        if not isinstance(bound, str):
-            return bound
-        return -columns[bound[1:]] if bound.startswith("-") else columns[bound]
+    def value(bound: Bound) -> np.ndarray | float:
+        return columns[bound.name] * bound.gain if isinstance(bound, OfColumn) else bound
 
     for name, limits in spec.limits.items():
-        assert np.all(value(limits.low) <= columns[name]), name
-        assert np.all(columns[name] <= value(limits.high)), name
+        assert np.all(value(limits.min) <= columns[name]), name
+        assert np.all(columns[name] <= value(limits.max)), name
 
 
 def test_rating_defaults_are_possible(spec: DeviceSpec) -> None:
     for rating in spec.ratings:
-        assert rating.low <= rating.high
+        assert rating.min <= rating.max
         if not isinstance(rating.default, dict):
-            assert rating.low <= float(rating.default) <= rating.high, rating.name
+            assert rating.min <= float(rating.default) <= rating.max, rating.name
 
 
 # ------------------------------------------------------------------------------- what columns hold
@@ -124,7 +129,7 @@ def test_over_a_day_every_quantity_is_finite_and_within_the_catalogue(kind: str)
         assert over_time.shape == (len(states), 16), q.name
         assert over_time.dtype == np.float64, q.name
         assert np.all(np.isfinite(over_time)), q.name
-        assert np.all((over_time >= q.low) & (over_time <= q.high)), q.name
+        assert np.all((over_time >= q.min) & (over_time <= q.max)), q.name
         if q.is_binary:
             assert np.all((over_time == 0.0) | (over_time == 1.0)), q.name
 

@@ -19,7 +19,7 @@ from pilotfarm.emulators.contracts.protocol import Command, Seat
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import Busy, OutOfRange
 from pilotfarm.emulators.maps.mesa_der import MAP
-from pilotfarm.emulators.plans.dnp3 import Plan, Point, PointType
+from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
 from pilotfarm.emulators.protocols.dnp3 import PROTOCOL
 from pilotfarm.emulators.protocols.dnp3.engine import Dnp3Station
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
@@ -66,7 +66,7 @@ class Rig:
 
     spec: DeviceSpec
     columns: dict[str, np.ndarray]
-    plan: Plan
+    plan: PointPlan
     table: Dnp3Table
     device: FakeDevice
     station: Dnp3Station

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from conftest import SITE
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_site import SITE
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.fault import Cells

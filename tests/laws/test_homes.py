@@ -7,9 +7,9 @@ import pytest
 from world import DAY_S, HOUR_S, MIDNIGHT_S, after, devices, surroundings, told
 
 from pilotfarm.emulators.columns.arrays import Columns
-from pilotfarm.emulators.columns.views import part_of, without_parts
+from pilotfarm.emulators.columns.views import of_resource, without_resources
 from pilotfarm.emulators.devices.prosumer import DEVICE as HOME
-from pilotfarm.emulators.quantities import RESOURCES
+from pilotfarm.emulators.quantities import EV, PV, RESOURCES, STORAGE
 
 POWERS = (("active_power", "w"), ("reactive_power", "var"))
 
@@ -21,7 +21,7 @@ def test_a_home_is_the_sum_of_its_resources_phase_by_phase(phases: float) -> Non
         columns = HOME.step(columns, surroundings(16, k * 1_800.0), 1_800.0)
         by_phase = (f"{power}_l{p}_{unit}" for power, unit in POWERS for p in (1, 2, 3))
         for name in ("active_power_w", "reactive_power_var", *by_phase):
-            parts = [columns[f"{resource}_{name}"] for resource in RESOURCES]
+            parts = [columns[resource.of(name)] for resource in RESOURCES]
             assert np.array_equal(columns[name], parts[0] + parts[1] + parts[2] + parts[3]), name
 
 
@@ -169,15 +169,15 @@ def test_reactive_power_of_the_home_is_made_by_the_storage() -> None:
 def told_to(columns: Columns) -> dict[str, set[str]]:
     """Names of the set-points each resource is told in a step, beside how long it waits for the SESP."""
     assert HOME.flow is not None
-    parts = {resource: part_of(columns, resource) for resource in HOME.resources}
+    parts = {resource: of_resource(columns, resource) for resource in HOME.resources}
     here, names = surroundings(16, 12 * HOUR_S), {}
-    under_way = HOME.flow(without_parts(columns, HOME.resources), parts, here, 60.0)
+    under_way = HOME.flow(without_resources(columns, HOME.resources), parts, here, 60.0)
     turn = next(under_way)
     try:
         while True:
-            names[turn.resource] = set(turn.told) - {"sesp_timeout_s"}
-            after = HOME.resources[turn.resource].step({**parts[turn.resource], **turn.lent, **turn.told}, here, 60.0)
-            turn = under_way.send(after)
+            names[turn.resource] = set(turn.setpoints) - {"sesp_timeout_s"}
+            given = {**parts[turn.resource], **turn.inputs, **turn.setpoints}
+            turn = under_way.send(HOME.resources[turn.resource].step(given, here, 60.0))
     except StopIteration:
         return names
 
@@ -234,8 +234,8 @@ def test_what_one_home_asks_for_moves_no_other(written: dict[str, float]) -> Non
 def test_stop_stops_the_resources_and_the_household_runs_on() -> None:
     columns = after(HOME, devices(HOME), 12 * HOUR_S, 300.0)
     stopped = after(HOME, told(columns, stop=1.0), 12 * HOUR_S + 300.0, 60.0)
-    for resource in ("ev", "storage", "pv"):
-        assert not stopped[f"{resource}_active_power_w"].any()
+    for resource in (EV, STORAGE, PV):
+        assert not stopped[resource.of("active_power_w")].any()
     assert np.all(stopped["home_active_power_w"] < 0.0)
 
 
@@ -291,7 +291,7 @@ def test_a_set_point_at_either_end_of_a_homes_reach_is_followed(dt_s: float) -> 
     """In homes where nothing but the storage and the loads that wait can change within a step."""
     still = {"home_annual_energy_wh": 0.0, "home_heating": 0.0, "pv_rated_power_w": 1.0, "storage_soc_frac": 0.5}
     columns = after(HOME, devices(HOME, 32, **still), 9 * HOUR_S, 900.0, dt_s)
-    for end in ("reach_low_w", "reach_high_w"):
+    for end in ("reach_min_w", "reach_max_w"):
         asked = {**told(columns, active_power_setpoint_enabled=1.0), "active_power_setpoint_w": columns[end]}
         reached = HOME.step(asked, surroundings(32, 9 * HOUR_S + 900.0 + dt_s), dt_s)
         steady = np.abs(reached["ev_active_power_w"] - columns["ev_active_power_w"]) < 0.1

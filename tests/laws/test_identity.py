@@ -44,7 +44,7 @@ def writes(spec: DeviceSpec, columns: Seen, rng: np.random.Generator) -> dict[st
     for quantity in spec.quantities:
         if not quantity.writable or rng.random() > 0.25:
             continue
-        limits = spec.limits.get(quantity.name, Limits(quantity.low, quantity.high))
+        limits = spec.limits.get(quantity.name, Limits(quantity.min, quantity.max))
         for row in np.flatnonzero(rng.random(n) < 0.3).tolist():
             low, high = value(limits.min, row), value(limits.max, row)
             chosen = float(rng.integers(0, 2)) if quantity.is_binary else rng.uniform(max(low, -1e5), min(high, 1e5))

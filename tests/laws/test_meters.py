@@ -87,7 +87,7 @@ def test_a_lost_phase_is_a_low_voltage_of_that_phase_and_no_power_failure() -> N
     assert columns["undervoltage_l1_alarm"].all()
     assert not columns["undervoltage_l2_alarm"].any()
     assert not columns["power_failure_alarm"].any()
-    # What is not wired is not missed.
+    # What is not connected is not missed.
     single = after(METER, devices(METER, phases=1.0, phase=1.0), 0.0, 600.0)
     for k in range(1, 11):
         single = METER.step(single, surroundings(16, 600.0 + 60.0 * k, voltage_v=phases), 60.0)

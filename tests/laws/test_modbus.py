@@ -10,11 +10,12 @@ import pytest
 from modbus_bench import NOW_S, Bench, default_map, frame, plausible_columns, talk
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.resource import ITSELF
 from pilotfarm.emulators.maps.charx import HexText
 from pilotfarm.emulators.plans.modbus import Register
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.derived import Flags, OffValue, SignedPowerFactor
-from pilotfarm.emulators.wire.prefixed import PrefixedSink, PrefixedSource
+from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.rows import Field
 from pilotfarm.emulators.wire.sinks import Choice, Pulse
 from pilotfarm.emulators.wire.sources import Lookup, Scaled, Source
@@ -47,7 +48,7 @@ def all_fields(bench: Bench) -> list[Field]:
 
 
 def bare(source: Source | None) -> object:
-    return source.source if isinstance(source, PrefixedSource) else source
+    return source.source if isinstance(source, ResourceSource) else source
 
 
 # ----------------------------------------------------------------------------------------- streams
@@ -138,10 +139,10 @@ def test_every_quantity_can_be_told_from_the_registers(bench: Bench) -> None:
             expected = sum(
                 1 << bit
                 for bit, names in source.of_bit
-                if any(bench.columns[prefixed(field.source, name)][0] for name in names)
+                if any(bench.columns[at_the_device(field.source, name)][0] for name in names)
             )
             assert int(raw) == expected
-            told |= {prefixed(field.source, names[0]) for _, names in source.of_bit if len(names) == 1}
+            told |= {at_the_device(field.source, names[0]) for _, names in source.of_bit if len(names) == 1}
         elif isinstance(source, Lookup | OffValue | SignedPowerFactor):
             (name,) = field.source.quantities
             assert field.source.back(float(raw))[name] == pytest.approx(bench.columns[name][0], abs=0.5)
@@ -153,8 +154,8 @@ def test_every_quantity_can_be_told_from_the_registers(bench: Bench) -> None:
     assert told >= {each.name for each in bench.spec.quantities if each.role is not Role.COMMAND}
 
 
-def prefixed(source: Source, name: str) -> str:
-    return source.prefix + name if isinstance(source, PrefixedSource) else name
+def at_the_device(source: Source, name: str) -> str:
+    return source.resource.of(name) if isinstance(source, ResourceSource) else name
 
 
 def test_what_is_not_known_reads_as_not_implemented(bench: Bench) -> None:
@@ -211,12 +212,12 @@ def settable(bench: Bench) -> set[str]:
 
 def meant(register: Register) -> dict[int, dict[str, float]]:
     """What every number means that a register for commands takes."""
-    sink = register.takes.sink if isinstance(register.takes, PrefixedSink) else register.takes
-    prefix = register.takes.prefix if isinstance(register.takes, PrefixedSink) else ""
+    sink = register.takes.sink if isinstance(register.takes, ResourceSink) else register.takes
+    resource = register.takes.resource if isinstance(register.takes, ResourceSink) else ITSELF
     if isinstance(sink, Pulse):
-        return {1: {prefix + sink.quantity: 1.0}} | ({} if sink.any_value else {0: {}})
+        return {1: {resource.of(sink.quantity): 1.0}} | ({} if sink.any_value else {0: {}})
     if isinstance(sink, Choice):
-        return {int(wire): {prefix + name: value} if name else {} for wire, name, value in sink.means}
+        return {int(wire): {resource.of(name): value} if name else {} for wire, name, value in sink.means}
     return {}
 
 

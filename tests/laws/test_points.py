@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,10 +37,29 @@ NOT_LINEAR = {"grid_switch", "running", "owner_card_id", "sesp_timeout_s", "powe
 INTERROGATION, COUNTER_INTERROGATION, ACTIVATION = 100, 101, 6
 
 
+HEAT_PUMPS = """\
+name: heat-pumps
+location: {latitude_deg: 59.1, longitude_deg: 11.0, time_zone: Europe/Oslo}
+groups:
+  warm:
+    kind: heat_pump
+    count: 2
+    ratings: {room_wanted_degc: 22}
+    endpoints:
+      - {protocol: modbus}
+      - {protocol: iec104}
+      - {protocol: dnp3}
+"""
+
+
 @pytest.fixture(scope="module", params=["tiny", "norway"])
 def site(request: pytest.FixtureRequest) -> tuple[Farm, Images]:
+    return running(request.param)
+
+
+def running(name: str) -> tuple[Farm, Images]:
     """A site after some steps. What stands at 0 would prove no scale, and is reported as something else."""
-    farm = Farm(load(request.param))
+    farm = Farm(load(name))
     images = Images(farm)
     for _ in range(3):
         farm.step(60.0)
@@ -130,6 +150,24 @@ READERS = {"modbus": over_modbus, "iec104": over_iec104, "dnp3": over_dnp3}
 def test_what_stands_on_the_wire_times_the_scale_of_the_point_list_is_the_quantity(
     site: tuple[Farm, Images], protocol: str
 ) -> None:
+    assert proved(site, protocol) > 100
+
+
+@pytest.mark.parametrize("protocol", READERS)
+def test_a_kind_that_no_map_has_heard_of_is_served_from_its_site_file_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    monkeypatch.setitem(registry.DEVICES, "heat_pump", "example_heat_pump:DEVICE")
+    file = tmp_path / "heat-pumps.yaml"
+    file.write_text(HEAT_PUMPS, encoding="utf-8")
+    farm, images = running(str(file))
+    group = farm.groups["warm"]
+    assert group.columns["energy_imported_wh"].all(), "it runs"
+    assert proved((farm, images), protocol) >= sum(not quantity.writable for quantity in group.spec.quantities)
+
+
+def proved(site: tuple[Farm, Images], protocol: str) -> int:
+    """How many points of a site were compared with the number on the wire."""
     farm, _ = site
     proved = 0
     for station, seat, device in seats(site, protocol):
@@ -146,7 +184,7 @@ def test_what_stands_on_the_wire_times_the_scale_of_the_point_list_is_the_quanti
             assert wire * row["scale"] == pytest.approx(value, abs=within, rel=0.0), (device, row)
             assert value != 0.0 or quantity(row["quantity"]).is_binary, "0 proves no scale"
             proved += 1
-    assert proved > 100
+    return proved
 
 
 class Ear:
@@ -204,7 +242,8 @@ def test_scales_and_deadbands_depend_on_nothing_that_moves() -> None:
         spec = registry.device(kind)
         plan = registry.maps_for(protocol, kind)[0].plan(spec)
         if protocol == "modbus":
-            used = {each for unit in plan.units for r in unit.registers if r.span for each in r.span.ratings}
+            factors = [r.scale_factor for unit in plan.units for r in unit.registers if r.scale_factor]
+            used = {each for factor in factors for each in factor.ratings}
         else:
             used = {
                 each for point in (plan.monitor if protocol == "iec104" else plan.points) for each in point.deadband.of

@@ -10,7 +10,7 @@ from world import HOUR_S, devices, surroundings, told
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.arrays import Columns, Floats, canonical, everything, nothing
-from pilotfarm.emulators.columns.views import SiteRows, at_rows, part_of, without_parts
+from pilotfarm.emulators.columns.views import SiteRows, at_rows, of_resource, without_resources
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.farm.pools import Pools
@@ -196,17 +196,17 @@ def test_a_compound_kind_has_each_kind_once_and_takes_the_turns_it_names(kind: s
     each = [resource.kind for resource in spec.resources.values()]
     assert len(set(each)) == len(each)
     assert not any(resource.resources for resource in spec.resources.values()), "a resource is no compound kind itself"
-    assert not any("_" in prefix for prefix in spec.resources)
+    assert not any("_" in resource for resource in spec.resources)
     columns, here = devices(spec), surroundings(16, 12.0 * HOUR_S)
-    parts = {resource: part_of(columns, resource) for resource in spec.resources}
+    parts = {resource: of_resource(columns, resource) for resource in spec.resources}
     assert spec.flow is not None
-    under_way, turns = spec.flow(without_parts(columns, spec.resources), parts, here, 1.0), []
+    under_way, turns = spec.flow(without_resources(columns, spec.resources), parts, here, 1.0), []
     turn = next(under_way)
     try:
         while True:
             turns.append(turn.resource)
             own = parts[turn.resource]
-            assert set(turn.lent | turn.told) <= set(own), "what is lent is something the resource has"
+            assert set(turn.inputs | turn.setpoints) <= set(own), "what is lent is something the resource has"
             turn = under_way.send(spec.resources[turn.resource].step(own, here, 1.0))
     except StopIteration:
         pass

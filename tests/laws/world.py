@@ -54,7 +54,7 @@ def drawn(rating: Rating, keys: np.ndarray) -> Floats:
     ((shape, parameters),) = default.items()
     if shape == "choice":
         return np.array([float(parameters[int(u * len(parameters))]) for u in chance])
-    low, high = (rating.low, rating.high) if shape != "uniform" else parameters
+    low, high = (rating.min, rating.max) if shape != "uniform" else parameters
     if shape in ("normal", "lognormal"):
         low, high = max(low, parameters[0] - parameters[1]), min(high, parameters[0] + parameters[1])
     return low + (high - low) * chance

@@ -71,7 +71,7 @@ def test_the_settings_are_opender_s_defaults() -> None:
             theirs[f"{name}_frequency_{k}_s"] = getattr(file, f"{short}F{k}_TRIP_T")
     ours = asdict(CODE)
     assert {name: ours[name] for name in theirs} == pytest.approx(theirs)
-    rest = {"droop_over_momentary", "mean_over_voltage", "reactive_most", "reactive_per_active", "reactive_at_rest"}
+    rest = {"droop_over_momentary", "mean_over_voltage", "reactive_max", "reactive_per_active", "reactive_at_rest"}
     assert ours.keys() - theirs.keys() == rest, "a setting that nothing is compared with"
 
 

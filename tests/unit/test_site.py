@@ -19,7 +19,7 @@ from pilotfarm.emulators.site import Addressing
 from pilotfarm.emulators.site.distributions import VALUE, sample, support
 from pilotfarm.emulators.site.layout import SerialEndpoint, SiteLayout
 from pilotfarm.emulators.site.listing import endpoint_rows
-from pilotfarm.profiles import draws
+from pilotfarm.profiles import draws, requirements
 
 HEAD = """\
 name: street
@@ -105,9 +105,9 @@ def _typed(value):
     return value
 
 
-def test_tiny_has_one_device_of_each_kind_over_every_protocol():
+def test_tiny_has_one_device_of_each_use_case_over_every_protocol():
     layout = site.load("tiny")
-    assert sorted(group.kind for group in layout.groups) == sorted(registry.DEVICES)
+    assert sorted(group.kind for group in layout.groups) == sorted(case.kind for case in requirements.use_cases())
     for group in layout.groups:
         assert {served.protocol for served in group.served} == set(registry.PROTOCOLS)
         assert len(group.devices) == 1
@@ -272,7 +272,7 @@ def test_every_rating_of_the_kind_has_a_value_for_every_device(tmp_path):
         for rating in registry.device(group.kind).ratings:
             values = group.ratings[rating.name]
             assert values.shape == (len(group.devices),)
-            assert np.all((values >= rating.low) & (values <= rating.high)), rating.name
+            assert np.all((values >= rating.min) & (values <= rating.max)), rating.name
 
 
 def test_the_nominal_voltage_is_the_feeders_unless_a_group_says_otherwise(tmp_path):

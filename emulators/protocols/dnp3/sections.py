@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.plans.dnp3 import Plan, PointType
+from pilotfarm.emulators.plans.dnp3 import PointPlan, PointType
 
 ONLINE: Final = 0x01
 COMM_LOST: Final = 0x04
@@ -23,7 +23,7 @@ class Section:
 
     __slots__ = ("indices", "offset", "points", "position", "runs", "scales", "size", "type")
 
-    def __init__(self, plan: Plan, kind: PointType, offset: int) -> None:
+    def __init__(self, plan: PointPlan, kind: PointType, offset: int) -> None:
         self.type = kind
         self.points = plan.of(kind)
         self.offset = offset

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
-from pilotfarm.emulators.plans.dnp3 import Plan, Point, PointType
+from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
 from pilotfarm.emulators.protocols.dnp3.reading import StaticReader
 from pilotfarm.emulators.protocols.dnp3.sections import (
     COMM_LOST,
@@ -87,7 +87,7 @@ class Listener(Protocol):
 class Dnp3Table:
     """The objects of ``n`` outstations of one kind. While nobody listens they are made when somebody reads."""
 
-    def __init__(self, plan: Plan, n: int, columns: Seen, form: Any = None) -> None:
+    def __init__(self, plan: PointPlan, n: int, columns: Seen, form: Any = None) -> None:
         self.sections: dict[PointType, Section] = {}
         offset = 0
         for kind in _ORDER:

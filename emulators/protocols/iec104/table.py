@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
-from pilotfarm.emulators.plans.iec104 import ControlPoint, MonitorPoint, MonitorType, Plan
+from pilotfarm.emulators.plans.iec104 import ControlPoint, MonitorPoint, MonitorType, ObjectPlan
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format, Type, time_tag
 from pilotfarm.emulators.wire.rows import Field, Rows
 
@@ -89,7 +89,7 @@ class Iec104Table:
     While nobody listens the bytes are made when somebody reads.
     """
 
-    plan: Plan
+    plan: ObjectPlan
     n: int
     columns: InitVar[Seen]
     format: Format = FORMAT_104

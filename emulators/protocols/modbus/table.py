@@ -12,7 +12,7 @@ from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable
-from pilotfarm.emulators.plans.modbus import Plan, Register
+from pilotfarm.emulators.plans.modbus import Register, RegisterPlan
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.rows import Rows
 
@@ -24,7 +24,7 @@ class ModbusTable:
 
     __slots__ = ("_latest", "plan", "rows", "spans", "stale", "steps")
 
-    def __init__(self, plan: Plan, n: int, columns: Seen, form: Any = None) -> None:
+    def __init__(self, plan: RegisterPlan, n: int, columns: Seen, form: Any = None) -> None:
         template, fields = plan.layout(columns)
         self.plan = plan
         self.rows = Rows(n, template, fields)
@@ -158,8 +158,8 @@ class Bank:
         names = self._unit.coils if coils else self._unit.discretes
         if address + count > len(names):
             raise NoSuchPoint(f"bits {address} to {address + count - 1} of {len(names)}")
-        had, prefix = self.table.plan.quantities, self._unit.prefix
-        asked = [prefix + name for name in names[address : address + count]]
+        had, resource = self.table.plan.quantities, self._unit.resource
+        asked = [resource.of(name) for name in names[address : address + count]]
         return [name in had and self.device.value(name) != 0.0 for name in asked]
 
     def bits_meaning(self, address: int, bits: list[bool]) -> dict[str, float]:
@@ -169,7 +169,7 @@ class Bank:
             raise NoSuchPoint(f"coils {address} to {address + len(bits) - 1}")
         values = {}
         for name, bit in zip(names, bits, strict=True):
-            full = self._unit.prefix + name
+            full = self._unit.resource.of(name)
             if full not in self.table.plan.quantities:
                 raise NoSuchPoint(f"coil {name}")
             if bit or quantity(name).role is not Role.COMMAND:

@@ -6,11 +6,13 @@ import pytest
 from iec104_bench import spec_of
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.maps.iec104 import IOA, MAP, address
+from pilotfarm.emulators.columns.resource import ITSELF
+from pilotfarm.emulators.maps.iec104 import MAP
+from pilotfarm.emulators.maps.iec104.addresses import IOA, address
 from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
 from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 
-NAMES = (*CATALOGUE, *(f"{resource}_{name}" for resource in RESOURCES for name in CATALOGUE))
+NAMES = tuple(resource.of(name) for resource in (ITSELF, *RESOURCES) for name in CATALOGUE)
 SPEC = spec_of(NAMES)
 PLAN = MAP.plan(SPEC)
 
@@ -100,7 +102,7 @@ def test_a_written_share_comes_back_as_a_share_and_closes_its_switch() -> None:
     assert resource.enables == ("pv_active_power_limit_enabled",)
 
 
-@pytest.mark.parametrize("kind", MAP.kinds)
+@pytest.mark.parametrize("kind", registry.DEVICES)
 def test_every_quantity_of_every_kind_has_a_point(kind: str) -> None:
     spec = registry.device(kind)
     assert {row.quantity for row in MAP.points(spec, {})} == {each.name for each in spec.quantities}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.resource import ITSELF
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.maps.mesa_der import MAP, NUMBERED, VENDOR_FIRST, VENDOR_LAST
+from pilotfarm.emulators.maps.mesa_der import MAP
+from pilotfarm.emulators.maps.mesa_der.indices import NUMBERED, VENDOR_FIRST, VENDOR_LAST
 from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 
 
 def kind_with(*names: str) -> DeviceSpec:
-    return DeviceSpec("kind", "UC", "a kind", quantities(names), {}, {}, (), {}, {}, lambda *_: {}, lambda *_: {})
+    return DeviceSpec("kind", "a kind", quantities(names), lambda *_: {}, lambda *_: {})
 
 
 def addresses(*names: str) -> dict[str, list[str]]:
@@ -22,7 +24,7 @@ def addresses(*names: str) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("kind", MAP.kinds)
+@pytest.mark.parametrize("kind", registry.DEVICES)
 def test_every_quantity_of_a_kind_has_a_point_and_no_point_is_given_twice(kind: str) -> None:
     rows = MAP.points(registry.device(kind), {})
     assert {row.quantity for row in rows} == {quantity.name for quantity in registry.device(kind).quantities}
@@ -30,10 +32,10 @@ def test_every_quantity_of_a_kind_has_a_point_and_no_point_is_given_twice(kind: 
 
 
 def test_any_quantity_alone_or_of_a_resource_has_a_point_inside_the_profile_or_the_vendor_range() -> None:
-    for prefix in ("", *(f"{resource}_" for resource in RESOURCES)):
-        for name in CATALOGUE:
-            points = MAP.plan(kind_with(prefix + name)).points
-            assert points, prefix + name
+    for resource in (ITSELF, *RESOURCES):
+        for name in map(resource.of, CATALOGUE):
+            points = MAP.plan(kind_with(name)).points
+            assert points, name
             assert all(point.index <= VENDOR_LAST for point in points)
 
 
@@ -88,7 +90,7 @@ def test_classes_follow_the_role(name: str, event_class: int) -> None:
     assert {point.event_class for point in MAP.plan(kind_with(name)).points} == {event_class}
 
 
-@pytest.mark.parametrize("kind", MAP.kinds)
+@pytest.mark.parametrize("kind", registry.DEVICES)
 def test_only_commands_are_pulses_and_outputs_are_what_can_be_written(kind: str) -> None:
     spec = registry.device(kind)
     roles = {quantity.name: quantity.role for quantity in spec.quantities}

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from modbus_bench import Bench
 
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.maps import prosumer
 from pilotfarm.emulators.plans.modbus import unit_id
-from pilotfarm.emulators.quantities import split
+from pilotfarm.emulators.quantities import COMMON, HOME, STORAGE, quantities, split
 
 
 def test_each_resource_answers_at_its_own_unit_and_at_no_other() -> None:
@@ -38,3 +40,14 @@ def test_homes_behind_a_gateway_take_five_units_each() -> None:
 @pytest.mark.parametrize("unit", [6, 10, 200])
 def test_there_is_no_sixth_unit(unit: int) -> None:
     assert Bench("prosumer").ask("03 9c40 0002", unit) == b"\x83\x0b"
+
+
+def test_a_device_has_a_unit_for_each_resource_it_has_and_none_between() -> None:
+    names = (*COMMON, STORAGE.of("soc_frac"), HOME.of("room_temperature_degc"))
+    spec = DeviceSpec("flat", "A flat with a storage", quantities(names), lambda *_: {}, lambda *_: {})
+    assert prosumer.MAP.fits(spec)
+    assert {row.quantity: row.resource_unit for row in prosumer.MAP.points(spec, {}) if row.quantity in names[-2:]} == {
+        STORAGE.of("soc_frac"): 2,
+        HOME.of("room_temperature_degc"): 3,
+    }
+    assert not prosumer.MAP.fits(DeviceSpec("plain", "", quantities(COMMON), lambda *_: {}, lambda *_: {}))

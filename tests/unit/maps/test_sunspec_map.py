@@ -9,7 +9,7 @@ from modbus_bench import Bench
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
-from pilotfarm.emulators.maps.sunspec_models import BASE, VENDOR_MODELS, definition
+from pilotfarm.emulators.maps.sunspec.chain import BASE, VENDOR_MODELS, definition
 from pilotfarm.emulators.quantities import CATALOGUE, quantity
 
 CHAINS = {

@@ -21,7 +21,7 @@ def begun(n: int = HOMES_N, *, annual_wh: float = 4e6, phase: float | None = Non
     """Columns of ``n`` households before their first step, even on three phases or on one."""
     keys = keys_of(3, [f"home-{k}" for k in range(n)])
     shares = np.full((n, 3), 1.0 / 3.0) if phase is None else np.tile(np.arange(3.0) == phase, (n, 1)).astype(float)
-    return appliances.begun(keys, np.full(n, annual_wh), shares) | common.key_columns(keys)
+    return appliances.initial_columns(keys, np.full(n, annual_wh), shares) | common.key_columns(keys)
 
 
 def world(now: datetime) -> Surroundings:

@@ -116,7 +116,7 @@ def test_ageing_goes_on_from_where_it_is_when_the_stress_changes() -> None:
 @KINDS
 @pytest.mark.parametrize(("soh", "cycles"), [(1.0, 0.0), (0.97, 0.0), (0.93, 800.0), (0.6, 100.0), (1.0, 5_000.0)])
 def test_a_battery_begins_with_the_health_it_is_said_to_have(kind: int, soh: float, cycles: float) -> None:
-    calendar, used = ageing.begun(kind, at(soh), at(cycles))
+    calendar, used = ageing.stress_at(kind, at(soh), at(cycles))
     assert 1.0 - ageing.lost(kind, calendar, used) == pytest.approx(soh, abs=1e-12)
     assert np.all(calendar >= 0.0)
     assert np.all(used >= 0.0)
@@ -124,7 +124,7 @@ def test_a_battery_begins_with_the_health_it_is_said_to_have(kind: int, soh: flo
 
 @KINDS
 def test_the_remaining_life_is_when_eighty_percent_are_reached(kind: int) -> None:
-    calendar, used = ageing.begun(kind, at(0.95), at(300.0))
+    calendar, used = ageing.stress_at(kind, at(0.95), at(300.0))
     rest, work = ageing.calendar_stress(kind, at(25.0), at(0.5)), at(2e-11)
     years = ageing.remaining_years(kind, at(0.95), calendar, used, rest, work)
     later = years * ageing.YEAR_S
@@ -134,9 +134,9 @@ def test_the_remaining_life_is_when_eighty_percent_are_reached(kind: int) -> Non
 
 @KINDS
 def test_a_worn_out_battery_has_no_life_left_and_one_without_stress_a_bounded_one(kind: int) -> None:
-    worn, used = ageing.begun(kind, at(0.79), at(100.0))
+    worn, used = ageing.stress_at(kind, at(0.79), at(100.0))
     assert ageing.remaining_years(kind, at(0.79), worn, used, at(1e-11), at(0.0)) == 0.0
-    assert ageing.remaining_years(kind, at(1.0), NONE, NONE, NONE, NONE) == ageing.MOST_YEARS
+    assert ageing.remaining_years(kind, at(1.0), NONE, NONE, NONE, NONE) == ageing.YEARS_MAX
 
 
 def test_mixed_chemistries_age_each_by_its_own() -> None:

@@ -119,7 +119,7 @@ def test_current_and_voltage_stay_within_their_limits(kind: int) -> None:
         assert np.all(np.abs(amperes) <= 2.0 * of.capacity_ah * (1.0 + 1e-6))
         volts = np.divide(power, amperes, out=here.open_v.copy(), where=np.abs(amperes) > 0.0)
         # By as much as the open circuit voltage of an empty cell moves in a second.
-        assert np.all((volts >= of.least_v - 0.03) & (volts <= of.most_v + 0.01))
+        assert np.all((volts >= of.voltage_min_v - 0.03) & (volts <= of.voltage_max_v + 0.01))
 
 
 @KINDS

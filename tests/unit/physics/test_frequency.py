@@ -9,8 +9,8 @@ import pytest
 
 from pilotfarm.emulators.physics.frequency import (
     AREAS,
-    LARGEST_DEVIATION_HZ,
-    MOST_DEVIATION_HZ,
+    DEVIATION_MAX_HZ,
+    NOISE_MAX_HZ,
     STANDARD_DEVIATION_HZ,
     Area,
     Swing,
@@ -31,7 +31,7 @@ def course(area: Area, lost_w: float, until_s: int, dt_s: float = 1.0, swing: Sw
     return swings
 
 
-# ------------------------------------------------------------------------------------------ unrest
+# ------------------------------------------------------------------------------------------ noise
 
 
 def test_it_is_a_function_of_key_and_time_alone() -> None:
@@ -43,7 +43,7 @@ def test_over_a_week_its_mean_and_spread_are_those_of_continental_europe() -> No
     values = np.array([frequency_hz(1, START_S + 30.0 * k) for k in range(20_160)])
     assert values.mean() == pytest.approx(50.0, abs=0.001)
     assert values.std() == pytest.approx(STANDARD_DEVIATION_HZ, rel=0.05)
-    assert np.abs(values - 50.0).max() <= LARGEST_DEVIATION_HZ
+    assert np.abs(values - 50.0).max() <= NOISE_MAX_HZ
 
 
 def test_it_moves_by_millihertz_a_second() -> None:
@@ -57,7 +57,7 @@ def test_it_lies_about_the_nominal_frequency() -> None:
 
 def test_an_island_is_less_quiet_in_proportion() -> None:
     quiet = frequency_hz(1, START_S) - 50.0
-    assert frequency_hz(1, START_S, unrest=ISLAND.unrest) - 50.0 == pytest.approx(ISLAND.unrest * quiet)
+    assert frequency_hz(1, START_S, noise=ISLAND.noise) - 50.0 == pytest.approx(ISLAND.noise * quiet)
 
 
 # ---------------------------------------------------------------------------------- loss of generation
@@ -65,8 +65,8 @@ def test_an_island_is_less_quiet_in_proportion() -> None:
 
 def test_the_whole_primary_reserve_acts_at_200_mhz_and_nearly_all_within_half_a_minute() -> None:
     """Regulation (EU) 2017/1485, annex V, Continental Europe; the reserve is the reference incident of article 153."""
-    assert CONTINENT.primary_most_w == REFERENCE_INCIDENT_W
-    assert CONTINENT.primary_most_w / CONTINENT.primary_w_per_hz == pytest.approx(0.2)
+    assert CONTINENT.primary_max_w == REFERENCE_INCIDENT_W
+    assert CONTINENT.primary_max_w / CONTINENT.primary_w_per_hz == pytest.approx(0.2)
     assert 1.0 - np.exp(-30.0 / CONTINENT.primary_lag_s) > 0.97
 
 
@@ -82,7 +82,7 @@ def test_beyond_the_reserve_the_loads_damping_carries_the_rest(lost_w: float) ->
     alone = replace(CONTINENT, secondary_time_s=float("inf"))
     end = course(alone, lost_w, 900)[-1]
     assert end.deviation_hz == pytest.approx(steady_deviation_hz(CONTINENT, lost_w), abs=1e-4)
-    assert abs(end.primary_w) == pytest.approx(CONTINENT.primary_most_w, rel=1e-4)
+    assert abs(end.primary_w) == pytest.approx(CONTINENT.primary_max_w, rel=1e-4)
 
 
 def test_it_falls_at_first_as_the_mass_alone_lets_it() -> None:
@@ -128,7 +128,7 @@ def test_losses_add_up_while_no_reserve_is_used_up() -> None:
 @pytest.mark.parametrize("lost_w", [1e12, -1e12])
 def test_an_absurd_loss_stays_within_bounds(lost_w: float) -> None:
     trace = [each.deviation_hz for each in course(CONTINENT, lost_w, 600)]
-    assert max(map(abs, trace)) <= MOST_DEVIATION_HZ
+    assert max(map(abs, trace)) <= DEVIATION_MAX_HZ
 
 
 def test_an_area_in_peace_does_not_move() -> None:

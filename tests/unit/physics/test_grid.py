@@ -10,7 +10,7 @@ from pilotfarm.emulators.physics import grid
 
 def test_the_common_cable_has_the_data_of_the_tables() -> None:
     cable = grid.CABLES["NAYY-4x150"]
-    assert (cable.resistance_ohm_per_km, cable.reactance_ohm_per_km, cable.most_current_a) == (0.208, 0.080, 270.0)
+    assert (cable.resistance_ohm_per_km, cable.reactance_ohm_per_km, cable.current_max_a) == (0.208, 0.080, 270.0)
 
 
 @pytest.mark.parametrize(("kva", "load_w", "idle_w"), [(250.0, 2_350.0, 270.0), (400.0, 3_250.0, 387.0)])

@@ -140,7 +140,7 @@ def test_the_area_of_vde_4105_keeps_a_power_factor_of_nine_tenths() -> None:
     code = grid_code.code("vde-ar-n-4105")
     active = np.linspace(-1.2e4, 1.2e4, 241)
     rated = np.full_like(active, 1e4)
-    area = inverter.reactive_area(active, rated, code.reactive_most * rated, code)
+    area = inverter.reactive_area(active, rated, code.reactive_max * rated, code)
     p, q = inverter.within_circle(active, np.full_like(active, 1e5), rated, area, np.ones_like(active))
     loaded = np.abs(p) >= 1e3
     assert np.all(np.abs(p[loaded]) / np.hypot(p, q)[loaded] >= 0.9 - 1e-3)

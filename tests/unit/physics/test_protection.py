@@ -13,7 +13,7 @@ ONE = np.ones(1)
 
 def watch(name: str, seconds: float, dt_s: float, voltage: float = 1.0, frequency: float = 1.0, state=None):
     """Let a grid stand for some seconds; return the state at the end and when it tripped first [s]."""
-    state = protection.begun(1) if state is None else state
+    state = protection.in_service(1) if state is None else state
     tripped_s = None
     for k in range(round(seconds / dt_s)):
         state = protection.watched(state, voltage * ONE, voltage * ONE, frequency, grid_code.code(name), dt_s)
@@ -85,7 +85,7 @@ def test_it_waits_for_a_good_grid_and_then_comes_back_at_a_tenth_a_minute() -> N
 
 def test_neighbours_in_trouble_change_nothing_for_a_healthy_one() -> None:
     code = grid_code.code("en-50549-1")
-    alone, together = protection.begun(1), protection.begun(3)
+    alone, together = protection.in_service(1), protection.in_service(3)
     for k in range(200):
         voltage = 1.0 + 0.08 * np.sin(0.1 * k)
         alone = protection.watched(alone, voltage * ONE, voltage * ONE, 1.0, code, 1.0)

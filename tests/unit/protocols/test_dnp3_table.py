@@ -10,11 +10,12 @@ from py1815.application import ObjectHeader, QualifierCode
 from py1815.session import ParameterError, UnknownObject
 from pydantic import ValidationError
 
-from pilotfarm.emulators.plans.dnp3 import Deadband, Plan, Point, PointType
+from pilotfarm.emulators.plans.deadband import Deadband
+from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
-PLAN = Plan(
+PLAN = PointPlan(
     (
         *(
             Point(PointType.ANALOG_INPUT, index, f"a{index}", 0.1, 3, Deadband(share=0.01, of=("size",)))

@@ -26,7 +26,7 @@ from iec104_bench import (
 
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.quality import Quality
-from pilotfarm.emulators.maps.iec104 import address
+from pilotfarm.emulators.maps.iec104.addresses import address
 from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type, time_tag

@@ -24,7 +24,7 @@ from iec104_bench import (
 )
 
 from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
-from pilotfarm.emulators.maps.iec104 import IOA
+from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.plans.iec104 import ControlType
 from pilotfarm.emulators.protocols.iec104.asdu import ELEMENT_OCTETS, Cause, Type, time_tag
 from pilotfarm.emulators.protocols.iec104.commands import REFUSAL
@@ -51,7 +51,7 @@ def test_every_control_reaches_its_quantity_with_and_without_time_tag(way: str) 
                 (con,) = master.ask(kind, ACT, 1, point.ioa, select + tag)
                 assert (con.cause, con.body[3:]) == (CON, select + tag)
             wanted = point.source.back(raw) | dict.fromkeys(point.enables, 1.0)
-            low = EVERYTHING.quantities[[each.name for each in EVERYTHING.quantities].index(next(iter(wanted)))].low
+            low = EVERYTHING.quantities[[each.name for each in EVERYTHING.quantities].index(next(iter(wanted)))].min
             if way == "select" and raw < low:
                 continue
             before = len(bench.devices[0].taken)

@@ -13,7 +13,6 @@ from iec104_bench import START_S, Bench, Master, columns_of, i, s, spec_of, u, u
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import Seat
-from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104.application import Application, ControlledStation
 from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type
@@ -26,7 +25,7 @@ ROOM = 12 * 255 + 64 * 6
 """Octets: a full window of the longest frames, and a few short ones."""
 
 
-@pytest.mark.parametrize("kind", MAP.kinds)
+@pytest.mark.parametrize("kind", registry.DEVICES)
 @pytest.mark.parametrize("every", [1, 5])
 def test_a_master_that_listens_knows_every_value_to_within_its_deadband(kind: str, every: int) -> None:
     """However often it is served: an interrogation at the start, changes ever after."""
@@ -156,7 +155,7 @@ def test_the_same_application_speaks_the_narrow_addresses_of_iec_101() -> None:
     assert sorted(seen) == sorted(point.ioa for point in bench.plan.monitor if point.type is not MonitorType.TOTAL)
 
 
-@pytest.mark.parametrize("kind", MAP.kinds)
+@pytest.mark.parametrize("kind", registry.DEVICES)
 def test_an_interrogation_of_a_device_is_a_few_full_data_units(kind: str) -> None:
     bench = Bench(1, registry.device(kind))
     cuts = bench.table.interrogated[GENERAL]  # type: ignore[attr-defined]

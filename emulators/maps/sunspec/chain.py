@@ -19,7 +19,7 @@ import sunspec2.mb
 import sunspec2.mdef
 
 from pilotfarm.emulators.maps.binding import Quantities
-from pilotfarm.emulators.plans.modbus import Identity, Register, Span, Window
+from pilotfarm.emulators.plans.modbus import Identity, Register, ScaleFactor, Window
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.derived import Product, Weighted
 from pilotfarm.emulators.wire.sinks import Pulse, Sink
@@ -69,7 +69,7 @@ class Model:
 
     id: int
     fixed: Mapping[str, int | str] = field(default_factory=dict)
-    spans: Mapping[str, Span] = field(default_factory=dict)
+    scale_factors: Mapping[str, ScaleFactor] = field(default_factory=dict)
     points: Mapping[str, Bound] = field(default_factory=dict)
 
 
@@ -137,11 +137,11 @@ def _lay(model: Model, start: int, has: Quantities) -> tuple[bytes, list[Registe
             image += sunspec2.mb.create_unimpl_value(point["type"], len=size)
         else:
             image += sunspec2.mb.point_type_info[point["type"]].to_data(value, size)
-        if name in model.spans:
-            registers.append(Register(address, ">i2", span=has.span(model.spans[name])))
+        if name in model.scale_factors:
+            registers.append(Register(address, ">i2", scale_factor=has.scale_factor(model.scale_factors[name])))
         elif name in model.points:
             registers += _bind(model, model.points[name], point, address, has)
-    unknown = (model.fixed.keys() | model.spans.keys() | model.points.keys()) - known
+    unknown = (model.fixed.keys() | model.scale_factors.keys() | model.points.keys()) - known
     assert not unknown, f"model {model.id} has no point {', '.join(sorted(unknown))}"
     image[2:4] = (len(image) // 2 - 2).to_bytes(2, "big")
     return bytes(image), registers
@@ -153,8 +153,8 @@ def _bind(model: Model, bound: Bound, point: Mapping[str, Any], address: int, ha
     if dtype[1] == "i":
         missing = -(1 << (16 * point["size"] - 1))
     factor = point.get("sf", 0)
-    span = model.spans.get(factor) if isinstance(factor, str) else None
-    exponent = 0 if span else int(model.fixed[factor]) if isinstance(factor, str) else int(factor)
+    scale_factor = model.scale_factors.get(factor) if isinstance(factor, str) else None
+    exponent = 0 if scale_factor else int(model.fixed[factor]) if isinstance(factor, str) else int(factor)
     unit = 10.0**-exponent
     shows: Source | None
     takes: Sink | None = None
@@ -171,5 +171,5 @@ def _bind(model: Model, bound: Bound, point: Mapping[str, Any], address: int, ha
         case Pair():
             shows, takes, partly, dtype = bound.shows, bound.takes, bound.partly, bound.dtype or dtype
         case _:
-            shows, span = bound, None
-    return has.bind(address, dtype, shows, takes, missing=missing, span=span, partly=partly)
+            shows, scale_factor = bound, None
+    return has.bind(address, dtype, shows, takes, missing=missing, scale_factor=scale_factor, partly=partly)

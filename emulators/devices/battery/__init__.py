@@ -14,12 +14,12 @@ from math import pi, sin
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, flags, nothing
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
+from pilotfarm.emulators.devices.battery import wear
 from pilotfarm.emulators.physics import ageing, battery, cells, inverter
 from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
@@ -54,7 +54,7 @@ RATINGS: Final = (
     Rating("rated_charge_power_w", "W", 0.0, 0.0, 1e9, "Charge power; 0 takes the discharge power"),
     Rating("rated_energy_wh", "Wh", {"uniform": [10_000, 20_000]}, 100.0, 1e10, "Energy capacity, new"),
     Rating("chemistry", "name", 0.0, 0.0, len(cells.NAMES) - 1.0, "What the cells are made of", cells.NAMES),
-    Rating("c_rate_per_h", "1/h", 1.0, 0.05, 10.0, "Most current of the cells over their capacity, new"),
+    Rating("c_rate_per_h", "1/h", 1.0, 0.05, 10.0, "Maximum current of the cells over their capacity, new"),
     Rating("soc_frac", "1", {"uniform": [0.3, 0.7]}, 0.0, 1.0, "State of charge at the start"),
     Rating("soc_min_frac", "1", 0.1, 0.0, 0.5, "Lowest state of charge at the start"),
     Rating("soc_max_frac", "1", 0.95, 0.5, 1.0, "Highest state of charge at the start"),
@@ -69,26 +69,22 @@ RATINGS: Final = (
 _TRIP_DEGC: Final = 62.0
 _HOT_ALARM_DEGC: Final = 50.0
 _COLD_ALARM_DEGC: Final = 0.0
-_DESIGN_CYCLES_PER_YEAR: Final = 250.0
-_FASTEST_PER_H: Final = 10.0
-_CALENDAR_S: Final = 300.0 - 1e-6
 _AT_EDGE: Final = 1e-6
 _OPEN: Final = ("cell_open_v", "cell_slope_v", "cell_energy_v")
 _OHMS: Final = ("cell_charge_ohm", "cell_discharge_ohm")
 _REACH: Final = ("reach_charge_w", "reach_discharge_w")
-_REACHED: Final = ("reach_low_frac", "reach_high_frac")
+_REACHED: Final = ("reach_min_frac", "reach_max_frac")
 """The window that ``_REACH`` was found for; ``reach_dt_s`` holds the length of the step."""
-_HALF_CYCLE: Final = ("cycle_from_frac", "cycle_to_frac", "cycle_direction", "cycle_moving_h", "cycle_to_there_h")
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build the columns of ``len(keys)`` batteries at rest, at the temperature of their heated room."""
     n = len(keys)
-    new = common.begun(NAMES, ratings, n)
+    new = common.initial_columns(NAMES, ratings, n)
     new["rated_charge_power_w"] = np.where(
         new["rated_charge_power_w"] > 0.0, new["rated_charge_power_w"], new["rated_power_w"]
     )
-    new = support.begun(new)
+    new = support.with_inverter(new)
     new["chemistry"] = np.rint(new["chemistry"])
     new["temperature_degc"] = np.clip(
         20.0, new["room_min_degc"], np.maximum(new["room_min_degc"], new["room_max_degc"])
@@ -97,22 +93,12 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     new["real_capacity_wh"] = new["rated_energy_wh"] * new["soh_frac"]
     of = cells.of(new["chemistry"])
     new["cell_count"] = new["rated_energy_wh"] / of.nominal_wh
-    new["calendar_stress"], new["cycle_stress"] = ageing.begun(of.kind, new["soh_frac"], new["cycle_count"])
-    new["cycle_stress_before"] = new["cycle_stress"].copy()
-    new["summed_resistance_rise"], new["unaged_s"] = np.zeros(n), np.zeros(n)
-    new.update(zip(_HALF_CYCLE, ageing.resting(new["soc_frac"]), strict=True))
-    # Until it has a past of its own: 250 cycles a year of eight tenths, at half a C.
-    swing, half = np.full(n, 0.8), np.full(n, 0.5)
-    warm = new["temperature_degc"]
-    a_cycle = 2.0 * ageing.cycle_stress(of.kind, swing, half, half, warm) / swing
-    new["mean_cycle_stress_per_s"] = a_cycle * (_DESIGN_CYCLES_PER_YEAR / ageing.YEAR_S)
-    new["mean_calendar_stress_per_s"] = ageing.calendar_stress(of.kind, warm, half)
-    _remain(new, of)
+    wear.begin(new, of)
     new.update(zip(_OPEN, cells.open_circuit(of.kind, new["soc_frac"]), strict=True))
-    _resist(new, of)
-    _tell(new, _circuit(new, of), nothing(n), 1.0)
+    _set_resistance(new, of)
+    _show_dc(new, _circuit(new, of), nothing(n), 1.0)
     _raise_alarms(new)
-    return common.closed(new)
+    return common.end_step(new)
 
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
@@ -127,16 +113,16 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     asked = _asked(new, surroundings)
     if new["droop_frac"] is not nothing(len(asked)):
         asked = asked + support.droop_power(new, surroundings, new["rated_power_w"])
-    target = inverter.held(asked, -charge, discharge)
+    target = inverter.clipped(asked, -charge, discharge)
     active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
-    active = inverter.held(active, -charge, discharge)
+    active = inverter.clipped(active, -charge, discharge)
     active, reactive = support.inverter_power(new, surroundings, active, dt_s)
     cell_w = _store(new, circuit, surroundings, active, dt_s)
-    _age(new, of, columns["soc_frac"], dt_s)
-    _resist(new, of)
-    _tell(new, _circuit(new, of), cell_w, dt_s)
+    wear.age(new, of, columns["soc_frac"], dt_s)
+    _set_resistance(new, of)
+    _show_dc(new, _circuit(new, of), cell_w, dt_s)
     _raise_alarms(new)
-    return common.closed(common.at_connection(new, surroundings, active, reactive, dt_s))
+    return common.end_step(common.at_connection(new, surroundings, active, reactive, dt_s))
 
 
 def _asked(new: Columns, surroundings: Surroundings) -> Floats:
@@ -161,27 +147,28 @@ def _schedule(hour: float) -> float:
 
 
 def _circuit(new: Columns, of: cells.Cells) -> battery.Circuit:
-    """Return the cells as the last step, or the start, left them: what was looked up once is not looked up again."""
+    """Return the cells in the state of the last step or the start, with the looked-up values it kept."""
     capacity = of.capacity_ah * new["soh_frac"]
     open_v, slope_v, energy_v = (new[name] for name in _OPEN)
     charge_ohm, discharge_ohm = (new[name] for name in _OHMS)
     return battery.Circuit(of, new["soc_frac"], open_v, slope_v, energy_v, charge_ohm, discharge_ohm, capacity)
 
 
-def _resist(new: Columns, of: cells.Cells) -> None:
+def _set_resistance(new: Columns, of: cells.Cells) -> None:
     rise = ageing.resistance_rise(of.kind, new["summed_resistance_rise"], new["soh_frac"])
     found = battery.resistance(of, new["soc_frac"], new["temperature_degc"], rise)
     new.update(zip(_OHMS, found, strict=True))
 
 
 def _reach_is_stale(new: Columns, dt_s: float) -> bool:
-    """Whether the last step told what another step can draw and deliver for another length or window than now."""
-    told = ((new["soc_min_frac"], new["reach_low_frac"]), (new["soc_max_frac"], new["reach_high_frac"]))
-    return bool(new["reach_dt_s"][0] != dt_s) or any(now is not then and anywhere(now != then) for now, then in told)
+    """Whether the reach of the last step was found for a step of another length, or for another window."""
+    found_for = ((new["soc_min_frac"], new["reach_min_frac"]), (new["soc_max_frac"], new["reach_max_frac"]))
+    moved = any(now is not then and anywhere(now != then) for now, then in found_for)
+    return moved or bool(new["reach_dt_s"][0] != dt_s)
 
 
 def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
-    """Find the most power that cells and converter can draw and deliver over a step [W, >= 0], at the connection."""
+    """Find the maximum power that cells and converter can draw and deliver over a step [W, >= 0], at the connection."""
     fastest = battery.thermal_derating(new["temperature_degc"]) * new["c_rate_per_h"]
     window = new["soc_min_frac"], new["soc_max_frac"]
     room, store = battery.reach(circuit, window, fastest, dt_s)
@@ -195,8 +182,8 @@ def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
         new["reach_dt_s"] = np.full_like(charge, dt_s)
 
 
-def _tell(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -> None:
-    """Show the DC side at the end of a step of ``cell_w``, and what could be drawn and delivered in one more.
+def _show_dc(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -> None:
+    """Show the DC side at the end of a step of ``cell_w``, and the power available in the next one.
 
     That is bounded by the cells, by the limit in force, and after a trip by the ramp.
     """
@@ -214,11 +201,11 @@ def _tell(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -
 def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, active: Floats, dt_s: float) -> Floats:
     """Move charge and heat by one step of constant power, in the step's own columns; return a cell's power [W]."""
     none = nothing(len(active))
-    # Where none works, as for most of a day without set-points, all that moves is their warmth.
+    # Where no battery works, only temperatures change.
     cell_w, heat = _moved(new, circuit, active, dt_s) if anywhere(active) else (none, none)
     if cell_w is none:
         new["charge_rate_w"] = new["charge_rate_frac"] = none
-    around = inverter.held(surroundings.air_temperature_degc, new["room_min_degc"], new["room_max_degc"])
+    around = inverter.clipped(surroundings.air_temperature_degc, new["room_min_degc"], new["room_max_degc"])
     new["temperature_degc"], new["temperature_max_degc"] = battery.warmed(
         new["temperature_degc"], around, heat, circuit.cells.heat_j_per_k, dt_s
     )
@@ -238,76 +225,6 @@ def _moved(new: Columns, circuit: battery.Circuit, active: Floats, dt_s: float) 
     new["charge_rate_w"] = power
     new["charge_rate_frac"] = power / np.where(power > 0.0, new["rated_power_w"], new["rated_charge_power_w"])
     return cell_w, battery.heat(circuit, new["cell_energy_v"], cell_w, dt_s)
-
-
-def _age(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> None:
-    """Age by one step, in the step's own columns: by half cycles that are over, by the calendar all five minutes."""
-    worn = new["soc_frac"] is not before and _cycled(new, of, before, dt_s)
-    new["unaged_s"] = new["unaged_s"] + dt_s
-    due = bool(new["unaged_s"][0] >= _CALENDAR_S)
-    if due:
-        _pass_time(new, of)
-    if due or worn:
-        new["soh_frac"] = 1.0 - ageing.lost(of.kind, new["calendar_stress"], new["cycle_stress"])
-        new["real_capacity_wh"] = new["rated_energy_wh"] * new["soh_frac"]
-    if due:
-        _remain(new, of)
-    elif worn:
-        # Between two times the remaining life stands still, but for what has just come to its end.
-        new["remaining_life_years"] = new["remaining_life_years"] * (new["soh_frac"] > ageing.END_OF_LIFE_FRAC)
-
-
-def _cycled(new: Columns, of: cells.Cells, before: Floats, dt_s: float) -> bool:
-    """Follow the half cycles through a step, in the step's own columns; return whether one is over."""
-    moved = np.abs(new["soc_frac"] - before)
-    new["cycle_count"] = new["cycle_count"] + 0.5 * moved * new["soh_frac"]
-    half = ageing.HalfCycle(*(new[name] for name in _HALF_CYCLE))
-    now, ended = ageing.followed(half, new["soc_frac"], moved > 0.0, dt_s)
-    new.update(zip(_HALF_CYCLE, now, strict=True))
-    if len(ended):
-        _wear(new, of, half, ended)
-    return len(ended) > 0
-
-
-def _wear(new: Columns, of: cells.Cells, half: ageing.HalfCycle, ended: npt.NDArray[np.intp]) -> None:
-    """Count the half cycles of the rows where one is over."""
-    kind = of.kind if isinstance(of.kind, int) else of.kind[ended]
-    start, turn = half.from_frac[ended], half.to_frac[ended]
-    swing = np.abs(turn - start)
-    rate = swing / np.maximum(half.to_there_h[ended], swing / _FASTEST_PER_H)
-    worn = ageing.cycle_stress(kind, swing, rate, 0.5 * (start + turn), new["temperature_degc"][ended])
-    for name, more in (
-        ("cycle_stress", worn),
-        ("summed_resistance_rise", ageing.cycle_resistance(kind, swing, rate)),
-    ):
-        new[name] = new[name].copy()
-        new[name][ended] += more
-
-
-def _pass_time(new: Columns, of: cells.Cells) -> None:
-    """Let the calendar run by the time since it last did, and see what stress that was on average."""
-    soc, warm, time_s = new["soc_frac"], new["temperature_degc"], new["unaged_s"]
-    resting = ageing.calendar_stress(of.kind, warm, soc)
-    rise = ageing.calendar_resistance(of.kind, warm, soc)
-    new["summed_resistance_rise"] = new["summed_resistance_rise"] + rise * time_s
-    new["calendar_stress"] = new["calendar_stress"] + resting * time_s
-    working = (new["cycle_stress"] - new["cycle_stress_before"]) / time_s
-    fresh = -np.expm1(time_s * (-1.0 / ageing.STRESS_TIME_S))
-    for name, stress in (("mean_calendar_stress_per_s", resting), ("mean_cycle_stress_per_s", working)):
-        new[name] = new[name] + (stress - new[name]) * fresh
-    new["cycle_stress_before"] = new["cycle_stress"]
-    new["unaged_s"] = np.zeros_like(time_s)
-
-
-def _remain(new: Columns, of: cells.Cells) -> None:
-    new["remaining_life_years"] = ageing.remaining_years(
-        of.kind,
-        new["soh_frac"],
-        new["calendar_stress"],
-        new["cycle_stress"],
-        new["mean_calendar_stress_per_s"],
-        new["mean_cycle_stress_per_s"],
-    )
 
 
 def _raise_alarms(new: Columns) -> None:

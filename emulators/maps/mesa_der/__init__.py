@@ -1,0 +1,176 @@
+"""The DNP3 point list of a distributed energy resource, after IEEE 1815.2 (formerly DNP AN2018-001).
+
+Where the profile has a point for a quantity, it stands there; ``indices`` holds those we use, in
+our own words. Integers on the wire are the value over the scale. Plus is generation and
+discharge, as inside, so ratings and limits of charging are negative (AI5, AI33, AI44).
+
+- An enable is a binary output of its own (BO16-18, 27-29): writing a set-point moves the set-point
+  and nothing else.
+- The generation limit is AO88 (mirror AI149). The profile's tables call AO87 and AO88 maximum and
+  minimum with plus for generation, while IEEE 1815.2, 6.4.2.2 has the first limit charging and the
+  second generation. The clause is followed; AO87 is not served.
+- The power factor set-point carries its sign on AO210 (minus is under-excited), where the profile
+  has a separate selector of the excitation.
+- The cells of a battery are one lump: AI20014, the lowest temperature, carries the mean.
+
+Events: alarms in class 1, states and set-points in class 2, measurements in class 3; ratings are
+only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
+from pilotfarm.emulators.maps.mesa_der import indices
+from pilotfarm.emulators.maps.mesa_der.indices import AI, AO, BI, BO, CTR
+from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband
+from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
+from pilotfarm.emulators.quantities import Quantity, Role, split
+
+_SCALES: Final = {
+    "V": 0.1,
+    "A": 0.1,
+    "Hz": 0.001,
+    "degC": 0.1,
+    "m/s": 0.1,
+    "a": 0.1,
+    "mm/h": 0.1,
+    "Pa": 10.0,
+}
+_RATING: Final = "rated_apparent_power_va"
+_DEADBANDS: Final = {
+    "Hz": Deadband(0.02),
+    "degC": Deadband(0.5),
+    "W/m2": Deadband(20.0),
+    "m/s": Deadband(0.5),
+    "deg": Deadband(7.2),
+    "Pa": Deadband(200.0),
+    "mm/h": Deadband(1.0),
+    "s": Deadband(60.0),
+    "a": Deadband(0.1),
+}
+"""Weather: 2 % of a full scale of 1000 W/m2, 25 m/s, 360 degrees, 100 hPa and 50 mm/h."""
+
+
+def _scale(quantity: Quantity) -> float:
+    """The scale outside the profile's tables: the profile's own for that unit, 1 where it has none."""
+    if quantity.name.endswith("_frac"):
+        return 0.001
+    if "power_factor" in quantity.name:
+        return 0.01
+    return _SCALES.get(quantity.unit, 1.0)
+
+
+def _deadband(quantity: Quantity, kind_has: frozenset[str]) -> Deadband:
+    """Return 1 % of the rating for power, energy and current, 0.5 % of nominal for voltage, 1 % for shares."""
+    own = split(quantity.name)[0].of(_RATING)
+    rating = (own if own in kind_has else _RATING,)
+    if quantity.name.endswith("_frac") or "power_factor" in quantity.name:
+        return Deadband(0.01)
+    if quantity.unit in ("W", "var", "VA", "Wh", "varh"):
+        return Deadband(share=0.01, of=rating)
+    if quantity.unit == "V":
+        return Deadband(share=0.005, of=("nominal_voltage_v",))
+    if quantity.unit == "A":
+        return Deadband(share=0.01 / 3, of=rating, over="nominal_voltage_v")
+    return _DEADBANDS.get(quantity.unit, EVERY_CHANGE)
+
+
+_CLASSES: Final = {
+    Role.ALARM: 1,
+    Role.STATE: 2,
+    Role.SETPOINT: 2,
+    Role.COMMAND: 2,
+    Role.MEASUREMENT: 3,
+    Role.TOTAL: 3,
+    Role.RATING: 0,
+}
+assert set(_CLASSES) == set(Role)
+
+
+def _type(quantity: Quantity) -> PointType:
+    if quantity.writable:
+        return BO if quantity.is_binary else AO
+    if quantity.role is Role.TOTAL:
+        return CTR
+    return BI if quantity.is_binary else AI
+
+
+def _profiled(quantity: Quantity) -> Iterator[tuple[PointType, int, float]]:
+    """Yield where the profile and the hand-picked vendor points have this quantity, best first."""
+    resource, plain = split(quantity.name)
+    counter, analog_input = indices.meter_counter(resource, plain), indices.meter_input(resource, plain)
+    if counter is not None:
+        yield CTR, counter, 1.0
+    if analog_input is not None:
+        yield AI, analog_input, _scale(quantity)
+    yield from indices.POINTS.get(quantity.name, ())
+    if resource and plain in indices.RESOURCE_AT_DEVICE:
+        yield from indices.POINTS[plain]
+
+
+def _vendor(quantity: Quantity) -> tuple[PointType, int, float]:
+    return _type(quantity), indices.vendor(*split(quantity.name)), _scale(quantity)
+
+
+def plan(spec: DeviceSpec) -> PointPlan:
+    """Give every quantity of a kind its points; where two want one, the first of the kind's list has it."""
+    taken: dict[tuple[PointType, int], Point] = {}
+    kind_has = frozenset(quantity.name for quantity in spec.quantities)
+    for quantity in spec.quantities:
+        free = (place for place in _profiled(quantity) if place[:2] not in taken)
+        has_cells = split(quantity.name)[0].of("soc_frac") in kind_has
+        wanted = [place for place in free if indices.suits(place[1], has_cells)]
+        for kind, index, scale in wanted or [_vendor(quantity)]:
+            binary_or_mirror = quantity.is_binary or quantity.writable
+            taken[kind, index] = Point(
+                kind,
+                index,
+                quantity.name,
+                scale,
+                event_class=0 if kind in (BO, AO) else _CLASSES[quantity.role],
+                deadband=EVERY_CHANGE if binary_or_mirror else _deadband(quantity, kind_has),
+                pulse=quantity.role is Role.COMMAND,
+            )
+    order = list(PointType)
+    return PointPlan(tuple(sorted(taken.values(), key=lambda point: (order.index(point.type), point.index))))
+
+
+_DATA_TYPES: Final = {BI: "g1v2", BO: "g10v2/g12v1", CTR: "g20v1", AI: "g30v1", AO: "g40v1/g41v1"}
+
+
+def _shown_deadband(point: Point, columns: Mapping[str, Floats]) -> float | Floats | None:
+    """The deadband, where the point has one and what it depends on is known."""
+    if point.type is not AI or not point.event_class or (point.deadband.of and not columns):
+        return None
+    return point.deadband.width(columns)
+
+
+def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> list[PointRow]:
+    """List a group's points."""
+    units = {quantity.name: quantity.unit for quantity in spec.quantities}
+    return [
+        PointRow(
+            point.quantity,
+            point.address,
+            _DATA_TYPES[point.type],
+            point.scale,
+            units[point.quantity],
+            "rw" if point.type in (BO, AO) else "r",
+            _shown_deadband(point, columns),
+        )
+        for point in plan(spec).points
+    ]
+
+
+MAP: Final = MapSpec(
+    name="mesa-der",
+    protocol="dnp3",
+    title="DER point list after IEEE 1815.2 (MESA-DER)",
+    plan=plan,
+    points=points,
+)

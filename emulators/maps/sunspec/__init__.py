@@ -1,0 +1,94 @@
+"""SunSpec over Modbus for any kind without resources (SunSpec Information Model Specification 1.9).
+
+Every chain begins at 40000 with model 1 and ends with vendor models for what no standard model has. A meter
+also answers as an Eastron SDM630 at 0 to 381, where no SunSpec client looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from functools import cache
+from typing import Final
+
+from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.maps import sdm630
+from pilotfarm.emulators.maps.binding import Quantities, modbus_map, quantities_of, resources_of
+from pilotfarm.emulators.maps.sunspec import battery, der, inverter, meter, weather
+from pilotfarm.emulators.maps.sunspec.chain import Model
+from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
+from pilotfarm.emulators.plans.modbus import Identity, RegisterPlan, check_covers
+
+BATTERY: Final = (
+    inverter.INVERTER_103,
+    inverter.nameplate_120(82),
+    inverter.SETTINGS_121,
+    inverter.status_122(storage=True),
+    inverter.CONTROLS_123,
+    inverter.STORAGE_124,
+    der.MEASURED_701,
+    der.CAPACITY_702,
+    der.ENTER_SERVICE_703,
+    der.CONTROLS_704,
+    der.storage_713("soc_frac", battery.STORED),
+    der.SUPERVISION_715,
+    battery.BATTERY_802,
+    battery.BATTERY_803,
+)
+PV: Final = (
+    inverter.INVERTER_103,
+    inverter.nameplate_120(4),
+    inverter.SETTINGS_121,
+    inverter.status_122(storage=False),
+    inverter.CONTROLS_123,
+    inverter.STRINGS_160,
+    der.MEASURED_701,
+    der.CAPACITY_702,
+    der.ENTER_SERVICE_703,
+    der.CONTROLS_704,
+    der.SUPERVISION_715,
+    weather.IRRADIANCE_302,
+    weather.MODULE_303,
+    weather.WEATHER_307,
+)
+METER: Final = (meter.METER_203,)
+
+DER: Final = (
+    der.MEASURED_701,
+    der.CAPACITY_702,
+    der.ENTER_SERVICE_703,
+    der.CONTROLS_704,
+    der.SUPERVISION_715,
+)
+"""What follows set-points and is none of the others."""
+
+
+def _models(names: Container[str]) -> tuple[tuple[Model, ...], str]:
+    """Return the standard models that suit what a kind has, and the product code of a device with them."""
+    if "soc_frac" in names:
+        return BATTERY, "PF-BAT"
+    if "available_power_w" in names:
+        return PV, "PF-PV"
+    return (DER, "PF-DER") if "active_power_setpoint_w" in names else (METER, "PF-MET")
+
+
+@cache
+def _plan(kind: str, names: frozenset[str]) -> RegisterPlan:
+    models, code = _models(names)
+    identity, has = Identity(VENDOR, code, REVISION, kind.replace("_", "-")), Quantities(names)
+    if models is METER:
+        unit = sunspec_unit(0, models, identity, has, (sdm630.WINDOW,), sdm630.registers(has))
+    else:
+        unit = sunspec_unit(0, models, identity, has)
+    return check_covers(RegisterPlan((unit,), names))
+
+
+def plan(spec: DeviceSpec) -> RegisterPlan:
+    return _plan(spec.kind, quantities_of(spec))
+
+
+MAP: Final = modbus_map(
+    name="sunspec",
+    title="SunSpec models at 40000 (meters also as Eastron SDM630)",
+    plan=plan,
+    fits=lambda spec: not resources_of(spec),
+)

@@ -1,0 +1,49 @@
+"""A Modbus unit with a SunSpec chain: model 1 first, vendor models last for what no other model carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pilotfarm.emulators.maps.binding import Quantities
+from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
+from pilotfarm.emulators.maps.sunspec.chain import SERIAL, VENDOR_MODELS, Model, chain, common, vendor
+from pilotfarm.emulators.plans.modbus import Identity, Register, Unit, Window
+
+VENDOR: Final = "pilotfarm"
+REVISION: Final = "1.0"
+
+
+def with_vendor(
+    models: Sequence[Model], identity: Identity, has: Quantities, besides: Sequence[Register] = ()
+) -> tuple[Window, list[Register]]:
+    """A chain with model 1 before it, and behind it the vendor models for what neither it nor ``besides`` has."""
+    models = [common(identity), *models]
+    _, registers = chain(models, has)
+    carried = {name for register in (*registers, *besides) for name in register.carries}
+    left = set(filter(None, map(has.resource.plain, has.names - carried)))
+    models += [model for model in (vendor(model_id, left) for model_id in VENDOR_MODELS) if model.points]
+    return chain(models, has)
+
+
+def sunspec_unit(
+    step: int | None,
+    models: Sequence[Model],
+    identity: Identity,
+    has: Quantities,
+    windows: Sequence[Window] = (),
+    registers: Sequence[Register] = (),
+    serials: Sequence[tuple[int, int]] = (),
+) -> Unit:
+    """A unit with a SunSpec chain, and what else it answers below 40000."""
+    window, bound = with_vendor(models, identity, has, registers)
+    return Unit(
+        step,
+        (*windows, window),
+        (*registers, *bound),
+        identity,
+        DISCRETES,
+        COILS,
+        serials=(SERIAL, *serials),
+        resource=has.resource,
+    )
