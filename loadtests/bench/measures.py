@@ -19,7 +19,7 @@ from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout, TcpEndpoint
 from pilotfarm.emulators.site.listing import endpoint_rows
-from pilotfarm.loadtests.bench import modbus, physics, sites
+from pilotfarm.loadtests.bench import modbus, physics, sites, upkeep
 from pilotfarm.loadtests.bench.masters import Dnp3Master, Iec104Master, rate
 from pilotfarm.loadtests.bench.process import Child, Pilot
 
@@ -93,6 +93,7 @@ def step_times(quick: bool) -> Iterator[Row]:
             farm.step(1.0)
             physics.append(time.perf_counter() - begin_s)
             images.refresh()
+            upkeep.read(images)
             whole.append(time.perf_counter() - begin_s)
         physics_ms, whole_ms = 1e3 * statistics.median(physics), 1e3 * statistics.median(whole)
         aimed = devices == 10_000
@@ -196,6 +197,35 @@ def latencies(quick: bool) -> Iterator[Row]:
     yield Row("e", f"{what}, p99", p99_ms, "ms", *_aim(True, p99_ms, 20.0))
 
 
+def table_times(quick: bool) -> Iterator[Row]:
+    """(f) Milliseconds a step by who looks at the tables: nobody, armed stations that nobody reads, readers of all."""
+    for name, layout in (("tiny", load("tiny")), ("norway", load("norway")), ("mixed", layout_of("mixed-1000"))):
+        farm = Farm(layout)
+        images = Images(farm)
+        steps = 20 if quick else 100
+
+        def made_and_read(images: Images = images) -> None:
+            images.refresh()
+            upkeep.read(images)
+
+        yield Row("f", f"step of {name}, physics", upkeep.step_ms(farm, lambda: None, steps), "ms")
+        yield Row("f", f"step of {name}, no station armed", upkeep.step_ms(farm, images.refresh, steps), "ms")
+        yield Row("f", f"step of {name}, every table read", upkeep.step_ms(farm, made_and_read, steps), "ms")
+        upkeep.arm(images)
+        yield Row("f", f"step of {name}, every station armed", upkeep.step_ms(farm, images.refresh, steps), "ms")
+        yield Row("f", f"step of {name}, armed and read", upkeep.step_ms(farm, made_and_read, steps), "ms")
+
+
+def fault_times(quick: bool) -> Iterator[Row]:
+    """(g) What a thousand measurement faults add to a step of 10,000 devices."""
+    farm = Farm(layout_of("plain-10000"))
+    calm_ms, faulty_ms = upkeep.faulty_step_ms(farm, 1 if quick else 5, 10 if quick else 20)
+    share = 100.0 * (faulty_ms / calm_ms - 1.0)
+    yield Row("g", "step of 10,000 devices, no fault", calm_ms, "ms")
+    yield Row("g", f"step of 10,000 devices, {upkeep.FAULTS:,} active faults", faulty_ms, "ms")
+    yield Row("g", "added by the faults", share, "%", *_aim(True, share, 10.0))
+
+
 MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
     "modbus": modbus_reads,
     "step": step_times,
@@ -205,6 +235,8 @@ MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
     "stations": station_endpoints,
     "interrogation": interrogations,
     "latency": latencies,
+    "tables": table_times,
+    "faults": fault_times,
 }
 """Name on the command line -> measurement."""
 

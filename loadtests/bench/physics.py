@@ -77,10 +77,9 @@ def step_times(farm: Farm, steps: int) -> StepTimes:
         spec = pool.spec
         flow = None if spec.flow is None else stopwatch.over_flow(spec.kind, spec.flow)
         pool.spec = replace(spec, step=stopwatch.over(spec.kind, spec.step), flow=flow)
-    # What a step calls on its way is looked up on the farm, so a stopwatch can be put in front of it.
+    # What a step calls on its way is looked up where it stands, so a stopwatch can be put in front of it.
     for name, owner, method in (
-        ("weather and frequency", farm, "_surroundings"),
-        ("weather and frequency", farm, "_light"),
+        ("weather and frequency", farm.world, "at"),
         ("power flow", farm.network, "step"),
         ("faults", farm.faults, "report"),
     ):
