@@ -101,7 +101,7 @@ class Outstation:
             return master in masters
         if len(self._associations) < masters:
             return True
-        silent = next((address for address, held in self._associations.items() if held.connection is None), None)
+        silent = next((address for address, each in self._associations.items() if each.connection is None), None)
         if silent is None:
             return False
         del self._associations[silent]
@@ -111,9 +111,9 @@ class Outstation:
 
     def analog_moved(self, point: Point, value: int, flags: int, unix_ms: int) -> None:
         reading = AnalogPoint(value, flags)
-        for held in self._associations.values():
+        for association in self._associations.values():
             # The table has measured the deadband; -1 lets every event through.
-            held.events.record_analog(
+            association.events.record_analog(
                 point.index,
                 reading,
                 event_class=EventClass(point.event_class),
@@ -123,8 +123,8 @@ class Outstation:
 
     def binary_moved(self, point: Point, state: bool, flags: int, unix_ms: int) -> None:
         reading = BinaryPoint(state, flags)
-        for held in self._associations.values():
-            held.events.record_binary(
+        for association in self._associations.values():
+            association.events.record_binary(
                 point.index, reading, event_class=EventClass(point.event_class), timestamp_ms=unix_ms
             )
 
@@ -142,8 +142,8 @@ class Outstation:
                 counter = bytes(section.cut(row, place, place + 1))
                 self._frozen[place] = (counter, unix_ms)
                 reading = CounterPoint(int.from_bytes(counter[1:], "little"), counter[0])
-                for held in self._associations.values():
-                    held.events.record_frozen_counter(
+                for association in self._associations.values():
+                    association.events.record_frozen_counter(
                         section.indices[place], reading, event_class=_FROZEN_CLASS, timestamp_ms=unix_ms
                     )
 

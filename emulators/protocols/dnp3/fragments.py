@@ -42,11 +42,11 @@ class Fragments:
         """Return what the master gets of the session's bytes."""
         passed = bytearray()
         for octets, frame, fragment in self._outward.take(data):
-            told = None if fragment is None else through.outward(filters, fragment, now_s)
-            if fragment is None or told == fragment:
+            passed_on = None if fragment is None else through.outward(filters, fragment, now_s)
+            if fragment is None or passed_on == fragment:
                 passed += octets
-            elif told is not None:
-                passed += _framed(told, frame.destination, frame.source, from_master=False)
+            elif passed_on is not None:
+                passed += _framed(passed_on, frame.destination, frame.source, from_master=False)
         return bytes(passed)
 
 

@@ -110,7 +110,7 @@ class Dnp3Table:
         self._reported = np.array([point.event_class != 0 for point in inputs.points], dtype=bool)
         self._listeners: dict[int, list[Listener]] = {}
         self._heard = np.zeros(0, dtype=np.intp)
-        self._told: tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
+        self._last: tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
         self.unix_s = 0.0
         self._overwritten = False
         """Whether a flag or a stand-in for NaN stands where encoding had written."""
@@ -154,14 +154,14 @@ class Dnp3Table:
         if self._stale:
             self._make()
         inputs, binaries = self.sections[PointType.ANALOG_INPUT], self.sections[PointType.BINARY_INPUT]
-        if self._told is None:
+        if self._last is None:
             n, analogs = self._rows.n, len(inputs.points)
-            self._told = (
+            self._last = (
                 np.zeros((n, analogs), np.int32),
                 np.zeros((n, analogs), np.uint8),
                 np.zeros((n, len(binaries.points)), np.uint8),
             )
-        values, flags, states = self._told
+        values, flags, states = self._last
         values[row] = self._values[row, : values.shape[1]]
         flags[row] = self._wide_flags[row, : flags.shape[1]]
         states[row] = self._binary[row, : states.shape[1]]
@@ -192,27 +192,27 @@ class Dnp3Table:
                     flags[bad, place] = _OTHER_FLAGS[bits[bad]]
 
     def _report(self) -> None:
-        """Tell listeners of flags that changed and of values beyond their deadband since the last telling."""
-        assert self._told is not None
+        """Tell listeners of flags that changed and of values beyond their deadband since the last report."""
+        assert self._last is not None
         if not self._heard.size:
             self._heard = np.array(sorted(self._listeners), dtype=np.intp)
-        told_values, told_flags, told_states = self._told
+        last_values, last_flags, last_states = self._last
         heard, unix_ms = self._heard, int(self.unix_s * 1000.0)
-        analogs = told_values.shape[1]
+        analogs = last_values.shape[1]
         values, flags = self._values[heard, :analogs], self._wide_flags[heard, :analogs]
-        away = np.abs(values - told_values[heard].astype(np.float64))
-        moved = ((away > self._deadbands[heard]) | (flags != told_flags[heard])) & self._reported
+        away = np.abs(values - last_values[heard].astype(np.float64))
+        moved = ((away > self._deadbands[heard]) | (flags != last_flags[heard])) & self._reported
         inputs = self.sections[PointType.ANALOG_INPUT].points
         for i, j in np.argwhere(moved).tolist():
             row = int(heard[i])
-            told_values[row, j], told_flags[row, j] = values[i, j], flags[i, j]
+            last_values[row, j], last_flags[row, j] = values[i, j], flags[i, j]
             for listener in self._listeners[row]:
                 listener.analog_moved(inputs[j], int(values[i, j]), int(flags[i, j]), unix_ms)
-        states = self._binary[heard, : told_states.shape[1]]
+        states = self._binary[heard, : last_states.shape[1]]
         binaries = self.sections[PointType.BINARY_INPUT].points
-        for i, j in np.argwhere(states != told_states[heard]).tolist():
+        for i, j in np.argwhere(states != last_states[heard]).tolist():
             row, octet = int(heard[i]), int(states[i, j])
-            told_states[row, j] = octet
+            last_states[row, j] = octet
             for listener in self._listeners[row]:
                 listener.binary_moved(binaries[j], bool(octet & STATE), octet & ~STATE, unix_ms)
 

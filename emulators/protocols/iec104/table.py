@@ -77,9 +77,9 @@ class _Block:
     """(n, count)"""
     deadbands: npt.NDArray[np.float32]
     """(n, count), wire units; empty for states"""
-    told: npt.NDArray[Any]
+    last: npt.NDArray[Any]
     """(n, count): what was last reported, where anyone listens; empty while nobody ever did"""
-    told_quality: npt.NDArray[np.uint8]
+    last_quality: npt.NDArray[np.uint8]
 
 
 @dataclass(slots=True)
@@ -196,9 +196,9 @@ class Iec104Table:
         if row not in self._listeners:
             self._heard = None
             for block in self._blocks:
-                if block.told.size == 0:
-                    block.told, block.told_quality = np.empty_like(block.values), np.empty_like(block.quality)
-                block.told[row], block.told_quality[row] = block.values[row], block.quality[row]
+                if block.last.size == 0:
+                    block.last, block.last_quality = np.empty_like(block.values), np.empty_like(block.quality)
+                block.last[row], block.last_quality[row] = block.values[row], block.quality[row]
         self._listeners.setdefault(row, []).append((listener, address))
 
     def leave(self, listener: Listener) -> None:
@@ -222,16 +222,16 @@ class Iec104Table:
 
     def _report_block(self, block: _Block, heard: npt.NDArray[np.intp], tag: npt.NDArray[np.uint8]) -> None:
         # A value that becomes NaN, or a number again, shows in its quality.
-        moved = block.quality[heard] != block.told_quality[heard]
+        moved = block.quality[heard] != block.last_quality[heard]
         if block.type is MonitorType.FLOAT:
             with np.errstate(invalid="ignore"):
-                moved |= np.abs(block.values[heard] - block.told[heard]) > block.deadbands[heard]
+                moved |= np.abs(block.values[heard] - block.last[heard]) > block.deadbands[heard]
         rows, places = np.nonzero(moved)
         if not rows.size:
             return
         rows = heard[rows]
-        block.told[rows, places] = block.values[rows, places]
-        block.told_quality[rows, places] = block.quality[rows, places]
+        block.last[rows, places] = block.values[rows, places]
+        block.last_quality[rows, places] = block.quality[rows, places]
         objects = np.empty((rows.size, block.octets + tag.size), np.uint8)
         objects[:, : block.octets] = block.objects[rows, places]
         objects[:, block.octets :] = tag

@@ -23,7 +23,7 @@ _LENGTH_MIN, _LENGTH_MAX = 2, 254  # unit and message, by the header's length fi
 class ModbusEngine:
     """One connection to a station."""
 
-    __slots__ = ("_application", "_buffer", "_closed", "_heard_s", "_held", "_out", "_peer", "_station")
+    __slots__ = ("_admitted", "_application", "_buffer", "_closed", "_heard_s", "_out", "_peer", "_station")
 
     def __init__(self, station: ModbusStation, peer: str, now_s: float, admitted: bool) -> None:
         self._station = station
@@ -31,7 +31,7 @@ class ModbusEngine:
         self._peer = peer
         self._heard_s = now_s
         self._closed = not admitted
-        self._held = admitted
+        self._admitted = admitted
         self._buffer = b""
         self._out = bytearray()
 
@@ -79,8 +79,8 @@ class ModbusEngine:
 
     def hang_up(self, now_s: float) -> None:
         self._closed = True
-        if self._held:
-            self._held = False
+        if self._admitted:
+            self._admitted = False
             self._station.connections -= 1
 
 

@@ -75,10 +75,10 @@ def _words(data: bytes) -> list[int]:
     return [int.from_bytes(data[k : k + 2], "big") for k in range(0, len(data), 2)]
 
 
-def _count(body: bytes, most: int) -> tuple[int, int]:
+def _count(body: bytes, count_max: int) -> tuple[int, int]:
     _need(len(body) == 4, "a read has an address and a count")
     address, count = _words(body)
-    _need(1 <= count <= most, f"a count of {count} is not within 1 to {most}")
+    _need(1 <= count <= count_max, f"a count of {count} is not within 1 to {count_max}")
     return address, count
 
 
