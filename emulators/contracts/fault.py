@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 
@@ -64,6 +65,34 @@ class MeasurementFault(_Kind):
     """Whether it reports the same whatever faults before it made of the truth: these are then not worked out."""
     then: Callable[[Mapping[str, Floats], Mapping[str, Floats]], Mapping[str, Floats]] | None = None
     """Numbers of one fault for two that follow each other, where the kind looks at neither note nor time."""
+
+
+# --------------------------------------------------------------------------------- the device itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFault(_Kind):
+    """The device does something else than it was told, and shows what it was told.
+
+    ``overrules(mode, parameters, columns, elapsed_s)`` is given the columns of the gripped devices, ``(m,)`` each, and
+    returns what they follow in this step in place of their own set-points and commands, by name, ``(m,)`` each.
+    ``needs`` are the quantities it looks at or returns: devices that lack one are missed.
+    """
+
+    family: ClassVar = "device"
+    needs: tuple[str, ...]
+    overrules: Callable[[str, Any, Seen, float], Columns]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockFault(_Kind):
+    """The device's clock is off, and with it its time tags where it answers for itself.
+
+    ``offset_s(mode, parameters, elapsed_s)`` is by how much [s]; plus is fast.
+    """
+
+    family: ClassVar = "clock"
+    offset_s: Callable[[str, Any, float], float]
 
 
 # -------------------------------------------------------------------------------- on the way
@@ -128,4 +157,6 @@ class GridFault(_Kind):
     """It acts on the whole site, and takes no target."""
 
 
-FaultSpec: TypeAlias = MeasurementFault | AdmissionFault | LinkFault | ProtocolFault | GridFault
+FaultSpec: TypeAlias = (
+    MeasurementFault | DeviceFault | ClockFault | AdmissionFault | LinkFault | ProtocolFault | GridFault
+)

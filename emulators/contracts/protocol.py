@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
@@ -57,14 +57,24 @@ class Device(Protocol):
         ...
 
 
+NO_CLOCKS: Final[Mapping[int, float]] = {}
+
+
 class Table(Protocol):
     """The bytes of one protocol for all devices of a group."""
 
-    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+    def refresh(
+        self,
+        columns: Mapping[str, Floats],
+        quality: Mapping[str, Qualities],
+        unix_s: float,
+        clocks_s: Mapping[int, float] = NO_CLOCKS,
+    ) -> None:
         """Take what is known as of a step; hand what moved past its deadband to the engines that listen.
 
         ``quality`` has an entry only for a quantity that is not good in every row. ``unix_s`` is the
-        site time the values hold for, for time tags. While nobody listens the bytes are made when somebody reads.
+        site time the values hold for, for time tags; ``clocks_s`` is by how much the clocks of some rows are off.
+        While nobody listens the bytes are made when somebody reads.
         """
         ...
 

@@ -7,9 +7,9 @@ or a socket, and nothing between two steps changes what is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.farm import supply
@@ -27,6 +27,10 @@ from pilotfarm.emulators.site.layout import SiteLayout
 STEP_MIN_S: Final = 0.1
 STEP_MAX_S: Final = 900.0
 """Longest step the models hold for: a quarter of an hour, in which sun, loads and sessions move once."""
+
+
+Cell: TypeAlias = tuple[str, str, int, float]
+"""Group, quantity, row and value."""
 
 
 class Farm:
@@ -94,7 +98,9 @@ class Farm:
             for observer in self.observers:
                 observer.fault_changed(fault, event, moment)
         self.world.swing(self.lost_generation_w + self.faults.lost_generation_w, dt_s)
+        own = self._overrule()
         self.pools.step(self.world.at(self.time_s, self.network.mains), dt_s)
+        self._write(own)
         self._show_columns()
         supply.solve(self.network, self.population, dt_s)
         self.faults.report()
@@ -109,16 +115,34 @@ class Farm:
         taken = self.commands.take()
         if not taken:
             return
-        for group, row, command in taken:
-            for name, value in {**command.values, **group.spec.with_any_command}.items():
-                self.pools.write(group.name, name, row, value)
-        self.pools.show_written()
+        self._write(
+            [
+                (group.name, name, row, value)
+                for group, row, command in taken
+                for name, value in {**command.values, **group.spec.with_any_command}.items()
+            ]
+        )
         self._show_columns()
         moment = self.moment
         for group, row, command in taken:
             self.tracer.applied(command, group, row, self.time_s)
             for observer in self.observers:
                 observer.commanded(command, moment)
+
+    def _overrule(self) -> list[Cell]:
+        """Let faulty devices follow something else in this step; return what they were told."""
+        others = list(self.faults.overruled())
+        own = [
+            (name, quantity, row, float(self.groups[name].columns[quantity][row])) for name, quantity, row, _ in others
+        ]
+        self._write(others)
+        return own
+
+    def _write(self, cells: Sequence[Cell]) -> None:
+        for group, name, row, value in cells:
+            self.pools.write(group, name, row, value)
+        if cells:
+            self.pools.show_written()
 
     def _show_columns(self) -> None:
         for group in self.population:

@@ -16,6 +16,8 @@ import numpy as np
 
 from pilotfarm.emulators.contracts.fault import (
     AdmissionFault,
+    ClockFault,
+    DeviceFault,
     Disturbance,
     FaultSpec,
     GridFault,
@@ -85,6 +87,8 @@ class FaultBoard:
         self._due_s = _NEVER
         self.lost_generation_w = 0.0
         """Generation missing in the area because of faults. [W]"""
+        self._off = False
+        """Whether a clock is off, or was in the last step."""
         self.revision = 0
         """Moves whenever another set of faults is active."""
 
@@ -186,8 +190,34 @@ class FaultBoard:
         return changed
 
     def report(self) -> None:
-        """Make the reported columns of every group from its true ones and the active faults."""
+        """Make the reported columns of every group from its true ones and the active faults, and set the clocks."""
         self._reports.report(self._time_s)
+        if self._off:
+            self._set_clocks()
+
+    def _set_clocks(self) -> None:
+        for group in self._population:
+            group.clocks_s = {}
+        clocks = self._active(ClockFault)
+        self._off = bool(clocks)
+        for fault in clocks:
+            assert isinstance(fault.spec, ClockFault)
+            offset_s = fault.spec.offset_s(fault.mode, fault.parameters, self._time_s - fault.start_s)
+            for name, rows in fault.rows.items():
+                clocks_s = self._population.groups[name].clocks_s
+                clocks_s.update({row: clocks_s.get(row, 0.0) + offset_s for row in rows.tolist()})
+
+    def overruled(self) -> Iterator[tuple[str, str, int, float]]:
+        """Yield what devices follow in place of what they were told: group, quantity, row, value."""
+        for fault in self._active(DeviceFault):
+            assert isinstance(fault.spec, DeviceFault)
+            for name, rows in fault.rows.items():
+                group = self._population.groups[name]
+                columns = {quantity: group.columns[quantity][rows] for quantity in fault.spec.needs}
+                others = fault.spec.overrules(fault.mode, fault.parameters, columns, self._time_s - fault.start_s)
+                for quantity, values in others.items():
+                    for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+                        yield name, quantity, row, value
 
     def on_the_way(self) -> dict[tuple[str, int], list[Fault]]:
         """Return the active faults that grip a device's way to its masters, by group and row, in their order."""
@@ -199,11 +229,15 @@ class FaultBoard:
                         found.setdefault((group, row), []).append(fault)
         return found
 
+    def _active(self, family: type[FaultSpec]) -> list[Fault]:
+        return [fault for fault in self if fault.state == ACTIVE and isinstance(fault.spec, family)]
+
     def _begin(self, fault: Fault) -> None:
         fault.state = ACTIVE
         # Its duration counts from the step it takes hold with, or one shorter than a step would never show.
         fault.start_s = self._time_s
         self.revision += 1
+        self._off |= isinstance(fault.spec, ClockFault)
         if isinstance(fault.spec, MeasurementFault):
             for name, rows in fault.rows.items():
                 group = self._population.groups[name]
@@ -273,6 +307,8 @@ def _grips(fault: Fault, group: Group) -> bool:
     """Whether a fault can be had by the devices of a group."""
     if isinstance(fault.spec, MeasurementFault):
         return bool(_touched(group, fault.target))
+    if isinstance(fault.spec, DeviceFault):
+        return group.readable.issuperset(fault.spec.needs)
     if isinstance(fault.spec, ProtocolFault):
         return not {way.protocol for way in group.layout.served}.isdisjoint(fault.spec.protocols)
     return True

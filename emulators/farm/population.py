@@ -37,6 +37,8 @@ class Group:
     quality: dict[str, Qualities] = field(default_factory=dict)
     readable: frozenset[str] = frozenset()
     writable: frozenset[str] = frozenset()
+    clocks_s: dict[int, float] = field(default_factory=dict)
+    """By how much the clocks of some devices are off, by row."""
 
     @classmethod
     def made(cls, layout: GroupLayout, place: Place) -> Group:

@@ -35,7 +35,7 @@ class Image:
 
     def refresh(self, unix_s: float) -> None:
         if self.known is None:
-            self.table.refresh(self.group.reported, self.group.quality, unix_s)
+            self.table.refresh(self.group.reported, self.group.quality, unix_s, self.group.clocks_s)
             return
         self.known.update(self.group.reported, self.group.quality)
         self.table.refresh(self.known.columns, self.known.quality, unix_s)

@@ -135,7 +135,7 @@ class Outstation:
         section = self.table.sections[PointType.COUNTER]
         if header.group != 20 or header.variation != 0 or not section.indices:
             raise UnknownObject(f"group {header.group} variation {header.variation} cannot be frozen")
-        unix_ms = int(self.table.unix_s * 1000.0)
+        unix_ms = self.table.unix_ms(self.seat.row)
         row = self.table.row(self.seat.row)
         for first, last in selected(section, header):
             for place in range(first, last):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.protocol import NO_CLOCKS
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
 from pilotfarm.emulators.protocols.dnp3.reading import StaticReader
@@ -112,6 +113,7 @@ class Dnp3Table:
         self._heard = np.zeros(0, dtype=np.intp)
         self._last: tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
         self.unix_s = 0.0
+        self.clocks_s: Mapping[int, float] = NO_CLOCKS
         self._overwritten = False
         """Whether a flag or a stand-in for NaN stands where encoding had written."""
         self._latest: tuple[Mapping[str, Floats], Mapping[str, Qualities]] = ({}, {})
@@ -129,8 +131,14 @@ class Dnp3Table:
             self._make()
         return self._rows.row(index)
 
-    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
-        self.unix_s = unix_s
+    def refresh(
+        self,
+        columns: Mapping[str, Floats],
+        quality: Mapping[str, Qualities],
+        unix_s: float,
+        clocks_s: Mapping[int, float] = NO_CLOCKS,
+    ) -> None:
+        self.unix_s, self.clocks_s = unix_s, clocks_s
         self._latest = columns, quality
         self._stale = True
         if self._listeners:
@@ -145,6 +153,10 @@ class Dnp3Table:
             self._rows.forget()
         self._rows.encode(columns)
         self._flag(quality)
+
+    def unix_ms(self, row: int) -> int:
+        """What a row's clock shows. [ms since 1970 UTC]"""
+        return int((self.unix_s + self.clocks_s.get(row, 0.0)) * 1000.0)
 
     def listen(self, row: int, listener: Listener) -> None:
         """From here on tell ``listener`` what moves at ``row``."""
@@ -197,7 +209,7 @@ class Dnp3Table:
         if not self._heard.size:
             self._heard = np.array(sorted(self._listeners), dtype=np.intp)
         last_values, last_flags, last_states = self._last
-        heard, unix_ms = self._heard, int(self.unix_s * 1000.0)
+        heard = self._heard
         analogs = last_values.shape[1]
         values, flags = self._values[heard, :analogs], self._wide_flags[heard, :analogs]
         away = np.abs(values - last_values[heard].astype(np.float64))
@@ -207,14 +219,14 @@ class Dnp3Table:
             row = int(heard[i])
             last_values[row, j], last_flags[row, j] = values[i, j], flags[i, j]
             for listener in self._listeners[row]:
-                listener.analog_moved(inputs[j], int(values[i, j]), int(flags[i, j]), unix_ms)
+                listener.analog_moved(inputs[j], int(values[i, j]), int(flags[i, j]), self.unix_ms(row))
         states = self._binary[heard, : last_states.shape[1]]
         binaries = self.sections[PointType.BINARY_INPUT].points
         for i, j in np.argwhere(states != last_states[heard]).tolist():
             row, octet = int(heard[i]), int(states[i, j])
             last_states[row, j] = octet
             for listener in self._listeners[row]:
-                listener.binary_moved(binaries[j], bool(octet & STATE), octet & ~STATE, unix_ms)
+                listener.binary_moved(binaries[j], bool(octet & STATE), octet & ~STATE, self.unix_ms(row))
 
 
 def _nothing(n: int) -> npt.NDArray[np.int32]:

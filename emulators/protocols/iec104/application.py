@@ -221,8 +221,8 @@ class Application:
             self.outbox.answer(unit)
 
     def _clock(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
-        table = self._station.seats[addresses[0]].table
-        self._confirm(asked, body=self._form.ioa(0) + time_tag(table.unix_s))
+        seat = self._station.seats[addresses[0]]
+        self._confirm(asked, body=self._form.ioa(0) + time_tag(seat.table.time_at(seat.row)))
 
     def _test(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
         """C_TS (7.4.10): comes back as it came, also with another pattern than 0x55AA (lib60870 sends 0x55CC)."""

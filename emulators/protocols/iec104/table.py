@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.protocol import NO_CLOCKS
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.plans.iec104 import ControlPoint, MonitorPoint, MonitorType, ObjectPlan
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format, Type, time_tag
@@ -94,6 +95,8 @@ class Iec104Table:
     columns: InitVar[Seen]
     format: Format = FORMAT_104
     unix_s: float = 0.0
+    clocks_s: Mapping[int, float] = field(init=False, default_factory=dict)
+    """By how much the clocks of some rows are off."""
     controls: dict[int, ControlPoint] = field(init=False)
     places: dict[int, tuple[MonitorType, int, int]] = field(init=False)
     """Object address -> its type and the octets of a row its object stands in."""
@@ -145,10 +148,20 @@ class Iec104Table:
             self._make()
         return self._rows.row(index)
 
+    def time_at(self, row: int) -> float:
+        """What a row's clock shows. [s since 1970 UTC]"""
+        return self.unix_s + self.clocks_s.get(row, 0.0)
+
     # -------------------------------------------------------------------------------- refreshing
 
-    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
-        self.unix_s = unix_s
+    def refresh(
+        self,
+        columns: Mapping[str, Floats],
+        quality: Mapping[str, Qualities],
+        unix_s: float,
+        clocks_s: Mapping[int, float] = NO_CLOCKS,
+    ) -> None:
+        self.unix_s, self.clocks_s = unix_s, clocks_s
         self._latest = columns, quality
         self._stale = True
         if self._listeners:
@@ -235,6 +248,8 @@ class Iec104Table:
         objects = np.empty((rows.size, block.octets + tag.size), np.uint8)
         objects[:, : block.octets] = block.objects[rows, places]
         objects[:, block.octets :] = tag
+        for row in self.clocks_s.keys() & set(rows.tolist()):
+            objects[rows == row, block.octets :] = np.frombuffer(time_tag(self.time_at(row)), np.uint8)
         data, step = objects.tobytes(), objects.shape[1]
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         ends = np.append(starts[1:], rows.size)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
-from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.protocol import NO_CLOCKS, Seat
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable
 from pilotfarm.emulators.plans.modbus import Register, RegisterPlan
@@ -36,7 +36,13 @@ class ModbusTable:
         # its row, or nowhere. Masters repeat themselves, so it is looked up once.
         self.spans: tuple[dict[bytes, tuple[int, int]], ...] = tuple({} for _ in plan.units)
 
-    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+    def refresh(
+        self,
+        columns: Mapping[str, Floats],
+        quality: Mapping[str, Qualities],
+        unix_s: float,
+        clocks_s: Mapping[int, float] = NO_CLOCKS,
+    ) -> None:
         """Take what is known. Modbus has neither qualities nor time tags to say more."""
         self._latest = columns
         self.stale = True

@@ -1,0 +1,135 @@
+"""Devices that do something else than they were told, and clocks that are off, and not a step too long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.farm.commands import enabled
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.protocols.iec104.asdu import time_tag
+from pilotfarm.emulators.serving.images import Images
+from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.emulators.site import load
+from pilotfarm.emulators.site.layout import SiteLayout
+
+P = "active_power_setpoint_w"
+HOMES = "  homes: {kind: prosumer, count: 2, feeder: east, ratings: {storage_rated_power_w: 5000}, endpoints: []}\n"
+
+
+@pytest.fixture(autouse=True)
+def examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("idling", "drifting"):
+        monkeypatch.setitem(registry.FAULTS, name, f"example_faults:{name.upper()}")
+
+
+def run(farm: Farm, steps: int) -> None:
+    for _ in range(steps):
+        farm.step(1.0)
+
+
+def test_a_device_that_stands_still_shows_what_it_was_told_and_follows_once_it_is_over(farm: Farm) -> None:
+    batteries = [farm.device(f"storage-00{n}") for n in (1, 2)]
+    fault = farm.faults.add("idling", {"device": "storage-001"})
+    assert fault.hit == ("storage-001",)
+    for battery in batteries:
+        battery.submit(enabled({P: 3_000.0}), "test", "me", 0.0)
+    run(farm, 30)
+    assert [battery.value(P) for battery in batteries] == [3_000.0, 3_000.0]
+    assert [round(battery.true_value("active_power_w")) for battery in batteries] == [0, 3_000]
+    batteries[0].submit(enabled({P: -2_000.0}), "test", "me", 0.0)
+    run(farm, 30)
+    assert batteries[0].true_value(P) == -2_000.0
+    assert batteries[0].true_value("active_power_w") == pytest.approx(0.0, abs=1.0)
+    farm.faults.clear(fault.id)
+    run(farm, 30)
+    assert batteries[0].true_value("active_power_w") == pytest.approx(-2_000.0, rel=0.01)
+
+
+def test_two_that_overrule_the_same_device_leave_what_it_was_told_alone(farm: Farm) -> None:
+    battery = farm.device("storage-003")
+    battery.submit(enabled({P: 3_000.0}), "test", "me", 0.0)
+    for _ in range(2):
+        farm.faults.add("idling", {"group": "storage"}, duration_s=20.0)
+    run(farm, 30)
+    assert battery.true_value(P) == 3_000.0
+    assert battery.true_value("active_power_w") == pytest.approx(3_000.0, rel=0.01)
+
+
+def test_a_device_without_the_quantities_is_missed(farm: Farm) -> None:
+    fault = farm.faults.add("idling")
+    assert {name.partition("-")[0] for name in fault.hit} == {"storage"}
+    assert {name.partition("-")[0] for name in fault.missed} == {"meters"}
+
+
+def test_a_home_that_stands_still_is_overruled_as_a_whole_and_its_neighbour_is_not(
+    make_layout: Callable[..., SiteLayout],
+) -> None:
+    struck, spared = Farm(make_layout(HOMES)), Farm(make_layout(HOMES))
+    struck.faults.add("idling", {"device": "homes-001"})
+    for farm in (struck, spared):
+        farm.device("homes-001").submit(enabled({P: -1_500.0}), "test", "me", 0.0)
+        run(farm, 60)
+    powers = [farm.device("homes-001").true_value("active_power_w") for farm in (struck, spared)]
+    assert [farm.device("homes-001").value(P) for farm in (struck, spared)] == [-1_500.0, -1_500.0]
+    assert powers[0] == pytest.approx(0.0, abs=30.0)
+    assert powers[1] == pytest.approx(-1_500.0, abs=30.0)
+    beside = [farm.device("homes-002").true_value("active_power_w") for farm in (struck, spared)]
+    assert beside[0] == pytest.approx(beside[1], rel=1e-3)
+
+
+class Ear:
+    """Keeps the times of what it hears."""
+
+    def __init__(self) -> None:
+        self.tags: list[bytes] = []
+        self.times_ms: list[int] = []
+
+    def changed(self, address: int, type_id: int, objects: dict[int, bytes]) -> None:
+        self.tags += [data[-7:] for data in objects.values()]
+
+    def stepped(self, unix_s: float) -> None: ...
+    def analog_moved(self, point: object, value: int, flags: int, unix_ms: int) -> None:
+        self.times_ms.append(unix_ms)
+
+    def binary_moved(self, point: object, state: bool, flags: int, unix_ms: int) -> None:
+        self.times_ms.append(unix_ms)
+
+
+def test_a_clock_that_is_off_shows_in_the_time_tags_of_its_device_and_in_nothing_else() -> None:
+    pilot = Pilot(load("tiny"))
+    pilot.farm.faults.add(
+        "drifting", {"group": "pv"}, parameters={"offset_s": 100.0, "drift_s_per_s": 0.5}, duration_s=5000
+    )
+    ears: dict[tuple[str, str, int], Ear] = {}
+    for (group, name, viewpoint, _), image in pilot.images:
+        if hasattr(image.table, "listen"):
+            ears[group, name, viewpoint] = ear = Ear()
+            image.table.listen(0, ear, *([1] if name == "iec104" else []))
+    for elapsed_s in (0.0, 900.0):
+        pilot.step(900.0)
+        now_s = pilot.farm.unix_s
+        for (group, name, viewpoint), ear in ears.items():
+            off_s = 100.0 + 0.5 * elapsed_s if group == "pv" and not viewpoint else 0.0
+            if name == "iec104":
+                assert set(ear.tags) == {time_tag(now_s + off_s)}, (group, viewpoint)
+            else:
+                assert set(ear.times_ms) == {round(1000.0 * (now_s + off_s))}, group
+            ear.tags, ear.times_ms = [], []
+    for _ in range(5):
+        pilot.step(900.0)
+    assert all(group.clocks_s == {} for group in pilot.farm.population)
+
+
+def test_without_such_a_fault_nothing_is_overruled_and_no_clock_is_off(farm: Farm) -> None:
+    written = []
+    farm.pools.write = lambda *cell: written.append(cell)  # type: ignore[method-assign]
+    run(farm, 3)
+    assert not written
+    assert all(group.clocks_s == {} for group in farm.population)
+
+
+def test_images_of_a_fresh_farm_have_no_clock_off() -> None:
+    assert all(image.group.clocks_s == {} for _, image in Images(Farm(load("tiny"))))
