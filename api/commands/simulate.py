@@ -16,6 +16,7 @@ import typer
 
 from pilotfarm.api.commands import Site
 from pilotfarm.api.commands.up import Seed, Start, load_site
+from pilotfarm.emulators.columns.resource import ITSELF, Resource
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -32,14 +33,14 @@ DAYS_MAX: Final = 3_660.0
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C: 128 and the signal's number, as shells count."""
 
-_PV: Final = {"pv_generator": "", "prosumer": "pv_"}
-_STORAGE: Final = {"battery": "", "prosumer": "storage_"}
-"""Kind -> prefix of its resource's columns."""
+_PV: Final = {"pv_generator": ITSELF, "prosumer": Resource("pv")}
+_STORAGE: Final = {"battery": ITSELF, "prosumer": Resource("storage")}
+"""Kind -> its resource of that sort."""
 _COUNTED: Final = (
     "energy_exported_wh",
     "energy_imported_wh",
-    *(f"{prefix}energy_exported_wh" for prefix in _PV.values() if prefix),
-    *(f"{prefix}cycle_count" for prefix in _STORAGE.values()),
+    *(part.of("energy_exported_wh") for part in _PV.values() if part),
+    *(part.of("cycle_count") for part in _STORAGE.values()),
 )
 
 
@@ -233,13 +234,12 @@ def _rows(farm: Farm, name: str, begin: Columns) -> Iterator[dict[str, Any]]:
             "exported_wh": float(added["energy_exported_wh"][row]),
             "imported_wh": float(added["energy_imported_wh"][row]),
         }
-        if (prefix := _PV.get(group.spec.kind)) is not None:
-            rated_w = float(group.columns[f"{prefix}dc_power_w"][row])
-            if rated_w > 0.0:
-                found["kwh_per_kwp"] = float(added[f"{prefix}energy_exported_wh"][row]) / rated_w
-        if (prefix := _STORAGE.get(group.spec.kind)) is not None and group.columns[f"{prefix}rated_energy_wh"][row] > 0:
-            found["full_cycles"] = float(added[f"{prefix}cycle_count"][row])
-            found["soh_frac"] = float(group.columns[f"{prefix}soh_frac"][row])
+        pv, storage = _PV.get(group.spec.kind), _STORAGE.get(group.spec.kind)
+        if pv is not None and (rated_w := float(group.columns[pv.of("dc_power_w")][row])) > 0.0:
+            found["kwh_per_kwp"] = float(added[pv.of("energy_exported_wh")][row]) / rated_w
+        if storage is not None and group.columns[storage.of("rated_energy_wh")][row] > 0:
+            found["full_cycles"] = float(added[storage.of("cycle_count")][row])
+            found["soh_frac"] = float(group.columns[storage.of("soh_frac")][row])
         yield found
 
 
