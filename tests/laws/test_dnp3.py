@@ -300,6 +300,16 @@ def test_masters_beyond_the_number_allowed_are_turned_away_and_a_silent_one_make
     assert Master(listed.station, 3).ask(FunctionCode.READ, CLASS_0)
 
 
+def test_a_master_that_the_site_names_is_owed_what_happens_from_the_start_and_any_other_from_its_first_frame() -> None:
+    for masters, owed in (((3,), 1), (1, 0)):
+        here = rig("battery", unsolicited=False, masters=masters)
+        limit = next(each for each in here.plan.of(PointType.ANALOG_INPUT) if each.quantity == "active_power_w")
+        here.refresh(UNIX_S + 1.0, active_power_w=here.columns["active_power_w"][0] + 4_000.0)
+        master = Master(here.station, 3)
+        events = [index for group, _, index, _ in objects(master.ask(FunctionCode.READ, EVENTS)) if group == 32]
+        assert events.count(limit.index) == owed
+
+
 def test_an_operate_must_follow_its_select_in_time_and_unchanged() -> None:
     here = rig("battery", unsolicited=False, select_timeout_s=4.0)
     master = Master(here.station)

@@ -14,11 +14,12 @@ from iec104_bench import START_S, Bench, Master, columns_of, i, s, spec_of, u, u
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.plans.iec104 import MonitorType
+from pilotfarm.emulators.protocols.iec104 import PROTOCOL
 from pilotfarm.emulators.protocols.iec104.application import Application, ControlledStation
 from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type
 from pilotfarm.emulators.protocols.iec104.commands import Selections
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT, TESTFR_ACT
-from pilotfarm.emulators.protocols.iec104.table import GENERAL, Iec104Table
+from pilotfarm.emulators.protocols.iec104.table import GENERAL
 
 SMALL = spec_of(["active_power_w", "online", "grid_switch_closed", "energy_exported_wh", "start", "grid_switch"])
 ROOM = 12 * 255 + 64 * 6
@@ -133,7 +134,7 @@ def test_no_conversation_raises_and_our_numbers_stay_in_sequence_inside_the_wind
 def test_the_same_application_speaks_the_narrow_addresses_of_iec_101() -> None:
     form = Format(cause_octets=1, address_octets=1, object_octets=2, limit=255)
     bench = Bench(1)
-    table = Iec104Table(bench.plan, 1, columns_of(bench.spec, 1), form)
+    table = PROTOCOL.table(bench.plan, 1, columns_of(bench.spec, 1), form)
     table.refresh(bench.columns, {}, START_S)
     seat = Seat(bench.devices[0], table, 0, 7)
     application = Application(
