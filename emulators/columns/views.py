@@ -51,16 +51,13 @@ class Block:
         return part
 
 
-class OfBlock(Seen):
-    """The columns of a pool, at the rows of a block."""
+class _Named(Seen):
+    """The names of some columns; what stands under a name is its classes' to say."""
 
-    __slots__ = ("_block", "_columns")
+    __slots__ = ("_columns",)
 
-    def __init__(self, columns: Columns, block: Block) -> None:
-        self._columns, self._block = columns, block
-
-    def __getitem__(self, name: str) -> Floats:
-        return self._block.cut(name, self._columns[name])
+    def __init__(self, columns: Seen) -> None:
+        self._columns = columns
 
     def __contains__(self, name: object) -> bool:
         return name in self._columns
@@ -70,6 +67,33 @@ class OfBlock(Seen):
 
     def __len__(self) -> int:
         return len(self._columns)
+
+
+class OfBlock(_Named):
+    """The columns of a pool, at the rows of a block."""
+
+    __slots__ = ("_block",)
+
+    def __init__(self, columns: Columns, block: Block) -> None:
+        super().__init__(columns)
+        self._block = block
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._block.cut(name, self._columns[name])
+
+
+class Overlaid(_Named):
+    """Columns, some of them replaced."""
+
+    __slots__ = ("_others",)
+
+    def __init__(self, columns: Seen, others: Columns) -> None:
+        super().__init__(columns)
+        self._others = others
+
+    def __getitem__(self, name: str) -> Floats:
+        found = self._others.get(name)
+        return self._columns[name] if found is None else found
 
 
 class WithResources(Seen):

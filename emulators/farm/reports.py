@@ -8,7 +8,7 @@ the true ones, the same arrays, and no quality exists: off means off.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats
-from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.columns.views import Overlaid, Seen
 from pilotfarm.emulators.contracts.fault import Cells, MeasurementFault
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.farm.population import Group, Population
@@ -137,7 +137,7 @@ class _Fold:
         reported = true.copy()
         for layer in self._layers:
             layer.apply(true.reshape(-1), reported.reshape(-1), time_s)
-        return _Overlaid(columns, dict(zip(self._names, reported, strict=True)))
+        return Overlaid(columns, dict(zip(self._names, reported, strict=True)))
 
     def _laid(self, misreports: Sequence[Misreport]) -> list[_Layer]:
         """Lay each misreport on the lowest layer of its kind that is above all that its cells have yet.
@@ -166,25 +166,3 @@ class _Fold:
         for layer in layers:
             layer.finish()
         return layers
-
-
-class _Overlaid(Seen):
-    """Columns, some of them replaced."""
-
-    __slots__ = ("_columns", "_others")
-
-    def __init__(self, columns: Seen, others: Columns) -> None:
-        self._columns, self._others = columns, others
-
-    def __getitem__(self, name: str) -> Floats:
-        found = self._others.get(name)
-        return self._columns[name] if found is None else found
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._columns
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)

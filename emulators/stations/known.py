@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns
-from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.columns.views import Overlaid, Seen
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 
 REACHED: Final = "online"
@@ -63,4 +63,4 @@ class Known:
             marks[name][rows] |= np.uint8(Quality.NOT_TOPICAL)
         columns[REACHED][rows] = 0.0
         marks[REACHED][rows] = Quality.GOOD
-        self.columns, self.quality = {**reported, **columns}, marks
+        self.columns, self.quality = Overlaid(reported, columns), marks

@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
-from pilotfarm.emulators.contracts.protocol import NO_CLOCKS
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
 from pilotfarm.emulators.protocols.dnp3.reading import StaticReader
@@ -29,6 +28,7 @@ from pilotfarm.emulators.protocols.dnp3.sections import (
     STATE,
     Section,
 )
+from pilotfarm.emulators.protocols.events import EventTable
 from pilotfarm.emulators.wire.rows import Field, Rows
 from pilotfarm.emulators.wire.sources import Bits
 
@@ -85,8 +85,8 @@ class Listener(Protocol):
     def binary_moved(self, point: Point, state: bool, flags: int, unix_ms: int) -> None: ...
 
 
-class Dnp3Table:
-    """The objects of ``n`` outstations of one kind. While nobody listens they are made when somebody reads."""
+class Dnp3Table(EventTable):
+    """The objects of ``n`` outstations of one kind."""
 
     def __init__(self, plan: PointPlan, n: int, columns: Seen, form: Any = None) -> None:
         self.sections: dict[PointType, Section] = {}
@@ -96,7 +96,7 @@ class Dnp3Table:
             offset = self.sections[kind].end
         self.reader = StaticReader(self.sections)
         fields, template = _fields(self.sections)
-        self._rows = Rows(n, template, fields)
+        self._begin(Rows(n, template, fields))
         inputs = self.sections[PointType.ANALOG_INPUT]
         binaries = self.sections[PointType.BINARY_INPUT]
         analogs = len(inputs.points) + len(self.sections[PointType.ANALOG_OUTPUT].points)
@@ -109,16 +109,8 @@ class Dnp3Table:
         self._analogs = analogs
         self._deadbands = _deadbands(inputs.points, n, columns)
         self._reported = np.array([point.event_class != 0 for point in inputs.points], dtype=bool)
-        self._listeners: dict[int, list[Listener]] = {}
         self._heard = np.zeros(0, dtype=np.intp)
         self._last: tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
-        self.unix_s = 0.0
-        self.clocks_s: Mapping[int, float] = NO_CLOCKS
-        self._overwritten = False
-        """Whether a flag or a stand-in for NaN stands where encoding had written."""
-        self._latest: tuple[Mapping[str, Floats], Mapping[str, Qualities]] = ({}, {})
-        self._stale = False
-        """Whether the bytes are of an earlier step."""
         if set(self.quantities) <= columns.keys():
             self.refresh(columns, {}, 0.0)
 
@@ -126,45 +118,16 @@ class Dnp3Table:
     def quantities(self) -> tuple[str, ...]:
         return tuple(self._places)
 
-    def row(self, index: int) -> memoryview:
-        if self._stale:
-            self._make()
-        return self._rows.row(index)
-
-    def refresh(
-        self,
-        columns: Mapping[str, Floats],
-        quality: Mapping[str, Qualities],
-        unix_s: float,
-        clocks_s: Mapping[int, float] = NO_CLOCKS,
-    ) -> None:
-        self.unix_s, self.clocks_s = unix_s, clocks_s
-        self._latest = columns, quality
-        self._stale = True
-        if self._listeners:
-            self._make()
-            self._report()
-
-    def _make(self) -> None:
-        """Encode what is known."""
-        self._stale = False
-        columns, quality = self._latest
-        if self._overwritten:
-            self._rows.forget()
-        self._rows.encode(columns)
-        self._flag(quality)
-
     def unix_ms(self, row: int) -> int:
         """What a row's clock shows. [ms since 1970 UTC]"""
-        return int((self.unix_s + self.clocks_s.get(row, 0.0)) * 1000.0)
+        return int(self.time_at(row) * 1000.0)
 
     def listen(self, row: int, listener: Listener) -> None:
         """From here on tell ``listener`` what moves at ``row``."""
         if row in self._listeners:
             self._listeners[row].append(listener)
             return
-        if self._stale:
-            self._make()
+        self._make()
         inputs, binaries = self.sections[PointType.ANALOG_INPUT], self.sections[PointType.BINARY_INPUT]
         if self._last is None:
             n, analogs = self._rows.n, len(inputs.points)
@@ -180,16 +143,17 @@ class Dnp3Table:
         self._listeners[row] = [listener]
         self._heard = np.zeros(0, dtype=np.intp)
 
-    def _flag(self, quality: Mapping[str, Qualities]) -> None:
+    def _mark(self, quality: Mapping[str, Qualities], before: bool) -> bool:
+        """Write the flags, and stand-ins for NaN."""
         flags, values, binary = self._wide_flags, self._values, self._binary
-        self._overwritten = bool(quality)
+        marked = bool(quality)
         flags[...] = ONLINE
         binary |= ONLINE
         if values.size and (values.max() == _HIGHEST or values.min() <= _UNKNOWN):
             analog = flags[:, : self._analogs]
             analog[(values == _HIGHEST) | (values == _UNKNOWN - 1)] |= OVER_RANGE
             unknown = values == _UNKNOWN
-            self._overwritten |= bool(unknown.any())
+            marked |= bool(unknown.any())
             analog[unknown] = REFERENCE_ERROR
             values[unknown] = 0
         for name, bits in quality.items():
@@ -202,6 +166,7 @@ class Dnp3Table:
                     flags[bad, place] = _ANALOG_FLAGS[bits[bad]] | kept
                 else:
                     flags[bad, place] = _OTHER_FLAGS[bits[bad]]
+        return marked
 
     def _report(self) -> None:
         """Tell listeners of flags that changed and of values beyond their deadband since the last report."""

@@ -8,17 +8,16 @@ row. Changes are found for all rows at once, and only while an engine listens.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
-from pilotfarm.emulators.contracts.protocol import NO_CLOCKS
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
-from pilotfarm.emulators.plans.iec104 import ControlPoint, MonitorPoint, MonitorType, ObjectPlan
+from pilotfarm.emulators.plans.iec104 import MonitorPoint, MonitorType, ObjectPlan
+from pilotfarm.emulators.protocols.events import EventTable
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format, Type, time_tag
 from pilotfarm.emulators.wire.rows import Field, Rows
 
@@ -83,55 +82,33 @@ class _Block:
     last_quality: npt.NDArray[np.uint8]
 
 
-@dataclass(slots=True)
-class Iec104Table:
-    """``Rows`` of objects, ``Cut``s of a row, and the listeners of each row.
+class Iec104Table(EventTable):
+    """``Rows`` of objects, ``Cut``s of a row, and the listeners of each row."""
 
-    While nobody listens the bytes are made when somebody reads.
-    """
-
-    plan: ObjectPlan
-    n: int
-    columns: InitVar[Seen]
-    format: Format = FORMAT_104
-    unix_s: float = 0.0
-    clocks_s: Mapping[int, float] = field(init=False, default_factory=dict)
-    """By how much the clocks of some rows are off."""
-    controls: dict[int, ControlPoint] = field(init=False)
-    places: dict[int, tuple[MonitorType, int, int]] = field(init=False)
-    """Object address -> its type and the octets of a row its object stands in."""
-    interrogated: dict[int, tuple[Cut, ...]] = field(init=False)
-    """Interrogation group (0 is all) -> the data units that answer it."""
-    counters: dict[int, tuple[Cut, ...]] = field(init=False)
-    """Counter group (0 is all) -> the data units that answer it."""
-    _rows: Rows = field(init=False)
-    _blocks: list[_Block] = field(init=False)
-    _quality_of: dict[str, list[tuple[_Block, int]]] = field(init=False)
-    _listeners: dict[int, list[tuple[Listener, int]]] = field(init=False, default_factory=dict)
-    _heard: npt.NDArray[np.intp] | None = field(init=False, default=None)
-    """The rows somebody listens to, in order; ``None`` when that has changed."""
-    _tainted: bool = field(init=False, default=False)
-    _latest: tuple[Mapping[str, Floats], Mapping[str, Qualities]] = field(init=False, default=({}, {}))
-    _stale: bool = field(init=False, default=False)
-    """Whether the bytes are of an earlier step."""
-
-    def __post_init__(self, columns: Seen) -> None:
+    def __init__(self, plan: ObjectPlan, n: int, columns: Seen, form: Format = FORMAT_104) -> None:
+        self.plan = plan
+        self.n = n
+        self.format = form
+        self.places: dict[int, tuple[MonitorType, int, int]] = {}
+        """Object address -> its type and the octets of a row its object stands in."""
+        self._heard: npt.NDArray[np.intp] | None = None
+        """The rows somebody listens to, in order; ``None`` when that has changed."""
         ordered = sorted(self.plan.monitor, key=lambda point: (point.type, point.group, point.ioa))
         self.controls = {point.ioa: point for point in self.plan.control}
         address_octets = self.format.object_octets
         template = bytearray()
-        fields, self.places = [], {}
+        fields = []
         for point in ordered:
             start = len(template)
             template += self.format.ioa(point.ioa) + bytes(_ELEMENT_OCTETS[point.type])
             fields.append(Field(start + address_octets, _VALUE[point.type], point.source))
             self.places[point.ioa] = (point.type, start, len(template))
-        self._rows = Rows(self.n, bytes(template), fields)
+        self._begin(Rows(self.n, bytes(template), fields))
         self._blocks = [
             self._block(kind, [point for point in ordered if point.type is kind], columns)
             for kind in dict.fromkeys(point.type for point in ordered)
         ]
-        self._quality_of = {}
+        self._quality_of: dict[str, list[tuple[_Block, int]]] = {}
         for block in self._blocks:
             for index, point in enumerate(block.points):
                 for name in point.source.quantities:
@@ -139,59 +116,27 @@ class Iec104Table:
         asked = [point for point in ordered if point.type is not MonitorType.TOTAL]
         totals = [point for point in ordered if point.type is MonitorType.TOTAL]
         self.interrogated = self._cuts(asked)
+        """Interrogation group (0 is all) -> the data units that answer it."""
         self.counters = self._cuts(totals)
+        """Counter group (0 is all) -> the data units that answer it."""
 
-    # ----------------------------------------------------------------------------------- reading
+    # ----------------------------------------------------------------------------------- marking
 
-    def row(self, index: int) -> memoryview:
-        if self._stale:
-            self._make()
-        return self._rows.row(index)
-
-    def time_at(self, row: int) -> float:
-        """What a row's clock shows. [s since 1970 UTC]"""
-        return self.unix_s + self.clocks_s.get(row, 0.0)
-
-    # -------------------------------------------------------------------------------- refreshing
-
-    def refresh(
-        self,
-        columns: Mapping[str, Floats],
-        quality: Mapping[str, Qualities],
-        unix_s: float,
-        clocks_s: Mapping[int, float] = NO_CLOCKS,
-    ) -> None:
-        self.unix_s, self.clocks_s = unix_s, clocks_s
-        self._latest = columns, quality
-        self._stale = True
-        if self._listeners:
-            self._make()
-            self._report()
-
-    def _make(self) -> None:
-        """Encode what is known."""
-        self._stale = False
-        columns, quality = self._latest
-        if self._tainted:
-            self._rows.forget()
-        self._rows.encode(columns)
-        self._grade(quality)
-
-    def _grade(self, quality: Mapping[str, Qualities]) -> None:
+    def _mark(self, quality: Mapping[str, Qualities], before: bool) -> bool:
         """Write the quality descriptors; NaN is never valid."""
+        marked = bool(quality)
         for block in self._blocks:
             if block.type in _STATES:
                 continue  # encoding has just written the octet whole, or it holds no quality
-            if self._tainted:
+            if before:
                 block.quality[...] = 0
             if block.type is MonitorType.FLOAT:
                 unknown = np.isnan(block.values)
                 if unknown.any():
                     block.quality[unknown] |= np.uint8(Quality.INVALID)
-                    self._tainted = True
+                    marked = True
         for name, bits in quality.items():
             for block, index in self._quality_of.get(name, ()):
-                self._tainted = True
                 if block.type is MonitorType.TOTAL:
                     # A counter reading has no word for not topical (7.2.6.9).
                     block.quality[:, index] |= np.where(bits & _UNTRUE, _COUNTER_INVALID, 0).astype(np.uint8)
@@ -199,13 +144,13 @@ class Iec104Table:
                     block.quality[:, index] |= bits
                 else:
                     block.quality[:, index] |= bits & np.uint8(_DESCRIPTOR)
+        return marked
 
     # ---------------------------------------------------------------------------------- changes
 
     def listen(self, row: int, listener: Listener, address: int) -> None:
         """Tell a listener of every change of a row from now on, under the given common address."""
-        if self._stale:
-            self._make()
+        self._make()
         if row not in self._listeners:
             self._heard = None
             for block in self._blocks:

@@ -1,0 +1,76 @@
+"""A table of a protocol with events: bytes made when a station is armed or somebody reads, and what of them moved."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.protocol import NO_CLOCKS
+from pilotfarm.emulators.contracts.quality import Qualities
+from pilotfarm.emulators.wire.rows import Rows
+
+
+class EventTable(ABC):
+    """Rows of bytes, what they are to be made of, and who listens to each row.
+
+    While nobody listens, the bytes of a step are made with the first read after it; while somebody does, at once.
+    """
+
+    __slots__ = ("_latest", "_listeners", "_marked", "_rows", "_stale", "clocks_s", "unix_s")
+
+    def _begin(self, rows: Rows) -> None:
+        self._rows = rows
+        self._latest: tuple[Mapping[str, Floats], Mapping[str, Qualities]] = ({}, {})
+        self._stale = False
+        """Whether the bytes are of an earlier step."""
+        self._marked = False
+        """Whether marks stand where encoding had written."""
+        self._listeners: dict[int, list[Any]] = {}
+        """By row; those who listen to none have no entry."""
+        self.unix_s = 0.0
+        self.clocks_s: Mapping[int, float] = NO_CLOCKS
+
+    def row(self, index: int) -> memoryview:
+        """The live bytes of one device, of the last step as long as nobody refreshes."""
+        self._make()
+        return self._rows.row(index)
+
+    def time_at(self, row: int) -> float:
+        """What a row's clock shows. [s since 1970 UTC]"""
+        return self.unix_s + self.clocks_s.get(row, 0.0)
+
+    def refresh(
+        self,
+        columns: Mapping[str, Floats],
+        quality: Mapping[str, Qualities],
+        unix_s: float,
+        clocks_s: Mapping[int, float] = NO_CLOCKS,
+    ) -> None:
+        self.unix_s, self.clocks_s = unix_s, clocks_s
+        self._latest = columns, quality
+        self._stale = True
+        if self._listeners:
+            self._make()
+            self._report()
+
+    def _make(self) -> None:
+        """Encode what is known, unless that is done."""
+        if not self._stale:
+            return
+        self._stale = False
+        columns, quality = self._latest
+        before = self._marked
+        if before:
+            self._rows.forget()
+        self._rows.encode(columns)
+        self._marked = self._mark(quality, before)
+
+    @abstractmethod
+    def _mark(self, quality: Mapping[str, Qualities], before: bool) -> bool:
+        """Write qualities over encoded bytes; return whether any was. ``before``: marks stood there before."""
+
+    @abstractmethod
+    def _report(self) -> None:
+        """Tell who listens what has moved."""
