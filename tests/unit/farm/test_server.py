@@ -89,6 +89,7 @@ def test_a_peer_that_never_reads_is_no_longer_read_from_and_then_cut(
                     sock.send(big * 100)
                 await asyncio.sleep(0.005)
             await until(lambda: counters.open == 0)
+            assert counters.stalled == 1
             sock.close()
 
     asyncio.run(scenario())
