@@ -147,6 +147,14 @@ def test_a_full_queue_is_busy_until_the_next_step(farm: Farm, monkeypatch: pytes
     battery.submit({P: 3.0}, "test", "me", 0.0)
 
 
+def test_commands_are_numbered_from_1_on_through_all_devices_and_steps(farm: Farm) -> None:
+    numbers = []
+    for _ in range(2):
+        numbers += [farm.device(f"storage-00{k}").submit({P: 100.0}, "test", "me", 0.0).id for k in (1, 3, 3)]
+        farm.step(1.0)
+    assert numbers == [1, 2, 3, 4, 5, 6]
+
+
 def test_the_later_of_two_writes_for_one_step_stands(farm: Farm) -> None:
     battery = farm.device("storage-001")
     battery.submit({P: 1_000.0}, "test", "me", 0.0)
@@ -214,3 +222,13 @@ def test_minus_nothing_is_read_as_nothing(farm: Farm) -> None:
     device = next(iter(farm))
     device.group.columns = device.group.reported = {**device.group.columns, P: np.full(device.group.size, -0.0)}
     assert str(device.value(P)) == str(device.true_value(P)) == "0.0"
+
+
+def test_a_bound_that_is_nothing_has_no_sign(make_layout: Callable[..., SiteLayout]) -> None:
+    farm = Farm(make_layout(CHARGERS))
+    device = next(iter(farm))
+    low, high = device.bounds(P)
+    assert low < 0.0
+    assert (high, math.copysign(1.0, high)) == (0.0, 1.0)
+    device.group.columns = {**device.group.columns, "rated_charge_power_w": np.zeros(30)}
+    assert math.copysign(1.0, device.bounds(P)[0]) == 1.0

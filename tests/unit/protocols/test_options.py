@@ -72,3 +72,15 @@ def test_masters_of_dnp3_have_addresses_of_the_standard(address: int) -> None:
     for wrong in ((address,), (), tuple(range(17))):
         with pytest.raises(ValueError, match="validation error"):
             model(masters=wrong)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "lowest", "highest"),
+    [
+        ("modbus", 1, 247),  # 0 is a broadcast, and what is above 247 is reserved
+        ("iec104", 1, 65_534),  # 0 is not used, and 65535 is a broadcast
+        ("dnp3", 0, 65_519),  # what is above is reserved
+    ],
+)
+def test_a_device_has_an_address_of_the_standard(protocol: str, lowest: int, highest: int) -> None:
+    assert registry.protocol(protocol).address_range == (lowest, highest)
