@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 from on_loopback import closed_at_once, connected, ended, free_port, running, step, until
 
+from pilotfarm.emulators import registry
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.serving import connection as connection_module
@@ -155,6 +156,31 @@ def test_a_modbus_exception_fault_answers_every_request_and_goes_away(make_layou
             pilot.farm.faults.clear(fault.id)
             await step(pilot)
             assert await answered(reader, writer)
+
+    asyncio.run(scenario())
+
+
+def test_a_link_holds_back_what_comes_for_those_who_are_there_and_those_who_come_and_loses_nothing(
+    make_layout: Callable[..., SiteLayout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.FAULTS, "slow", "example_faults:SLOW")
+    port = free_port()
+
+    async def scenario() -> None:
+        async with running(make_layout(one_meter(port))) as pilot, connected(port) as (reader, writer):
+            counters = pilot.server.counters["modbus"]
+            assert await answered(reader, writer)
+            fault = pilot.farm.faults.add("slow", parameters={"delay_s": 600.0})
+            await step(pilot)
+            async with connected(port) as (later_reader, later_writer):
+                writer.write(READ)
+                later_writer.write(READ)
+                await until(lambda: counters.bytes_in == 3 * len(READ))
+                assert counters.bytes_out == len(SUNS)
+                pilot.farm.faults.clear(fault.id)
+                await step(pilot)
+                for each in (reader, later_reader):
+                    assert await each.readexactly(len(SUNS)) == SUNS
 
     asyncio.run(scenario())
 
