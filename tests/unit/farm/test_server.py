@@ -9,11 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from on_loopback import closed_at_once, connected, ended, free_port, running, step, until
+from iec104_bench import s, u
+from on_loopback import Iec104Master, closed_at_once, connected, ended, free_port, running, step, until
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.maps.iec104 import IOA
+from pilotfarm.emulators.protocols.iec104.asdu import Cause
+from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT
 from pilotfarm.emulators.serving import connection as connection_module
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
@@ -181,6 +185,31 @@ def test_a_link_holds_back_what_comes_for_those_who_are_there_and_those_who_come
                 await step(pilot)
                 for each in (reader, later_reader):
                     assert await each.readexactly(len(SUNS)) == SUNS
+
+    asyncio.run(scenario())
+
+
+def test_a_change_is_told_with_its_step_to_a_master_that_has_not_asked(make_layout: Callable[..., SiteLayout]) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        layout = make_layout(one_meter(port).replace("modbus", "iec104"))
+        async with running(layout) as pilot, connected(port) as streams:
+            master = Iec104Master(streams)
+            await master.start()
+            assert (await master.told()).cause == Cause.INITIALISED
+            await until(lambda: pilot.server.counters["iec104"].bytes_in == len(u(STARTDT_ACT) + s(1)))
+            pilot.farm.faults.add("stuck", {"quantity": "voltage_l1_v"}, parameters={"quality": "invalid"})
+            await step(pilot)
+            while True:
+                told = await master.told()
+                assert told.cause == Cause.SPONTANEOUS
+                size = len(told.body) // told.count
+                objects = {told.body[at : at + 3]: told.body[at + 3 : at + size] for at in range(0, len(told.body), size)}
+                changed = objects.get(IOA["voltage_l1_v"].to_bytes(3, "little"))
+                if changed is not None:
+                    assert changed[4] & 0x80
+                    return
 
     asyncio.run(scenario())
 

@@ -120,6 +120,22 @@ def test_analog_inputs_are_read_in_every_variation(table: Dnp3Table, variation: 
     assert block == bytes([30, variation, 0, 4, 5]) + objects
 
 
+@pytest.mark.parametrize(
+    ("variation", "objects"),
+    [
+        (1, struct.pack("<BiBi", 1, 40, 1, 90)),
+        (2, struct.pack("<BhBh", 1, 40, 1, 90)),
+        (3, struct.pack("<BfBf", 1, 4.0, 1, 9.0)),
+        (4, struct.pack("<BdBd", 1, 4.0, 1, 9.0)),
+    ],
+)
+def test_analog_outputs_are_read_in_every_variation(variation: int, objects: bytes) -> None:
+    outputs = tuple(Point(PointType.ANALOG_OUTPUT, place, f"a{name}", 0.1) for place, name in enumerate((4, 9)))
+    table = Dnp3Table(PointPlan((*PLAN.points, *outputs)), 2, COLUMNS)
+    (block,) = table.reader.read(table.row(0), header(40, variation))
+    assert block == bytes([40, variation, 0, 0, 1]) + objects
+
+
 def test_a_value_too_large_for_16_bits_is_cut_off_and_says_so(table: Dnp3Table) -> None:
     table.refresh({**COLUMNS, "a4": np.array([1e5, -1e5])}, {}, 1.0)
     for row, value in ((0, 32_767), (1, -32_768)):
