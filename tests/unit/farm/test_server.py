@@ -9,8 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from dnp3_bench import CLEAR_RESTART, EVERYTHING
+from dnp3_bench import Master as Dnp3Master
 from iec104_bench import s, u
 from on_loopback import Iec104Master, closed_at_once, connected, ended, free_port, running, step, until
+from py1815.application import FunctionCode, Response
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.clock import ManualClock
@@ -130,16 +133,19 @@ def test_an_offline_device_is_cut_and_comes_back(mode: str, make_layout: Callabl
 
     async def scenario() -> None:
         async with running(make_layout(one_meter(port))) as pilot:
+            counters = pilot.server.counters["modbus"]
             async with connected(port) as (reader, _):
-                await until(lambda: pilot.server.counters["modbus"].open == 1)
+                await until(lambda: counters.open == 1)
                 fault = pilot.farm.faults.add("offline", mode=mode)
                 await step(pilot)
                 assert await ended(reader)
+            assert counters.cut == 1
             if mode == "refuse":
                 with pytest.raises(ConnectionRefusedError):
                     await asyncio.open_connection("127.0.0.1", port)
             else:
                 assert await closed_at_once(port)
+                assert counters.cut == 2
             pilot.farm.faults.clear(fault.id)
             await step(pilot)
             async with connected(port) as connection:
@@ -198,18 +204,81 @@ def test_a_change_is_told_with_its_step_to_a_master_that_has_not_asked(make_layo
             master = Iec104Master(streams)
             await master.start()
             assert (await master.told()).cause == Cause.INITIALISED
-            await until(lambda: pilot.server.counters["iec104"].bytes_in == len(u(STARTDT_ACT) + s(1)))
+            counters = pilot.server.counters["iec104"]
+            await until(lambda: counters.bytes_in == len(u(STARTDT_ACT) + s(1)))
+            before = counters.bytes_out
             pilot.farm.faults.add("stuck", {"quantity": "voltage_l1_v"}, parameters={"quality": "invalid"})
             await step(pilot)
+            assert counters.bytes_out > before
             while True:
                 told = await master.told()
                 assert told.cause == Cause.SPONTANEOUS
                 size = len(told.body) // told.count
-                objects = {told.body[at : at + 3]: told.body[at + 3 : at + size] for at in range(0, len(told.body), size)}
+                objects = {
+                    told.body[at : at + 3]: told.body[at + 3 : at + size] for at in range(0, len(told.body), size)
+                }
                 changed = objects.get(IOA["voltage_l1_v"].to_bytes(3, "little"))
                 if changed is not None:
                     assert changed[4] & 0x80
                     return
+
+    asyncio.run(scenario())
+
+
+class Wire:
+    """Stands in for a station: what a master of DNP3 says to it goes into a socket."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.said = 0
+        self.heard = b""
+
+    def connect(self, peer: str, now_s: float) -> Wire:
+        return self
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        self.writer.write(data)
+        self.said += len(data)
+
+    def take_output(self) -> bytes:
+        heard, self.heard = self.heard, b""
+        return heard
+
+
+def test_an_event_is_told_with_its_step_to_a_master_of_dnp3_that_has_not_asked(
+    make_layout: Callable[..., SiteLayout],
+) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        layout = make_layout(one_meter(port).replace("modbus", "dnp3"))
+        async with running(layout) as pilot, connected(port) as (reader, writer):
+            wire = Wire(writer)
+            master = Dnp3Master(wire, outstation=layout.stations[0].seats[0].address)  # type: ignore[arg-type]
+
+            async def hears() -> list[Response]:
+                wire.heard = await reader.read(4_096)
+                responses = master.heard()
+                for response in responses:
+                    if response.control.con:
+                        master.confirm(response)
+                return responses
+
+            for function, body in (
+                (FunctionCode.WRITE, CLEAR_RESTART),
+                (FunctionCode.ENABLE_UNSOLICITED, EVERYTHING[:9]),
+            ):
+                wire.receive(master.request(function, body), 0.0)
+                while not any(not response.control.uns for response in await hears()):
+                    pass
+            counters = pilot.server.counters["dnp3"]
+            await until(lambda: counters.bytes_in == wire.said)
+            before = counters.bytes_out
+            pilot.farm.faults.add("stuck", {"quantity": "voltage_l1_v"}, parameters={"quality": "invalid"})
+            await step(pilot)
+            assert counters.bytes_out > before
+            while not any(response.control.uns and response.body for response in await hears()):
+                pass
 
     asyncio.run(scenario())
 

@@ -109,7 +109,9 @@ def test_a_later_command_supersedes_one_that_has_not_shown(farm: Farm, record: R
     ]
 
 
-def test_a_command_the_device_never_follows_expires_with_the_step_at_the_end_of_the_patience(farm: Farm, record: Record) -> None:
+def test_a_command_the_device_never_follows_expires_with_the_step_at_the_end_of_the_patience(
+    farm: Farm, record: Record
+) -> None:
     battery = farm.device("storage-001")
     command = battery.submit({P: 4_000.0, "active_power_setpoint_enabled": 0.0}, "test", "me", 0.0)
     for _ in range(4):

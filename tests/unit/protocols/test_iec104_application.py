@@ -491,6 +491,12 @@ def test_options_that_do_not_fit_together_are_refused(options: dict[str, object]
         PROTOCOL.options_model(**options)
 
 
+def test_an_engine_with_nothing_to_say_is_due_no_sooner_than_its_link() -> None:
+    master = Master(Bench(1))
+    master.heard()
+    assert master.engine.deadline_s() == PROTOCOL.options_model().t3_s
+
+
 def test_a_thousand_idle_stations_cost_next_to_nothing() -> None:
     bench = Bench(1)
     seat, options = Seat(bench.devices[0], bench.table, 0, 1), PROTOCOL.options_model()
