@@ -86,6 +86,18 @@ def test_too_little_to_charge_with_is_told_to_be_nothing(
     assert all(device.value("active_power_w") == 0.0 for device in charging)
 
 
+@pytest.mark.parametrize("name", [P, "current_limit_a"])
+def test_just_enough_to_charge_with_is_taken_as_it_is(make_layout: Callable[..., SiteLayout], name: str) -> None:
+    farm = Farm(make_layout(CHARGERS))
+    for _ in range(3):
+        farm.step(60.0)
+    charging = [each for each in farm if each.value("charge_point_state") == 2.0]
+    assert len(charging) > 3
+    for device in charging:
+        least = -device.value("charge_power_min_w") if name == P else 6.0
+        assert device.submit(enabled({name: least}), "test", "me", 0.0).limited == {}
+
+
 def test_what_a_full_vehicle_takes_of_a_set_point_is_told_however_little(
     make_layout: Callable[..., SiteLayout],
 ) -> None:

@@ -154,6 +154,32 @@ def test_an_offline_device_is_cut_and_comes_back(mode: str, make_layout: Callabl
     asyncio.run(scenario())
 
 
+def test_an_address_that_could_not_be_had_again_stays_shut_if_another_fault_comes_first(
+    make_layout: Callable[..., SiteLayout],
+) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        async with running(make_layout(one_meter(port))) as pilot:
+            pilot.farm.faults.add("offline", mode="refuse")
+            await step(pilot)
+            with socket.socket() as taken:
+                taken.bind(("127.0.0.1", port))
+                taken.listen()
+                pilot.farm.faults.clear_all()
+                await step(pilot)
+                assert pilot.server.listening == 0
+                pilot.farm.faults.add("offline", mode="refuse")
+                await step(pilot)
+            await step(pilot)
+            assert pilot.server.listening == 0
+            pilot.farm.faults.clear_all()
+            await step(pilot)
+            assert pilot.server.listening == 1
+
+    asyncio.run(scenario())
+
+
 def test_a_modbus_exception_fault_answers_every_request_and_goes_away(make_layout: Callable[..., SiteLayout]) -> None:
     port = free_port()
 
