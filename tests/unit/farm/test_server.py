@@ -103,7 +103,7 @@ def test_a_peer_that_never_reads_is_no_longer_read_from_and_then_cut(
     asyncio.run(scenario())
 
 
-def test_a_taken_port_is_named_and_nothing_stays_open(make_layout: Callable[..., SiteLayout]) -> None:
+def test_every_taken_port_is_named_and_nothing_stays_open(make_layout: Callable[..., SiteLayout]) -> None:
     groups = (
         "  meters:\n    kind: smart_meter\n    count: 3\n    feeder: west\n"
         "    endpoints: [{protocol: modbus, ip: 127.90.0.1, port: PORT}]\n"
@@ -111,13 +111,15 @@ def test_a_taken_port_is_named_and_nothing_stays_open(make_layout: Callable[...,
     port = free_port()
 
     async def scenario() -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.90.0.2", port))
-            taken.listen()
+        with socket.socket() as taken, socket.socket() as taken_too:
+            for sock, host in ((taken, "127.90.0.2"), (taken_too, "127.90.0.3")):
+                sock.bind((host, port))
+                sock.listen()
             pilot = Pilot(make_layout(groups.replace("PORT", str(port))), ManualClock())
             with pytest.raises(ConfigError) as refused:
                 await pilot.start()
-        assert f"meters-002: cannot listen on 127.90.0.2:{port}" in str(refused.value)
+        for number in (2, 3):
+            assert f"meters-00{number}: cannot listen on 127.90.0.{number}:{port}" in str(refused.value)
         assert "--ports-from" in str(refused.value)
         assert pilot.server.listening == 0
         for host in ("127.90.0.1", "127.90.0.3"):
