@@ -115,6 +115,26 @@ class Garbled:
         return message[:-1] + bytes((message[-1] ^ 0xFF,))
 
 
+class Misheard:
+    """What comes in has the lowest bit of its last octet turned over."""
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        return message[:-1] + bytes((message[-1] ^ 1,)), None
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        return message
+
+
+class Open:
+    """Lets everything pass as it is."""
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        return message, None
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        return message
+
+
 def _protocol_fault(kind: str, made: Any) -> ProtocolFault:
     return ProtocolFault(
         kind=kind,
@@ -129,6 +149,8 @@ DEAF = _protocol_fault("deaf", Deaf)
 MUTE = _protocol_fault("mute", Mute)
 ECHO = _protocol_fault("echo", Echo)
 GARBLED = _protocol_fault("garbled", Garbled)
+MISHEARD = _protocol_fault("misheard", Misheard)
+OPEN = _protocol_fault("open", Open)
 
 BLOCKED = AdmissionFault(
     kind="blocked", title="blocked", parameters=Nothing, admits=lambda mode, parameters: Admission.REFUSE

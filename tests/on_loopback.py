@@ -17,7 +17,7 @@ from py1815.transport import Reassembler, segment
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.clock import ManualClock
-from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
+from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STARTDT_CON
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
@@ -142,6 +142,12 @@ class Iec104Master:
                 for at in range(0, len(asdu.body), size):
                     body = asdu.body[at : at + size]
                     found[int.from_bytes(body[:3], "little")] = body[3:]
+
+    async def told(self) -> Asdu:
+        """The next data unit that comes."""
+        while (frame := await self._frame())[2] & 1:
+            pass
+        return taken_apart(frame[6:])
 
     async def float_at(self, address: int, ioa: int) -> tuple[float, int]:
         """A measurement, and its quality."""

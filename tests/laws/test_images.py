@@ -172,6 +172,13 @@ def test_what_a_station_knows_of_a_lost_device_is_what_it_last_knew_and_not_topi
     assert rtu.known.quality == {}
 
 
+def test_only_a_station_with_a_name_whose_protocol_has_a_word_for_it_remembers() -> None:
+    images = Images(Farm(load("tiny")))
+    for place in images.places:
+        remembers = place.layout.protocol == "iec104" and place.layout.name != ""
+        assert [each.image.known is not None for each in place.placed] == [remembers] * len(place.placed)
+
+
 def test_two_stations_that_share_a_device_each_know_what_they_know(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("site") / "two.yaml"
     path.write_text(TWO_STATIONS, encoding="utf-8")

@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 from dnp3_bench import Master as Dnp3Master
 from iec104_bench import ACT, i, s, taken_apart, u, unit
-from py1815.application import FunctionCode
+from py1815 import link as wire
+from py1815.application import FunctionCode, build_request
+from py1815.transport import segment
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.way import Admission, Engine
@@ -21,7 +23,7 @@ from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.serving.ways import Ways
 from pilotfarm.emulators.site import load
 
-EXAMPLES = ("deaf", "mute", "echo", "garbled", "slow", "blocked")
+EXAMPLES = ("deaf", "mute", "echo", "garbled", "slow", "blocked", "misheard", "open")
 READ = struct.pack(">HHHBBHH", 7, 0, 6, 1, 3, 40_000, 2)
 
 
@@ -88,9 +90,9 @@ class Dnp3:
         self.master = Dnp3Master(here.station, outstation=here.placed[0].seat.address)  # type: ignore[arg-type]
         self.master.settle()
 
-    def ask(self) -> list[tuple[int, bytes]]:
-        """Read the analog inputs 0 to 9: function and objects of each answer."""
-        answers = self.master.ask(FunctionCode.READ, bytes([30, 1, 0, 0, 9]))
+    def ask(self, last: int = 9) -> list[tuple[int, bytes]]:
+        """Read the analog inputs from 0 on, of which a meter has 4 and 5: function and objects of each answer."""
+        answers = self.master.ask(FunctionCode.READ, bytes([30, 1, 0, 0, last]))
         return [(int(answer.function), bytes(answer.body)) for answer in answers]
 
 
@@ -172,6 +174,53 @@ def test_what_goes_out_passes_the_filters_in_their_order(pilot: Pilot) -> None:
     # The outermost answers what comes, and nobody further in hears of it or changes it.
     hit(pilot, "echo")
     assert over_modbus(pilot)[7:] == READ[7:]
+
+
+def test_what_a_filter_makes_of_a_request_is_what_is_answered(pilot: Pilot) -> None:
+    plain = over_modbus(pilot)
+    over_dnp3, over_iec104 = Dnp3(pilot), Iec104(pilot)
+    (both,) = over_dnp3.ask(last=5)
+    pilot.farm.faults.add("misheard", {"group": "meter"})
+    pilot.step(0.1)
+    # A register more than was asked for, a point less, and another test pattern.
+    assert len(over_modbus(pilot)) == len(plain) + 2
+    (one,) = over_dnp3.ask(last=5)
+    assert (one[0], len(one[1])) == (both[0], len(both[1]) - 5)
+    (told,) = over_iec104.ask()
+    assert taken_apart(told).body[-2:] == b"\xaa\x54"
+
+
+def test_a_filter_that_lets_everything_pass_changes_no_octet_of_dnp3(pilot: Pilot) -> None:
+    def told() -> list[bytes]:
+        """What goes back for each of the frames a master may send, those of the link itself among them."""
+        master = Dnp3Master(here.station, 99, outstation=here.placed[0].seat.address)  # type: ignore[arg-type]
+        master.settle()
+        octets = []
+        for function in (wire.PrimaryFunction.RESET_LINK_STATES, wire.PrimaryFunction.REQUEST_LINK_STATUS):
+            control = wire.control_byte(from_master=True, primary=True, function=function)
+            master.link.receive(wire.build(control, master.outstation, master.address, b""), 0.0)
+            octets.append(master.link.take_output())
+        # Data that the link is to confirm by itself, before the answer to them goes out.
+        control = wire.control_byte(
+            from_master=True, primary=True, function=wire.PrimaryFunction.CONFIRMED_USER_DATA, fcb=True, fcv=True
+        )
+        (payload,) = segment(build_request(FunctionCode.READ, sequence=9, body=bytes([30, 1, 0, 0, 9])))
+        master.link.receive(wire.build(control, master.outstation, master.address, payload), 0.0)
+        octets.append(master.link.take_output())
+        for body in (bytes([30, 1, 0, 0, 9]), bytes([60, 1, 6])):
+            master.link.receive(master.request(FunctionCode.READ, body), 0.0)
+            octets.append(master.link.take_output())
+        master.link.hang_up(0.0)
+        return octets
+
+    here = place(pilot, "dnp3")
+    before = told()
+    assert all(before)
+    pilot.farm.faults.add("open", {"group": "meter"})
+    pilot.farm.faults.update(pilot.farm.time_s)  # and no step, or values would have moved
+    pilot.ways.update()
+    assert here.station.filtered
+    assert told() == before
 
 
 def test_a_filter_grips_the_seat_of_its_device_and_no_other_at_the_station(pilot: Pilot) -> None:

@@ -8,6 +8,7 @@ from itertools import permutations
 
 import pytest
 from example_faults import Delay
+from on_loopback import until
 
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.contracts.way import Admission, Engine
@@ -38,6 +39,21 @@ class Parrot:
         self.closed = True
 
 
+class Sleeper(Parrot):
+    """Wants to be woken, and says so when it is."""
+
+    def __init__(self, due_s: float) -> None:
+        super().__init__()
+        self.due_s: float | None = due_s
+
+    def advance(self, now_s: float) -> None:
+        if self.due_s is not None and now_s >= self.due_s:
+            self.said, self.due_s = b"awake", None
+
+    def deadline_s(self) -> float | None:
+        return self.due_s
+
+
 class Line(asyncio.Transport):
     """A transport that keeps what is written."""
 
@@ -65,10 +81,12 @@ class Desk:
 
     address = "here"
 
-    def __init__(self, links: Mapping[int, Wrap], admission: Admission = Admission.OPEN) -> None:
+    def __init__(
+        self, links: Mapping[int, Wrap], admission: Admission = Admission.OPEN, parrot: Parrot | None = None
+    ) -> None:
         self.links = links
         self.admission = admission
-        self.parrot = Parrot()
+        self.parrot = Parrot() if parrot is None else parrot
         self.clock = ManualClock(0.0)
         self.line = Line()
         self.connection = Connection(self, "peer", 7, Counters(), self.clock)
@@ -100,6 +118,22 @@ def test_a_link_holds_bytes_back_both_ways() -> None:
         assert desk.line.written == b""
         desk.wait(0.001)
         assert desk.line.written == b"ab"
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_is_woken_when_it_is_due_and_sooner_if_it_comes_to_be_due_sooner() -> None:
+    async def scenario() -> None:
+        for first_s, then_s in ((10.0, 10.0), (1_000.0, 10.0)):
+            sleeper = Sleeper(first_s)
+            desk = Desk({}, parrot=sleeper)
+            desk.clock.advance(9.999)
+            desk.connection.connection_made(desk.line)
+            sleeper.due_s = then_s
+            desk.connection.data_received(b"")
+            desk.clock.advance(0.001)
+            await until(lambda line=desk.line: line.written == b"awake")  # type: ignore[misc]
+            desk.connection.connection_lost(None)
 
     asyncio.run(scenario())
 

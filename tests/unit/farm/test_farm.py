@@ -86,6 +86,18 @@ def test_too_little_to_charge_with_is_told_to_be_nothing(
     assert all(device.value("active_power_w") == 0.0 for device in charging)
 
 
+@pytest.mark.parametrize("name", [P, "current_limit_a"])
+def test_just_enough_to_charge_with_is_taken_as_it_is(make_layout: Callable[..., SiteLayout], name: str) -> None:
+    farm = Farm(make_layout(CHARGERS))
+    for _ in range(3):
+        farm.step(60.0)
+    charging = [each for each in farm if each.value("charge_point_state") == 2.0]
+    assert len(charging) > 3
+    for device in charging:
+        least = -device.value("charge_power_min_w") if name == P else 6.0
+        assert device.submit(enabled({name: least}), "test", "me", 0.0).limited == {}
+
+
 def test_what_a_full_vehicle_takes_of_a_set_point_is_told_however_little(
     make_layout: Callable[..., SiteLayout],
 ) -> None:
@@ -145,6 +157,14 @@ def test_a_full_queue_is_busy_until_the_next_step(farm: Farm, monkeypatch: pytes
         battery.submit({P: 3.0}, "test", "me", 0.0)
     farm.step(1.0)
     battery.submit({P: 3.0}, "test", "me", 0.0)
+
+
+def test_commands_are_numbered_from_1_on_through_all_devices_and_steps(farm: Farm) -> None:
+    numbers = []
+    for _ in range(2):
+        numbers += [farm.device(f"storage-00{k}").submit({P: 100.0}, "test", "me", 0.0).id for k in (1, 3, 3)]
+        farm.step(1.0)
+    assert numbers == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_later_of_two_writes_for_one_step_stands(farm: Farm) -> None:
@@ -210,7 +230,25 @@ def test_an_island_is_three_times_as_restless_as_the_continent_at_every_moment(
     assert np.ptp(continent) > 0.02
 
 
+@pytest.mark.parametrize("time_s", [0.0, 59.75, 3_599.5, 12_345.625, 86_399.875, 100_000.0])
+def test_the_hour_of_the_day_goes_on_through_minutes_seconds_and_fractions(farm: Farm, time_s: float) -> None:
+    def hour(at_s: float) -> float:
+        return farm.world.at(at_s, farm.network.mains)((slice(0, 2),)).local_hour
+
+    assert hour(time_s) == pytest.approx((hour(0.0) + time_s / 3_600.0) % 24.0, abs=1e-9)
+
+
 def test_minus_nothing_is_read_as_nothing(farm: Farm) -> None:
     device = next(iter(farm))
     device.group.columns = device.group.reported = {**device.group.columns, P: np.full(device.group.size, -0.0)}
     assert str(device.value(P)) == str(device.true_value(P)) == "0.0"
+
+
+def test_a_bound_that_is_nothing_has_no_sign(make_layout: Callable[..., SiteLayout]) -> None:
+    farm = Farm(make_layout(CHARGERS))
+    device = next(iter(farm))
+    low, high = device.bounds(P)
+    assert low < 0.0
+    assert (high, math.copysign(1.0, high)) == (0.0, 1.0)
+    device.group.columns = {**device.group.columns, "rated_charge_power_w": np.zeros(30)}
+    assert math.copysign(1.0, device.bounds(P)[0]) == 1.0

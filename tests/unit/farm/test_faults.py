@@ -151,6 +151,8 @@ def test_devices_that_cannot_have_the_fault_are_missed_by_name(farm: Farm) -> No
         ({"kind": "bias", "target": dict(POWER), "parameters": {"offset": float("nan")}}, ["parameters.offset"]),
         ({"kind": "modbus-exception", "parameters": {"code": 12}}, ["parameters.code"]),
         ({"kind": "offline", "duration_s": 0.0}, ["duration_s"]),
+        ({"kind": "offline", "duration_s": float("inf")}, ["duration_s"]),
+        ({"kind": "offline", "duration_s": float("nan")}, ["duration_s"]),
         ({"kind": "offline", "target": {"device": "nobody-*"}}, ["no device matches"]),
         ({"kind": "stuck", "target": {"quantity": "no_such"}}, ["no device of the target can have"]),
     ],

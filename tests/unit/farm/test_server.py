@@ -9,10 +9,18 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from on_loopback import closed_at_once, connected, ended, free_port, running, step, until
+from dnp3_bench import CLEAR_RESTART, EVERYTHING
+from dnp3_bench import Master as Dnp3Master
+from iec104_bench import s, u
+from on_loopback import Iec104Master, closed_at_once, connected, ended, free_port, running, step, until
+from py1815.application import FunctionCode, Response
 
+from pilotfarm.emulators import registry
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.maps.iec104 import IOA
+from pilotfarm.emulators.protocols.iec104.asdu import Cause
+from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT
 from pilotfarm.emulators.serving import connection as connection_module
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
@@ -89,12 +97,13 @@ def test_a_peer_that_never_reads_is_no_longer_read_from_and_then_cut(
                     sock.send(big * 100)
                 await asyncio.sleep(0.005)
             await until(lambda: counters.open == 0)
+            assert counters.stalled == 1
             sock.close()
 
     asyncio.run(scenario())
 
 
-def test_a_taken_port_is_named_and_nothing_stays_open(make_layout: Callable[..., SiteLayout]) -> None:
+def test_every_taken_port_is_named_and_nothing_stays_open(make_layout: Callable[..., SiteLayout]) -> None:
     groups = (
         "  meters:\n    kind: smart_meter\n    count: 3\n    feeder: west\n"
         "    endpoints: [{protocol: modbus, ip: 127.90.0.1, port: PORT}]\n"
@@ -102,13 +111,15 @@ def test_a_taken_port_is_named_and_nothing_stays_open(make_layout: Callable[...,
     port = free_port()
 
     async def scenario() -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.90.0.2", port))
-            taken.listen()
+        with socket.socket() as taken, socket.socket() as taken_too:
+            for sock, host in ((taken, "127.90.0.2"), (taken_too, "127.90.0.3")):
+                sock.bind((host, port))
+                sock.listen()
             pilot = Pilot(make_layout(groups.replace("PORT", str(port))), ManualClock())
             with pytest.raises(ConfigError) as refused:
                 await pilot.start()
-        assert f"meters-002: cannot listen on 127.90.0.2:{port}" in str(refused.value)
+        for number in (2, 3):
+            assert f"meters-00{number}: cannot listen on 127.90.0.{number}:{port}" in str(refused.value)
         assert "--ports-from" in str(refused.value)
         assert pilot.server.listening == 0
         for host in ("127.90.0.1", "127.90.0.3"):
@@ -124,20 +135,49 @@ def test_an_offline_device_is_cut_and_comes_back(mode: str, make_layout: Callabl
 
     async def scenario() -> None:
         async with running(make_layout(one_meter(port))) as pilot:
+            counters = pilot.server.counters["modbus"]
             async with connected(port) as (reader, _):
-                await until(lambda: pilot.server.counters["modbus"].open == 1)
+                await until(lambda: counters.open == 1)
                 fault = pilot.farm.faults.add("offline", mode=mode)
                 await step(pilot)
                 assert await ended(reader)
+            assert counters.cut == 1
             if mode == "refuse":
                 with pytest.raises(ConnectionRefusedError):
                     await asyncio.open_connection("127.0.0.1", port)
             else:
                 assert await closed_at_once(port)
+                assert counters.cut == 2
             pilot.farm.faults.clear(fault.id)
             await step(pilot)
             async with connected(port) as connection:
                 assert await answered(*connection)
+
+    asyncio.run(scenario())
+
+
+def test_an_address_that_could_not_be_had_again_stays_shut_if_another_fault_comes_first(
+    make_layout: Callable[..., SiteLayout],
+) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        async with running(make_layout(one_meter(port))) as pilot:
+            pilot.farm.faults.add("offline", mode="refuse")
+            await step(pilot)
+            with socket.socket() as taken:
+                taken.bind(("127.0.0.1", port))
+                taken.listen()
+                pilot.farm.faults.clear_all()
+                await step(pilot)
+                assert pilot.server.listening == 0
+                pilot.farm.faults.add("offline", mode="refuse")
+                await step(pilot)
+            await step(pilot)
+            assert pilot.server.listening == 0
+            pilot.farm.faults.clear_all()
+            await step(pilot)
+            assert pilot.server.listening == 1
 
     asyncio.run(scenario())
 
@@ -154,6 +194,119 @@ def test_a_modbus_exception_fault_answers_every_request_and_goes_away(make_layou
             pilot.farm.faults.clear(fault.id)
             await step(pilot)
             assert await answered(reader, writer)
+
+    asyncio.run(scenario())
+
+
+def test_a_link_holds_back_what_comes_for_those_who_are_there_and_those_who_come_and_loses_nothing(
+    make_layout: Callable[..., SiteLayout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.FAULTS, "slow", "example_faults:SLOW")
+    port = free_port()
+
+    async def scenario() -> None:
+        async with running(make_layout(one_meter(port))) as pilot, connected(port) as (reader, writer):
+            counters = pilot.server.counters["modbus"]
+            assert await answered(reader, writer)
+            fault = pilot.farm.faults.add("slow", parameters={"delay_s": 600.0})
+            await step(pilot)
+            async with connected(port) as (later_reader, later_writer):
+                writer.write(READ)
+                later_writer.write(READ)
+                await until(lambda: counters.bytes_in == 3 * len(READ))
+                assert counters.bytes_out == len(SUNS)
+                pilot.farm.faults.clear(fault.id)
+                await step(pilot)
+                for each in (reader, later_reader):
+                    assert await each.readexactly(len(SUNS)) == SUNS
+
+    asyncio.run(scenario())
+
+
+def test_a_change_is_told_with_its_step_to_a_master_that_has_not_asked(make_layout: Callable[..., SiteLayout]) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        layout = make_layout(one_meter(port).replace("modbus", "iec104"))
+        async with running(layout) as pilot, connected(port) as streams:
+            master = Iec104Master(streams)
+            await master.start()
+            assert (await master.told()).cause == Cause.INITIALISED
+            counters = pilot.server.counters["iec104"]
+            await until(lambda: counters.bytes_in == len(u(STARTDT_ACT) + s(1)))
+            before = counters.bytes_out
+            pilot.farm.faults.add("stuck", {"quantity": "voltage_l1_v"}, parameters={"quality": "invalid"})
+            await step(pilot)
+            assert counters.bytes_out > before
+            while True:
+                told = await master.told()
+                assert told.cause == Cause.SPONTANEOUS
+                size = len(told.body) // told.count
+                objects = {
+                    told.body[at : at + 3]: told.body[at + 3 : at + size] for at in range(0, len(told.body), size)
+                }
+                changed = objects.get(IOA["voltage_l1_v"].to_bytes(3, "little"))
+                if changed is not None:
+                    assert changed[4] & 0x80
+                    return
+
+    asyncio.run(scenario())
+
+
+class Wire:
+    """Stands in for a station: what a master of DNP3 says to it goes into a socket."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.said = 0
+        self.heard = b""
+
+    def connect(self, peer: str, now_s: float) -> Wire:
+        return self
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        self.writer.write(data)
+        self.said += len(data)
+
+    def take_output(self) -> bytes:
+        heard, self.heard = self.heard, b""
+        return heard
+
+
+def test_an_event_is_told_with_its_step_to_a_master_of_dnp3_that_has_not_asked(
+    make_layout: Callable[..., SiteLayout],
+) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        layout = make_layout(one_meter(port).replace("modbus", "dnp3"))
+        async with running(layout) as pilot, connected(port) as (reader, writer):
+            wire = Wire(writer)
+            master = Dnp3Master(wire, outstation=layout.stations[0].seats[0].address)  # type: ignore[arg-type]
+
+            async def hears() -> list[Response]:
+                wire.heard = await reader.read(4_096)
+                responses = master.heard()
+                for response in responses:
+                    if response.control.con:
+                        master.confirm(response)
+                return responses
+
+            for function, body in (
+                (FunctionCode.WRITE, CLEAR_RESTART),
+                (FunctionCode.ENABLE_UNSOLICITED, EVERYTHING[:9]),
+            ):
+                wire.receive(master.request(function, body), 0.0)
+                while not any(not response.control.uns for response in await hears()):
+                    pass
+            counters = pilot.server.counters["dnp3"]
+            await until(lambda: counters.bytes_in == wire.said)
+            before = counters.bytes_out
+            pilot.farm.faults.add("stuck", {"quantity": "voltage_l1_v"}, parameters={"quality": "invalid"})
+            await step(pilot)
+            assert counters.bytes_out > before
+            while not any(response.control.uns and response.body for response in await hears()):
+                pass
 
     asyncio.run(scenario())
 

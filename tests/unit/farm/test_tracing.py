@@ -109,12 +109,14 @@ def test_a_later_command_supersedes_one_that_has_not_shown(farm: Farm, record: R
     ]
 
 
-def test_a_command_the_device_never_follows_expires(farm: Farm, record: Record) -> None:
+def test_a_command_the_device_never_follows_expires_with_the_step_at_the_end_of_the_patience(
+    farm: Farm, record: Record
+) -> None:
     battery = farm.device("storage-001")
     command = battery.submit({P: 4_000.0, "active_power_setpoint_enabled": 0.0}, "test", "me", 0.0)
     for _ in range(4):
         farm.step(PATIENCE_S / 3.0)
-    assert [outcome for id_, _, outcome, _ in record.outcomes if id_ == command.id] == [EXPIRED]
+    assert record.outcomes == [(command.id, "active_power_w", EXPIRED, 1.0 + PATIENCE_S)]
 
 
 def test_start_and_stop_are_in_effect_when_running_says_so(farm: Farm, record: Record) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import product
 
 import numpy as np
 import pytest
@@ -80,6 +81,24 @@ def test_a_row_nobody_listens_to_is_not_looked_at_and_starts_from_what_stands(ta
     assert ear.heard == [("BI0", False)]
 
 
+QUALITIES = [sum(bits) for bits in product((0, 0x01), (0, 0x10), (0, 0x20), (0, 0x40), (0, 0x80))]
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_any_quality_is_told_in_the_flags_there_are_for_it_and_no_state_is_touched(quality: int) -> None:
+    """IEEE 1815-2012, 11.6: online 01, communications lost 04, forced 10, over range 20 of analog objects alone."""
+    online = 0x01 if quality < 0x40 else 0x00
+    flags = online | (0x04 if quality & 0x40 else 0) | (0x10 if quality & 0x30 else 0)
+    table = Dnp3Table(PLAN, 2, COLUMNS)
+    marks = {name: np.array([quality, 0], np.uint8) for name in ("a4", "b1", "b2", "total")}
+    table.refresh(COLUMNS, marks, 1.0)
+    for row, others, analog in ((0, flags, flags | (0x20 if quality & 0x01 else 0)), (1, 0x01, 0x01)):
+        held = [table.reader.read(table.row(row), asked)[0][5] for asked in (header(30, 1, 4, 4), header(20, 1))]
+        assert held == [analog, others]
+        states = [table.reader.read(table.row(row), header(1, 2, index, index))[0][5] for index in (1, 2)]
+        assert states == [others | (0x80 if row == 0 else 0), others]
+
+
 def test_a_range_with_a_hole_is_answered_with_what_stands_on_both_sides(table: Dnp3Table) -> None:
     blocks = table.reader.read(table.row(0), header(30, 1, 5, 20))
     assert [block[3:5] for block in blocks] == [bytes([5, 5]), bytes([9, 9])]
@@ -99,6 +118,22 @@ def test_a_range_with_a_hole_is_answered_with_what_stands_on_both_sides(table: D
 def test_analog_inputs_are_read_in_every_variation(table: Dnp3Table, variation: int, objects: bytes) -> None:
     (block,) = table.reader.read(table.row(0), header(30, variation, 4, 5))
     assert block == bytes([30, variation, 0, 4, 5]) + objects
+
+
+@pytest.mark.parametrize(
+    ("variation", "objects"),
+    [
+        (1, struct.pack("<BiBi", 1, 40, 1, 90)),
+        (2, struct.pack("<BhBh", 1, 40, 1, 90)),
+        (3, struct.pack("<BfBf", 1, 4.0, 1, 9.0)),
+        (4, struct.pack("<BdBd", 1, 4.0, 1, 9.0)),
+    ],
+)
+def test_analog_outputs_are_read_in_every_variation(variation: int, objects: bytes) -> None:
+    outputs = tuple(Point(PointType.ANALOG_OUTPUT, place, f"a{name}", 0.1) for place, name in enumerate((4, 9)))
+    table = Dnp3Table(PointPlan((*PLAN.points, *outputs)), 2, COLUMNS)
+    (block,) = table.reader.read(table.row(0), header(40, variation))
+    assert block == bytes([40, variation, 0, 0, 1]) + objects
 
 
 def test_a_value_too_large_for_16_bits_is_cut_off_and_says_so(table: Dnp3Table) -> None:

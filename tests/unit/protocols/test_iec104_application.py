@@ -438,6 +438,20 @@ def test_initialisation_ends_once_a_station_and_again_after_a_reset() -> None:
     assert refused.negative
 
 
+def test_a_reset_of_every_station_is_confirmed_once_and_initialises_each() -> None:
+    told = Master(Bench(3)).ask(Type.RESET, ACT, 0xFFFF, 0, b"\x01")
+    assert [(each.type, each.cause, each.address) for each in told] == [
+        (Type.RESET, Cause.ACTIVATION_CON, 0xFFFF),
+        *((Type.END_OF_INITIALISATION, Cause.INITIALISED, address) for address in (1, 2, 3)),
+    ]
+
+
+@pytest.mark.parametrize("octets", range(4, 30))
+def test_a_data_unit_has_room_for_as_many_objects_as_a_frame_holds_and_no_more(octets: int) -> None:
+    room = FORMAT_104.room(octets)
+    assert 6 + room * octets <= 249 < 6 + (room + 1) * octets
+
+
 def test_clock_synchronisation_is_confirmed_with_the_sites_time_and_does_not_move_it() -> None:
     bench = Bench()
     for to in (1, 0xFFFF):
@@ -490,6 +504,12 @@ def test_a_time_tag_tells_day_and_weekday_of_every_day_from_1970_to_2069() -> No
 def test_options_that_do_not_fit_together_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         PROTOCOL.options_model(**options)
+
+
+def test_an_engine_with_nothing_to_say_is_due_no_sooner_than_its_link() -> None:
+    master = Master(Bench(1))
+    master.heard()
+    assert master.engine.deadline_s() == PROTOCOL.options_model().t3_s
 
 
 def test_a_thousand_idle_stations_cost_next_to_nothing() -> None:

@@ -280,7 +280,8 @@ def test_the_exception_of_a_fault_is_the_answer_to_every_request(charger: Bench)
 
 
 def identification(answer: bytes) -> dict[int, bytes]:
-    assert answer[:2] == b"\x2b\x0e"
+    """The objects of an answer that holds all there is; 82 is regular identification, by stream and by object."""
+    assert (answer[:2], answer[3:6]) == (b"\x2b\x0e", b"\x82\x00\x00")
     objects, rest = {}, answer[7:]
     for _ in range(answer[6]):
         objects[rest[0]], rest = rest[2 : 2 + rest[1]], rest[2 + rest[1] :]
