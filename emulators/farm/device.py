@@ -15,7 +15,7 @@ from pilotfarm.emulators.quantities import quantity
 
 
 class FarmDevice:
-    """One device, as protocol engines and the API see it (``contracts.Device``)."""
+    """One device, as protocol engines and the API see it (``contracts.protocol.Device``)."""
 
     __slots__ = ("_commands", "group", "row")
 

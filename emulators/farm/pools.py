@@ -5,7 +5,7 @@ kind are stepped together wherever they stand: those of every group, and those t
 compound kind. A pool holds their columns, block of rows after block. A group sees its block, and a compound
 device the blocks of its resources, when it looks.
 
-A compound kind's step is a conversation (``contracts.Flow``): it comes as far as its first resource's turn,
+A compound kind's step is a conversation (``contracts.device.Flow``): it comes as far as its first resource's turn,
 waits until the pool of that kind has been stepped, goes on to the next resource, and ends after the last.
 """
 
