@@ -15,16 +15,19 @@ from pilotfarm.emulators.wire.rows import Rows
 class EventTable(ABC):
     """Rows of bytes, what they are to be made of, and who listens to each row.
 
-    While nobody listens, the bytes of a step are made with the first read after it; while somebody does, at once.
+    While somebody listens, or has read since the step before, the bytes of a step are made at once; else with the
+    first read after it.
     """
 
-    __slots__ = ("_latest", "_listeners", "_marked", "_rows", "_stale", "clocks_s", "unix_s")
+    __slots__ = ("_latest", "_listeners", "_marked", "_read", "_rows", "_stale", "clocks_s", "unix_s")
 
     def _begin(self, rows: Rows) -> None:
         self._rows = rows
         self._latest: tuple[Mapping[str, Floats], Mapping[str, Qualities]] = ({}, {})
         self._stale = False
         """Whether the bytes are of an earlier step."""
+        self._read = False
+        """Whether somebody has read since the last step."""
         self._marked = False
         """Whether marks stand where encoding had written."""
         self._listeners: dict[int, list[Any]] = {}
@@ -34,6 +37,7 @@ class EventTable(ABC):
 
     def row(self, index: int) -> memoryview:
         """The live bytes of one device, of the last step as long as nobody refreshes."""
+        self._read = True
         self._make()
         return self._rows.row(index)
 
@@ -51,8 +55,10 @@ class EventTable(ABC):
         self.unix_s, self.clocks_s = unix_s, clocks_s
         self._latest = columns, quality
         self._stale = True
-        if self._listeners:
+        read, self._read = self._read, False
+        if read or self._listeners:
             self._make()
+        if self._listeners:
             self._report()
 
     def _make(self) -> None:

@@ -36,7 +36,7 @@ def arm(images: Images) -> None:
 
 
 def read(images: Images) -> None:
-    """Have the bytes of every table, as the first read after a step does."""
+    """Have the bytes of every table, as a read after a step does."""
     for _, image in images:
         image.table.row(0)  # type: ignore[attr-defined]
 

@@ -133,7 +133,7 @@ def test_bytes_are_the_same_whether_somebody_listens_reads_at_every_step_or_only
             assert read(seldom) == read(heard)
 
 
-def test_a_table_that_nobody_reads_is_not_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_nobody_has_read_since_the_last_step_is_not_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     encoded = []
     monkeypatch.setattr("pilotfarm.emulators.wire.rows.Rows.encode", lambda rows, columns: encoded.append(rows))
     farm = Farm(load("tiny"))
@@ -142,9 +142,17 @@ def test_a_table_that_nobody_reads_is_not_encoded(monkeypatch: pytest.MonkeyPatc
         farm.step(1.0)
         images.refresh()
     assert not encoded
+    tables = len(dict(images))
     read(images)
     read(images)
-    assert len(encoded) == len(dict(images))
+    assert len(encoded) == tables
+    images.refresh()  # read since the step before: made before anybody asks
+    assert len(encoded) == 2 * tables
+    read(images)
+    assert len(encoded) == 2 * tables
+    images.refresh()
+    images.refresh()
+    assert len(encoded) == 3 * tables
 
 
 def test_what_a_station_knows_of_a_lost_device_is_what_it_last_knew_and_not_topical() -> None:

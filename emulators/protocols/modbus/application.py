@@ -64,8 +64,10 @@ def _answer(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes:
     function, body = message[0], message[1:]
     if (span := bank.spans.get(body)) and (function == 3 or function == 4):
         first, last = span
-        if bank.table.stale:
-            bank.table.make()
+        table = bank.table
+        table.read = True
+        if table.stale:
+            table.make()
         return bytes((function, last - first)) + bank.row[first:last]
     command: Command | None = None
     try:

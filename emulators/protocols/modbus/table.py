@@ -20,9 +20,12 @@ _CACHED_READS: Final = 1024
 
 
 class ModbusTable:
-    """One row of register bytes a device, made when somebody reads after a step: Modbus has no events."""
+    """One row of register bytes a device. Modbus has no events.
 
-    __slots__ = ("_latest", "plan", "rows", "spans", "stale", "steps")
+    Made at once after a step if somebody has read since the step before, else with the first read after it.
+    """
+
+    __slots__ = ("_latest", "plan", "read", "rows", "spans", "stale", "steps")
 
     def __init__(self, plan: RegisterPlan, n: int, columns: Seen, form: Any = None) -> None:
         template, fields = plan.layout(columns)
@@ -30,7 +33,9 @@ class ModbusTable:
         self.rows = Rows(n, template, fields)
         self.steps = 0
         self.stale = False
-        """Whether the bytes are of an earlier step; who reads them calls ``make`` first."""
+        """Whether the bytes are of an earlier step; who reads them calls ``make`` first, and sets ``read``."""
+        self.read = False
+        """Whether somebody has read since the last step."""
         self._latest: Mapping[str, Floats] = {}
         # What every device of the group answers to the four bytes of a register request: where in
         # its row, or nowhere. Masters repeat themselves, so it is looked up once.
@@ -47,6 +52,9 @@ class ModbusTable:
         self._latest = columns
         self.stale = True
         self.steps += 1
+        if self.read:
+            self.read = False
+            self.make()
 
     def make(self) -> None:
         """Encode what is known."""
@@ -55,6 +63,7 @@ class ModbusTable:
 
     def row(self, index: int) -> memoryview:
         """The live bytes of one device, of the last step as long as nobody refreshes."""
+        self.read = True
         if self.stale:
             self.make()
         return self.rows.row(index)
@@ -110,6 +119,7 @@ class Bank:
 
     def registers(self, address: int, count: int) -> bytes:
         """What ``count`` registers hold as of the last step."""
+        self.table.read = True
         if self.table.stale:
             self.table.make()
         start, end = self.span(address.to_bytes(2, "big") + count.to_bytes(2, "big"))
