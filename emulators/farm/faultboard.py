@@ -82,6 +82,8 @@ class FaultBoard:
         self._cleared: list[Fault] = []
         self._ended: deque[int] = deque()
         """Those that have ended, the one first that ended first."""
+        self._standing: dict[type[FaultSpec], dict[int, Fault]] = {}
+        """The active faults by family and id."""
         self._open: set[Supply] = set()
         self._time_s = 0.0
         self._due_s = _NEVER
@@ -222,18 +224,20 @@ class FaultBoard:
     def on_the_way(self) -> dict[tuple[str, int], list[Fault]]:
         """Return the active faults that grip a device's way to its masters, by group and row, in their order."""
         found: dict[tuple[str, int], list[Fault]] = {}
-        for fault in self:
-            if fault.state == ACTIVE and isinstance(fault.spec, AdmissionFault | LinkFault | ProtocolFault):
-                for group, rows in fault.rows.items():
-                    for row in rows.tolist():
-                        found.setdefault((group, row), []).append(fault)
+        for fault in self._active(AdmissionFault, LinkFault, ProtocolFault):
+            for group, rows in fault.rows.items():
+                for row in rows.tolist():
+                    found.setdefault((group, row), []).append(fault)
         return found
 
-    def _active(self, family: type[FaultSpec]) -> list[Fault]:
-        return [fault for fault in self if fault.state == ACTIVE and isinstance(fault.spec, family)]
+    def _active(self, *families: type[FaultSpec]) -> list[Fault]:
+        """The active faults of some families, in the order of their ids."""
+        found = [fault for family in families for fault in self._standing.get(family, {}).values()]
+        return sorted(found, key=lambda fault: fault.id)
 
     def _begin(self, fault: Fault) -> None:
         fault.state = ACTIVE
+        self._standing.setdefault(type(fault.spec), {})[fault.id] = fault
         # Its duration counts from the step it takes hold with, or one shorter than a step would never show.
         fault.start_s = self._time_s
         self.revision += 1
@@ -249,13 +253,15 @@ class FaultBoard:
         began, fault.state = fault.state == ACTIVE, ENDED
         self._ended.append(fault.id)
         self.revision += began
+        if began:
+            del self._standing[type(fault.spec)][fault.id]
         if began and isinstance(fault.spec, MeasurementFault):
             for name in fault.rows:
                 self._reports.end(name, fault.id)
 
     def _disturb(self) -> None:
         """Open and close what the active grid faults open, and lose what they lose."""
-        active = [fault for fault in self if fault.state == ACTIVE]
+        active = self._active(GridFault)
         self.lost_generation_w = sum(fault.disturbance.lost_generation_w for fault in active)
         opened = {supply for fault in active for supply in fault.supplies}
         for supply in self._open - opened:
