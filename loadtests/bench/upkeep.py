@@ -62,12 +62,12 @@ def break_many(farm: Farm) -> None:
         farm.faults.add(kind, target, parameters=parameters)
 
 
-def faulty_step_ms(farm: Farm, rounds: int, steps: int) -> tuple[float, float]:
-    """Medians of steps without a fault and with ``FAULTS`` active ones, taken in turn. [ms]"""
-    calm, faulty = [], []
+def faulty_step_ms(farm: Farm, rounds: int, steps: int) -> list[tuple[float, float]]:
+    """Steps without a fault and with ``FAULTS`` active ones, taken in turn: the medians of each round. [ms]"""
+    pairs = []
     for _ in range(rounds):
-        calm.append(step_ms(farm, lambda: None, steps))
+        calm_ms = step_ms(farm, lambda: None, steps)
         break_many(farm)
-        faulty.append(step_ms(farm, lambda: None, steps))
+        pairs.append((calm_ms, step_ms(farm, lambda: None, steps)))
         farm.faults.clear_all()
-    return statistics.median(calm), statistics.median(faulty)
+    return pairs
