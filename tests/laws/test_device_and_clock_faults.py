@@ -133,3 +133,10 @@ def test_without_such_a_fault_nothing_is_overruled_and_no_clock_is_off(farm: Far
 
 def test_images_of_a_fresh_farm_have_no_clock_off() -> None:
     assert all(image.group.clocks_s == {} for _, image in Images(Farm(load("tiny"))))
+
+
+def test_what_two_faults_do_to_a_clock_adds_up(farm: Farm) -> None:
+    for offset_s in (5.0, -2.0):
+        farm.faults.add("drifting", {"device": "storage-002"}, parameters={"offset_s": offset_s})
+    run(farm, 1)
+    assert farm.groups["storage"].clocks_s == {1: 3.0}

@@ -331,3 +331,11 @@ def test_the_key_of_a_connection_is_its_own_and_the_same_in_a_rerun(
     half = len(keys) // 2
     assert keys[:half] == keys[half:]
     assert len(set(keys)) == half >= 4
+
+
+def test_faults_on_the_way_come_in_the_order_of_their_ids_whatever_their_families(pilot: Pilot) -> None:
+    for kind in ("deaf", "slow", "offline", "echo", "blocked"):
+        pilot.farm.faults.add(kind, {"group": "meter"})
+    pilot.step(1.0)
+    (faults,) = pilot.farm.faults.on_the_way().values()
+    assert [fault.id for fault in faults] == [1, 2, 3, 4, 5]
