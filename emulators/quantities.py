@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from math import inf
 from typing import Final
 
@@ -38,7 +39,9 @@ class Quantity:
 
     ``min`` and ``max`` bound what any device may hold or be given, in ``unit``; a kind narrows them
     by its ratings (``DeviceSpec.limits``). ``enables`` names the switch that a plain write of this
-    set-point also closes, for protocols that have no separate enable (IEC 104, REST).
+    set-point also closes, for protocols that have no separate enable (IEC 104, REST). ``puts`` is the state a
+    command leaves behind where it is followed, with its value: of two commands that put the same state, the later one
+    holds.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Quantity:
     min: float = -inf
     max: float = inf
     enables: str = ""
+    puts: tuple[str, float] | None = None
 
     @property
     def is_binary(self) -> bool:
@@ -79,6 +83,7 @@ _COMMON: Final = (
     _flag("local_mode", _S, "Operated on site; remote set-points are not followed"),
     _flag("remote_enabled", _S, "Remote set-points are followed: identified, available, not local"),
     _flag("running", _S, "Started and energised"),
+    _flag("started", _S, "Asked to run: by the last start or stop it followed"),
     _flag("available", _S, "Ready for service: not tripped, not stopped"),
     _flag("grid_switch_closed", _S, "The switch at the connection point is closed"),
     _flag("sesp_link_lost", _A, "Nothing heard from the SESP for longer than its timeout; the fallback is in force"),
@@ -114,8 +119,8 @@ _COMMON: Final = (
     Quantity("rated_apparent_power_va", "VA", _R, "Rated apparent power", 0.0),
     Quantity("nominal_voltage_v", "V", _R, "Nominal voltage, line to neutral", 0.0),
     # Commands
-    _flag("start", _C, "Start: energise and follow set-points"),
-    _flag("stop", _C, "Stop: cease to energise"),
+    Quantity("start", "bool", _C, "Start: energise and follow set-points", 0.0, 1.0, puts=("started", 1.0)),
+    Quantity("stop", "bool", _C, "Stop: cease to energise", 0.0, 1.0, puts=("started", 0.0)),
     _flag("alarm_reset", _C, "Reset latched alarms and trips whose cause is gone"),
     _flag("grid_switch", _P, "Position asked of the switch at the connection point: 1 closed, 0 open"),
     _flag("identification_clear", _C, "Accept the identification again: clears the failure"),
@@ -260,6 +265,7 @@ _PARTS: Final = (_COMMON, _SUPPORT, _EV, _BATTERY, _PV, _METER, _HOME)
 CATALOGUE: Final[dict[str, Quantity]] = {quantity.name: quantity for part in _PARTS for quantity in part}
 assert len(CATALOGUE) == sum(map(len, _PARTS)), "a quantity is defined twice"
 assert all(q.enables in CATALOGUE for q in CATALOGUE.values() if q.enables)
+assert all(q.puts[0] in CATALOGUE for q in CATALOGUE.values() if q.puts)
 
 COMMON: Final = tuple(q.name for q in _COMMON)
 """What every device has."""
@@ -284,6 +290,7 @@ def number_of(resource: Resource) -> int:
     return 1 + RESOURCES.index(resource) if resource else 0
 
 
+@cache
 def quantity(name: str) -> Quantity:
     """Look a quantity up by its name, a device's own or a resource's; ``KeyError`` if there is none."""
     resource, plain = split(name)
@@ -291,8 +298,21 @@ def quantity(name: str) -> Quantity:
     if not resource:
         return found
     enables = resource.of(found.enables) if found.enables else ""
+    puts = (resource.of(found.puts[0]), found.puts[1]) if found.puts else None
     doc = f"{found.doc} (of the prosumer's {resource})"
-    return Quantity(name, found.unit, found.role, doc, found.min, found.max, enables)
+    return Quantity(name, found.unit, found.role, doc, found.min, found.max, enables, puts)
+
+
+def opposites(command: Quantity) -> tuple[str, ...]:
+    """Return the commands that put the state a command puts, with another value."""
+    if command.puts is None:
+        return ()
+    state, value = command.puts
+    resource, plain = split(state)
+    others = ((each.name, each.puts) for each in CATALOGUE.values() if each.puts)
+    return tuple(
+        resource.of(name) if resource else name for name, puts in others if puts[0] == plain and puts[1] != value
+    )
 
 
 def quantities(names: Iterable[str]) -> tuple[Quantity, ...]:

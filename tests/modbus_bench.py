@@ -18,7 +18,7 @@ from pilotfarm.emulators.protocols.modbus import PROTOCOL
 from pilotfarm.emulators.protocols.modbus.engine import ModbusEngine, ModbusStation
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 from pilotfarm.emulators.protocols.modbus.table import ModbusTable
-from pilotfarm.emulators.quantities import Quantity, Role
+from pilotfarm.emulators.quantities import CATALOGUE, Quantity, Role, split
 
 NOW_S = 1_750_000_000.0
 
@@ -31,6 +31,7 @@ class FakeDevice:
     columns: Columns
     row: int
     refusal: PointError | None = None
+    table: ModbusTable | None = None
     commands: list[Command] = field(default_factory=list)
 
     def value(self, quantity: str) -> float:
@@ -45,6 +46,12 @@ class FakeDevice:
     def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
         if self.refusal is not None:
             raise self.refusal
+        settings = [name for name in values if CATALOGUE[split(name)[1]].role is Role.SETPOINT]
+        self.columns = {**self.columns, **{name: self.columns[name].copy() for name in settings}}
+        for name in settings:
+            self.columns[name][self.row] = values[name]
+        if self.table is not None:
+            self.table.tell(self.columns, self.row, settings)
         self.commands.append(Command(len(self.commands), self.id, dict(values), protocol, peer, now_s))
         return self.commands[-1]
 
@@ -87,7 +94,7 @@ class Bench:
         self.plan: RegisterPlan = default_map(kind).plan(self.spec)
         self.columns = columns or plausible_columns(self.spec, len(seats))
         self.table: ModbusTable = PROTOCOL.table(self.plan, len(seats), self.columns, None)  # type: ignore[assignment]
-        self.devices = [FakeDevice(f"{kind}-{row}", self.columns, row) for row in range(len(seats))]
+        self.devices = [FakeDevice(f"{kind}-{row}", self.columns, row, table=self.table) for row in range(len(seats))]
         self.seats = [Seat(self.devices[row], self.table, row, address) for row, address in enumerate(seats)]
         self.station: ModbusStation = PROTOCOL.station(self.seats, ModbusOptions(**options))  # type: ignore[assignment]
         self.step()

@@ -1,4 +1,4 @@
-"""Read-only views of columns: some rows of them, one resource of a device, a device with its resources."""
+"""Read-only views of columns: some rows of them, one row, one resource of a device, a device with its resources."""
 
 from __future__ import annotations
 
@@ -94,6 +94,19 @@ class Overlaid(_Named):
     def __getitem__(self, name: str) -> Floats:
         found = self._others.get(name)
         return self._columns[name] if found is None else found
+
+
+class AtRow(_Named):
+    """One row of columns, shape ``(1,)`` each."""
+
+    __slots__ = ("_row",)
+
+    def __init__(self, columns: Seen, row: int) -> None:
+        super().__init__(columns)
+        self._row = slice(row, row + 1)
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._columns[name][self._row]
 
 
 class WithResources(Seen):

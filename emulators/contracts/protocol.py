@@ -37,7 +37,7 @@ class Device(Protocol):
     @property
     def id(self) -> str: ...
     def value(self, quantity: str) -> float:
-        """The reported value as of the last step."""
+        """The reported value: as of the last step, of a set-point as accepted since."""
         ...
 
     def quality(self, quantity: str) -> int:
@@ -49,7 +49,7 @@ class Device(Protocol):
         ...
 
     def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
-        """Queue a change for the next step, all of it or none.
+        """Queue a change for the next step, all of it or none; set-points are reported as accepted from now on.
 
         Raises ``NoSuchPoint``, ``NotWritable``, ``OutOfRange`` or ``Busy``. The engine sets
         ``acknowledged_s`` of the command once it has answered.
@@ -75,6 +75,13 @@ class Table(Protocol):
         ``quality`` has an entry only for a quantity that is not good in every row. ``unix_s`` is the
         site time the values hold for, for time tags; ``clocks_s`` is by how much the clocks of some rows are off.
         While nobody listens the bytes are made when somebody reads.
+        """
+        ...
+
+    def tell(self, columns: Mapping[str, Floats], row: int, names: Sequence[str]) -> None:
+        """Show what one device has accepted between two steps: some quantities of the columns, at its row.
+
+        It is read at once, and handed to who listens with the next step.
         """
         ...
 

@@ -4,9 +4,9 @@ A kind's ``step`` runs ``life_cycle`` first, then its own physics, then ``at_con
 it came to, and ends with ``end_step``. Every function returns new columns and changes none it was given;
 a column that did not change stays the same array, so a column is copied before it is written to.
 
-Columns used here that are no quantity's: ``started`` (asked to run), ``sesp_silence_s`` (seconds since
-the SESP was heard), ``sesp_heard`` (1.0 in the step that takes a remote write) and ``share_l1`` to
-``share_l3`` (each phase's share of the power). ``support.with_inverter`` adds those of the inverter.
+Columns used here that are no quantity's: ``sesp_silence_s`` (seconds since the SESP was heard), ``sesp_heard``
+(1.0 in the step that takes a remote write) and ``share_l1`` to ``share_l3`` (each phase's share of the power).
+``support.with_inverter`` adds those of the inverter.
 
 Two things trip a device behind an inverter, and ``fault_trip`` and ``available`` show both. A fault of its own
 (``own_trip``) stays until ``alarm_reset`` comes with its cause gone. Its grid protection (``grid_trip``) is
@@ -108,7 +108,7 @@ def initial_columns(names: Iterable[str], ratings: Columns, n: int) -> Columns:
     ratings : one array ``(n,)`` for each rating of the kind, ``COMMON_RATINGS`` among them
         Copied in under their own names; a rating that is a quantity becomes its value.
     """
-    columns: Columns = {name: np.zeros(n) for name in (*names, "started", "sesp_silence_s", "sesp_heard")}
+    columns: Columns = {name: np.zeros(n) for name in (*names, "sesp_silence_s", "sesp_heard")}
     columns.update(dict.fromkeys((name for name in _BEGIN_AT_1 if name in columns), np.ones(n)))
     columns.update({name: np.array(values, dtype=np.float64) for name, values in ratings.items()})
     nominal = columns["nominal_voltage_v"]

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from pilotfarm.emulators.contracts.protocol import Command
 from pilotfarm.emulators.errors import Busy
 from pilotfarm.emulators.farm.population import Group
-from pilotfarm.emulators.quantities import Role, quantity
+from pilotfarm.emulators.quantities import Role, opposites, quantity
 
 QUEUE_MAX: Final = 100_000
 """Max commands that wait for one step; beyond it a client is told that the device is busy."""
@@ -54,6 +54,17 @@ class Commands:
         """Hand out all that wait."""
         taken, self._waiting = self._waiting, []
         return taken
+
+
+def given(values: Mapping[str, float]) -> dict[str, float]:
+    """Return what a request asks of a device that may have been asked for the opposite just before.
+
+    A command that is not given (0) changes nothing. One that is given takes back those that came before it in the same
+    step and put the same state otherwise; within one request all of them stand.
+    """
+    pulses = {name: quantity(name) for name in values if quantity(name).role is Role.COMMAND}
+    taken_back = {other: 0.0 for name, each in pulses.items() if values[name] for other in opposites(each)}
+    return taken_back | {name: value for name, value in values.items() if value or name not in pulses}
 
 
 def enabled(values: Mapping[str, float]) -> dict[str, float]:

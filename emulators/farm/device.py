@@ -33,12 +33,13 @@ class FarmDevice:
         return self.group.spec.kind
 
     def value(self, quantity: str) -> float:
-        """The reported value as of the last step."""
+        """The reported value: as of the last step, of a set-point as accepted since."""
         return _shown(self.group.reported[quantity][self.row])
 
     def true_value(self, quantity: str) -> float:
-        """What it really is."""
-        return _shown(self.group.columns[quantity][self.row])
+        """What it really is: as of the last step, of a set-point as accepted since."""
+        told = self.group.told.get(quantity)
+        return _shown((self.group.columns[quantity] if told is None else told)[self.row])
 
     def quality(self, quantity: str) -> int:
         marks = self.group.quality.get(quantity)
@@ -55,7 +56,9 @@ class FarmDevice:
     def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
         self.check(values)
         limited = {name: kept for name, value in values.items() if (kept := self._now(name, value)) != value}
-        return self._commands.enqueue(self.group, self.row, dict(values), limited, protocol, peer, now_s)
+        command = self._commands.enqueue(self.group, self.row, dict(values), limited, protocol, peer, now_s)
+        self.group.tell(self.row, values)
+        return command
 
     def bounds(self, name: str) -> tuple[float, float]:
         """What the quantity may be told for this device: min and max."""

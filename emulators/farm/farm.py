@@ -2,7 +2,7 @@
 
 A step takes the commands that wait, moves every pool's physics, solves the feeders for the next step's
 voltages, and lets the active faults turn true columns into reported ones. Nothing here has a clock
-or a socket, and nothing between two steps changes what is read.
+or a socket. Between two steps only set-points change for who reads: they show what devices have accepted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.farm import supply
-from pilotfarm.emulators.farm.commands import Commands
+from pilotfarm.emulators.farm.commands import Commands, given
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.faultboard import FaultBoard
 from pilotfarm.emulators.farm.observer import Moment, Observer
@@ -115,11 +115,13 @@ class Farm:
         taken = self.commands.take()
         if not taken:
             return
+        for group in self.population:
+            group.told = {}
         self._write(
             [
                 (group.name, name, row, value)
                 for group, row, command in taken
-                for name, value in {**command.values, **group.spec.with_any_command}.items()
+                for name, value in {**given(command.values), **group.spec.with_any_command}.items()
             ]
         )
         self._show_columns()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -11,16 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.columns.views import Overlaid, Seen
 from pilotfarm.emulators.contracts.device import Bound, DeviceSpec, OfColumn
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.errors import NoSuchPoint
-from pilotfarm.emulators.quantities import quantity
+from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.site.layout import GroupLayout, SiteLayout
 
 Rows: TypeAlias = dict[str, npt.NDArray[np.intp]]
 """Some devices: group name -> their rows in it."""
+
+Watcher: TypeAlias = Callable[[int, Sequence[str]], None]
+"""Hears that a device, by its row, has accepted something, and which quantities show it."""
 
 
 @dataclass(slots=True)
@@ -39,6 +43,10 @@ class Group:
     writable: frozenset[str] = frozenset()
     clocks_s: dict[int, float] = field(default_factory=dict)
     """By how much the clocks of some devices are off, by row."""
+    told: Columns = field(default_factory=dict)
+    """What is reported since the last step of set-points that devices have accepted in the meantime."""
+    watchers: list[Watcher] = field(default_factory=list)
+    """Who hears of it when a device has accepted a set-point."""
 
     @classmethod
     def made(cls, layout: GroupLayout, place: Place) -> Group:
@@ -72,6 +80,24 @@ class Group:
             asked = quantity(name)
             return asked.min, asked.max
         return self.limit(limits.min, row), self.limit(limits.max, row)
+
+    def tell(self, row: int, values: Mapping[str, float]) -> None:
+        """Report what a device has accepted, from now on; what it does about it shows after the step that takes it.
+
+        Of a quantity that a fault misreports, the fault has its say after that step.
+        """
+        told: Columns = {}
+        for name, value in _stands(values):
+            if name in self.told or self.reported[name] is self.columns[name]:
+                told[name] = self.reported[name].copy()
+                told[name][row] = value
+        if not told:
+            return
+        if not self.told:
+            self.reported = Overlaid(self.reported, self.told)
+        self.told.update(told)
+        for watcher in self.watchers:
+            watcher(row, tuple(told))
 
     def doubt(self, name: str, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_], quality: int) -> None:
         """Add to what is known of a quantity's reported values in some rows."""
@@ -129,3 +155,13 @@ class Population:
     def ids(self, rows: Rows) -> list[str]:
         """Name devices, in the order of their groups."""
         return [self.groups[name].layout.devices[row] for name, chosen in rows.items() for row in chosen]
+
+
+def _stands(values: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Yield what stays of accepted values: set-points, and the states that commands put."""
+    for name, value in values.items():
+        asked = quantity(name)
+        if asked.role is Role.SETPOINT:
+            yield name, value
+        elif asked.puts is not None and value:
+            yield asked.puts

@@ -138,11 +138,11 @@ _WATCHDOG: Final = OffValue("sesp_timeout_s", _WATCHDOG_OFF)
 _AVAILABILITY: Final = Choice(((0, "stop", 1.0), (1, "start", 1.0)))
 
 _TAKEN: Final[dict[int, tuple[Source | None, Sink]]] = {
-    164: (Scaled("running"), _AVAILABILITY),
+    164: (Scaled("started"), _AVAILABILITY),
     167: (_LIMIT, Within(_LIMIT, _LIMIT_MIN_A, _LIMIT_MAX_A)),
     1300: (_RELEASE, _RELEASE),
     1301: (_LIMIT, Within(_LIMIT, _LIMIT_MIN_A, _LIMIT_MAX_A)),
-    1304: (Scaled("running"), _AVAILABILITY),
+    1304: (Scaled("started"), _AVAILABILITY),
     1306: (_FALLBACK, _FALLBACK),
     1307: (_WATCHDOG, _WATCHDOG),
     1308: (None, Pulse("identification_clear", any_value=True)),

@@ -39,6 +39,7 @@ DISCRETES: Final = (
     "battery_low_alarm",
     "relay_open",
     "communication_lost_alarm",
+    "started",
 )
 """Binary state or alarm of discrete input 0, 1, 2 ..."""
 

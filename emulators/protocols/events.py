@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.protocol import NO_CLOCKS
@@ -19,10 +22,12 @@ class EventTable(ABC):
     first read after it.
     """
 
-    __slots__ = ("_latest", "_listeners", "_marked", "_read", "_rows", "_stale", "clocks_s", "unix_s")
+    __slots__ = ("_latest", "_listeners", "_marked", "_marks", "_read", "_rows", "_stale", "clocks_s", "unix_s")
 
-    def _begin(self, rows: Rows) -> None:
+    def _begin(self, rows: Rows, marks: npt.NDArray[np.uint8]) -> None:
+        """Begin with rows of bytes, of which ``marks`` are the bits that no field writes: qualities."""
         self._rows = rows
+        self._marks = marks
         self._latest: tuple[Mapping[str, Floats], Mapping[str, Qualities]] = ({}, {})
         self._stale = False
         """Whether the bytes are of an earlier step."""
@@ -36,7 +41,7 @@ class EventTable(ABC):
         self.clocks_s: Mapping[int, float] = NO_CLOCKS
 
     def row(self, index: int) -> memoryview:
-        """The live bytes of one device, of the last step as long as nobody refreshes."""
+        """The live bytes of one device."""
         self._read = True
         self._make()
         return self._rows.row(index)
@@ -60,6 +65,15 @@ class EventTable(ABC):
             self._make()
         if self._listeners:
             self._report()
+
+    def tell(self, columns: Mapping[str, Floats], row: int, names: Sequence[str]) -> None:
+        """Show what one device has accepted since the last step; who listens hears of it with the next one."""
+        self._latest = columns, self._latest[1]
+        if not self._stale:
+            octets = self._rows.data[row]
+            marks = octets & self._marks
+            self._rows.encode_row(columns, row, names)
+            octets[...] = octets & ~self._marks | marks
 
     def _make(self) -> None:
         """Encode what is known, unless that is done."""

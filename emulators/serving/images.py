@@ -7,7 +7,7 @@ station that remembers has a viewpoint of its own, and stations that have no dev
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
@@ -39,6 +39,13 @@ class Image:
             return
         self.known.update(self.group.reported, self.group.quality)
         self.table.refresh(self.known.columns, self.known.quality, unix_s)
+
+    def tell(self, row: int, names: Sequence[str]) -> None:
+        """Show what a device has accepted since the last step."""
+        if self.known is None:
+            self.table.tell(self.group.reported, row, names)
+        elif self.known.tell(self.group.reported, row, names):
+            self.table.tell(self.known.columns, row, names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +117,7 @@ class Images:
             known = Known(names, group.size, group.reported, group.quality) if viewpoint else None
             self._images[key] = Image(group, table, known)
             self._images[key].refresh(self._farm.unix_s)
+            group.watchers.append(self._images[key].tell)
         return self._images[key]
 
 

@@ -25,13 +25,15 @@ class Known:
     While no device is lost these are the reported columns, the same mapping.
     """
 
-    __slots__ = ("_held", "_lost", "_n", "_names", "columns", "quality")
+    __slots__ = ("_held", "_lost", "_n", "_names", "_own", "columns", "quality")
 
     def __init__(self, names: Sequence[str], n: int, reported: Seen, quality: Mapping[str, Qualities]) -> None:
         self._names = names
         self._n = n
         self._lost: set[int] = set()
         self._held: dict[int, dict[str, float]] = {}
+        self._own: Columns = {}
+        """What is known while a device is lost."""
         self.columns = reported
         self.quality = quality
 
@@ -52,6 +54,16 @@ class Known:
         else:
             self.columns, self.quality = reported, quality
 
+    def tell(self, reported: Seen, row: int, names: Sequence[str]) -> bool:
+        """Take what a device has accepted since the last ``update``; whether it is known, the device being reached."""
+        if not self._lost:
+            self.columns = reported
+        elif row not in self._lost:
+            for name in names:
+                self._own[name] = self._own[name].copy()
+                self._own[name][row] = reported[name][row]
+        return row not in self._lost
+
     def _overlay(self, reported: Seen, quality: Mapping[str, Qualities]) -> None:
         rows = np.array(sorted(self._lost), dtype=np.intp)
         columns: Columns = {}
@@ -63,4 +75,5 @@ class Known:
             marks[name][rows] |= np.uint8(Quality.NOT_TOPICAL)
         columns[REACHED][rows] = 0.0
         marks[REACHED][rows] = Quality.GOOD
+        self._own = columns
         self.columns, self.quality = Overlaid(reported, columns), marks

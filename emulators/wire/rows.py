@@ -7,7 +7,7 @@ NumPy assignment, through a strided view into one contiguous array. Reading is a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.views import AtRow
 from pilotfarm.emulators.wire.sources import Source
 
 
@@ -87,6 +88,19 @@ class Rows:
         for start in range(0, len(places), deep):
             self._encode_integers(places[start : start + deep], columns)
         self._seen.update((name, columns[name]) for name in moved)
+
+    def encode_row(self, columns: Mapping[str, Floats], row: int, names: Collection[str]) -> None:
+        """Write the fields of some quantities in one row; the next ``encode`` writes them again in all rows."""
+        of_row = AtRow(columns, row)
+        for places in (self._floats, self._integers):
+            for place in places:
+                if not place.quantities.isdisjoint(names):
+                    value = place.source.of(of_row)
+                    if places is self._integers:
+                        value = np.clip(np.rint(value), place.low, place.high)
+                        value = np.where(np.isnan(value), place.missing, value)
+                    place.view[row : row + 1] = value
+        self._seen.update((name, None) for name in names if name in self._seen)
 
     def forget(self) -> None:
         """Write every field with the next ``encode``: for who has written over encoded bytes."""

@@ -46,6 +46,7 @@ IOA: Final[Mapping[str, int]] = {
     "sesp_link_lost": 1006,
     "available": 1007,
     "grid_switch_closed": 1008,
+    "started": 1009,
     "identified": 1010,
     "authorised": 1011,
     "identification_failed": 1012,

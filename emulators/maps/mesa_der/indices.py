@@ -182,7 +182,7 @@ undervoltage_l1_alarm undervoltage_l2_alarm undervoltage_l3_alarm overvoltage_l1
 overvoltage_l3_alarm overcurrent_alarm low_power_factor_alarm cover_open_alarm magnetic_field_alarm
 clock_invalid_alarm battery_low_alarm relay_open communication_lost_alarm event_count
 interval_energy_imported_wh interval_energy_exported_wh event_clear room_temperature_degc deferrable_power_w
-deferrable_energy_wh
+deferrable_energy_wh started
 """
 NUMBERED: Final = tuple(_VENDOR_ORDER.split())
 """The order that fixes the vendor range. An index is never used again: a new quantity goes to the end."""

@@ -51,7 +51,7 @@ BATTERY_802: Final = Model(
         "A": "dc_current_a",
         "W": "charge_rate_w",
         "SetOp": Pair(_SWITCH, _SWITCH),
-        "SetInvState": Pair(Lookup("running", (1.0, 3.0)), Choice(((1, "stop", 1.0), (3, "start", 1.0)))),
+        "SetInvState": Pair(Lookup("started", (1.0, 3.0)), Choice(((1, "stop", 1.0), (3, "start", 1.0)))),
     },
 )
 

@@ -34,7 +34,7 @@ def _all_phases(stem: str, unit: str, gain: float = 1.0) -> Weighted:
 
 CURRENT: Final = _all_phases("current", "a")
 VOLTAGE: Final = _all_phases("voltage", "v", 1.0 / 3.0)
-RUN: Final = Pair(Scaled("running"), Choice(((0, "stop", 1.0), (1, "start", 1.0))))
+RUN: Final = Pair(Scaled("started"), Choice(((0, "stop", 1.0), (1, "start", 1.0))))
 ZERO_ONLY: Final = Pair(None, Choice(((0, "", 0.0),)))
 UNDERVOLTAGE: Final = tuple(f"undervoltage_l{phase}_alarm" for phase in (1, 2, 3))
 OVERVOLTAGE: Final = tuple(f"overvoltage_l{phase}_alarm" for phase in (1, 2, 3))

@@ -96,7 +96,7 @@ class Dnp3Table(EventTable):
             offset = self.sections[kind].end
         self.reader = StaticReader(self.sections)
         fields, template = _fields(self.sections)
-        self._begin(Rows(n, template, fields))
+        self._begin(Rows(n, template, fields), _marks(self.sections, len(template)))
         inputs = self.sections[PointType.ANALOG_INPUT]
         binaries = self.sections[PointType.BINARY_INPUT]
         analogs = len(inputs.points) + len(self.sections[PointType.ANALOG_OUTPUT].points)
@@ -210,6 +210,14 @@ def _fields(sections: Mapping[PointType, Section]) -> tuple[list[Field], bytes]:
             else:
                 fields.append(Field(at + 1, "<i4", point.source, missing=_UNKNOWN))
     return fields, bytes(max(section.end for section in sections.values()))
+
+
+def _marks(sections: Mapping[PointType, Section], width: int) -> npt.NDArray[np.uint8]:
+    """Where flags stand in a row: the first octet of five, all bits of one but the state."""
+    marks = np.zeros(width, np.uint8)
+    for section in sections.values():
+        marks[section.offset : section.end : section.size] = 0xFF if section.size > 1 else 0xFF & ~STATE
+    return marks
 
 
 def _places(sections: Mapping[PointType, Section]) -> dict[str, list[tuple[int, bool]]]:

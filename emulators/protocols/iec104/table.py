@@ -96,14 +96,15 @@ class Iec104Table(EventTable):
         ordered = sorted(self.plan.monitor, key=lambda point: (point.type, point.group, point.ioa))
         self.controls = {point.ioa: point for point in self.plan.control}
         address_octets = self.format.object_octets
-        template = bytearray()
+        template, marks = bytearray(), bytearray()
         fields = []
         for point in ordered:
             start = len(template)
             template += self.format.ioa(point.ioa) + bytes(_ELEMENT_OCTETS[point.type])
+            marks += bytes(len(template) - start - 1) + bytes([_DESCRIPTOR if point.type in _STATES else 0xFF])
             fields.append(Field(start + address_octets, _VALUE[point.type], point.source))
             self.places[point.ioa] = (point.type, start, len(template))
-        self._begin(Rows(self.n, bytes(template), fields))
+        self._begin(Rows(self.n, bytes(template), fields), np.frombuffer(bytes(marks), np.uint8))
         self._blocks = [
             self._block(kind, [point for point in ordered if point.type is kind], columns)
             for kind in dict.fromkeys(point.type for point in ordered)

@@ -11,13 +11,18 @@ has a use of its own for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pilotfarm.emulators.contracts.protocol import Command, Seat
-from pilotfarm.emulators.errors import PointError, Unsupported
+from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.errors import PointError
 from pilotfarm.emulators.links.filters import inward, outward
-from pilotfarm.emulators.protocols.modbus.functions import FUNCTIONS, GATEWAY_TARGET_FAILED, exception_code
+from pilotfarm.emulators.protocols.modbus.functions import (
+    FUNCTIONS,
+    GATEWAY_TARGET_FAILED,
+    ILLEGAL_FUNCTION,
+    exception_code,
+)
 from pilotfarm.emulators.protocols.modbus.table import Bank
 
 _DIRECT: Final = (0, 255)
@@ -69,21 +74,19 @@ def _answer(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes:
         if table.stale:
             table.make()
         return bytes((function, last - first)) + bank.row[first:last]
-    command: Command | None = None
+    serve = FUNCTIONS.get(function)
+    if serve is None:
+        return _refusal(function, ILLEGAL_FUNCTION)
+
+    def submit(values: Mapping[str, float]) -> None:
+        if values:
+            bank.device.submit(values, "modbus", peer, now_s).acknowledged_s = now_s
+
     try:
-        serve = FUNCTIONS.get(function)
-        if serve is None:
-            raise Unsupported(f"function {function}")
-        answer = serve(bank, body)
-        if answer.values:
-            command = bank.device.submit(answer.values, "modbus", peer, now_s)
-        if answer.wrote:
-            bank.written(*answer.wrote)
+        response = serve(bank, body, submit)
     except PointError as error:
         return _refusal(function, exception_code(error))
-    if command is not None:
-        command.acknowledged_s = now_s
-    return bytes((answer.response.function_code,)) + answer.response.encode()
+    return bytes((response.function_code,)) + response.encode()
 
 
 def _filtered(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes | None:

@@ -1,13 +1,12 @@
 """Every function but the plain register reads, through pymodbus's message classes.
 
-A function takes a bank and the request after its function code, and returns the response message
-and the changes to submit with it. Order of the checks: AP, 7, figure 9 (function, quantity, address, execution).
+A function takes a bank, the request after its function code and a way to submit changes, and returns the response
+message. Order of the checks: AP, 7, figure 9 (function, quantity, address, execution).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pymodbus.pdu import ModbusPDU
@@ -50,16 +49,9 @@ REFUSALS: Final[Mapping[type[PointError], int]] = {
 assert set(REFUSALS) == set(PointError.__subclasses__()), "a refusal has no exception code"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response, the changes it promises, and the registers to remember as written."""
-
-    response: ModbusPDU
-    values: Mapping[str, float] | None = None
-    wrote: tuple[int, bytes] | None = None
-
-
-Function: TypeAlias = Callable[[Bank, bytes], Answer]
+Submit: TypeAlias = Callable[[Mapping[str, float]], None]
+"""Asks the device for changes, maybe none; raises what ``Device.submit`` raises."""
+Function: TypeAlias = Callable[[Bank, bytes, Submit], ModbusPDU]
 
 
 def exception_code(error: PointError) -> int:
@@ -82,88 +74,88 @@ def _count(body: bytes, count_max: int) -> tuple[int, int]:
     return address, count
 
 
-def _read_coils(bank: Bank, body: bytes) -> Answer:
-    return Answer(ReadCoilsResponse(bits=bank.bits(*_count(body, ReadCoilsRequest.MAX_COUNT), coils=True)))
+def _read_coils(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
+    return ReadCoilsResponse(bits=bank.bits(*_count(body, ReadCoilsRequest.MAX_COUNT), coils=True))
 
 
-def _read_discrete_inputs(bank: Bank, body: bytes) -> Answer:
+def _read_discrete_inputs(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     bits = bank.bits(*_count(body, ReadCoilsRequest.MAX_COUNT), coils=False)
-    return Answer(ReadDiscreteInputsResponse(bits=bits))
+    return ReadDiscreteInputsResponse(bits=bits)
 
 
-def _read_holding(bank: Bank, body: bytes) -> Answer:
+def _read_holding(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     data = bank.registers(*_count(body, ReadHoldingRegistersRequest.MAX_COUNT))
-    return Answer(ReadHoldingRegistersResponse(registers=_words(data)))
+    return ReadHoldingRegistersResponse(registers=_words(data))
 
 
-def _read_input(bank: Bank, body: bytes) -> Answer:
+def _read_input(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     data = bank.registers(*_count(body, ReadHoldingRegistersRequest.MAX_COUNT))
-    return Answer(ReadInputRegistersResponse(registers=_words(data)))
+    return ReadInputRegistersResponse(registers=_words(data))
 
 
-def _write_coil(bank: Bank, body: bytes) -> Answer:
+def _write_coil(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     _need(body[2:] in (b"\x00\x00", b"\xff\x00"), "a coil is FF00 or 0000 (AP, 6.5)")
     request = WriteSingleCoilResponse()
     request.decode(body)
     bits = [bool(bit) for bit in request.bits]
-    return Answer(WriteSingleCoilResponse(address=request.address, bits=bits), bank.bits_meaning(request.address, bits))
+    submit(bank.bits_meaning(request.address, bits))
+    return WriteSingleCoilResponse(address=request.address, bits=bits)
 
 
-def _write_register(bank: Bank, body: bytes) -> Answer:
+def _write_register(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     _need(len(body) == 4, "a write has an address and a value")
     request = WriteSingleRegisterResponse()
     request.decode(body)
     address, data = request.address, body[2:]
-    response = WriteSingleRegisterResponse(address=address, registers=_words(data))
-    return Answer(response, bank.meaning(address, data), (address, data))
+    submit(bank.meaning(address, data))
+    return WriteSingleRegisterResponse(address=address, registers=_words(data))
 
 
-def _write_coils(bank: Bank, body: bytes) -> Answer:
+def _write_coils(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     _need(len(body) >= 5 and len(body) == 5 + body[4], "the byte count does not fit")
     count = int.from_bytes(body[2:4], "big")
     _need(1 <= count <= 1968 and body[4] == (count + 7) // 8, f"a count of {count} coils in {body[4]} bytes")
     request = WriteMultipleCoilsRequest()
     request.decode(body)
-    values = bank.bits_meaning(request.address, [bool(bit) for bit in request.bits])
-    return Answer(WriteMultipleCoilsResponse(address=request.address, count=count), values)
+    submit(bank.bits_meaning(request.address, [bool(bit) for bit in request.bits]))
+    return WriteMultipleCoilsResponse(address=request.address, count=count)
 
 
-def _write_registers(bank: Bank, body: bytes) -> Answer:
+def _write_registers(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     _need(len(body) >= 5 and len(body) == 5 + body[4], "the byte count does not fit")
     request = WriteMultipleRegistersRequest()
     request.decode(body)
     count, data = request.count, body[5:]
     _need(1 <= count <= 123 and len(data) == 2 * count, f"a count of {count} registers in {len(data)} bytes")
-    response = WriteMultipleRegistersResponse(address=request.address, count=count)
-    return Answer(response, bank.meaning(request.address, data), (request.address, data))
+    submit(bank.meaning(request.address, data))
+    return WriteMultipleRegistersResponse(address=request.address, count=count)
 
 
-def _mask_write(bank: Bank, body: bytes) -> Answer:
+def _mask_write(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     _need(len(body) == 6, "a mask write has an address and two masks")
     request = MaskWriteRegisterRequest()
     request.decode(body)
     address, keep = request.address, request.and_mask
-    (now,) = _words(bank.current(address))
+    (now,) = _words(bank.registers(address, 1))
     data = ((now & keep) | (request.or_mask & ~keep & 0xFFFF)).to_bytes(2, "big")
-    response = MaskWriteRegisterResponse(address=address, and_mask=keep, or_mask=request.or_mask)
-    return Answer(response, bank.meaning(address, data), (address, data))
+    submit(bank.meaning(address, data))
+    return MaskWriteRegisterResponse(address=address, and_mask=keep, or_mask=request.or_mask)
 
 
-def _read_write(bank: Bank, body: bytes) -> Answer:
-    """Write, then read (AP, 6.17): the registers are read as of the last step, as the write waits for the next."""
+def _read_write(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
+    """Write, then read (AP, 6.17); nothing is written if there is nothing to be read."""
     _need(len(body) >= 9 and len(body) == 9 + body[8], "the byte count does not fit")
     read, written = int.from_bytes(body[2:4], "big"), int.from_bytes(body[6:8], "big")
     _need(1 <= read <= 125, f"a count of {read} registers to read")
     _need(1 <= written <= 121 and body[8] == 2 * written, f"a count of {written} registers in {body[8]} bytes")
     request = ReadWriteMultipleRegistersRequest()
     request.decode(body)
-    found = _words(bank.registers(request.read_address, read))
-    data = body[9:]
-    values = bank.meaning(request.write_address, data)
-    return Answer(ReadWriteMultipleRegistersResponse(registers=found), values, (request.write_address, data))
+    bank.registers(request.read_address, read)
+    submit(bank.meaning(request.write_address, body[9:]))
+    return ReadWriteMultipleRegistersResponse(registers=_words(bank.registers(request.read_address, read)))
 
 
-def _identify(bank: Bank, body: bytes) -> Answer:
+def _identify(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     """Read device identification, basic and regular, as a stream and by object (AP, 6.21, conformity 82)."""
     if body[:1] != b"\x0e":
         raise Unsupported("of the encapsulated interfaces only 14 is served")
@@ -183,7 +175,7 @@ def _identify(bank: Bank, body: bytes) -> Answer:
         chosen = {number: known[number] for number in in_reach if number >= first}
     response = ReadDeviceInformationResponse(read_code=code, information=chosen)
     response.conformity = 0x82
-    return Answer(response)
+    return response
 
 
 FUNCTIONS: Final[Mapping[int, Function]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -25,13 +25,12 @@ class ModbusTable:
     Made at once after a step if somebody has read since the step before, else with the first read after it.
     """
 
-    __slots__ = ("_latest", "plan", "read", "rows", "spans", "stale", "steps")
+    __slots__ = ("_latest", "plan", "read", "rows", "spans", "stale")
 
     def __init__(self, plan: RegisterPlan, n: int, columns: Seen, form: Any = None) -> None:
         template, fields = plan.layout(columns)
         self.plan = plan
         self.rows = Rows(n, template, fields)
-        self.steps = 0
         self.stale = False
         """Whether the bytes are of an earlier step; who reads them calls ``make`` first, and sets ``read``."""
         self.read = False
@@ -51,10 +50,15 @@ class ModbusTable:
         """Take what is known. Modbus has neither qualities nor time tags to say more."""
         self._latest = columns
         self.stale = True
-        self.steps += 1
         if self.read:
             self.read = False
             self.make()
+
+    def tell(self, columns: Mapping[str, Floats], row: int, names: Sequence[str]) -> None:
+        """Show what one device has accepted since the last step."""
+        self._latest = columns
+        if not self.stale:
+            self.rows.encode_row(columns, row, names)
 
     def make(self) -> None:
         """Encode what is known."""
@@ -62,7 +66,7 @@ class ModbusTable:
         self.stale = False
 
     def row(self, index: int) -> memoryview:
-        """The live bytes of one device, of the last step as long as nobody refreshes."""
+        """The live bytes of one device."""
         self.read = True
         if self.stale:
             self.make()
@@ -81,7 +85,7 @@ class ModbusTable:
 class Bank:
     """One unit of one device: what the engine reads and writes."""
 
-    __slots__ = ("_pending", "_pending_step", "_unit", "device", "number", "row", "seat", "spans", "table")
+    __slots__ = ("_unit", "device", "number", "row", "seat", "spans", "table")
 
     def __init__(self, seat: Seat, number: int) -> None:
         table = seat.table
@@ -93,8 +97,6 @@ class Bank:
         self.spans = table.spans[number]
         self.table = table
         self._unit = table.plan.units[number]
-        self._pending: dict[int, bytes] = {}
-        self._pending_step = table.steps
 
     @property
     def identity(self) -> dict[int, str]:
@@ -118,19 +120,12 @@ class Bank:
         return found
 
     def registers(self, address: int, count: int) -> bytes:
-        """What ``count`` registers hold as of the last step."""
+        """What ``count`` registers hold: as of the last step, of a set-point as accepted since."""
         self.table.read = True
         if self.table.stale:
             self.table.make()
         start, end = self.span(address.to_bytes(2, "big") + count.to_bytes(2, "big"))
         return bytes(self.row[start:end])
-
-    def current(self, address: int) -> bytes:
-        """One register as written since the last step, else as of it: what a mask write starts from."""
-        if self._pending_step != self.table.steps:
-            self._pending.clear()
-            self._pending_step = self.table.steps
-        return self._pending.get(address) or self.registers(address, 1)
 
     def meaning(self, address: int, data: bytes) -> dict[str, float]:
         """What writing ``data`` from ``address`` on would change, all of it or an error and nothing.
@@ -157,20 +152,14 @@ class Bank:
         raw = bytearray()
         for at in range(register.address, register.address + register.width):
             place = 2 * (at - address)
-            raw += data[place : place + 2] if 0 <= place < len(data) else self.current(at)
+            raw += data[place : place + 2] if 0 <= place < len(data) else self.registers(at, 1)
         assert register.takes is not None
         return register.takes.back(float(np.frombuffer(raw, register.dtype)[0]))
-
-    def written(self, address: int, data: bytes) -> None:
-        """Remember what was taken until the next step shows it."""
-        self.current(address)
-        for k in range(0, len(data), 2):
-            self._pending[address + k // 2] = data[k : k + 2]
 
     # --------------------------------------------------------------------------------------- bits
 
     def bits(self, address: int, count: int, coils: bool) -> list[bool]:
-        """Discrete inputs or coils as of the last step; a number this device has no quantity for is off."""
+        """Discrete inputs or coils; a number this device has no quantity for is off."""
         names = self._unit.coils if coils else self._unit.discretes
         if address + count > len(names):
             raise NoSuchPoint(f"bits {address} to {address + count - 1} of {len(names)}")

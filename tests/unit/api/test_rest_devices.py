@@ -124,10 +124,13 @@ def test_a_set_point_switches_its_enable_on_and_the_physics_follows(rest: Rest) 
     assert quantities["active_power_setpoint_enabled"]["value"] == 1.0
 
 
-def test_nothing_changes_before_the_step(rest: Rest) -> None:
-    before = rest.get("devices/battery-001")
+def test_before_the_step_only_the_set_point_shows_what_was_accepted(rest: Rest) -> None:
+    before = rest.get("devices/battery-001")["quantities"]
     told(rest, {"active_power_setpoint_w": 1200.0})
-    assert rest.get("devices/battery-001") == before
+    after = rest.get("devices/battery-001")["quantities"]
+    assert after.pop("active_power_setpoint_w")["value"] == 1200.0
+    assert after.pop("active_power_setpoint_enabled")["value"] == 1.0
+    assert {name: before[name] for name in after} == after
     assert len(rest.pilot.farm.commands) == 1
 
 

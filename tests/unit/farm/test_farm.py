@@ -22,7 +22,8 @@ P, ENABLE = "active_power_setpoint_w", "active_power_setpoint_enabled"
 def test_a_write_waits_for_the_step_and_the_physics_follows(farm: Farm) -> None:
     battery = farm.device("storage-002")
     battery.submit(enabled({P: -2_000.0}), "test", "me", 0.0)
-    assert battery.value(P) != -2_000.0
+    assert battery.value(P) == battery.true_value(P) == -2_000.0
+    assert farm.groups["storage"].columns[P][1] != -2_000.0
     for _ in range(30):
         farm.step(1.0)
     assert battery.value(P) == -2_000.0

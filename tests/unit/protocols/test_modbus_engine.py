@@ -185,11 +185,16 @@ def test_a_second_mask_write_before_the_step_starts_from_the_first(charger: Benc
     assert charger.device.told[-1] == {"current_limit_a": 17.0}
 
 
-def test_read_write_reads_as_of_the_last_step_and_writes(charger: Bench) -> None:
+def test_read_write_writes_and_then_reads(charger: Bench) -> None:
     set_value(charger, "current_limit_a", 10.0)
     answer = charger.ask(struct.pack(">BHHHHBH", 23, LIMIT, 1, LIMIT, 1, 2, 32))
-    assert answer == struct.pack(">BBH", 23, 2, 10)
+    assert answer == struct.pack(">BBH", 23, 2, 32)
     assert charger.device.told == [{"current_limit_a": 32.0}]
+
+
+def test_read_write_with_nothing_to_be_read_writes_nothing(charger: Bench) -> None:
+    assert charger.ask(struct.pack(">BHHHHBH", 23, 9_000, 1, LIMIT, 1, 2, 32)) == b"\x97\x02"
+    assert charger.device.told == []
 
 
 @pytest.mark.parametrize(
@@ -213,10 +218,10 @@ def test_a_write_that_changes_nothing_is_answered_and_not_submitted() -> None:
     assert battery.device.told == []
 
 
-def test_a_read_shows_a_written_set_point_after_the_next_step_and_not_before(charger: Bench) -> None:
+def test_a_read_shows_a_written_set_point_at_once(charger: Bench) -> None:
     set_value(charger, "current_limit_a", 10.0)
     charger.ask(struct.pack(">BHH", 6, LIMIT, 16))
-    assert charger.registers(LIMIT, 1) == b"\x00\x0a"
+    assert charger.registers(LIMIT, 1) == b"\x00\x10"
     set_value(charger, "current_limit_a", charger.device.told[0]["current_limit_a"])
     assert charger.registers(LIMIT, 1) == b"\x00\x10"
 
