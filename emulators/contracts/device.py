@@ -14,6 +14,7 @@ from pilotfarm.emulators.columns.resource import Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.quantities import Quantity
+from pilotfarm.emulators.quantities.modes import REVERTED
 
 Keys: TypeAlias = npt.NDArray[np.uint64]
 
@@ -88,6 +89,12 @@ class Limits:
             None if self.now_max is None else renamed(self.now_max),
             None if self.gap is None else (renamed(self.gap[0]), renamed(self.gap[1])),
         )
+
+
+def with_reverted(limits: Mapping[str, Limits]) -> dict[str, Limits]:
+    """Return limits, and with those of a set-point those of what it reverts to."""
+    to = {back: limits[name] for back, name in REVERTED.items() if name in limits}
+    return {**limits, **{back: Limits(each.min, each.max) for back, each in to.items()}}
 
 
 @dataclass(frozen=True, slots=True)

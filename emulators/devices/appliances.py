@@ -16,19 +16,19 @@ from pilotfarm.emulators.columns.resource import Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import DeviceSpec, Keys
 from pilotfarm.emulators.contracts.world import Place, Surroundings
-from pilotfarm.emulators.devices import common
+from pilotfarm.emulators.devices.keys import key_columns, keys_in
 from pilotfarm.emulators.physics import appliances
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build those of ``n`` households from ``annual_energy_wh`` and ``share_l1`` to ``share_l3``."""
     shares = np.stack([ratings[f"share_l{phase}"] for phase in (1, 2, 3)], axis=1)
-    return appliances.initial_columns(keys, ratings["annual_energy_wh"], shares) | common.key_columns(keys)
+    return appliances.initial_columns(keys, ratings["annual_energy_wh"], shares) | key_columns(keys)
 
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Take the appliances through one step."""
-    return appliances.drawn(columns, common.keys_in, surroundings, dt_s)
+    return appliances.drawn(columns, keys_in, surroundings, dt_s)
 
 
 def drawn(columns: Seen, live: Floats | None) -> Floats:

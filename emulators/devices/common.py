@@ -22,9 +22,9 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, everything, flags, is_nothing, nothing
-from pilotfarm.emulators.contracts.device import Effect, Keys, Rating
+from pilotfarm.emulators.contracts.device import Effect, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
-from pilotfarm.emulators.devices import support
+from pilotfarm.emulators.devices import easing, support
 from pilotfarm.emulators.quantities import CATALOGUE, Role
 
 COMMANDS: Final = tuple(q.name for q in CATALOGUE.values() if q.role is Role.COMMAND)
@@ -93,6 +93,8 @@ _BEGIN_AT_1: Final = (
     "power_factor",
     "power_factor_setpoint",
     "active_power_limit_frac",
+    "active_power_limit_reverted_frac",
+    "power_factor_setpoint_reverted",
 )
 DEAD_FRAC: Final = 0.2
 """Below this share of the nominal voltage a connection point is dead: nothing runs on it."""
@@ -115,6 +117,10 @@ def initial_columns(names: Iterable[str], ratings: Columns, n: int) -> Columns:
     for name in ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v", "voltage_setpoint_v"):
         if name in columns:
             columns[name] = nominal.copy()
+    if "grid_switch_window_s" in columns:
+        for name in ("grid_switch", "active_power_limit"):
+            columns |= easing.at_rest(name, everything(n))
+        columns |= easing.at_rest("power_factor_setpoint", nothing(n))
     columns["voltage_ll_v"] = nominal * np.sqrt(3.0)
     for name in ("frequency_hz", "frequency_setpoint_hz"):
         if name in columns:
@@ -182,6 +188,8 @@ def life_cycle(
     _update_link(new, dt_s)
     obeys = _obeys(columns, identified)
     closed_now = columns["grid_switch"]
+    if "grid_switch_window_s" in columns:
+        closed_now = easing.follow(new, "grid_switch", closed_now, dt_s)
     if obeys is not None:
         closed_now = np.where(obeys, closed_now, columns["grid_switch_closed"])
     seen = voltage_at(columns, surroundings.voltage_v)
@@ -202,6 +210,8 @@ def life_cycle(
     if closed_now is not everything(n):
         dead |= closed_now <= 0.0
     new["identified"] = everything(n) if identified is None else identified.astype(np.float64)
+    if "active_power_limit_frac" in new:
+        support.limit(new, dt_s)
     new["grid_switch_closed"] = closed_now
     new["fault_trip"] = trip
     new["available"] = available
@@ -334,14 +344,3 @@ def end_step(new: Columns) -> Columns:
     ended["general_alarm"] = alarm
     ended.update({name: none for name in (*COMMANDS, "sesp_heard") if name in new})
     return ended
-
-
-def key_columns(keys: Keys) -> Columns:
-    """Return the devices' 64-bit keys as two columns, ``key_high`` and ``key_low``: a float64 holds half of one."""
-    low = keys & np.uint64(0xFFFFFFFF)
-    return {"key_high": (keys >> np.uint64(32)).astype(np.float64), "key_low": low.astype(np.float64)}
-
-
-def keys_in(columns: Columns) -> Keys:
-    """Return the keys that ``key_columns`` put into a device's columns, ``(n,)`` uint64."""
-    return (columns["key_high"].astype(np.uint64) << np.uint64(32)) | columns["key_low"].astype(np.uint64)

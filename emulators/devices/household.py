@@ -21,6 +21,7 @@ from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import Keys, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.devices import appliances, common, connection
+from pilotfarm.emulators.devices.keys import key_columns, keys_in
 from pilotfarm.emulators.physics import deferrable, home
 from pilotfarm.emulators.physics.inverter import clipped
 from pilotfarm.emulators.quantities import CONNECTION_POINT
@@ -73,7 +74,7 @@ def make(ratings: Columns, keys: Keys) -> Columns:
     """Build ``n`` houses, each somewhere within its thermostat's band."""
     n = len(keys)
     columns = common.initial_columns(QUANTITIES, ratings, n)
-    columns.update(common.key_columns(keys))
+    columns.update(key_columns(keys))
     spread = home.THERMOSTAT_BAND_K * (2.0 * draws.uniform(keys, 0, "room at start") - 1.0)
     columns["room_temperature_degc"] = columns["room_wanted_degc"] + spread
     columns["mass_temperature_degc"] = columns["room_wanted_degc"].copy()
@@ -211,7 +212,7 @@ def _tapped(new: Columns, surroundings: Surroundings, dt_s: float) -> Floats:
     first = max(int(start_s // hot_water.SLOT_S), last - 96)
     if first == last and not anywhere(new["tap_slot"] != last):
         return new["tap_w"]
-    keys, mean_w = common.keys_in(new), np.zeros_like(new["tap_w"])
+    keys, mean_w = keys_in(new), np.zeros_like(new["tap_w"])
     for slot in range(first, last + 1):
         begins_s = slot * hot_water.SLOT_S
         hour = (surroundings.local_hour - (end_s - begins_s) / 3_600.0) % 24.0
@@ -249,7 +250,7 @@ def _add_lots(new: Columns, hour: int) -> None:
     last = np.where(new["lot_hour"] < 0.0, hour - np.floor(new["deferrable_wait_h"] / 2.0), new["lot_hour"])
     lots = deferrable.settled(new["lots_wh"].T, new["lots_taken_wh"], int(last.max()))
     lots = deferrable.with_arrivals(
-        lots, last, hour, common.keys_in(new), new["deferrable_wh_per_day"], new["deferrable_rated_w"]
+        lots, last, hour, keys_in(new), new["deferrable_wh_per_day"], new["deferrable_rated_w"]
     )
     new["lots_wh"] = lots.T
     new["lot_hour"] = np.full_like(last, hour)

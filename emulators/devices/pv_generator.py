@@ -17,9 +17,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, is_nothing, nothing
-from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating
+from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating, with_reverted
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
+from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import grid_code, inverter, pv
 from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
@@ -64,7 +65,7 @@ _TINY: Final = 1e-9
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build the columns of ``len(keys)`` generators at 0 W."""
-    new = support.with_inverter(common.initial_columns(NAMES, ratings, len(keys)))
+    new = support.with_inverter(common.initial_columns(NAMES, ratings, len(keys))) | key_columns(keys)
     given = new["dc_power_w"]
     new["dc_power_w"] = np.where(given > 0.0, given, 1.15 * new["rated_power_w"])
     new["net_dc_power_w"] = new["dc_power_w"] * (1.0 - new["system_loss_frac"])
@@ -253,10 +254,12 @@ DEVICE: Final = DeviceSpec(
         "the SESP notifies that it has received the information": ("sesp_receipt", "sesp_receipts"),
     },
     ratings=RATINGS,
-    limits={
-        **support.LIMITS,
-        "active_power_setpoint_w": Limits(0.0, OfColumn("rated_power_w"), 0.0, OfColumn("deliverable_w")),
-    },
+    limits=with_reverted(
+        {
+            **support.LIMITS,
+            "active_power_setpoint_w": Limits(0.0, OfColumn("rated_power_w"), 0.0, OfColumn("deliverable_w")),
+        }
+    ),
     follows={**common.FOLLOWS, "active_power_setpoint_w": Effect("active_power_w")},
     make=make,
     sunlit=lambda columns: True,

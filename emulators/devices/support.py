@@ -16,6 +16,7 @@ import numpy as np
 from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, everything, flags, is_nothing, nothing
 from pilotfarm.emulators.contracts.device import Limits, OfColumn, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.emulators.devices import easing
 from pilotfarm.emulators.physics import grid_code, inverter, protection
 
 GRID_CODE: Final = Rating(
@@ -65,6 +66,7 @@ BEHAVIOUR: Final = {
     "can control its active and reactive power": ("remote_enabled", "local_mode", "active_power_w"),
 }
 
+_FACTOR: Final = "power_factor_setpoint"
 _NOMINAL_HZ: Final = 50.0
 _IN_TIME: Final = tuple(f"{stage}_out_s" for stage in protection.STAGES)
 
@@ -191,6 +193,19 @@ def _support(
     new[f"{name}_moved_frac"] = np.where(on, answer - before, 0.0)
 
 
+def limit(new: Columns, dt_s: float) -> None:
+    """Update the active power limit in force, in the step's own columns; 1 where there is none.
+
+    It outlives the SESP's link.
+    """
+    n = len(new["active_power_limit_enabled"])
+    share = everything(n)
+    if new["active_power_limit_enabled"] is not nothing(n):
+        kept = new["active_power_limit_enabled"] * new["identified"] > 0.0
+        share = np.where(kept, new["active_power_limit_frac"], 1.0)
+    easing.follow(new, "active_power_limit", share, dt_s)
+
+
 def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, dt_s: float) -> tuple[Floats, Floats]:
     """Join an active power with the reactive power asked for, within the inverter's capability.
 
@@ -207,7 +222,7 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
         reference = new["voltage_setpoint_v"] / new["nominal_voltage_v"]
         asked = inverter.volt_var(new["voltage_seen_pu"], reference, code) * supports
         _support(new, "volt_var", asked, supports, code.volt_var_response_s, dt_s)
-    vars_asked = _vars_asked(new, supports)
+    vars_asked = _vars_asked(new, supports, dt_s)
     # Where vars go first, a power factor is kept at full load too; else active power keeps its value.
     kept = rated if vars_asked is None else rated * np.where(first > 0.0, np.abs(vars_asked.factor), 1.0)
     active_max_w = np.minimum(kept, back_on_line(new))
@@ -243,18 +258,30 @@ class _VarsAsked(NamedTuple):
     factor: Floats
 
 
-def _vars_asked(new: Columns, supports: Floats | None) -> _VarsAsked | None:
+def _vars_asked(new: Columns, supports: Floats | None, dt_s: float) -> _VarsAsked | None:
     """Return how vars are asked for; ``None`` if they are nowhere."""
     switches = [new[name] for name in ("reactive_power_setpoint_enabled", "power_factor_setpoint_enabled")]
-    if supports is None and is_nothing(*switches):
+    if supports is None and is_nothing(*switches, easing.in_force(new, _FACTOR)):
         return None
     by_set_point, by_factor = (switch * new["remote_enabled"] > 0.0 for switch in switches)
     supporting = np.zeros(len(by_factor), dtype=np.bool_) if supports is None else supports > 0.0
     by_factor &= ~by_set_point & ~supporting
+    factor = power_factor(new, by_factor, dt_s)
+    by_factor |= (factor != 1.0) & ~by_set_point & ~supporting
     if supports is None and not anywhere(by_set_point) and not anywhere(by_factor):
         return None
-    factor = np.where(by_factor, new["power_factor_setpoint"], 1.0)
     return _VarsAsked(supporting, by_set_point, by_factor, factor)
+
+
+def power_factor(new: Columns, asked: Bools, dt_s: float) -> Floats:
+    """Return the power factor in force: where it is asked for the set-point, else 1, and eased from one to the other.
+
+    Half way between two factors is where half of the change in vars has come.
+    """
+    factor = np.where(asked, new["power_factor_setpoint"], 1.0)
+    per_watt = inverter.vars_per_watt(factor)
+    per_watt = easing.follow(new, _FACTOR, per_watt if anywhere(per_watt) else nothing(len(factor)), dt_s)
+    return inverter.power_factor_at(per_watt) if easing.is_eased(new, _FACTOR) else factor
 
 
 def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -> Floats:
@@ -265,13 +292,12 @@ def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -
 def export_limit(columns: Columns) -> Floats:
     """Return the maximum active power to the grid [W], by the limit in force and by volt-watt.
 
-    The limit outlives the SESP's link. Volt-watt acts, where the grid code has it, while the device supports the
+    Volt-watt acts, where the grid code has it, while the device supports the
     voltage.
     """
-    if is_nothing(columns["active_power_limit_enabled"], columns["volt_watt_frac"]):
+    share = easing.in_force(columns, "active_power_limit")
+    if share is everything(len(share)) and is_nothing(columns["volt_watt_frac"]):
         return columns["rated_power_w"]
-    kept = columns["active_power_limit_enabled"] * columns["identified"] > 0.0
-    share = np.where(kept, columns["active_power_limit_frac"], 1.0)
     return np.minimum(share, 1.0 - columns["volt_watt_frac"]) * columns["rated_power_w"]
 
 

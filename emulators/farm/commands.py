@@ -12,6 +12,8 @@ from pilotfarm.emulators.quantities import Role, opposites, quantity
 
 QUEUE_MAX: Final = 100_000
 """Max commands that wait for one step; beyond it a client is told that the device is busy."""
+OWN: Final = "reversion"
+"""What stands for the protocol of a change that a device makes by itself."""
 
 
 class Waiting(NamedTuple):
@@ -45,10 +47,18 @@ class Commands:
         """Let a checked change of a device wait; ``Busy`` if there is no room."""
         if len(self._waiting) >= QUEUE_MAX:
             raise Busy(f"{QUEUE_MAX} commands wait for the next step already")
-        self._last_id += 1
-        command = Command(self._last_id, group.layout.devices[row], values, protocol, peer, now_s, limited=limited)
+        device = group.layout.devices[row]
+        command = Command(self._next_id(), device, values, protocol, peer, now_s, limited=limited)
         self._waiting.append(Waiting(group, row, command))
         return command
+
+    def own(self, group: Group, row: int, values: Mapping[str, float], now_s: float) -> Waiting:
+        """Number a change that a device makes by itself; it does not wait."""
+        return Waiting(group, row, Command(self._next_id(), group.layout.devices[row], values, OWN, "", now_s))
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
 
     def take(self) -> list[Waiting]:
         """Hand out all that wait."""

@@ -11,14 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from pilotfarm.emulators.contracts.protocol import Command
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.farm import supply
-from pilotfarm.emulators.farm.commands import Commands, given
+from pilotfarm.emulators.farm.commands import OWN, Commands, Waiting, given
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.faultboard import FaultBoard
 from pilotfarm.emulators.farm.observer import Moment, Observer
 from pilotfarm.emulators.farm.pools import Pools
 from pilotfarm.emulators.farm.population import Group, Population
+from pilotfarm.emulators.farm.reversions import Reversions, Running, reverted
 from pilotfarm.emulators.farm.tracing import Tracer
 from pilotfarm.emulators.farm.world import World
 from pilotfarm.emulators.grid.network import Network
@@ -47,6 +49,8 @@ class Farm:
         self.world = World(layout, self.population)
         self.pools = Pools({group.name: (group.spec, group.columns) for group in self.population})
         self.commands = Commands()
+        self.reversions = Reversions(self.population)
+        self._wall_s: float | None = None
         self.tracer = Tracer()
         self.network = Network(tuple(layout.feeders.values()), layout.grid, supply.customers(layout, self.population))
         self.faults = FaultBoard(self.population, self.network)
@@ -81,16 +85,17 @@ class Farm:
 
     # ------------------------------------------------------------------------------------ step
 
-    def step(self, dt_s: float) -> None:
+    def step(self, dt_s: float, now_s: float | None = None) -> None:
         """Move the whole site on by ``dt_s`` seconds of site time, ``STEP_MIN_S`` to ``STEP_MAX_S``.
 
-        Another length is refused with ``OutOfRange``, and nothing moves.
+        Another length is refused with ``OutOfRange``, and nothing moves. ``now_s`` is the wall time [s since 1970 UTC];
+        without one it goes with the site's.
         """
         if not STEP_MIN_S <= dt_s <= STEP_MAX_S:
             raise OutOfRange(
                 f"a step is {STEP_MIN_S:g} to {STEP_MAX_S:g} s long, not {dt_s:g} s: the models hold there"
             )
-        self._take_commands()
+        self._take_commands(self.unix_s if now_s is None else now_s)
         self.time_s += dt_s
         self.steps += 1
         moment = self.moment
@@ -111,8 +116,24 @@ class Farm:
         for observer in self.observers:
             observer.stepped(moment)
 
-    def _take_commands(self) -> None:
+    def _take_commands(self, now_s: float) -> None:
+        if self._wall_s is not None:
+            self.reversions.pass_time(max(now_s - self._wall_s, 0.0))
+        self._wall_s = now_s
         taken = self.commands.take()
+        self._take(taken)
+        for group, row, command in taken:
+            self.reversions.renew(group, row, command.values)
+        # A mode that a command has just renewed is not due.
+        self._take([self._reversion(running, now_s) for running in self.reversions.due()])
+        self._write(list(self.reversions.remaining()))
+
+    def _reversion(self, running: Running, now_s: float) -> Waiting:
+        group = self.groups[running.group]
+        return self.commands.own(group, running.row, reverted(group, running.row, running.mode), now_s)
+
+    def _take(self, taken: Sequence[Waiting]) -> None:
+        """Let devices have commands."""
         if not taken:
             return
         for group in self.population:
@@ -121,7 +142,7 @@ class Farm:
             [
                 (group.name, name, row, value)
                 for group, row, command in taken
-                for name, value in {**given(command.values), **group.spec.with_any_command}.items()
+                for name, value in self._values_of(group, command).items()
             ]
         )
         self._show_columns()
@@ -130,6 +151,10 @@ class Farm:
             self.tracer.applied(command, group, row, self.time_s)
             for observer in self.observers:
                 observer.commanded(command, moment)
+
+    def _values_of(self, group: Group, command: Command) -> dict[str, float]:
+        """Return what a command puts in a device's columns; one of its own is no sign of the SESP."""
+        return given(command.values) | ({} if command.protocol == OWN else dict(group.spec.with_any_command))
 
     def _overrule(self) -> list[Cell]:
         """Let faulty devices follow something else in this step; return what they were told."""

@@ -59,6 +59,10 @@ COILS: Final = (
     "frequency_support_enabled",
     "charge_release",
     "event_clear",
+    "active_power_limit_reverted_enabled",
+    "active_power_setpoint_reverted_enabled",
+    "reactive_power_setpoint_reverted_enabled",
+    "power_factor_setpoint_reverted_enabled",
 )
 """Binary command or set-point of coil 0, 1, 2 ..."""
 

@@ -116,9 +116,19 @@ def ramped(before: Floats, target: Floats, rate_per_s: Floats, dt_s: float) -> F
 
 def vars_at_power_factor(active_w: Floats, power_factor: Floats) -> Floats:
     """Reactive power [var] at a power factor from -1 to 1; minus draws vars, whichever way the power flows."""
+    return np.asarray(np.abs(active_w) * vars_per_watt(power_factor))
+
+
+def vars_per_watt(power_factor: Floats) -> Floats:
+    """Reactive over active power [var/W] at a power factor from -1 to 1; minus draws vars."""
     size = np.maximum(np.abs(power_factor), _POWER_FACTOR_MIN)
     ratio = np.sqrt(np.maximum(1.0 / (size * size) - 1.0, 0.0))
-    return np.asarray(np.copysign(np.abs(active_w) * ratio, power_factor))
+    return np.asarray(np.copysign(ratio, power_factor))
+
+
+def power_factor_at(vars_per_watt: Floats) -> Floats:
+    """The power factor, from -1 to 1, at which this much reactive power [var/W] flows; minus draws vars."""
+    return np.asarray(np.copysign(1.0 / np.sqrt(1.0 + vars_per_watt * vars_per_watt), vars_per_watt))
 
 
 def rest_of_circle(used: Floats, rated_va: Floats) -> Floats:

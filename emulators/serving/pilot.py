@@ -28,7 +28,7 @@ class Pilot:
         self.clock = WallClock() if clock is None else clock
         self.layout = layout
         self.farm = Farm(layout)
-        self.farm.step(WARM_UP_S)
+        self.farm.step(WARM_UP_S, self.clock.now_s())
         self.images = Images(self.farm)
         self.server = Server(self.images.places, self.clock)
         self.ways = Ways(self.farm.faults, self.images.places, self.server, layout.seed)
@@ -52,7 +52,7 @@ class Pilot:
 
     def step(self, dt_s: float) -> None:
         """Take one step, and let masters have what came of it."""
-        self.farm.step(dt_s)
+        self.farm.step(dt_s, self.clock.now_s())
         self.ways.update()
         self.images.refresh()
         self.server.after_step()

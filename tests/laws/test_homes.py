@@ -184,7 +184,7 @@ def told_to(columns: Columns) -> dict[str, set[str]]:
 
 ACTIVE = {"active_power_setpoint_w", "active_power_setpoint_enabled"}
 REACTIVE = {"reactive_power_setpoint_var", "reactive_power_setpoint_enabled"}
-LIMIT = {"active_power_limit_frac", "active_power_limit_enabled"}
+LIMIT = {f"active_power_limit_{name}" for name in ("frac", "enabled", "window_s", "ramp_s")}
 ASKS = {
     "nothing": ({}, set(), set()),
     "active power": ({"active_power_setpoint_w": -500.0, "active_power_setpoint_enabled": 1.0}, ACTIVE, set()),

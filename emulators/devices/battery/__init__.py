@@ -16,10 +16,11 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, flags, nothing
-from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating
+from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating, with_reverted
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.battery import wear
+from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import ageing, battery, cells, inverter
 from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
@@ -80,7 +81,7 @@ _REACHED: Final = ("reach_min_frac", "reach_max_frac")
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build the columns of ``len(keys)`` batteries at rest, at the temperature of their heated room."""
     n = len(keys)
-    new = common.initial_columns(NAMES, ratings, n)
+    new = common.initial_columns(NAMES, ratings, n) | key_columns(keys)
     new["rated_charge_power_w"] = np.where(
         new["rated_charge_power_w"] > 0.0, new["rated_charge_power_w"], new["rated_power_w"]
     )
@@ -256,17 +257,19 @@ DEVICE: Final = DeviceSpec(
         "modifies its energy consumed/generated": ("energy_imported_wh", "energy_exported_wh"),
     },
     ratings=RATINGS,
-    limits={
-        **support.LIMITS,
-        "active_power_setpoint_w": Limits(
-            OfColumn("rated_charge_power_w", -1.0),
-            OfColumn("rated_power_w"),
-            OfColumn("charge_power_available_w", -1.0),
-            OfColumn("discharge_power_available_w"),
-        ),
-        "soc_min_frac": Limits(0.0, OfColumn("soc_max_frac")),
-        "soc_max_frac": Limits(OfColumn("soc_min_frac"), 1.0),
-    },
+    limits=with_reverted(
+        {
+            **support.LIMITS,
+            "active_power_setpoint_w": Limits(
+                OfColumn("rated_charge_power_w", -1.0),
+                OfColumn("rated_power_w"),
+                OfColumn("charge_power_available_w", -1.0),
+                OfColumn("discharge_power_available_w"),
+            ),
+            "soc_min_frac": Limits(0.0, OfColumn("soc_max_frac")),
+            "soc_max_frac": Limits(OfColumn("soc_min_frac"), 1.0),
+        }
+    ),
     follows={**common.FOLLOWS, "active_power_setpoint_w": Effect("active_power_w")},
     make=make,
     step=step,

@@ -22,10 +22,11 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns, is_nothing
-from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating
+from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating, with_reverted
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.ev_charger import power, session
+from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import ev
 from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 from pilotfarm.profiles import draws, sessions
@@ -78,7 +79,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build ``n`` charging points; at about half of them a session is already under way."""
     n = len(keys)
     columns = common.initial_columns(QUANTITIES, ratings, n)
-    columns.update(common.key_columns(keys))
+    columns.update(key_columns(keys))
     fast = columns["dc_power_w"] > 0.0
     columns["phase_count"] = np.where(fast | (columns["phases"] >= 2.0), 3.0, 1.0)
     per_ampere = columns["phase_count"] * columns["nominal_voltage_v"]
@@ -168,18 +169,20 @@ DEVICE: Final = DeviceSpec(
         "the owner states its needs at the dashboard or on a mobile phone": ("energy_wanted_wh", "time_to_departure_s"),
     },
     ratings=RATINGS,
-    limits={
-        **support.LIMITS,
-        "active_power_setpoint_w": Limits(
-            OfColumn("rated_charge_power_w", -1.0),
-            OfColumn("rated_power_w"),
-            OfColumn("charge_power_max_w", -1.0),
-            OfColumn("discharge_power_max_w"),
-            gap=(OfColumn("setpoint_min_w", -1.0), 0.0),
-        ),
-        "current_limit_a": Limits(0.0, OfColumn("rated_current_a"), gap=(0.0, OfColumn("current_min_a"))),
-        "fallback_current_a": Limits(0.0, OfColumn("rated_current_a")),
-    },
+    limits=with_reverted(
+        {
+            **support.LIMITS,
+            "active_power_setpoint_w": Limits(
+                OfColumn("rated_charge_power_w", -1.0),
+                OfColumn("rated_power_w"),
+                OfColumn("charge_power_max_w", -1.0),
+                OfColumn("discharge_power_max_w"),
+                gap=(OfColumn("setpoint_min_w", -1.0), 0.0),
+            ),
+            "current_limit_a": Limits(0.0, OfColumn("rated_current_a"), gap=(0.0, OfColumn("current_min_a"))),
+            "fallback_current_a": Limits(0.0, OfColumn("rated_current_a")),
+        }
+    ),
     follows={
         **common.FOLLOWS,
         "active_power_setpoint_w": Effect("active_power_w"),

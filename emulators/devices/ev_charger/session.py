@@ -16,7 +16,7 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, is_nothing
 from pilotfarm.emulators.contracts.world import Surroundings
-from pilotfarm.emulators.devices import common
+from pilotfarm.emulators.devices.keys import keys_in
 from pilotfarm.profiles import sessions
 
 EFFICIENCY: Final = 0.92
@@ -38,7 +38,7 @@ def after_arrivals(columns: Columns, surroundings: Surroundings, dt_s: float) ->
     here_h = 24.0 * surroundings.weekday + surroundings.local_hour
     week_hour = np.mod(here_h - (now_s - left_s) / 3600.0, 168.0)
     rows = {name: columns[name][over] for name in (*_OF_A_POINT, "key_high", "key_low")}
-    keys, clientele = common.keys_in(rows), rows["clientele"]
+    keys, clientele = keys_in(rows), rows["clientele"]
     number = columns["session_number"][over] + 1.0
     drawn = sessions.session(keys, number, clientele, rows["invalid_card_share"])
     arrival_s = left_s + sessions.arrival_gap_s(keys, number, clientele, week_hour)

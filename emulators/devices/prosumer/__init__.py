@@ -38,6 +38,7 @@ from pilotfarm.emulators.contracts.device import (
     Rating,
     ResourceColumns,
     Turn,
+    with_reverted,
 )
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import (
@@ -52,6 +53,7 @@ from pilotfarm.emulators.devices import (
     support,
 )
 from pilotfarm.emulators.devices.appliances import APPLIANCES
+from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.devices.prosumer import dispatch
 from pilotfarm.emulators.quantities import (
     COMMON,
@@ -78,7 +80,8 @@ _DEFAULTS: Final[Mapping[str, float | Mapping[str, Any]]] = {
 
 _OF_THE_HOME: Final = (
     # What a resource has not got for itself: it stands at the connection point.
-    *("online", "local_mode", "remote_enabled", "grid_switch_closed", "grid_switch"),
+    *("online", "local_mode", "remote_enabled", "grid_switch_closed"),
+    *("grid_switch", "grid_switch_window_s", "grid_switch_reversion_s", "grid_switch_reversion_remaining_s"),
     *("sesp_link_lost", "sesp_receipts", "sesp_receipt", "sesp_heartbeat", "sesp_timeout_s"),
     "outside_temperature_degc",
 )
@@ -116,7 +119,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build ``n`` homes; a resource has the home's voltage, phases and key."""
     n = len(keys)
     shared = {name: ratings[name] for name in _SHARED_RATINGS}
-    columns = common.initial_columns((*COMMON, *SUPPORT, "outside_temperature_degc"), shared, n)
+    columns = common.initial_columns((*COMMON, *SUPPORT, "outside_temperature_degc"), shared, n) | key_columns(keys)
     for resource, spec in _SPECS.items():
         columns |= as_resource(spec.make(shared | of_resource(ratings, resource), keys, place), resource)
     house = household.make(shared | of_resource(ratings, HOME), keys)
@@ -159,7 +162,9 @@ def flow(own: Columns, before: ResourceColumns, surroundings: Surroundings, dt_s
         capped = dispatch.capped(before[PV], room_w + dispatch.stored_w(before[STORAGE], new, asked_w, dt_s))
     parts[PV] = yield Turn(PV, inputs, links | capped, live)
     others_w = ev["active_power_w"] + house["active_power_w"] + parts[PV]["active_power_w"]
-    asked = dispatch.asked_of_storage(before[STORAGE], new, parts, None if asked_w is None else asked_w - others_w)
+    asked = dispatch.asked_of_storage(
+        before[STORAGE], new, parts, None if asked_w is None else asked_w - others_w, dt_s
+    )
     if limit_w is not None:
         asked |= dispatch.capped(before[STORAGE], limit_w - others_w)
     parts[STORAGE] = storage = yield Turn(STORAGE, inputs, links | asked, live)
@@ -235,7 +240,7 @@ def _limits() -> dict[str, Limits]:
     for resource, spec in _SPECS.items():
         for name, limits in spec.limits.items():
             found[resource.of(name)] = limits.with_columns(resource.of)
-    return found
+    return with_reverted(found)
 
 
 def _follows() -> dict[str, Effect]:

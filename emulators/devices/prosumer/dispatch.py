@@ -9,6 +9,7 @@ import numpy as np
 from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import ResourceColumns
+from pilotfarm.emulators.devices import easing, support
 from pilotfarm.emulators.physics import inverter
 
 _SUPPORTED: Final = ("voltage_setpoint_v", "volt_var_enabled", "frequency_setpoint_hz", "frequency_support_enabled")
@@ -16,10 +17,11 @@ _SUPPORTED: Final = ("voltage_setpoint_v", "volt_var_enabled", "frequency_setpoi
 
 def limit_w(new: Columns) -> Floats | None:
     """Return the maximum power of homes to the grid, ``inf`` where it is not limited; ``None`` if it nowhere is. [W]"""
-    if not anywhere(new["active_power_limit_enabled"]):
+    share = easing.in_force(new, "active_power_limit")
+    if not anywhere(new["active_power_limit_enabled"]) and not anywhere(share != 1.0):
         return None
-    kept = new["identified"] * new["active_power_limit_enabled"] > 0.0  # it outlives the SESP's link, as everywhere
-    return np.where(kept, new["active_power_limit_frac"] * new["rated_power_w"], np.inf)
+    kept = (new["identified"] * new["active_power_limit_enabled"] > 0.0) | (share < 1.0)
+    return np.where(kept, share * new["rated_power_w"], np.inf)
 
 
 def asked_w(new: Columns) -> Floats | None:
@@ -48,14 +50,18 @@ def stored_w(storage: Seen, new: Columns, asked_w: Floats | None, dt_s: float) -
 
 
 def capped(part: Seen, room_w: Floats) -> Columns:
-    """Return the power limit a resource keeps to so that the home keeps to its own; ``inf`` is no limit."""
+    """Return the power limit a resource keeps to, at once, so that the home keeps to its own; ``inf`` is no limit."""
     limited = part["active_power_limit_enabled"] > 0.0
     own = np.where(limited, part["active_power_limit_frac"], 1.0)
     share = np.minimum(inverter.clipped(room_w / part["rated_power_w"], 0.0, 1.0), own)
-    return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share)}
+    times = "active_power_limit_window_s", "active_power_limit_ramp_s"
+    at_once = {name: np.where(np.isinf(room_w), part[name], 0.0) for name in times}
+    return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share), **at_once}
 
 
-def asked_of_storage(storage: Seen, new: Columns, parts: ResourceColumns, missing_w: Floats | None) -> Columns:
+def asked_of_storage(
+    storage: Seen, new: Columns, parts: ResourceColumns, missing_w: Floats | None, dt_s: float
+) -> Columns:
     """Return the set-points the storage follows in this step in place of its own: the home's where it has one.
 
     What no home asks for is not among them. ``missing_w`` is NaN where no active power is asked for, or ``None``.
@@ -66,23 +72,26 @@ def asked_of_storage(storage: Seen, new: Columns, parts: ResourceColumns, missin
         asks = np.isfinite(missing_w)
         asked |= _in_place(storage, "active_power_setpoint_w", "active_power_setpoint_enabled", asks, missing_w)
         total_w = np.where(asks, new["active_power_setpoint_w"], total_w)
-    if anywhere(new["reactive_power_setpoint_enabled"]) or anywhere(new["power_factor_setpoint_enabled"]):
-        asked |= _vars_of_storage(storage, new, parts, total_w)
+    switches = new["reactive_power_setpoint_enabled"], new["power_factor_setpoint_enabled"]
+    if any(map(anywhere, (*switches, easing.in_force(new, "power_factor_setpoint")))):
+        asked |= _vars_of_storage(storage, new, parts, total_w, dt_s)
     for value, switch in (_SUPPORTED[:2], _SUPPORTED[2:]):
         if anywhere(new[switch]):
             asked |= _in_place(storage, value, switch, new[switch] > 0.0, new[value])
     return asked
 
 
-def _vars_of_storage(storage: Seen, new: Columns, parts: ResourceColumns, total_w: Floats) -> Columns:
+def _vars_of_storage(storage: Seen, new: Columns, parts: ResourceColumns, total_w: Floats, dt_s: float) -> Columns:
     """Return the reactive power set-points the storage follows in this step, at an active power of the home. [W]"""
     remote = new["remote_enabled"]
     asks_q = remote * new["reactive_power_setpoint_enabled"] > 0.0
     asks_pf = (remote * new["power_factor_setpoint_enabled"] > 0.0) & ~asks_q
+    factor = support.power_factor(new, asks_pf, dt_s)
+    asks_pf |= (factor != 1.0) & ~asks_q
     # A power factor holds for the sum; the storage's own share of the power is that of the step before.
     wanted_var = np.where(
         asks_pf,
-        inverter.vars_at_power_factor(total_w, new["power_factor_setpoint"]),
+        inverter.vars_at_power_factor(total_w, factor),
         new["reactive_power_setpoint_var"],
     )
     others_var = sum((part["reactive_power_var"] for part in parts.values()), start=np.zeros_like(wanted_var))

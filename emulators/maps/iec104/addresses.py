@@ -129,6 +129,12 @@ IOA: Final[Mapping[str, int]] = {
     # Counts
     "sesp_receipts": 2190,
     "event_count": 2191,
+    # Time left of modes
+    "active_power_limit_reversion_remaining_s": 2170,
+    "active_power_setpoint_reversion_remaining_s": 2171,
+    "reactive_power_setpoint_reversion_remaining_s": 2172,
+    "power_factor_setpoint_reversion_remaining_s": 2173,
+    "grid_switch_reversion_remaining_s": 2174,
     # Environment
     "irradiance_horizontal_w_per_m2": 2200,
     "irradiance_plane_w_per_m2": 2201,
@@ -167,6 +173,10 @@ IOA: Final[Mapping[str, int]] = {
     "reactive_power_setpoint_enabled": 4031,
     "power_factor_setpoint_enabled": 4032,
     "active_power_limit_enabled": 4033,
+    "active_power_limit_reverted_enabled": 4043,
+    "active_power_setpoint_reverted_enabled": 4044,
+    "reactive_power_setpoint_reverted_enabled": 4045,
+    "power_factor_setpoint_reverted_enabled": 4046,
     # Double command
     "grid_switch": 4100,
     # Set-points
@@ -181,6 +191,21 @@ IOA: Final[Mapping[str, int]] = {
     "fallback_current_a": 5009,
     "soc_min_frac": 5010,
     "soc_max_frac": 5011,
+    # Times of modes, and what they revert to
+    "active_power_limit_window_s": 5040,
+    "active_power_limit_ramp_s": 5041,
+    "active_power_limit_reversion_s": 5042,
+    "active_power_limit_reverted_frac": 5043,
+    "active_power_setpoint_reversion_s": 5044,
+    "active_power_setpoint_reverted_w": 5045,
+    "reactive_power_setpoint_reversion_s": 5046,
+    "reactive_power_setpoint_reverted_var": 5047,
+    "power_factor_setpoint_window_s": 5048,
+    "power_factor_setpoint_ramp_s": 5049,
+    "power_factor_setpoint_reversion_s": 5050,
+    "power_factor_setpoint_reverted": 5051,
+    "grid_switch_window_s": 5052,
+    "grid_switch_reversion_s": 5053,
 }
 """Quantity -> its address; of a set-point or command the commanded one."""
 

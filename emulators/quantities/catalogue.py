@@ -1,67 +1,11 @@
-"""What a device has: every quantity's name, unit, role and meaning, in one catalogue.
-
-A quantity means the same in every device that has it, so a point list needs one address for it and
-not one a kind. A prosumer's resources (``RESOURCES``) have the catalogue's quantities too: ``soc_frac`` of its
-storage is the prosumer's ``storage_soc_frac``.
-
-Sign, everywhere: plus is power, current and energy leaving the device towards the grid. Names end
-in their unit; ``_frac`` is a share from 0 to 1; a name without a unit is a state, a count or an
-enumeration. Truth values are 1.0 and 0.0.
-"""
+"""The catalogue: every quantity of every kind of device."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import cache
-from math import inf
 from typing import Final
 
-from pilotfarm.emulators.columns.resource import ITSELF, Resource, apart
-
-
-class Role(StrEnum):
-    """What a quantity is for; protocols choose object types and classes by it."""
-
-    MEASUREMENT = "measurement"
-    TOTAL = "total"  # an energy register: never falls
-    STATE = "state"  # on or off, or an enumeration
-    ALARM = "alarm"
-    RATING = "rating"  # on the nameplate; does not change
-    SETPOINT = "setpoint"  # stays until written again
-    COMMAND = "command"  # a pulse: acts in the next step and falls back to 0
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """One thing that can be read from a device, or written to it.
-
-    ``min`` and ``max`` bound what any device may hold or be given, in ``unit``; a kind narrows them
-    by its ratings (``DeviceSpec.limits``). ``enables`` names the switch that a plain write of this
-    set-point also closes, for protocols that have no separate enable (IEC 104, REST). ``puts`` is the state a
-    command leaves behind where it is followed, with its value: of two commands that put the same state, the later one
-    holds.
-    """
-
-    name: str
-    unit: str
-    role: Role
-    doc: str
-    min: float = -inf
-    max: float = inf
-    enables: str = ""
-    puts: tuple[str, float] | None = None
-
-    @property
-    def is_binary(self) -> bool:
-        """Whether the value is only ever 0 or 1 (``unit`` is ``bool``)."""
-        return self.unit == "bool"
-
-    @property
-    def writable(self) -> bool:
-        return self.role in (Role.SETPOINT, Role.COMMAND)
-
+from pilotfarm.emulators.quantities import modes
+from pilotfarm.emulators.quantities.quantity import Quantity, Role
 
 _M, _T, _S, _A = Role.MEASUREMENT, Role.TOTAL, Role.STATE, Role.ALARM
 _R, _P, _C = Role.RATING, Role.SETPOINT, Role.COMMAND
@@ -260,7 +204,7 @@ _HOME: Final = (
     Quantity("deferrable_energy_wh", "Wh", _M, "Capacity of deferrable loads: energy that waits to be drawn", 0.0),
 )
 
-_PARTS: Final = (_COMMON, _SUPPORT, _EV, _BATTERY, _PV, _METER, _HOME)
+_PARTS: Final = (_COMMON, _SUPPORT, modes.QUANTITIES, _EV, _BATTERY, _PV, _METER, _HOME)
 
 CATALOGUE: Final[dict[str, Quantity]] = {quantity.name: quantity for part in _PARTS for quantity in part}
 assert len(CATALOGUE) == sum(map(len, _PARTS)), "a quantity is defined twice"
@@ -269,51 +213,7 @@ assert all(q.puts[0] in CATALOGUE for q in CATALOGUE.values() if q.puts)
 
 COMMON: Final = tuple(q.name for q in _COMMON)
 """What every device has."""
-SUPPORT: Final = tuple(q.name for q in _SUPPORT)
+SUPPORT: Final = tuple(q.name for q in (*_SUPPORT, *modes.QUANTITIES))
 """What every controllable device has besides."""
 CONNECTION_POINT: Final = tuple(q.name for q in _COMMON if q.role in (Role.MEASUREMENT, Role.TOTAL))
 """The electrical state variables and energy registers of a connection point."""
-
-EV, STORAGE, PV, HOME = map(Resource, ("ev", "storage", "pv", "home"))
-RESOURCES: Final = (EV, STORAGE, PV, HOME)
-"""What stands behind a prosumer's connection point, in the order of its numbers 1, 2, 3, 4."""
-
-
-def split(name: str) -> tuple[Resource, str]:
-    """Take a quantity's name apart: ``"storage_soc_frac"`` -> ``(STORAGE, "soc_frac")``; no resource is ``ITSELF``."""
-    resource, plain = apart(name, RESOURCES)
-    return (resource, plain) if plain in CATALOGUE else (ITSELF, name)
-
-
-def number_of(resource: Resource) -> int:
-    """Return a resource's number at its device; the device itself is 0."""
-    return 1 + RESOURCES.index(resource) if resource else 0
-
-
-@cache
-def quantity(name: str) -> Quantity:
-    """Look a quantity up by its name, a device's own or a resource's; ``KeyError`` if there is none."""
-    resource, plain = split(name)
-    found = CATALOGUE[plain]
-    if not resource:
-        return found
-    enables = resource.of(found.enables) if found.enables else ""
-    puts = (resource.of(found.puts[0]), found.puts[1]) if found.puts else None
-    doc = f"{found.doc} (of the prosumer's {resource})"
-    return Quantity(name, found.unit, found.role, doc, found.min, found.max, enables, puts)
-
-
-def opposites(command: Quantity) -> tuple[str, ...]:
-    """Return the commands that put the state a command puts, with another value."""
-    if command.puts is None:
-        return ()
-    state, value = command.puts
-    resource, plain = split(state)
-    others = ((each.name, each.puts) for each in CATALOGUE.values() if each.puts)
-    return tuple(
-        resource.of(name) if resource else name for name, puts in others if puts[0] == plain and puts[1] != value
-    )
-
-
-def quantities(names: Iterable[str]) -> tuple[Quantity, ...]:
-    return tuple(quantity(name) for name in names)
