@@ -32,7 +32,14 @@ PointList = Sequence[dict[str, Any]]
 Reading = tuple[dict[str, Any], float, float]
 """A row of the point list, the number that stands at its address, and by how much it may be rounded."""
 
-NOT_LINEAR = {"grid_switch", "started", "owner_card_id", "sesp_timeout_s", "power_factor_setpoint"}
+NOT_LINEAR = {
+    "grid_switch",
+    "started",
+    "power_factor_setpoint_reverted",
+    "owner_card_id",
+    "sesp_timeout_s",
+    "power_factor_setpoint",
+}
 """What some register has in a code of its own, which ``data_type`` says."""
 INTERROGATION, COUNTER_INTERROGATION, ACTIVATION = 100, 101, 6
 

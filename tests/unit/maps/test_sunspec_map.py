@@ -134,7 +134,6 @@ def test_enable_may_come_before_or_after_its_set_point() -> None:
 def test_a_point_without_a_quantity_reads_as_not_implemented() -> None:
     found = models(Bench("battery"))
     assert found[704].WSetPct.value is None
-    assert found[704].WSetEnaRvrt.value is None
     assert found[103].PPVphAB.value is None
 
 
