@@ -9,9 +9,12 @@ import pytest
 from world import HOUR_S, after, devices, surroundings, told
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.arrays import Columns, Floats, canonical
 from pilotfarm.emulators.contracts.device import OfColumn
 from pilotfarm.emulators.devices.battery.limits import window
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.quantities import STORAGE
+from pilotfarm.emulators.site import load
 
 BATTERY = registry.device("battery")
 HOME = registry.device("prosumer")
@@ -178,14 +181,25 @@ def test_a_limit_needs_an_identified_sesp_as_the_limit_to_the_grid_does() -> Non
 
 
 def test_without_a_limit_there_is_no_window_and_the_bits_alone_open_one() -> None:
-    columns = {name: np.zeros_like(column) if "enabled" in name else column for name, column in batteries().items()}
-    assert window(limited(columns, 0.0, None), columns["remote_enabled"]) is not None
-    idle = BATTERY.step({**columns, **dict.fromkeys(("charge_limit_frac", "discharge_limit_frac"), np.zeros(1))}, *NOW)
-    assert idle["charge_power_available_w"] == pytest.approx(RATED_W)
-    assert idle["discharge_power_available_w"] == pytest.approx(RATED_W)
+    columns = {name: canonical(column) for name, column in batteries().items()}
+    shares = dict.fromkeys(("charge_limit_frac", "discharge_limit_frac"), np.zeros(1))
+    assert window({**columns, **shares}, columns["remote_enabled"]) is None
+    for name, value in (("charge_limit_enabled", 1.0), ("discharge_limit_enabled", 1.0), ("reference_power_w", 3e3)):
+        assert window({**columns, name: np.full(1, value)}, columns["remote_enabled"]) is not None
+    moved = {**told(columns, active_power_setpoint_w=-RATED_W), "active_power_setpoint_enabled": np.ones(1)}
+    assert ran({**moved, "reference_power_w": np.full(1, 3e3)})["active_power_w"] == pytest.approx(-3e3)
 
 
-NOW = surroundings(1, 9.0 * HOUR_S), 1.0
+@pytest.mark.parametrize("kind", ["battery", "home"])
+def test_what_a_master_may_set_is_within_the_ratings(kind: str) -> None:
+    device = next(each for each in Farm(load("tiny")) if each.id.startswith(kind))
+    own = STORAGE.of if kind == "home" else str
+    largest_w = max(device.value(own("rated_power_w")), device.value(own("rated_charge_power_w")))
+    bounds = {"reference_power_w": (0.01 * largest_w, largest_w)}
+    bounds |= {"charge_limit_frac": (-1.0, 1.0), "discharge_limit_frac": (-1.0, 1.0)}
+    bounds |= {"charge_ramp_frac_per_s": (0.002, 0.2), "discharge_ramp_frac_per_s": (0.002, 0.2)}
+    for name, (low, high) in bounds.items():
+        assert device.bounds(own(name)) == pytest.approx((low, high)), name
 
 
 # ------------------------------------------------------------------------- frequency, ramps, reference
@@ -314,16 +328,28 @@ def test_a_home_that_may_charge_from_the_grid_does_so_at_night_when_it_has_to() 
 def test_a_limit_to_the_grid_curtails_no_sun_that_a_minimum_puts_into_the_storage(allowed: float) -> None:
     """Also where only sun may go in: the PV is not held down because nothing is stored, and nothing stored for that."""
     ratings = {"storage_soc_frac": 0.3, "ev_rated_current_a": 6.0}
-    columns = after(HOME, devices(HOME, **ratings), 12 * HOUR_S, 600.0, **NOON)
+    night = after(HOME, devices(HOME, 16, **ratings), 1 * HOUR_S, 600.0)
     written = {"active_power_limit_frac": 0.0, "active_power_limit_enabled": 1.0} | FORCED["a minimum"]
-    dark = told(columns, storage_grid_charging_allowed=allowed, **written)
-    dark = {**dark, "pv_active_power_w": np.zeros(16)}  # as at a start with the limit in force
-    for k in range(1, 31):
-        dark = HOME.step(dark, surroundings(16, 12 * HOUR_S + 600.0 + 10.0 * k, **NOON), 10.0)
-        assert dark["active_power_w"].max() < 1e-6
-    most_w = dark["storage_rated_charge_power_w"]
-    wanted_w = most_w if allowed else np.minimum(most_w, dark["pv_available_power_w"])
-    assert -dark["storage_active_power_w"] == pytest.approx(wanted_w, rel=0.01)
+    columns = after(HOME, told(night, storage_grid_charging_allowed=allowed, **written), 1 * HOUR_S + 600.0, 120.0)
+    assert not columns["pv_active_power_w"].any()
+    for k in range(1, 4):
+        columns = HOME.step(columns, surroundings(16, 12 * HOUR_S + 10.0 * k, **NOON), 10.0)
+        assert columns["active_power_w"].max() < 1e-6
+    most_w = columns["storage_rated_charge_power_w"]
+    wanted_w = most_w if allowed else np.minimum(most_w, columns["pv_available_power_w"])
+    assert -columns["storage_active_power_w"] == pytest.approx(wanted_w, rel=0.01)
+
+
+def test_a_limit_to_the_grid_is_kept_while_a_storage_takes_up_its_minimum_by_a_slow_ramp() -> None:
+    ratings = {"storage_soc_frac": 0.3, "ev_rated_current_a": 6.0}
+    columns = after(HOME, devices(HOME, 16, **ratings), 12 * HOUR_S, 600.0, **NOON)
+    limit = {"active_power_limit_frac": 0.0, "active_power_limit_enabled": 1.0}
+    columns = after(HOME, told(columns, **limit), 12 * HOUR_S + 600.0, 60.0, 10.0, **NOON)
+    columns = told(columns, storage_charge_ramp_frac_per_s=0.002, **FORCED["a minimum"])
+    for k in range(1, 10):
+        columns = HOME.step(columns, surroundings(16, 12 * HOUR_S + 660.0 + 10.0 * k, **NOON), 10.0)
+        assert columns["active_power_w"].max() < 1e-6
+    assert np.all(columns["storage_active_power_w"] < -200.0)
 
 
 def test_a_charge_limit_lets_a_limit_to_the_grid_curtail_the_sun_at_once() -> None:

@@ -115,7 +115,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     wear.begin(new, of)
     new.update(zip(_OPEN, cells.open_circuit(of.kind, new["soc_frac"]), strict=True))
     _set_resistance(new, of)
-    _show_dc(new, _circuit(new, of), nothing(n), 1.0, limits.window(new, new["remote_enabled"]))
+    _show_dc(new, _circuit(new, of), nothing(n), 1.0, None)
     _raise_alarms(new)
     return common.end_step(new)
 

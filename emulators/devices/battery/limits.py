@@ -5,8 +5,8 @@ control): with plus for discharge, power lies from ``-charge_limit_frac`` to ``d
 reference power, each bound only while it is enabled. A negative share is a minimum the other way: a discharge limit
 of -0.5 has the battery charge with half of the reference power at least.
 
-Where the two contradict each other, a maximum goes before a minimum and two minima cancel out: the power is the one
-nearest to 0 that lies between the two bounds.
+Where the two contradict each other, a maximum goes before a minimum; of two minima each is a maximum of 0 the other
+way, so they come to 0.
 
 What a battery does follows, the first before all others,
 
@@ -53,7 +53,6 @@ def window(battery: Seen, remote: Floats) -> Window | None:
     charge, discharge = (switch * battery["identified"] > 0.0 for switch in switches)
     low = np.where(charge, -battery["charge_limit_frac"] * reference_w, -np.inf)
     high = np.where(discharge, battery["discharge_limit_frac"] * reference_w, np.inf)
-    low, high = np.minimum(low, np.maximum(high, 0.0)), np.maximum(high, np.minimum(low, 0.0))
     commanded = remote > 0.0
     return Window(
         np.where(commanded, low, np.minimum(low, 0.0)),
