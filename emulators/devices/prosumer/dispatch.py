@@ -57,10 +57,8 @@ def stored_w(storage: Seen, new: Columns, asked_w: Floats | None, dt_s: float) -
 
 def generation_beside(storage: Seen, pv: Seen) -> Columns:
     """Return what storages that may not charge from the grid may draw in this step instead: the power of the PV."""
-    allowed = storage["grid_charging_allowed"]
-    if not anywhere(allowed == 0.0):
-        return {}
-    return {"own_generation_w": np.where(allowed > 0.0, 0.0, np.maximum(pv["active_power_w"], 0.0))}
+    restricted = anywhere(storage["grid_charging_allowed"] == 0.0)
+    return {"own_generation_w": pv["active_power_w"]} if restricted else {}
 
 
 def capped(part: Seen, room_w: Floats) -> Columns:
