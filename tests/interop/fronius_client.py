@@ -20,10 +20,9 @@ def post(url: str, body: Any) -> None:
 
 
 async def main(host: str, port: int, unit: int, rest: str, device: str, asks: list[list[Any]]) -> dict[str, Any]:
-    """Ask for one thing after another, and note what the client shows some steps after each.
+    """Ask for one thing after another; note what the client reads back at once, and what is done some steps later.
 
-    An ask is the name of a method of the client's storage with its keywords; ``"write"`` of a field with its value; or
-    ``"tell"``, set-points of the device over REST.
+    An ask is the name of a method of the client's storage with its keywords, or ``"tell"``: set-points over REST.
     """
     connection = await connect_tcp(host, port=port)
     try:
@@ -34,23 +33,19 @@ async def main(host: str, port: int, unit: int, rest: str, device: str, asks: li
         for name, arguments in asks:
             if name == "tell":
                 post(f"{rest}devices/{device}/setpoints", arguments)
-            elif name == "write":
-                await storage.write(*arguments)
             else:
                 await getattr(storage, name)(**arguments)
+            await storage.async_update()
+            read = {
+                "charge": [storage.charge_limit, storage.charge_limit_enabled],
+                "discharge": [storage.discharge_limit, storage.discharge_limit_enabled],
+                "reserve": storage.minimum_reserve,
+                "grid": storage.grid_charging,
+            }
             post(f"{rest}clock/step", {"steps": 10})
             await inverter.async_update()
-            noted.append(
-                {
-                    "power_w": inverter.inverter.ac_power,
-                    "state": storage.state.name,
-                    "soc": storage.state_of_charge,
-                    "charge": [storage.charge_limit, storage.charge_limit_enabled],
-                    "discharge": [storage.discharge_limit, storage.discharge_limit_enabled],
-                    "reserve": storage.minimum_reserve,
-                    "grid": storage.grid_charging,
-                }
-            )
+            done = {"power_w": inverter.inverter.ac_power, "state": storage.state.name, "soc": storage.state_of_charge}
+            noted.append(read | done)
         return {
             "maker": inverter.common.manufacturer,
             "serial": inverter.common.serial_number,

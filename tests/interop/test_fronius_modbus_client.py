@@ -50,13 +50,12 @@ def _asks(prefix: str, rated_w: float) -> dict[str, list[Any]]:
         "no limit": ["set_limits", {}],
         "a reserve again": ["set_minimum_reserve", {"percent": 10.0}],
         "draw": ["tell", {setpoint: -rated_w}],
-        "a charge limit of 25 %": ["write", ["charge_limit", 25.0]],
-        "and its bit": ["write", ["charge_limit_enabled", True]],
+        "at most 25 %": ["set_limits", {"charge": 25.0}],
+        "from 30 to 60 %": ["set_limits", {"charge": 60.0, "discharge": -30.0}],
+        "discharge with 20 % at least": ["set_limits", {"charge": -20.0}],
+        "no limit again": ["set_limits", {}],
         "not from the grid": ["set_grid_charging", {"enabled": False}],
-        "a charge limit of 100 %": ["write", ["charge_limit", 100.0]],
         "from the grid": ["set_grid_charging", {"enabled": True}],
-        "discharge with 20 % at least": ["write", ["charge_limit", -20.0]],
-        "no limit again": ["write", ["charge_limit_enabled", False]],
     }
 
 
@@ -103,14 +102,15 @@ def test_its_limits_are_kept_whatever_the_set_point(talk: Conversation) -> None:
         "nothing": (0.0, "HOLDING"),
         "charge with 30 % at least": (-0.3, "CHARGING"),
         "a reserve above what is in it": (-0.3, "CHARGING"),
-        "and its bit": (-0.25, "CHARGING"),
+        "at most 25 %": (-0.25, "CHARGING"),
+        "from 30 to 60 %": (-0.6, "CHARGING"),
         "discharge with 20 % at least": (0.2, "DISCHARGING"),
     }
     for name, (share, state) in wanted.items():
         assert noted[name]["power_w"] == pytest.approx(share * base_w, abs=10.0), name
         assert noted[name]["state"] == state, name
-    assert noted["a charge limit of 25 %"]["power_w"] < -0.5 * base_w
-    assert noted["no limit again"]["power_w"] < -0.5 * base_w
+    assert noted["draw"]["power_w"] < -0.65 * base_w
+    assert noted["no limit again"]["power_w"] < -0.65 * base_w
 
 
 def test_a_reserve_above_the_state_of_charge_ends_the_discharge(talk: Conversation) -> None:
@@ -121,19 +121,20 @@ def test_a_reserve_above_the_state_of_charge_ends_the_discharge(talk: Conversati
 
 def test_without_the_grid_it_charges_with_the_power_of_its_pv(talk: Conversation) -> None:
     pv_w, noted = talk.after["pv_w"], talk.noted
-    assert noted["not from the grid"]["grid"] is False
-    assert -noted["a charge limit of 100 %"]["power_w"] == pytest.approx(pv_w, rel=0.2, abs=5.0)
+    assert (noted["not from the grid"]["grid"], noted["from the grid"]["grid"]) == (False, True)
+    assert -noted["not from the grid"]["power_w"] == pytest.approx(pv_w, rel=0.2, abs=5.0)
     assert (pv_w > 0.0) == (talk.device == "home-001")
-    assert noted["from the grid"]["power_w"] < -0.5 * talk.said["reference_w"]
+    assert noted["from the grid"]["power_w"] < -0.65 * talk.said["reference_w"]
 
 
-def test_it_reads_back_what_it_wrote_and_the_device_has_it(talk: Conversation) -> None:
+def test_it_reads_back_at_once_what_it_wrote_and_the_device_has_it(talk: Conversation) -> None:
     shown = {name: (each["charge"], each["discharge"]) for name, each in talk.noted.items()}
     assert shown["deliver"] == ([100.0, False], [100.0, False])
     assert shown["at most 40 %"] == ([100.0, False], [40.0, True])
     assert shown["charge with 30 % at least"] == ([100.0, False], [-30.0, True])
-    assert shown["and its bit"] == ([25.0, True], [-30.0, False])
+    assert shown["at most 25 %"] == ([25.0, True], [-30.0, False])
+    assert shown["from 30 to 60 %"] == ([60.0, True], [-30.0, True])
     assert shown["no limit again"] == ([-20.0, False], [-30.0, False])
     assert talk.after["charge_limit_frac"] == pytest.approx(-0.2)
     assert talk.after["soc_min_frac"] == pytest.approx(0.1)
-    assert talk.noted["no limit again"]["soc"] == pytest.approx(100.0 * talk.after["soc_frac"], abs=0.01)
+    assert talk.noted["from the grid"]["soc"] == pytest.approx(100.0 * talk.after["soc_frac"], abs=0.01)
