@@ -95,6 +95,8 @@ _BEGIN_AT_1: Final = (
     "active_power_limit_frac",
     "active_power_limit_reverted_frac",
     "power_factor_setpoint_reverted",
+    "charge_limit_frac",
+    "discharge_limit_frac",
 )
 DEAD_FRAC: Final = 0.2
 """Below this share of the nominal voltage a connection point is dead: nothing runs on it."""

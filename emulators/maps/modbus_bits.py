@@ -63,6 +63,9 @@ COILS: Final = (
     "active_power_setpoint_reverted_enabled",
     "reactive_power_setpoint_reverted_enabled",
     "power_factor_setpoint_reverted_enabled",
+    "charge_limit_enabled",
+    "discharge_limit_enabled",
+    "grid_charging_allowed",
 )
 """Binary command or set-point of coil 0, 1, 2 ..."""
 

@@ -108,10 +108,11 @@ def paced(
     return np.where(pace < 1.0, before + pace * move, answer), pace
 
 
-def ramped(before: Floats, target: Floats, rate_per_s: Floats, dt_s: float) -> Floats:
-    """Move from ``before`` towards ``target`` by no more than ``rate_per_s * dt_s``."""
-    change = rate_per_s * dt_s
-    return clipped(target, before - change, before + change)
+def ramped(before: Floats, target: Floats, rate_per_s: Floats, dt_s: float, down_per_s: Floats | None = None) -> Floats:
+    """Move from ``before`` towards ``target`` by no more than ``rate_per_s * dt_s``, down by its own rate if given."""
+    up = rate_per_s * dt_s
+    down = up if down_per_s is None else down_per_s * dt_s
+    return clipped(target, before - down, before + up)
 
 
 def vars_at_power_factor(active_w: Floats, power_factor: Floats) -> Floats:

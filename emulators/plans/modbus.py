@@ -27,7 +27,7 @@ from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, Si
 from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.rows import Field
 from pilotfarm.emulators.wire.sinks import Choice, Sink
-from pilotfarm.emulators.wire.sources import Lookup, Scaled, Source
+from pilotfarm.emulators.wire.sources import Bits, Lookup, Scaled, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class Register:
 
     ``dtype`` is a big-endian NumPy type. ``shows`` is what a read finds (``None``: the static bytes),
     ``takes`` what a write means (``None``: read only). With ``partly``, a write may cover a part of
-    its registers. ``scale_factor`` scales what is shown by a power of ten that suits the group's ratings; a
-    register with a ``scale_factor`` and no ``shows`` holds that power.
+    its registers. ``scale_factor`` scales what is shown, and what is written, by a power of ten that suits the group's
+    ratings; a register with a ``scale_factor`` and no ``shows`` holds that power.
     """
 
     address: int
@@ -86,7 +86,9 @@ class Register:
         shown = self.shows.quantities if self.shows else ()
         if isinstance(source, Flags):
             shown = tuple(resource.of(names[0]) for _, names in source.of_bit if len(names) == 1)
-        elif isinstance(source, Cases) or (isinstance(source, Scaled) and source.floor is not None) or len(shown) > 1:
+        elif isinstance(source, Scaled):
+            shown = shown if source.floor is None else ()
+        elif isinstance(source, Cases) or (len(shown) > 1 and not isinstance(source, Bits)):
             shown = ()
         taken = self.takes.quantities if self.takes else ()
         return (*shown, *(name for name in taken if quantity(name).role is Role.COMMAND))
@@ -182,6 +184,11 @@ class RegisterPlan:
                     template[offset : offset + 2] = exponent.to_bytes(2, "big", signed=True)
         return bytes(template), fields
 
+    def scales(self, columns: Seen) -> dict[ScaleFactor, float]:
+        """The powers of ten of all scale factors, for the ratings in ``columns``."""
+        factors = {register.scale_factor for unit in self.units for register in unit.registers if register.scale_factor}
+        return {factor: 10.0 ** factor.exponent(columns) for factor in factors}
+
     def carried(self) -> set[str]:
         """Quantities that have a register to themselves."""
         return {name for unit in self.units for register in unit.registers for name in register.carries}
@@ -247,6 +254,8 @@ def _bit_of(source: Source | None, name: str) -> str:
     bare, resource = _bare(source)
     if isinstance(bare, Flags):
         return "".join(f" bit {bit}" for bit, names in bare.of_bit if resource.plain(name) in names)
+    if isinstance(bare, Bits):
+        return "".join(f" bit {bit}" for bit, each in bare.of_bit if resource.plain(name) == each)
     return ""
 
 
@@ -264,7 +273,7 @@ def _code_of(register: Register, name: str) -> str:
         return f" ({source.off:g} for 0)"
     if isinstance(source, SignedPowerFactor):
         return " (thousandths, then 1 if under-excited)"
-    return "" if isinstance(source, Scaled | Flags) else " (coded)"
+    return "" if isinstance(source, Scaled | Flags | Bits) else " (coded)"
 
 
 def _scale(register: Register, columns: Mapping[str, Floats]) -> float:

@@ -161,11 +161,11 @@ def brought_up(folder: Path) -> Iterator[RunningFarm]:
         process.wait()
 
 
-def run_client(script: str, **arguments: Any) -> Mapping[str, Any]:
-    """Run a native client in a process of its own, so that its threads and crashes are its own; it answers in JSON."""
+def run_client(script: str, python: str = sys.executable, /, **arguments: Any) -> Mapping[str, Any]:
+    """Run a client in a process of its own, so that its threads, crashes and Python are its own; it answers in JSON."""
     path = Path(__file__).with_name(script)
     done = subprocess.run(
-        [sys.executable, str(path), json.dumps(arguments)],
+        [python, str(path), json.dumps(arguments)],
         env={**os.environ, "TZ": "UTC"},  # c104's times know no zone
         capture_output=True,
         text=True,

@@ -83,6 +83,33 @@ def test_one_register_several_and_a_masked_one_are_written(site: RunningFarm, cl
     assert client.read_holding_registers(least).registers == [now & 0xFFF0 | 0x0005]
 
 
+EVCC: Final = {
+    "hold": ((17, 0), (5, 2), (12, 0), (15, 0)),
+    "charge": ((17, 1), (5, 2), (12, -4_000), (15, 0)),
+    "normal": ((17, 0), (5, 0), (12, 10_000)),
+}
+"""What evcc writes to model 124 of a Fronius hybrid in each of its battery modes: offset and number, in its order."""
+
+
+def test_a_storage_follows_the_modes_of_evcc(site: RunningFarm, client: ModbusTcpClient) -> None:
+    """Register by register, while the storage is asked to deliver."""
+    (model,) = (at - 17 for at in [register(site, "grid_charging_allowed")])
+    assert client.read_holding_registers(model, count=2).registers == [124, 24]
+    rated_w = site.values(DEVICE)["rated_power_w"]
+    site.tell(DEVICE, active_power_setpoint_w=0.5 * rated_w)
+    for mode, share in (("hold", 0.0), ("charge", -0.4), ("normal", 0.5)):
+        for offset, number in EVCC[mode]:
+            assert not client.write_register(model + offset, number & 0xFFFF).isError()
+            site.step()
+        site.step(10)
+        assert site.values(DEVICE)["active_power_w"] == pytest.approx(share * rated_w, abs=1.0), mode
+        assert client.read_holding_registers(model + 8).registers == [
+            round(10_000 * site.values(DEVICE)["soc_frac"])
+        ], "ChaState"
+    site.tell(DEVICE, active_power_setpoint_enabled=0.0, grid_charging_allowed=1.0)
+    site.step()
+
+
 def test_registers_are_written_and_read_in_one_request(site: RunningFarm, client: ModbusTcpClient) -> None:
     setpoint = register(site, "reactive_power_setpoint_var")
     answer = client.readwrite_registers(

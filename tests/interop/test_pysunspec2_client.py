@@ -55,7 +55,17 @@ MEANING: Final[dict[int, dict[str, tuple[str, float]]]] = {
     121: {"WMax": ("rated_power_w", 1)},
     122: {"ActWh": ("energy_exported_wh", 1)},
     123: {"WMaxLimPct": ("active_power_limit_frac", 100), "Conn": ("grid_switch", 1)},
-    124: {"ChaState": ("soc_frac", 100), "MinRsvPct": ("soc_min_frac", 100), "InBatV": ("dc_voltage_v", 1)},
+    124: {
+        "ChaState": ("soc_frac", 100),
+        "MinRsvPct": ("soc_min_frac", 100),
+        "InBatV": ("dc_voltage_v", 1),
+        "WChaMax": ("reference_power_w", 1),
+        "WChaGra": ("charge_ramp_frac_per_s", 100),
+        "WDisChaGra": ("discharge_ramp_frac_per_s", 100),
+        "InWRte": ("charge_limit_frac", 100),
+        "OutWRte": ("discharge_limit_frac", 100),
+        "ChaGriSet": ("grid_charging_allowed", 1),
+    },
     160: {"module.DCA": ("dc_current_a", 1), "module.DCV": ("dc_voltage_v", 1)},
     203: {
         "W": ("active_power_w", -1),
@@ -280,6 +290,24 @@ def test_a_storage_follows_active_and_reactive_power_set_over_704(
         assert (measured.W.cvalue, measured.Var.cvalue) == (0, 0)
 
 
+@pytest.mark.parametrize(("device", "unit"), [("battery-001", 1), ("home-001", 3)])
+def test_a_storage_keeps_within_the_window_set_over_124(site: RunningFarm, device: str, unit: int) -> None:
+    prefix, _ = UNITS[device, unit]
+    with scanned(site, device, unit) as client:
+        found = models(client)
+        control, measured = found[124], found[701]
+        base_w = control.WChaMax.cvalue
+        for into, out, mode, share in ((75, -50, 3, -0.5), (-30, 100, 1, 0.3), (20, 20, 0, 0.0)):
+            control.InWRte.cvalue, control.OutWRte.cvalue, control.StorCtl_Mod.cvalue = into, out, mode
+            control.write()
+            site.step(30)
+            control.read()
+            assert (control.InWRte.cvalue, control.OutWRte.cvalue, control.StorCtl_Mod.cvalue) == (into, out, mode)
+            measured.read()
+            assert measured.W.cvalue == pytest.approx(share * base_w, abs=2.0)
+            site.commanded(device, f"{prefix}charge_limit_frac", into / 100, "modbus")
+
+
 @pytest.mark.parametrize(("device", "unit"), [("pv-001", 1), ("home-001", 4)])
 @pytest.mark.parametrize("model", [704, 123])
 def test_a_generator_obeys_a_limit_in_percent(site: RunningFarm, device: str, unit: int, model: int) -> None:
@@ -324,7 +352,13 @@ def test_a_battery_stops_and_starts_over_715_and_opens_its_switch_over_123(site:
 
 @pytest.mark.parametrize(
     ("model", "name", "value"),
-    [(704, "WSet", 10_000_000), (704, "VarSet", -10_000_000), (704, "WMaxLimPct", 300), (704, "WSetEna", 7)],
+    [
+        (704, "WSet", 10_000_000),
+        (704, "VarSet", -10_000_000),
+        (704, "WMaxLimPct", 300),
+        (704, "WSetEna", 7),
+        (124, "InWRte", 120),
+    ],
 )
 def test_what_no_battery_can_do_is_refused_and_nothing_changes(
     site: RunningFarm, model: int, name: str, value: float

@@ -77,8 +77,8 @@ def test_a_step_moves_energy_and_makes_none_and_stops_at_the_window(chemistry: i
 @CHEMISTRY
 @pytest.mark.parametrize("dt_s", [1.0, 900.0])
 def test_a_round_trip_gives_back_less_than_it_took_and_most_of_it(chemistry: int, dt_s: float) -> None:
-    columns = devices(BATTERY, N, soc_frac=0.5, own_schedule_frac=0.0, rated_energy_wh=10_000.0, chemistry=chemistry)
-    columns = {**columns, "ramp_w_per_s": np.full(N, 1e9)}
+    ratings = {"soc_frac": 0.5, "own_schedule_frac": 0.0, "rated_energy_wh": 10_000.0, "ramp_frac_per_s": 100.0}
+    columns = devices(BATTERY, N, chemistry=chemistry, **ratings)
     start, taken, steps = columns, np.zeros(N), round(3_600.0 / dt_s)
     for k in range(4 * steps):
         watts = -2_500.0 if k < steps else 2_500.0

@@ -1,8 +1,8 @@
 """Battery storage (use case UC-2-STO): charges and discharges as asked, within energy, power and heat.
 
 Without an active power set-point it follows a schedule of its own, charging around noon and discharging
-in the evening (``own_schedule_frac``). With the SESP's link lost it falls back to 0 W; an active power
-limit stays in force, and voltage and frequency support go on.
+in the evening (``own_schedule_frac``). With the SESP's link lost it falls back to 0 W; limits stay in force, and
+voltage and frequency support go on. ``limits`` says what goes before what.
 
 A battery is so many equal cells (``cell_count``) behind a converter; the models are in ``physics.battery``,
 ``physics.cells`` and ``physics.ageing``. A chemistry is named in the site file.
@@ -19,11 +19,21 @@ from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, flags,
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating, with_reverted
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
-from pilotfarm.emulators.devices.battery import wear
+from pilotfarm.emulators.devices.battery import limits, wear
 from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import ageing, battery, cells, inverter
 from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
 
+CONTROLS: Final = (
+    "charge_limit_frac",
+    "charge_limit_enabled",
+    "discharge_limit_frac",
+    "discharge_limit_enabled",
+    "grid_charging_allowed",
+    "reference_power_w",
+    "charge_ramp_frac_per_s",
+    "discharge_ramp_frac_per_s",
+)
 STORAGE: Final = (
     "rated_energy_wh",
     "soc_frac",
@@ -41,6 +51,7 @@ STORAGE: Final = (
     "discharge_power_available_w",
     "soc_min_frac",
     "soc_max_frac",
+    *CONTROLS,
     "temperature_high_alarm",
     "temperature_low_alarm",
     "soc_low_alarm",
@@ -65,6 +76,7 @@ RATINGS: Final = (
     Rating("room_min_degc", "degC", 10.0, -40.0, 40.0, "The room is heated to at least this"),
     Rating("room_max_degc", "degC", 30.0, 0.0, 60.0, "The room is cooled to at most this"),
     Rating("own_schedule_frac", "1", 0.4, 0.0, 1.0, "Power of the daily schedule it follows when not asked; 0 idles"),
+    Rating("grid_charging_allowed", "bool", 1.0, 0.0, 1.0, "1: charges from the grid too, 0: only from PV at its side"),
 )
 
 _TRIP_DEGC: Final = 62.0
@@ -76,6 +88,9 @@ _OHMS: Final = ("cell_charge_ohm", "cell_discharge_ohm")
 _REACH: Final = ("reach_charge_w", "reach_discharge_w")
 _REACHED: Final = ("reach_min_frac", "reach_max_frac")
 """The window that ``_REACH`` was found for; ``reach_dt_s`` holds the length of the step."""
+_SET_MIN: Final = 0.01
+"""The smallest setting of the reference power and of a ramp, as a share of the rating: with 0 nothing would move."""
+_RAMP: Final = Limits(OfColumn("ramp_frac_per_s", _SET_MIN), OfColumn("ramp_frac_per_s"))
 
 
 def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
@@ -86,6 +101,9 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
         new["rated_charge_power_w"] > 0.0, new["rated_charge_power_w"], new["rated_power_w"]
     )
     new = support.with_inverter(new)
+    new["reference_power_w"] = new["largest_power_w"].copy()
+    new["charge_ramp_frac_per_s"] = new["discharge_ramp_frac_per_s"] = new["ramp_frac_per_s"]
+    new["own_generation_w"] = nothing(n)
     new["chemistry"] = np.rint(new["chemistry"])
     new["temperature_degc"] = np.clip(
         20.0, new["room_min_degc"], np.maximum(new["room_min_degc"], new["room_max_degc"])
@@ -97,7 +115,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     wear.begin(new, of)
     new.update(zip(_OPEN, cells.open_circuit(of.kind, new["soc_frac"]), strict=True))
     _set_resistance(new, of)
-    _show_dc(new, _circuit(new, of), nothing(n), 1.0)
+    _show_dc(new, _circuit(new, of), nothing(n), 1.0, None)
     _raise_alarms(new)
     return common.end_step(new)
 
@@ -111,17 +129,22 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     if _reach_is_stale(new, dt_s):
         _reach(new, circuit, dt_s)
     charge, discharge = (new[name] for name in _REACH)
-    asked = _asked(new, surroundings)
+    asked, window = _asked(new, surroundings), limits.window(new, new["remote_enabled"])
+    if window is not None:
+        charge, discharge = np.minimum(charge, window.charge_max_w), np.minimum(discharge, window.discharge_max_w)
+        asked = inverter.clipped(asked, window.min_w, window.max_w)
+    charge = limits.by_source(new, charge)
     if new["droop_frac"] is not nothing(len(asked)):
         asked = asked + support.droop_power(new, surroundings, new["rated_power_w"])
     target = inverter.clipped(asked, -charge, discharge)
-    active = inverter.ramped(new["active_power_w"], target, new["ramp_w_per_s"], dt_s)
+    up, down = (new[f"{way}_ramp_frac_per_s"] * new["reference_power_w"] for way in ("discharge", "charge"))
+    active = inverter.ramped(new["active_power_w"], target, up, dt_s, down)
     active = inverter.clipped(active, -charge, discharge)
     active, reactive = support.inverter_power(new, surroundings, active, dt_s)
     cell_w = _store(new, circuit, surroundings, active, dt_s)
     wear.age(new, of, columns["soc_frac"], dt_s)
     _set_resistance(new, of)
-    _show_dc(new, _circuit(new, of), cell_w, dt_s)
+    _show_dc(new, _circuit(new, of), cell_w, dt_s, window)
     _raise_alarms(new)
     return common.end_step(common.at_connection(new, surroundings, active, reactive, dt_s))
 
@@ -183,10 +206,11 @@ def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
         new["reach_dt_s"] = np.full_like(charge, dt_s)
 
 
-def _show_dc(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float) -> None:
+def _show_dc(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float, window: limits.Window | None) -> None:
     """Show the DC side at the end of a step of ``cell_w``, and the power available in the next one.
 
-    That is bounded by the cells, by the limit in force, and after a trip by the ramp.
+    That is bounded by the cells, by the limits in force, and after a trip by the ramp. ``chargeable_w`` is what it
+    could draw from any source; ``reach_min_w`` and ``reach_max_w`` are the ends of what it follows of a set-point.
     """
     resting = cell_w is nothing(len(cell_w))
     cell_v = circuit.open_v if resting else battery.terminal_voltage(circuit, cell_w)
@@ -195,8 +219,16 @@ def _show_dc(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float
     _reach(new, circuit, dt_s)
     charge, discharge = (new[name] for name in _REACH)
     online, running = support.back_on_line(new), new["running"]
-    new["charge_power_available_w"] = np.minimum(charge, online) * running
-    new["discharge_power_available_w"] = np.minimum(np.minimum(discharge, support.export_limit(new)), online) * running
+    if window is not None:
+        charge, discharge = np.minimum(charge, window.charge_max_w), np.minimum(discharge, window.discharge_max_w)
+    new["chargeable_w"] = np.minimum(charge, online) * running
+    new["charge_power_available_w"] = charge = limits.by_source(new, new["chargeable_w"])
+    discharge = np.minimum(np.minimum(discharge, support.export_limit(new)), online) * running
+    new["discharge_power_available_w"] = new["reach_max_w"] = discharge
+    new["reach_min_w"] = -charge
+    if window is not None:
+        new["reach_min_w"] = inverter.clipped(window.min_w, -charge, discharge)
+        new["reach_max_w"] = inverter.clipped(window.max_w, -charge, discharge)
 
 
 def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, active: Floats, dt_s: float) -> Floats:
@@ -241,7 +273,7 @@ DEVICE: Final = DeviceSpec(
     title="Battery storage",
     quantities=quantities(NAMES),
     items={
-        "electrical state variables set-points": (*common.SET_POINT_ITEMS, "soc_min_frac", "soc_max_frac"),
+        "electrical state variables set-points": (*common.SET_POINT_ITEMS, "soc_min_frac", "soc_max_frac", *CONTROLS),
         "commands / requests of information": common.COMMAND_ITEMS,
         "electrical state variables measurements": CONNECTION_POINT,
         "state of charge": ("soc_frac",),
@@ -263,9 +295,12 @@ DEVICE: Final = DeviceSpec(
             "active_power_setpoint_w": Limits(
                 OfColumn("rated_charge_power_w", -1.0),
                 OfColumn("rated_power_w"),
-                OfColumn("charge_power_available_w", -1.0),
-                OfColumn("discharge_power_available_w"),
+                OfColumn("reach_min_w"),
+                OfColumn("reach_max_w"),
             ),
+            "reference_power_w": Limits(OfColumn("largest_power_w", _SET_MIN), OfColumn("largest_power_w")),
+            "charge_ramp_frac_per_s": _RAMP,
+            "discharge_ramp_frac_per_s": _RAMP,
             "soc_min_frac": Limits(0.0, OfColumn("soc_max_frac")),
             "soc_max_frac": Limits(OfColumn("soc_min_frac"), 1.0),
         }

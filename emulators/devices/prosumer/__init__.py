@@ -9,6 +9,8 @@ connection point is met by the storage, which makes up for all the others; what 
 the loads that can wait draw as far as they have something waiting, and until then they wait. Its reactive power,
 power factor, voltage and frequency set-points are the storage's to meet. A limit of the power to the grid
 curtails the PV by what neither the house nor a set-point of the storage takes, and holds the storage back.
+The storage's own limits go before what the home asks of it. A storage that may not charge from the grid charges with
+no more than the power of the PV.
 Without any, each resource does what it would do alone and the loads run by and by. Identification, local mode
 and the SESP's link are the home's, and hold for all of its resources but for the owner of the EV, who has a
 card of his own.
@@ -147,7 +149,7 @@ def flow(own: Columns, before: ResourceColumns, surroundings: Surroundings, dt_s
     spare_w = None
     if asked_w is not None:
         before_w = before[PV]["active_power_w"] + ev["active_power_w"]
-        spare_w = before_w - asked_w - before[STORAGE]["charge_power_available_w"]
+        spare_w = before_w - asked_w + before[STORAGE]["reach_min_w"]
     parts[HOME] = house = household.step(
         of_resource(own, HOME),
         _with_voltage_where(new["grid_switch_closed"], surroundings),
@@ -167,15 +169,14 @@ def flow(own: Columns, before: ResourceColumns, surroundings: Surroundings, dt_s
     )
     if limit_w is not None:
         asked |= dispatch.capped(before[STORAGE], limit_w - others_w)
+    asked |= dispatch.generation_beside(before[STORAGE], parts[PV])
     parts[STORAGE] = storage = yield Turn(STORAGE, inputs, links | asked, live)
     new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
     new = _summed(new, parts, surroundings, dt_s)
     # What the loads that wait draw now is within what they can.
     more_w = house["deferrable_power_w"] - house["deferred_w"]
-    new["reach_min_w"] = np.minimum(
-        others_w - storage["charge_power_available_w"] - np.maximum(more_w, 0.0), new["active_power_w"]
-    )
-    new["reach_max_w"] = np.maximum(others_w + storage["discharge_power_available_w"], new["active_power_w"])
+    new["reach_min_w"] = np.minimum(others_w + storage["reach_min_w"] - np.maximum(more_w, 0.0), new["active_power_w"])
+    new["reach_max_w"] = np.maximum(others_w + storage["reach_max_w"], new["active_power_w"])
     return _end_step(new | as_resource(house, HOME), parts)
 
 

@@ -10,6 +10,7 @@ from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import ResourceColumns
 from pilotfarm.emulators.devices import easing, support
+from pilotfarm.emulators.devices.battery import limits
 from pilotfarm.emulators.physics import inverter
 
 _SUPPORTED: Final = ("voltage_setpoint_v", "volt_var_enabled", "frequency_setpoint_hz", "frequency_support_enabled")
@@ -35,18 +36,29 @@ def asked_w(new: Columns) -> Floats | None:
 def stored_w(storage: Seen, new: Columns, asked_w: Floats | None, dt_s: float) -> Floats:
     """Return the power that the storage is certain to draw, so that a limit curtails only the rest of the PV. [W]
 
-    That is what a set-point has it draw, its own or the home's, as far as its cells, its ramp and its reactive
-    power let it in this step. Its own schedule and support of the frequency do not count.
+    That is what a set-point has it draw, its own or the home's, or a limit that is a minimum, as far as its cells, its
+    maximum, its ramp and its reactive power let it in this step. Its own schedule and support of the frequency do not
+    count.
     """
     own = new["remote_enabled"] * storage["active_power_setpoint_enabled"] > 0.0
     wanted_w = np.where(own, np.maximum(-storage["active_power_setpoint_w"], 0.0), 0.0)
     if asked_w is not None:
         wanted_w = np.where(np.isnan(asked_w), wanted_w, np.inf)
-    ramped_w = storage["ramp_w_per_s"] * dt_s - storage["active_power_w"]
+    ramped_w = storage["charge_ramp_frac_per_s"] * storage["reference_power_w"] * dt_s - storage["active_power_w"]
     circle_w = inverter.rest_of_circle(storage["reactive_power_var"], storage["rated_apparent_power_va"])
-    able_w = np.minimum(np.minimum(ramped_w, circle_w), storage["charge_power_available_w"])
+    able_w = np.minimum(np.minimum(ramped_w, circle_w), storage["chargeable_w"])
+    window = limits.window(storage, new["remote_enabled"])
+    if window is not None:
+        wanted_w = np.maximum(wanted_w, -window.max_w)
+        able_w = np.minimum(able_w, window.charge_max_w)
     stops = storage["stop"] + np.maximum(storage["frequency_support_enabled"], new["frequency_support_enabled"])
     return np.asarray(np.maximum(np.minimum(wanted_w, able_w), 0.0) * new["running"] * (stops == 0.0))
+
+
+def generation_beside(storage: Seen, pv: Seen) -> Columns:
+    """Return what storages that may not charge from the grid may draw in this step instead: the power of the PV."""
+    restricted = anywhere(storage["grid_charging_allowed"] == 0.0)
+    return {"own_generation_w": pv["active_power_w"]} if restricted else {}
 
 
 def capped(part: Seen, room_w: Floats) -> Columns:

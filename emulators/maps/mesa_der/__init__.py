@@ -39,6 +39,7 @@ _SCALES: Final = {
     "m/s": 0.1,
     "a": 0.1,
     "mm/h": 0.1,
+    "1/s": 0.001,
     "Pa": 10.0,
 }
 _RATING: Final = "rated_apparent_power_va"

@@ -190,6 +190,8 @@ reactive_power_setpoint_reversion_remaining_s reactive_power_setpoint_reverted_v
 reactive_power_setpoint_reverted_enabled power_factor_setpoint_window_s power_factor_setpoint_ramp_s
 power_factor_setpoint_reversion_s power_factor_setpoint_reversion_remaining_s power_factor_setpoint_reverted
 power_factor_setpoint_reverted_enabled grid_switch_window_s grid_switch_reversion_s grid_switch_reversion_remaining_s
+charge_limit_frac charge_limit_enabled discharge_limit_frac discharge_limit_enabled grid_charging_allowed
+reference_power_w charge_ramp_frac_per_s discharge_ramp_frac_per_s
 """
 NUMBERED: Final = tuple(_VENDOR_ORDER.split())
 """The order that fixes the vendor range. An index is never used again: a new quantity goes to the end."""

@@ -13,7 +13,7 @@ from typing import Final
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.maps import sdm630
 from pilotfarm.emulators.maps.binding import Quantities, modbus_map, quantities_of, resources_of
-from pilotfarm.emulators.maps.sunspec import battery, der, inverter, meter, weather
+from pilotfarm.emulators.maps.sunspec import battery, der, inverter, meter, storage, weather
 from pilotfarm.emulators.maps.sunspec.chain import Model
 from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
 from pilotfarm.emulators.plans.modbus import Identity, RegisterPlan, check_covers
@@ -24,7 +24,7 @@ BATTERY: Final = (
     inverter.SETTINGS_121,
     inverter.status_122(storage=True),
     inverter.CONTROLS_123,
-    inverter.STORAGE_124,
+    storage.STORAGE_124,
     der.MEASURED_701,
     der.CAPACITY_702,
     der.ENTER_SERVICE_703,

@@ -1,4 +1,4 @@
-"""SunSpec models 103 to 160: inverter, nameplate, settings, status, controls, storage and strings.
+"""SunSpec models 103 to 160: inverter, nameplate, settings, status, controls and strings.
 
 Power to the grid is positive, as inside.
 """
@@ -10,7 +10,6 @@ from typing import Final
 from pilotfarm.emulators.maps.sunspec.chain import Model
 from pilotfarm.emulators.maps.sunspec.points import (
     ALARMS,
-    CHARGE_STATUS,
     CURRENT,
     ZERO_ONLY,
     current,
@@ -116,20 +115,6 @@ CONTROLS_123: Final = Model(
         "WMaxLim_Ena": "active_power_limit_enabled",
         "OutPFSet": "power_factor_setpoint",
         "OutPFSet_Ena": "power_factor_setpoint_enabled",
-    },
-)
-
-STORAGE_124: Final = Model(
-    124,
-    fixed={"WChaGra": 100, "WDisChaGra": 100, "StorCtl_Mod": 0, "ChaGriSet": 1}
-    | {"WChaDisChaGra_SF": 0, "MinRsvPct_SF": -2, "ChaState_SF": -2, "InBatV_SF": -1, "InOutWRte_SF": -2},
-    scale_factors={"WChaMax_SF": power(65_534)},
-    points={
-        "WChaMax": "rated_charge_power_w",
-        "MinRsvPct": ("soc_min_frac", 100.0),
-        "ChaState": ("soc_frac", 100.0),
-        "InBatV": "dc_voltage_v",
-        "ChaSt": CHARGE_STATUS,
     },
 )
 

@@ -25,12 +25,13 @@ class ModbusTable:
     Made at once after a step if somebody has read since the step before, else with the first read after it.
     """
 
-    __slots__ = ("_latest", "plan", "read", "rows", "spans", "stale")
+    __slots__ = ("_latest", "_scales", "plan", "read", "rows", "spans", "stale")
 
     def __init__(self, plan: RegisterPlan, n: int, columns: Seen, form: Any = None) -> None:
         template, fields = plan.layout(columns)
         self.plan = plan
         self.rows = Rows(n, template, fields)
+        self._scales = plan.scales(columns)
         self.stale = False
         """Whether the bytes are of an earlier step; who reads them calls ``make`` first, and sets ``read``."""
         self.read = False
@@ -64,6 +65,10 @@ class ModbusTable:
         """Encode what is known."""
         self.rows.encode(self._latest)
         self.stale = False
+
+    def scale(self, register: Register) -> float:
+        """Return what a number in a register is multiplied with before its register takes it."""
+        return 1.0 if register.scale_factor is None else self._scales[register.scale_factor]
 
     def row(self, index: int) -> memoryview:
         """The live bytes of one device."""
@@ -154,7 +159,8 @@ class Bank:
             place = 2 * (at - address)
             raw += data[place : place + 2] if 0 <= place < len(data) else self.registers(at, 1)
         assert register.takes is not None
-        return register.takes.back(float(np.frombuffer(raw, register.dtype)[0]))
+        written = float(np.frombuffer(raw, register.dtype)[0])
+        return register.takes.back(written * self.table.scale(register))
 
     # --------------------------------------------------------------------------------------- bits
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pytest
 import sunspec2.device
@@ -101,6 +103,83 @@ def test_a_battery_shows_its_state_of_charge_and_what_is_in_it() -> None:
     found = models(bench)
     assert found[713].SoC.cvalue == found[802].SoC.cvalue == found[124].ChaState.cvalue == pytest.approx(65.43)
     assert found[713].WHAvail.cvalue == pytest.approx(0.6543 * 50_000.0, abs=10.0)
+
+
+STORAGE_124: Final = 40_254
+"""Where a battery has model 124; the offsets below are those of its definition."""
+MEANT: Final = {
+    (2, 4_000): {"reference_power_w": 4_000.0},
+    (3, 55): {"charge_ramp_frac_per_s": 0.055},
+    (4, 100): {"discharge_ramp_frac_per_s": 0.1},
+    (5, 0): {"charge_limit_enabled": 0.0, "discharge_limit_enabled": 0.0},
+    (5, 1): {"charge_limit_enabled": 1.0, "discharge_limit_enabled": 0.0},
+    (5, 2): {"charge_limit_enabled": 0.0, "discharge_limit_enabled": 1.0},
+    (5, 3): {"charge_limit_enabled": 1.0, "discharge_limit_enabled": 1.0},
+    (7, 2_050): {"soc_min_frac": 0.205},
+    (12, -10_000): {"discharge_limit_frac": -1.0},
+    (12, 4_025): {"discharge_limit_frac": 0.4025},
+    (13, -50): {"charge_limit_frac": -0.005},
+    (13, 10_000): {"charge_limit_frac": 1.0},
+    (17, 0): {"grid_charging_allowed": 0.0},
+    (17, 1): {"grid_charging_allowed": 1.0},
+}
+
+
+@pytest.mark.parametrize(("offset", "number"), MEANT)
+def test_storage_control_means_what_model_124_says_and_reads_back(offset: int, number: int) -> None:
+    bench = Bench("battery")
+    assert len(bench.write(STORAGE_124 + offset, number.to_bytes(2, "big", signed=True))) == 5
+    (told,) = bench.device.told
+    assert told == pytest.approx(MEANT[offset, number])
+    bench.columns |= {name: np.array([value]) for name, value in told.items()}
+    bench.step()
+    assert bench.registers(STORAGE_124 + offset, 1) == number.to_bytes(2, "big", signed=True)
+
+
+@pytest.mark.parametrize(("offset", "number"), [(5, 4), (5, 7), (5, 0xFFFF), (14, 1), (15, 60), (16, 1)])
+def test_storage_control_refuses_other_bits_and_times_of_a_change(offset: int, number: int) -> None:
+    bench = Bench("battery")
+    assert bench.write(STORAGE_124 + offset, number.to_bytes(2, "big")) == b"\x90\x03"
+    assert not bench.device.told
+    assert bench.registers(STORAGE_124 + 14, 3) == bytes(6)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 6, 8, 9, 10, 11, 18, 25])
+def test_what_storage_control_only_shows_or_has_not_cannot_be_written(offset: int) -> None:
+    assert Bench("battery").write(STORAGE_124 + offset, b"\0\1") == b"\x90\x02"
+
+
+@pytest.mark.parametrize("rated_w", [3_000.0, 300_000.0, 2_000_000.0])
+def test_what_is_written_has_the_scale_factor_that_is_read(rated_w: float) -> None:
+    bench = Bench("battery")
+    ratings = ("rated_power_w", "rated_charge_power_w", "rated_apparent_power_va")
+    columns = {**bench.columns, **{name: np.array([rated_w]) for name in (*ratings, "reference_power_w")}}
+    sized = Bench("battery", columns=columns)
+    model = models(sized)[124]
+    assert model.WChaMax.cvalue == rated_w
+    wanted = round(rated_w / 4.0 / 10.0**model.WChaMax_SF.value)
+    sized.write(STORAGE_124 + 2, wanted.to_bytes(2, "big"))
+    assert sized.device.told == [{"reference_power_w": pytest.approx(rated_w / 4.0, rel=1e-3)}]
+
+
+@pytest.mark.parametrize(
+    ("state", "charge_status"),
+    [
+        ({"running": 0.0, "charge_rate_w": 0.0}, "OFF"),
+        ({"charge_rate_w": 900.0}, "DISCHARGING"),
+        ({"charge_rate_w": -900.0, "soc_high_alarm": 1.0}, "CHARGING"),
+        ({"charge_rate_w": 0.0, "soc_low_alarm": 1.0}, "EMPTY"),
+        ({"charge_rate_w": 0.0, "soc_high_alarm": 1.0}, "FULL"),
+        ({"charge_rate_w": 0.5}, "HOLDING"),
+    ],
+)
+def test_the_charge_status_is_what_the_cells_do(state: dict[str, float], charge_status: str) -> None:
+    bench = Bench("battery")
+    calm = {"running": 1.0, "soc_low_alarm": 0.0, "soc_high_alarm": 0.0}
+    bench.columns |= {name: np.array([value]) for name, value in (calm | state).items()}
+    bench.step()
+    names = {each["name"]: each["value"] for each in models(bench)[124].ChaSt.pdef["symbols"]}
+    assert models(bench)[124].ChaSt.value == models(bench)[802].ChaSt.value == names[charge_status]
 
 
 def test_a_power_factor_keeps_its_sign_in_two_registers() -> None:
