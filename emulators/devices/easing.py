@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, is_nothing, nothing
+from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.devices.keys import keys_in
 from pilotfarm.profiles import draws
 
@@ -24,25 +25,26 @@ def at_rest(name: str, value: Floats) -> Columns:
     return {_IN_FORCE.format(name): value, _AIMED.format(name): value, **rest}
 
 
-def in_force(columns: Columns, name: str) -> Floats:
+def in_force(columns: Seen, name: str) -> Floats:
     return columns[_IN_FORCE.format(name)]
 
 
-def is_eased(columns: Columns, name: str) -> bool:
+def is_eased(columns: Seen, name: str) -> bool:
     """Whether a master has set a window or a ramp anywhere."""
     return not is_nothing(*(columns[each] for each in _times(name) if each in columns))
 
 
-def follow(new: Columns, name: str, target: Floats, dt_s: float) -> Floats:
+def follow(new: Columns, name: str, target: Floats, dt_s: float, times: str = "") -> Floats:
     """Return what is in force at the end of a step, in whose own columns it is kept.
 
-    Each change of ``target`` waits anew and moves to it at an even pace from what is in force when it is asked for.
+    Its window and ramp have the value's own name, or that of ``times``, where several values share them. Each
+    change of ``target`` waits anew and moves to it at an even pace from what is in force when it is asked for.
     """
     none = nothing(len(target))
-    if not is_eased(new, name):
+    if not is_eased(new, times or name):
         new.update(at_rest(name, target))
         return target
-    window, ramp = (new.get(each, none) for each in _times(name))
+    window, ramp = (new.get(each, none) for each in _times(times or name))
     eased = (window > 0.0) | (ramp > 0.0)
     before, changed = in_force(new, name), target != new[_AIMED.format(name)]
     changes = (new[_CHANGES.format(name)] + changed) * eased

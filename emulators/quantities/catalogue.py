@@ -184,6 +184,7 @@ _BATTERY: Final = (
     ),
     Quantity("charge_ramp_frac_per_s", "1/s", _P, "Maximum change towards charge, over the reference power", 0.0),
     Quantity("discharge_ramp_frac_per_s", "1/s", _P, "Maximum change towards discharge, over the reference power", 0.0),
+    *modes.OF_STORAGE,
     _flag("temperature_high_alarm", _A, "Cells too hot"),
     _flag("temperature_low_alarm", _A, "Cells too cold to charge"),
     _flag("soc_low_alarm", _A, "At or below the lowest state of charge"),

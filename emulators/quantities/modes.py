@@ -72,8 +72,14 @@ REACTIVE: Final = _with_values(
 )
 FACTOR: Final = _with_values("power_factor_setpoint", "power_factor_setpoint", "power_factor_setpoint_reverted")
 CONNECTION: Final = Mode("grid_switch", ("grid_switch",), reverts={"grid_switch": 1.0})
+CHARGE_DISCHARGE: Final = Mode(
+    "charge_discharge_limits",
+    ("charge_limit_enabled", "discharge_limit_enabled"),
+    ("charge_limit_frac", "discharge_limit_frac"),
+    {"charge_limit_enabled": 0.0, "discharge_limit_enabled": 0.0},
+)
 
-MODES: Final = (LIMIT, ACTIVE, REACTIVE, FACTOR, CONNECTION)
+MODES: Final = (LIMIT, ACTIVE, REACTIVE, FACTOR, CONNECTION, CHARGE_DISCHARGE)
 
 REVERTED: Final[Mapping[str, str]] = {
     to: name for mode in MODES for name, to in mode.reverts.items() if isinstance(to, str) and name in mode.setpoints
@@ -112,7 +118,7 @@ def _reverted(mode: Mode, what: str, unit: str, low: float, high: float) -> tupl
 
 
 _INF: Final = float("inf")
-QUANTITIES: Final = (
+QUANTITIES: Final = (  # of every controllable device
     _window(LIMIT, "the active power limit"),
     _ramp(LIMIT, "the active power limit"),
     *_reversion(LIMIT, "the active power limit"),
@@ -127,6 +133,11 @@ QUANTITIES: Final = (
     *_reverted(FACTOR, "the power factor set-point", "1", -1.0, 1.0),
     _window(CONNECTION, "the switch at the connection point"),
     *_reversion(CONNECTION, "the switch at the connection point"),
+)
+OF_STORAGE: Final = (
+    _window(CHARGE_DISCHARGE, "the charge and discharge limits"),
+    _ramp(CHARGE_DISCHARGE, "the charge and discharge limits"),
+    *_reversion(CHARGE_DISCHARGE, "the charge and discharge limits"),
 )
 
 

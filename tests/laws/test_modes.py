@@ -137,6 +137,22 @@ def test_a_limit_moves_the_power_of_a_battery_over_its_ramp(pilot: Pilot) -> Non
     assert pilot.farm.device("battery-002").value("active_power_limit_frac") == 1.0
 
 
+def test_the_limits_of_a_storage_ramp_together(pilot: Pilot) -> None:
+    battery = pilot.farm.device("battery-001")
+    rated_w, reference_w = battery.value("rated_power_w"), battery.value("reference_power_w")
+    told(battery, active_power_setpoint_w=rated_w, active_power_setpoint_enabled=1.0)
+    run(pilot, 30.0)
+    assert battery.value("active_power_w") == pytest.approx(rated_w)
+    told(battery, discharge_limit_frac=0.2, discharge_limit_enabled=1.0, charge_discharge_limits_ramp_s=20.0)
+    for second in range(1, 23):
+        run(pilot, 1.0)
+        wanted_w = reference_w * max(1.0 - 0.04 * second, 0.2)
+        assert battery.value("active_power_w") == pytest.approx(min(rated_w, wanted_w))
+    told(battery, discharge_limit_enabled=0.0, charge_discharge_limits_ramp_s=0.0)
+    run(pilot, 10.0)
+    assert battery.value("active_power_w") == pytest.approx(rated_w)
+
+
 def test_a_power_factor_ramps_in_vars_and_never_by_way_of_zero(pilot: Pilot) -> None:
     battery = pilot.farm.device("battery-001")
     power_w = 0.5 * battery.value("rated_power_w")
@@ -199,8 +215,14 @@ def test_every_controllable_kind_has_every_mode(pilot: Pilot) -> None:
     found: dict[str, int] = {}
     for device, _ in all_modes(pilot):
         found[device.kind] = found.get(device.kind, 0) + 1
-    every = len(modes.MODES)
-    assert found == {"ev_charger": every, "battery": every, "pv_generator": every, "prosumer": every + 3 * (every - 1)}
+    of_all, at_connection = len(modes.MODES) - 1, 1
+    of_resources = 3 * (of_all - at_connection) + 1
+    assert found == {
+        "ev_charger": of_all,
+        "battery": of_all + 1,
+        "pv_generator": of_all,
+        "prosumer": of_all + of_resources,
+    }
 
 
 @pytest.mark.parametrize(("speed", "step_s"), [(1.0, 1.0), (60.0, 5.0), (0.25, 0.5)])

@@ -22,13 +22,14 @@ from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.battery import limits, wear
 from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import ageing, battery, cells, inverter
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, modes, quantities
 
 CONTROLS: Final = (
     "charge_limit_frac",
     "charge_limit_enabled",
     "discharge_limit_frac",
     "discharge_limit_enabled",
+    *(q.name for q in modes.OF_STORAGE if q.writable),
     "grid_charging_allowed",
     "reference_power_w",
     "charge_ramp_frac_per_s",
@@ -52,6 +53,7 @@ STORAGE: Final = (
     "soc_min_frac",
     "soc_max_frac",
     *CONTROLS,
+    modes.CHARGE_DISCHARGE.remaining,
     "temperature_high_alarm",
     "temperature_low_alarm",
     "soc_low_alarm",
@@ -104,6 +106,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     new["reference_power_w"] = new["largest_power_w"].copy()
     new["charge_ramp_frac_per_s"] = new["discharge_ramp_frac_per_s"] = new["ramp_frac_per_s"]
     new["own_generation_w"] = nothing(n)
+    new |= limits.at_rest(n)
     new["chemistry"] = np.rint(new["chemistry"])
     new["temperature_degc"] = np.clip(
         20.0, new["room_min_degc"], np.maximum(new["room_min_degc"], new["room_max_degc"])
@@ -129,6 +132,7 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     if _reach_is_stale(new, dt_s):
         _reach(new, circuit, dt_s)
     charge, discharge = (new[name] for name in _REACH)
+    limits.ease(new, dt_s)
     asked, window = _asked(new, surroundings), limits.window(new, new["remote_enabled"])
     if window is not None:
         charge, discharge = np.minimum(charge, window.charge_max_w), np.minimum(discharge, window.discharge_max_w)

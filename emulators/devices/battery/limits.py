@@ -25,12 +25,16 @@ settings.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Floats, anywhere, everything, is_nothing
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, everything, nothing
 from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.devices import easing
+
+_LIMITS: Final = ("charge_limit", "discharge_limit")
+_TIMES: Final = "charge_discharge_limits"
 
 
 class Window(NamedTuple):
@@ -44,15 +48,43 @@ class Window(NamedTuple):
     """The maxima alone, both >= 0: what nothing that goes behind them exceeds."""
 
 
+def at_rest(n: int) -> Columns:
+    """Return the columns of limits that are not in force."""
+    charge, discharge = (easing.at_rest(name, everything(n)) for name in _LIMITS)
+    return charge | discharge
+
+
+def ease(new: Columns, dt_s: float) -> None:
+    """Update the limits in force, as shares of the reference power, in the step's own columns; 1 where none is."""
+    for name in _LIMITS:
+        share = everything(len(new["identified"]))
+        if new[f"{name}_enabled"] is not nothing(len(share)):
+            share = np.where(_kept(new, name), new[f"{name}_frac"], share)
+        easing.follow(new, name, share, dt_s, times=_TIMES)
+
+
+def ahead(battery: Seen, dt_s: float) -> Seen:
+    """Return the columns of batteries with the limits that come into force in their next step."""
+    if not any(anywhere(battery[f"{name}_enabled"]) for name in _LIMITS):
+        return battery
+    new = dict(battery)
+    ease(new, dt_s)
+    return new
+
+
+def _kept(battery: Seen, name: str) -> Bools:
+    return np.asarray(battery[f"{name}_enabled"] * battery["identified"] > 0.0)
+
+
 def window(battery: Seen, remote: Floats) -> Window | None:
     """Return the window of batteries; ``None`` where none has one. ``remote`` is 1 where the SESP commands them."""
     reference_w = battery["reference_power_w"]
-    switches = battery["charge_limit_enabled"], battery["discharge_limit_enabled"]
-    if is_nothing(*switches) and not anywhere(reference_w < battery["rated_charge_power_w"]):
+    charge, discharge = (easing.in_force(battery, name) for name in _LIMITS)
+    kept = [_kept(battery, name) | (share < 1.0) for name, share in zip(_LIMITS, (charge, discharge), strict=True)]
+    if not any(map(anywhere, kept)) and not anywhere(reference_w < battery["rated_charge_power_w"]):
         return None
-    charge, discharge = (switch * battery["identified"] > 0.0 for switch in switches)
-    low = np.where(charge, -battery["charge_limit_frac"] * reference_w, -np.inf)
-    high = np.where(discharge, battery["discharge_limit_frac"] * reference_w, np.inf)
+    low = np.where(kept[0], -charge * reference_w, -np.inf)
+    high = np.where(kept[1], discharge * reference_w, np.inf)
     commanded = remote > 0.0
     return Window(
         np.where(commanded, low, np.minimum(low, 0.0)),

@@ -47,7 +47,7 @@ def stored_w(storage: Seen, new: Columns, asked_w: Floats | None, dt_s: float) -
     ramped_w = storage["charge_ramp_frac_per_s"] * storage["reference_power_w"] * dt_s - storage["active_power_w"]
     circle_w = inverter.rest_of_circle(storage["reactive_power_var"], storage["rated_apparent_power_va"])
     able_w = np.minimum(np.minimum(ramped_w, circle_w), storage["chargeable_w"])
-    window = limits.window(storage, new["remote_enabled"])
+    window = limits.window(limits.ahead(storage, dt_s), new["remote_enabled"])
     if window is not None:
         wanted_w = np.maximum(wanted_w, -window.max_w)
         able_w = np.minimum(able_w, window.charge_max_w)

@@ -135,6 +135,7 @@ IOA: Final[Mapping[str, int]] = {
     "reactive_power_setpoint_reversion_remaining_s": 2172,
     "power_factor_setpoint_reversion_remaining_s": 2173,
     "grid_switch_reversion_remaining_s": 2174,
+    "charge_discharge_limits_reversion_remaining_s": 2175,
     # Environment
     "irradiance_horizontal_w_per_m2": 2200,
     "irradiance_plane_w_per_m2": 2201,
@@ -214,6 +215,9 @@ IOA: Final[Mapping[str, int]] = {
     "power_factor_setpoint_reverted": 5051,
     "grid_switch_window_s": 5052,
     "grid_switch_reversion_s": 5053,
+    "charge_discharge_limits_window_s": 5054,
+    "charge_discharge_limits_ramp_s": 5055,
+    "charge_discharge_limits_reversion_s": 5056,
 }
 """Quantity -> its address; of a set-point or command the commanded one."""
 

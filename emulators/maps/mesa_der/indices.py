@@ -192,6 +192,8 @@ power_factor_setpoint_reversion_s power_factor_setpoint_reversion_remaining_s po
 power_factor_setpoint_reverted_enabled grid_switch_window_s grid_switch_reversion_s grid_switch_reversion_remaining_s
 charge_limit_frac charge_limit_enabled discharge_limit_frac discharge_limit_enabled grid_charging_allowed
 reference_power_w charge_ramp_frac_per_s discharge_ramp_frac_per_s
+charge_discharge_limits_window_s charge_discharge_limits_ramp_s charge_discharge_limits_reversion_s
+charge_discharge_limits_reversion_remaining_s
 """
 NUMBERED: Final = tuple(_VENDOR_ORDER.split())
 """The order that fixes the vendor range. An index is never used again: a new quantity goes to the end."""

@@ -2,7 +2,7 @@
 
 Both rates are shares of WChaMax, which is the larger of the two rated powers until a master moves it. Each is in force
 while its bit of StorCtl_Mod is set; a negative one is a minimum the other way. ``devices.battery.limits`` says what
-they do. The times of a change take 0 only, which is what they are.
+they do.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from pilotfarm.emulators.maps.sunspec.chain import Model, Pair
-from pilotfarm.emulators.maps.sunspec.points import CHARGE_STATUS, ZERO_ONLY, power
+from pilotfarm.emulators.maps.sunspec.points import CHARGE_STATUS, power
 from pilotfarm.emulators.wire.sinks import Within
 from pilotfarm.emulators.wire.sources import Bits
 
@@ -18,8 +18,7 @@ _MODE: Final = Bits(((0, "charge_limit_enabled"), (1, "discharge_limit_enabled")
 
 STORAGE_124: Final = Model(
     124,
-    fixed={"InOutWRte_WinTms": 0, "InOutWRte_RvrtTms": 0, "InOutWRte_RmpTms": 0}
-    | {"WChaDisChaGra_SF": -1, "MinRsvPct_SF": -2, "ChaState_SF": -2, "InBatV_SF": -1, "InOutWRte_SF": -2},
+    fixed={"WChaDisChaGra_SF": -1, "MinRsvPct_SF": -2, "ChaState_SF": -2, "InBatV_SF": -1, "InOutWRte_SF": -2},
     scale_factors={"WChaMax_SF": power(65_534)},
     points={
         "WChaMax": "reference_power_w",
@@ -32,9 +31,9 @@ STORAGE_124: Final = Model(
         "ChaSt": CHARGE_STATUS,
         "OutWRte": ("discharge_limit_frac", 100.0),
         "InWRte": ("charge_limit_frac", 100.0),
-        "InOutWRte_WinTms": ZERO_ONLY,
-        "InOutWRte_RvrtTms": ZERO_ONLY,
-        "InOutWRte_RmpTms": ZERO_ONLY,
+        "InOutWRte_WinTms": "charge_discharge_limits_window_s",
+        "InOutWRte_RvrtTms": "charge_discharge_limits_reversion_s",
+        "InOutWRte_RmpTms": "charge_discharge_limits_ramp_s",
         "ChaGriSet": "grid_charging_allowed",
     },
 )
