@@ -20,7 +20,9 @@ NUMBERS = {
         "t3_s": (20.0, 1.0, 172_800.0),
         "cyclic_s": (0.0, 0.0, 86_400.0),
         "select_timeout_s": (30.0, 1.0, 3_600.0),
+        "command_max_age_s": (0.0, 0.0, 86_400.0),
         "event_queue": (10_000, 16, 1_000_000),
+        "event_buffer": (2_000, 16, 1_000_000),
     },
     "dnp3": {
         "max_connections": (4, 1, 64),

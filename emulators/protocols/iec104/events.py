@@ -1,0 +1,82 @@
+"""Changes that masters are owed: in the order in which they happened, and bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
+
+_NUMBER: Final = itemgetter(0)
+
+
+class Event(NamedTuple):
+    """An object of a device that changed."""
+
+    number: int
+    """Its place in the order of the station's events; no two have the same."""
+    address: int
+    type: int
+    cause: int
+    ioa: int
+    data: bytes
+    """The object as it is sent, with its time tag."""
+    had_by: frozenset[int]
+    """The connections that have it waiting, or have told it already."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether it gives way to others; the return information of a command does not."""
+        return self.type == Type.FLOAT_TAGGED and self.cause == Cause.SPONTANEOUS
+
+
+class EventBuffer:
+    """Events in their order; beyond the limit the oldest measurement gives way, or where none is the oldest state."""
+
+    __slots__ = ("_limit", "_measured", "_states", "lost")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._measured: deque[Event] = deque()
+        self._states: deque[Event] = deque()
+        self.lost = 0
+
+    def __len__(self) -> int:
+        return len(self._measured) + len(self._states)
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Keep events that are newer than all that are here."""
+        for event in events:
+            (self._measured if event.measured else self._states).append(event)
+        self._bound()
+
+    def merge(self, events: Collection[Event]) -> None:
+        """Keep events of any time."""
+        if not events:
+            return
+        self._measured = _ordered([*self._measured, *(event for event in events if event.measured)])
+        self._states = _ordered([*self._states, *(event for event in events if not event.measured)])
+        self._bound()
+
+    def take(self) -> list[Event]:
+        """Hand out all, the oldest first."""
+        events = list(_ordered([*self._measured, *self._states]))
+        self._measured.clear()
+        self._states.clear()
+        return events
+
+    def forget(self, addresses: Collection[int]) -> None:
+        """Drop the events of some devices."""
+        self._measured = deque(event for event in self._measured if event.address not in addresses)
+        self._states = deque(event for event in self._states if event.address not in addresses)
+
+    def _bound(self) -> None:
+        while len(self) > self._limit:
+            (self._measured or self._states).popleft()
+            self.lost += 1
+
+
+def _ordered(events: list[Event]) -> deque[Event]:
+    return deque(sorted(events, key=_NUMBER))
