@@ -101,11 +101,11 @@ class Bench:
         assert isinstance(self.table, Iec104Table)
         self.devices = [StandIn(f"d{row}", spec) for row in range(n)]
         self.seats = [Seat(device, self.table, row, row + 1) for row, device in enumerate(self.devices)]
-        self.station = PROTOCOL.station(self.seats, PROTOCOL.options_model(**options))
         self.unix_s = START_S
         self.quality: dict[str, Any] = {}
         self.known = Known([each.name for each in spec.quantities], n, self.columns, self.quality)
         self.step()
+        self.station = PROTOCOL.station(self.seats, PROTOCOL.options_model(**options))
 
     def step(self, dt_s: float = 1.0) -> None:
         self.unix_s += dt_s

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable
-from operator import itemgetter
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
 
 from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
 
-_NUMBER: Final = itemgetter(0)
+_NUMBER: Final = attrgetter("number")
 
 
-class Event(NamedTuple):
-    """An object of a device that changed."""
+@dataclass(slots=True)
+class Event:
+    """An object of a device that changed: one for all masters of a group."""
 
     number: int
-    """Its place in the order of the station's events; no two have the same."""
+    """Its place in the order of the station's events."""
     address: int
     type: int
     cause: int
@@ -24,12 +26,16 @@ class Event(NamedTuple):
     data: bytes
     """The object as it is sent, with its time tag."""
     had_by: frozenset[int]
-    """The connections that have it waiting, or have told it already."""
+    """The connections that have it waiting, or have told it."""
 
     @property
     def measured(self) -> bool:
         """Whether it gives way to others; the return information of a command does not."""
         return self.type == Type.FLOAT_TAGGED and self.cause == Cause.SPONTANEOUS
+
+    def goes_with(self, other: Event) -> bool:
+        """Whether one data unit can hold both."""
+        return self.address == other.address and self.type == other.type and self.cause == other.cause
 
 
 class EventBuffer:
@@ -53,7 +59,7 @@ class EventBuffer:
         self._bound()
 
     def merge(self, events: Collection[Event]) -> None:
-        """Keep events of any time."""
+        """Keep events of any time; one that is here already stays once."""
         if not events:
             return
         self._measured = _ordered([*self._measured, *(event for event in events if event.measured)])
@@ -79,4 +85,5 @@ class EventBuffer:
 
 
 def _ordered(events: list[Event]) -> deque[Event]:
-    return deque(sorted(events, key=_NUMBER))
+    once = {event.number: event for event in events}
+    return deque(sorted(once.values(), key=_NUMBER))

@@ -108,10 +108,9 @@ class MasterGroup:
         What another started connection was never told goes there at once.
         """
         self._set_started([each for each in self._started if each is not receiver])
-        left = [
-            event._replace(had_by=event.had_by - {receiver.number})
-            for event in (*unacknowledged, *receiver.outbox.give_back())
-        ]
+        left = [*unacknowledged, *receiver.outbox.give_back()]
+        for event in left:
+            event.had_by -= {receiver.number}
         for other in self._started:
             left = _hand(left, other)
         self.buffer.merge(left)
@@ -136,7 +135,9 @@ class MasterGroup:
 
 def _hand(events: Sequence[Event], receiver: Receiver) -> list[Event]:
     """Hand over what a connection has not had yet, and return the rest."""
-    number = receiver.number
-    new = [event._replace(had_by=event.had_by | {number}) for event in events if number not in event.had_by]
+    new = [event for event in events if receiver.number not in event.had_by]
+    old = [event for event in events if receiver.number in event.had_by]
+    for event in new:
+        event.had_by |= {receiver.number}
     receiver.outbox.hand(new)
-    return [event for event in events if number in event.had_by]
+    return old

@@ -217,6 +217,6 @@ def _run(queue: deque[Event], form: Format) -> list[Event]:
     """Take the first events that one data unit can hold: of one device, type and cause."""
     first = queue.popleft()
     batch, room = [first], form.room(len(first.data))
-    while queue and len(batch) < room and queue[0][1:4] == first[1:4]:
+    while queue and len(batch) < room and queue[0].goes_with(first):
         batch.append(queue.popleft())
     return batch
