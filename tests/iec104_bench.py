@@ -97,7 +97,8 @@ class Bench:
         self.spec, self.n = spec, n
         self.columns = columns_of(spec, n) if columns is None else columns
         self.plan = MAP.plan(spec)
-        self.table = PROTOCOL.table(self.plan, n, self.columns)
+        made = PROTOCOL.options_model(**options)
+        self.table = PROTOCOL.table(self.plan, n, self.columns, PROTOCOL.form(made))
         assert isinstance(self.table, Iec104Table)
         self.devices = [StandIn(f"d{row}", spec) for row in range(n)]
         self.seats = [Seat(device, self.table, row, row + 1) for row, device in enumerate(self.devices)]
@@ -105,7 +106,7 @@ class Bench:
         self.quality: dict[str, Any] = {}
         self.known = Known([each.name for each in spec.quantities], n, self.columns, self.quality)
         self.step()
-        self.station = PROTOCOL.station(self.seats, PROTOCOL.options_model(**options))
+        self.station = PROTOCOL.station(self.seats, made)
 
     def step(self, dt_s: float = 1.0) -> None:
         self.unix_s += dt_s
