@@ -158,10 +158,11 @@ def _control(name: str, names: frozenset[str]) -> list[ControlPoint]:
 
 
 def _returns(control: ControlPoint, spec: DeviceSpec, monitored: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
-    """The objects that tell what became of a command: set-points as they stand, and the state that it steers."""
+    """The objects that tell what became of a command: set-points as they stand, and the states that it steers."""
     written = (*control.source.quantities, *control.enables)
+    put = [puts[0] for name in written if (puts := quantity(name).puts)]
     steered = [spec.follows[name].quantity for name in written if name in spec.follows]
-    shown = (*written, *(name for name in steered if quantity(name).is_binary))
+    shown = (*written, *put, *(name for name in steered if quantity(name).is_binary))
     return tuple(dict.fromkeys(ioa for name in shown for ioa in monitored.get(name, ())))
 
 

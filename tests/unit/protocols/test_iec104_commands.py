@@ -284,6 +284,8 @@ def test_every_set_point_has_its_mirror_as_return_information_and_every_command_
         shown = {monitored[ioa].source.quantities[0] for ioa in control.returns}
         if quantity(name).role is Role.SETPOINT:
             assert name in shown
+        if puts := quantity(name).puts:
+            assert puts[0] in shown
         if name in spec.follows:
             steered = spec.follows[name].quantity
             assert (steered in shown) == quantity(steered).is_binary, name
