@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
 
 _NUMBER: Final = attrgetter("number")
+
+
+class Kind(NamedTuple):
+    """What the events that one data unit may hold have in common."""
+
+    address: int
+    type: int
+    cause: int
+
+    @property
+    def measured(self) -> bool:
+        """Whether they give way to others; the return information of a command does not."""
+        return self.type == Type.FLOAT_TAGGED and self.cause == Cause.SPONTANEOUS
 
 
 @dataclass(slots=True)
@@ -19,23 +32,12 @@ class Event:
 
     number: int
     """Its place in the order of the station's events."""
-    address: int
-    type: int
-    cause: int
+    kind: Kind
     ioa: int
     data: bytes
     """The object as it is sent, with its time tag."""
     had_by: frozenset[int]
     """The connections that have it waiting, or have told it."""
-
-    @property
-    def measured(self) -> bool:
-        """Whether it gives way to others; the return information of a command does not."""
-        return self.type == Type.FLOAT_TAGGED and self.cause == Cause.SPONTANEOUS
-
-    def goes_with(self, other: Event) -> bool:
-        """Whether one data unit can hold both."""
-        return self.address == other.address and self.type == other.type and self.cause == other.cause
 
 
 class EventBuffer:
@@ -52,18 +54,17 @@ class EventBuffer:
     def __len__(self) -> int:
         return len(self._measured) + len(self._states)
 
-    def add(self, events: Iterable[Event]) -> None:
-        """Keep events that are newer than all that are here."""
-        for event in events:
-            (self._measured if event.measured else self._states).append(event)
+    def add(self, events: Sequence[Event]) -> None:
+        """Keep events of one kind that are newer than all that are here."""
+        (self._measured if events[0].kind.measured else self._states).extend(events)
         self._bound()
 
     def merge(self, events: Collection[Event]) -> None:
         """Keep events of any time; one that is here already stays once."""
         if not events:
             return
-        self._measured = _ordered([*self._measured, *(event for event in events if event.measured)])
-        self._states = _ordered([*self._states, *(event for event in events if not event.measured)])
+        self._measured = _ordered([*self._measured, *(event for event in events if event.kind.measured)])
+        self._states = _ordered([*self._states, *(event for event in events if not event.kind.measured)])
         self._bound()
 
     def take(self) -> list[Event]:
@@ -75,8 +76,8 @@ class EventBuffer:
 
     def forget(self, addresses: Collection[int]) -> None:
         """Drop the events of some devices."""
-        self._measured = deque(event for event in self._measured if event.address not in addresses)
-        self._states = deque(event for event in self._states if event.address not in addresses)
+        self._measured = deque(event for event in self._measured if event.kind.address not in addresses)
+        self._states = deque(event for event in self._states if event.kind.address not in addresses)
 
     def _bound(self) -> None:
         while len(self) > self._limit:

@@ -10,7 +10,7 @@ has waited longest gives way, or where none waits the oldest change of state; ea
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from pilotfarm.emulators.errors import ProtocolError
@@ -109,14 +109,16 @@ class Outbox:
         self._backlog = deque(merged.take())
         self.lost += merged.lost
 
-    def changed(self, events: Iterable[Event]) -> None:
-        """Queue events that happen now."""
+    def changed(self, events: Sequence[Event]) -> None:
+        """Queue events of one kind that happen now."""
+        kind = events[0].kind
+        if kind.measured:
+            self._measured(kind.address, events)
+            return
+        older = self._moved.get(kind.address, {}).keys() & [event.ioa for event in events]
+        if older:
+            self._take(kind.address, list(older))  # of return information older values must not come after it
         for event in events:
-            if event.measured:
-                self._measure(event)
-                continue
-            if event.ioa in self._moved.get(event.address, ()):
-                self._take(event.address, [event.ioa])  # return information: older values must not come after it
             self._make_room()
             self._states.append(event)
             self._waiting += 1
@@ -134,8 +136,8 @@ class Outbox:
 
     def forget(self, addresses: Collection[int]) -> None:
         """Drop the waiting events of some devices."""
-        self._backlog = deque(each for each in self._backlog if each.address not in addresses)
-        self._states = deque(each for each in self._states if each.address not in addresses)
+        self._backlog = deque(each for each in self._backlog if each.kind.address not in addresses)
+        self._states = deque(each for each in self._states if each.kind.address not in addresses)
         for address in addresses:
             for ioa in self._moved.pop(address, ()):
                 del self._order[address, ioa]
@@ -165,18 +167,20 @@ class Outbox:
             self._jobs.popleft()
         return self._next_measurements() if self._moved else None
 
-    def _measure(self, event: Event) -> None:
-        known = self._moved.get(event.address)
-        if known is not None and event.ioa in known:
+    def _measured(self, address: int, events: Sequence[Event]) -> None:
+        known = self._moved.get(address, {})
+        for event in events:
+            if event.ioa in known:
+                known[event.ioa] = event
+                continue
+            if self._waiting >= self._limit and not self._moved:
+                self.lost += 1  # a measurement takes no state's place
+                continue
+            self._make_room()
+            known = self._moved.setdefault(address, {})
             known[event.ioa] = event
-            return
-        if self._waiting >= self._limit and not self._moved:
-            self.lost += 1  # a measurement takes no state's place
-            return
-        self._make_room()
-        self._moved.setdefault(event.address, {})[event.ioa] = event
-        self._order[event.address, event.ioa] = None
-        self._waiting += 1
+            self._order[address, event.ioa] = None
+            self._waiting += 1
 
     def _make_room(self) -> None:
         if self._waiting < self._limit:
@@ -208,8 +212,8 @@ class Outbox:
         return taken
 
     def _unit(self, batch: Sequence[Event]) -> Unit:
-        first = batch[0]
-        head = self._format.header(first.type, len(batch), first.cause, 0, first.address)
+        kind = batch[0].kind
+        head = self._format.header(kind.type, len(batch), kind.cause, 0, kind.address)
         return head + b"".join([event.data for event in batch]), batch
 
 
@@ -217,6 +221,6 @@ def _run(queue: deque[Event], form: Format) -> list[Event]:
     """Take the first events that one data unit can hold: of one device, type and cause."""
     first = queue.popleft()
     batch, room = [first], form.room(len(first.data))
-    while queue and len(batch) < room and queue[0].goes_with(first):
+    while queue and len(batch) < room and queue[0].kind == first.kind:
         batch.append(queue.popleft())
     return batch

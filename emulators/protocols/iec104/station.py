@@ -11,7 +11,7 @@ from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.protocols.iec104.asdu import Cause, Format
 from pilotfarm.emulators.protocols.iec104.commands import Selections
 from pilotfarm.emulators.protocols.iec104.counters import Counters
-from pilotfarm.emulators.protocols.iec104.events import Event
+from pilotfarm.emulators.protocols.iec104.events import Event, Kind
 from pilotfarm.emulators.protocols.iec104.groups import MasterGroup
 from pilotfarm.emulators.protocols.iec104.options import Iec104Options
 
@@ -77,19 +77,12 @@ class ControlledStation:
     # --------------------------------------------------------------------------------- the table
 
     def changed(self, address: int, type_id: int, objects: Mapping[int, bytes]) -> None:
-        returns = self._returns
-        causes = dict.fromkeys(objects, Cause.SPONTANEOUS)
-        if returns:
-            causes |= {ioa: Cause.RETURN_REMOTE for ioa in objects if returns.pop((address, ioa), None) is not None}
-        for group in self.groups:
-            if group.armed:
-                numbers, hearing = self._event_numbers, group.hearing
-                group.hear(
-                    [
-                        Event(next(numbers), address, type_id, causes[ioa], ioa, data, hearing)
-                        for ioa, data in objects.items()
-                    ]
-                )
+        returned = self._returned(address, objects) if self._returns else {}
+        if returned:
+            self._hear(Kind(address, type_id, Cause.RETURN_REMOTE), returned)
+            objects = {ioa: data for ioa, data in objects.items() if ioa not in returned}
+        if objects:
+            self._hear(Kind(address, type_id, Cause.SPONTANEOUS), objects)
 
     def stepped(self, unix_s: float) -> None:
         for group in self.groups:
@@ -100,6 +93,17 @@ class ControlledStation:
             over = [place for place, until_s in self._returns.items() if self.seats[place[0]].table.unix_s >= until_s]
             for place in over:
                 del self._returns[place]
+
+    def _returned(self, address: int, objects: Mapping[int, bytes]) -> dict[int, bytes]:
+        """Which of some objects have changed by a command."""
+        places = self._returns
+        return {ioa: data for ioa, data in objects.items() if places.pop((address, ioa), None) is not None}
+
+    def _hear(self, kind: Kind, objects: Mapping[int, bytes]) -> None:
+        for group in self.groups:
+            if group.armed:
+                had_by, numbered = group.hearing, zip(objects.items(), self._event_numbers, strict=False)
+                group.hear([Event(number, kind, ioa, data, had_by) for (ioa, data), number in numbered])
 
 
 def _ip_address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

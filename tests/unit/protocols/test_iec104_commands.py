@@ -256,12 +256,13 @@ def test_what_only_selects_rehearses_or_is_refused_has_no_return_information(kin
     assert causes(master.heard()) == {IOA["running"]: Cause.SPONTANEOUS}
 
 
-def test_return_information_that_waits_goes_before_later_values_of_its_point_and_after_none_older() -> None:
+@pytest.mark.parametrize("later", [False, True])
+def test_return_information_that_waits_goes_before_later_values_of_its_point_and_after_none_older(later: bool) -> None:
     bench = Bench(1, FOLLOWED)
     master = Master(bench)
     master.block()
     mirror = SETPOINT - 2100
-    for asked, value in ((False, 100.0), (True, 200.0), (False, 300.0)):
+    for asked, value in ((False, 100.0), (True, 200.0), (False, 300.0))[: 2 + later]:
         if asked:
             master.feed(master.i_frame(unit(50, ACT, 1, SETPOINT, float_element(value))))
         bench.set("active_power_setpoint_w", 0, value)
@@ -271,7 +272,7 @@ def test_return_information_that_waits_goes_before_later_values_of_its_point_and
     assert [(each.cause, each.body[:3], struct.unpack_from("<f", each.body, 3)[0]) for each in told] == [
         (Cause.RETURN_REMOTE, mirror.to_bytes(3, "little"), 200.0),
         (Cause.SPONTANEOUS, mirror.to_bytes(3, "little"), 300.0),
-    ]
+    ][: 1 + later]
 
 
 @pytest.mark.parametrize("kind", registry.DEVICES)

@@ -15,7 +15,7 @@ from pilotfarm.emulators.contracts.protocol import KeepsEvents
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
-from pilotfarm.emulators.protocols.iec104.events import Event, EventBuffer
+from pilotfarm.emulators.protocols.iec104.events import Event, EventBuffer, Kind
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT
 from pilotfarm.emulators.protocols.iec104.outbox import Outbox
 
@@ -132,6 +132,23 @@ def test_what_a_dead_connection_had_of_the_time_before_a_second_master_came_reac
     assert events_of(third.heard()) == [both], "which the dead connection never acknowledged"
 
 
+def test_who_stops_and_starts_again_is_told_what_it_had_not_been_told() -> None:
+    bench = Bench(1, NARROW, k=1, w=1)
+    master = Master(bench, acknowledges=False)
+    happened = []
+    for name in (*STATES, "voltage_l1_v"):
+        happened.append(change(bench, name))
+        master.pull()
+    assert events_of(master.heard()) == happened[:1]
+    master.feed(u(STOPDT_ACT))
+    master.acknowledge()
+    happened += [change(bench, "voltage_l1_v") for _ in range(3)]
+    master.pull()
+    assert master.heard() == []
+    master.feed(u(STARTDT_ACT))
+    assert events_of(master.heard()) == happened[1:], "every measurement, as no connection was started"
+
+
 def test_a_reset_of_pending_events_drops_those_of_its_devices() -> None:
     bench = Bench(2, NARROW)
     Master(bench).engine.hang_up(0.0)
@@ -164,10 +181,11 @@ def test_a_buffer_keeps_the_newest_states_then_the_newest_measurements_in_order_
         number += len(events)
         if way == "merge":  # what comes back may be older than what is there
             events = [replace(each, number=-each.number) for each in events]
-        getattr(buffer, way)(events)
+        for batch in ([each] for each in events) if way == "add" else [events]:
+            getattr(buffer, way)(batch)
         kept = sorted([*kept, *events], key=lambda each: each.number)
         while len(kept) > limit:
-            kept.remove(next((each for each in kept if each.measured), kept[0]))
+            kept.remove(next((each for each in kept if each.kind.measured), kept[0]))
             lost += 1
         assert len(buffer) == len(kept)
     assert (buffer.take(), buffer.lost) == (kept, lost)
@@ -176,7 +194,7 @@ def test_a_buffer_keeps_the_newest_states_then_the_newest_measurements_in_order_
 
 def event(number: int, measured: bool) -> Event:
     kind = Type.FLOAT_TAGGED if measured else Type.SINGLE_TAGGED
-    return Event(number, 1, kind, Cause.SPONTANEOUS, number, bytes(11), frozenset())
+    return Event(number, Kind(1, kind, Cause.SPONTANEOUS), number, bytes(11), frozenset())
 
 
 def test_a_full_buffer_lets_measurements_go_first_and_says_so_once_until_a_master_comes(
@@ -214,7 +232,8 @@ def test_what_is_handed_over_is_bounded_too() -> None:
 
 def test_a_measurement_takes_no_states_place() -> None:
     outbox = Outbox(FORMAT_104, 2, 4)
-    outbox.changed([event(1, False), event(2, False), event(3, True)])
+    outbox.changed([event(1, False), event(2, False)])
+    outbox.changed([event(3, True)])
     assert outbox.lost == 1
     assert [each.number for each in (outbox.next() or (b"", ()))[1]] == [1, 2]
     assert outbox.next() is None
