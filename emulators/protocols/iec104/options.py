@@ -96,7 +96,7 @@ class Iec104Options(BaseModel):
         for (name, networks), (other, others) in combinations(self.redundancy_groups.items(), 2):
             for mine in map(ip_network, networks):
                 for theirs in map(ip_network, others):
-                    if mine.version == theirs.version and mine.overlaps(theirs):
+                    if mine.overlaps(theirs):
                         raise ValueError(f"{mine} is in {name}, and {theirs} in {other}: a master has one group")
         return self
 

@@ -28,9 +28,11 @@ from iec104_bench import (
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import Effect
+from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
+from pilotfarm.emulators.protocols.iec104 import PROTOCOL
 from pilotfarm.emulators.protocols.iec104.asdu import ELEMENT_OCTETS, TAGGED_COMMANDS, Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec104.commands import REFUSAL
 from pilotfarm.emulators.protocols.iec104.control import UNFINISHED_MAX
@@ -313,6 +315,19 @@ def test_a_command_is_terminated_at_once_or_when_a_step_has_taken_it_behind_its_
     bench.step()
     master.pull()
     assert TERM not in [each.cause for each in master.heard()]
+
+
+def test_a_command_ends_with_the_step_of_its_own_device() -> None:
+    """A station's devices may stand in several tables, which take a step one after another."""
+    bench, beside = Bench(1, FOLLOWED, termination="after_step"), Bench(1, FOLLOWED)
+    seat = Seat(beside.devices[0], beside.table, 0, 2)
+    bench.station = PROTOCOL.station([*bench.seats, seat], PROTOCOL.options_model(termination="after_step"))
+    master = Master(bench)
+    master.ask(45, ACT, 2, IOA["start"], b"\x01")
+    for stepped, ended in ((bench, []), (beside, [TERM])):
+        stepped.step()
+        master.pull()
+        assert [each.cause for each in master.heard() if each.type == 45] == ended
 
 
 def test_commands_that_wait_for_a_step_are_bounded() -> None:

@@ -164,6 +164,43 @@ def test_a_reset_of_pending_events_drops_those_of_its_devices() -> None:
     assert events_of(master.heard()) == kept
 
 
+def test_a_reset_of_pending_events_empties_the_buffer_too() -> None:
+    bench = Bench(2, NARROW)
+    dead, alive = Master(bench, acknowledges=False), Master(bench)
+    for row in (0, 1):
+        kept = change(bench, "running", row)
+    dead.pull()
+    alive.pull()
+    dead.engine.hang_up(0.0)  # what the other has had waits for somebody else
+    alive.ask(Type.RESET, ACT, 1, 0, b"\x02")
+    third = Master(bench, started=False)
+    third.feed(u(STARTDT_ACT))
+    assert events_of(third.heard()) == [kept]
+
+
+class Passing:
+    """A filter that lets everything pass."""
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        return message, None
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        return message
+
+
+def test_events_that_pass_a_filter_are_kept_until_they_are_acknowledged_as_well() -> None:
+    bench = Bench(1, NARROW)
+    bench.seats[0].filters, bench.station.filtered = (Passing(),), True
+    first = Master(bench, acknowledges=False)
+    happened = change(bench, "running")
+    first.pull()
+    assert events_of(first.heard()) == [happened]
+    first.engine.hang_up(0.0)
+    second = Master(bench, started=False)
+    second.feed(u(STARTDT_ACT))
+    assert events_of(second.heard()) == [happened]
+
+
 # ------------------------------------------------------------------------------------------ bounds
 
 
@@ -228,6 +265,17 @@ def test_what_is_handed_over_is_bounded_too() -> None:
     told = outbox.next()
     assert told is not None
     assert [each.number for each in told[1]] == [2, 3, 5, 7]
+
+
+def test_what_a_connection_had_no_room_for_stays_counted_when_it_has_ended() -> None:
+    bench = Bench(1, NARROW, event_queue=16)
+    master = Master(bench)
+    master.block()
+    for _ in range(20):
+        change(bench, "running")
+    assert bench.station.lost_events == 4  # type: ignore[attr-defined]
+    master.engine.hang_up(0.0)
+    assert bench.station.lost_events == 4  # type: ignore[attr-defined]
 
 
 def test_a_measurement_takes_no_states_place() -> None:

@@ -88,6 +88,12 @@ def test_what_can_be_no_time_is_none(at: int, octet: int) -> None:
     assert time_of(bytes(tag)) is None
 
 
+def test_a_minute_has_60_000_milliseconds() -> None:
+    minute = time_tag(1_750_000_020.0)
+    for milliseconds, told in ((59_999, 1_750_000_079.999), (60_000, None)):
+        assert time_of(milliseconds.to_bytes(2, "little") + minute[2:]) == told
+
+
 @pytest.mark.parametrize("tag", [bytes(range(k, k + 7)) for k in range(0, 256 - 7, 3)] + [b"\xff" * 7, bytes(7)])
 def test_no_octets_raise(tag: bytes) -> None:
     for zone in ZONES:
