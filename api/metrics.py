@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pilotfarm.api.events import EventStream
+from pilotfarm.emulators.contracts.protocol import KeepsEvents
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.connection import Counters as ServerCounters
 from pilotfarm.emulators.serving.pilot import Pilot
@@ -53,6 +54,7 @@ class _FarmCollector(Collector):
         yield from self._feeders()
         yield from self._pace()
         yield from self._server()
+        yield from self._kept()
         yield from self._stream()
         if self._ledger is not None:
             yield from _written(self._ledger)
@@ -114,6 +116,28 @@ class _FarmCollector(Collector):
             family = CounterMetricFamily(f"pilotfarm_{unit}", text, labels=["protocol"])
             for protocol, counters in listeners.counters.items():
                 family.add_metric([protocol], getattr(counters, name))
+            yield family
+
+    def _kept(self) -> Iterator[Metric]:
+        """Events that stations keep for their masters."""
+        waiting: Counter[str] = Counter()
+        lost: Counter[str] = Counter()
+        for place in self._pilot.images.places:
+            if isinstance(place.station, KeepsEvents):
+                waiting[place.layout.protocol] += place.station.waiting_events
+                lost[place.layout.protocol] += place.station.lost_events
+        for family, counted in (
+            (
+                GaugeMetricFamily("pilotfarm_events_waiting", "Events for masters to be told", labels=["protocol"]),
+                waiting,
+            ),
+            (
+                CounterMetricFamily("pilotfarm_events_lost", "Events masters came too late for", labels=["protocol"]),
+                lost,
+            ),
+        ):
+            for protocol, number in counted.items():
+                family.add_metric([protocol], number)
             yield family
 
     def _stream(self) -> Iterator[Metric]:

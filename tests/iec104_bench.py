@@ -16,7 +16,7 @@ from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause
+from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STARTDT_CON
 from pilotfarm.emulators.protocols.iec104.table import Iec104Table
 from pilotfarm.emulators.quantities import CATALOGUE, quantities
@@ -97,15 +97,16 @@ class Bench:
         self.spec, self.n = spec, n
         self.columns = columns_of(spec, n) if columns is None else columns
         self.plan = MAP.plan(spec)
-        self.table = PROTOCOL.table(self.plan, n, self.columns)
+        made = PROTOCOL.options_model(**options)
+        self.table = PROTOCOL.table(self.plan, n, self.columns, PROTOCOL.form(made))
         assert isinstance(self.table, Iec104Table)
         self.devices = [StandIn(f"d{row}", spec) for row in range(n)]
         self.seats = [Seat(device, self.table, row, row + 1) for row, device in enumerate(self.devices)]
-        self.station = PROTOCOL.station(self.seats, PROTOCOL.options_model(**options))
         self.unix_s = START_S
         self.quality: dict[str, Any] = {}
         self.known = Known([each.name for each in spec.quantities], n, self.columns, self.quality)
         self.step()
+        self.station = PROTOCOL.station(self.seats, made)
 
     def step(self, dt_s: float = 1.0) -> None:
         self.unix_s += dt_s
@@ -125,8 +126,15 @@ class Bench:
 class Master:
     """The master's half of one link: frames what it is told, acknowledges what it gets unless told not to."""
 
-    def __init__(self, bench: Bench, now_s: float = 0.0, started: bool = True, acknowledges: bool = True) -> None:
-        self.engine: Engine = bench.station.connect("peer", now_s)
+    def __init__(
+        self,
+        bench: Bench,
+        now_s: float = 0.0,
+        started: bool = True,
+        acknowledges: bool = True,
+        peer: str = "peer",
+    ) -> None:
+        self.engine: Engine = bench.station.connect(peer, now_s)
         self.now_s = now_s
         self.sent = self.received = self.acknowledged = 0
         self.acknowledges = True
@@ -152,6 +160,21 @@ class Master:
                 return
             self.acknowledged = self.received
             self.engine.receive(s(self.received), self.now_s)
+
+    def block(self) -> None:
+        """Fill the window: nothing more comes before the next acknowledgement."""
+        self.acknowledges = False
+        for _ in range(100):
+            before = self.received
+            self.feed(self.i_frame(unit(Type.READ, Cause.REQUEST, 1, 0xFFFFFF)))
+            if self.received == before:
+                break
+        self.frames.clear()
+
+    def acknowledge(self) -> None:
+        """Acknowledge all that came, and go on doing so."""
+        self.acknowledges, self.acknowledged = True, self.received
+        self.feed(s(self.received))
 
     def pull(self, dt_s: float = 0.0) -> None:
         self.now_s += dt_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
@@ -112,6 +112,21 @@ class Station(Protocol):
 
     def connect(self, peer: str, now_s: float) -> Engine:
         """Make the engine of a new connection."""
+        ...
+
+
+@runtime_checkable
+class KeepsEvents(Protocol):
+    """A station that keeps events for its masters, within bounds."""
+
+    @property
+    def waiting_events(self) -> int:
+        """Events that no master has been told yet, summed over those that are owed them."""
+        ...
+
+    @property
+    def lost_events(self) -> int:
+        """Events that gave way to others since the start."""
         ...
 
 

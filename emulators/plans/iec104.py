@@ -54,12 +54,16 @@ class MonitorPoint:
 
 @dataclass(frozen=True, slots=True)
 class ControlPoint:
-    """An information object that can be commanded; ``enables`` are the switches a write also closes."""
+    """An information object that can be commanded; ``enables`` are the switches a write also closes.
+
+    ``returns`` are the monitored objects whose next change is the command's return information.
+    """
 
     ioa: int
     type: ControlType
     source: Source
     enables: tuple[str, ...] = ()
+    returns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

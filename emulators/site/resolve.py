@@ -38,7 +38,7 @@ def resolve(document: Document, text: str, addressing: Addressing, start: str | 
     feeders = {name: layout for name, value in feeder_tables.items() if (layout := tables.feeder(checker, name, value))}
     off_loopback = head.off_loopback if head else data.get("off_loopback") is True
     allocator = Allocator(addressing, document, off_loopback)
-    stations = Stations(checker, allocator, station_tables)
+    stations = Stations(checker, allocator, station_tables, place.time_zone)
     reader = _GroupReader(checker, stations, tuple(feeder_tables), feeders, used_seed)
     groups = [group for name, value in group_tables.items() if (group := reader.read(name, value))]
     total = sum(len(group.devices) for group in groups)

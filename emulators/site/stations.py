@@ -80,8 +80,9 @@ class _SharedStation:
 class Stations:
     """The stations of a site, and the endpoints its devices have of their own."""
 
-    def __init__(self, checker: Checker, allocator: Allocator, tables: Mapping[str, Any]) -> None:
+    def __init__(self, checker: Checker, allocator: Allocator, tables: Mapping[str, Any], time_zone: str) -> None:
         self._checker = checker
+        self._time_zone = time_zone
         self._document = checker.document
         self._allocator = allocator
         self._names = tuple(tables)
@@ -211,7 +212,7 @@ class Stations:
     def _options(self, protocol: ProtocolSpec, raw: Mapping[str, Any], at: Path) -> Any:
         model = protocol.options_model
         try:
-            return TypeAdapter(model).validate_python(dict(raw))
+            return TypeAdapter(model).validate_python(dict(raw), context={"time_zone": self._time_zone})
         except ValidationError as error:
             self._checker.report(error, (*at, "options"), known=getattr(model, "model_fields", ()))
             return None

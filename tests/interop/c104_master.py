@@ -14,6 +14,8 @@ from typing import Any
 import c104
 import httpx
 
+CHANGES = (c104.Cot.SPONTANEOUS, c104.Cot.RETURN_INFO_REMOTE)
+
 
 class Conversation:
     def __init__(self, host: str, port: int) -> None:
@@ -38,19 +40,40 @@ class Conversation:
         connection.add_station(common_address=common_address)
 
     def on_new_point(self, client: c104.Client, station: c104.Station, io_address: int, point_type: c104.Type) -> None:
-        station.add_point(io_address=io_address, type=point_type)
+        point = station.add_point(io_address=io_address, type=point_type)
+        point.on_receive(callable=self.on_receive)
+
+    def on_receive(
+        self, point: c104.Point, previous_info: c104.Information, message: c104.IncomingMessage
+    ) -> c104.ResponseState:
+        """A point that the client got to know by a change is told its further changes, and the first, here."""
+        if message.cot in CHANGES:
+            with self.changed:
+                self.news.append(
+                    {
+                        "ca": point.station.common_address,
+                        "ioa": point.io_address,
+                        "type": point.type.name,
+                        "cause": message.cot.name,
+                        "value": plain(point.value),
+                        "at": point.recorded_at and point.recorded_at.isoformat(),
+                    }
+                )
+                self.changed.notify_all()
+        return c104.ResponseState.SUCCESS
 
     def on_unexpected_message(
         self, connection: c104.Connection, message: c104.IncomingMessage, cause: c104.Umc
     ) -> None:
         """To c104 the type with a time tag is another one than it was interrogated with, so changes come here."""
-        if message.cot != c104.Cot.SPONTANEOUS:
+        if message.cot not in CHANGES:
             return
         more = True
         with self.changed:
             while more:
                 info, stamp = message.info, message.info.recorded_at
                 told = {"ca": message.common_address, "ioa": message.io_address, "type": message.type.name}
+                told["cause"] = message.cot.name
                 self.news.append({**told, "value": plain(info.value), "at": stamp and stamp.isoformat()})
                 more = message.next()
             self.changed.notify_all()
@@ -127,7 +150,24 @@ def main(host: str, port: int, battery: int, rest: str) -> dict[str, Any]:
             said["news"] = list(talk.news)
     finally:
         talk.client.stop()
+    said["missed"] = missed(host, port, battery, rest)
     return said
+
+
+def missed(host: str, port: int, battery: int, rest: str) -> list[dict[str, Any]]:
+    """What is told, on coming back, of five steps in which the client was away and a breaker opened and closed."""
+    for position in (0, 1):
+        asked = httpx.post(f"{rest}devices/battery-001/setpoints", json={"grid_switch": position})
+        asked.raise_for_status()
+        httpx.post(f"{rest}clock/step", json={"steps": 2}).raise_for_status()
+    httpx.post(f"{rest}clock/step", json={"steps": 1}).raise_for_status()
+    talk = Conversation(host, port)
+    try:
+        with talk.changed:
+            talk.changed.wait_for(lambda: sum((n["ca"], n["ioa"]) == (battery, 1100) for n in talk.news) >= 2, 10.0)
+            return list(talk.news)
+    finally:
+        talk.client.stop()
 
 
 if __name__ == "__main__":

@@ -78,8 +78,19 @@ def test_what_cannot_be_is_refused(heard: Heard) -> None:
 def test_changes_come_spontaneously_with_a_time_tag_of_the_site(site: RunningFarm, heard: Heard) -> None:
     battery = site.ways("iec104", station="rtu")["battery-001"].address
     news = {each["ioa"]: each for each in heard.said["news"] if each["ca"] == battery}
-    assert news[2900]["value"] == 2100.0
-    assert news[2000]["value"] > 0.0
+    assert (news[2900]["value"], news[2900]["cause"]) == (2100.0, "RETURN_INFO_REMOTE")
+    assert (news[2000]["value"] > 0.0, news[2000]["cause"]) == (True, "SPONTANEOUS")
     assert news[2000]["type"] == "M_ME_TF_1"
     at = datetime.fromisoformat(news[2000]["at"]).replace(tzinfo=UTC)
     assert 0.0 <= (at - heard.began).total_seconds() <= 5.0
+
+
+def test_what_happened_while_the_client_was_away_it_is_told_in_order_when_it_comes_back(
+    site: RunningFarm, heard: Heard
+) -> None:
+    battery = site.ways("iec104", station="rtu")["battery-001"].address
+    breaker = [each for each in heard.said["missed"] if (each["ca"], each["ioa"]) == (battery, 1100)]
+    assert [each["value"] for each in breaker] == [1.0, 2.0], "opened, then closed"
+    times = [datetime.fromisoformat(each["at"]) for each in heard.said["missed"]]
+    assert times == sorted(times)
+    assert (times[-1] - times[0]).total_seconds() >= 2.0

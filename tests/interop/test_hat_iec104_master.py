@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -36,14 +36,22 @@ class Master:
                     if enough(message):
                         return seen
 
-    async def interrogated(self, common_address: int, request: int = 20) -> list[Any]:
-        """The data of an interrogation that was confirmed and terminated."""
+    async def interrogated(self, common_address: int, request: int = 20, by: Sequence[int] = ()) -> list[Any]:
+        """The data of an interrogation that was confirmed and terminated, where it was of all by each."""
         asked = iec104.InterrogationMsg(False, 0, common_address, request, False, ACTIVATION)
         await self.connection.send([asked])
-        seen = await self.until(lambda m: isinstance(m, iec104.InterrogationMsg) and m.cause is not CON)
+        by = by or (common_address,)
+
+        def over(message: Any) -> bool:
+            ours = isinstance(message, iec104.InterrogationMsg) and message.asdu_address == by[-1]
+            return ours and message.cause is not CON
+
+        seen = await self.until(over)
         answers = [m for m in seen if isinstance(m, iec104.InterrogationMsg)]
-        assert [(m.cause, m.is_negative_confirm) for m in answers] == [(CON, False), (TERM, False)]
-        assert all(m.asdu_address == common_address for m in answers)
+        assert [(m.cause, m.is_negative_confirm, m.asdu_address) for m in answers] == [
+            *((CON, False, address) for address in by),
+            *((TERM, False, address) for address in by),
+        ]
         return [m for m in seen if isinstance(m, iec104.DataMsg) and m.cause.value == request]
 
     async def told(
@@ -128,7 +136,8 @@ def test_the_groups_part_what_the_general_interrogation_gives(site: RunningFarm)
 
 
 def test_an_interrogation_of_everybody_is_answered_by_each_device(site: RunningFarm) -> None:
-    data = as_master(site, lambda master: master.interrogated(BROADCAST))
+    addresses = sorted(way.address for way in site.ways("iec104", station="rtu").values())
+    data = as_master(site, lambda master: master.interrogated(BROADCAST, by=addresses))
     found = {(m.asdu_address, m.io_address): value(m) for m in data}
     wanted = {
         (way.address, ioa): each
@@ -172,15 +181,19 @@ def test_a_single_object_is_read_and_an_unknown_one_is_told_so(site: RunningFarm
 
 
 def test_a_clock_synchronisation_is_confirmed_with_the_time_of_the_site(site: RunningFarm) -> None:
-    async def say(master: Master) -> Any:
+    addresses = sorted(way.address for way in site.ways("iec104", station="rtu").values())
+
+    async def say(master: Master) -> list[Any]:
         now = iec104.time_from_datetime(datetime.now(UTC), iec104.TimeSize.SEVEN)
         cause = iec104.ClockSyncReqCause.ACTIVATION
         await master.connection.send([iec104.ClockSyncMsg(False, 0, BROADCAST, now, False, cause)])
-        return (await master.until(lambda m: isinstance(m, iec104.ClockSyncMsg)))[-1]
+        seen = await master.until(lambda m: isinstance(m, iec104.ClockSyncMsg) and m.asdu_address == addresses[-1])
+        return [m for m in seen if isinstance(m, iec104.ClockSyncMsg)]
 
     before = site.time
-    answer = as_master(site, say)
-    assert not answer.is_negative_confirm
+    answers = as_master(site, say)
+    assert [(m.asdu_address, m.is_negative_confirm) for m in answers] == [(each, False) for each in addresses]
+    assert {iec104.time_to_datetime(m.time) for m in answers} == {before}
     assert site.time == before, "a master does not move the site's clock"
 
 
@@ -311,3 +324,42 @@ def as_spontaneous(messages: list[Any]) -> list[Any]:
     data = [m for m in messages if isinstance(m, iec104.DataMsg)]
     assert data[-1].cause is iec104.DataResCause.SPONTANEOUS
     return data
+
+
+def test_a_set_points_own_object_is_told_as_return_information(site: RunningFarm) -> None:
+    way = site.ways("iec104", station="rtu")["battery-001"]
+
+    async def say(master: Master) -> Any:
+        await master.told(way.address, 5000, floating(1234.0))
+        await asyncio.to_thread(site.step, 2)
+        mirror = await master.until(lambda m: isinstance(m, iec104.DataMsg) and m.io_address == 2900)
+        return mirror[-1]
+
+    mirror = as_master(site, say)
+    assert (value(mirror), mirror.cause) == (1234.0, iec104.DataResCause.REMOTE_COMMAND)
+
+
+def test_what_one_master_froze_another_reads(site: RunningFarm) -> None:
+    address = site.ways("iec104", station="rtu")["meter-001"].address
+
+    def counters(freeze: iec104.FreezeCode) -> Callable[[Master], Awaitable[dict[int, int]]]:
+        async def say(master: Master) -> dict[int, int]:
+            asked = iec104.CounterInterrogationMsg(False, 0, address, 5, freeze, False, ACTIVATION)
+            await master.connection.send([asked])
+            seen = await master.until(lambda m: isinstance(m, iec104.CounterInterrogationMsg) and m.cause is not CON)
+            return {m.io_address: m.data.value.value for m in seen if isinstance(m, iec104.DataMsg) and not m.time}
+
+        return say
+
+    codes = iec104.FreezeCode
+    assert as_master(site, counters(codes.FREEZE)) == {}
+    then = int(site.values("meter-001")["energy_imported_wh"])
+    site.step(600)
+    assert int(site.values("meter-001")["energy_imported_wh"]) > then
+    assert as_master(site, counters(codes.READ))[3001] == then
+    as_master(site, counters(codes.FREEZE_AND_RESET))
+    before = int(site.values("meter-001")["energy_imported_wh"])
+    site.step(600)
+    as_master(site, counters(codes.FREEZE))
+    now = int(site.values("meter-001")["energy_imported_wh"])
+    assert as_master(site, counters(codes.READ))[3001] == now - before

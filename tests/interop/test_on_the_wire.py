@@ -92,7 +92,11 @@ def test_modbus_is_dissected_with_every_function_called(capture: Capture) -> Non
 
 
 def test_iec104_is_dissected_with_interrogations_commands_and_data(capture: Capture) -> None:
-    assert {1, 3, 13, 15, 36, 45, 46, 50, 100, 101, 102, 103} <= capture.seen("iec104")
+    assert {1, 3, 13, 15, 30, 31, 36, 45, 46, 50, 70, 100, 101, 102, 103} <= capture.seen("iec104")
+    assert 37 not in capture.seen("iec104"), "counters are asked for"
+    for type_id, cause in ((36, 3), (36, 11), (31, 3), (100, 7), (100, 10), (13, 20), (15, 37)):
+        wanted = f"iec60870_asdu.typeid == {type_id} && iec60870_asdu.causetx == {cause}"
+        assert capture.lines(wanted, "frame.number"), wanted
 
 
 def test_dnp3_is_dissected_with_polls_commands_freezes_and_unsolicited_responses(capture: Capture) -> None:

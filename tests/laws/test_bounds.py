@@ -6,11 +6,10 @@ import struct
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from iec104_bench import Bench, Master, spec_of, u
+from iec104_bench import Bench, Master, spec_of
 
 from pilotfarm.emulators.maps.iec104 import IOA
 from pilotfarm.emulators.protocols.iec104.asdu import Type
-from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT
 
 ROOM = 16
 STATES, MEASURED = ("running", "available", "fault_trip"), ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v")
@@ -29,8 +28,7 @@ def test_of_changes_that_wait_for_an_iec_104_master_the_oldest_measurement_goes_
     """One change a step, to the same point again or to another; only a measurement's newest value waits."""
     bench = Bench(6, NARROW, event_queue=ROOM)
     master = Master(bench)
-    master.feed(u(STOPDT_ACT))
-    master.heard()
+    master.block()
     states: list[tuple[int, int, float]] = []
     measured: dict[tuple[int, int], float] = {}
     lost = 0
@@ -43,16 +41,19 @@ def test_of_changes_that_wait_for_an_iec_104_master_the_oldest_measurement_goes_
             lost += 1
             if measured:
                 del measured[next(iter(measured))]
+            elif name in MEASURED:
+                continue  # it takes no state's place
             else:
                 del states[0]
         if name in STATES:
             states.append((*place, value))
         else:
             measured[place] = value
-    master.feed(u(STARTDT_ACT))
+    master.acknowledge()
     told = [
         (each.type, (each.address, int.from_bytes(body[:3], "little")), body[3:])
         for each in master.heard()
+        if each.type in (Type.SINGLE_TAGGED, Type.FLOAT_TAGGED)
         for body in pieces(each.body, each.count)
     ]
     assert [(*place, float(data[0] & 1)) for kind, place, data in told if kind == Type.SINGLE_TAGGED] == states

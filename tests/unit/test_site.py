@@ -381,3 +381,13 @@ def test_what_is_written_of_a_feeder_stands_and_the_rest_is_left_to_its_devices(
     assert (feeder.nominal_voltage_v, feeder.transformer_kva, feeder.cable, feeder.length_m) == (240, 250, "AL-48", 80)
     assert (feeder.resistance_ohm, feeder.transformers, feeder.branches) == (None, None, None)
     assert (layout.grid.solve_every_s, layout.frequency_area) == (30.0, "island")
+
+
+@pytest.mark.parametrize(
+    ("written", "zone"), [("local", "Europe/Oslo"), ("UTC", "UTC"), ("Asia/Kolkata", "Asia/Kolkata")]
+)
+def test_a_station_has_the_time_zone_of_its_site_where_it_says_local(tmp_path, written, zone):
+    options = f"{{protocol: iec104, options: {{time_zone: {written}}}}}"
+    layout = load(tmp_path, (HEAD + GROUPS).replace("rtu: {protocol: iec104}", f"rtu: {options}"))
+    (rtu,) = [station for station in layout.stations if station.name == "rtu"]
+    assert rtu.options.time_zone == zone

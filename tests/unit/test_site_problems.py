@@ -49,6 +49,8 @@ def test_the_site_all_others_are_made_from_has_no_problem(tmp_path):
 
 
 # old text, new text, line of the problem, words it says
+RTU = "  rtu: {protocol: iec104}"
+GROUPED = "  rtu: {{protocol: iec104, options: {{redundancy_groups: {}}}}}"
 ONE_MISTAKE = {
     "name with a space": ("name: street", "name: my street", 1, "a name is a letter"),
     "name that is a number": ("name: street", "name: 5", 1, "string"),
@@ -129,6 +131,10 @@ ONE_MISTAKE = {
     "station nobody is at": ("  rtu: {", "  spare: {protocol: iec104}\n  rtu: {", 16, "no group has an endpoint"),
     "station of a protocol without one": ("  rtu: {", "  out: {protocol: dnp3}\n  rtu: {", 16, "of its own"),
     "station with an unknown key": ("  rtu: {", "  rtu: {prot: 1, ", 16, "did you mean"),
+    "unknown time zone": (RTU, "  rtu: {protocol: iec104, options: {time_zone: Europe/Olso}}", 16, "IANA"),
+    "group of no address": (RTU, GROUPED.format("{a: [scada.example]}"), 16, "an IP address, or a network"),
+    "group of a word": (RTU, GROUPED.format("{a: 192.0.2.1}"), 16, "192.0.2.1"),
+    "master in two groups": (RTU, GROUPED.format("{a: [192.0.2.1], b: [192.0.2.0/24]}"), 16, "a master has one group"),
     "tag": ("count: 3", "count: !!python/name:os.system 3", 8, "tag"),
 }
 

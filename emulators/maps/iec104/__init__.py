@@ -8,7 +8,7 @@ Plus is power leaving the device. Interrogation groups: 1 (QOI 21) states and al
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -157,18 +157,31 @@ def _control(name: str, names: frozenset[str]) -> list[ControlPoint]:
     return [ControlPoint(address(name), ControlType.SETPOINT, _wire(name), enables)]
 
 
+def _returns(control: ControlPoint, spec: DeviceSpec, monitored: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
+    """The objects that tell what became of a command: set-points as they stand, and the states that it steers."""
+    written = (*control.source.quantities, *control.enables)
+    put = [puts[0] for name in written if (puts := quantity(name).puts)]
+    steered = [spec.follows[name].quantity for name in written if name in spec.follows]
+    shown = (*written, *put, *(name for name in steered if quantity(name).is_binary))
+    return tuple(dict.fromkeys(ioa for name in shown for ioa in monitored.get(name, ())))
+
+
 def plan(spec: DeviceSpec) -> ObjectPlan:
     names = frozenset(each.name for each in spec.quantities)
-    monitor = [point for each in spec.quantities for point in _monitor(each.name, names)]
+    monitored = {each.name: _monitor(each.name, names) for each in spec.quantities}
+    addresses = {name: [point.ioa for point in points] for name, points in monitored.items()}
     control = [point for each in spec.quantities for point in _control(each.name, names)]
-    return ObjectPlan(tuple(monitor), tuple(control))
+    return ObjectPlan(
+        tuple(point for points in monitored.values() for point in points),
+        tuple(replace(point, returns=_returns(point, spec, addresses)) for point in control),
+    )
 
 
 _REPORTED: Final = {
     MonitorType.SINGLE: "M_SP_TB_1 (30) / M_SP_NA_1 (1)",
     MonitorType.DOUBLE: "M_DP_TB_1 (31) / M_DP_NA_1 (3)",
     MonitorType.FLOAT: "M_ME_TF_1 (36) / M_ME_NC_1 (13)",
-    MonitorType.TOTAL: "M_IT_TB_1 (37) / M_IT_NA_1 (15)",
+    MonitorType.TOTAL: "M_IT_NA_1 (15)",
 }
 _COMMANDED: Final = {
     ControlType.SINGLE: "C_SC_NA_1 (45) / C_SC_TA_1 (58)",

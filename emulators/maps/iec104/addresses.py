@@ -14,7 +14,7 @@ that two octets can address it in IEC 60870-5-101.
 | 2200-2299 | environment | 36 / 13 |
 | 2300-2399 | nameplate | 36 / 13 |
 | 2900-2999 | set-points as they stand (mirrors): command's address - 2100 | 36 / 13 |
-| 3000-3099 | energy registers, Wh and varh, starting again at 0 after 2**31 - 1 (2.1 GWh) | 37 / 15 |
+| 3000-3099 | energy registers, Wh and varh, starting again at 0 after 2**31 - 1 (2.1 GWh) | - / 15 |
 | 4000-4099 | single commands; with 1 and 0 for a binary set-point | 45, 58 |
 | 4100-4119 | double commands | 46, 59 |
 | 5000-5099 | set-points, short float; a write also closes the set-point's own switch | 50, 63 |

@@ -3,113 +3,127 @@
 It takes data units from a link and hands data units back when the link has room; what they travel
 in, and how wide their addresses are, is the link's matter. Clauses are those of IEC 60870-5-101:2003.
 
-- An interrogation to the broadcast address is confirmed and terminated once, at that address; the
-  data come from each device's own.
-- A command is confirmed once the farm's queue has taken it, and terminated at once after that; when
-  the device has followed is seen in its measurements. The test bit makes it a rehearsal.
-- Clock synchronisation is confirmed with the site's time before it, and does not move that time:
+- Only interrogations, clock synchronisation and a reset may be asked of every station at once, with the broadcast
+  address. Each device then confirms, tells and terminates with its own common address; with ``broadcast_confirm:
+  once`` there is one confirmation and one termination with the broadcast address.
+- The test bit makes a command a rehearsal.
+- Clock synchronisation is confirmed with the station's time before it, and does not move that time:
   the site's clock is the farm's.
-- What a master freezes of the counters it alone reads; energy registers are never reset.
+- Frozen counters belong to the station. A reset of counters is the station's own; energy registers go on.
 - Of a device that the station does not reach, objects are what it last knew, not topical; commands are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from pilotfarm.emulators.contracts.protocol import Seat
-from pilotfarm.emulators.errors import Busy, PointError
-from pilotfarm.emulators.plans.iec104 import GROUP_ELECTRICAL, GROUP_ENVIRONMENT, GROUP_SPECIFIC
-from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type, time_tag
-from pilotfarm.emulators.protocols.iec104.commands import COMMANDS, REFUSAL, Selections, read_operation
+from pilotfarm.emulators.plans.iec104 import GROUP_ELECTRICAL, GROUP_ENVIRONMENT, GROUP_SPECIFIC, MonitorType
+from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Type
+from pilotfarm.emulators.protocols.iec104.commands import COMMANDS
+from pilotfarm.emulators.protocols.iec104.control import Control
+from pilotfarm.emulators.protocols.iec104.events import Event
 from pilotfarm.emulators.protocols.iec104.outbox import Outbox
-from pilotfarm.emulators.protocols.iec104.table import GENERAL, Cut, Iec104Table
+from pilotfarm.emulators.protocols.iec104.replies import Replies
+from pilotfarm.emulators.protocols.iec104.station import ControlledStation
+from pilotfarm.emulators.protocols.iec104.table import GENERAL, Cut
 
 _ACTIVATION: Final = frozenset({Cause.ACTIVATION})
 _EITHER: Final = frozenset({Cause.ACTIVATION, Cause.DEACTIVATION})
 _CYCLIC_GROUPS: Final = (GROUP_ELECTRICAL, GROUP_SPECIFIC, GROUP_ENVIRONMENT)
-_COUNTER_GROUPS: Final = 4
 _ALL_COUNTERS: Final = 5
 _INTERROGATION_GROUPS: Final = 16
+_FREEZE: Final = (1, 2)
+_RESET: Final = (2, 3)
 _AFTER_START: Final = 0  # cause of initialisation (7.2.6.21): local power switch on
 _AFTER_RESET: Final = 2  # remote reset
 
 
-@dataclass(slots=True)
-class ControlledStation:
-    """What the masters of one station share."""
-
-    protocol: str
-    form: Format
-    seats: Mapping[int, Seat]
-    selections: Selections
-    cyclic_s: float
-    event_queue: int
-    initialised: bool = field(default=False)
-
-
 class Application:
-    """One master's view of a station."""
+    """One master's view of a station.
 
-    __slots__ = ("_cyclic_at_s", "_form", "_frozen", "_peer", "_sequence", "_station", "_step_s", "outbox")
+    ``interrupt`` stops the link's data transfer, and returns the events it has sent that are not acknowledged.
+    """
 
-    def __init__(self, station: ControlledStation, peer: str) -> None:
+    __slots__ = (
+        "_control",
+        "_cyclic_at_s",
+        "_form",
+        "_group",
+        "_interrupt",
+        "_replies",
+        "_station",
+        "_step_s",
+        "number",
+        "outbox",
+    )
+
+    def __init__(self, station: ControlledStation, peer: str, interrupt: Callable[[], Sequence[Event]] = tuple) -> None:
+        options = station.options
         self._station = station
         self._form = station.form
-        self._peer = peer
-        self._frozen: dict[int, bytes] = {}
-        self._sequence = 0
+        self._group = station.group_of(peer)
+        self._interrupt = interrupt
         self._cyclic_at_s: float | None = None
         self._step_s: float | None = None
-        self.outbox = Outbox(station.form, station.event_queue)
+        self.number = station.next_number()
+        self.outbox = Outbox(station.form, options.event_queue, options.event_buffer)
+        self._replies = Replies(station.form, self.outbox, once=options.broadcast_confirm == "once")
+        self._control = Control(station, peer, self.outbox, self._replies)
 
     # ---------------------------------------------------------------------------------- the link
 
     def start(self) -> None:
-        """Data transfer has begun for the first time on this link."""
-        station = self._station
-        for address, seat in station.seats.items():
-            seat.table.listen(seat.row, self, address)
-        if not station.initialised:
-            station.initialised = True
-            self.outbox.job("initialised", self._initialised(station.seats, _AFTER_START))
+        """Data transfer has begun."""
+        station, group = self._station, self._group
+        station.listen()
+        if not group.initialised:
+            group.initialised = True
+            self.outbox.answer_all(self._initialised(tuple(station.seats), _AFTER_START))
+        group.start(self)
 
     def stop(self) -> None:
+        """Data transfer has ended; what is sent may still be acknowledged."""
+        self._control.drop()
+        self._group.stop(self)
+
+    def interrupt(self) -> Sequence[Event]:
+        self._control.drop()
+        return self._interrupt()
+
+    def end(self, unacknowledged: Iterable[Event]) -> None:
         """The link is gone."""
-        for table in self._tables():
-            table.leave(self)
-        self._station.selections.drop(holder=self)
+        self._control.drop()
+        self._group.leave(self, unacknowledged)
 
     def handle(self, data: bytes, now_s: float) -> None:
         """Answer one data unit; ``ProtocolError`` if its length cannot be."""
         asked = self._form.parse(data)
         serve = _SERVED.get(asked.type)
+        broadcast = asked.address == self._form.broadcast
         addresses = self._addresses(asked)
-        if serve is None:
-            self._mirror(asked, Cause.UNKNOWN_TYPE)
+        if broadcast and not (serve and serve.broadcast):
+            self._replies.mirror(asked, Cause.UNKNOWN_ADDRESS)
+        elif serve is None:
+            self._replies.mirror(asked, Cause.UNKNOWN_TYPE)
         elif not addresses:
-            self._mirror(asked, Cause.UNKNOWN_ADDRESS)
+            self._replies.mirror(asked, Cause.UNKNOWN_ADDRESS)
         elif asked.cause not in serve.causes:
-            self._mirror(asked, Cause.UNKNOWN_CAUSE)
+            self._replies.mirror(asked, Cause.UNKNOWN_CAUSE)
         elif serve.whole_station and int.from_bytes(asked.body[: self._form.object_octets], "little"):
-            self._mirror(asked, Cause.UNKNOWN_OBJECT)
+            self._replies.mirror(asked, Cause.UNKNOWN_OBJECT)
         elif asked.count != 1:  # also a sequence of one: control directions carry single objects (7.3.2 to 7.3.4)
-            self._confirm(asked, negative=True)
+            self._replies.confirm(asked, addresses, negative=True)
         else:
             serve.handler(self, asked, addresses, now_s)
 
-    # --------------------------------------------------------------------------------- the table
-
-    def changed(self, address: int, type_id: int, objects: Mapping[int, bytes]) -> None:
-        self.outbox.changed(address, type_id, objects)
-
     def stepped(self, unix_s: float) -> None:
+        self._control.stepped()
         if unix_s == self._step_s:
             return
         self._step_s = unix_s
-        period_s = self._station.cyclic_s
+        period_s = self._station.options.cyclic_s
         if period_s:
             if self._cyclic_at_s is not None and unix_s >= self._cyclic_at_s and not self.outbox.has_job("cyclic"):
                 self.outbox.job("cyclic", self._cyclic())
@@ -119,23 +133,9 @@ class Application:
     # --------------------------------------------------------------------------------- answering
 
     def _addresses(self, asked: Asdu) -> tuple[int, ...]:
-        if asked.address in self._station.seats:
-            return (asked.address,)
-        serve = _SERVED.get(asked.type)
-        if asked.address == self._form.broadcast and serve is not None and serve.broadcast:
+        if asked.address == self._form.broadcast:
             return tuple(self._station.seats)
-        return ()
-
-    def _tables(self) -> Iterable[Iec104Table]:
-        return {id(seat.table): seat.table for seat in self._station.seats.values()}.values()
-
-    def _mirror(self, asked: Asdu, cause: Cause) -> None:
-        self.outbox.answer(self._form.answer(asked, cause, negative=True))
-
-    def _confirm(self, asked: Asdu, negative: bool = False, body: bytes | None = None) -> None:
-        causes = {Cause.ACTIVATION: Cause.ACTIVATION_CON, Cause.DEACTIVATION: Cause.DEACTIVATION_CON}
-        cause = causes.get(Cause(asked.cause), Cause.UNKNOWN_OBJECT)
-        self.outbox.answer(self._form.answer(asked, cause, negative, body))
+        return (asked.address,) if asked.address in self._station.seats else ()
 
     def _data(self, addresses: Iterable[int], group: int, cause: int) -> Iterator[bytes]:
         for address in addresses:
@@ -165,115 +165,81 @@ class Application:
         group = asked.body[-1] - Cause.INTERROGATED
         key = (asked.type, asked.address, asked.body)
         if asked.cause == Cause.DEACTIVATION:
-            self._confirm(asked, negative=not self.outbox.cancel(key))
+            self._replies.confirm(asked, addresses, negative=not self.outbox.cancel(key))
             return
 
         def work() -> Iterator[bytes]:
             yield from self._data(addresses, group, Cause.INTERROGATED + group)
-            yield self._form.answer(asked, Cause.ACTIVATION_TERM)
+            yield from self._replies.terminations(asked, addresses)
 
         possible = 0 <= group <= _INTERROGATION_GROUPS
-        self._confirm(asked, negative=not (possible and self.outbox.job(key, work())))
+        self._replies.confirm(asked, addresses, negative=not (possible and self.outbox.job(key, work())))
 
     def _interrogate_counters(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
-        """C_CI (7.4.8): FRZ 0 reads, what this master froze before the present; 1 freezes; 2 and 3 would reset."""
+        """C_CI (7.4.8): FRZ 0 reads, what was frozen before the present; 1 freezes, 2 freezes and resets, 3 resets."""
         request, freeze = asked.body[-1] & 0x3F, asked.body[-1] >> 6
-        if not 1 <= request <= _ALL_COUNTERS or freeze > 1:
-            self._confirm(asked, negative=True)
+        if not 1 <= request <= _ALL_COUNTERS:
+            self._replies.confirm(asked, addresses, negative=True)
             return
-        group = GENERAL if request == _ALL_COUNTERS else request
-        if freeze:
-            self._sequence = (self._sequence + 1) % 32
-            for address in addresses:
-                self._frozen[address] = self._freeze(self._station.seats[address])
+        group, counters = GENERAL if request == _ALL_COUNTERS else request, self._station.counters
+        cause = Cause.COUNTERS_REQUESTED + group
 
         def work() -> Iterator[bytes]:
             for address in () if freeze else addresses:
-                seat = self._station.seats[address]
-                row = self._frozen.get(address) or seat.table.row(seat.row)
-                yield from self._units(
-                    address, row, seat.table.counters.get(group, ()), Cause.COUNTERS_REQUESTED + group
-                )
-            yield self._form.answer(asked, Cause.ACTIVATION_TERM)
+                yield from counters.units(address, group, cause)
+            yield from self._replies.terminations(asked, addresses)
 
-        key = (asked.type, asked.address, asked.body)
-        self._confirm(asked, negative=not self.outbox.job(key, work()))
-
-    def _freeze(self, seat: Seat) -> bytes:
-        row = bytearray(seat.table.row(seat.row))
-        for cut in seat.table.counters.get(GENERAL, ()):
-            step = (cut.stop - cut.start) // cut.count
-            for end in range(cut.start + step, cut.stop + 1, step):
-                row[end - 1] |= self._sequence
-        return bytes(row)
+        possible = self.outbox.job((asked.type, asked.address, asked.body), work())
+        self._replies.confirm(asked, addresses, negative=not possible)
+        if possible and freeze in _FREEZE:
+            counters.freeze(addresses, group)
+        if possible and freeze in _RESET:
+            counters.reset(addresses, group)
 
     def _read(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
         """C_RD (7.4.3): one object, as an interrogation would give it."""
         (address,) = addresses
-        seat = self._station.seats[address]
-        place = seat.table.places.get(int.from_bytes(asked.body, "little"))
+        seat, ioa = self._station.seats[address], int.from_bytes(asked.body, "little")
+        place = seat.table.places.get(ioa)
         if place is None:
-            self._mirror(asked, Cause.UNKNOWN_OBJECT)
+            self._replies.mirror(asked, Cause.UNKNOWN_OBJECT)
             return
         kind, start, stop = place
-        row = seat.table.row(seat.row)
-        for unit in self._units(address, row, (Cut(kind, 1, start, stop),), Cause.REQUEST):
-            self.outbox.answer(unit)
+        found = bytes(seat.table.row(seat.row)[start:stop])
+        if kind is MonitorType.TOTAL:
+            found = self._station.counters.reading(address, ioa, found)
+        self.outbox.answer(self._form.header(kind, 1, Cause.REQUEST, 0, address) + found)
 
     def _clock(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
-        seat = self._station.seats[addresses[0]]
-        self._confirm(asked, body=self._form.ioa(0) + time_tag(seat.table.time_at(seat.row)))
+        """C_CS (7.4.7): each device tells the time that its clock shows, and goes on by it."""
+
+        def shown(address: int) -> bytes:
+            seat = self._station.seats[address]
+            return self._form.ioa(0) + self._form.time_tag(seat.table.time_at(seat.row))
+
+        self._replies.confirm(asked, addresses, body=shown)
 
     def _test(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
         """C_TS (7.4.10): comes back as it came, also with another pattern than 0x55AA (lib60870 sends 0x55CC)."""
-        self._confirm(asked)
+        self._replies.confirm(asked, addresses)
 
     def _reset(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
         """C_RP (7.4.14): 1 forgets selections and changes and initialises again, 2 forgets changes only."""
         qualifier = asked.body[-1]
         if qualifier not in (1, 2):
-            self._confirm(asked, negative=True)
+            self._replies.confirm(asked, addresses, negative=True)
             return
-        self._confirm(asked)
+        self._replies.confirm(asked, addresses)
         self.outbox.forget(addresses)
+        self._group.buffer.forget(addresses)
         if qualifier == 1:
             for address in addresses:
                 self._station.selections.drop(address=address)
-            self.outbox.job("initialised", self._initialised(addresses, _AFTER_RESET))
+            self.outbox.answer_all(self._initialised(addresses, _AFTER_RESET))
 
     def _command(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
-        """C_SC, C_DC, C_SE (7.4.6, 7.4.9): select, operate, or give a selection back."""
         (address,) = addresses
-        seat, selections = self._station.seats[address], self._station.selections
-        octets = self._form.object_octets
-        ioa = int.from_bytes(asked.body[:octets], "little")
-        control = seat.table.controls.get(ioa)
-        if control is None or control.type is not COMMANDS[asked.type]:
-            self._mirror(asked, Cause.UNKNOWN_OBJECT)
-            return
-        if asked.cause == Cause.DEACTIVATION:
-            self._confirm(asked, negative=not selections.cancel((address, ioa), self))
-            return
-        try:
-            operation = read_operation(control, asked.body[octets:])
-            if not seat.reachable:
-                raise Busy("the device does not answer its station")
-            selections.admit((address, ioa), self, operation, now_s)
-            if operation.select or asked.test:
-                seat.device.check(operation.values)
-                if operation.select:
-                    selections.select((address, ioa), self, operation, now_s)
-                self._confirm(asked)
-            else:
-                command = seat.device.submit(operation.values, self._station.protocol, self._peer, now_s)
-                self._confirm(asked)
-                command.acknowledged_s = now_s
-        except PointError as error:
-            cause = next(REFUSAL[each] for each in type(error).__mro__ if each in REFUSAL)
-            self._mirror(asked, cause)
-        else:
-            if not operation.select:
-                self.outbox.answer(self._form.answer(asked, Cause.ACTIVATION_TERM))
+        self._control.take(asked, address, now_s)
 
 
 @dataclass(frozen=True, slots=True)

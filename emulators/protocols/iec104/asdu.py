@@ -1,4 +1,4 @@
-"""Application service data units of IEC 60870-5-101 and -104: identifiers, header, time tag.
+"""Application service data units of IEC 60870-5-101 and -104: identifiers and header.
 
 The two protocols differ in how many octets they give the cause, the common address and the object
 address; ``Format`` holds that, and nothing above the link knows which of the two it serves.
@@ -8,11 +8,11 @@ Clauses are those of IEC 60870-5-101:2003.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Final
 
 from pilotfarm.emulators.errors import ProtocolError
+from pilotfarm.emulators.protocols.iec104.times import TIME_OCTETS, UTC_ZONE, time_of, time_tag
 
 
 class Type(IntEnum):
@@ -21,7 +21,6 @@ class Type(IntEnum):
     SINGLE_TAGGED = 30
     DOUBLE_TAGGED = 31
     FLOAT_TAGGED = 36
-    TOTAL_TAGGED = 37
     SINGLE_COMMAND = 45
     DOUBLE_COMMAND = 46
     SETPOINT = 50
@@ -50,6 +49,7 @@ class Cause(IntEnum):
     DEACTIVATION = 8
     DEACTIVATION_CON = 9
     ACTIVATION_TERM = 10
+    RETURN_REMOTE = 11
     INTERROGATED = 20
     COUNTERS_REQUESTED = 37
     UNKNOWN_TYPE = 44
@@ -58,7 +58,6 @@ class Cause(IntEnum):
     UNKNOWN_OBJECT = 47
 
 
-TIME_OCTETS: Final = 7
 NEGATIVE: Final = 0x40
 TEST_BIT: Final = 0x80
 
@@ -79,6 +78,8 @@ ELEMENT_OCTETS: Final[dict[int, int]] = {
 }
 """Octets behind the object address in what a master may send; a type not here is not served."""
 
+TAGGED_COMMANDS: Final = frozenset({Type.SINGLE_COMMAND_TAGGED, Type.DOUBLE_COMMAND_TAGGED, Type.SETPOINT_TAGGED})
+
 
 @dataclass(frozen=True, slots=True)
 class Asdu:
@@ -96,12 +97,13 @@ class Asdu:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How many octets each part of the identifier has, and how long a whole data unit may be."""
+    """How many octets each part of the identifier has, how long a whole data unit may be, and whose time tags show."""
 
     cause_octets: int = 2
     address_octets: int = 2
     object_octets: int = 3
     limit: int = 249
+    time_zone: str = UTC_ZONE
 
     @property
     def header_octets(self) -> int:
@@ -115,6 +117,12 @@ class Format:
     def room(self, object_octets: int) -> int:
         """How many information objects of so many octets, address included, one data unit holds."""
         return min(127, (self.limit - self.header_octets) // object_octets)
+
+    def time_tag(self, unix_s: float) -> bytes:
+        return time_tag(unix_s, self.time_zone)
+
+    def time_of(self, tag: bytes) -> float | None:
+        return time_of(tag, self.time_zone)
 
     def ioa(self, address: int) -> bytes:
         return address.to_bytes(self.object_octets, "little")
@@ -140,22 +148,14 @@ class Format:
         """The common address of a data unit."""
         return int.from_bytes(data[2 + self.cause_octets : self.header_octets], "little")
 
-    def answer(self, asked: Asdu, cause: int, negative: bool = False, body: bytes | None = None) -> bytes:
-        """Mirror a data unit with another cause; test bit, originator and address stay as they came."""
+    def answer(
+        self, asked: Asdu, cause: int, negative: bool = False, body: bytes | None = None, address: int | None = None
+    ) -> bytes:
+        """Mirror a data unit with another cause; test bit, originator and what is not given stay as they came."""
         bits = cause | negative * NEGATIVE | asked.test * TEST_BIT
-        head = self.header(asked.type, asked.count, bits, asked.originator, asked.address)
+        shown = asked.address if address is None else address
+        head = self.header(asked.type, asked.count, bits, asked.originator, shown)
         return head + (asked.body if body is None else body)
 
 
 FORMAT_104: Final = Format()
-
-
-def time_tag(unix_s: float) -> bytes:
-    """CP56Time2a in UTC (7.2.6.18); bit IV is set outside the years it can tell, 1970 to 2069."""
-    moment = datetime.fromtimestamp(min(max(unix_s, 0.0), 3_155_759_999.0), UTC)
-    milliseconds = moment.second * 1000 + moment.microsecond // 1000
-    invalid = 0x80 if not 0.0 <= unix_s < 3_155_760_000.0 else 0
-    day = moment.day | moment.isoweekday() << 5
-    return milliseconds.to_bytes(2, "little") + bytes(
-        (moment.minute | invalid, moment.hour, day, moment.month, moment.year % 100)
-    )

@@ -1,7 +1,8 @@
 """Commands: what an information object asks for, and select before operate.
 
 A selection belongs to one master and one point and holds for a wall time; while it holds nobody
-else can select or operate the point. Operating takes the value that was selected, no other.
+else can select or operate the point. A master is a connection and an originator address. Operating takes the
+value that was selected, no other.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import struct
 from collections.abc import Hashable
 from dataclasses import dataclass
 from math import isfinite
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from pilotfarm.emulators.plans.iec104 import ControlPoint, ControlType
@@ -24,7 +25,7 @@ COMMANDS: Final[dict[int, ControlType]] = {
     Type.SETPOINT: ControlType.SETPOINT,
     Type.SETPOINT_TAGGED: ControlType.SETPOINT,
 }
-"""Type sent -> type of the point; the time tag of a command is taken and mirrored, not judged."""
+"""Type sent -> type of the point; the time tag of a command is mirrored."""
 
 REFUSAL: Final[dict[type[PointError], Cause]] = {
     Unsupported: Cause.UNKNOWN_TYPE,
@@ -73,9 +74,13 @@ def read_operation(control: ControlPoint, element: bytes) -> Operation:
     return Operation(raw, select, values)
 
 
+Holder: TypeAlias = tuple[Hashable, int]
+"""A connection, and the originator address that came over it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Selection:
-    holder: Hashable
+    holder: Holder
     raw: float
     until_s: float
 
@@ -90,7 +95,7 @@ class Selections:
         self._timeout_s = timeout_s
         self._held: dict[tuple[int, int], _Selection] = {}
 
-    def admit(self, point: tuple[int, int], holder: Hashable, operation: Operation, now_s: float) -> None:
+    def admit(self, point: tuple[int, int], holder: Holder, operation: Operation, now_s: float) -> None:
         """Check that this master may select or operate now; ``Busy`` if not. An operate uses its selection up."""
         held = self._held.get(point)
         if held is not None and held.holder != holder and now_s < held.until_s:
@@ -107,10 +112,10 @@ class Selections:
         elif self._mode == "required":
             raise Busy("the point must be selected first")
 
-    def select(self, point: tuple[int, int], holder: Hashable, operation: Operation, now_s: float) -> None:
+    def select(self, point: tuple[int, int], holder: Holder, operation: Operation, now_s: float) -> None:
         self._held[point] = _Selection(holder, operation.raw, now_s + self._timeout_s)
 
-    def cancel(self, point: tuple[int, int], holder: Hashable) -> bool:
+    def cancel(self, point: tuple[int, int], holder: Holder) -> bool:
         """Give a selection back; false if this master holds none."""
         held = self._held.get(point)
         if held is None or held.holder != holder:
@@ -118,8 +123,8 @@ class Selections:
         del self._held[point]
         return True
 
-    def drop(self, holder: Hashable = None, address: int | None = None) -> None:
-        """Drop whatever a master holds, or whatever is held at a common address."""
+    def drop(self, connection: Hashable = None, address: int | None = None) -> None:
+        """Drop whatever is held over a connection, or whatever is held at a common address."""
         self._held = {
-            point: held for point, held in self._held.items() if held.holder != holder and point[0] != address
+            point: held for point, held in self._held.items() if held.holder[0] != connection and point[0] != address
         }

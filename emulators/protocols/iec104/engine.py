@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.way import Engine, Filter
 from pilotfarm.emulators.errors import ProtocolError
 from pilotfarm.emulators.links.filters import inward, outward
-from pilotfarm.emulators.protocols.iec104.application import Application, ControlledStation
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104
-from pilotfarm.emulators.protocols.iec104.commands import Selections
-from pilotfarm.emulators.protocols.iec104.link import Link, Transfer
+from pilotfarm.emulators.protocols.iec104.application import Application
+from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format
+from pilotfarm.emulators.protocols.iec104.events import Event
+from pilotfarm.emulators.protocols.iec104.link import Link
 from pilotfarm.emulators.protocols.iec104.options import Iec104Options
-from pilotfarm.emulators.protocols.iec104.outbox import ANSWERS_MAX
+from pilotfarm.emulators.protocols.iec104.outbox import ANSWERS_MAX, Unit
+from pilotfarm.emulators.protocols.iec104.station import ControlledStation
 
 
 class Iec104Engine:
     """One master's connection."""
 
-    __slots__ = ("_application", "_in_place", "_link", "_now_s", "_started", "_station")
+    __slots__ = ("_application", "_ended", "_in_place", "_link", "_now_s", "_started", "_station")
 
     def __init__(self, station: Iec104Station, shared: ControlledStation, peer: str, now_s: float) -> None:
         self._station = station
         self._link = Link(station.options.timing, now_s)
-        self._application = Application(shared, peer)
+        self._application = Application(shared, peer, self._interrupt)
         self._in_place: deque[bytes] = deque()
         """What filters answer in the application's place."""
         self._now_s = now_s
         self._started = False
+        self._ended = False
 
     @property
     def closed(self) -> bool:
@@ -38,24 +41,25 @@ class Iec104Engine:
 
     @property
     def lost_events(self) -> int:
-        """Changes that gave way to newer ones because the master did not take them in time."""
+        """Events that gave way to newer ones because the master did not take them in time."""
         return self._application.outbox.lost
 
     def receive(self, data: bytes, now_s: float) -> None:
         self._now_s = now_s
         try:
             for asdu in self._link.receive(data, now_s):
+                self._follow()
                 if asdu:
                     self._take(asdu, now_s)
-                elif not self._started:
-                    self._begin()
                 self._pump(now_s)
         except ProtocolError:
             self._link.close()
+        self._follow()
 
     def advance(self, now_s: float) -> None:
         self._now_s = now_s
         self._link.advance(now_s)
+        self._follow()
         self._pump(now_s)
 
     def deadline_s(self) -> float | None:
@@ -68,14 +72,26 @@ class Iec104Engine:
 
     def hang_up(self, now_s: float) -> None:
         self._link.close()
-        if self._started:
-            self._started = False
-            self._application.stop()
+        self._follow()
 
-    def _begin(self) -> None:
-        if self._link.transfer is Transfer.STARTED:
-            self._started = True
-            self._application.start()
+    def _follow(self) -> None:
+        """Let the application know where the link's data transfer has come to."""
+        started = self._link.started
+        if started is not self._started:
+            self._started = started
+            if started:
+                self._application.start()
+            else:
+                self._application.stop()
+        if self._link.closed and not self._ended:
+            self._ended = True
+            self._application.end(self._link.give_back())
+
+    def _interrupt(self) -> Sequence[Event]:
+        """Another connection takes over."""
+        self._started = False
+        self._link.stop()
+        return self._link.give_back()
 
     def _take(self, asdu: bytes, now_s: float) -> None:
         if self._station.filtered:
@@ -94,19 +110,21 @@ class Iec104Engine:
         if self._station.filtered or self._in_place:
             following = partial(self._following, now_s)
         for _ in range(link.room):
-            asdu = following()
-            if asdu is None:
+            unit = following()
+            if unit is None:
                 return
-            link.send(asdu, now_s)
+            asdu, events = unit
+            link.send(asdu, now_s, events)
 
-    def _following(self, now_s: float) -> bytes | None:
+    def _following(self, now_s: float) -> Unit | None:
         """The next data unit that gets past the filters."""
         if self._in_place:
-            return self._in_place.popleft()
-        while (asdu := self._application.outbox.next()) is not None:
+            return self._in_place.popleft(), ()
+        while (unit := self._application.outbox.next()) is not None:
+            asdu, events = unit
             passed = outward(self._station.filters_of(asdu), asdu, now_s)
             if passed is not None:
-                return passed
+                return passed, events
         return None
 
 
@@ -114,31 +132,40 @@ class Iec104Station:
     """What listens at one address: an RTU with a common address a device, or a device by itself.
 
     What the masters share is made when the first of them comes, so that a thousand idle stations
-    cost next to nothing.
+    cost next to nothing; or at once where the site file names redundancy groups, whose events are kept from the start.
     """
 
-    __slots__ = ("_seats", "_shared", "filtered", "options")
+    __slots__ = ("_form", "_seats", "_shared", "filtered", "options")
 
     def __init__(self, seats: Sequence[Seat], options: Iec104Options) -> None:
         self._seats = tuple(seats)
-        self._shared: ControlledStation | None = None
+        self._form = format_of(options)
         self.options = options
         self.filtered = False
+        self._shared = self._made() if options.redundancy_groups else None
+
+    @property
+    def waiting_events(self) -> int:
+        return sum(group.waiting for group in self._shared.groups) if self._shared else 0
+
+    @property
+    def lost_events(self) -> int:
+        return sum(group.lost for group in self._shared.groups) if self._shared else 0
 
     def connect(self, peer: str, now_s: float) -> Engine:
-        options = self.options
         if self._shared is None:
-            self._shared = ControlledStation(
-                "iec104",
-                FORMAT_104,
-                {seat.address: seat for seat in self._seats},
-                Selections(options.sbo, options.select_timeout_s),
-                options.cyclic_s,
-                options.event_queue,
-            )
+            self._shared = self._made()
         return Iec104Engine(self, self._shared, peer, now_s)
 
     def filters_of(self, asdu: bytes) -> tuple[Filter, ...]:
         """The filters of the seat a data unit is of; none for a broadcast."""
-        address = FORMAT_104.address_of(asdu)
+        address = self._form.address_of(asdu)
         return next((seat.filters for seat in self._seats if seat.address == address), ())
+
+    def _made(self) -> ControlledStation:
+        return ControlledStation("iec104", self._form, {seat.address: seat for seat in self._seats}, self.options)
+
+
+def format_of(options: Iec104Options) -> Format:
+    """Return what tables and masters of a station must know of its data units."""
+    return replace(FORMAT_104, time_zone=options.time_zone)

@@ -9,10 +9,10 @@ t0 concerns only who connects. Bits the standard calls reserved must be 0.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 START: Final = 0x68
 LONGEST: Final = 253
@@ -55,11 +55,11 @@ class Link:
         "_received",
         "_rest",
         "_sent",
-        "_sent_s",
         "_test_s",
         "_timing",
         "_unconfirmed",
         "_unconfirmed_s",
+        "_under_way",
         "closed",
         "transfer",
     )
@@ -70,7 +70,8 @@ class Link:
         self._out: list[bytes] = []
         self._sent = 0
         self._acknowledged = 0
-        self._sent_s: deque[float] = deque()
+        self._under_way: deque[tuple[float, Sequence[Any]]] = deque()
+        """When each frame was sent that is not acknowledged, and what is lost with it."""
         self._received = 0
         self._unconfirmed = 0
         self._unconfirmed_s = now_s
@@ -80,10 +81,14 @@ class Link:
         self.closed = False
 
     @property
+    def started(self) -> bool:
+        """Whether data units may pass both ways."""
+        return self.transfer is Transfer.STARTED and not self.closed
+
+    @property
     def room(self) -> int:
         """How many data units may be sent now."""
-        started = self.transfer is Transfer.STARTED and not self.closed
-        return self._timing.k - len(self._sent_s) if started else 0
+        return self._timing.k - len(self._under_way) if self.started else 0
 
     def receive(self, data: bytes, now_s: float) -> Iterator[bytes]:
         """Yield each frame's data unit as it is reached, ``b""`` where it has none.
@@ -115,13 +120,13 @@ class Link:
                 self._supervisory(frame)
             yield b""
 
-    def send(self, asdu: bytes, now_s: float) -> None:
-        """Frame a data unit; only while there is ``room``."""
+    def send(self, asdu: bytes, now_s: float, carried: Sequence[Any] = ()) -> None:
+        """Frame a data unit; only while there is ``room``. What it carries is kept until it is acknowledged."""
         sent, received = self._sent, self._received
         head = (START, 4 + len(asdu), sent << 1 & 0xFE, sent >> 7, received << 1 & 0xFE, received >> 7)
         self._out.append(bytes(head) + asdu)
         self._sent = (sent + 1) % MODULO
-        self._sent_s.append(now_s)
+        self._under_way.append((now_s, carried))
         self._unconfirmed = 0
 
     def advance(self, now_s: float) -> None:
@@ -129,7 +134,7 @@ class Link:
         if self.closed:
             return
         timing = self._timing
-        waiting = self._sent_s[0] if self._sent_s else now_s
+        waiting = self._under_way[0][0] if self._under_way else now_s
         tested = now_s if self._test_s is None else self._test_s
         if now_s >= waiting + timing.t1_s or now_s >= tested + timing.t1_s:
             self.close()
@@ -145,8 +150,8 @@ class Link:
             return None
         timing = self._timing
         due = self._heard_s + timing.t3_s if self._test_s is None else self._test_s + timing.t1_s
-        if self._sent_s:
-            due = min(due, self._sent_s[0] + timing.t1_s)
+        if self._under_way:
+            due = min(due, self._under_way[0][0] + timing.t1_s)
         if self._unconfirmed:
             due = min(due, self._unconfirmed_s + timing.t2_s)
         return due
@@ -155,6 +160,17 @@ class Link:
         output = b"".join(self._out)
         self._out.clear()
         return output
+
+    def stop(self) -> None:
+        """Stop the data transfer without having been asked; frames of ours may still be acknowledged."""
+        self.transfer = Transfer.STOPPED
+        self._confirm()
+
+    def give_back(self) -> list[Any]:
+        """Hand out what the unacknowledged frames carry; it is kept no longer."""
+        left = [each for _, carried in self._under_way for each in carried]
+        self._under_way = deque((sent_s, ()) for sent_s, _ in self._under_way)
+        return left
 
     def close(self) -> None:
         """Close actively; what is already framed still goes out."""
@@ -186,12 +202,12 @@ class Link:
         """Take the peer's receive number; false if it acknowledges what was never sent."""
         number = frame[2] >> 1 | frame[3] << 7
         newly = (number - self._acknowledged) % MODULO
-        if frame[2] & 0x01 or newly > len(self._sent_s):
+        if frame[2] & 0x01 or newly > len(self._under_way):
             return False
         for _ in range(newly):
-            self._sent_s.popleft()
+            self._under_way.popleft()
         self._acknowledged = number
-        if self.transfer is Transfer.STOPPING and not self._sent_s:
+        if self.transfer is Transfer.STOPPING and not self._under_way:
             self._stop()
         return True
 
@@ -204,7 +220,7 @@ class Link:
             self._u(STARTDT_CON)
         elif function == STOPDT_ACT:
             self._confirm()
-            if self._sent_s:
+            if self._under_way:
                 self.transfer = Transfer.STOPPING
             else:
                 self._stop()

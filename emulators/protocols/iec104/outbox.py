@@ -1,7 +1,8 @@
 """What waits to be sent to one master, in the order of its urgency, and bounded.
 
-Answers go first, then changes of state in the order they happened, then the data of interrogations,
-then measurements. Of a measurement only the newest value waits: it replaces the older one of the
+Answers go first; then what the master was handed of events that happened before, in their order; then changes of
+state in the order they happened, the ends of commands, the data of interrogations, and measurements. Of a
+measurement that happens while the master is there only the newest value waits: it replaces the older one of the
 same point, which keeps the newest picture in the smallest room. When the bound is met the measurement that
 has waited longest gives way, or where none waits the oldest change of state; each one lost is counted.
 """
@@ -9,30 +10,50 @@ has waited longest gives way, or where none waits the oldest change of state; ea
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Collection, Hashable, Iterator, Mapping
-from typing import Final
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 from pilotfarm.emulators.errors import ProtocolError
-from pilotfarm.emulators.protocols.iec104.asdu import Cause, Format, Type
+from pilotfarm.emulators.protocols.iec104.asdu import Format
+from pilotfarm.emulators.protocols.iec104.events import Event, EventBuffer
 
 ANSWERS_MAX: Final = 1024
 """Answers that may wait; a master that asks on and does not acknowledge is cut there."""
 JOBS_MAX: Final = 256
 """Interrogations that may wait or run."""
 
+Unit: TypeAlias = tuple[bytes, Sequence[Event]]
+"""A data unit, and the events that are lost if it is."""
+
 
 class Outbox:
     """Data units for one link; each is handed out once."""
 
-    __slots__ = ("_answers", "_format", "_jobs", "_limit", "_moved", "_order", "_states", "_waiting", "lost")
+    __slots__ = (
+        "_answers",
+        "_backlog",
+        "_backlog_max",
+        "_ends",
+        "_format",
+        "_jobs",
+        "_limit",
+        "_moved",
+        "_order",
+        "_states",
+        "_waiting",
+        "lost",
+    )
 
-    def __init__(self, form: Format, limit: int) -> None:
+    def __init__(self, form: Format, limit: int, backlog_max: int) -> None:
         self._format = form
         self._limit = limit
-        self._answers: deque[bytes] = deque()
-        self._states: deque[tuple[int, int, bytes]] = deque()
+        self._backlog_max = backlog_max
+        self._answers: deque[Iterator[bytes]] = deque()
+        self._backlog: deque[Event] = deque()
+        self._states: deque[Event] = deque()
+        self._ends: deque[bytes] = deque()
         self._jobs: deque[tuple[Hashable, Iterator[bytes]]] = deque()
-        self._moved: dict[int, dict[int, bytes]] = {}
+        self._moved: dict[int, dict[int, Event]] = {}
         self._order: OrderedDict[tuple[int, int], None] = OrderedDict()
         """The places of ``_moved``, the one first that has waited longest; a plain dict's first is far to find."""
         self._waiting = 0
@@ -40,17 +61,27 @@ class Outbox:
 
     @property
     def pending(self) -> bool:
-        return bool(self._answers or self._states or self._jobs or self._moved)
+        return bool(self._answers or self._backlog or self._states or self._ends or self._jobs or self._moved)
 
     @property
     def events(self) -> int:
-        """How many changes wait."""
-        return self._waiting
+        """How many events wait."""
+        return self._waiting + len(self._backlog)
 
-    def answer(self, asdu: bytes) -> None:
+    def answer(self, *asdus: bytes) -> None:
+        self.answer_all(iter(asdus))
+
+    def answer_all(self, asdus: Iterator[bytes]) -> None:
+        """Queue what answers one data unit; made when its turn comes."""
         if len(self._answers) >= ANSWERS_MAX:
             raise ProtocolError("the master asks on and does not acknowledge")
-        self._answers.append(asdu)
+        self._answers.append(asdus)
+
+    def end(self, asdu: bytes) -> None:
+        """Queue the end of a command, behind the changes of state that wait."""
+        if len(self._ends) >= ANSWERS_MAX:
+            raise ProtocolError("the master asks on and does not acknowledge")
+        self._ends.append(asdu)
 
     def job(self, key: Hashable, asdus: Iterator[bytes]) -> bool:
         """Queue data units that are made when their turn comes; false if too many jobs wait."""
@@ -69,71 +100,107 @@ class Outbox:
         self._jobs = left
         return found
 
-    def changed(self, address: int, type_id: int, objects: Mapping[int, bytes]) -> None:
-        """Queue changes of one device: object address -> object with its time tag."""
-        measured = type_id == Type.FLOAT_TAGGED
-        known = self._moved.get(address, {})
-        for ioa, data in objects.items():
-            if measured:
-                if ioa in known:
-                    known[ioa] = data
-                    continue
-                self._make_room()
-                known = self._moved.setdefault(address, {})
-                known[ioa] = data
-                self._order[address, ioa] = None
-            else:
-                self._make_room()
-                self._states.append((address, type_id, data))
+    # ------------------------------------------------------------------------------------ events
+
+    def hand(self, events: Collection[Event]) -> None:
+        """Queue events that happened before, each of them to be told."""
+        merged = EventBuffer(self._backlog_max)
+        merged.merge([*self._backlog, *events])
+        self._backlog = deque(merged.take())
+        self.lost += merged.lost
+
+    def changed(self, events: Sequence[Event]) -> None:
+        """Queue events of one kind that happen now."""
+        kind = events[0].kind
+        if kind.measured:
+            self._measured(kind.address, events)
+            return
+        older = self._moved.get(kind.address, {}).keys() & [event.ioa for event in events]
+        if older:
+            self._take(kind.address, list(older))  # of return information older values must not come after it
+        for event in events:
+            self._make_room()
+            self._states.append(event)
             self._waiting += 1
 
+    def give_back(self) -> list[Event]:
+        """Hand out all events that wait; none waits afterwards."""
+        measured = [event for objects in self._moved.values() for event in objects.values()]
+        left = [*self._backlog, *self._states, *measured]
+        self._backlog.clear()
+        self._states.clear()
+        self._moved.clear()
+        self._order.clear()
+        self._waiting = 0
+        return left
+
     def forget(self, addresses: Collection[int]) -> None:
-        """Drop the waiting changes of some devices."""
-        self._states = deque(each for each in self._states if each[0] not in addresses)
+        """Drop the waiting events of some devices."""
+        self._backlog = deque(each for each in self._backlog if each.kind.address not in addresses)
+        self._states = deque(each for each in self._states if each.kind.address not in addresses)
         for address in addresses:
             for ioa in self._moved.pop(address, ()):
                 del self._order[address, ioa]
         self._waiting = len(self._states) + sum(map(len, self._moved.values()))
 
-    def next(self) -> bytes | None:
+    # ----------------------------------------------------------------------------------- sending
+
+    def next(self) -> Unit | None:
         """Hand out the next data unit."""
-        if self._answers:
-            return self._answers.popleft()
+        while self._answers:
+            asdu = next(self._answers[0], None)
+            if asdu is not None:
+                return asdu, ()
+            self._answers.popleft()
+        if self._backlog:
+            return self._unit(_run(self._backlog, self._format))
         if self._states:
-            return self._next_states()
+            batch = _run(self._states, self._format)
+            self._waiting -= len(batch)
+            return self._unit(batch)
+        if self._ends:
+            return self._ends.popleft(), ()
         while self._jobs:
             asdu = next(self._jobs[0][1], None)
             if asdu is not None:
-                return asdu
+                return asdu, ()
             self._jobs.popleft()
         return self._next_measurements() if self._moved else None
+
+    def _measured(self, address: int, events: Sequence[Event]) -> None:
+        known = self._moved.get(address, {})
+        for event in events:
+            if event.ioa in known:
+                known[event.ioa] = event
+                continue
+            if self._waiting >= self._limit and not self._moved:
+                self.lost += 1  # a measurement takes no state's place
+                continue
+            self._make_room()
+            known = self._moved.setdefault(address, {})
+            known[event.ioa] = event
+            self._order[address, event.ioa] = None
+            self._waiting += 1
 
     def _make_room(self) -> None:
         if self._waiting < self._limit:
             return
         self.lost += 1
-        self._waiting -= 1
-        if not self._moved:
+        if self._moved:
+            address, ioa = next(iter(self._order))
+            self._take(address, [ioa])
+        else:
             self._states.popleft()
-            return
-        address, ioa = next(iter(self._order))
-        self._take(address, [ioa])
+            self._waiting -= 1
 
-    def _next_states(self) -> bytes:
-        address, type_id, data = self._states.popleft()
-        batch, room = [data], self._format.room(len(data))
-        while self._states and len(batch) < room and self._states[0][:2] == (address, type_id):
-            batch.append(self._states.popleft()[2])
-        return self._spontaneous(type_id, address, batch)
-
-    def _next_measurements(self) -> bytes:
+    def _next_measurements(self) -> Unit:
         """Send what has waited longest, and whatever else of its device a data unit has room for."""
         address, ioa = next(iter(self._order))
         objects = self._moved[address]
-        room = self._format.room(len(objects[ioa]))
-        return self._spontaneous(Type.FLOAT_TAGGED, address, self._take(address, list(objects)[:room]))
+        room = self._format.room(len(objects[ioa].data))
+        return self._unit(self._take(address, list(objects)[:room]))
 
-    def _take(self, address: int, ioas: list[int]) -> list[bytes]:
+    def _take(self, address: int, ioas: list[int]) -> list[Event]:
         """Take measurements of a device out."""
         objects = self._moved[address]
         taken = [objects.pop(ioa) for ioa in ioas]
@@ -141,9 +208,19 @@ class Outbox:
             del self._order[address, ioa]
         if not objects:
             del self._moved[address]
+        self._waiting -= len(taken)
         return taken
 
-    def _spontaneous(self, type_id: int, address: int, batch: list[bytes]) -> bytes:
-        self._waiting -= len(batch)
-        head = self._format.header(type_id, len(batch), Cause.SPONTANEOUS, 0, address)
-        return head + b"".join(batch)
+    def _unit(self, batch: Sequence[Event]) -> Unit:
+        kind = batch[0].kind
+        head = self._format.header(kind.type, len(batch), kind.cause, 0, kind.address)
+        return head + b"".join([event.data for event in batch]), batch
+
+
+def _run(queue: deque[Event], form: Format) -> list[Event]:
+    """Take the first events that one data unit can hold: of one device, type and cause."""
+    first = queue.popleft()
+    batch, room = [first], form.room(len(first.data))
+    while queue and len(batch) < room and queue[0].kind == first.kind:
+        batch.append(queue.popleft())
+    return batch

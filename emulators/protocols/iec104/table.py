@@ -2,7 +2,7 @@
 
 A row holds a device's objects as they stand in an answer to an interrogation: address, value,
 quality; ordered by type and group, so that every data unit of an interrogation is one slice of the
-row. Changes are found for all rows at once, and only while an engine listens.
+row. Changes are found for all rows at once, and only where a station listens. Totals are asked for and never told.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.plans.iec104 import MonitorPoint, MonitorType, ObjectPlan
 from pilotfarm.emulators.protocols.events import EventTable
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format, Type, time_tag
+from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format, Type
 from pilotfarm.emulators.wire.rows import Field, Rows
 
 GENERAL: Final = 0
 """The group that stands for a whole general interrogation, or for every counter group."""
 
-TAGGED: Final = {
+TAGGED: Final[Mapping[MonitorType, Type]] = {
     MonitorType.SINGLE: Type.SINGLE_TAGGED,
     MonitorType.DOUBLE: Type.DOUBLE_TAGGED,
     MonitorType.FLOAT: Type.FLOAT_TAGGED,
-    MonitorType.TOTAL: Type.TOTAL_TAGGED,
 }
 _STATES: Final = (MonitorType.SINGLE, MonitorType.DOUBLE)
 _VALUE: Final = {MonitorType.SINGLE: "u1", MonitorType.DOUBLE: "u1", MonitorType.FLOAT: "<f4", MonitorType.TOTAL: "<i4"}
@@ -40,7 +39,7 @@ _DESCRIPTOR: Final = 0xF0
 
 
 class Listener(Protocol):
-    """Who wants to hear of changes: the application of one connection."""
+    """Who wants to hear of changes: a station, on behalf of its masters."""
 
     def changed(self, address: int, type_id: int, objects: Mapping[int, bytes]) -> None:
         """Take objects of one device and type that moved: object address -> object with time tag."""
@@ -172,7 +171,7 @@ class Iec104Table(EventTable):
     def _report(self) -> None:
         if self._heard is None:
             self._heard = np.array(sorted(self._listeners), dtype=np.intp)
-        tag = np.frombuffer(time_tag(self.unix_s), np.uint8)
+        tag = np.frombuffer(self.format.time_tag(self.unix_s), np.uint8)
         for block in self._blocks:
             if block.type is not MonitorType.TOTAL:
                 self._report_block(block, self._heard, tag)
@@ -195,7 +194,7 @@ class Iec104Table(EventTable):
         objects[:, : block.octets] = block.objects[rows, places]
         objects[:, block.octets :] = tag
         for row in self.clocks_s.keys() & set(rows.tolist()):
-            objects[rows == row, block.octets :] = np.frombuffer(time_tag(self.time_at(row)), np.uint8)
+            objects[rows == row, block.octets :] = np.frombuffer(self.format.time_tag(self.time_at(row)), np.uint8)
         data, step = objects.tobytes(), objects.shape[1]
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         ends = np.append(starts[1:], rows.size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,8 @@ from rest_client import Rest
 
 from pilotfarm.api.app import BODY_MAX_BYTES, create_app
 from pilotfarm.emulators import errors
+from pilotfarm.emulators.protocols.iec104 import PROTOCOL
+from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.loadtests import problems
@@ -170,6 +173,24 @@ def test_metrics_count_what_happened(rest: Rest) -> None:
     assert after["pilotfarm_commands_queued", ""] == 0.0
     assert after["pilotfarm_faults", "active"] == 1.0
     assert {protocol for name, protocol in after if name == "pilotfarm_bytes_in_total"} == {"modbus", "iec104", "dnp3"}
+
+
+def test_metrics_tell_of_events_that_wait_for_masters_and_of_those_there_was_no_room_for(
+    tiny: SiteLayout, make_rest: Callable[..., Rest]
+) -> None:
+    options = PROTOCOL.options_model(event_buffer=16)
+    stations = tuple(replace(each, options=options) if each.name == "rtu" else each for each in tiny.stations)
+    rest = make_rest(replace(tiny, stations=stations))
+    rtu = next(place.station for place in rest.pilot.images.places if place.layout.name == "rtu")
+    engine = rtu.connect("192.0.2.1:1", 0.0)
+    engine.receive(bytes((0x68, 4, STARTDT_ACT, 0, 0, 0)), 0.0)
+    engine.hang_up(0.0)
+    assert metrics(rest)["pilotfarm_events_waiting", "iec104"] == 0.0
+    for _ in range(3):
+        rest.pilot.step(900.0)
+    found = metrics(rest)
+    assert found["pilotfarm_events_waiting", "iec104"] == 16.0
+    assert found["pilotfarm_events_lost_total", "iec104"] > 0.0
 
 
 def test_two_farms_in_one_process_count_apart(tiny: SiteLayout, make_rest: Callable[..., Rest]) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
-from iec104_bench import spec_of
+from iec104_bench import ACT, START_S, Bench, Master, float_element, spec_of
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.resource import ITSELF
+from pilotfarm.emulators.contracts.protocol import PointRow
+from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA, address
 from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
+from pilotfarm.emulators.protocols.iec104.asdu import TAGGED_COMMANDS, Cause
+from pilotfarm.emulators.protocols.iec104.commands import COMMANDS
+from pilotfarm.emulators.protocols.iec104.times import time_tag
 from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 
 NAMES = tuple(resource.of(name) for resource in (ITSELF, *RESOURCES) for name in CATALOGUE)
@@ -106,3 +114,59 @@ def test_a_written_share_comes_back_as_a_share_and_closes_its_switch() -> None:
 def test_every_quantity_of_every_kind_has_a_point(kind: str) -> None:
     spec = registry.device(kind)
     assert {row.quantity for row in MAP.points(spec, {})} == {each.name for each in spec.quantities}
+
+
+# ---------------------------------------------------------------------------------- what is promised
+
+
+def types(row: PointRow) -> set[int]:
+    """The type identifications that the list gives a point."""
+    return set(map(int, re.findall(r"\((\d+)\)", row.data_type)))
+
+
+@pytest.mark.parametrize("kind", registry.DEVICES)
+def test_every_type_the_list_gives_a_point_is_sent_and_no_other(kind: str) -> None:
+    """Asked for in every way there is, with a value and a quality that change, and after a freeze."""
+    spec = registry.device(kind)
+    bench = Bench(1, spec)
+    master = Master(bench)
+    told = []
+    for quality in (Quality.NOT_TOPICAL, Quality.GOOD):
+        names = [each.name for each in spec.quantities]
+        bench.quality = {name: np.array([quality], np.uint8) for name in names} if quality else {}
+        for each in spec.quantities:
+            value = bench.columns[each.name][0]
+            bench.set(each.name, 0, 1.0 - value if each.is_binary else value + 1e7)
+        bench.step()
+        master.pull()
+        told += master.heard()
+    for kind_asked, element in ((100, b"\x14"), (101, b"\x45"), (101, b"\x05"), (101, b"\x85")):
+        told += master.ask(kind_asked, ACT, 1, 0, element)
+    bench.step()
+    master.pull()
+    told += master.heard()
+    sent: dict[int, set[int]] = {}
+    for each in told:
+        if each.type < 45:
+            size = len(each.body) // each.count
+            for at in range(0, len(each.body), size):
+                sent.setdefault(int.from_bytes(each.body[at : at + 3], "little"), set()).add(each.type)
+    assert sent == {int(row.address): types(row) for row in MAP.points(spec, {}) if row.access == "r"}
+
+
+@pytest.mark.parametrize("kind", registry.DEVICES)
+def test_every_type_the_list_gives_a_command_is_taken_and_no_other(kind: str) -> None:
+    spec = registry.device(kind)
+    master = Master(Bench(1, spec))
+    for row in MAP.points(spec, {}):
+        if row.access != "w":
+            continue
+        for asked in sorted(COMMANDS):
+            element = {45: b"\x81", 46: b"\x82", 50: float_element(0.0, 0x80)}[COMMANDS[asked]]
+            tag = time_tag(START_S) if asked in TAGGED_COMMANDS else b""
+            (answer,) = master.ask(asked, ACT, 1, int(row.address), element + tag)
+            known = answer.cause == Cause.ACTIVATION_CON
+            assert known == (asked in types(row)), row
+            assert known or answer.cause == Cause.UNKNOWN_OBJECT
+            if known and not answer.negative:
+                master.ask(asked, Cause.DEACTIVATION, 1, int(row.address), element + tag)

@@ -31,7 +31,7 @@ from pilotfarm.emulators.maps.iec104.addresses import address
 from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
-from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT
+from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT
 
 ONLINE = address("online")
 
@@ -68,12 +68,15 @@ def expected(bench: Bench, row: int, counters: bool = False) -> dict[tuple[int, 
     }
 
 
-def interrogate(master: Master, to: int, qoi: int = 20) -> list[Asdu]:
-    """Interrogate, check confirmation and termination, return the data."""
+def interrogate(master: Master, to: int, qoi: int = 20, by: tuple[int, ...] = ()) -> list[Asdu]:
+    """Interrogate, check confirmations and terminations, return the data."""
     master.pull()  # what has changed before goes first
-    con, *data, term = master.ask(Type.INTERROGATION, ACT, to, 0, bytes([qoi]))
-    assert (con.type, con.cause, con.negative, con.address) == (Type.INTERROGATION, CON, False, to)
-    assert (term.type, term.cause, term.negative, term.address) == (Type.INTERROGATION, TERM, False, to)
+    answers = master.ask(Type.INTERROGATION, ACT, to, 0, bytes([qoi]))
+    by = by or (to,)
+    cons, data, terms = answers[: len(by)], answers[len(by) : -len(by)], answers[-len(by) :]
+    for asdus, cause in ((cons, CON), (terms, TERM)):
+        told = [(each.type, each.cause, each.negative, each.address, each.body) for each in asdus]
+        assert told == [(Type.INTERROGATION, cause, False, address, bytes([0, 0, 0, qoi])) for address in by]
     return data
 
 
@@ -83,7 +86,7 @@ def interrogate(master: Master, to: int, qoi: int = 20) -> list[Asdu]:
 @pytest.mark.parametrize("to", [1, 2, 0xFFFF])
 def test_an_interrogation_returns_every_point_of_every_device_asked_once_with_its_value(to: int) -> None:
     bench = Bench(3)
-    found = objects_of(data := interrogate(Master(bench), to))
+    found = objects_of(data := interrogate(Master(bench), to, by=(1, 2, 3) if to == 0xFFFF else ()))
     rows = range(3) if to == 0xFFFF else [to - 1]
     wanted = {key: value for row in rows for key, value in expected(bench, row).items()}
     assert found.keys() == wanted.keys()
@@ -108,28 +111,24 @@ def test_the_groups_share_a_general_interrogation_out_without_a_rest() -> None:
 def test_an_interrogation_longer_than_the_window_goes_on_as_it_is_acknowledged() -> None:
     bench = Bench(20)
     master = Master(bench, acknowledges=False)
-    con, *data = master.ask(Type.INTERROGATION, ACT, 0xFFFF, 0, b"\x14")
-    assert con.cause == CON
-    assert 1 + len(data) == 12
-    master.acknowledges = True
-    master.feed(b"\x68\x04\x01\x00" + struct.pack("<H", master.received << 1))
-    data += master.heard()
-    assert data.pop().cause == TERM
-    assert len(objects_of(data)) == sum(len(expected(bench, row)) for row in range(20))
+    told = master.ask(Type.INTERROGATION, ACT, 0xFFFF, 0, b"\x14")
+    assert len(told) == 12
+    master.acknowledge()
+    told += master.heard()
+    assert [each.cause for each in told[:20]] == [CON] * 20
+    assert [each.cause for each in told[-20:]] == [TERM] * 20
+    assert len(objects_of(told[20:-20])) == sum(len(expected(bench, row)) for row in range(20))
 
 
 def test_an_interrogation_can_be_broken_off() -> None:
-    master = Master(Bench(20), acknowledges=False)
+    master = Master(Bench(20, k=40), acknowledges=False)
     master.ask(Type.INTERROGATION, ACT, 0xFFFF, 0, b"\x14")
     master.acknowledges, master.acknowledged = True, master.received
-    (first, *_) = [
-        each
-        for each in master.ask(Type.INTERROGATION, Cause.DEACTIVATION, 0xFFFF, 0, b"\x14")
-        if each.type == Type.INTERROGATION
-    ]
-    assert (first.cause, first.negative) == (Cause.DEACTIVATION_CON, False)
-    (again,) = master.ask(Type.INTERROGATION, Cause.DEACTIVATION, 0xFFFF, 0, b"\x14")
-    assert (again.cause, again.negative) == (Cause.DEACTIVATION_CON, True)
+    for negative in (False, True):
+        told = master.ask(Type.INTERROGATION, Cause.DEACTIVATION, 0xFFFF, 0, b"\x14")
+        assert [(each.cause, each.negative, each.address) for each in told if each.type == Type.INTERROGATION] == [
+            (Cause.DEACTIVATION_CON, negative, address) for address in range(1, 21)
+        ]
 
 
 @pytest.mark.parametrize("qoi", [0, 19, 37, 255])
@@ -160,23 +159,63 @@ def test_counter_group_1_is_energy_and_the_others_are_empty() -> None:
         assert [each.cause for each in data] == ([38] if group == 1 else [])
 
 
-def test_what_a_master_freezes_it_reads_until_it_freezes_again_and_others_read_the_present() -> None:
+def counters_of(master: Master, to: int = 1, qcc: int = 5) -> dict[tuple[int, int], tuple[float, int]]:
+    """What a master reads of the counters: value and number of the freeze."""
+    _, *data, _ = master.ask(Type.COUNTER_INTERROGATION, ACT, to, 0, bytes([qcc]))
+    found = objects_of([each for each in data if each.type == MonitorType.TOTAL])
+    return {key: (number(each), each.quality.sequence) for key, (each,) in found.items()}  # type: ignore[attr-defined]
+
+
+def test_what_one_master_freezes_every_master_reads_until_the_next_freeze() -> None:
     bench = Bench()
     mine, other = Master(bench), Master(bench)
-
-    def read(master: Master) -> tuple[float, int]:
-        _, data, _ = master.ask(Type.COUNTER_INTERROGATION, ACT, 1, 0, b"\x05")
-        element = objects_of([data])[1, 3000][0]
-        return number(element), element.quality.sequence  # type: ignore[attr-defined]
-
     bench.set("energy_exported_wh", 0, 100.0)
     bench.step()
     con, term = mine.ask(Type.COUNTER_INTERROGATION, ACT, 1, 0, b"\x45")
     assert (con.negative, term.cause) == (False, TERM)
     bench.set("energy_exported_wh", 0, 200.0)
+    bench.set("energy_exported_wh", 1, 700.0)
     bench.step()
-    assert read(mine) == (100.0, 1)
-    assert read(other) == (200.0, 0)
+    mine.engine.hang_up(0.0)
+    for master in (other, Master(bench)):
+        assert counters_of(master)[1, 3000] == (100.0, 1)
+        assert counters_of(master, 2)[2, 3000] == (700.0, 0), "nobody froze the other device"
+    other.ask(Type.COUNTER_INTERROGATION, ACT, 0xFFFF, 0, b"\x45")
+    assert (counters_of(other)[1, 3000], counters_of(other, 2)[2, 3000]) == ((200.0, 2), (700.0, 1))
+
+
+def test_a_reset_lets_counters_begin_again_and_the_registers_of_the_device_go_on() -> None:
+    """Freeze with reset (FRZ 2) keeps what was counted since the reset before; FRZ 3 only begins again."""
+    bench = Bench(1)
+    master = Master(bench)
+    for total, qcc, frozen in ((100.0, 0x85, 100.0), (250.0, 0x85, 150.0), (300.0, 0xC5, 150.0), (310.0, 0x45, 10.0)):
+        bench.set("energy_exported_wh", 0, total)
+        bench.step()
+        con, term = master.ask(Type.COUNTER_INTERROGATION, ACT, 1, 0, bytes([qcc]))
+        assert (con.negative, term.cause) == (False, TERM)
+        assert counters_of(master)[1, 3000][0] == frozen
+        ((element,),) = objects_of(master.ask(Type.READ, Cause.REQUEST, 1, 3000)).values()
+        assert number(element) == {100.0: 0.0, 250.0: 0.0, 300.0: 0.0, 310.0: 10.0}[total]
+    assert bench.columns["energy_exported_wh"][0] == 310.0
+
+
+def test_counters_go_on_from_0_over_the_end_of_their_range_after_a_reset_too() -> None:
+    bench = Bench(1)
+    master = Master(bench)
+    bench.set("energy_exported_wh", 0, 2.0**31 - 10.0)
+    bench.step()
+    master.ask(Type.COUNTER_INTERROGATION, ACT, 1, 0, b"\xc5")
+    bench.set("energy_exported_wh", 0, 2.0**31 + 30.0)
+    bench.step()
+    assert counters_of(master)[1, 3000] == (40.0, 0)
+
+
+def test_a_group_without_counters_freezes_none() -> None:
+    bench = Bench(1)
+    master = Master(bench)
+    for group, frozen in ((2, 0), (1, 1), (3, 1)):
+        master.ask(Type.COUNTER_INTERROGATION, ACT, 1, 0, bytes([0x40 | group]))
+        assert {each for _, each in counters_of(master).values()} == {frozen}
 
 
 def test_each_freeze_has_the_next_number_of_five_bits() -> None:
@@ -190,12 +229,12 @@ def test_each_freeze_has_the_next_number_of_five_bits() -> None:
         _, *data, _ = master.ask(Type.COUNTER_INTERROGATION, ACT, 1, 0, b"\x05")
         found = objects_of(data)
         assert {each.quality.sequence for (each,) in found.values()} == {freeze % 32}  # type: ignore[attr-defined]
-        assert not any(each.quality.invalid for (each,) in found.values())  # type: ignore[attr-defined]
+        assert not any(each.quality.invalid or each.quality.overflow for (each,) in found.values())  # type: ignore[attr-defined]
         assert number(found[1, 3000][0]) == 100.0 * freeze
 
 
-@pytest.mark.parametrize("qcc", [0x00, 0x06, 0x3F, 0x85, 0xC5])
-def test_counters_are_not_reset_and_unknown_requests_are_confirmed_negatively(qcc: int) -> None:
+@pytest.mark.parametrize("qcc", [0x00, 0x06, 0x3F, 0x40, 0x86, 0xFF])
+def test_unknown_requests_of_counters_are_confirmed_negatively(qcc: int) -> None:
     (con,) = Master(Bench()).ask(Type.COUNTER_INTERROGATION, ACT, 1, 0, bytes([qcc]))
     assert (con.cause, con.negative) == (CON, True)
 
@@ -312,13 +351,12 @@ def test_a_change_of_quality_is_told() -> None:
 def test_of_a_measurement_that_waits_only_the_newest_value_is_sent_and_of_a_state_every_change() -> None:
     bench = Bench(1)
     master = Master(bench)
-    master.feed(u(STOPDT_ACT))
-    master.heard()
+    master.block()
     for step in range(6):
         bench.set("active_power_w", 0, 1e5 * (step + 1))
         bench.set("running", 0, float(step % 2))
         bench.step()
-    master.feed(u(STARTDT_ACT))
+    master.acknowledge()
     told = master.heard()
     states = [each for each in told if each.type == Type.SINGLE_TAGGED]
     measurements = [each for each in told if each.type == Type.FLOAT_TAGGED]
@@ -329,8 +367,7 @@ def test_of_a_measurement_that_waits_only_the_newest_value_is_sent_and_of_a_stat
 def test_events_stay_bounded_while_a_master_does_not_take_them_and_the_lost_are_counted() -> None:
     bench = Bench(4, event_queue=16)
     master = Master(bench)
-    master.feed(u(STOPDT_ACT))
-    master.heard()
+    master.block()
     names = ("running", "available", "fault_trip")
     changes = 0
     for step in range(50):
@@ -340,8 +377,8 @@ def test_events_stay_bounded_while_a_master_does_not_take_them_and_the_lost_are_
                 bench.set(name, row, float(step % 2))
         bench.step()
     assert master.engine.lost_events == changes - 16  # type: ignore[attr-defined]
-    master.feed(u(STARTDT_ACT))
-    assert sum(each.count for each in master.heard()) == 16
+    master.acknowledge()
+    assert sum(each.count for each in master.heard() if each.type == Type.SINGLE_TAGGED) == 16
 
 
 def test_output_stays_bounded_while_a_master_does_not_acknowledge_and_it_is_cut_after_t1() -> None:
@@ -438,10 +475,10 @@ def test_initialisation_ends_once_a_station_and_again_after_a_reset() -> None:
     assert refused.negative
 
 
-def test_a_reset_of_every_station_is_confirmed_once_and_initialises_each() -> None:
+def test_a_reset_of_every_station_is_confirmed_by_each_and_initialises_each() -> None:
     told = Master(Bench(3)).ask(Type.RESET, ACT, 0xFFFF, 0, b"\x01")
     assert [(each.type, each.cause, each.address) for each in told] == [
-        (Type.RESET, Cause.ACTIVATION_CON, 0xFFFF),
+        *((Type.RESET, Cause.ACTIVATION_CON, address) for address in (1, 2, 3)),
         *((Type.END_OF_INITIALISATION, Cause.INITIALISED, address) for address in (1, 2, 3)),
     ]
 
@@ -454,10 +491,10 @@ def test_a_data_unit_has_room_for_as_many_objects_as_a_frame_holds_and_no_more(o
 
 def test_clock_synchronisation_is_confirmed_with_the_sites_time_and_does_not_move_it() -> None:
     bench = Bench()
-    for to in (1, 0xFFFF):
-        (con,) = Master(bench).ask(Type.CLOCK, ACT, to, 0, time_tag(0.0))
-        assert (con.cause, con.negative, con.address) == (CON, False, to)
-        assert con.body[3:] == time_tag(bench.unix_s)
+    for to, by in ((1, [1]), (0xFFFF, [1, 2])):
+        told = Master(bench).ask(Type.CLOCK, ACT, to, 0, time_tag(0.0))
+        assert [(each.cause, each.negative, each.address) for each in told] == [(CON, False, each) for each in by]
+        assert {each.body[3:] for each in told} == {time_tag(bench.unix_s)}
     assert bench.table.unix_s == bench.unix_s
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,12 +26,20 @@ from iec104_bench import (
     unit,
 )
 
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.device import Effect
+from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from pilotfarm.emulators.maps.iec104.addresses import IOA
-from pilotfarm.emulators.plans.iec104 import ControlType
-from pilotfarm.emulators.protocols.iec104.asdu import ELEMENT_OCTETS, Cause, Type, time_tag
+from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
+from pilotfarm.emulators.protocols.iec104 import PROTOCOL
+from pilotfarm.emulators.protocols.iec104.asdu import ELEMENT_OCTETS, TAGGED_COMMANDS, Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec104.commands import REFUSAL
+from pilotfarm.emulators.protocols.iec104.control import UNFINISHED_MAX
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, TESTFR_ACT
+from pilotfarm.emulators.protocols.iec104.outbox import ANSWERS_MAX
+from pilotfarm.emulators.protocols.iec104.times import time_tag
+from pilotfarm.emulators.quantities import Role, quantity
 
 COMMANDS = {
     ControlType.SINGLE: ((45, b"\x01", b"\x81", 1.0), (58, b"\x00", b"\x80", 0.0)),
@@ -170,7 +181,272 @@ def test_the_test_bit_makes_a_command_a_rehearsal_and_comes_back_with_the_origin
     assert bench.devices[0].taken == []
 
 
+# -------------------------------------------------------------- what comes of it, and when it ends
+
+FOLLOWED = replace(
+    spec_of(["active_power_w", "running", "start", "active_power_setpoint_w", "active_power_setpoint_enabled"]),
+    follows={"start": Effect("running"), "active_power_setpoint_w": Effect("active_power_w")},
+)
+
+
+def causes(asdus: Sequence[Asdu]) -> dict[int, int]:
+    """Object address -> cause, of events of single objects or all of one cause."""
+    found = {}
+    for each in asdus:
+        size = len(each.body) // each.count
+        for at in range(0, len(each.body), size):
+            found[int.from_bytes(each.body[at : at + 3], "little")] = each.cause
+    return found
+
+
+def obeyed(bench: Bench) -> None:
+    """A step in which the device does what it was told, and its power moves."""
+    for command in bench.devices[0].taken:
+        for name, value in command.values.items():
+            bench.set("running" if name == "start" else name, 0, value)
+    bench.devices[0].taken.clear()
+    bench.set("active_power_w", 0, bench.columns["active_power_w"][0] + 1e5)
+    bench.step()
+
+
+def test_what_changes_by_a_command_is_its_return_information_and_all_else_is_spontaneous() -> None:
+    bench = Bench(1, FOLLOWED)
+    bench.set("running", 0, 0.0)
+    bench.step()
+    asking, beside = Master(bench), Master(bench)
+    asking.ask(45, ACT, 1, IOA["start"], b"\x01")
+    asking.ask(50, ACT, 1, SETPOINT, float_element(-500.0))
+    bench.set("active_power_setpoint_enabled", 0, 0.0)
+    obeyed(bench)
+    mirror, switch = SETPOINT - 2100, IOA["active_power_setpoint_enabled"] - 2950
+    back, alone = Cause.RETURN_REMOTE, Cause.SPONTANEOUS
+    for master in (asking, beside):
+        master.pull()
+        told = causes(master.heard())
+        assert told.pop(switch, back) == back, "where the switch has moved"
+        assert told == {IOA["running"]: back, mirror: back, IOA["active_power_w"]: alone}
+    bench.set("running", 0, 0.0)
+    bench.set("active_power_setpoint_w", 0, 700.0)
+    bench.step()
+    asking.pull()
+    assert causes(asking.heard()) == {IOA["running"]: alone, mirror: alone}, "once a command"
+
+
+@pytest.mark.parametrize(("steps_s", "cause"), [([59.0], 11), ([59.0, 1.0], 11), ([60.0, 1.0], 3), ([900.0], 11)])
+def test_a_change_long_after_a_command_is_not_its_return_information(steps_s: list[float], cause: int) -> None:
+    bench = Bench(1, FOLLOWED)
+    master = Master(bench)
+    master.ask(45, ACT, 1, IOA["start"], b"\x01")
+    for dt_s in steps_s[:-1]:
+        bench.step(dt_s)
+    bench.set("running", 0, 1.0 - bench.columns["running"][0])
+    bench.step(steps_s[-1])
+    master.pull()
+    assert causes(master.heard()) == {IOA["running"]: cause}
+
+
+@pytest.mark.parametrize(("kind", "element"), [(45, b"\x81"), (45 | 0x80 << 8, b"\x01"), (45, b"\x01")])
+def test_what_only_selects_rehearses_or_is_refused_has_no_return_information(kind: int, element: bytes) -> None:
+    bench = Bench(1, FOLLOWED)
+    master = Master(bench)
+    if (kind, element) == (45, b"\x01"):
+        bench.devices[0].refuses = Busy("no")
+    master.ask(kind & 0xFF, ACT | kind >> 8, 1, IOA["start"], element)
+    bench.set("running", 0, 1.0 - bench.columns["running"][0])
+    bench.step()
+    master.pull()
+    assert causes(master.heard()) == {IOA["running"]: Cause.SPONTANEOUS}
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_return_information_that_waits_goes_before_later_values_of_its_point_and_after_none_older(later: bool) -> None:
+    bench = Bench(1, FOLLOWED)
+    master = Master(bench)
+    master.block()
+    mirror = SETPOINT - 2100
+    for asked, value in ((False, 100.0), (True, 200.0), (False, 300.0))[: 2 + later]:
+        if asked:
+            master.feed(master.i_frame(unit(50, ACT, 1, SETPOINT, float_element(value))))
+        bench.set("active_power_setpoint_w", 0, value)
+        bench.step()
+    master.acknowledge()
+    told = [each for each in master.heard() if each.type == Type.FLOAT_TAGGED]
+    assert [(each.cause, each.body[:3], struct.unpack_from("<f", each.body, 3)[0]) for each in told] == [
+        (Cause.RETURN_REMOTE, mirror.to_bytes(3, "little"), 200.0),
+        (Cause.SPONTANEOUS, mirror.to_bytes(3, "little"), 300.0),
+    ][: 1 + later]
+
+
+@pytest.mark.parametrize("kind", registry.DEVICES)
+def test_every_set_point_has_its_mirror_as_return_information_and_every_command_a_state_if_any(kind: str) -> None:
+    spec = registry.device(kind)
+    plan = registry.point_map("iec104").plan(spec)
+    monitored = {point.ioa: point for point in plan.monitor}
+    for control in plan.control:
+        (name,) = control.source.quantities
+        shown = {monitored[ioa].source.quantities[0] for ioa in control.returns}
+        if quantity(name).role is Role.SETPOINT:
+            assert name in shown
+        if puts := quantity(name).puts:
+            assert puts[0] in shown
+        if name in spec.follows:
+            steered = spec.follows[name].quantity
+            assert (steered in shown) == quantity(steered).is_binary, name
+        assert {monitored[ioa].type for ioa in control.returns} <= {MonitorType(1), MonitorType(3), MonitorType(13)}
+
+
+@pytest.mark.parametrize("mode", ["at_once", "after_step"])
+def test_a_command_is_terminated_at_once_or_when_a_step_has_taken_it_behind_its_return_information(mode: str) -> None:
+    bench = Bench(1, FOLLOWED, termination=mode)
+    master = Master(bench)
+    told = master.ask(50, ACT, 1, SETPOINT, float_element(-500.0))
+    assert [each.cause for each in told] == ([CON, TERM] if mode == "at_once" else [CON])
+    master.pull()
+    assert master.heard() == []
+    obeyed(bench)
+    master.pull()
+    told = master.heard()
+    back = [each.cause for each in told if each.cause != Cause.SPONTANEOUS]
+    assert back[:1] == [Cause.RETURN_REMOTE]
+    assert back[-1] == (Cause.RETURN_REMOTE if mode == "at_once" else TERM)
+    if mode == "after_step":
+        (term,) = [each for each in told if each.cause == TERM]
+        assert (term.type, term.body) == (50, unit(50, ACT, 1, SETPOINT, float_element(-500.0))[6:])
+    bench.step()
+    master.pull()
+    assert TERM not in [each.cause for each in master.heard()]
+
+
+def test_a_command_ends_with_the_step_of_its_own_device() -> None:
+    """A station's devices may stand in several tables, which take a step one after another."""
+    bench, beside = Bench(1, FOLLOWED, termination="after_step"), Bench(1, FOLLOWED)
+    seat = Seat(beside.devices[0], beside.table, 0, 2)
+    bench.station = PROTOCOL.station([*bench.seats, seat], PROTOCOL.options_model(termination="after_step"))
+    master = Master(bench)
+    master.ask(45, ACT, 2, IOA["start"], b"\x01")
+    for stepped, ended in ((bench, []), (beside, [TERM])):
+        stepped.step()
+        master.pull()
+        assert [each.cause for each in master.heard() if each.type == 45] == ended
+
+
+def test_commands_that_wait_for_a_step_are_bounded() -> None:
+    bench = Bench(1, FOLLOWED, termination="after_step")
+    master = Master(bench)
+    signs = [master.ask(45, ACT, 1, IOA["start"], b"\x01")[0].negative for _ in range(UNFINISHED_MAX + 1)]
+    assert signs == [False] * UNFINISHED_MAX + [True]
+    bench.step()
+    master.pull()
+    assert [each.cause for each in master.heard()].count(TERM) == UNFINISHED_MAX
+    assert not master.ask(45, ACT, 1, IOA["start"], b"\x01")[0].negative
+
+
+def test_a_selection_is_its_originators_and_nobody_elses_on_the_same_connection() -> None:
+    bench = Bench(1, sbo="required")
+    master = Master(bench)
+
+    def say(cause: int, element: bytes, originator: int) -> bool:
+        (answer, *_) = master.send(unit(45, cause, 1, 4000, element, orig=originator))
+        assert answer.originator == originator
+        return not answer.negative
+
+    assert say(ACT, b"\x81", 7)
+    assert not say(ACT, b"\x01", 8)
+    assert not say(ACT, b"\x81", 8)
+    assert not say(Cause.DEACTIVATION, b"\x81", 8)
+    assert say(ACT, b"\x01", 7)
+    assert not say(ACT, b"\x01", 7)
+    assert say(ACT, b"\x81", 8)
+    assert say(Cause.DEACTIVATION, b"\x81", 8)
+    assert say(ACT, b"\x81", 9)
+    master.engine.hang_up(0.0)
+    other = Master(bench)
+    assert not other.send(unit(45, ACT, 1, 4000, b"\x81", orig=9))[0].negative
+
+
+# ------------------------------------------------------------------------------- commands that come late
+
+
+@pytest.mark.parametrize("kind", sorted(TAGGED_COMMANDS))
+@pytest.mark.parametrize("select", [0x00, 0x80])
+@pytest.mark.parametrize(
+    ("max_age_s", "age_s", "good"),
+    [(0.0, 1e9, True), (5.0, 4.999, True), (5.0, 5.0, True), (5.0, 5.002, False), (5.0, -1e6, True), (0.5, 0.6, False)],
+)
+def test_a_command_whose_time_tag_is_too_old_is_refused(
+    kind: int, select: int, max_age_s: float, age_s: float, good: bool
+) -> None:
+    bench = Bench(1, command_max_age_s=max_age_s)
+    master = Master(bench)
+    ioa, element = {58: (4000, b"\x01"), 59: (4100, b"\x02"), 63: (SETPOINT, float_element(5.0))}[kind]
+    element = element[:-1] + bytes([element[-1] | select])
+    told = master.ask(kind, ACT, 1, ioa, element + time_tag(bench.unix_s - age_s))
+    assert (told[0].cause, told[0].negative) == (CON, not good)
+    assert len(bench.devices[0].taken) == (good and not select)
+
+
+def test_age_is_judged_by_the_clock_of_the_device_and_in_the_stations_zone() -> None:
+    bench = Bench(1, command_max_age_s=5.0, time_zone="Europe/Berlin")
+    bench.table.refresh(bench.columns, {}, bench.unix_s, {0: 3_600.0})
+    master = Master(bench)
+    for shown_s, zone, good in (
+        (3_600.0, "Europe/Berlin", True),
+        (0.0, "Europe/Berlin", False),
+        (3_600.0, "UTC", False),
+    ):
+        tag = time_tag(bench.unix_s + shown_s, zone)
+        (con, *_) = master.ask(63, ACT, 1, SETPOINT, float_element(5.0) + tag)
+        assert con.negative is not good, zone
+
+
+@pytest.mark.parametrize("tag", [bytes(7), time_tag(START_S)[:2] + b"\x80" + time_tag(START_S)[3:], time_tag(-1.0)])
+def test_a_time_tag_that_is_none_is_refused_where_age_is_judged(tag: bytes) -> None:
+    for max_age_s in (0.0, 86_400.0):
+        master = Master(Bench(1, command_max_age_s=max_age_s))
+        (con, *_) = master.ask(63, ACT, 1, SETPOINT, float_element(5.0) + tag)
+        assert con.negative is (max_age_s > 0.0)
+
+
 # -------------------------------------------------------------------------------- bad data units
+
+
+BROADCAST_TYPES = (100, 101, 103, 105)
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_of_all_types_four_may_be_asked_of_every_station_and_the_others_are_an_unknown_address(once: bool) -> None:
+    bench = Bench(3, broadcast_confirm="once" if once else "each")
+    elements = {100: b"\x14", 101: b"\x05", 103: time_tag(START_S), 105: b"\x02"}
+    for kind in range(1, 256):
+        element = elements.get(kind, bytes(ELEMENT_OCTETS.get(kind, 1)))
+        cause = Cause.REQUEST if kind == Type.READ else ACT
+        asked = unit(kind, cause, 0xFFFF, 0, element)
+        told = Master(bench).send(asked)
+        if kind not in BROADCAST_TYPES:
+            assert [(each.cause, each.negative, each.address) for each in told] == [(46, True, 0xFFFF)], kind
+            assert (told[0].type, told[0].body) == (kind, asked[6:])
+            continue
+        by = [0xFFFF] if once else [1, 2, 3]
+        for cause, wanted in ((CON, by), (TERM, by if kind in (100, 101) else [])):
+            found = [each for each in told if (each.type, each.cause) == (kind, cause)]
+            assert [each.address for each in found] == wanted, kind
+            assert not any(each.negative for each in found)
+        data = [each for each in told if each.cause in (20, 37)]
+        assert {each.address for each in data} == ({1, 2, 3} if kind in (100, 101) else set())
+
+
+@pytest.mark.parametrize(("kind", "element"), [(100, b"\x00"), (101, b"\x00"), (105, b"\x09")])
+def test_what_cannot_be_is_refused_by_every_station(kind: int, element: bytes) -> None:
+    told = Master(Bench(2)).ask(kind, ACT, 0xFFFF, 0, element)
+    assert [(each.cause, each.negative, each.address) for each in told] == [(CON, True, 1), (CON, True, 2)]
+
+
+def test_a_station_of_more_devices_than_answers_may_wait_answers_for_each() -> None:
+    n = ANSWERS_MAX + 10
+    master = Master(Bench(n, spec_of(["running"])))
+    told = master.ask(Type.INTERROGATION, ACT, 0xFFFF, 0, b"\x14")
+    assert not master.engine.closed
+    assert [each.cause for each in told] == [CON] * n + [20] * n + [TERM] * n
 
 
 @pytest.mark.parametrize(

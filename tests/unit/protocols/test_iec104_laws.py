@@ -15,10 +15,10 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.application import Application, ControlledStation
+from pilotfarm.emulators.protocols.iec104.application import Application
 from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type
-from pilotfarm.emulators.protocols.iec104.commands import Selections
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT, TESTFR_ACT
+from pilotfarm.emulators.protocols.iec104.station import ControlledStation
 from pilotfarm.emulators.protocols.iec104.table import GENERAL
 
 SMALL = spec_of(["active_power_w", "online", "grid_switch_closed", "energy_exported_wh", "start", "grid_switch"])
@@ -137,9 +137,7 @@ def test_the_same_application_speaks_the_narrow_addresses_of_iec_101() -> None:
     table = PROTOCOL.table(bench.plan, 1, columns_of(bench.spec, 1), form)
     table.refresh(bench.columns, {}, START_S)
     seat = Seat(bench.devices[0], table, 0, 7)
-    application = Application(
-        ControlledStation("iec101", form, {7: seat}, Selections("both", 30.0), 0.0, 100), "line 1"
-    )
+    application = Application(ControlledStation("iec101", form, {7: seat}, PROTOCOL.options_model()), "line 1")
     application.start()
     application.handle(bytes((Type.INTERROGATION, 1, Cause.ACTIVATION, 0xFF, 0, 0, 20)), 0.0)
     encoder = hat101.Encoder(
@@ -148,10 +146,12 @@ def test_the_same_application_speaks_the_narrow_addresses_of_iec_101() -> None:
         io_address_size=hat101.IoAddressSize.TWO,
     )
     seen = []
-    while (asdu := application.outbox.next()) is not None:
+    while (unit := application.outbox.next()) is not None:
+        asdu, _ = unit
         assert len(asdu) <= 255
         decoded, rest = encoder.decode_asdu(asdu)
         assert not rest
+        assert decoded.address == 7, "of the broadcast address 255 each station's own is left"
         seen += [io.address for io in decoded.ios if decoded.cause.type is hat101.CauseType.INTERROGATED_STATION]
     assert sorted(seen) == sorted(point.ioa for point in bench.plan.monitor if point.type is not MonitorType.TOTAL)
 

@@ -198,3 +198,27 @@ def test_where_the_stream_is_cut_makes_no_difference() -> None:
     octets = link(started=False)
     asdus = [asdu for at in range(len(stream)) for asdu in feed(octets, stream[at : at + 1])]
     assert (asdus, octets.take_output(), octets.closed) == expected
+
+
+def test_a_link_that_is_stopped_acknowledges_what_it_has_and_takes_acknowledgements_but_no_data() -> None:
+    of = link()
+    of.send(ASDU, 0.0, ["a"])
+    feed(of, i(0, 0, ASDU))
+    of.stop()
+    assert of.take_output() == i(0, 0, ASDU) + s(1)
+    assert not of.room
+    feed(of, s(1))
+    assert not of.closed
+    feed(of, i(1, 1, ASDU))
+    assert of.closed
+
+
+def test_what_unacknowledged_frames_carry_is_given_back_once() -> None:
+    of = link()
+    for carried in (["a", "b"], [], ["c"]):
+        of.send(ASDU, 0.0, carried)
+    feed(of, s(1))
+    assert of.give_back() == ["c"]
+    assert of.give_back() == []
+    feed(of, s(3))
+    assert not of.closed, "the frames are still under way"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,9 @@ NUMBERS = {
         "t3_s": (20.0, 1.0, 172_800.0),
         "cyclic_s": (0.0, 0.0, 86_400.0),
         "select_timeout_s": (30.0, 1.0, 3_600.0),
+        "command_max_age_s": (0.0, 0.0, 86_400.0),
         "event_queue": (10_000, 16, 1_000_000),
+        "event_buffer": (2_000, 16, 1_000_000),
     },
     "dnp3": {
         "max_connections": (4, 1, 64),
@@ -84,3 +87,15 @@ def test_masters_of_dnp3_have_addresses_of_the_standard(address: int) -> None:
 )
 def test_a_device_has_an_address_of_the_standard(protocol: str, lowest: int, highest: int) -> None:
     assert registry.protocol(protocol).address_range == (lowest, highest)
+
+
+def test_the_page_of_iec_104_lists_every_option_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "iec104.md").read_text()
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    found = {}
+    for _, names, defaults, *_ in rows:
+        told = [each.strip(" `") for each in defaults.split(",")]
+        found |= dict(zip([each.strip(" `") for each in names.split(",")], told, strict=True))
+    made = registry.protocol("iec104").options_model()
+    shown = {name: f"{value:g}" if isinstance(value, int | float) else value for name, value in made}
+    assert found == {name: value or "none" for name, value in shown.items()}

@@ -1,0 +1,109 @@
+"""Commands of one master: selected, judged by their time tags, handed to the device, and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final
+
+from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.errors import Busy, OutOfRange, PointError
+from pilotfarm.emulators.plans.iec104 import ControlPoint
+from pilotfarm.emulators.protocols.iec104.asdu import TAGGED_COMMANDS, Asdu, Cause
+from pilotfarm.emulators.protocols.iec104.commands import COMMANDS, REFUSAL, Operation, read_operation
+from pilotfarm.emulators.protocols.iec104.outbox import Outbox
+from pilotfarm.emulators.protocols.iec104.replies import Replies
+from pilotfarm.emulators.protocols.iec104.station import ControlledStation
+from pilotfarm.emulators.protocols.iec104.times import TIME_OCTETS
+
+UNFINISHED_MAX: Final = 1024
+"""Commands of one master that may wait for a step to be terminated; further ones are refused."""
+
+
+class Control:
+    """C_SC, C_DC, C_SE (7.4.6, 7.4.9): select, operate, or give a selection back.
+
+    A command is confirmed once the device's queue has taken it. It is terminated at once after that, or with
+    ``termination: after_step`` when a step has taken it, behind the return information that came of it.
+    """
+
+    __slots__ = ("_outbox", "_peer", "_replies", "_station", "_unfinished")
+
+    def __init__(self, station: ControlledStation, peer: str, outbox: Outbox, replies: Replies) -> None:
+        self._station = station
+        self._peer = peer
+        self._outbox = outbox
+        self._replies = replies
+        self._unfinished: list[tuple[Asdu, Seat, float]] = []
+        """Commands that wait for a step, and the time of their table when they came."""
+
+    def take(self, asked: Asdu, address: int, now_s: float) -> None:
+        """Answer one command."""
+        station, octets = self._station, self._station.form.object_octets
+        ioa = int.from_bytes(asked.body[:octets], "little")
+        seat = station.seats[address]
+        control = seat.table.controls.get(ioa)
+        if control is None or control.type is not COMMANDS[asked.type]:
+            self._replies.mirror(asked, Cause.UNKNOWN_OBJECT)
+            return
+        point = address, ioa
+        if asked.cause == Cause.DEACTIVATION:
+            given_back = station.selections.cancel(point, self._holder(asked))
+            self._replies.confirm(asked, (address,), negative=not given_back)
+            return
+        try:
+            operation = read_operation(control, asked.body[octets:])
+            self._in_time(asked, seat)
+            if not seat.reachable:
+                raise Busy("the device does not answer its station")
+            station.selections.admit(point, self._holder(asked), operation, now_s)
+            if operation.select or asked.test:
+                self._rehearse(asked, seat, point, operation, now_s)
+            else:
+                self._operate(asked, seat, address, control, operation, now_s)
+        except PointError as error:
+            self._replies.mirror(asked, next(REFUSAL[each] for each in type(error).__mro__ if each in REFUSAL))
+
+    def stepped(self) -> None:
+        """Terminate the commands that a step has taken."""
+        for asked, seat, before_s in self._unfinished:
+            if seat.table.unix_s != before_s:
+                self._outbox.end(self._station.form.answer(asked, Cause.ACTIVATION_TERM))
+        self._unfinished = [each for each in self._unfinished if each[1].table.unix_s == each[2]]
+
+    def drop(self) -> None:
+        """The link's data transfer has ended: its selections end too."""
+        self._station.selections.drop(connection=self)
+
+    def _holder(self, asked: Asdu) -> tuple[Hashable, int]:
+        return self, asked.originator
+
+    def _in_time(self, asked: Asdu, seat: Seat) -> None:
+        """Refuse a command whose time tag is too old, or invalid; by the clock that its events are tagged with."""
+        age_max_s = self._station.options.command_max_age_s
+        if not age_max_s or asked.type not in TAGGED_COMMANDS:
+            return
+        sent_s = self._station.form.time_of(asked.body[-TIME_OCTETS:])
+        if sent_s is None or sent_s < seat.table.time_at(seat.row) - age_max_s:
+            raise OutOfRange("the command comes too late")
+
+    def _rehearse(self, asked: Asdu, seat: Seat, point: tuple[int, int], operation: Operation, now_s: float) -> None:
+        seat.device.check(operation.values)
+        self._replies.confirm(asked, point[:1])
+        if operation.select:
+            self._station.selections.select(point, self._holder(asked), operation, now_s)
+        else:
+            self._outbox.answer(self._station.form.answer(asked, Cause.ACTIVATION_TERM))
+
+    def _operate(
+        self, asked: Asdu, seat: Seat, address: int, control: ControlPoint, operation: Operation, now_s: float
+    ) -> None:
+        if len(self._unfinished) >= UNFINISHED_MAX:
+            raise Busy("too many commands wait for a step")
+        command = seat.device.submit(operation.values, self._station.protocol, self._peer, now_s)
+        self._replies.confirm(asked, (address,))
+        command.acknowledged_s = now_s
+        self._station.commanded(address, control.returns)
+        if self._station.options.termination == "after_step":
+            self._unfinished.append((asked, seat, seat.table.unix_s))
+        else:
+            self._outbox.answer(self._station.form.answer(asked, Cause.ACTIVATION_TERM))

@@ -1,0 +1,83 @@
+"""The counters of a station: as the devices count, and as a master has frozen or reset them for all masters."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.protocols.iec104.asdu import Format
+
+_SEQUENCES: Final = 32
+_MODULO: Final = 1 << 31
+"""A reading runs from 0 to 2**31 - 1, as the energy registers of the point list do."""
+
+
+class Counters:
+    """Binary counter readings (IEC 60870-5-101, 7.2.6.9) of the devices of a station.
+
+    Frozen values belong to the station, whoever asked for it; each freeze of a counter gives them the next number
+    of five bits. A reset lets the station's reading begin again at 0, and leaves the device's own register alone.
+    """
+
+    __slots__ = ("_bases", "_form", "_frozen", "_seats", "_sequences")
+
+    def __init__(self, form: Format, seats: Mapping[int, Seat]) -> None:
+        self._form = form
+        self._seats = seats
+        self._frozen: dict[tuple[int, int], bytes] = {}
+        """By common address and object address, as the objects below."""
+        self._bases: dict[tuple[int, int], int] = {}
+        self._sequences: dict[tuple[int, int], int] = {}
+
+    def freeze(self, addresses: Iterable[int], group: int) -> None:
+        """Keep what the counters of a group show now."""
+        for address in addresses:
+            for ioa, reading in self._present(address, group):
+                place = address, ioa
+                self._sequences[place] = number = (self._sequences.get(place, 0) + 1) % _SEQUENCES
+                self._frozen[place] = reading[:-1] + bytes((reading[-1] | number,))
+
+    def reset(self, addresses: Iterable[int], group: int) -> None:
+        """Let the counters of a group begin again at 0."""
+        for address in addresses:
+            seat = self._seats[address]
+            row = seat.table.row(seat.row)
+            for ioa, start, stop in self._places(seat, group):
+                self._bases[address, ioa] = self._count(row[start:stop])
+
+    def units(self, address: int, group: int, cause: int) -> Iterator[bytes]:
+        """Yield data units with the counters of a group: what was last frozen, else the present."""
+        seat = self._seats[address]
+        objects = iter([self._frozen.get((address, ioa), reading) for ioa, reading in self._present(address, group)])
+        for cut in seat.table.counters.get(group, ()):
+            head = self._form.header(cut.type, cut.count, cause, 0, address)
+            yield head + b"".join(next(objects) for _ in range(cut.count))
+
+    def reading(self, address: int, ioa: int, counted: bytes) -> bytes:
+        """Return the object of one counter as the station shows it, from the device's own."""
+        base = self._bases.get((address, ioa))
+        if base is None:
+            return counted
+        at = self._form.object_octets
+        count = (self._count(counted) - base) % _MODULO
+        return counted[:at] + struct.pack("<i", count) + counted[-1:]
+
+    def _present(self, address: int, group: int) -> list[tuple[int, bytes]]:
+        seat = self._seats[address]
+        row = seat.table.row(seat.row)
+        return [
+            (ioa, self.reading(address, ioa, bytes(row[start:stop]))) for ioa, start, stop in self._places(seat, group)
+        ]
+
+    def _places(self, seat: Seat, group: int) -> Iterator[tuple[int, int, int]]:
+        """Yield each counter's object address, and the octets of a row it stands in."""
+        at = self._form.object_octets
+        for cut in seat.table.counters.get(group, ()):
+            step = (cut.stop - cut.start) // cut.count
+            for start in range(cut.start, cut.stop, step):
+                yield int.from_bytes(seat.table.row(seat.row)[start : start + at], "little"), start, start + step
+
+    def _count(self, counted: bytes | memoryview) -> int:
+        return int(struct.unpack_from("<i", counted, self._form.object_octets)[0])

@@ -1,0 +1,115 @@
+"""What the masters of one station share: its events, counters and selections, and what commands have brought about."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import Final
+
+from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.protocols.iec104.asdu import Cause, Format
+from pilotfarm.emulators.protocols.iec104.commands import Selections
+from pilotfarm.emulators.protocols.iec104.counters import Counters
+from pilotfarm.emulators.protocols.iec104.events import Event, Kind
+from pilotfarm.emulators.protocols.iec104.groups import MasterGroup
+from pilotfarm.emulators.protocols.iec104.options import Iec104Options
+
+RETURN_WITHIN_S: Final = 60.0
+"""How long after a command, in site time, a change of what it acts on is taken for its return information."""
+
+
+class ControlledStation:
+    """Listens to the tables for all masters, and knows which of these share a buffer.
+
+    Nothing is listened to before the first STARTDT, unless the site file names redundancy groups.
+    """
+
+    def __init__(self, protocol: str, form: Format, seats: Mapping[int, Seat], options: Iec104Options) -> None:
+        self.protocol = protocol
+        self.form = form
+        self.seats = seats
+        self.options = options
+        self.selections = Selections(options.sbo, options.select_timeout_s)
+        self.counters = Counters(form, seats)
+        who = "IEC 60870-5-104 station of " + next((seat.device.id for seat in seats.values()), "nobody")
+        self._others = MasterGroup(who, options.event_buffer, redundant=False)
+        self._named = {
+            name: MasterGroup(f"{who}, redundancy group {name}", options.event_buffer, redundant=True)
+            for name in options.redundancy_groups
+        }
+        self.groups: tuple[MasterGroup, ...] = (self._others, *self._named.values())
+        self._numbers = count()
+        self._event_numbers = count()
+        self._returns: dict[tuple[int, int], float] = {}
+        """Common and object address of what a command acts on -> until when a change is its return information."""
+        self._listening = False
+        if self._named:
+            self.listen()
+
+    def next_number(self) -> int:
+        """Return a number that no connection has had."""
+        return next(self._numbers)
+
+    def group_of(self, peer: str) -> MasterGroup:
+        """Return the redundancy group that names a master's address, or the one of all others."""
+        address = _ip_address(peer)
+        if address is None:
+            return self._others
+        for name, networks in self.options.redundancy_groups.items():
+            if any(address in ipaddress.ip_network(network) for network in networks):
+                return self._named[name]
+        return self._others
+
+    def listen(self) -> None:
+        """Hear of every change from now on."""
+        if not self._listening:
+            self._listening = True
+            for address, seat in self.seats.items():
+                seat.table.listen(seat.row, self, address)
+
+    def commanded(self, address: int, ioas: Iterable[int]) -> None:
+        """Take the next change of these objects for the return information of a command."""
+        seat = self.seats[address]
+        until_s = seat.table.unix_s + RETURN_WITHIN_S
+        self._returns.update(((address, ioa), until_s) for ioa in ioas)
+
+    # --------------------------------------------------------------------------------- the table
+
+    def changed(self, address: int, type_id: int, objects: Mapping[int, bytes]) -> None:
+        returned = self._returned(address, objects) if self._returns else {}
+        if returned:
+            self._hear(Kind(address, type_id, Cause.RETURN_REMOTE), returned)
+            objects = {ioa: data for ioa, data in objects.items() if ioa not in returned}
+        if objects:
+            self._hear(Kind(address, type_id, Cause.SPONTANEOUS), objects)
+
+    def stepped(self, unix_s: float) -> None:
+        for group in self.groups:
+            for connection in group.started:
+                connection.stepped(unix_s)
+            group.warn()
+        if self._returns:
+            over = [place for place, until_s in self._returns.items() if self.seats[place[0]].table.unix_s >= until_s]
+            for place in over:
+                del self._returns[place]
+
+    def _returned(self, address: int, objects: Mapping[int, bytes]) -> dict[int, bytes]:
+        """Which of some objects have changed by a command."""
+        places = self._returns
+        return {ioa: data for ioa, data in objects.items() if places.pop((address, ioa), None) is not None}
+
+    def _hear(self, kind: Kind, objects: Mapping[int, bytes]) -> None:
+        for group in self.groups:
+            if group.armed:
+                had_by, numbered = group.hearing, zip(objects.items(), self._event_numbers, strict=False)
+                group.hear([Event(number, kind, ioa, data, had_by) for (ioa, data), number in numbered])
+
+
+def _ip_address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address in ``host:port``; ``None`` where a peer has none."""
+    try:
+        found = ipaddress.ip_address(peer.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
