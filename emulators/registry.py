@@ -28,11 +28,15 @@ PROTOCOLS: Final = {
     "dnp3": "pilotfarm.emulators.protocols.dnp3:PROTOCOL",
 }
 
-# The first map of a protocol that fits a kind is that kind's default, so those that fit few come first.
+# The first map of a protocol that fits a kind is that kind's default, so those that fit few come first, and those of
+# one product, which show a part of a device, last.
 MAPS: Final = {
     "prosumer": "pilotfarm.emulators.maps.prosumer:MAP",
     "charx": "pilotfarm.emulators.maps.charx:MAP",
     "sunspec": "pilotfarm.emulators.maps.sunspec:MAP",
+    "alfen": "pilotfarm.emulators.maps.alfen:MAP",
+    "keba": "pilotfarm.emulators.maps.keba:MAP",
+    "sdm630": "pilotfarm.emulators.maps.sdm630:MAP",
     "iec104": "pilotfarm.emulators.maps.iec104:MAP",
     "mesa-der": "pilotfarm.emulators.maps.mesa_der:MAP",
 }

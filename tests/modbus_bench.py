@@ -13,7 +13,7 @@ from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import Command, MapSpec, PointRow, Seat
 from pilotfarm.emulators.errors import PointError
-from pilotfarm.emulators.plans.modbus import RegisterPlan
+from pilotfarm.emulators.plans.modbus import HOLDING, RegisterPlan
 from pilotfarm.emulators.protocols.modbus import PROTOCOL
 from pilotfarm.emulators.protocols.modbus.engine import ModbusEngine, ModbusStation
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
@@ -73,6 +73,8 @@ def plausible(quantity: Quantity, salt: int) -> float:
         return {"W": 11_000.0, "VA": 11_000.0, "V": 230.0, "A": 32.0, "Wh": 60_000.0}.get(quantity.unit, 1.0)
     known = {"W": 9_000.0, "var": 4_000.0, "VA": 9_000.0, "V": 230.0, "A": 20.0, "Hz": 50.0, "Wh": 45_000.0}
     known |= {"varh": 30_000.0, "Pa": 101_000.0, "W/m2": 900.0, "degC": 30.0, "deg": 300.0, "s": 3_000.0, "enum": 4.0}
+    if quantity.name == "demand_period_s":
+        return 900.0
     value = known.get(quantity.unit, 1.0) * (0.5 + wobble / 2.0)
     if quantity.name.endswith("owner_card_id"):
         return 0xA00000 + float(salt)
@@ -80,7 +82,7 @@ def plausible(quantity: Quantity, salt: int) -> float:
 
 
 def plausible_columns(spec: DeviceSpec, n: int = 2) -> Columns:
-    return {
+    return {"sesp_silence_s": np.full(n, 7.0)} | {
         quantity.name: np.array([plausible(quantity, k + 13 * row) for row in range(n)])
         for k, quantity in enumerate(spec.quantities)
     }
@@ -89,9 +91,18 @@ def plausible_columns(spec: DeviceSpec, n: int = 2) -> Columns:
 class Bench:
     """A station with one or more seats of a kind, and one connection to it."""
 
-    def __init__(self, kind: str, seats: tuple[int, ...] = (1,), *, columns: Columns | None = None, **options: float):
+    def __init__(
+        self,
+        kind: str,
+        seats: tuple[int, ...] = (1,),
+        *,
+        map_name: str = "",
+        columns: Columns | None = None,
+        **options: float,
+    ):
         self.spec = registry.device(kind)
-        self.plan: RegisterPlan = default_map(kind).plan(self.spec)
+        self.map = registry.point_map(map_name) if map_name else default_map(kind)
+        self.plan: RegisterPlan = self.map.plan(self.spec)
         self.columns = columns or plausible_columns(self.spec, len(seats))
         self.table: ModbusTable = PROTOCOL.table(self.plan, len(seats), self.columns, None)  # type: ignore[assignment]
         self.devices = [FakeDevice(f"{kind}-{row}", self.columns, row, table=self.table) for row in range(len(seats))]
@@ -116,9 +127,9 @@ class Bench:
         assert length == len(out) - 6
         return out[7:]
 
-    def registers(self, address: int, count: int, unit: int = 1) -> bytes:
-        answer = self.ask(struct.pack(">BHH", 3, address, count), unit)
-        assert answer[:2] == bytes([3, 2 * count]), answer.hex()
+    def registers(self, address: int, count: int, unit: int = 1, function: int = HOLDING) -> bytes:
+        answer = self.ask(struct.pack(">BHH", function, address, count), unit)
+        assert answer[:2] == bytes([function, 2 * count]), answer.hex()
         return answer[2:]
 
     def write(self, address: int, data: bytes, unit: int = 1) -> bytes:

@@ -101,8 +101,9 @@ class ModbusMaster:
     streams: Streams
 
     async def registers(self, unit_id: int, address: int, count: int) -> bytes | int:
+        """Read input registers, which a meter's are."""
         reader, writer = self.streams
-        writer.write(struct.pack(">HHHBBHH", 7, 0, 6, unit_id, 3, address, count))
+        writer.write(struct.pack(">HHHBBHH", 7, 0, 6, unit_id, 4, address, count))
         _, _, length, _ = struct.unpack(">HHHB", await reader.readexactly(7))
         function, code, *rest = await reader.readexactly(length - 1)
         return code if function & 0x80 else bytes(rest)

@@ -24,7 +24,7 @@ import numpy as np
 from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, everything, flags, is_nothing, nothing
 from pilotfarm.emulators.contracts.device import Effect, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
-from pilotfarm.emulators.devices import easing, support
+from pilotfarm.emulators.devices import easing, metering, support
 from pilotfarm.emulators.quantities import CATALOGUE, Role
 
 COMMANDS: Final = tuple(q.name for q in CATALOGUE.values() if q.role is Role.COMMAND)
@@ -297,19 +297,8 @@ def at_connection(
         new[f"active_power_{phase}_w"] = share * active_w
         new[f"reactive_power_{phase}_var"] = none if reactive_var is none else share * reactive_var
         new[f"current_{phase}_a"] = share * apparent * current_a_per_va[index]
-    show_totals(new, active_w, reactive_var, apparent, dt_s)
+    metering.show_totals(new, active_w, reactive_var, apparent, dt_s)
     return new
-
-
-def show_totals(new: Columns, active_w: Floats, reactive_var: Floats, apparent_va: Floats, dt_s: float) -> None:
-    """Show the power of all phases and count its energy over a step, in the step's own columns."""
-    new["active_power_w"] = active_w
-    new["reactive_power_var"] = reactive_var
-    new["apparent_power_va"] = apparent_va
-    new["power_factor"] = np.divide(active_w, apparent_va, out=np.ones_like(apparent_va), where=apparent_va > 0.0)
-    hours = dt_s / 3600.0
-    _count(new, "energy_exported_wh", "energy_imported_wh", active_w, hours)
-    _count(new, "reactive_energy_exported_varh", "reactive_energy_imported_varh", reactive_var, hours)
 
 
 def seen(surroundings: Surroundings) -> Columns:
@@ -323,16 +312,6 @@ def seen(surroundings: Surroundings) -> Columns:
         "voltage_ll_v": mains.voltage_ll_v,
         "frequency_hz": np.full_like(l1, surroundings.frequency_hz),
     }
-
-
-def _count(new: Columns, out: str, into: str, power: Floats, hours: float) -> None:
-    """Count a power of one step in two registers of the step's own columns, by its sign."""
-    if power is nothing(len(power)):
-        return
-    energy = power * hours
-    delivered = np.maximum(energy, 0.0)
-    new[out] = new[out] + delivered
-    new[into] = new[into] + (delivered - energy)
 
 
 def end_step(new: Columns) -> Columns:

@@ -6,7 +6,7 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats
 from pilotfarm.emulators.contracts.world import Surroundings
-from pilotfarm.emulators.devices import common
+from pilotfarm.emulators.devices import common, metering
 
 
 def by_phase(
@@ -35,5 +35,5 @@ def by_phase(
         new[f"active_power_{phase}_w"] = active_w[index]
         new[f"reactive_power_{phase}_var"] = reactive_var[index]
         new[f"current_{phase}_a"] = current_a[index]
-    common.show_totals(new, total_w, total_var, apparent, dt_s)
+    metering.show_totals(new, total_w, total_var, apparent, dt_s)
     return new

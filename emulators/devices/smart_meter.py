@@ -10,8 +10,8 @@ voltage; no voltage, too much current and a low power factor at once. Those of t
 ``event_clear`` once their cause is gone. Each alarm that rises is an event, and so is each voltage dip, below
 90 % of nominal on a phase, with a hysteresis of 2 % (both from memory of IEC 61000-4-30, to be checked).
 
-An interval's energy stands as soon as the first whole quarter of an hour of site
-time is over. A meter without voltage reports on, as from a backup battery.
+Demands are means over a demand period (``demand``). An interval's energy stands as soon as the first whole quarter of
+an hour of site time is over. A meter without voltage reports on, as from a backup battery.
 
 Columns that are no quantity and 0 unless a fault sets them: ``cover_open``, ``magnetic_field``,
 ``clock_invalid``, ``battery_low`` and ``communication_lost``.
@@ -34,9 +34,9 @@ from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere,
 from pilotfarm.emulators.columns.views import as_resource
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Rating, ResourceColumns, Turn
 from pilotfarm.emulators.contracts.world import Place, Surroundings
-from pilotfarm.emulators.devices import appliances, common, compound, connection
+from pilotfarm.emulators.devices import appliances, common, compound, connection, demand
 from pilotfarm.emulators.devices.appliances import APPLIANCES
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, METERING, quantities
 from pilotfarm.profiles import draws
 
 INTERVAL_S: Final = 900.0
@@ -60,12 +60,14 @@ ALARMS: Final = (
 )
 QUANTITIES: Final = (
     *COMMON,
+    *METERING,
     *ALARMS,
     "relay_open",
     "event_count",
     "interval_energy_imported_wh",
     "interval_energy_exported_wh",
     "event_clear",
+    *demand.QUANTITIES,
 )
 
 RATINGS: Final = (
@@ -89,6 +91,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns = common.initial_columns(QUANTITIES, ratings, n)
     columns.update({name: np.zeros(n) for name in ("imported_mark_wh", "exported_mark_wh")})
     columns.update(dict.fromkeys((*TAMPERS, *ALARMS), nothing(n)))
+    columns |= demand.initial(n)
     columns["interval_number"] = np.full(n, -1.0)
     columns["interval_whole"] = np.zeros(n)
     columns["rated_charge_power_w"] = common.connection_power_w(columns, columns["main_fuse_a"])
@@ -120,6 +123,7 @@ def flow(columns: Columns, parts: ResourceColumns, surroundings: Surroundings, d
     new = connection.by_phase(new, surroundings, active_w, reactive_var, dt_s)
     new["relay_open"] = 1.0 - new["grid_switch_closed"]
     _intervals(columns, new, surroundings.unix_s, dt_s)
+    demand.count(columns, new, surroundings.unix_s, dt_s)
     _alarms(columns, new, surroundings, dt_s)
     return common.end_step(new)
 
@@ -257,11 +261,13 @@ DEVICE: Final = DeviceSpec(
     title="Smart meter",
     quantities=quantities(QUANTITIES),
     items={
-        "commands / requests of information": (*common.COMMAND_ITEMS, "event_clear"),
+        "commands / requests of information": (*common.COMMAND_ITEMS, "event_clear", "demand_period_s", "demand_reset"),
         "electrical state variables measurements": (
             *CONNECTION_POINT,
+            *METERING,
             "interval_energy_imported_wh",
             "interval_energy_exported_wh",
+            *(name for name in demand.QUANTITIES if name not in ("demand_period_s", "demand_reset")),
         ),
         "alarms and events": (*ALARMS, "general_alarm", "relay_open", "event_count"),
     },

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec
-from pilotfarm.emulators.plans.modbus import Register, RegisterPlan, ScaleFactor
+from pilotfarm.emulators.plans.modbus import BESIDES, HOLDING, Register, RegisterPlan, ScaleFactor
 from pilotfarm.emulators.quantities import split
 from pilotfarm.emulators.wire.derived import Cases, Flags
 from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.sinks import Sink
 from pilotfarm.emulators.wire.sources import Source
+
+VENDOR: Final = "pilotfarm"
+REVISION: Final = "1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,12 @@ class Quantities:
         missing: int = 0,
         scale_factor: ScaleFactor | None = None,
         partly: bool = False,
+        function: int = HOLDING,
     ) -> list[Register]:
         """Return the register in a list of one; an empty list if the device has nothing for it."""
         if isinstance(shows, Flags | Cases):
             shows = shows.having(self)
-        if shows is not None and any(name not in self for name in shows.quantities):
+        if shows is not None and any(name not in self and name not in BESIDES for name in shows.quantities):
             shows = None
         if takes is not None and any(name not in self for name in takes.quantities):
             takes = None
@@ -50,7 +55,7 @@ class Quantities:
             shows = ResourceSource(self.resource, shows) if shows else None
             takes = ResourceSink(self.resource, takes) if takes else None
         own = self.scale_factor(scale_factor) if scale_factor and shows else None
-        return [Register(address, dtype, shows, takes, missing, own, partly)]
+        return [Register(address, dtype, shows, takes, missing, own, partly, function)]
 
     def scale_factor(self, scale_factor: ScaleFactor) -> ScaleFactor:
         """Return a scale factor by this resource's own ratings."""

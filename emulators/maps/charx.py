@@ -18,13 +18,15 @@ from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.maps import alfen
-from pilotfarm.emulators.maps.binding import Quantities, modbus_map, quantities_of, resources_of, text
+from pilotfarm.emulators.maps.binding import REVISION, VENDOR, Quantities, modbus_map, quantities_of, resources_of, text
+from pilotfarm.emulators.maps.pilot_state import PilotState
 from pilotfarm.emulators.maps.sunspec import der
-from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
+from pilotfarm.emulators.maps.sunspec.unit import sunspec_unit
 from pilotfarm.emulators.plans.modbus import Identity, Register, RegisterPlan, Unit, Window, check_covers
 from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, Weighted
 from pilotfarm.emulators.wire.sinks import Choice, Pulse, Sink, Within
 from pilotfarm.emulators.wire.sources import Scaled, Source
+from pilotfarm.emulators.wire.wiring import OnPhase, on_phases, own_phase
 
 IDENTITY: Final = Identity(VENDOR, "PF-EV", REVISION, "ev-charger")
 
@@ -68,27 +70,7 @@ class HexText:
         raise OutOfRange("a card cannot be written")
 
 
-def _letters(state: str) -> float:
-    return float(int.from_bytes(state.encode(), "big"))
-
-
-def _in_state(number: int, letters: str) -> tuple[str, float, float, float]:
-    return ("charge_point_state", float(number), float(number), _letters(letters))
-
-
-class VehicleStatus:
-    """State of IEC 61851-1 as two letters; 1 before the charging point offers a current, 2 when it does."""
-
-    __slots__ = ()
-    quantities = ("charge_point_state", "authorised")
-    _idle = Cases(tuple(_in_state(k, s) for k, s in enumerate(("A1", "B1", "C1", "D1", "E0", "F0"))), _letters("IN"))
-    _ready = Cases(tuple(_in_state(k, s) for k, s in enumerate(("A1", "B2", "C2", "D2", "E0", "F0"))), _letters("IN"))
-
-    def of(self, columns: Mapping[str, Floats]) -> Floats:
-        return np.where(columns["authorised"] != 0.0, self._ready.of(columns), self._idle.of(columns))
-
-    def back(self, raw: float) -> dict[str, float]:
-        raise OutOfRange("the state cannot be written")
+_STATUS: Final = PilotState(("A1", "B1", "C1", "D1", "E0", "F0"), ("A1", "B2", "C2", "D2", "E0", "F0"), "IN")
 
 
 def _electrical(base: int) -> dict[int, tuple[str, Source]]:
@@ -98,6 +80,15 @@ def _electrical(base: int) -> dict[int, tuple[str, Source]]:
         base + 2: (">i4", Scaled("reactive_power_var", -1e3)),
         base + 4: (">u4", Scaled("apparent_power_va", 1e3)),
     }
+
+
+_VOLTAGE: Final = on_phases(lambda phase: Scaled(f"voltage_l{phase}_v", 1e3))
+_CURRENT: Final = on_phases(lambda phase: Scaled(f"current_l{phase}_a", 1e3))
+
+
+def _by_phase(first: int, dtype: str, on_phase: OnPhase, absent: float) -> dict[int, tuple[str, Source]]:
+    """L1 to L3 in mV or mA, with ``absent`` for what a single-phase point does not have: -1 is an unknown current."""
+    return {first + 2 * k: (dtype, own_phase(k + 1, on_phase, absent)) for k in range(3)}
 
 
 def _count(low: float, high: float) -> tuple[str, Source]:
@@ -110,13 +101,14 @@ _SHOWN: Final[dict[int, tuple[str, Source]]] = {
     150: _count(1, 3),
     151: (">u2", Cases((("charging_power_w", 1.0, float("inf"), 1.0),), 0.0)),
     **_electrical(152),
-    **{158 + 2 * k: (">i4", Scaled(f"current_l{k + 1}_a", 1e3)) for k in range(3)},
+    **_by_phase(158, ">i4", _CURRENT, -1.0),
     1101: (">u2", Scaled("rated_current_a")),
-    **{1232 + 2 * k: (">u4", Scaled(f"voltage_l{k + 1}_v", 1e3)) for k in range(3)},
-    **{1238 + 2 * k: (">i4", Scaled(f"current_l{k + 1}_a", 1e3)) for k in range(3)},
+    **_by_phase(1232, ">u4", _VOLTAGE, 0.0),
+    **_by_phase(1238, ">i4", _CURRENT, -1.0),
     **_electrical(1244),
     1250: (">u8", Scaled("energy_imported_wh")),
     1254: (">i8", Weighted((("reactive_energy_imported_varh", 1.0), ("reactive_energy_exported_varh", -1.0)))),
+    1258: (">u8", Scaled("apparent_energy_vah")),
     1262: (">u4", Product(("rated_energy_wh", "vehicle_soc_frac"), 1e-3)),
     1264: (">u2", Scaled("vehicle_soc_frac", 100.0)),
     1275: (">u4", HexText("owner_card_id", 16)),
@@ -128,7 +120,7 @@ _SHOWN: Final[dict[int, tuple[str, Source]]] = {
     1296: (">u2", Product(("current_limit_in_force_a",), 100.0, over="rated_current_a")),
     1297: (">u2", Scaled("current_limit_in_force_a")),
     1298: (">u2", Scaled("rated_current_a")),
-    1299: (">u2", VehicleStatus()),
+    1299: (">u2", _STATUS),
 }
 
 _LIMIT: Final = Scaled("current_limit_a")
@@ -157,13 +149,14 @@ def _windows() -> tuple[Window, ...]:
     point = bytearray(2 * 209)
     for offset, value in ((0, 1), (2, 6), (12, _EM340), (20, _MODBUS_RELEASES), (115, 3)):
         point[2 * offset : 2 * offset + 2] = value.to_bytes(2, "big")
+    point[2 * 100 : 2 * 116] = alfen.STATUS
     return (Window(100, bytes(group)), alfen.METER_WINDOW, Window(1100, bytes(point)))
 
 
 def charx_registers(has: Quantities) -> list[Register]:
     registers = [register for a, (dtype, shows) in _SHOWN.items() for register in has.bind(a, dtype, shows)]
     registers += [register for a, (shows, takes) in _TAKEN.items() for register in has.bind(a, ">u2", shows, takes)]
-    return registers + alfen.socket(has, VehicleStatus())
+    return registers + alfen.socket(has)
 
 
 def charx_unit(step: int, has: Quantities) -> Unit:

@@ -66,6 +66,7 @@ COILS: Final = (
     "charge_limit_enabled",
     "discharge_limit_enabled",
     "grid_charging_allowed",
+    "demand_reset",
 )
 """Binary command or set-point of coil 0, 1, 2 ..."""
 

@@ -14,10 +14,10 @@ from typing import Final
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.maps import sunspec
-from pilotfarm.emulators.maps.binding import Quantities, modbus_map, quantities_of, resources_of
+from pilotfarm.emulators.maps.binding import REVISION, VENDOR, Quantities, modbus_map, quantities_of, resources_of
 from pilotfarm.emulators.maps.charx import charx_unit
 from pilotfarm.emulators.maps.sunspec.chain import Model
-from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
+from pilotfarm.emulators.maps.sunspec.unit import sunspec_unit
 from pilotfarm.emulators.plans.modbus import Identity, RegisterPlan, Unit, check_covers
 from pilotfarm.emulators.quantities import EV, HOME, PV, STORAGE, split
 

@@ -1,11 +1,12 @@
 """What a Modbus map hands to the Modbus engine: units, windows of registers, bits, and how they are filled.
 
-A unit has windows of contiguous registers, the same for function codes 3 and 4; every register inside a window
-can be read, whether anything stands there or not. All windows of all units lie end to end in one row
-of bytes. Discrete inputs and coils, seldom asked for, are names of quantities and have no place in it.
+A unit has windows of contiguous registers, the same for function codes 3 and 4 unless a window says otherwise;
+every register inside a window can be read, whether anything stands there or not. All windows of all units lie end
+to end in one row of bytes. Discrete inputs and coils, seldom asked for, are names of quantities and have no place
+in it.
 
-A scale factor that has to suit the size of a device (``ScaleFactor``) is settled when a group's ratings are
-known; everything else is settled here.
+A scale factor that has to suit the size of a device (``ScaleFactor``), and what depends on the phases it is connected
+to (``ByWiring``), are settled when a group's ratings are known; everything else is settled here.
 """
 
 from __future__ import annotations
@@ -23,11 +24,19 @@ from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.protocol import PointRow
 from pilotfarm.emulators.quantities import Role, quantity
+from pilotfarm.emulators.wire.clock import CLOCK
 from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, SignedPowerFactor, Weighted
 from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.rows import Field
 from pilotfarm.emulators.wire.sinks import Choice, Sink
 from pilotfarm.emulators.wire.sources import Bits, Lookup, Scaled, Source
+from pilotfarm.emulators.wire.wiring import WIRING, ByWiring, settled
+
+HOLDING, INPUT = 3, 4
+"""Functions that read registers. Only those of the first can be written."""
+READS: Final = (HOLDING, INPUT)
+BESIDES: Final = frozenset({"sesp_silence_s", *WIRING, CLOCK})
+"""Columns that a table has besides those of the device's quantities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,8 @@ class Register:
     ``dtype`` is a big-endian NumPy type. ``shows`` is what a read finds (``None``: the static bytes),
     ``takes`` what a write means (``None``: read only). With ``partly``, a write may cover a part of
     its registers. ``scale_factor`` scales what is shown, and what is written, by a power of ten that suits the group's
-    ratings; a register with a ``scale_factor`` and no ``shows`` holds that power.
+    ratings; a register with a ``scale_factor`` and no ``shows`` holds that power. ``function`` is one that reads it. A
+    register that only takes may stand in no window: it cannot be read.
     """
 
     address: int
@@ -67,23 +77,30 @@ class Register:
     missing: int = 0
     scale_factor: ScaleFactor | None = None
     partly: bool = False
+    function: int = HOLDING
 
     @property
     def width(self) -> int:
         """Registers it takes."""
         return np.dtype(self.dtype).itemsize // 2
 
+    def wire(self, value: float) -> bytes:
+        """Return the bytes of a wire value that never changes."""
+        missing = math.isnan(value) and np.dtype(self.dtype).kind != "f"
+        return np.array(self.missing if missing else value).astype(self.dtype).tobytes()
+
     @property
     def names(self) -> tuple[str, ...]:
         """Quantities it shows or takes."""
-        shown = self.shows.quantities if self.shows else ()
+        source, resource = _inner(self.shows)
+        shown = [resource.of(name) for name in source.quantities if name not in BESIDES] if source else ()
         return tuple(dict.fromkeys((*shown, *(self.takes.quantities if self.takes else ()))))
 
     @property
     def carries(self) -> tuple[str, ...]:
         """Quantities it shows each by itself (not one among several in a sum or a bit), and commands it gives."""
         source, resource = _bare(self.shows)
-        shown = self.shows.quantities if self.shows else ()
+        shown = tuple(resource.of(name) for name in source.quantities if name not in BESIDES) if source else ()
         if isinstance(source, Flags):
             shown = tuple(resource.of(names[0]) for _, names in source.of_bit if len(names) == 1)
         elif isinstance(source, Scaled):
@@ -96,10 +113,15 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Contiguous registers from ``first`` on, and what they hold where no ``Register`` says otherwise."""
+    """Contiguous registers from ``first`` on, and what they hold where no ``Register`` says otherwise.
+
+    A read begins and ends at a multiple of ``grain`` registers from ``first`` on: a part of a value has no address.
+    """
 
     first: int
     data: bytes
+    functions: tuple[int, ...] = READS
+    grain: int = 1
 
     @property
     def end(self) -> int:
@@ -120,7 +142,8 @@ class Identity:
 class Unit:
     """What answers at one unit id: ``step`` ids behind the seat's first, or only at ``aliases`` if ``None``.
 
-    Aliases hold on a station with one seat. ``serials`` are places (address, registers) for the device's id.
+    Aliases hold on a station with one seat. ``serials`` are places (address, registers) for the device's id, and
+    ``serial_numbers`` those of a number of eight digits, in two registers, that stands for it.
     """
 
     step: int | None
@@ -131,6 +154,7 @@ class Unit:
     coils: tuple[str, ...] = ()
     aliases: tuple[int, ...] = ()
     serials: tuple[tuple[int, int], ...] = ()
+    serial_numbers: tuple[int, ...] = ()
     resource: Resource = ITSELF
 
     @cached_property
@@ -161,11 +185,12 @@ class RegisterPlan:
         object.__setattr__(self, "starts", tuple(starts))
         object.__setattr__(self, "template", bytes(row))
 
-    def place(self, unit: int, address: int, width: int) -> int | None:
+    def place(self, unit: int, address: int, width: int, function: int = HOLDING) -> int | None:
         """Byte offset of ``width`` registers from ``address`` on, or ``None`` if no window has them all."""
         for window, start in zip(self.units[unit].windows, self.starts[unit], strict=True):
-            if window.first <= address and address + width <= window.end:
-                return start + 2 * (address - window.first)
+            if function in window.functions and window.first <= address and address + width <= window.end:
+                whole = (address - window.first) % window.grain == 0 and width % window.grain == 0
+                return start + 2 * (address - window.first) if whole else None
         return None
 
     def layout(self, columns: Seen) -> tuple[bytes, list[Field]]:
@@ -174,11 +199,16 @@ class RegisterPlan:
         fields = []
         for number, unit in enumerate(self.units):
             for register in unit.registers:
-                offset = self.place(number, register.address, register.width)
-                assert offset is not None, f"register {register.address} stands in no window"
+                offset = self.place(number, register.address, register.width, register.function)
+                if offset is None:
+                    assert register.shows is None, f"register {register.address} stands in no window"
+                    continue
                 exponent = register.scale_factor.exponent(columns) if register.scale_factor else 0
-                if register.shows is not None:
-                    shown = _times(register.shows, 10.0**-exponent) if register.scale_factor else register.shows
+                shows = settled(register.shows, columns)
+                if isinstance(shows, float):
+                    template[offset : offset + 2 * register.width] = register.wire(shows)
+                elif shows is not None:
+                    shown = _times(shows, 10.0**-exponent) if register.scale_factor else shows
                     fields.append(Field(offset, register.dtype, shown, register.missing))
                 elif register.scale_factor is not None:
                     template[offset : offset + 2] = exponent.to_bytes(2, "big", signed=True)
@@ -195,7 +225,7 @@ class RegisterPlan:
 
     def points(self, columns: Mapping[str, Floats]) -> list[PointRow]:
         """The point list, scaled for the ratings in ``columns``: registers first, then discrete inputs and coils."""
-        placed = [(unit, register) for unit in self.units for register in unit.registers]
+        placed = [(unit, _settled(register, columns)) for unit in self.units for register in unit.registers]
         rows = [row for unit, register in placed for row in _register_rows(unit, register, columns)]
         return rows + [row for unit in self.units for row in self._bit_rows(unit)]
 
@@ -227,6 +257,12 @@ def unit_id(unit: Unit) -> int:
 _TYPES: Final = {"u": "uint", "i": "int", "f": "float"}
 
 
+def _settled(register: Register, columns: Seen) -> Register:
+    """Return a register as devices with these ratings have it; of what is always the same there is no point."""
+    shows = settled(register.shows, columns)
+    return replace(register, shows=None if isinstance(shows, float) else shows)
+
+
 def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]) -> Iterator[PointRow]:
     dtype = np.dtype(register.dtype)
     name = f"{_TYPES[dtype.kind]}{8 * dtype.itemsize}"
@@ -240,14 +276,31 @@ def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]
     scale = _scale(register, columns)
     for each in dict.fromkeys((*shown, *taken)):
         access = ("r" if each in shown else "") + ("w" if each in taken else "")
-        address = f"register {register.address}{_bit_of(register.shows, each)}"
+        address = f"{_space(unit, register)}register {register.address}{_bit_of(register.shows, each)}"
         unit_name = quantity(each).unit
         coded = name + _code_of(register, each)
         yield PointRow(each, address, coded, scale, unit_name, access, resource_unit=unit_id(unit))
 
 
-def _bare(source: Source | None) -> tuple[Source | None, Resource]:
+def _space(unit: Unit, register: Register) -> str:
+    """How a register is told from one with the same address that another function reads."""
+    windows = [w for w in unit.windows if w.first <= register.address < w.end and register.function in w.functions]
+    if windows and windows[0].functions == READS:
+        return ""
+    return "input " if register.function == INPUT else "holding "
+
+
+def _inner(source: Source | None) -> tuple[Source | None, Resource]:
+    """Return a source in the names of whom it is of, and who that is."""
     return (source.source, source.resource) if isinstance(source, ResourceSource) else (source, ITSELF)
+
+
+def _bare(source: Source | None) -> tuple[Source | None, Resource]:
+    """Return what a three-phase device shows, and whose it is."""
+    bare, resource = _inner(source)
+    if isinstance(bare, ByWiring):
+        bare = None if isinstance(bare.three, float) else bare.three
+    return bare, resource
 
 
 def _bit_of(source: Source | None, name: str) -> str:
@@ -267,6 +320,8 @@ def _code_of(register: Register, name: str) -> str:
         sink, resource = (takes.sink, takes.resource) if isinstance(takes, ResourceSink) else (takes, ITSELF)
         means = sink.means if isinstance(sink, Choice) else ()
         return "".join(f" ({wire:g} for {value:g})" for wire, meant, value in means if resource.of(meant) == name)
+    if isinstance(_inner(register.shows)[0], ByWiring):
+        return " (of a single-phase device its own phase)"
     if isinstance(source, Lookup):
         return f" ({', '.join(f'{wire:g} for {value}' for value, wire in enumerate(source.wire))})"
     if isinstance(source, OffValue):

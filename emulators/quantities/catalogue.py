@@ -136,6 +136,10 @@ _EV: Final = (
     _flag("charge_release", _P, "The SESP releases the charging point"),
     Quantity("current_limit_a", "A", _P, "Maximum current a phase", 0.0, 600.0),
     Quantity("fallback_current_a", "A", _P, "Maximum current a phase while the SESP's link is lost", 0.0, 600.0),
+    Quantity(
+        "session_energy_limit_wh", "Wh", _P, "Net energy into the vehicle at which a session ends; 0 is none", 0.0, 1e6
+    ),
+    Quantity("charging_phases", "1", _P, "Phases to charge on: 1, or 3 where vehicle and point have them", 1.0, 3.0),
 )
 
 _BATTERY: Final = (
@@ -227,6 +231,17 @@ _METER: Final = (
     Quantity("interval_energy_imported_wh", "Wh", _M, "Energy drawn in the last whole 15-minute interval", 0.0),
     Quantity("interval_energy_exported_wh", "Wh", _M, "Energy delivered in the last whole 15-minute interval", 0.0),
     _flag("event_clear", _C, "Clear the meter's latched events"),
+    Quantity("demand_power_w", "W", _M, "Demand: mean power drawn less delivered in the last whole demand period"),
+    Quantity("demand_power_max_w", "W", _M, "Highest demand since the reset"),
+    Quantity("demand_apparent_power_va", "VA", _M, "Demand of apparent power", 0.0),
+    Quantity("demand_apparent_power_max_va", "VA", _M, "Highest demand of apparent power since the reset", 0.0),
+    *(
+        Quantity(f"demand_current{of}_{at}_a", "A", _M, f"{doc} of current {at.upper()}", 0.0)
+        for of, doc in (("", "Demand"), ("_max", "Highest demand since the reset"))
+        for at in ("l1", "l2", "l3", "neutral")
+    ),
+    Quantity("demand_period_s", "s", _P, "Demand period; with 0 the demand is what is now", 0.0, 3_600.0),
+    _flag("demand_reset", _C, "Forget the highest demands"),
 )
 
 _HOME: Final = (
@@ -235,7 +250,22 @@ _HOME: Final = (
     Quantity("deferrable_energy_wh", "Wh", _M, "Capacity of deferrable loads: energy that waits to be drawn", 0.0),
 )
 
-_PARTS: Final = (_COMMON, _SUPPORT, modes.QUANTITIES, _EV, _BATTERY, _PV, _METER, _HOME)
+_METERING: Final = (
+    # What the meter in a device counts besides the sums: a phase may deliver while another draws.
+    *(
+        Quantity(f"{power}energy_{way}_l{phase}_{unit.lower()}", unit, _T, f"{doc} energy {does} in L{phase}", 0.0)
+        for doc, power, unit in (("Active", "", "Wh"), ("Reactive", "reactive_", "varh"))
+        for way, does in (("exported", "delivered"), ("imported", "drawn"))
+        for phase in (1, 2, 3)
+    ),
+    *(
+        Quantity(f"apparent_energy{of}_vah", "VAh", _T, f"Apparent energy{doc}", 0.0)
+        for of, doc in (("_l1", " in L1"), ("_l2", " in L2"), ("_l3", " in L3"), ("", ": apparent power over time"))
+    ),
+    Quantity("charge_ah", "Ah", _T, "Sum of the phase currents over time", 0.0),
+)
+
+_PARTS: Final = (_COMMON, _SUPPORT, modes.QUANTITIES, _EV, _BATTERY, _PV, _METER, _HOME, _METERING)
 
 CATALOGUE: Final[dict[str, Quantity]] = {quantity.name: quantity for part in _PARTS for quantity in part}
 assert len(CATALOGUE) == sum(map(len, _PARTS)), "a quantity is defined twice"
@@ -246,5 +276,7 @@ COMMON: Final = tuple(q.name for q in _COMMON)
 """What every device has."""
 SUPPORT: Final = tuple(q.name for q in (*_SUPPORT, *modes.QUANTITIES))
 """What every controllable device has besides."""
+METERING: Final = tuple(q.name for q in _METERING)
+"""What a device with a meter of its own counts besides, by phase among others."""
 CONNECTION_POINT: Final = tuple(q.name for q in _COMMON if q.role in (Role.MEASUREMENT, Role.TOTAL))
 """The electrical state variables and energy registers of a connection point."""

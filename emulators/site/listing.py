@@ -11,6 +11,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.quantities import quantity
 from pilotfarm.emulators.site.layout import Endpoint, GroupLayout, SerialEndpoint, SiteLayout, TcpEndpoint
+from pilotfarm.emulators.wire.wiring import all_wired, wiring_of
 
 POINT_FIELDS: Final = (
     "device",
@@ -76,6 +77,20 @@ def group_point_rows(
     group: GroupLayout, columns: Mapping[str, Floats], chosen: Iterable[int]
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of ``point_rows`` for the ``chosen`` devices of a group whose columns at the start these are."""
+    known: dict[tuple[float, float], tuple[list[dict[str, Any]], list[Sequence[float | None]]]] = {}
+    for number in chosen:
+        name, wiring = group.devices[number], wiring_of(columns, number)
+        if wiring not in known:
+            known[wiring] = _template(group, all_wired(columns, wiring))
+        template, deadbands = known[wiring]
+        for row, by_device in zip(template, deadbands, strict=True):
+            yield {**row, "device": name, "deadband": by_device[number]}
+
+
+def _template(
+    group: GroupLayout, columns: Mapping[str, Floats]
+) -> tuple[list[dict[str, Any]], list[Sequence[float | None]]]:
+    """Return the rows of a group's devices, as if all were wired alike, and the deadbands of each row."""
     spec = registry.device(group.kind)
     items = _items_of(spec.items)
     points = [
@@ -100,11 +115,7 @@ def group_point_rows(
         }
         for served, point in points
     ]
-    deadbands = [_by_device(point.deadband, len(group.devices)) for _, point in points]
-    for number in chosen:
-        name = group.devices[number]
-        for row, by_device in zip(template, deadbands, strict=True):
-            yield {**row, "device": name, "deadband": by_device[number]}
+    return template, [_by_device(point.deadband, len(group.devices)) for _, point in points]
 
 
 def _by_device(deadband: float | Floats | None, n: int) -> Sequence[float | None]:

@@ -12,7 +12,7 @@ from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.errors import OutOfRange
 
 
-class _ReadOnly:
+class ReadOnly:
     """The half of ``Source`` that a derived value does not have: it stands for no quantity that could be written."""
 
     __slots__ = ()
@@ -22,7 +22,7 @@ class _ReadOnly:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighted(_ReadOnly):
+class Weighted(ReadOnly):
     """A sum of quantities, each with its gain."""
 
     terms: tuple[tuple[str, float], ...]
@@ -39,7 +39,7 @@ class Weighted(_ReadOnly):
 
 
 @dataclass(frozen=True, slots=True)
-class Product(_ReadOnly):
+class Product(ReadOnly):
     """A product of quantities times ``gain``; ``over`` divides, giving 0 where it is 0."""
 
     factors: tuple[str, ...]
@@ -61,7 +61,7 @@ class Product(_ReadOnly):
 
 
 @dataclass(frozen=True, slots=True)
-class Flags(_ReadOnly):
+class Flags(ReadOnly):
     """A bit field whose bits are each set by any of several states or alarms."""
 
     of_bit: tuple[tuple[int, tuple[str, ...]], ...]
@@ -87,7 +87,7 @@ class Flags(_ReadOnly):
 
 
 @dataclass(frozen=True, slots=True)
-class Cases(_ReadOnly):
+class Cases(ReadOnly):
     """An enumeration: the first case whose quantity lies in ``min`` to ``max``, else ``otherwise``."""
 
     cases: tuple[tuple[str, float, float, float], ...]

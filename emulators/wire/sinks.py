@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,17 +58,34 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A sink that takes only a part of the range, in wire units."""
+    """A sink that takes only a part of the range, in wire units; with ``or_zero`` 0 besides."""
 
     sink: Sink
     min: float
     max: float
+    or_zero: bool = False
 
     @property
     def quantities(self) -> tuple[str, ...]:
         return self.sink.quantities
 
     def back(self, raw: float) -> dict[str, float]:
-        if not self.min <= raw <= self.max:
+        if not self.min <= raw <= self.max and not (self.or_zero and raw == 0.0):
             raise OutOfRange(f"{raw:g} is not within {self.min:g} to {self.max:g}")
         return self.sink.back(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A setting of the device's interface, that none of its quantities stands for: kept as written, if allowed."""
+
+    allowed: Container[float]
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return ()
+
+    def back(self, raw: float) -> dict[str, float]:
+        if raw not in self.allowed:
+            raise OutOfRange(f"{raw:g} is no value of this setting")
+        return {}

@@ -14,7 +14,7 @@ from running_farm import RunningFarm
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 from sunspec2.modbus.modbus import ModbusClientException
 
-VENDOR: Final = range(64_901, 64_908)
+VENDOR: Final = range(64_901, 64_909)
 _CHARGER: Final = (1, 701, 702, 704, 713, 714, 715)
 _BATTERY: Final = (1, 103, 120, 121, 122, 123, 124, 701, 702, 703, 704, 713, 715, 802, 803)
 _PV: Final = (1, 103, 120, 121, 122, 123, 160, 701, 702, 703, 704, 715, 302, 303, 307)

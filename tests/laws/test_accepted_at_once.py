@@ -46,7 +46,7 @@ def another(group: Group, row: int, name: str) -> float:
     return low + (0.25 if now > 0.5 * (low + high) else 0.75) * (high - low)
 
 
-def made_anew(images: Images) -> dict[Viewpoint, list[bytes]]:
+def made_anew(images: Images, unix_s: float) -> dict[Viewpoint, list[bytes]]:
     """The rows of fresh tables, each made of what its image knows now."""
     rows = {}
     for key, image in images:
@@ -59,7 +59,7 @@ def made_anew(images: Images) -> dict[Viewpoint, list[bytes]]:
         )
         for row, device in enumerate(group.layout.devices if point_map.protocol == "modbus" else ()):
             table.sign(row, device)  # type: ignore[attr-defined]
-        table.refresh(columns, quality, 0.0)
+        table.refresh(columns, quality, unix_s)
         rows[key] = [bytes(table.row(row)) for row in range(group.size)]  # type: ignore[attr-defined]
     return rows
 
@@ -95,11 +95,11 @@ def test_the_bytes_of_every_table_are_those_of_what_is_accepted(pilot: Pilot, re
                 device.submit({name: another(device.group, device.row, name)}, "test", "me", 0.0)
                 if before is not None:
                     after = read(images)
-                    assert after == made_anew(images), (device.id, name)
+                    assert after == made_anew(images, farm.unix_s), (device.id, name)
                     moved += after != before
         assert moved > 10
     pilot.step(1.0)
-    assert read(images) == made_anew(images)
+    assert read(images) == made_anew(images, farm.unix_s)
 
 
 def test_a_device_that_a_station_has_lost_shows_there_what_the_station_last_knew(pilot: Pilot) -> None:
@@ -182,7 +182,7 @@ def test_a_start_that_the_device_does_not_follow_is_taken_back_by_the_step(tmp_p
     assert read(pilot.images) != before
     pilot.step(1.0)
     assert battery.value("started") == 1.0
-    assert read(pilot.images) == made_anew(pilot.images)
+    assert read(pilot.images) == made_anew(pilot.images, pilot.farm.unix_s)
 
 
 def test_ten_thousand_writes_between_two_steps_are_read_back(pilot: Pilot) -> None:

@@ -321,3 +321,54 @@ def test_reactive_power_follows_its_set_point_within_the_circle() -> None:
     followed = after(CHARGER, asked, 120.0, 60.0)
     assert followed["reactive_power_var"][busy] == pytest.approx(4_000.0)
     assert not followed["reactive_power_var"][columns["vehicle_connected"] == 0.0].any()
+
+
+def test_on_one_phase_a_vehicle_takes_at_most_its_share_and_the_others_carry_nothing() -> None:
+    columns, busy = charging(rated_current_a=32.0, phases=3.0)
+    three = busy & (columns["vehicle_phases"] == 3.0)
+    assert three.any()
+    one = after(CHARGER, told(columns, charging_phases=1.0), 120.0, 120.0)
+    own = columns["phase"][three]
+    for index in range(3):
+        current = one[f"current_l{index + 1}_a"][three]
+        assert np.all((current > 0.0) == (own == index))
+    assert np.all(one["charging_power_w"][three] <= columns["vehicle_power_w"][three] / 3.0 + 1e-6)
+    # A vehicle with one phase does as before.
+    assert np.array_equal(one["current_l1_a"][busy & ~three] > 0.0, columns["current_l1_a"][busy & ~three] > 0.0)
+    back = after(CHARGER, told(one, charging_phases=3.0), 240.0, 60.0)
+    for index in range(3):
+        assert np.all(back[f"current_l{index + 1}_a"][three] > 0.0)
+
+
+def test_phases_asked_for_in_local_mode_are_not_followed() -> None:
+    columns, busy = charging(rated_current_a=32.0, phases=3.0)
+    three = busy & (columns["vehicle_phases"] == 3.0)
+    held = after(CHARGER, told(columns, charging_phases=1.0, local_mode=1.0), 120.0, 120.0)
+    assert np.all(held["vehicle_phases"][three] == 3.0)
+
+
+def test_with_the_link_lost_a_vehicle_stays_on_the_phase_it_was_asked_to() -> None:
+    columns, busy = charging(rated_current_a=32.0, phases=3.0, sesp_timeout_s=600.0)
+    three = busy & (columns["vehicle_phases"] == 3.0)
+    lost = after(CHARGER, told(columns, charging_phases=1.0), 120.0, 900.0)
+    assert lost["sesp_link_lost"].all()
+    assert np.all(lost["vehicle_phases"][three] == 1.0)
+
+
+def test_a_session_ends_at_its_energy_limit_and_not_a_watt_hour_later() -> None:
+    columns, busy = charging(rated_current_a=16.0)
+    limit = columns["session_energy_wh"] + 1_000.0
+    capped = {**told(columns), "session_energy_limit_wh": limit}
+    for k in range(1, 61):
+        capped = CHARGER.step(capped, surroundings(64, 120.0 + 60.0 * k), 60.0)
+        same = busy & (capped["session_number"] == columns["session_number"]) & (capped["vehicle_connected"] > 0.0)
+        assert np.all(capped["session_energy_wh"][same] <= limit[same] * (1.0 + 1e-9))
+    reached = same & (capped["session_energy_wh"] >= limit * (1.0 - 2e-6))
+    assert reached.any()
+    assert np.all(capped["charge_point_state"][reached] == State.B)
+    assert not capped["active_power_w"][reached].any()
+    assert not capped["charge_power_max_w"][reached].any()
+    free = after(CHARGER, told(capped, session_energy_limit_wh=0.0), 3_720.0, 120.0)
+    wants = reached & (free["energy_wanted_wh"] > 100.0) & (free["session_number"] == capped["session_number"])
+    assert wants.any()
+    assert np.all(free["charge_point_state"][wants & (free["vehicle_connected"] > 0.0)] == State.C)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from importlib.util import find_spec
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,12 +14,12 @@ from modbus_bench import NOW_S, Bench, default_map, frame, plausible_columns, ta
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.resource import ITSELF
 from pilotfarm.emulators.maps.charx import HexText
-from pilotfarm.emulators.plans.modbus import Register
+from pilotfarm.emulators.plans.modbus import Register, Unit
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.derived import Flags, OffValue, SignedPowerFactor
 from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.rows import Field
-from pilotfarm.emulators.wire.sinks import Choice, Pulse
+from pilotfarm.emulators.wire.sinks import Choice, Kept, Pulse
 from pilotfarm.emulators.wire.sources import Bits, Lookup, Scaled, Source
 
 KINDS = [kind for kind, target in registry.DEVICES.items() if find_spec(target.partition(":")[0])]
@@ -41,6 +43,21 @@ STREAM = b"".join(frame(sample) for sample in SAMPLES)
 @pytest.fixture(scope="module", params=KINDS)
 def bench(request: pytest.FixtureRequest) -> Bench:
     return Bench(request.param)
+
+
+def served() -> list[tuple[str, str]]:
+    """Every kind with every map that serves it."""
+    return [(kind, each.name) for kind in KINDS for each in registry.maps_for("modbus", kind)]
+
+
+@pytest.fixture(scope="module", params=served(), ids="/".join)
+def mapped(request: pytest.FixtureRequest) -> Bench:
+    kind, name = request.param
+    return Bench(kind, map_name=name)
+
+
+def own_unit(unit: Unit) -> int:
+    return unit.aliases[0] if unit.step is None else 1 + unit.step
 
 
 def all_fields(bench: Bench) -> list[Field]:
@@ -99,23 +116,43 @@ def test_every_change_of_one_byte_is_answered_or_closes_or_waits(charger: Bench,
 # --------------------------------------------------------------------------------------- registers
 
 
-def test_every_register_of_every_window_can_be_read_and_the_next_ones_cannot(bench: Bench) -> None:
-    for unit in bench.plan.units:
-        address = unit.aliases[0] if unit.step is None else 1 + unit.step
-        for window in unit.windows:
+def test_every_register_of_every_window_can_be_read_and_the_next_ones_cannot(mapped: Bench) -> None:
+    for unit in mapped.plan.units:
+        address = own_unit(unit)
+        for window, function in product(unit.windows, (3, 4)):
+            if function not in window.functions:
+                continue
             read = b""
-            for first in range(window.first, window.end, 125):
-                read += bench.registers(first, min(125, window.end - first), address)
+            for first in range(window.first, window.end, 124):
+                read += mapped.registers(first, min(124, window.end - first), address, function)
             assert len(read) == len(window.data)
-            assert bench.ask(struct.pack(">BHH", 3, window.end, 1), address) == b"\x83\x02"
+            assert mapped.ask(struct.pack(">BHH", function, window.end, 1), address)[1] == 2
             if window.first:
-                assert bench.ask(struct.pack(">BHH", 3, window.first - 1, 1), address) == b"\x83\x02"
+                assert mapped.ask(struct.pack(">BHH", function, window.first - 1, 1), address)[1] == 2
 
 
-def test_no_two_registers_share_a_place(bench: Bench) -> None:
-    for unit in bench.plan.units:
-        taken = [r.address + k for r in unit.registers for k in range(r.width)]
+def test_a_part_of_a_value_has_no_address_where_values_are_read_whole(mapped: Bench) -> None:
+    for unit in mapped.plan.units:
+        for window, function in product(unit.windows, (3, 4)):
+            if window.grain == 1 or function not in window.functions:
+                continue
+            for first, count in ((0, 1), (1, 1), (1, 2), (0, window.grain + 1)):
+                request = struct.pack(">BHH", function, window.first + first, count)
+                assert mapped.ask(request, own_unit(unit)) == bytes([function | 0x80, 2]), (window, first, count)
+
+
+def test_no_two_registers_share_a_place(mapped: Bench) -> None:
+    for number, unit in enumerate(mapped.plan.units):
+        taken = []
+        for r in unit.registers:
+            place = mapped.plan.place(number, r.address, r.width, r.function)
+            assert place is not None or r.shows is None, r
+            if place is not None:
+                taken += [place + k for k in range(2 * r.width)]
         assert len(taken) == len(set(taken))
+        written = [r.address + k for r in unit.registers if r.takes for k in range(r.width)]
+        assert len(written) == len(set(written))
+        assert all(r.function == 3 for r in unit.registers if r.takes), "what is written are holding registers"
 
 
 def test_every_quantity_has_a_point(bench: Bench) -> None:
@@ -179,6 +216,10 @@ def test_what_is_not_known_reads_as_not_implemented(bench: Bench) -> None:
 # ----------------------------------------------------------------------------------------- writing
 
 
+def wire(register: Register, value: float) -> bytes:
+    return np.array(value).astype(register.dtype).tobytes()
+
+
 def writable(bench: Bench) -> list[tuple[int, Register]]:
     return [
         (unit.aliases[0] if unit.step is None else 1 + unit.step, register)
@@ -193,7 +234,8 @@ def test_every_set_point_and_command_can_be_written(bench: Bench) -> None:
     assert reachable == {each.name for each in bench.spec.quantities if each.writable}
 
 
-def test_a_set_point_that_is_read_and_written_back_means_the_same(bench: Bench) -> None:
+def test_a_set_point_that_is_read_and_written_back_means_the_same(mapped: Bench) -> None:
+    bench = mapped
     for unit, register in writable(bench):
         if register.shows is None or register.takes is None or not set(register.shows.quantities) <= settable(bench):
             continue
@@ -225,28 +267,71 @@ def meant(register: Register) -> dict[int, dict[str, float]]:
 
 
 def test_every_number_a_command_register_takes_does_what_it_means_and_no_other_number_does_anything(
-    bench: Bench,
+    mapped: Bench,
 ) -> None:
+    bench = mapped
     given: set[str] = set()
     for unit, register in writable(bench):
         numbers = meant(register)
         for number, values in numbers.items():
             bench.device.commands.clear()
-            assert len(bench.write(register.address, number.to_bytes(2 * register.width, "big"), unit)) == 5
+            assert len(bench.write(register.address, wire(register, number), unit)) == 5
             assert bench.device.told == ([values] if values else [])
             given |= values.keys()
         if len(numbers) > 1:
             bench.device.commands.clear()
             assert bench.write(register.address, bytes(2 * register.width - 1) + b"\x63", unit) == b"\x90\x03"
             assert bench.device.told == []
-    assert given >= {each.name for each in bench.spec.quantities if each.role is Role.COMMAND}
+    if bench.map is default_map(bench.spec.kind):
+        assert given >= {each.name for each in bench.spec.quantities if each.role is Role.COMMAND}
 
 
-def test_a_register_that_cannot_be_written_says_so(bench: Bench) -> None:
-    bench.device.commands.clear()
-    for unit in bench.plan.units:
-        address = unit.aliases[0] if unit.step is None else 1 + unit.step
+def test_a_register_that_cannot_be_written_says_so(mapped: Bench) -> None:
+    mapped.device.commands.clear()
+    for unit in mapped.plan.units:
         for register in unit.registers:
-            if register.takes is None and not any(register.address + k in unit.writable for k in range(register.width)):
-                assert bench.write(register.address, bytes(2 * register.width), address) == b"\x90\x02"
-    assert bench.device.told == []
+            if not any(register.address + k in unit.writable for k in range(register.width)):
+                assert mapped.write(register.address, bytes(2 * register.width), own_unit(unit)) == b"\x90\x02"
+    assert mapped.device.told == []
+
+
+def test_a_setting_that_is_kept_is_read_back_at_once_and_no_other_value_is_taken(mapped: Bench) -> None:
+    mapped.device.commands.clear()
+    for unit, register in writable(mapped):
+        if not isinstance(register.takes, Kept):
+            continue
+        allowed = [value for value in map(float, range(300)) if value in register.takes.allowed]
+        assert allowed
+        for value in allowed:
+            raw = wire(register, value)
+            assert len(mapped.write(register.address, raw, unit)) == 5
+            assert mapped.registers(register.address, register.width, unit) == raw
+            mapped.step()
+            assert mapped.registers(register.address, register.width, unit) == raw, "a step leaves it"
+        before = mapped.registers(register.address, register.width, unit)
+        for value in (-1.0, 0.5, max(allowed) + 1e6, np.nan, np.inf):
+            assert mapped.write(register.address, wire(register, value), unit) == b"\x90\x03"
+        assert mapped.registers(register.address, register.width, unit) == before
+    assert mapped.device.told == []
+
+
+def test_every_point_stands_where_the_list_says(mapped: Bench) -> None:
+    """Of every map: a number times its scale is the quantity, unless the list says that it is coded."""
+    mapped.step()
+    listed = [row for row in mapped.points() if "(" not in row.data_type]
+    assert listed
+    for row in listed:
+        found = re.fullmatch(r"(input |holding |)register (\d+)(?: bit (\d+))?", row.address)
+        if found is None:
+            continue
+        kind, bits = re.match(r"(u?int|float)(\d+)", row.data_type).groups()
+        functions = {"input ": (4,), "holding ": (3,), "": (3, 4)}[found[1]]
+        for function in functions:
+            raw = mapped.registers(int(found[2]), int(bits) // 16, row.resource_unit, function)
+            if kind == "float":
+                number, slack = float(np.frombuffer(raw, f">f{len(raw)}")[0]), 2.0**-23
+                assert number * row.scale == pytest.approx(mapped.columns[row.quantity][0], rel=slack), row
+            elif found[3] is None:
+                number = int.from_bytes(raw, "big", signed=kind == "int")
+                value = mapped.columns[row.quantity][0]
+                assert number * row.scale == pytest.approx(value, abs=0.5000001 * abs(row.scale)), row

@@ -92,11 +92,14 @@ def seats(site: tuple[Farm, Images], protocol: str) -> Iterator[tuple[Station, S
 
 def over_modbus(station: Station, seat: SeatLayout, points: PointList) -> Iterator[Reading]:
     engine: Any = station.connect("peer", NOW_S)
-    functions = {"discrete": (2, 1), "coil": (1, 1)}
+    functions = {"discrete input": (2, 1), "coil": (1, 1), "input register": (4, 0)}
     for row in points:
-        place, number = re.fullmatch(r"(register|discrete|coil)(?: input)? (\d+).*", row["address"]).groups()
+        place, number = re.fullmatch(
+            r"((?:input |holding )?register|discrete input|coil) (\d+).*", row["address"]
+        ).groups()
         kind, bits = re.match(r"(u?int|float|bit)(\d*)", row["data_type"]).groups()
-        function, count = functions.get(place, (3, int(bits or 0) // 16))
+        function, count = functions.get(place, (3, 0))
+        count = count or int(bits) // 16
         # An alias far from the device's own units is a unit id as it stands.
         unit = row["resource_unit"] + (seat.address - 1 if row["resource_unit"] < 100 else 0)
         answer, closed = talk(engine, frame(struct.pack(">BHH", function, int(number), count), unit))

@@ -89,3 +89,14 @@ def test_the_page_names_what_a_rating_may_be_named(kind: str) -> None:
 )
 def test_the_page_names_every_key(table: type[model.Table]) -> None:
     assert not {name for name in table.model_fields if not re.search(rf"`[^`]*\b{name}\b[^`]*`", PAGE)}
+
+
+@pytest.mark.parametrize("protocol", registry.PROTOCOLS)
+def test_the_page_says_how_many_connections_a_protocol_takes(protocol: str) -> None:
+    schema = registry.protocol(protocol).options_model.model_json_schema()["properties"]["max_connections"]
+    assert f"| `{protocol}` | {schema['default']} | {schema['minimum']} to {schema['maximum']} |" in PAGE
+
+
+@pytest.mark.parametrize("name", registry.MAPS)
+def test_the_page_names_every_map_and_its_protocol(name: str) -> None:
+    assert f"| `{name}` | `{registry.point_map(name).protocol}` |" in PAGE

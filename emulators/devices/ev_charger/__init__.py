@@ -7,10 +7,11 @@ the active power set-point, and while the SESP's link is lost only ``fallback_cu
 set-point discharges a vehicle at a point rated for it (``v2g_power_w``), down to a reserve.
 
 Of a session's energy the vehicle takes what its owner asked for, which like all energy here is counted at the
-connection point, before the vehicle's losses; reactive power takes what the active
-power leaves of the apparent power, while the vehicle's converter is connected (state C). The vehicle
-follows the offer with a lag. At a three-phase AC point a vehicle with a single-phase charger loads the
-phase that ``phase`` names; who comes to a V2G point has a three-phase converter that can do all of it.
+connection point, before the vehicle's losses, and no more than ``session_energy_limit_wh``. Reactive power takes what
+the active power leaves of the apparent power, while the vehicle's converter is connected (state C). The vehicle
+follows the offer with a lag. At a three-phase AC point a vehicle with a single-phase charger loads the phase that
+``phase`` names, and so does every vehicle, with a third of its power, while ``charging_phases`` is less than 3; who
+comes to a V2G point has a three-phase converter that can do all of it.
 
 A DC point (``dc_power_w``) is three-phase, offers down to nothing, and its currents are those it draws.
 """
@@ -21,19 +22,20 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Columns, is_nothing
+from pilotfarm.emulators.columns.arrays import Columns, is_nothing, nothing
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating, with_reverted
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.ev_charger import power, session
 from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import ev
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, METERING, SUPPORT, quantities
 from pilotfarm.profiles import draws, sessions
 
 QUANTITIES: Final = (
     *COMMON,
     *SUPPORT,
+    *METERING,
     "charging_power_w",
     "charge_power_min_w",
     "charge_power_max_w",
@@ -53,6 +55,8 @@ QUANTITIES: Final = (
     "charge_release",
     "current_limit_a",
     "fallback_current_a",
+    "charging_phases",
+    "session_energy_limit_wh",
 )
 
 RELEASES: Final = ("card", "sesp")
@@ -82,6 +86,10 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns.update(key_columns(keys))
     fast = columns["dc_power_w"] > 0.0
     columns["phase_count"] = np.where(fast | (columns["phases"] >= 2.0), 3.0, 1.0)
+    columns["phases"] = columns["phase_count"].copy()
+    columns["phase_count_min"] = np.where(fast, 3.0, 1.0)
+    columns["charging_phases"] = columns["phase_count"].copy()
+    columns["session_energy_limit_wh"] = nothing(n)
     per_ampere = columns["phase_count"] * columns["nominal_voltage_v"]
     columns["rated_current_a"] = np.where(fast, columns["dc_power_w"] / per_ampere, columns["rated_current_a"])
     columns["rated_charge_power_w"] = per_ampere * columns["rated_current_a"]
@@ -105,6 +113,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns["arrival_s"] = np.where(busy, -elapsed_s, 0.0)
     columns["departure_s"] = np.where(busy, first.stay_s - elapsed_s, 0.0)
     columns.update(session.columns_of(first, columns))
+    columns = session.on_phases(columns)
     columns["late_s"] = columns["vehicle_connected"] = np.zeros(n)
     columns = session.with_vehicle(columns, 0.0, np.zeros(n, dtype=np.bool_))
     columns["late_s"] = columns["due_s"] = np.zeros(n)
@@ -114,7 +123,8 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Take the charging points through one step; at most one vehicle leaves or comes in it."""
-    new = session.identified(session.after_arrivals(columns, surroundings, dt_s))
+    new = session.on_phases(session.after_arrivals(columns, surroundings, dt_s))
+    new = session.identified(new)
     # The identification of a charging point is its owner's; its own only decides whether it obeys.
     of_owner = {name: new[name] for name in ("identified", "identification_failed")}
     new["identification_failed"] = new["credential_refused"]
@@ -146,9 +156,15 @@ DEVICE: Final = DeviceSpec(
     title="EV charging station",
     quantities=quantities(QUANTITIES),
     items={
-        "electrical state variables set-points": (*common.SET_POINT_ITEMS, "current_limit_a", "fallback_current_a"),
+        "electrical state variables set-points": (
+            *common.SET_POINT_ITEMS,
+            "current_limit_a",
+            "fallback_current_a",
+            "charging_phases",
+            "session_energy_limit_wh",
+        ),
         "commands / requests of information": (*common.COMMAND_ITEMS, "charge_release"),
-        "electrical state variables measurements": CONNECTION_POINT,
+        "electrical state variables measurements": (*CONNECTION_POINT, *METERING),
         "charging power": ("charging_power_w",),
         "charging range capacity": ("charge_power_min_w", "charge_power_max_w", "energy_acceptable_wh"),
     },
@@ -181,6 +197,7 @@ DEVICE: Final = DeviceSpec(
             ),
             "current_limit_a": Limits(0.0, OfColumn("rated_current_a"), gap=(0.0, OfColumn("current_min_a"))),
             "fallback_current_a": Limits(0.0, OfColumn("rated_current_a")),
+            "charging_phases": Limits(OfColumn("phase_count_min"), OfColumn("phase_count")),
         }
     ),
     follows={

@@ -87,6 +87,8 @@ def next_state(new: Columns, offer_a: Floats, target_w: Floats) -> Floats:
     """Return the next state of each point, by the current on offer and the power the vehicle moves towards."""
     soc, running, available = new["vehicle_soc_frac"], new["running"], new["available"]
     wants = (offer_a > 0.0) & (soc < new["target_soc_frac"])
+    if (left_wh := _left_wh(new)) is not None:
+        wants &= left_wh > 0.0
     if not is_nothing(new["rated_power_w"]):
         wants |= (target_w > 0.0) & (soc > V2G_RESERVE_FRAC)
     return ev.next_state(
@@ -109,11 +111,24 @@ def reachable(new: Columns, asked_w: Floats, now_s: float, dt_s: float) -> Float
     )
     rise = np.maximum(np.minimum(charged, new["target_soc_frac"]) - soc, 0.0)
     reached_w = 0.0 - rise * (cells_ws / (EFFICIENCY * dt_s))
+    if (left_wh := _left_wh(new)) is not None:
+        reached_w = np.maximum(reached_w, left_wh * (-3600.0 / dt_s))
     if is_nothing(new["rated_power_w"]):
         return reached_w
     spare = np.maximum(soc - V2G_RESERVE_FRAC, 0.0)
     deliverable_w = np.minimum(asked_w * (stay_s / dt_s), spare * (EFFICIENCY * cells_ws / dt_s))
     return np.where(asked_w > 0.0, deliverable_w, reached_w)
+
+
+def _left_wh(new: Columns) -> Floats | None:
+    """Return the energy that is left of the sessions' limits; ``None`` where no session is to have one. [Wh]"""
+    limit_wh = new["session_energy_limit_wh"]
+    if is_nothing(limit_wh):
+        return None
+    follows = (limit_wh > 0.0) & ((new["remote_enabled"] > 0.0) | (new["sesp_link_lost"] > 0.0))
+    left_wh = limit_wh - new["session_energy_wh"]
+    # What a step's rounding leaves is nothing.
+    return np.where(follows, np.where(left_wh > 1e-6 * limit_wh, left_wh, 0.0), np.inf)
 
 
 def stored(new: Columns, active_w: Floats, dt_s: float) -> Floats:
@@ -130,7 +145,10 @@ def show_range(new: Columns, limits: Limits) -> None:
     soc = new["vehicle_soc_frac"]
     vehicle_w = ev.taper_power_w(soc, new["vehicle_power_w"], new["taper_from_frac"])
     # A vehicle that has the energy asked for takes no more.
-    charge_max_w = np.minimum(limits.charge_w, vehicle_w) * (may * (soc < new["target_soc_frac"]))
+    takes = soc < new["target_soc_frac"]
+    if (left_wh := _left_wh(new)) is not None:
+        takes &= left_wh > 0.0
+    charge_max_w = np.minimum(limits.charge_w, vehicle_w) * (may * takes)
     min_w = new["current_min_a"] * limits.per_ampere_w
     new["charge_power_max_w"] = charge_max_w
     new["setpoint_min_w"] = NEARLY * min_w

@@ -19,9 +19,10 @@ from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.devices.keys import keys_in
 from pilotfarm.profiles import sessions
 
+_DECIDE_PHASES: Final = ("vehicle_phases_max", "charging_phases", "remote_enabled", "sesp_link_lost")
 EFFICIENCY: Final = 0.92
 """From the grid to the cells, and back: an on-board charger's, own choice."""
-_OF_A_POINT: Final = ("clientele", "invalid_card_share", "phase_count", "phase", "v2g_power_w", "dc_power_w")
+_OF_A_POINT: Final = ("clientele", "invalid_card_share", "phase_count", "v2g_power_w", "dc_power_w")
 
 
 def after_arrivals(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
@@ -61,20 +62,34 @@ def columns_of(drawn: sessions.Sessions, points: Columns) -> Columns:
     """Return the columns that hold the session under way, or the next one; ``points`` has ``_OF_A_POINT``."""
     matched = (points["v2g_power_w"] > 0.0) | (points["dc_power_w"] > 0.0)
     three = (points["phase_count"] > 1.0) & (matched | (drawn.vehicle_phases > 1.0))
-    phases = {
-        f"share_l{index + 1}": np.where(three, 1.0 / 3.0, (points["phase"] == index).astype(np.float64))
-        for index in range(3)
-    }
     return {
         "session_soc_frac": drawn.soc_start_frac,
         "target_soc_frac": np.minimum(drawn.soc_start_frac + EFFICIENCY * drawn.energy_wanted_wh / drawn.pack_wh, 1.0),
         "pack_wh": drawn.pack_wh,
-        "vehicle_power_w": np.maximum(drawn.vehicle_power_w, points["v2g_power_w"]),
-        "vehicle_phases": np.where(three, 3.0, 1.0),
+        "vehicle_power_max_w": np.maximum(drawn.vehicle_power_w, points["v2g_power_w"]),
+        "vehicle_phases_max": np.where(three, 3.0, 1.0),
         "session_card_id": drawn.card_id,
         "session_card_valid": drawn.card_valid,
-        **phases,
     }
+
+
+def on_phases(columns: Columns) -> Columns:
+    """Return the columns with each vehicle on the phases it may charge on: all it can, or one if it is to be one.
+
+    One phase is the point's own. While nothing that decides it changes, nothing is worked out.
+    """
+    decided_by = tuple(columns[name] for name in _DECIDE_PHASES)
+    if all(now is columns.get(f"{name}_then") for name, now in zip(_DECIDE_PHASES, decided_by, strict=True)):
+        return columns
+    most, asked, enabled, lost = decided_by
+    new = dict(columns) | {f"{name}_then": now for name, now in zip(_DECIDE_PHASES, decided_by, strict=True)}
+    follows = (enabled > 0.0) | (lost > 0.0)
+    three = (most > 1.0) & ((asked >= 3.0) | ~follows)
+    new["vehicle_phases"] = np.where(three, 3.0, 1.0)
+    new["vehicle_power_w"] = columns["vehicle_power_max_w"] * (new["vehicle_phases"] / most)
+    for index in range(3):
+        new[f"share_l{index + 1}"] = np.where(three, 1.0 / 3.0, (columns["phase"] == index).astype(np.float64))
+    return new
 
 
 def with_vehicle(columns: Columns, now_s: float, stays: Bools) -> Columns:

@@ -62,6 +62,7 @@ from pilotfarm.emulators.quantities import (
     CONNECTION_POINT,
     EV,
     HOME,
+    METERING,
     PV,
     RESOURCES,
     STORAGE,
@@ -98,6 +99,7 @@ def _names(resource: Resource, spec: DeviceSpec) -> tuple[str, ...]:
 QUANTITIES: Final = (
     *COMMON,
     *SUPPORT,
+    *METERING,
     "outside_temperature_degc",
     *(name for resource, spec in _SPECS.items() for name in _names(resource, spec)),
     *map(HOME.of, household.QUANTITIES),
@@ -121,7 +123,8 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build ``n`` homes; a resource has the home's voltage, phases and key."""
     n = len(keys)
     shared = {name: ratings[name] for name in _SHARED_RATINGS}
-    columns = common.initial_columns((*COMMON, *SUPPORT, "outside_temperature_degc"), shared, n) | key_columns(keys)
+    columns = common.initial_columns((*COMMON, *SUPPORT, *METERING, "outside_temperature_degc"), shared, n)
+    columns |= key_columns(keys)
     for resource, spec in _SPECS.items():
         columns |= as_resource(spec.make(shared | of_resource(ratings, resource), keys, place), resource)
     house = household.make(shared | of_resource(ratings, HOME), keys)
@@ -269,9 +272,11 @@ DEVICE: Final = DeviceSpec(
     title="Prosumer home",
     quantities=quantities(QUANTITIES),
     items={
-        "electrical state variables set-points of all resources": _of_all((*common.SET_POINT_ITEMS, "current_limit_a")),
+        "electrical state variables set-points of all resources": _of_all(
+            (*common.SET_POINT_ITEMS, "current_limit_a", "charging_phases", "session_energy_limit_wh")
+        ),
         "commands / requests of information": _of_all((*common.COMMAND_ITEMS, "charge_release")),
-        "electrical state variables measurements of all resources": _of_all(CONNECTION_POINT),
+        "electrical state variables measurements of all resources": _of_all((*CONNECTION_POINT, *METERING)),
         "state of charge of EV": ("ev_vehicle_soc_frac",),
         "state of charge of storage": ("storage_soc_frac",),
         "lifespan of storage": ("storage_soh_frac", "storage_cycle_count", "storage_remaining_life_years"),

@@ -14,7 +14,7 @@ that two octets can address it in IEC 60870-5-101.
 | 2200-2299 | environment | 36 / 13 |
 | 2300-2399 | nameplate | 36 / 13 |
 | 2900-2999 | set-points as they stand (mirrors): command's address - 2100 | 36 / 13 |
-| 3000-3099 | energy registers, Wh and varh, starting again at 0 after 2**31 - 1 (2.1 GWh) | - / 15 |
+| 3000-3099 | energy registers, Wh, varh, VAh, Ah, starting again at 0 after 2**31 - 1 (2.1 GWh) | - / 15 |
 | 4000-4099 | single commands; with 1 and 0 for a binary set-point | 45, 58 |
 | 4100-4119 | double commands | 46, 59 |
 | 5000-5099 | set-points, short float; a write also closes the set-point's own switch | 50, 63 |
@@ -89,6 +89,19 @@ IOA: Final[Mapping[str, int]] = {
     "reactive_power_l1_var": 2015,
     "reactive_power_l2_var": 2016,
     "reactive_power_l3_var": 2017,
+    # Demands of a meter
+    "demand_power_w": 2020,
+    "demand_power_max_w": 2021,
+    "demand_apparent_power_va": 2022,
+    "demand_apparent_power_max_va": 2023,
+    "demand_current_l1_a": 2024,
+    "demand_current_l2_a": 2025,
+    "demand_current_l3_a": 2026,
+    "demand_current_neutral_a": 2027,
+    "demand_current_max_l1_a": 2028,
+    "demand_current_max_l2_a": 2029,
+    "demand_current_max_l3_a": 2030,
+    "demand_current_max_neutral_a": 2031,
     # EV charging
     "charging_power_w": 2100,
     "charge_power_min_w": 2101,
@@ -159,6 +172,23 @@ IOA: Final[Mapping[str, int]] = {
     "energy_imported_wh": 3001,
     "reactive_energy_exported_varh": 3002,
     "reactive_energy_imported_varh": 3003,
+    "energy_exported_l1_wh": 3010,
+    "energy_exported_l2_wh": 3011,
+    "energy_exported_l3_wh": 3012,
+    "energy_imported_l1_wh": 3013,
+    "energy_imported_l2_wh": 3014,
+    "energy_imported_l3_wh": 3015,
+    "reactive_energy_exported_l1_varh": 3016,
+    "reactive_energy_exported_l2_varh": 3017,
+    "reactive_energy_exported_l3_varh": 3018,
+    "reactive_energy_imported_l1_varh": 3019,
+    "reactive_energy_imported_l2_varh": 3020,
+    "reactive_energy_imported_l3_varh": 3021,
+    "apparent_energy_l1_vah": 3022,
+    "apparent_energy_l2_vah": 3023,
+    "apparent_energy_l3_vah": 3024,
+    "apparent_energy_vah": 3025,
+    "charge_ah": 3026,
     # Single commands
     "start": 4000,
     "stop": 4001,
@@ -170,6 +200,7 @@ IOA: Final[Mapping[str, int]] = {
     "sesp_heartbeat": 4021,
     "identification_clear": 4022,
     "event_clear": 4023,
+    "demand_reset": 4024,
     "active_power_setpoint_enabled": 4030,
     "reactive_power_setpoint_enabled": 4031,
     "power_factor_setpoint_enabled": 4032,
@@ -195,6 +226,9 @@ IOA: Final[Mapping[str, int]] = {
     "fallback_current_a": 5009,
     "soc_min_frac": 5010,
     "soc_max_frac": 5011,
+    "charging_phases": 5012,
+    "session_energy_limit_wh": 5013,
+    "demand_period_s": 5014,
     "charge_limit_frac": 5020,
     "discharge_limit_frac": 5021,
     "reference_power_w": 5022,

@@ -1,7 +1,7 @@
 """SunSpec over Modbus for any kind without resources (SunSpec Information Model Specification 1.9).
 
 Every chain begins at 40000 with model 1 and ends with vendor models for what no standard model has. A meter
-also answers as an Eastron SDM630 at 0 to 381, where no SunSpec client looks.
+also answers as an Eastron SDM630, where no SunSpec client looks.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final
 
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.maps import sdm630
-from pilotfarm.emulators.maps.binding import Quantities, modbus_map, quantities_of, resources_of
+from pilotfarm.emulators.maps.binding import REVISION, VENDOR, Quantities, modbus_map, quantities_of, resources_of
 from pilotfarm.emulators.maps.sunspec import battery, der, inverter, meter, storage, weather
 from pilotfarm.emulators.maps.sunspec.chain import Model
-from pilotfarm.emulators.maps.sunspec.unit import REVISION, VENDOR, sunspec_unit
+from pilotfarm.emulators.maps.sunspec.unit import sunspec_unit
 from pilotfarm.emulators.plans.modbus import Identity, RegisterPlan, check_covers
 
 BATTERY: Final = (
@@ -76,7 +76,7 @@ def _plan(kind: str, names: frozenset[str]) -> RegisterPlan:
     models, code = _models(names)
     identity, has = Identity(VENDOR, code, REVISION, kind.replace("_", "-")), Quantities(names)
     if models is METER:
-        unit = sunspec_unit(0, models, identity, has, (sdm630.WINDOW,), sdm630.registers(has))
+        unit = sunspec_unit(0, models, identity, has, sdm630.WINDOWS, sdm630.registers(has), (), sdm630.SERIAL_NUMBERS)
     else:
         unit = sunspec_unit(0, models, identity, has)
     return check_covers(RegisterPlan((unit,), names))

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from pilotfarm.emulators.maps.binding import Quantities
 from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
 from pilotfarm.emulators.maps.sunspec.chain import SERIAL, VENDOR_MODELS, Model, chain, common, vendor
 from pilotfarm.emulators.plans.modbus import Identity, Register, Unit, Window
-
-VENDOR: Final = "pilotfarm"
-REVISION: Final = "1.0"
 
 
 def with_vendor(
@@ -34,6 +30,7 @@ def sunspec_unit(
     windows: Sequence[Window] = (),
     registers: Sequence[Register] = (),
     serials: Sequence[tuple[int, int]] = (),
+    serial_numbers: Sequence[int] = (),
 ) -> Unit:
     """A unit with a SunSpec chain, and what else it answers below 40000."""
     window, bound = with_vendor(models, identity, has, registers)
@@ -45,5 +42,6 @@ def sunspec_unit(
         DISCRETES,
         COILS,
         serials=(SERIAL, *serials),
+        serial_numbers=tuple(serial_numbers),
         resource=has.resource,
     )

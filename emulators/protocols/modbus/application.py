@@ -67,7 +67,7 @@ class Application:
 
 def _answer(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes:
     function, body = message[0], message[1:]
-    if (span := bank.spans.get(body)) and (function == 3 or function == 4):
+    if span := bank.spans.get(message):
         first, last = span
         table = bank.table
         table.read = True

@@ -33,6 +33,7 @@ from pymodbus.pdu.register_message import (
 )
 
 from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.plans.modbus import INPUT
 from pilotfarm.emulators.protocols.modbus.table import Bank
 
 ILLEGAL_FUNCTION: Final = 0x01
@@ -74,6 +75,11 @@ def _count(body: bytes, count_max: int) -> tuple[int, int]:
     return address, count
 
 
+def _write(bank: Bank, address: int, data: bytes, submit: Submit) -> None:
+    submit(bank.meaning(address, data))
+    bank.keep(address, data)
+
+
 def _read_coils(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     return ReadCoilsResponse(bits=bank.bits(*_count(body, ReadCoilsRequest.MAX_COUNT), coils=True))
 
@@ -89,7 +95,7 @@ def _read_holding(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
 
 
 def _read_input(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
-    data = bank.registers(*_count(body, ReadHoldingRegistersRequest.MAX_COUNT))
+    data = bank.registers(*_count(body, ReadHoldingRegistersRequest.MAX_COUNT), INPUT)
     return ReadInputRegistersResponse(registers=_words(data))
 
 
@@ -107,7 +113,7 @@ def _write_register(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     request = WriteSingleRegisterResponse()
     request.decode(body)
     address, data = request.address, body[2:]
-    submit(bank.meaning(address, data))
+    _write(bank, address, data, submit)
     return WriteSingleRegisterResponse(address=address, registers=_words(data))
 
 
@@ -127,7 +133,7 @@ def _write_registers(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     request.decode(body)
     count, data = request.count, body[5:]
     _need(1 <= count <= 123 and len(data) == 2 * count, f"a count of {count} registers in {len(data)} bytes")
-    submit(bank.meaning(request.address, data))
+    _write(bank, request.address, data, submit)
     return WriteMultipleRegistersResponse(address=request.address, count=count)
 
 
@@ -138,7 +144,7 @@ def _mask_write(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     address, keep = request.address, request.and_mask
     (now,) = _words(bank.registers(address, 1))
     data = ((now & keep) | (request.or_mask & ~keep & 0xFFFF)).to_bytes(2, "big")
-    submit(bank.meaning(address, data))
+    _write(bank, address, data, submit)
     return MaskWriteRegisterResponse(address=address, and_mask=keep, or_mask=request.or_mask)
 
 
@@ -151,7 +157,7 @@ def _read_write(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     request = ReadWriteMultipleRegistersRequest()
     request.decode(body)
     bank.registers(request.read_address, read)
-    submit(bank.meaning(request.write_address, body[9:]))
+    _write(bank, request.write_address, body[9:], submit)
     return ReadWriteMultipleRegistersResponse(registers=_words(bank.registers(request.read_address, read)))
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from zlib import crc32
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
-from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.columns.views import Overlaid, Seen
 from pilotfarm.emulators.contracts.protocol import NO_CLOCKS, Seat
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable
-from pilotfarm.emulators.plans.modbus import Register, RegisterPlan
+from pilotfarm.emulators.plans.modbus import HOLDING, Register, RegisterPlan
 from pilotfarm.emulators.quantities import Role, quantity
+from pilotfarm.emulators.wire.clock import CLOCK
 from pilotfarm.emulators.wire.rows import Rows
+from pilotfarm.emulators.wire.sinks import Kept
 
 _CACHED_READS: Final = 1024
+_SERIAL_FIRST: Final = 10_000_000
+"""The least serial number of eight digits."""
 
 
 class ModbusTable:
@@ -25,7 +30,18 @@ class ModbusTable:
     Made at once after a step if somebody has read since the step before, else with the first read after it.
     """
 
-    __slots__ = ("_latest", "_scales", "plan", "read", "rows", "spans", "stale")
+    __slots__ = (
+        "_clocks_s",
+        "_latest",
+        "_scales",
+        "_tells_time",
+        "_unix_s",
+        "plan",
+        "read",
+        "rows",
+        "spans",
+        "stale",
+    )
 
     def __init__(self, plan: RegisterPlan, n: int, columns: Seen, form: Any = None) -> None:
         template, fields = plan.layout(columns)
@@ -37,8 +53,11 @@ class ModbusTable:
         self.read = False
         """Whether somebody has read since the last step."""
         self._latest: Mapping[str, Floats] = {}
-        # What every device of the group answers to the four bytes of a register request: where in
-        # its row, or nowhere. Masters repeat themselves, so it is looked up once.
+        self._tells_time = any(CLOCK in field.source.quantities for field in fields)
+        self._unix_s = 0.0
+        self._clocks_s: Mapping[int, float] = NO_CLOCKS
+        # What every device of the group answers to a register request of five bytes: where in
+        # its row. Masters repeat themselves, so it is looked up once.
         self.spans: tuple[dict[bytes, tuple[int, int]], ...] = tuple({} for _ in plan.units)
 
     def refresh(
@@ -49,7 +68,7 @@ class ModbusTable:
         clocks_s: Mapping[int, float] = NO_CLOCKS,
     ) -> None:
         """Take what is known. Modbus has neither qualities nor time tags to say more."""
-        self._latest = columns
+        self._latest, self._unix_s, self._clocks_s = columns, unix_s, clocks_s
         self.stale = True
         if self.read:
             self.read = False
@@ -63,7 +82,13 @@ class ModbusTable:
 
     def make(self) -> None:
         """Encode what is known."""
-        self.rows.encode(self._latest)
+        columns = self._latest
+        if self._tells_time:
+            shown = np.full(self.rows.n, self._unix_s)
+            for row, off_s in self._clocks_s.items():
+                shown[row] += off_s
+            columns = Overlaid(columns, {CLOCK: shown})
+        self.rows.encode(columns)
         self.stale = False
 
     def scale(self, register: Register) -> float:
@@ -85,6 +110,11 @@ class ModbusTable:
                 assert start is not None, "a serial number stands in no window"
                 text = name.encode("ascii", "replace")[: 2 * width].ljust(2 * width, b"\0")
                 self.rows.data[row, start : start + 2 * width] = np.frombuffer(text, dtype=np.uint8)
+            for address in unit.serial_numbers:
+                start = self.plan.place(number, address, 2)
+                assert start is not None, "a serial number stands in no window"
+                digits = _SERIAL_FIRST + crc32(name.encode()) % (9 * _SERIAL_FIRST)
+                self.rows.data[row, start : start + 4] = np.frombuffer(digits.to_bytes(4, "big"), dtype=np.uint8)
 
 
 class Bank:
@@ -114,9 +144,9 @@ class Bank:
     # ---------------------------------------------------------------------------------- registers
 
     def span(self, asked: bytes) -> tuple[int, int]:
-        """Where the registers of a request (address and count as sent) lie in the row; ``NoSuchPoint`` if nowhere."""
-        address, count = int.from_bytes(asked[:2], "big"), int.from_bytes(asked[2:], "big")
-        start = self.table.plan.place(self.number, address, count)
+        """Where the registers of a request (function, address, count) lie in the row; ``NoSuchPoint`` if nowhere."""
+        address, count = int.from_bytes(asked[1:3], "big"), int.from_bytes(asked[3:], "big")
+        start = self.table.plan.place(self.number, address, count, asked[0])
         if start is None:
             raise NoSuchPoint(f"registers {address} to {address + count - 1}")
         if len(self.spans) >= _CACHED_READS:
@@ -124,12 +154,12 @@ class Bank:
         self.spans[asked] = found = (start, start + 2 * count)
         return found
 
-    def registers(self, address: int, count: int) -> bytes:
-        """What ``count`` registers hold: as of the last step, of a set-point as accepted since."""
+    def registers(self, address: int, count: int, function: int = HOLDING) -> bytes:
+        """What ``function`` reads of ``count`` registers: as of the last step, of a set-point as accepted since."""
         self.table.read = True
         if self.table.stale:
             self.table.make()
-        start, end = self.span(address.to_bytes(2, "big") + count.to_bytes(2, "big"))
+        start, end = self.span(bytes((function,)) + address.to_bytes(2, "big") + count.to_bytes(2, "big"))
         return bytes(self.row[start:end])
 
     def meaning(self, address: int, data: bytes) -> dict[str, float]:
@@ -161,6 +191,16 @@ class Bank:
         assert register.takes is not None
         written = float(np.frombuffer(raw, register.dtype)[0])
         return register.takes.back(written * self.table.scale(register))
+
+    def keep(self, address: int, data: bytes) -> None:
+        """Keep what was written to settings of the device's interface, which ``meaning`` allowed."""
+        for k in range(0, len(data), 2):
+            register = self._unit.writable[address + k // 2]
+            if isinstance(register.takes, Kept):
+                start = self.table.plan.place(self.number, register.address, register.width)
+                assert start is not None, "what is kept can be read"
+                start += 2 * (address - register.address) + k
+                self.row[start : start + 2] = data[k : k + 2]
 
     # --------------------------------------------------------------------------------------- bits
 

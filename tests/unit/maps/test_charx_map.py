@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from modbus_bench import Bench
+from modbus_bench import Bench, plausible_columns
+
+from pilotfarm.emulators import registry
 
 STATES = {0: ("A1", "A1"), 1: ("B1", "B2"), 2: ("C1", "C2"), 3: ("D1", "D2"), 4: ("E0", "E0"), 5: ("F0", "F0")}
 
@@ -35,7 +37,9 @@ def test_windows_clients_read_are_there_with_their_holes(charger: Bench) -> None
 def test_the_vehicle_state_is_two_letters(charger: Bench, state: int, authorised: int) -> None:
     set_values(charger, charge_point_state=float(state), authorised=float(authorised))
     assert charger.registers(1299, 1).decode() == STATES[state][authorised]
-    assert charger.registers(1201, 5).rstrip(b"\0").decode() == STATES[state][authorised]
+    alfen = {"A1": "A", "E0": "E", "F0": "F"}
+    shown = STATES[state][authorised]
+    assert charger.registers(1201, 5).rstrip(b"\0").decode() == alfen.get(shown, shown)
 
 
 def test_power_into_the_vehicle_is_positive(charger: Bench) -> None:
@@ -79,3 +83,19 @@ def test_the_group_counts_its_one_charging_point(charger: Bench) -> None:
     for state, counts in ((0, [0, 1, 0]), (2, [0, 0, 1]), (5, [1, 0, 0])):
         set_values(charger, charge_point_state=float(state))
         assert list(np.frombuffer(charger.registers(148, 3), ">u2")) == counts
+
+
+@pytest.mark.parametrize("phase", [0, 1, 2])
+def test_a_single_phase_point_has_its_own_l1_and_knows_no_other_current(phase: int) -> None:
+    columns = plausible_columns(registry.device("ev_charger"), 1)
+    columns |= {f"voltage_l{k + 1}_v": np.array([220.0 + k]) for k in range(3)}
+    columns |= {f"current_l{k + 1}_a": np.array([9.0 if k == phase else 0.0]) for k in range(3)}
+    point = Bench("ev_charger", columns=columns | {"phases": np.array([1.0]), "phase": np.array([float(phase)])})
+    assert [number(point, 1232 + 2 * k, ">u4") for k in range(3)] == [1e3 * (220.0 + phase), 0.0, 0.0]
+    for first in (158, 1238):
+        assert [number(point, first + 2 * k, ">i4") for k in range(3)] == [9_000.0, -1.0, -1.0]
+
+
+def test_apparent_energy_is_counted(charger: Bench) -> None:
+    set_values(charger, apparent_energy_vah=12_345.4)
+    assert number(charger, 1258, ">u8") == 12_345

@@ -240,11 +240,11 @@ def test_a_meter_is_an_eastron_meter_too() -> None:
     bench = Bench("smart_meter")
     bench.columns |= {"active_power_w": np.array([-1_500.5]), "energy_imported_wh": np.array([12_345_678.0])}
     bench.step()
-    power, energy = (np.frombuffer(bench.registers(address, 2), ">f4")[0] for address in (0x34, 0x48))
+    power, energy = (np.frombuffer(bench.registers(address, 2, function=4), ">f4")[0] for address in (0x34, 0x48))
     assert power == 1_500.5
     assert energy == pytest.approx(12_345.678)
     for first, count in ((0, 80), (80, 28), (200, 70), (334, 48)):
-        bench.registers(first, count)
+        bench.registers(first, count, function=4)
 
 
 def test_bits_have_a_number_each_once() -> None:
@@ -255,9 +255,9 @@ def test_bits_have_a_number_each_once() -> None:
 def test_a_point_list_says_how_a_number_becomes_a_quantity() -> None:
     bench = Bench("smart_meter")
     listed = {(point.quantity, point.address): point for point in bench.points()}
-    power = listed["active_power_w", "register 52"]
+    power = listed["active_power_w", "input register 52"]
     assert (power.scale, power.data_type, power.access) == (-1.0, "float32", "r")
-    (raw,) = np.frombuffer(bench.registers(52, 2), ">f4")
+    (raw,) = np.frombuffer(bench.registers(52, 2, function=4), ">f4")
     assert raw * power.scale == pytest.approx(bench.columns["active_power_w"][0])
     assert listed["low_power_factor_alarm", "register 40175 bit 4"].data_type == "uint32"
     assert ("undervoltage_l1_alarm", "register 40175 bit 3") not in listed
