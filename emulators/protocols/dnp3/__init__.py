@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec
+from pilotfarm.emulators.contracts.way import WhenFull
 from pilotfarm.emulators.protocols.dnp3.engine import Dnp3Station
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
@@ -27,4 +28,6 @@ PROTOCOL: Final = ProtocolSpec(
     # Masters usually call themselves 1 to 4, and a master and an outstation cannot share an address.
     default_address=10,
     shared=False,
+    # A master that comes back has the place of its own half-open connection, and not that of another master.
+    when_full=WhenFull.SAME_HOST_GIVES_WAY,
 )
