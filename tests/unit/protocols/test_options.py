@@ -28,6 +28,8 @@ NUMBERS = {
         "event_buffer": (500, 1, 100_000),
         "select_timeout_s": (10.0, None, 3_600.0),  # more than 0
         "confirm_timeout_s": (5.0, None, 3_600.0),
+        "keep_alive_s": (60.0, 0.0, 86_400.0),
+        "restart_s": (2.0, 0.0, 60.0),
     },
 }
 ROOM = {"k": {"k": 32_767}, "w": {"k": 32_767}, "t2_s": {"t1_s": 255.0}}
