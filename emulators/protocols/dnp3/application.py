@@ -186,15 +186,15 @@ class Outstation:
             association.events.prime_analog(index, AnalogPoint(*self.table.told(self.seat.row)[place]))
 
     def report_anew(self) -> None:
-        """Have the table tell what any master wants to know: the least deadband, and a class of its own."""
+        """Have the table tell what any master wants to know: points of a class of its own, and every change of those
+        whose deadband a master has changed, which is then measured for each master by itself.
+        """
         self._changed = True
         inputs = self.table.sections[PointType.ANALOG_INPUT].points
         wanted = [each.reporting for each in self._associations.values()]
         usual = self.table.deadbands(self.seat.row)
-        deadbands = [
-            min(reporting.deadbands.get(point.index, width) for reporting in wanted)
-            for point, width in zip(inputs, usual, strict=True)
-        ]
+        changed = {index for reporting in wanted for index in reporting.deadbands}
+        deadbands = [0.0 if point.index in changed else width for point, width in zip(inputs, usual, strict=True)]
         reported = [any(reporting.class_of(point) for reporting in wanted) for point in inputs]
         self.table.alter(self.seat.row, deadbands, reported)
 
