@@ -49,7 +49,7 @@ class Way:
 
 
 class RunningFarm:
-    """The site `tiny`, paused: it moves when a test says so."""
+    """A site, paused: it moves when a test says so."""
 
     def __init__(self, url: str, recorded: Path, process: subprocess.Popen[str]) -> None:
         self.rest = httpx.Client(base_url=f"{url}/api/v1/", timeout=30.0)
@@ -138,10 +138,10 @@ def _network() -> str:
 
 
 @contextmanager
-def brought_up(folder: Path) -> Iterator[RunningFarm]:
-    """Bring `tiny` up with a ledger, and down again, which has to go without a hitch."""
+def brought_up(folder: Path, site: str = "tiny") -> Iterator[RunningFarm]:
+    """Bring a site up with a ledger, and down again, which has to go without a hitch."""
     said = folder / "said.txt"
-    command = [sys.executable, "-m", "pilotfarm.api.cli", "up", "tiny", "--quiet", "--api", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "pilotfarm.api.cli", "up", site, "--quiet", "--api", "127.0.0.1:0"]
     command += ["--addresses", _network(), "--ledger", str(folder / "ledger")]
     with said.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)

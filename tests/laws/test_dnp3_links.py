@@ -227,7 +227,6 @@ def test_a_restart_is_answered_with_how_long_it_takes_and_every_master_is_told(f
     if cold:
         for each in (master, other):
             each.link.hang_up(0.0)
-        assert here.station.connect("too early", 3.499).closed
         master, other = Master(here.station, 1, now_s=3.5), Master(here.station, 2, now_s=3.5)
     for each in (master, other):
         first = only(each.ask(FunctionCode.READ, CLASS_0))
@@ -258,6 +257,34 @@ def test_a_restart_is_announced_and_what_was_enabled_is_not_carried_across_it() 
     assert null.iin.first & RESTART
     here.refresh(cover_open_alarm=1.0)
     assert master.wait(0.0) == []
+
+
+def test_whoever_comes_during_a_cold_restart_is_served_when_it_is_over() -> None:
+    here = rig("smart_meter", masters=(1,), restart_s=3.5, keep_alive_s=0.0)
+    master = Master(here.station)
+    master.ask(FunctionCode.COLD_RESTART)
+    assert master.link.closed
+    back = Master(here.station, now_s=1.0)
+    assert back.link.deadline_s() == 3.5
+    assert back.ask(FunctionCode.DELAY_MEASURE) == []
+    assert back.wait(2.499) == []
+    answer, null = back.wait(0.001)
+    assert answer.body
+    assert null.control.uns
+    assert null.iin.first & RESTART
+    back.confirm(null)
+    assert back.ask(FunctionCode.READ, CLASS_0)
+
+
+def test_what_waits_for_a_restart_is_bounded() -> None:
+    here, master = quiet(restart_s=3.5)
+    master.ask(FunctionCode.COLD_RESTART)
+    back = Master(here.station, now_s=1.0)
+    back.link.receive(bytes(4_096), 1.0)
+    assert not back.link.closed
+    back.link.receive(bytes(1), 1.0)
+    assert back.link.closed
+    back.link.hang_up(2.0)
 
 
 def test_a_restart_in_no_time_lets_masters_in_again_at_once() -> None:

@@ -33,6 +33,7 @@ class Link:
     __slots__ = (
         "_asked_s",
         "_association",
+        "_begun",
         "_closed",
         "_fragments",
         "_greeted",
@@ -58,15 +59,14 @@ class Link:
         self._reader: FrameReader | None = FrameReader()
         self._held = bytearray()
         self._output = bytearray()
-        self._closed = station.restarting
+        self._closed = False
+        self._begun = False
+        """Whether the outstation is up, and serves what comes."""
         self._quiet_until_s = 0.0
         self._heard_s = now_s
         self._asked_s: float | None = None
         """When the link status was asked for, if nothing has come since."""
-        if not self._closed:
-            station.connections.add(self)
-            self._greet(station.named())
-            self._speak()
+        self._begin()
 
     @property
     def closed(self) -> bool:
@@ -75,20 +75,18 @@ class Link:
     def receive(self, data: bytes, now_s: float) -> None:
         self._station.tick(now_s)
         self._heard_s, self._asked_s = now_s, None
-        for start in range(0, len(data), _SLICE):
-            piece = data[start : start + _SLICE]
-            if self._association is None and not self._closed:
-                piece = self._introduce(piece)
-            if self._closed:
-                return
-            if self._association is not None:
-                self._output += self._exchange(self._association, piece)
-                self._closed |= len(self._output) > OUTPUT_MAX
-        self._speak()
+        if not self._begun:
+            self._held += data
+            self._closed |= len(self._held) > _HELD_MAX
+            self._begin()
+        else:
+            self._take_in(data)
 
     def advance(self, now_s: float) -> None:
         self._station.tick(now_s)
-        if self._closed:
+        if not self._begun:
+            self._begin()
+        if self._closed or not self._begun:
             return
         self._admit()
         self._keep_alive()
@@ -97,6 +95,8 @@ class Link:
     def deadline_s(self) -> float | None:
         if self._closed:
             return None
+        if not self._begun:
+            return self._station.restarting_until_s
         waits = [association.session.initiate_after() for association in self._masters]
         due = [max(self._station.now_s + wait_s, self._quiet_until_s) for wait_s in waits if wait_s is not None]
         if self._newcomer is not None:
@@ -128,6 +128,29 @@ class Link:
 
     def restart(self) -> None:
         self._closed = True
+
+    def _begin(self) -> None:
+        """Serve, unless the outstation is restarting; what comes before it is up waits."""
+        if self._station.restarting or self._closed:
+            return
+        self._begun = True
+        self._station.connections.add(self)
+        self._greet(self._station.named())
+        held = bytes(self._held)
+        self._held.clear()
+        self._take_in(held)
+
+    def _take_in(self, data: bytes) -> None:
+        for start in range(0, len(data), _SLICE):
+            piece = data[start : start + _SLICE]
+            if self._association is None and not self._closed:
+                piece = self._introduce(piece)
+            if self._closed:
+                return
+            if self._association is not None:
+                self._output += self._exchange(self._association, piece)
+                self._closed |= len(self._output) > OUTPUT_MAX
+        self._speak()
 
     # --------------------------------------------------------------------------------- whose it is
 

@@ -35,7 +35,7 @@ class Dnp3Options(BaseModel):
         60.0, ge=0.0, le=86_400.0, description="Silence after which the link status is asked for; 0 is never"
     )
     restart_s: float = Field(
-        2.0, ge=0.0, le=60.0, description="How long a cold restart takes; meanwhile connections are closed at once"
+        2.0, ge=0.0, le=60.0, description="How long a cold restart takes; meanwhile nobody is answered"
     )
     broadcast_controls: bool = Field(True, description="Operate controls that a master sends to all outstations")
     need_time: bool = Field(False, description="Ask every master for the time, through IIN1.4, until one writes it")
