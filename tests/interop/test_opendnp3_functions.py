@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from running_farm import RunningFarm, brought_up, run_client
-
-BATTERY = """\
-name: patient
-title: A battery whose outstation asks after its master twice a second
-location: {latitude_deg: 59.1, longitude_deg: 11.0, altitude_m: 10, time_zone: Europe/Oslo}
-start: 2026-06-15T08:00:00
-seed: 1
-step_s: 1
-feeders:
-  street: {source_voltage_v: 233}
-groups:
-  battery:
-    kind: battery
-    count: 1
-    endpoints:
-      - {protocol: dnp3, options: {masters: [1], keep_alive_s: 0.5, restart_s: 0.5}}
-"""
+from running_farm import RunningFarm, run_client
 
 
 @pytest.fixture(scope="module")
-def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
-    folder = tmp_path_factory.mktemp("patient")
-    (folder / "patient.yaml").write_text(BATTERY)
-    with brought_up(folder, str(folder / "patient.yaml")) as farm:
-        yield farm
-
-
-@pytest.fixture(scope="module")
-def said(farm: RunningFarm) -> Mapping[str, Any]:
-    way = farm.ways("dnp3")["battery-001"]
-    rest = str(farm.rest.base_url)
+def said(watchful: RunningFarm) -> Mapping[str, Any]:
+    way = watchful.ways("dnp3")["battery-001"]
+    rest = str(watchful.rest.base_url)
     return run_client("opendnp3_functions.py", host=way.host, port=way.port, outstation=way.address, rest=rest)
 
 
@@ -46,8 +21,8 @@ def test_a_master_that_says_nothing_answers_for_its_link_and_stays(said: Mapping
     assert said["closed while silent"] == 0
 
 
-def test_a_read_returns_what_there_is_of_it(farm: RunningFarm, said: Mapping[str, Any]) -> None:
-    rows = {row["address"] for row in farm.points("battery-001", "dnp3")}
+def test_a_read_returns_what_there_is_of_it(watchful: RunningFarm, said: Mapping[str, Any]) -> None:
+    rows = {row["address"] for row in watchful.points("battery-001", "dnp3")}
     some, beyond = said["some"], said["beyond"]
     assert some["static"].keys() == {address for address in rows if address.startswith(("BI", "CTR"))}
     assert (some["ended"], some["iin"][1]) == ("SUCCESS", 0x02)

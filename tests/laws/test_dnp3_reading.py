@@ -165,12 +165,20 @@ def test_attributes_say_what_the_device_is_and_how_many_points_it_has(kind: str)
         assert (highest in found) == bool(points)
         if points:
             assert int.from_bytes(found[highest][1], "little") == points[-1].index
-    (listed,) = attributes(only(master.ask(FunctionCode.READ, bytes([0, 255, 6]))).body).values()
-    assert listed == (254, b"".join(bytes([variation, 0]) for variation in found))
+    pairs = b"".join(bytes([variation, 0]) for variation in found)
+    listed = only(master.ask(FunctionCode.READ, bytes([0, 255, 6])))
+    assert listed.body == bytes([0, 255, 0x17, 1, 0, 254, len(pairs)]) + pairs, "IEEE 1815-2012, 5.5.6.2, example 5-11"
     for variation, value in found.items():
         for qualifier in (bytes([6]), bytes([0, 0, 0]), bytes([1, 0, 0, 0, 0])):
             answer = only(master.ask(FunctionCode.READ, bytes([0, variation]) + qualifier))
             assert (attributes(answer.body), answer.iin.second) == ({variation: value}, 0)
+
+
+def test_the_longest_fragment_that_is_taken_is_told_as_in_the_standards_example() -> None:
+    """IEEE 1815-2012, 5.5.5, example 5-10, which has 1500 where we have 2048."""
+    _, master = quiet()
+    answer = only(master.ask(FunctionCode.READ, bytes([0, 241, 0, 0, 0])))
+    assert answer.body == bytes([0, 241, 0, 0, 0, 2, 2]) + (2_048).to_bytes(2, "little")
 
 
 def test_an_integrity_poll_has_no_attributes() -> None:

@@ -1,4 +1,4 @@
-"""Device attributes: group 0 of IEEE 1815-2012, set 0. What a device is, in the words of its maker.
+"""Device attributes: group 0 of IEEE 1815-2012 (5.5.5, A.1), set 0. What a device is, in the words of its maker.
 
 An attribute is a data type, a length and a value. Variation 254 asks for all of them, 255 for the list of them.
 """
@@ -71,7 +71,8 @@ def read(known: Mapping[int, bytes], header: ObjectHeader) -> tuple[list[bytes],
         return [_under(variation, octets) for variation, octets in known.items()], missing
     if header.variation == LIST:
         pairs = b"".join(bytes([variation, 0]) for variation in known)  # 0: none may be written
-        return [_under(LIST, bytes([_PAIRS, len(pairs)]) + pairs)], missing
+        head = bytes([GROUP, LIST, QualifierCode.UINT8_COUNT_UINT8_INDEX, 1, _SET])  # as 5.5.6.2 has it
+        return [head + bytes([_PAIRS, len(pairs)]) + pairs], missing
     if header.variation not in known:
         raise UnknownObject(f"no device attribute {header.variation}")
     return [_under(header.variation, known[header.variation])], missing
