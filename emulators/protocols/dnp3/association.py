@@ -206,10 +206,10 @@ class Association:
         station = self.outstation
         sections = station.table.sections
         second = assign(self.reporting, sections, headers)
-        binaries, row = sections[PointType.BINARY_INPUT], station.table.row(station.seat.row)
-        for place, octet in enumerate(binaries.cut(row, 0, len(binaries.indices))):
-            # A change of which this master was not told is none it has to be told of later.
-            self.events.prime_binary(binaries.indices[place], BinaryPoint(bool(octet & STATE), octet & ~STATE))
+        told = zip(sections[PointType.BINARY_INPUT].indices, station.table.told_states(station.seat.row), strict=True)
+        for index, octet in told:
+            # A change of a while in which this master did not want to know is none it has to be told of later.
+            self.events.prime_binary(index, BinaryPoint(bool(octet & STATE), octet & ~STATE))
         station.report_anew()
         return second
 

@@ -157,6 +157,11 @@ class Dnp3Table(EventTable):
         assert self._last is not None, "nobody listens"
         return list(zip(self._last[0][row].tolist(), self._last[1][row].tolist(), strict=True))
 
+    def told_states(self, row: int) -> list[int]:
+        """Each binary input as it was told last, state and flags in one octet."""
+        assert self._last is not None, "nobody listens"
+        return [int(octet) for octet in self._last[2][row]]
+
     def alter(self, row: int, deadbands: Sequence[float], reported: Sequence[bool]) -> None:
         """Report the analog inputs of a row that listens by these; what is reported anew counts from what stands."""
         assert self._last is not None, "nobody listens"
