@@ -1,7 +1,8 @@
 """DNP3 (IEEE 1815) outstations over TCP, Subset Level 2 and what IEEE 1815.2 adds.
 
-``options`` is what a site file may say, ``sections``, ``table`` and ``reading`` the objects of a group, ``controls``
-and ``application`` what masters ask and are told, ``fragments`` and ``link`` a connection, ``engine`` the station.
+``options`` is what a site file may say, ``sections``, ``table`` and ``reading`` the objects of a group, ``counters``,
+``attributes``, ``assignments`` and ``controls`` what else masters ask for, ``session`` and ``association`` one master,
+``application`` the outstation, ``fragments`` and ``link`` a connection, ``engine`` the station.
 The conversation stands on py1815's ``Session``: octets in, octets out, no socket and no clock.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +87,15 @@ def test_masters_of_dnp3_have_addresses_of_the_standard(address: int) -> None:
 )
 def test_a_device_has_an_address_of_the_standard(protocol: str, lowest: int, highest: int) -> None:
     assert registry.protocol(protocol).address_range == (lowest, highest)
+
+
+def test_the_page_of_site_files_has_every_option_of_dnp3_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "site-file.md").read_text(encoding="utf-8")
+    table = page.split("### DNP3 outstations")[1].split("\n\n")[1]
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    made = registry.protocol("dnp3").options_model()
+    wanted = {name: getattr(made, name) for name in type(made).model_fields if name != "max_connections"}
+    assert {name: default for name, _, default in rows} == {
+        name: str(value).lower() if isinstance(value, bool) else f"{value:g}" for name, value in wanted.items()
+    }
+    assert f"{made.max_connections} on DNP3" in page
