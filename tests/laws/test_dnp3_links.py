@@ -356,6 +356,25 @@ def test_broadcasts_freeze_write_assign_and_enable() -> None:
     assert master.wait(0.0) == []
 
 
+class Objector:
+    """A filter that answers in the place of the outstation."""
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        return None, bytes([message[0], 0x81, 0, 0x01])
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        return message
+
+
+def test_what_answers_in_the_place_of_an_outstation_does_not_answer_a_broadcast() -> None:
+    here, master = quiet("battery")
+    here.station.outstation.seat.filters = (Objector(),)
+    assert only(master.ask(FunctionCode.DELAY_MEASURE)).iin.second == 0x01
+    broadcast(master, OPTIONAL_CONFIRM, FunctionCode.DIRECT_OPERATE_NR, analog(508, 700))
+    assert master.heard() == []
+    assert here.device.commands == []
+
+
 @pytest.mark.parametrize("function", FunctionCode)
 def test_no_broadcast_is_answered_whatever_it_asks_and_none_breaks_the_conversation(function: FunctionCode) -> None:
     here, master = quiet("battery")
