@@ -13,7 +13,7 @@ from dnp3_python.dnp3station.master import MyMaster
 from dnp3_python.dnp3station.station_utils import SOEHandler
 from pydnp3 import asiodnp3, opendnp3
 
-PATIENCE_S = 10.0
+PATIENCE_S = 20.0
 POINTS = {
     "Group1Var2": "BI",
     "Group10Var2": "BO",
@@ -64,7 +64,7 @@ def until(true):
     return true()
 
 
-def main(host, port, outstation, rest):
+def main(host, port, outstation, points, rest):
     heard, said = Heard(), {}
     station = MyMaster(
         master_ip="127.0.0.1",
@@ -111,7 +111,7 @@ def main(host, port, outstation, rest):
 
     KEPT.append(station)
     station.start()
-    until(lambda: len(heard.points(POINTS)) > 0)
+    until(lambda: len(heard.points(POINTS)) >= points)
     all_classes, config = opendnp3.ClassField().AllClasses(), opendnp3.TaskConfig().Default()
     said["startup"] = heard.points(POINTS)
 

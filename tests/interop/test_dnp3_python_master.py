@@ -68,7 +68,8 @@ def talk(site: RunningFarm, python: Path) -> Talk:
     way = site.ways("dnp3")[DEVICE]
     before = site.values(DEVICE) | site.ledger_now()[DEVICE]
     script = Path(__file__).with_name("dnp3_python_master.py")
-    order = {"host": way.host, "port": way.port, "outstation": way.address, "rest": str(site.rest.base_url)}
+    points, rest = len(site.points(DEVICE, "dnp3")), str(site.rest.base_url)
+    order = {"host": way.host, "port": way.port, "outstation": way.address, "points": points, "rest": rest}
     done = subprocess.run(
         [str(python), str(script), json.dumps(order)], capture_output=True, text=True, timeout=100, check=False
     )
