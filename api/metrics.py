@@ -20,6 +20,7 @@ from pilotfarm.emulators.serving.pilot import Pilot
 _OF_SERVER: Final = {
     "accepted": "Connections taken",
     "refused": "Connections refused because the station had as many as it may",
+    "gave_way": "Connections closed to make room for a newer one, being the longest unused",
     "cut": "Connections cut by a fault",
     "stalled": "Connections cut because the peer did not read",
     "closed_by_engine": "Connections ended by the protocol",

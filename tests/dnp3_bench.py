@@ -16,7 +16,9 @@ STATION, MASTER = 7, 1
 EVERYTHING = bytes([60, 2, 6, 60, 3, 6, 60, 4, 6, 60, 1, 6])
 CLEAR_RESTART = bytes([80, 1, 0, 7, 7, 0])
 SIZES = {(1, 2): 1, (10, 2): 1, (20, 1): 5, (21, 1): 5, (21, 5): 11, (30, 1): 5, (40, 1): 5}
+SIZES |= {(30, 5): 5, (30, 6): 9, (40, 3): 5, (40, 4): 9, (34, 1): 2, (34, 2): 4, (34, 3): 4, (52, 2): 2}
 EVENT_SIZES = {(2, 2): 7, (32, 3): 11, (23, 5): 11, (12, 1): 11, (41, 1): 5, (41, 3): 5}
+EVENT_SIZES |= {(32, 5): 5, (32, 6): 9, (32, 7): 11, (32, 8): 15}
 GROUPS = {1: PointType.BINARY_INPUT, 10: PointType.BINARY_OUTPUT, 20: PointType.COUNTER}
 GROUPS |= {30: PointType.ANALOG_INPUT, 40: PointType.ANALOG_OUTPUT}
 

@@ -56,8 +56,8 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def connected(port: int, host: str = "127.0.0.1") -> AsyncIterator[Streams]:
-    reader, writer = await asyncio.open_connection(host, port)
+async def connected(port: int, host: str = "127.0.0.1", whence: str = "127.0.0.1") -> AsyncIterator[Streams]:
+    reader, writer = await asyncio.open_connection(host, port, local_addr=(whence, 0))
     try:
         yield reader, writer
     finally:

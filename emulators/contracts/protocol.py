@@ -10,7 +10,7 @@ from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.quality import Qualities
-from pilotfarm.emulators.contracts.way import Engine, Filter
+from pilotfarm.emulators.contracts.way import Engine, Filter, WhenFull
 
 
 @dataclass(slots=True)
@@ -181,6 +181,7 @@ class ProtocolSpec:
     """Whether a station may answer for several devices."""
     remembers: bool = False
     """Whether such a station still shows what it last knew of a device it does not reach; else it says so."""
+    when_full: WhenFull = WhenFull.REFUSE
 
 
 @dataclass(frozen=True, slots=True)

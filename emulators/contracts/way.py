@@ -55,6 +55,15 @@ class Admission(IntEnum):
     """Every connection is taken and closed at once."""
 
 
+class WhenFull(IntEnum):
+    """What a listener with as many connections as it may have does with one more."""
+
+    REFUSE = 0
+    SAME_HOST_GIVES_WAY = 1
+    """The connection longest unused of those from the newcomer's host is closed; if there is none, as ``REFUSE``."""
+    LONGEST_UNUSED_GIVES_WAY = 2
+
+
 class Link(Engine, Protocol):
     """An engine around an engine: what happens to the bytes of a connection, both ways."""
 

@@ -53,6 +53,8 @@ class PointPlan:
     """The points of one device kind, each type's in the order of their indices, none twice."""
 
     points: tuple[Point, ...]
+    model: str = ""
+    """What the maker calls the device; it ships as device attribute 250."""
 
     def __post_init__(self) -> None:
         for kind in PointType:

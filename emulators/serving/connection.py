@@ -32,6 +32,7 @@ class Counters:
 
     accepted: int = 0
     refused: int = 0
+    gave_way: int = 0
     cut: int = 0
     stalled: int = 0
     closed_by_engine: int = 0
@@ -71,6 +72,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "number",
         "peer",
+        "used_s",
     )
 
     def __init__(self, host: Host, peer: str, number: int, counters: Counters, clock: Clock) -> None:
@@ -79,6 +81,8 @@ class Connection(asyncio.Protocol):
         self._counters = counters
         self.peer = peer
         self.number = number
+        self.used_s = clock.now_s()
+        """When the peer last sent something."""
         self._transport: asyncio.Transport | None = None
         self._engine: Engine | None = None
         self._links: dict[int, Link] = {}
@@ -104,7 +108,7 @@ class Connection(asyncio.Protocol):
         if self._engine is None:
             return
         self._counters.bytes_in += len(data)
-        now_s = self._clock.now_s()
+        self.used_s = now_s = self._clock.now_s()
         self._engine.receive(data, now_s)
         self._flush(now_s)
 
@@ -161,9 +165,21 @@ class Connection(asyncio.Protocol):
             self._engine = None
         self._transport = None
 
+    @property
+    def up(self) -> bool:
+        """Whether the peer has been let in, and nobody is closing the connection."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    def give_way(self) -> None:
+        """Close now, even if the peer takes nothing any more."""
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self.close()
 
     def abort(self) -> None:
         if self._transport is not None:

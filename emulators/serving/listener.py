@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Mapping
+from typing import Final
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.clock import Clock
-from pilotfarm.emulators.contracts.way import Admission, Engine
+from pilotfarm.emulators.contracts.way import Admission, Engine, WhenFull
 from pilotfarm.emulators.errors import LinkError
 from pilotfarm.emulators.serving.connection import Connection, Counters, Wrap
 from pilotfarm.emulators.serving.images import Place
 from pilotfarm.emulators.serving.transports import Arrival, transport_of
+
+GRACE_S: Final = 0.25
+"""How long one who finds no place waits for one: the server may not have noticed yet that somebody has left."""
+WAITING_MAX: Final = 128
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +32,8 @@ class Listener:
         "_letting_in",
         "_numbered",
         "_talkative",
+        "_waiting",
+        "_when_full",
         "admission",
         "connections",
         "links",
@@ -39,7 +47,11 @@ class Listener:
         self.place = place
         self.transport = transport_of(place.layout.endpoint)
         self.max_connections: int = place.layout.options.max_connections
-        self.spontaneous = registry.protocol(place.layout.protocol).spontaneous
+        protocol = registry.protocol(place.layout.protocol)
+        self.spontaneous = protocol.spontaneous
+        self._when_full = protocol.when_full
+        self._waiting: deque[Arrival] = deque()
+        """Those who found no place, the first to come first."""
         self.admission = Admission.OPEN
         self.links: Mapping[int, Wrap] = {}
         self.connections: set[Connection] = set()
@@ -59,6 +71,9 @@ class Listener:
 
     def cut(self) -> None:
         """Reset every connection."""
+        while self._waiting:
+            self._counters.cut += 1
+            self._waiting.popleft().turn_away()
         for connection in list(self.connections):
             self._counters.cut += 1
             connection.abort()
@@ -66,6 +81,8 @@ class Listener:
     async def end(self) -> None:
         """Close, with every connection; what was already handed to the system is still sent."""
         self.transport.close()
+        while self._waiting:
+            self._waiting.popleft().turn_away()
         for connection in list(self.connections):
             connection.close()
         for task in list(self._letting_in):
@@ -80,26 +97,58 @@ class Listener:
     def left(self, connection: Connection) -> None:
         self.connections.discard(connection)
         self._talkative.discard(connection)
+        if self._waiting and len(self.connections) < self.max_connections:
+            self._take(self._waiting.popleft())
 
     def _arrived(self, arrival: Arrival) -> None:
         if self.admission is not Admission.OPEN:
             self._counters.cut += 1
             arrival.turn_away()
-        elif len(self.connections) >= self.max_connections:
+        elif len(self.connections) < self.max_connections:
+            self._take(arrival)
+        elif len(self._waiting) < WAITING_MAX:
+            self._waiting.append(arrival)
+            asyncio.get_running_loop().call_later(GRACE_S, self._still_waiting, arrival)
+        else:
+            self._counters.refused += 1
+            arrival.turn_away()
+
+    def _take(self, arrival: Arrival) -> None:
+        self._counters.accepted += 1
+        self._numbered += 1
+        connection = Connection(self, arrival.peer, self._numbered, self._counters, self._clock)
+        self.connections.add(connection)
+        task = asyncio.ensure_future(self._let_in(arrival, connection))
+        self._letting_in.add(task)
+        task.add_done_callback(self._letting_in.discard)
+
+    def _still_waiting(self, arrival: Arrival) -> None:
+        """Nobody has left: have a connection give way, which makes the first of those who wait come in, or refuse."""
+        if arrival not in self._waiting:
+            return
+        unused = self._longest_unused(arrival)
+        if unused is None:
+            self._waiting.remove(arrival)
             self._counters.refused += 1
             arrival.turn_away()
         else:
-            self._counters.accepted += 1
-            self._numbered += 1
-            connection = Connection(self, arrival.peer, self._numbered, self._counters, self._clock)
-            self.connections.add(connection)
-            task = asyncio.ensure_future(self._let_in(arrival, connection))
-            self._letting_in.add(task)
-            task.add_done_callback(self._letting_in.discard)
+            self._counters.gave_way += 1
+            unused.give_way()
+
+    def _longest_unused(self, arrival: Arrival) -> Connection | None:
+        """The connection that gives way to a newcomer, if one is to."""
+        if self._when_full is WhenFull.REFUSE:
+            return None
+        same_host = self._when_full is WhenFull.SAME_HOST_GIVES_WAY
+        host = arrival.peer.rpartition(":")[0]
+        may = (
+            each for each in self.connections if each.up and not (same_host and each.peer.rpartition(":")[0] != host)
+        )
+        return min(may, key=lambda each: each.used_s, default=None)
 
     async def _let_in(self, arrival: Arrival, connection: Connection) -> None:
         try:
             await arrival.let_in(connection)
         except LinkError as error:
-            self.connections.discard(connection)
+            self.left(connection)
             log.info("%s: %s went away while it connected: %s", self.address, connection.peer, error)

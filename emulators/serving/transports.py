@@ -21,6 +21,17 @@ BACKLOG: Final = 128
 ACCEPTS_A_TURN: Final = 64
 _SPARE_DESCRIPTORS: Final = 256
 
+_DEAD_AFTER_S: Final = 120
+"""How long a peer may leave a probe, or bytes, without an acknowledgement."""
+_KEEP_ALIVE: Final = {
+    "TCP_KEEPIDLE": 60,  # s of silence before the first probe
+    "TCP_KEEPALIVE": 60,  # the same, as macOS calls it
+    "TCP_KEEPINTVL": 15,  # s between probes
+    "TCP_KEEPCNT": 4,
+    "TCP_USER_TIMEOUT": 1_000 * _DEAD_AFTER_S,  # ms; where bytes wait for a peer there are no probes
+}
+"""Options of the sockets, where the system has them. The defaults of Linux would find out after more than two hours."""
+
 log = logging.getLogger(__name__)
 
 
@@ -109,6 +120,7 @@ class _TcpArrival:
 
     async def let_in(self, connection: asyncio.Protocol) -> None:
         self._sock.setblocking(False)
+        _keep_alive(self._sock)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, self._sock)
         except OSError as error:
@@ -118,6 +130,14 @@ class _TcpArrival:
     def turn_away(self) -> None:
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._sock.close()
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Have the system close the connection when the peer is gone without a word."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 TRANSPORTS: Final[dict[type, Callable[[Any], Transport]]] = {TcpEndpoint: TcpTransport}

@@ -9,6 +9,22 @@ import pytest
 from running_farm import RunningFarm, brought_up
 
 HERE = Path(__file__).parent
+WATCHFUL = """\
+name: watchful
+title: A battery whose outstation asks after its masters twice a second
+location: {latitude_deg: 59.1, longitude_deg: 11.0, altitude_m: 10, time_zone: Europe/Oslo}
+start: 2026-06-15T08:00:00
+seed: 1
+step_s: 1
+feeders:
+  street: {source_voltage_v: 233}
+groups:
+  battery:
+    kind: battery
+    count: 1
+    endpoints:
+      - {protocol: dnp3, options: {masters: [1, 3], keep_alive_s: 0.5, restart_s: 0.5}}
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,4 +37,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
     """The site tiny, up for the tests of a module, paused."""
     with brought_up(tmp_path_factory.mktemp("farm")) as farm:
+        yield farm
+
+
+@pytest.fixture(scope="module")
+def watchful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
+    """A battery whose outstation notices a master that is gone within seconds, up for the tests of a module, paused."""
+    folder = tmp_path_factory.mktemp("watchful")
+    (folder / "watchful.yaml").write_text(WATCHFUL)
+    with brought_up(folder, str(folder / "watchful.yaml")) as farm:
         yield farm

@@ -10,6 +10,7 @@ import pytest
 from dnp3.core.flags import IIN
 from dnp3.master import DefaultSOEHandler, Master, MasterConfig, MasterTcpRunner
 from dnp3.master.commands import CommandBuilder
+from dnp3.master.tcp_runner import LinkError
 from running_farm import RunningFarm
 
 Say = Callable[[MasterTcpRunner, DefaultSOEHandler], Awaitable[Any]]
@@ -104,6 +105,25 @@ def test_events_wait_for_the_poll_of_their_class(site: RunningFarm) -> None:
     assert "AI149" not in alarms
     assert states["AI149"] == 700.0
     assert again == {}, "an event that was confirmed is gone"
+
+
+def test_a_master_that_does_not_answer_for_its_link_is_closed_and_owed_what_it_was(watchful: RunningFarm) -> None:
+    """dnp3py 0.6 sends nothing back to a request for the link status; the standard wants every station to answer."""
+
+    async def silent(runner: MasterTcpRunner, heard: DefaultSOEHandler) -> None:
+        await runner.disable_unsolicited()
+        await runner.integrity_poll()
+        await runner.listen_unsolicited(timeout=30.0)
+
+    async def back(runner: MasterTcpRunner, heard: DefaultSOEHandler) -> dict[str, float]:
+        await runner.class_poll(class_1=True, class_2=True, class_3=True)
+        return held(heard)
+
+    with pytest.raises(LinkError):
+        as_master(watchful, "battery-001", silent)
+    watchful.tell("battery-001", active_power_limit_frac=0.7)
+    watchful.step(2)
+    assert as_master(watchful, "battery-001", back)["AI149"] == 700.0
 
 
 def test_a_malformed_request_is_answered_as_such_and_does_nothing(site: RunningFarm) -> None:

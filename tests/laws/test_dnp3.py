@@ -3,104 +3,21 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from dnp3_bench import CLEAR_RESTART, EVERYTHING, GROUPS, STATION, Master, objects
+from dnp3_bench import CLEAR_RESTART, EVERYTHING, GROUPS, Master, objects
+from dnp3_rig import ALL_COUNTERS, CLASS_0, EVENTS, UNIX_S, analog, point_of, relay, rig, statuses
 from py1815 import link as wire
-from py1815.application import FunctionCode, Response, build_confirm, build_request
-from world import devices
+from py1815.application import FunctionCode, build_confirm, build_request
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.protocol import Command, Seat
 from pilotfarm.emulators.contracts.quality import Quality
-from pilotfarm.emulators.errors import Busy, OutOfRange
-from pilotfarm.emulators.maps.mesa_der import MAP
-from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
-from pilotfarm.emulators.protocols.dnp3 import PROTOCOL
-from pilotfarm.emulators.protocols.dnp3.engine import Dnp3Station
-from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
+from pilotfarm.emulators.plans.dnp3 import PointType
+from pilotfarm.emulators.protocols.dnp3.link import GRACE_S
 
-UNIX_S = 1_750_000_000.0
-EVENTS = bytes([60, 2, 6, 60, 3, 6, 60, 4, 6])
-CLASS_0 = bytes([60, 1, 6])
 TELLING = (*range(0x20), 0x28, 0x33, 0x3C, 0x50, 0x5B, 0x7F, 0x80, 0xC1, 0xFE, 0xFF)
 """Function codes, qualifiers, and the ends of an octet."""
-ALL_COUNTERS = bytes([20, 0, 6])
-
-
-@dataclass
-class FakeDevice:
-    """Takes everything inside its limits, and remembers it."""
-
-    columns: dict[str, np.ndarray]
-    busy: bool = False
-    commands: list[Command] = field(default_factory=list)
-    id: str = "device-1"
-
-    def value(self, quantity: str) -> float:
-        return float(self.columns[quantity][0])
-
-    def quality(self, quantity: str) -> int:
-        return 0
-
-    def check(self, values: Mapping[str, float]) -> None:
-        if any(abs(value) > 1e6 for value in values.values()):
-            raise OutOfRange("beyond the rating")
-        if self.busy:
-            raise Busy("queue full")
-
-    def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
-        self.check(values)
-        command = Command(len(self.commands), self.id, dict(values), protocol, peer, now_s)
-        self.commands.append(command)
-        return command
-
-
-@dataclass
-class Rig:
-    """One outstation of a kind, row 0 of two, and the columns it answers from."""
-
-    spec: DeviceSpec
-    columns: dict[str, np.ndarray]
-    plan: PointPlan
-    table: Dnp3Table
-    device: FakeDevice
-    station: Dnp3Station
-
-    def refresh(self, unix_s: float = UNIX_S, quality: int = 0, **changes: float) -> None:
-        """A step after which ``changes`` hold in row 0, all of them with this quality."""
-        self.columns = {name: column.copy() for name, column in self.columns.items()}
-        for name, value in changes.items():
-            self.columns[name][0] = value
-        bad = {name: np.array([quality, 0], np.uint8) for name in changes} if quality else {}
-        self.table.refresh(self.columns, bad, unix_s)
-
-
-def rig(kind: str, **options: object) -> Rig:
-    spec = registry.device(kind)
-    columns = devices(spec, 2)
-    plan = MAP.plan(spec)
-    table = Dnp3Table(plan, 2, columns)
-    table.refresh(columns, {}, UNIX_S)
-    device = FakeDevice(columns)
-    station = Dnp3Station([Seat(device, table, 0, STATION)], PROTOCOL.options_model(**options))
-    return Rig(spec, columns, plan, table, device, station)
-
-
-def analog(index: int, value: int) -> bytes:
-    return bytes([41, 1, 0x28, 1, 0]) + struct.pack("<Hib", index, value, 0)
-
-
-def relay(index: int, code: int, count: int = 1) -> bytes:
-    return bytes([12, 1, 0x28, 1, 0]) + struct.pack("<HBBIIB", index, code, count, 0, 0, 0)
-
-
-def point_of(rig: Rig, quantity: str, kind: PointType) -> Point:
-    return next(point for point in rig.plan.of(kind) if point.quantity == quantity)
 
 
 @pytest.mark.parametrize("kind", registry.DEVICES)
@@ -118,10 +35,6 @@ def test_class_0_returns_each_static_point_once_with_the_value_of_its_column(kin
         else:
             assert octets[0] == 0x01, point
             assert int.from_bytes(octets[1:], "little", signed=True) == round(value / point.scale), point
-
-
-def statuses(answer: list[Response]) -> list[int]:
-    return [octets[-1] for _, _, _, octets in objects(answer)]
 
 
 @pytest.mark.parametrize("kind", registry.DEVICES)
@@ -292,6 +205,8 @@ def test_masters_beyond_the_number_allowed_are_turned_away_and_a_silent_one_make
     first, second = Master(here.station, 1), Master(here.station, 2)
     assert first.ask(FunctionCode.READ, CLASS_0)
     assert second.ask(FunctionCode.READ, CLASS_0) == []
+    assert not second.link.closed, "the first may be leaving"
+    second.wait(GRACE_S)
     assert second.link.closed
     first.link.hang_up(0.0)
     assert Master(here.station, 2).ask(FunctionCode.READ, CLASS_0)

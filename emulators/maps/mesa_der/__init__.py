@@ -138,7 +138,8 @@ def plan(spec: DeviceSpec) -> PointPlan:
                 pulse=quantity.role is Role.COMMAND,
             )
     order = list(PointType)
-    return PointPlan(tuple(sorted(taken.values(), key=lambda point: (order.index(point.type), point.index))))
+    in_order = tuple(sorted(taken.values(), key=lambda point: (order.index(point.type), point.index)))
+    return PointPlan(in_order, model=spec.kind.replace("_", "-"))
 
 
 _DATA_TYPES: Final = {BI: "g1v2", BO: "g10v2/g12v1", CTR: "g20v1", AI: "g30v1", AO: "g40v1/g41v1"}

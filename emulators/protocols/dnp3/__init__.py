@@ -1,7 +1,8 @@
 """DNP3 (IEEE 1815) outstations over TCP, Subset Level 2 and what IEEE 1815.2 adds.
 
-``options`` is what a site file may say, ``sections``, ``table`` and ``reading`` the objects of a group, ``controls``
-and ``application`` what masters ask and are told, ``fragments`` and ``link`` a connection, ``engine`` the station.
+``options`` is what a site file may say, ``sections``, ``table`` and ``reading`` the objects of a group, ``counters``,
+``attributes``, ``assignments`` and ``controls`` what else masters ask for, ``session`` and ``association`` one master,
+``application`` the outstation, ``fragments`` and ``link`` a connection, ``engine`` the station.
 The conversation stands on py1815's ``Session``: octets in, octets out, no socket and no clock.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec
+from pilotfarm.emulators.contracts.way import WhenFull
 from pilotfarm.emulators.protocols.dnp3.engine import Dnp3Station
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
@@ -27,4 +29,6 @@ PROTOCOL: Final = ProtocolSpec(
     # Masters usually call themselves 1 to 4, and a master and an outstation cannot share an address.
     default_address=10,
     shared=False,
+    # A master that comes back has the place of its own half-open connection, and not that of another master.
+    when_full=WhenFull.SAME_HOST_GIVES_WAY,
 )

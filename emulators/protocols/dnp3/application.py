@@ -1,8 +1,8 @@
 """A DNP3 outstation: one device, and a bounded number of master associations.
 
-The conversation itself is py1815's ``Session``, one a master; here are the device behind it, which
-master a connection belongs to, and when there is something to say unasked. What a master is owed
-(events, unsolicited reporting, the restart indication) outlives its connection.
+The conversation itself is py1815's ``Session``, one a master, with what ``session`` adds; here are the device behind
+it, which master a connection belongs to, and when there is something to say unasked. What a master is owed (events,
+unsolicited reporting, the restart indication), and what it assigned (classes, deadbands), outlives its connection.
 
 Time. Events and freezes carry site time. A master's time writes are accepted, kept in
 ``written_time_ms`` and applied to nothing: a site has one clock, and masters do not move it.
@@ -12,50 +12,49 @@ Freezes. Immediate freezes are kept for g21 and logged as g23 events (class 3). 
 freezes and clears nothing: registers here never fall, and IEEE 1815.2 has masters subtract two
 frozen values.
 
-What ``Session`` leaves no way to set: IIN1.5 (local) and IIN1.6 (trouble) are never raised; the
-``general_alarm`` point says it. Cold restart is refused as not supported.
+Restarts. They are of the outstation, so every master is told (IIN1.7), asked for the time again, and finds classes and
+deadbands as the point list has them. A cold restart also loses the events, ends every connection and takes a while.
+The device behind goes on.
+
+IIN1.5 (local) and IIN1.6 (trouble) are never raised; the ``general_alarm`` point says it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
 
-from py1815.application import FunctionCode, ObjectHeader, object_header
-from py1815.control import CommandStatus
-from py1815.events import EventBuffers, EventClass
+from py1815.application import ObjectHeader
+from py1815.events import EventClass
 from py1815.link import MAX_ADDRESS
-from py1815.objects import AnalogPoint, BinaryPoint, CounterPoint, encode_time
-from py1815.session import Control, Session, UnknownObject
+from py1815.objects import AnalogPoint, BinaryPoint
 
-from pilotfarm.emulators.contracts.protocol import Command, Seat
-from pilotfarm.emulators.errors import PointError
+from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.plans.dnp3 import Point, PointType
-from pilotfarm.emulators.protocols.dnp3.controls import asked, status_of
+from pilotfarm.emulators.protocols.dnp3 import attributes
+from pilotfarm.emulators.protocols.dnp3.assignments import Reporting
+from pilotfarm.emulators.protocols.dnp3.association import Association, Connection
+from pilotfarm.emulators.protocols.dnp3.counters import FrozenCounters
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
-from pilotfarm.emulators.protocols.dnp3.reading import CLASS_OBJECTS, selected
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
-
-_SILENT: Final = (FunctionCode.DIRECT_OPERATE_NR,)
-_FROZEN: Final = 21
-_FROZEN_VARIATIONS: Final = (0, 1, 5, 9)
-_FROZEN_CLASS: Final = EventClass.CLASS_3
-
-
-class Connection(Protocol):
-    """What a master talks through."""
-
-    @property
-    def peer(self) -> str: ...
-    def displace(self) -> None:
-        """Make room for the master's newer connection."""
-        ...
 
 
 class Outstation:
     """What the masters of one link address share."""
 
-    __slots__ = ("_associations", "_frozen", "_listening", "_options", "now_s", "seat", "table", "written_time_ms")
+    __slots__ = (
+        "_associations",
+        "_attributes",
+        "_changed",
+        "_listening",
+        "connections",
+        "counters",
+        "now_s",
+        "options",
+        "restarting_until_s",
+        "seat",
+        "table",
+        "written_time_ms",
+    )
 
     def __init__(self, seats: Sequence[Seat], options: Dnp3Options) -> None:
         assert len(seats) == 1, "an outstation is one device"
@@ -63,11 +62,16 @@ class Outstation:
         table = self.seat.table
         assert isinstance(table, Dnp3Table)
         self.table = table
-        self._options = options
+        self.options = options
+        self.counters = FrozenCounters(table.sections[PointType.COUNTER])
+        self.connections: set[Connection] = set()
         self._associations: dict[int, Association] = {}
-        self._frozen: dict[int, tuple[bytes, int]] = {}
+        self._attributes: dict[int, bytes] = {}
         self._listening = False
+        self._changed = False
+        """Whether a master has changed what the table tells."""
         self.now_s = 0.0
+        self.restarting_until_s = 0.0
         self.written_time_ms: int | None = None
         # Masters that the site names are owed what happens from the start.
         for master in options.masters if isinstance(options.masters, tuple) else ():
@@ -79,27 +83,51 @@ class Outstation:
     def clock(self) -> float:
         return self.now_s
 
+    @property
+    def restarting(self) -> bool:
+        return self.now_s < self.restarting_until_s
+
+    @property
+    def attributes(self) -> Mapping[int, bytes]:
+        """Made when a master asks for them: there may be ten thousand outstations, and few are asked."""
+        if not self._attributes:
+            self._attributes = attributes.attributes(self.table.plan, self.seat.device.id)
+        return self._attributes
+
+    # ---------------------------------------------------------------------------- associations
+
+    def serves(self, master: int) -> bool:
+        """Whether a master of that address may have an association, if one is left."""
+        masters = self.options.masters
+        if master == self.seat.address or not 0 <= master <= MAX_ADDRESS:
+            return False
+        return not isinstance(masters, tuple) or master in masters
+
     def association(self, master: int) -> Association | None:
         """The association of a master's address; ``None`` if it may not have one, or none is left."""
         found = self._associations.pop(master, None)
         if found is None:
-            if not self._welcome(master):
+            if not self.serves(master) or not self._room():
                 return None
             if not self._listening:
                 self._listening = True
                 self.table.listen(self.seat.row, self)
-            found = Association(self, master, self._options)
+            found = Association(self, master, self.options)
+            self._join(found)
+            self._associations[master] = found
+            if self._changed:
+                self.report_anew()
         self._associations[master] = found  # at the end: the one used last
         return found
 
-    def _welcome(self, master: int) -> bool:
-        """Whether a new master may speak; with a number of masters, the longest silent one makes room."""
-        masters = self._options.masters
-        if master == self.seat.address or not 0 <= master <= MAX_ADDRESS:
-            return False
-        if isinstance(masters, tuple):
-            return master in masters
-        if len(self._associations) < masters:
+    def named(self) -> list[Association]:
+        """The associations of the masters that the site names, who may be greeted before they speak."""
+        return list(self._associations.values()) if isinstance(self.options.masters, tuple) else []
+
+    def _room(self) -> bool:
+        """Whether there is place for one association more; the longest silent one makes room."""
+        masters = self.options.masters
+        if isinstance(masters, tuple) or len(self._associations) < masters:
             return True
         silent = next((address for address, each in self._associations.items() if each.connection is None), None)
         if silent is None:
@@ -107,138 +135,102 @@ class Outstation:
         del self._associations[silent]
         return True
 
+    def _join(self, newcomer: Association) -> None:
+        """Have a new association share what the others brought about."""
+        if self.written_time_ms is not None:
+            newcomer.time_was_written()
+        altered = {index for each in self._associations.values() for index in each.reporting.deadbands}
+        for index in altered:
+            self._keep(newcomer, index)
+
     # ------------------------------------------------------------------- what the table tells
 
     def analog_moved(self, point: Point, value: int, flags: int, unix_ms: int) -> None:
         reading = AnalogPoint(value, flags)
         for association in self._associations.values():
-            # The table has measured the deadband; -1 lets every event through.
-            association.events.record_analog(
-                point.index,
-                reading,
-                event_class=EventClass(point.event_class),
-                deadband=-1.0,
-                timestamp_ms=unix_ms,
-            )
+            number = association.reporting.class_of(point)
+            if number:
+                # The table has measured the deadband, and -1 lets every event through, unless masters differ on it.
+                association.events.record_analog(
+                    point.index,
+                    reading,
+                    event_class=EventClass(number),
+                    deadband=association.reporting.deadbands.get(point.index, -1.0),
+                    timestamp_ms=unix_ms,
+                )
 
     def binary_moved(self, point: Point, state: bool, flags: int, unix_ms: int) -> None:
         reading = BinaryPoint(state, flags)
         for association in self._associations.values():
-            association.events.record_binary(
-                point.index, reading, event_class=EventClass(point.event_class), timestamp_ms=unix_ms
-            )
+            number = association.reporting.class_of(point)
+            if number:
+                association.events.record_binary(
+                    point.index, reading, event_class=EventClass(number), timestamp_ms=unix_ms
+                )
 
-    # ------------------------------------------------------------------------------- counters
+    # ------------------------------------------------------------ what masters say of their events
 
-    def freeze(self, header: ObjectHeader) -> None:
-        """Freeze the counters a header names, and log each in every master's events."""
-        section = self.table.sections[PointType.COUNTER]
-        if header.group != 20 or header.variation != 0 or not section.indices:
-            raise UnknownObject(f"group {header.group} variation {header.variation} cannot be frozen")
-        unix_ms = self.table.unix_ms(self.seat.row)
-        row = self.table.row(self.seat.row)
-        for first, last in selected(section, header):
-            for place in range(first, last):
-                counter = bytes(section.cut(row, place, place + 1))
-                self._frozen[place] = (counter, unix_ms)
-                reading = CounterPoint(int.from_bytes(counter[1:], "little"), counter[0])
-                for association in self._associations.values():
-                    association.events.record_frozen_counter(
-                        section.indices[place], reading, event_class=_FROZEN_CLASS, timestamp_ms=unix_ms
-                    )
+    def set_deadbands(self, association: Association, widths: Mapping[int, float]) -> None:
+        """Have a master's deadbands hold for its events; those of others stay as they are."""
+        for index in widths:
+            for each in self._associations.values():
+                self._keep(each, index)
+        association.reporting.deadbands.update(widths)
+        self.report_anew()
 
-    def frozen(self, header: ObjectHeader) -> list[bytes]:
-        """Group 21: the counters a header names that have been frozen, each under its own header."""
-        section = self.table.sections[PointType.COUNTER]
-        if header.variation not in _FROZEN_VARIATIONS or not section.indices:
-            raise UnknownObject(f"group {_FROZEN} variation {header.variation} is not served")
-        variation = header.variation or 1
-        blocks = []
-        for first, last in selected(section, header):
-            for place in range(first, last):
-                if place in self._frozen:
-                    counter, unix_ms = self._frozen[place]
-                    index = section.indices[place]
-                    body = {1: counter, 5: counter + encode_time(unix_ms), 9: counter[1:]}[variation]
-                    blocks.append(object_header(_FROZEN, variation, start=index, stop=index) + body)
-        return blocks
+    def _keep(self, association: Association, index: int) -> None:
+        """Have a point's deadband measured for each master by itself, from what it was told last."""
+        if index not in association.reporting.deadbands:
+            place = self.table.sections[PointType.ANALOG_INPUT].position[index]
+            association.reporting.deadbands[index] = self.table.deadbands(self.seat.row)[place]
+            association.events.prime_analog(index, AnalogPoint(*self.table.told(self.seat.row)[place]))
+
+    def report_anew(self) -> None:
+        """Have the table tell what any master wants to know: points of a class of its own, and every change of those
+        whose deadband a master has changed, which is then measured for each master by itself.
+        """
+        self._changed = True
+        inputs = self.table.sections[PointType.ANALOG_INPUT].points
+        wanted = [each.reporting for each in self._associations.values()]
+        usual = self.table.deadbands(self.seat.row)
+        changed = {index for reporting in wanted for index in reporting.deadbands}
+        deadbands = [0.0 if point.index in changed else width for point, width in zip(inputs, usual, strict=True)]
+        reported = [any(reporting.class_of(point) for reporting in wanted) for point in inputs]
+        self.table.alter(self.seat.row, deadbands, reported)
+
+    # ------------------------------------------------------------------- time, freezes, restarts
 
     def write_time(self, unix_ms: int) -> None:
         self.written_time_ms = unix_ms
+        for association in self._associations.values():
+            association.time_was_written()
 
+    def freeze(self, header: ObjectHeader) -> bool:
+        """Freeze the counters a header names, each an event of every master; return whether some are missing."""
+        unix_ms = self.table.unix_ms(self.seat.row)
+        frozen, missing = self.counters.freeze(header, self.table.row(self.seat.row), unix_ms)
+        for point, reading in frozen:
+            for association in self._associations.values():
+                number = association.reporting.class_of(point)
+                if number:
+                    association.events.record_frozen_counter(
+                        point.index, reading, event_class=EventClass(number), timestamp_ms=unix_ms
+                    )
+        return missing
 
-class Association:
-    """One master: its session, its events, and the connection it is on at present."""
-
-    __slots__ = ("_answering", "connection", "events", "outstation", "session")
-
-    def __init__(self, outstation: Outstation, master: int, options: Dnp3Options) -> None:
-        self.outstation = outstation
-        self.connection: Connection | None = None
-        self.events = EventBuffers(capacity=options.event_buffer)
-        self._answering: list[Command] = []
-        self.session = Session(
-            self,
-            control_provider=self,
-            events=self.events,
-            outstation_address=outstation.seat.address,
-            master_address=master,
-            select_timeout=options.select_timeout_s,
-            clock=outstation.clock,
-            freeze_provider=self,
-            time_sink=outstation.write_time,
-            need_time=options.need_time,
-            confirm_timeout=options.confirm_timeout_s,
-            unsolicited=options.unsolicited,
-            unsolicited_confirm_timeout=options.confirm_timeout_s,
-        )
-
-    def receive(self, data: bytes) -> bytes:
-        output = self.session.receive(data)
-        for command in self._answering:
-            command.acknowledged_s = self.outstation.now_s
-        self._answering.clear()
-        return output
-
-    def read(self, headers: Sequence[ObjectHeader]) -> bytes:
-        return b"".join(self.read_blocks(headers))
-
-    def read_blocks(self, headers: Sequence[ObjectHeader]) -> list[bytes]:
-        station = self.outstation
-        row = station.table.row(station.seat.row)
-        blocks: list[bytes] = []
-        for header in headers:
-            if header.group == CLASS_OBJECTS:
-                if header.event_class != 0:
-                    raise UnknownObject(f"group {CLASS_OBJECTS} variation {header.variation} is no class")
-                blocks += station.table.reader.everything(row)
-            elif header.group == _FROZEN:
-                blocks += station.frozen(header)
-            else:
-                blocks += station.table.reader.read(row, header)
-        return blocks
-
-    def select(self, controls: Sequence[Control]) -> list[CommandStatus]:
-        return [self._status(control, operate=False) for control in controls]
-
-    def operate(self, controls: Sequence[Control]) -> list[CommandStatus]:
-        return [self._status(control, operate=True) for control in controls]
-
-    def _status(self, control: Control, *, operate: bool) -> CommandStatus:
-        station = self.outstation
-        device, sections = station.seat.device, station.table.sections
-        try:
-            values = asked(control, sections[PointType.BINARY_OUTPUT], sections[PointType.ANALOG_OUTPUT])
-            if not operate:
-                device.check(values)
-                return CommandStatus.SUCCESS
-            command = device.submit(values, "dnp3", self.connection.peer if self.connection else "", station.now_s)
-        except PointError as error:
-            return status_of(error)
-        if control.function not in _SILENT:
-            self._answering.append(command)
-        return CommandStatus.SUCCESS
-
-    def freeze(self, headers: Sequence[ObjectHeader], *, clear: bool) -> None:
-        for header in headers:
-            self.outstation.freeze(header)
+    def restart(self, by: Association, *, cold: bool) -> int:
+        """Stand as at the start, but for the session that is to answer; return how long it takes. [ms]"""
+        self.written_time_ms = None
+        for association in self._associations.values():
+            association.reporting = Reporting()
+            if cold:
+                association.forget_events()
+            if association is not by:
+                association.session.restart()
+        self.report_anew()
+        if not cold:
+            return 0
+        self.restarting_until_s = self.now_s + self.options.restart_s
+        for connection in self.connections:
+            connection.restart()
+        return round(self.options.restart_s * 1000.0)

@@ -20,5 +20,4 @@ class Dnp3Station:
         self.filtered = False
 
     def connect(self, peer: str, now_s: float) -> Link:
-        self.outstation.tick(now_s)
-        return Link(self.outstation, peer)
+        return Link(self.outstation, peer, now_s)

@@ -30,7 +30,7 @@ class Fragments:
         passed, back = bytearray(), bytearray()
         for octets, frame, fragment in self._inward.take(data):
             asked, answer = (fragment, None) if fragment is None else through.inward(filters, fragment, now_s)
-            if answer is not None:
+            if answer is not None and not frame.is_broadcast:  # which nobody answers
                 back += _framed(answer, frame.source, frame.destination, from_master=False)
             if fragment is None or asked == fragment:
                 passed += octets

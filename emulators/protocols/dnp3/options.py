@@ -15,7 +15,9 @@ class Dnp3Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_connections: int = Field(4, ge=1, le=64, description="Connections at once")
+    max_connections: int = Field(
+        4, ge=1, le=64, description="Connections at once; one more, and the longest unused of the same host is closed"
+    )
     masters: (
         Annotated[int, Field(ge=1, le=MASTERS_MAX)]
         | Annotated[tuple[Address, ...], Field(min_length=1, max_length=MASTERS_MAX)]
@@ -23,5 +25,17 @@ class Dnp3Options(BaseModel):
     unsolicited: bool = Field(True, description="Announce a restart and report events of classes a master enables")
     event_buffer: int = Field(500, ge=1, le=100_000, description="Events kept for a master, in each class")
     select_timeout_s: float = Field(10.0, gt=0.0, le=3_600.0, description="Time to operate after a select")
-    confirm_timeout_s: float = Field(5.0, gt=0.0, le=3_600.0, description="Wait for a confirmation")
-    need_time: bool = Field(False, description="Ask masters for the time, through IIN1.4, until one writes it")
+    confirm_timeout_s: float = Field(
+        5.0,
+        gt=0.0,
+        le=3_600.0,
+        description="Wait for a confirmation, or for the answer to a request of the link status",
+    )
+    keep_alive_s: float = Field(
+        60.0, ge=0.0, le=86_400.0, description="Silence after which the link status is asked for; 0 is never"
+    )
+    restart_s: float = Field(
+        2.0, ge=0.0, le=60.0, description="How long a cold restart takes; meanwhile nobody is answered"
+    )
+    broadcast_controls: bool = Field(True, description="Operate controls that a master sends to all outstations")
+    need_time: bool = Field(False, description="Ask every master for the time, through IIN1.4, until one writes it")

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 from py1815.application import ObjectHeader, QualifierCode, object_header
-from py1815.session import ParameterError, UnknownObject
+from py1815.session import UnknownObject
 
 from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.protocols.dnp3.sections import OVER_RANGE, STATE, Section
@@ -63,7 +63,7 @@ class StaticReader:
         room = 0
         for group, kind in _GROUPS.items():
             section = self._sections[kind]
-            for header, first, last in _runs(section, group, _DEFAULTS[group], 0, len(section.indices)):
+            for header, first, last in runs(section, group, _DEFAULTS[group], 0, len(section.indices)):
                 size = len(header) + section.size * (last - first)
                 if size > room:
                     self._class_0.append([])
@@ -76,8 +76,8 @@ class StaticReader:
         """Class 0: every point once, in its default variation."""
         return [b"".join([part for header, a, b in piece for part in (header, row[a:b])]) for piece in self._class_0]
 
-    def read(self, row: memoryview, header: ObjectHeader) -> list[bytes]:
-        """What a header names; ``UnknownObject`` or ``ParameterError`` where it names nothing here."""
+    def read(self, row: memoryview, header: ObjectHeader) -> tuple[list[bytes], bool]:
+        """What a header names, and whether it names points that are not there; ``UnknownObject`` for the rest."""
         kind = _GROUPS.get(header.group)
         variation = header.variation or _DEFAULTS.get(header.group, 0)
         packed = header.group in (1, 10) and variation == _PACKED
@@ -85,31 +85,33 @@ class StaticReader:
         if kind is None or not known or not self._sections[kind].indices:
             raise UnknownObject(f"group {header.group} variation {header.variation} is not served")
         section = self._sections[kind]
+        places, missing = selected(section, header)
         return [
             head + _varied(section, section.cut(row, first, last), first, header.group, variation)
-            for low, high in selected(section, header)
-            for head, first, last in _runs(section, header.group, variation, low, high)
-        ]
+            for low, high in places
+            for head, first, last in runs(section, header.group, variation, low, high)
+        ], missing
 
 
-def selected(section: Section, header: ObjectHeader) -> list[tuple[int, int]]:
-    """Positions a header names, as ranges without their last; ``ParameterError`` if there are none."""
+def selected(section: Section, header: ObjectHeader) -> tuple[list[tuple[int, int]], bool]:
+    """Positions a header names, as ranges without their last, and whether it names points that are not there."""
     indices = section.indices
     if header.qualifier is QualifierCode.ALL_OBJECTS:
-        return [(0, len(indices))]
+        return [(0, len(indices))], not indices
     if header.start is not None and header.stop is not None:
         ranges = [(bisect_left(indices, header.start), bisect_right(indices, header.stop))]
+        wanted = header.stop - header.start + 1
     elif header.indices is not None:
         ranges = [(at, at + 1) for at in (section.position.get(index, -1) for index in header.indices) if at >= 0]
+        wanted = len(header.indices)
     else:
         ranges = [(0, min(header.count or 0, len(indices)))]
+        wanted = header.count or 0
     ranges = [(low, high) for low, high in ranges if low < high]
-    if not ranges:
-        raise ParameterError(f"group {header.group} has no point in that range")
-    return ranges
+    return ranges, not ranges or sum(high - low for low, high in ranges) < wanted
 
 
-def _runs(section: Section, group: int, variation: int, low: int, high: int) -> Iterator[tuple[bytes, int, int]]:
+def runs(section: Section, group: int, variation: int, low: int, high: int) -> Iterator[tuple[bytes, int, int]]:
     """Cut positions ``low`` to ``high`` where an index is missing or a block is full; yield header and positions."""
     at = max(0, bisect_right(section.runs, (low, len(section.indices))) - 1)
     for first, last in section.runs[at:]:

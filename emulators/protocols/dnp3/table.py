@@ -7,7 +7,7 @@ in the order of its indices. What a master reads is cut from the row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -89,6 +89,7 @@ class Dnp3Table(EventTable):
     """The objects of ``n`` outstations of one kind."""
 
     def __init__(self, plan: PointPlan, n: int, columns: Seen, form: Any = None) -> None:
+        self.plan = plan
         self.sections: dict[PointType, Section] = {}
         offset = 0
         for kind in _ORDER:
@@ -109,7 +110,11 @@ class Dnp3Table(EventTable):
         self._analogs = analogs
         self._deadbands = _deadbands(inputs.points, n, columns)
         self._reported = np.array([point.event_class != 0 for point in inputs.points], dtype=bool)
+        self._altered: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]] = {}
+        """By row: deadbands, and which points are reported, where masters have changed them."""
         self._heard = np.zeros(0, dtype=np.intp)
+        self._tolerated = self._deadbands[:0]
+        self._wanted = np.zeros((0, len(inputs.points)), dtype=bool)
         self._last: tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
         if set(self.quantities) <= columns.keys():
             self.refresh(columns, {}, 0.0)
@@ -143,6 +148,32 @@ class Dnp3Table(EventTable):
         self._listeners[row] = [listener]
         self._heard = np.zeros(0, dtype=np.intp)
 
+    def deadbands(self, row: int) -> list[float]:
+        """The deadbands of the analog inputs as the point list has them, in wire units."""
+        return [float(width) for width in self._deadbands[row]]
+
+    def told(self, row: int) -> list[tuple[int, int]]:
+        """The value and the flags of each analog input from which its deadband is measured."""
+        assert self._last is not None, "nobody listens"
+        return list(zip(self._last[0][row].tolist(), self._last[1][row].tolist(), strict=True))
+
+    def told_states(self, row: int) -> list[int]:
+        """Each binary input as it was told last, state and flags in one octet."""
+        assert self._last is not None, "nobody listens"
+        return [int(octet) for octet in self._last[2][row]]
+
+    def alter(self, row: int, deadbands: Sequence[float], reported: Sequence[bool]) -> None:
+        """Report the analog inputs of a row that listens by these; what is reported anew counts from what stands."""
+        assert self._last is not None, "nobody listens"
+        wanted = np.array(reported, dtype=bool)
+        _, before = self._altered.get(row, (None, self._reported))
+        values, flags, _ = self._last
+        anew = wanted & ~before
+        values[row, anew] = self._values[row, : values.shape[1]][anew]
+        flags[row, anew] = self._wide_flags[row, : flags.shape[1]][anew]
+        self._altered[row] = np.array(deadbands, np.float32), wanted
+        self._heard = np.zeros(0, dtype=np.intp)
+
     def _mark(self, quality: Mapping[str, Qualities], before: bool) -> bool:
         """Write the flags, and stand-ins for NaN."""
         flags, values, binary = self._wide_flags, self._values, self._binary
@@ -168,17 +199,26 @@ class Dnp3Table(EventTable):
                     flags[bad, place] = _OTHER_FLAGS[bits[bad]]
         return marked
 
+    def _hear(self) -> None:
+        """Note which rows listen, and by what each of their points is reported."""
+        self._heard = np.array(sorted(self._listeners), dtype=np.intp)
+        self._tolerated = self._deadbands[self._heard]
+        self._wanted = np.tile(self._reported, (len(self._heard), 1))
+        for at, row in enumerate(self._heard.tolist()):
+            if row in self._altered:
+                self._tolerated[at], self._wanted[at] = self._altered[row]
+
     def _report(self) -> None:
         """Tell listeners of flags that changed and of values beyond their deadband since the last report."""
         assert self._last is not None
         if not self._heard.size:
-            self._heard = np.array(sorted(self._listeners), dtype=np.intp)
+            self._hear()
         last_values, last_flags, last_states = self._last
         heard = self._heard
         analogs = last_values.shape[1]
         values, flags = self._values[heard, :analogs], self._wide_flags[heard, :analogs]
         away = np.abs(values - last_values[heard].astype(np.float64))
-        moved = ((away > self._deadbands[heard]) | (flags != last_flags[heard])) & self._reported
+        moved = ((away > self._tolerated) | (flags != last_flags[heard])) & self._wanted
         inputs = self.sections[PointType.ANALOG_INPUT].points
         for i, j in np.argwhere(moved).tolist():
             row = int(heard[i])

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec
+from pilotfarm.emulators.contracts.way import WhenFull
 from pilotfarm.emulators.protocols.modbus.engine import ModbusStation
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 from pilotfarm.emulators.protocols.modbus.table import ModbusTable
@@ -26,4 +27,6 @@ PROTOCOL: Final = ProtocolSpec(
     spontaneous=False,
     table=ModbusTable,
     station=ModbusStation,
+    # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.2: the oldest unused connection is closed.
+    when_full=WhenFull.LONGEST_UNUSED_GIVES_WAY,
 )

@@ -10,7 +10,9 @@ class ModbusOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_connections: int = Field(16, ge=1, le=1000, description="Connections at a time; further ones are closed")
+    max_connections: int = Field(
+        16, ge=1, le=1000, description="Connections at a time; one more, and the longest unused is closed"
+    )
     idle_timeout_s: float = Field(
         0.0, ge=0.0, le=86_400.0, allow_inf_nan=False, description="Silence after which a connection closes; 0 is never"
     )

@@ -6,12 +6,13 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from dnp3_bench import CLEAR_RESTART, EVERYTHING
 from dnp3_bench import Master as Dnp3Master
 from iec104_bench import s, u
+from on_loopback import Dnp3Master as Dnp3MasterOnLoopback
 from on_loopback import Iec104Master, closed_at_once, connected, ended, free_port, running, step, until
 from py1815.application import FunctionCode, Response
 
@@ -22,10 +23,13 @@ from pilotfarm.emulators.maps.iec104 import IOA
 from pilotfarm.emulators.protocols.iec104.asdu import Cause
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT
 from pilotfarm.emulators.serving import connection as connection_module
+from pilotfarm.emulators.serving import listener as listener_module
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 
 READ = struct.pack(">HHHBBHH", 7, 0, 6, 1, 3, 40_000, 2)
+PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 120_000}
+"""On Linux; with no answer a peer is given up after 60 + 4 x 15 = 120 s."""
 SUNS = struct.pack(">HHHBBB4s", 7, 0, 7, 1, 3, 4, b"SunS")
 
 
@@ -56,23 +60,152 @@ def test_a_master_is_answered(make_layout: Callable[..., SiteLayout]) -> None:
     asyncio.run(scenario())
 
 
-def test_connections_past_the_limit_are_refused_and_counted(make_layout: Callable[..., SiteLayout]) -> None:
+def limited(port: int, protocol: str, connections: int) -> str:
+    return one_meter(port, f", options: {{max_connections: {connections}}}").replace("modbus", protocol)
+
+
+def test_a_full_iec104_station_refuses_and_serves_those_who_are_in(make_layout: Callable[..., SiteLayout]) -> None:
     port = free_port()
 
     async def scenario() -> None:
-        layout = make_layout(one_meter(port, ", options: {max_connections: 2}"))
-        async with running(layout) as pilot:
-            counters = pilot.server.counters["modbus"]
+        async with running(make_layout(limited(port, "iec104", 2))) as pilot:
+            counters = pilot.server.counters["iec104"]
             async with connected(port) as first:
                 async with connected(port):
                     await until(lambda: counters.open == 2)
                     assert await closed_at_once(port)
-                    assert counters.refused == 1
-                    # Those who are in are still served, and a place that is given up is free again.
-                    assert await answered(*first)
+                    assert (counters.refused, counters.gave_way) == (1, 0)
+                    await Iec104Master(first).start()
                 await until(lambda: counters.open == 1)
                 async with connected(port) as third:
-                    assert await answered(*third)
+                    await Iec104Master(third).start()
+
+    asyncio.run(scenario())
+
+
+def test_at_a_full_modbus_station_the_connection_longest_unused_gives_way(
+    make_layout: Callable[..., SiteLayout],
+) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        async with running(make_layout(limited(port, "modbus", 3))) as pilot:
+            counters = pilot.server.counters["modbus"]
+            async with connected(port) as first, connected(port) as second, connected(port) as third:
+                for each in (second, third, first):  # the second is the one longest unused
+                    assert await answered(*each)
+                    pilot.clock.advance(1.0)
+                async with connected(port) as newcomer:
+                    assert await answered(*newcomer)
+                    assert await ended(second[0])
+                    assert (counters.refused, counters.gave_way, counters.open) == (0, 1, 3)
+                    for each in (first, third):
+                        assert await answered(*each)
+
+    asyncio.run(scenario())
+
+
+def test_at_a_full_dnp3_outstation_a_connection_of_the_same_host_gives_way_and_no_other(
+    make_layout: Callable[..., SiteLayout],
+) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        async with running(make_layout(limited(port, "dnp3", 1))) as pilot:
+            counters = pilot.server.counters["dnp3"]
+            async with connected(port) as (reader, _):
+                await until(lambda: counters.open == 1)
+                async with connected(port, whence="127.0.0.9") as stranger:
+                    assert await ended(stranger[0])
+                assert (counters.refused, counters.gave_way) == (1, 0)
+                async with connected(port) as back:
+                    assert await ended(reader)
+                    assert (counters.refused, counters.gave_way) == (1, 1)
+                    assert (await Dnp3MasterOnLoopback(back).analog(537))[1] == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("protocol", registry.PROTOCOLS)
+def test_one_who_connects_as_another_leaves_has_the_place(
+    protocol: str, make_layout: Callable[..., SiteLayout]
+) -> None:
+    """A close that the server has not noticed yet refuses nobody, and costs nobody else the connection."""
+    port = free_port()
+
+    async def scenario() -> None:
+        async with running(make_layout(limited(port, protocol, 2))) as pilot:
+            counters = pilot.server.counters[protocol]
+            async with connected(port) as (stays, _):
+                for number in range(20):
+                    with socket.create_connection(("127.0.0.1", port)):
+                        await until(lambda: counters.open == 2)
+                    # The loop has not turned since: what comes now meets a server that still counts two.
+                    with socket.create_connection(("127.0.0.1", port)):
+                        await until(lambda number=number: counters.accepted == 3 + 2 * number and counters.open == 2)
+                    await until(lambda: counters.open == 1)
+                assert (counters.refused, counters.gave_way) == (0, 0)
+                assert not stays.at_eof()
+
+    asyncio.run(scenario())
+
+
+def test_those_who_wait_for_a_place_are_turned_away_when_a_fault_or_the_end_comes(
+    make_layout: Callable[..., SiteLayout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener_module, "GRACE_S", 3_600.0)
+    monkeypatch.setattr(listener_module, "WAITING_MAX", 2)
+    port = free_port()
+
+    async def scenario() -> None:
+        async with running(make_layout(limited(port, "modbus", 1))) as pilot:
+            counters = pilot.server.counters["modbus"]
+            async with connected(port), connected(port) as second, connected(port) as third:
+                await until(lambda: counters.open == 1)
+                assert await closed_at_once(port), "no more than two wait"
+                assert counters.refused == 1
+                fault = pilot.farm.faults.add("offline", mode="cut")
+                await step(pilot)
+                assert await ended(second[0])
+                assert await ended(third[0])
+                assert counters.cut == 3
+                pilot.farm.faults.clear(fault.id)
+                await step(pilot)
+
+    asyncio.run(scenario())
+
+
+def test_those_who_wait_for_a_place_are_turned_away_at_the_end(
+    make_layout: Callable[..., SiteLayout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener_module, "GRACE_S", 3_600.0)
+    port = free_port()
+
+    async def scenario() -> None:
+        async with AsyncExitStack() as peers:
+            async with running(make_layout(limited(port, "modbus", 1))) as pilot:
+                first, waits = [await peers.enter_async_context(connected(port)) for _ in range(2)]
+                (listener,) = pilot.server._listeners
+                await until(lambda: len(listener._waiting) == 1)
+            assert await ended(first[0])
+            assert await ended(waits[0])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("protocol", registry.PROTOCOLS)
+def test_the_system_probes_a_peer_that_is_silent(protocol: str, make_layout: Callable[..., SiteLayout]) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        async with running(make_layout(limited(port, protocol, 2))) as pilot, connected(port):
+            await until(lambda: pilot.server.counters[protocol].open == 1)
+            (connection,) = pilot.server._listeners[0].connections
+            assert connection._transport is not None
+            mine = connection._transport.get_extra_info("socket")
+            assert mine.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            probes = {name: mine.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in PROBES}
+            assert probes == PROBES
 
     asyncio.run(scenario())
 

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 from py1815.application import ObjectHeader, QualifierCode
-from py1815.session import ParameterError, UnknownObject
+from py1815.session import UnknownObject
 from pydantic import ValidationError
 
 from pilotfarm.emulators.plans.deadband import Deadband
@@ -51,13 +51,20 @@ def header(group: int, variation: int, start: int | None = None, stop: int | Non
     return ObjectHeader(group, variation, QualifierCode.UINT8_START_STOP, start, stop)
 
 
+def read(table: Dnp3Table, row: int, asked: ObjectHeader) -> list[bytes]:
+    """What a header that names nothing else finds."""
+    blocks, missing = table.reader.read(table.row(row), asked)
+    assert not missing
+    return blocks
+
+
 @pytest.fixture
 def table() -> Dnp3Table:
     return Dnp3Table(PLAN, 2, COLUMNS)
 
 
 def test_a_counter_starts_again_at_zero_after_32_bits(table: Dnp3Table) -> None:
-    (block,) = table.reader.read(table.row(0), header(20, 1))
+    (block,) = read(table, 0, header(20, 1))
     assert block == bytes([20, 1, 0, 0, 0, 1]) + struct.pack("<I", 7)
 
 
@@ -93,15 +100,16 @@ def test_any_quality_is_told_in_the_flags_there_are_for_it_and_no_state_is_touch
     marks = {name: np.array([quality, 0], np.uint8) for name in ("a4", "b1", "b2", "total")}
     table.refresh(COLUMNS, marks, 1.0)
     for row, others, analog in ((0, flags, flags | (0x20 if quality & 0x01 else 0)), (1, 0x01, 0x01)):
-        held = [table.reader.read(table.row(row), asked)[0][5] for asked in (header(30, 1, 4, 4), header(20, 1))]
+        held = [read(table, row, asked)[0][5] for asked in (header(30, 1, 4, 4), header(20, 1))]
         assert held == [analog, others]
-        states = [table.reader.read(table.row(row), header(1, 2, index, index))[0][5] for index in (1, 2)]
+        states = [read(table, row, header(1, 2, index, index))[0][5] for index in (1, 2)]
         assert states == [others | (0x80 if row == 0 else 0), others]
 
 
 def test_a_range_with_a_hole_is_answered_with_what_stands_on_both_sides(table: Dnp3Table) -> None:
-    blocks = table.reader.read(table.row(0), header(30, 1, 5, 20))
+    blocks, missing = table.reader.read(table.row(0), header(30, 1, 5, 20))
     assert [block[3:5] for block in blocks] == [bytes([5, 5]), bytes([9, 9])]
+    assert missing
 
 
 @pytest.mark.parametrize(
@@ -116,7 +124,7 @@ def test_a_range_with_a_hole_is_answered_with_what_stands_on_both_sides(table: D
     ],
 )
 def test_analog_inputs_are_read_in_every_variation(table: Dnp3Table, variation: int, objects: bytes) -> None:
-    (block,) = table.reader.read(table.row(0), header(30, variation, 4, 5))
+    (block,) = read(table, 0, header(30, variation, 4, 5))
     assert block == bytes([30, variation, 0, 4, 5]) + objects
 
 
@@ -132,35 +140,47 @@ def test_analog_inputs_are_read_in_every_variation(table: Dnp3Table, variation: 
 def test_analog_outputs_are_read_in_every_variation(variation: int, objects: bytes) -> None:
     outputs = tuple(Point(PointType.ANALOG_OUTPUT, place, f"a{name}", 0.1) for place, name in enumerate((4, 9)))
     table = Dnp3Table(PointPlan((*PLAN.points, *outputs)), 2, COLUMNS)
-    (block,) = table.reader.read(table.row(0), header(40, variation))
+    (block,) = read(table, 0, header(40, variation))
     assert block == bytes([40, variation, 0, 0, 1]) + objects
 
 
 def test_a_value_too_large_for_16_bits_is_cut_off_and_says_so(table: Dnp3Table) -> None:
     table.refresh({**COLUMNS, "a4": np.array([1e5, -1e5])}, {}, 1.0)
     for row, value in ((0, 32_767), (1, -32_768)):
-        (block,) = table.reader.read(table.row(row), header(30, 2, 4, 4))
+        (block,) = read(table, row, header(30, 2, 4, 4))
         assert block[5:] == struct.pack("<Bh", 0x21, value)
 
 
 @pytest.mark.parametrize(("variation", "objects"), [(2, "<BH"), (5, "<I"), (6, "<H")])
 def test_counters_are_read_in_every_variation(table: Dnp3Table, variation: int, objects: str) -> None:
-    (block,) = table.reader.read(table.row(1), header(20, variation))
+    (block,) = read(table, 1, header(20, variation))
     value = 70_000 % (1 << 8 * struct.calcsize(objects[-1]))
     assert block[5:] == struct.pack(objects, *([1, value] if "B" in objects else [value]))
 
 
 def test_packed_binary_inputs_fill_octets_from_the_lowest_bit(table: Dnp3Table) -> None:
-    (block,) = table.reader.read(table.row(0), header(1, 1))
+    (block,) = read(table, 0, header(1, 1))
     assert block == bytes([1, 1, 0, 0, 9, 0b10101010, 0b10])
 
 
 def test_indices_and_counts_select_what_is_there(table: Dnp3Table) -> None:
     reader = table.reader
     listed = ObjectHeader(30, 1, QualifierCode.UINT8_COUNT_UINT8_INDEX, count=3, indices=(9, 8, 4))
-    assert [block[3] for block in reader.read(table.row(0), listed)] == [9, 4]
-    counted = ObjectHeader(1, 2, QualifierCode.UINT8_COUNT, count=3)
-    assert reader.read(table.row(0), counted) == [bytes([1, 2, 0, 0, 2, 0x01, 0x81, 0x01])]
+    blocks, missing = reader.read(table.row(0), listed)
+    assert ([block[3] for block in blocks], missing) == ([9, 4], True)
+    for count, found, missing in ((3, 3, False), (10, 10, False), (11, 10, True), (0, 0, True)):
+        counted = ObjectHeader(1, 2, QualifierCode.UINT8_COUNT, count=count)
+        states = [0x81 if index % 2 else 0x01 for index in range(found)]
+        wanted = [bytes([1, 2, 0, 0, found - 1, *states])] if found else []
+        assert reader.read(table.row(0), counted) == (wanted, missing)
+
+
+@pytest.mark.parametrize(("first", "last", "found"), [(4, 5, 2), (4, 4, 1), (3, 5, 2), (4, 6, 2), (9, 9, 1), (4, 9, 3)])
+def test_a_range_says_whether_it_names_a_point_that_is_not_there(
+    table: Dnp3Table, first: int, last: int, found: int
+) -> None:
+    _, missing = table.reader.read(table.row(0), header(30, 1, first, last))
+    assert missing == (found < last - first + 1)
 
 
 @pytest.mark.parametrize("asked", [header(30, 7), header(40, 1), header(110, 0)])
@@ -169,9 +189,8 @@ def test_what_is_not_served_is_an_unknown_object(table: Dnp3Table, asked: Object
         table.reader.read(table.row(0), asked)
 
 
-def test_a_range_without_a_point_is_a_wrong_parameter(table: Dnp3Table) -> None:
-    with pytest.raises(ParameterError):
-        table.reader.read(table.row(0), header(30, 1, 6, 8))
+def test_a_range_without_a_point_has_none_and_says_so(table: Dnp3Table) -> None:
+    assert table.reader.read(table.row(0), header(30, 1, 6, 8)) == ([], True)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ NUMBERS = {
         "event_buffer": (500, 1, 100_000),
         "select_timeout_s": (10.0, None, 3_600.0),  # more than 0
         "confirm_timeout_s": (5.0, None, 3_600.0),
+        "keep_alive_s": (60.0, 0.0, 86_400.0),
+        "restart_s": (2.0, 0.0, 60.0),
     },
 }
 ROOM = {"k": {"k": 32_767}, "w": {"k": 32_767}, "t2_s": {"t1_s": 255.0}}
@@ -99,3 +101,15 @@ def test_the_page_of_iec_104_lists_every_option_with_its_default() -> None:
     made = registry.protocol("iec104").options_model()
     shown = {name: f"{value:g}" if isinstance(value, int | float) else value for name, value in made}
     assert found == {name: value or "none" for name, value in shown.items()}
+
+
+def test_the_page_of_site_files_has_every_option_of_dnp3_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "site-file.md").read_text(encoding="utf-8")
+    table = page.split("### DNP3 outstations")[1].split("\n\n")[1]
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    made = registry.protocol("dnp3").options_model()
+    wanted = {name: getattr(made, name) for name in type(made).model_fields if name != "max_connections"}
+    assert {name: default for name, _, default in rows} == {
+        name: str(value).lower() if isinstance(value, bool) else f"{value:g}" for name, value in wanted.items()
+    }
+    assert f"{made.max_connections} on DNP3" in page

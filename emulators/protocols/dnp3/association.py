@@ -1,0 +1,224 @@
+"""One master of an outstation: its conversation, its events, and what it has said of them.
+
+What a master is owed (events, unsolicited reporting, the restart indication) and what it assigned (classes, deadbands)
+outlives its connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from py1815.application import FunctionCode, IIN2Bit, ObjectHeader, Request
+from py1815.control import CommandStatus
+from py1815.events import EventBuffers, EventClass
+from py1815.objects import BinaryPoint
+from py1815.session import Control, UnknownObject
+
+from pilotfarm.emulators.contracts.protocol import Command, Seat
+from pilotfarm.emulators.errors import PointError
+from pilotfarm.emulators.plans.dnp3 import PointType
+from pilotfarm.emulators.protocols.dnp3 import attributes
+from pilotfarm.emulators.protocols.dnp3.assignments import (
+    DEADBANDS,
+    Reporting,
+    assign,
+    deadbands_read,
+    deadbands_written,
+)
+from pilotfarm.emulators.protocols.dnp3.controls import asked, status_of
+from pilotfarm.emulators.protocols.dnp3.counters import FROZEN, FrozenCounters
+from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
+from pilotfarm.emulators.protocols.dnp3.reading import CLASS_OBJECTS
+from pilotfarm.emulators.protocols.dnp3.sections import STATE
+from pilotfarm.emulators.protocols.dnp3.session import MasterSession
+from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
+
+_SILENT: Final = (FunctionCode.DIRECT_OPERATE_NR,)
+
+
+class Connection(Protocol):
+    """What a master talks through."""
+
+    @property
+    def peer(self) -> str: ...
+    @property
+    def mute(self) -> bool:
+        """Whether no master has spoken here yet."""
+        ...
+
+    def let_go(self, association: Association) -> None:
+        """Greet a master no longer: it is greeted on a newer connection, or has spoken there."""
+        ...
+
+    def displace(self) -> None:
+        """Close: the master has spoken on a newer connection."""
+        ...
+
+    def restart(self) -> None:
+        """End with the outstation."""
+        ...
+
+
+class Station(Protocol):
+    """What the masters of an outstation share."""
+
+    seat: Seat
+    table: Dnp3Table
+    counters: FrozenCounters
+    now_s: float
+
+    @property
+    def attributes(self) -> Mapping[int, bytes]: ...
+    def clock(self) -> float: ...
+    def write_time(self, unix_ms: int) -> None: ...
+    def freeze(self, header: ObjectHeader) -> bool: ...
+    def set_deadbands(self, association: Association, widths: Mapping[int, float]) -> None: ...
+    def report_anew(self) -> None: ...
+    def restart(self, by: Association, *, cold: bool) -> int: ...
+
+
+class Association:
+    """One master: its session, its events, and the connection it is on at present, once it has spoken there."""
+
+    __slots__ = ("_answering", "connection", "events", "master", "outstation", "reporting", "session")
+
+    def __init__(self, outstation: Station, master: int, options: Dnp3Options) -> None:
+        self.outstation = outstation
+        self.master = master
+        self.connection: Connection | None = None
+        self.events = EventBuffers(capacity=options.event_buffer)
+        self.reporting = Reporting()
+        self._answering: list[Command] = []
+        self.session = MasterSession(
+            self,
+            control_provider=self,
+            events=self.events,
+            outstation_address=outstation.seat.address,
+            master_address=master,
+            max_fragment=attributes.FRAGMENT_MAX,
+            max_response=attributes.FRAGMENT_MAX,
+            select_timeout=options.select_timeout_s,
+            clock=outstation.clock,
+            freeze_provider=self,
+            time_sink=outstation.write_time,
+            need_time=options.need_time,
+            confirm_timeout=options.confirm_timeout_s,
+            restart_handler=self._cold_restart,
+            broadcast_controls=options.broadcast_controls,
+            unsolicited=options.unsolicited,
+            unsolicited_confirm_timeout=options.confirm_timeout_s,
+        )
+        self.session.owner = self
+
+    def receive(self, data: bytes) -> bytes:
+        output = self.session.receive(data)
+        for command in self._answering:
+            command.acknowledged_s = self.outstation.now_s
+        self._answering.clear()
+        return output
+
+    def time_was_written(self) -> None:
+        self.session.need_time = False
+        self.events.synchronized = True
+
+    def forget_events(self) -> None:
+        for number in EventClass:
+            self.events.drop(self.events.peek(number))
+        self.events.clear_overflow()
+
+    # ------------------------------------------------------------------------------------ reads
+
+    def read(self, headers: Sequence[ObjectHeader]) -> bytes:
+        return b"".join(self.read_blocks(headers))
+
+    def read_blocks(self, headers: Sequence[ObjectHeader]) -> list[bytes]:
+        """What there is of what headers name; what there is not the session notes."""
+        blocks: list[bytes] = []
+        for header in headers:
+            try:
+                found, missing = self._read(header)
+            except UnknownObject:
+                self.session.note(IIN2Bit.OBJECT_UNKNOWN)
+                continue
+            blocks += found
+            if missing:
+                self.session.note(IIN2Bit.PARAM_ERROR)
+        return blocks
+
+    def _read(self, header: ObjectHeader) -> tuple[list[bytes], bool]:
+        station = self.outstation
+        if header.group == CLASS_OBJECTS:
+            if header.event_class != 0:
+                raise UnknownObject(f"group {CLASS_OBJECTS} variation {header.variation} is no class")
+            return station.table.reader.everything(station.table.row(station.seat.row)), False
+        if header.group == FROZEN:
+            return station.counters.read(header)
+        if header.group == attributes.GROUP:
+            return attributes.read(station.attributes, header)
+        if header.group == DEADBANDS:
+            section = station.table.sections[PointType.ANALOG_INPUT]
+            usual = station.table.deadbands(station.seat.row)
+            own = self.reporting.deadbands
+            widths = [own.get(index, width) for index, width in zip(section.indices, usual, strict=True)]
+            return deadbands_read(section, widths, header)
+        return station.table.reader.read(station.table.row(station.seat.row), header)
+
+    # -------------------------------------------------------------------------------- controls
+
+    def select(self, controls: Sequence[Control]) -> list[CommandStatus]:
+        return [self._status(control, operate=False) for control in controls]
+
+    def operate(self, controls: Sequence[Control]) -> list[CommandStatus]:
+        return [self._status(control, operate=True) for control in controls]
+
+    def _status(self, control: Control, *, operate: bool) -> CommandStatus:
+        station = self.outstation
+        device, sections = station.seat.device, station.table.sections
+        try:
+            values = asked(control, sections[PointType.BINARY_OUTPUT], sections[PointType.ANALOG_OUTPUT])
+            if not operate:
+                device.check(values)
+                return CommandStatus.SUCCESS
+            command = device.submit(values, "dnp3", self.connection.peer if self.connection else "", station.now_s)
+        except PointError as error:
+            return status_of(error)
+        if control.function not in _SILENT:
+            self._answering.append(command)
+        return CommandStatus.SUCCESS
+
+    def freeze(self, headers: Sequence[ObjectHeader], *, clear: bool) -> None:
+        """Freeze what there is of what headers name; what there is not the session notes."""
+        for header in headers:
+            try:
+                if self.outstation.freeze(header):
+                    self.session.note(IIN2Bit.PARAM_ERROR)
+            except UnknownObject:
+                self.session.note(IIN2Bit.OBJECT_UNKNOWN)
+
+    # ------------------------------------------------------------------------ what a session asks
+
+    def scale_of(self, index: int) -> float:
+        section = self.outstation.table.sections[PointType.ANALOG_INPUT]
+        return float(section.scales[section.position[index]])
+
+    def assign(self, headers: Sequence[ObjectHeader]) -> int:
+        station = self.outstation
+        sections = station.table.sections
+        second = assign(self.reporting, sections, headers)
+        told = zip(sections[PointType.BINARY_INPUT].indices, station.table.told_states(station.seat.row), strict=True)
+        for index, octet in told:
+            # A change of a while in which this master did not want to know is none it has to be told of later.
+            self.events.prime_binary(index, BinaryPoint(bool(octet & STATE), octet & ~STATE))
+        station.report_anew()
+        return second
+
+    def write_deadbands(self, request: Request) -> None:
+        section = self.outstation.table.sections[PointType.ANALOG_INPUT]
+        self.outstation.set_deadbands(self, deadbands_written(section, request))
+
+    def warm_restart(self) -> int:
+        return self.outstation.restart(self, cold=False)
+
+    def _cold_restart(self) -> int:
+        return self.outstation.restart(self, cold=True)
