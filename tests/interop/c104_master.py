@@ -141,7 +141,7 @@ def main(host: str, port: int, battery: int, rest: str) -> dict[str, Any]:
         said["double selected first"] = noticed(lambda: talk.command(battery, 4100, double, c104.Double.ON, select))
         said["out of range"] = talk.command(battery, 5010, setpoint, 900.0)
         said["neither on nor off"] = talk.command(battery, 4100, double, c104.Double.INDETERMINATE)
-        said["no such object"] = talk.command(battery, 5050, setpoint, 1.0)
+        said["no such object"] = talk.command(battery, 5099, setpoint, 1.0)
         said["no such device"] = talk.command(4711, 5000, setpoint, 1.0)
 
         httpx.post(f"{rest}clock/step", json={"steps": 5}).raise_for_status()
