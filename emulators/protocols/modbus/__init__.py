@@ -12,9 +12,15 @@ from __future__ import annotations
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec
+from pilotfarm.emulators.plans.chains import Chains
 from pilotfarm.emulators.protocols.modbus.engine import ModbusStation
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 from pilotfarm.emulators.protocols.modbus.table import ModbusTable
+
+
+def _form(options: ModbusOptions) -> Chains:
+    return Chains(options.sunspec_base, options.sunspec_common)
+
 
 PROTOCOL: Final = ProtocolSpec(
     name="modbus",
@@ -26,4 +32,5 @@ PROTOCOL: Final = ProtocolSpec(
     spontaneous=False,
     table=ModbusTable,
     station=ModbusStation,
+    form=_form,
 )
