@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import Command, MapSpec, PointRow, Seat
 from pilotfarm.emulators.errors import PointError
+from pilotfarm.emulators.plans import register_points
 from pilotfarm.emulators.plans.modbus import HOLDING, RegisterPlan
 from pilotfarm.emulators.protocols.modbus import PROTOCOL
 from pilotfarm.emulators.protocols.modbus.engine import ModbusEngine, ModbusStation
@@ -78,6 +80,8 @@ def plausible(quantity: Quantity, salt: int) -> float:
     value = known.get(quantity.unit, 1.0) * (0.5 + wobble / 2.0)
     if quantity.name.endswith("owner_card_id"):
         return 0xA00000 + float(salt)
+    if quantity.name.endswith("cell_voltage_v"):
+        return value / 70.0
     return float(round(value)) if quantity.unit == "enum" else value
 
 
@@ -98,16 +102,18 @@ class Bench:
         *,
         map_name: str = "",
         columns: Columns | None = None,
-        **options: float,
+        **options: Any,
     ):
         self.spec = registry.device(kind)
         self.map = registry.point_map(map_name) if map_name else default_map(kind)
         self.plan: RegisterPlan = self.map.plan(self.spec)
         self.columns = columns or plausible_columns(self.spec, len(seats))
-        self.table: ModbusTable = PROTOCOL.table(self.plan, len(seats), self.columns, None)  # type: ignore[assignment]
+        made = ModbusOptions(**options)
+        self.table: ModbusTable = PROTOCOL.table(self.plan, len(seats), self.columns, PROTOCOL.form(made))  # type: ignore[assignment]
+        self.plan = self.table.plan
         self.devices = [FakeDevice(f"{kind}-{row}", self.columns, row, table=self.table) for row in range(len(seats))]
         self.seats = [Seat(self.devices[row], self.table, row, address) for row, address in enumerate(seats)]
-        self.station: ModbusStation = PROTOCOL.station(self.seats, ModbusOptions(**options))  # type: ignore[assignment]
+        self.station: ModbusStation = PROTOCOL.station(self.seats, made)  # type: ignore[assignment]
         self.step()
         self.engine = self.station.connect("peer", NOW_S)
 
@@ -137,7 +143,7 @@ class Bench:
         return self.ask(head + data, unit)
 
     def points(self, access: str = "r") -> list[PointRow]:
-        return [row for row in self.plan.points(self.columns) if access in row.access]
+        return [row for row in register_points.points(self.plan, self.columns) if access in row.access]
 
 
 def frame(message: str | bytes, unit: int = 1) -> bytes:

@@ -184,19 +184,29 @@ class ProtocolSpec:
     when_full: WhenFull = WhenFull.REFUSE
 
 
+class Points(Protocol):
+    """What lists the points of a map."""
+
+    def __call__(
+        self, spec: DeviceSpec, columns: Mapping[str, Floats], form: Hashable = None
+    ) -> Sequence[PointRow]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class MapSpec:
     """A register map or point list, as the registry names it.
 
     ``plan(spec)`` builds what the protocol's table needs to serve a device kind. ``points(spec,
-    columns)`` lists what a master finds at the devices of a group with these columns at the start;
+    columns, form)`` lists what a master finds at the devices of a group with these columns at the start;
     with no columns, at the kind in general: scales of a typical device, and no deadband where one
-    depends on a rating. ``fits(spec)`` says whether it has a point for all that a device kind has.
+    depends on a rating. ``form`` is what the station's options make of the points (``ProtocolSpec.form``), ``None``
+    without any; ``ValueError`` says why they cannot. ``fits(spec)`` says whether it has a point for all that a device
+    kind has.
     """
 
     name: str
     protocol: str
     title: str
     plan: Callable[[DeviceSpec], Any]
-    points: Callable[[DeviceSpec, Mapping[str, Floats]], Sequence[PointRow]]
+    points: Points
     fits: Callable[[DeviceSpec], bool] = lambda spec: True

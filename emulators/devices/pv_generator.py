@@ -22,7 +22,7 @@ from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import grid_code, inverter, pv
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, INVERTER, SUPPORT, quantities
 
 WEATHER: Final = (
     "irradiance_horizontal_w_per_m2",
@@ -35,8 +35,16 @@ WEATHER: Final = (
     "pressure_pa",
     "rain_mm_per_h",
 )
-GENERATION: Final = ("available_power_w", "available_power_frac", "dc_voltage_v", "dc_current_a", *WEATHER)
-NAMES: Final = (*COMMON, *SUPPORT, *GENERATION)
+GENERATION: Final = (
+    "available_power_w",
+    "available_power_frac",
+    "dc_voltage_v",
+    "dc_current_a",
+    "dc_energy_wh",
+    "cabinet_temperature_degc",
+    *WEATHER,
+)
+NAMES: Final = (*COMMON, *SUPPORT, *INVERTER, *GENERATION)
 
 RATINGS: Final = (
     *common.COMMON_RATINGS,
@@ -82,6 +90,8 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
             plane.east,
         )
         new[f"module_excess{which}_k"] = np.zeros_like(others)
+    new["rated_loss_w"] = pv.dc_drawn(new["rated_power_w"], new["rated_power_w"]) - new["rated_power_w"]
+    new["cabinet_excess_k"] = nothing(len(keys))
     new["deliverable_w"], new["delivered_before_w"] = np.zeros_like(others), new["rated_power_w"]
     return common.end_step(new)
 
@@ -104,7 +114,8 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
         new["delivered_before_w"] = active
     else:
         new["delivered_before_w"] = np.where(_too_fast(new), new["delivered_before_w"], active)
-    _show_dc(new, active, harvest)
+    drawn = _show_dc(new, active, harvest, dt_s)
+    _warm(new, surroundings, drawn if is_nothing(drawn) else drawn - active, dt_s)
     return common.end_step(common.at_connection(new, surroundings, active, reactive, dt_s))
 
 
@@ -216,16 +227,30 @@ def _weighted(values: Sequence[Floats], shares: Sequence[Floats]) -> Floats:
     return total
 
 
-def _show_dc(new: Columns, active: Floats, harvest: _Harvest) -> None:
-    """Show voltage and current of the strings: curtailed, they leave the maximum power point upwards."""
+def _show_dc(new: Columns, active: Floats, harvest: _Harvest, dt_s: float) -> Floats:
+    """Show the strings' side, and return the DC power [W]: curtailed, they leave the maximum power point upwards."""
     dc = harvest.dc_w
     if is_nothing(dc):
         new["dc_voltage_v"] = new["dc_current_a"] = dc
-        return
+        return dc
     mpp, opened = pv.string_voltages(harvest.absorbed_w_per_m2, harvest.module_degc, new["nominal_dc_voltage_v"])
     drawn = np.minimum(pv.dc_drawn(active, new["rated_power_w"]), dc) * (active > 0.0)
     new["dc_voltage_v"] = voltage = pv.operating_voltage(drawn / np.maximum(dc, _TINY), mpp, opened)
     new["dc_current_a"] = drawn * (voltage > 0.0) / np.maximum(voltage, _TINY)
+    new["dc_energy_wh"] = new["dc_energy_wh"] + drawn * (dt_s / 3600.0)
+    return np.asarray(drawn)
+
+
+def _warm(new: Columns, surroundings: Surroundings, loss_w: Floats, dt_s: float) -> None:
+    """Show the temperature in the cabinet, which the inverter's losses [W] heat."""
+    air, before = surroundings.air_temperature_degc, new["cabinet_excess_k"]
+    if is_nothing(before, loss_w):
+        if new["cabinet_temperature_degc"][0] != air:
+            new["cabinet_temperature_degc"] = np.full_like(loss_w, air)
+        return
+    excess = inverter.cabinet_excess(before, loss_w / new["rated_loss_w"], dt_s)
+    new["cabinet_excess_k"] = excess if anywhere(excess) else nothing(len(excess))
+    new["cabinet_temperature_degc"] = air + excess
 
 
 DEVICE: Final = DeviceSpec(

@@ -39,12 +39,13 @@ RATINGS: Final = (
 
 LIMITS: Final = {
     "reactive_power_setpoint_var": Limits(
-        OfColumn("reactive_power_max_var", -1.0),
-        OfColumn("reactive_power_max_var"),
+        OfColumn("rated_reactive_power_var", -1.0),
+        OfColumn("rated_reactive_power_var"),
         OfColumn("reactive_available_var", -1.0),
         OfColumn("reactive_available_var"),
     ),
     "voltage_setpoint_v": Limits(OfColumn("reference_min_v"), OfColumn("reference_max_v")),
+    "active_power_max_w": Limits(0.0, OfColumn("rated_power_w")),
 }
 
 BEHAVIOUR: Final = {
@@ -82,10 +83,11 @@ def with_inverter(columns: Columns) -> Columns:
     new["grid_code"] = np.rint(new["grid_code"])
     code = grid_code.of(new["grid_code"])
     share = np.minimum(new["reactive_capability_frac"], code.reactive_max)
-    new["reactive_power_max_var"] = share * new["rated_apparent_power_va"]
-    new["reactive_available_var"] = new["reactive_power_max_var"].copy()
+    new["rated_reactive_power_var"] = share * new["rated_apparent_power_va"]
+    new["reactive_available_var"] = new["rated_reactive_power_var"].copy()
     new["ramp_w_per_s"] = new["ramp_frac_per_s"] * largest
     new["largest_power_w"] = new["export_max_w"] = largest
+    new["active_power_max_w"] = new["rated_power_w"]
     new["reference_min_v"] = 0.9 * new["nominal_voltage_v"]
     new["reference_max_v"] = 1.1 * new["nominal_voltage_v"]
     for name in ("volt_var", "volt_watt", "droop"):
@@ -228,7 +230,7 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     active_max_w = np.minimum(kept, back_on_line(new))
     export_max_w = np.minimum(active_max_w, export_limit(new))
     active = inverter.clipped(active_w, -active_max_w, export_max_w)
-    max_var = inverter.reactive_area(active, rated, new["reactive_power_max_var"], code)
+    max_var = inverter.reactive_area(active, rated, new["rated_reactive_power_var"], code)
     if vars_asked is not None:
         asked = inverter.vars_at_power_factor(active, vars_asked.factor)
         asked = np.where(vars_asked.by_set_point, new["reactive_power_setpoint_var"], asked)
@@ -290,15 +292,14 @@ def droop_power(columns: Columns, surroundings: Surroundings, rated_w: Floats) -
 
 
 def export_limit(columns: Columns) -> Floats:
-    """Return the maximum active power to the grid [W], by the limit in force and by volt-watt.
+    """Return the maximum active power to the grid [W], by its setting, the limit in force and volt-watt.
 
-    Volt-watt acts, where the grid code has it, while the device supports the
-    voltage.
+    Volt-watt acts, where the grid code has it, while the device supports the voltage. The setting outlives the link.
     """
-    share = easing.in_force(columns, "active_power_limit")
+    most, share = columns["active_power_max_w"], easing.in_force(columns, "active_power_limit")
     if share is everything(len(share)) and is_nothing(columns["volt_watt_frac"]):
-        return columns["rated_power_w"]
-    return np.minimum(share, 1.0 - columns["volt_watt_frac"]) * columns["rated_power_w"]
+        return most
+    return np.minimum(share * most, (1.0 - columns["volt_watt_frac"]) * columns["rated_power_w"])
 
 
 def back_on_line(columns: Columns) -> Floats | float:

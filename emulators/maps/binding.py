@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
+from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.protocol import MapSpec
+from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
+from pilotfarm.emulators.plans import register_points
+from pilotfarm.emulators.plans.chains import Chains, placed
 from pilotfarm.emulators.plans.modbus import BESIDES, HOLDING, Register, RegisterPlan, ScaleFactor
 from pilotfarm.emulators.quantities import split
-from pilotfarm.emulators.wire.derived import Cases, Flags
+from pilotfarm.emulators.wire.derived import Cases, Flags, Marks
 from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.sinks import Sink
 from pilotfarm.emulators.wire.sources import Source
@@ -22,10 +25,14 @@ REVISION: Final = "1.0"
 
 @dataclass(frozen=True, slots=True)
 class Quantities:
-    """What a device or one of its resources has; ``names`` are those at the device."""
+    """What a device or one of its resources has; ``names`` are those at the device.
+
+    ``of_device`` is what a resource has from its device, such as the position of the switch at the connection point.
+    """
 
     names: frozenset[str]
     resource: Resource = ITSELF
+    of_device: frozenset[str] = frozenset()
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.resource.of(name) in self.names
@@ -43,7 +50,10 @@ class Quantities:
         function: int = HOLDING,
     ) -> list[Register]:
         """Return the register in a list of one; an empty list if the device has nothing for it."""
-        if isinstance(shows, Flags | Cases):
+        named = {*(shows.quantities if shows else ()), *(takes.quantities if takes else ())}
+        if named and named <= self.of_device:
+            return [Register(address, dtype, shows, takes, missing, scale_factor, partly, function)]
+        if isinstance(shows, Flags | Cases | Marks):
             shows = shows.having(self)
         if shows is not None and any(name not in self and name not in BESIDES for name in shows.quantities):
             shows = None
@@ -58,8 +68,11 @@ class Quantities:
         return [Register(address, dtype, shows, takes, missing, own, partly, function)]
 
     def scale_factor(self, scale_factor: ScaleFactor) -> ScaleFactor:
-        """Return a scale factor by this resource's own ratings."""
-        return replace(scale_factor, ratings=tuple(map(self.resource.of, scale_factor.ratings)))
+        """Return a scale factor by this resource's own ratings and quantities."""
+        ratings, follows = (
+            tuple(map(self.resource.of, names)) for names in (scale_factor.ratings, scale_factor.follows)
+        )
+        return replace(scale_factor, ratings=ratings, follows=follows)
 
 
 def quantities_of(spec: DeviceSpec) -> frozenset[str]:
@@ -75,7 +88,12 @@ def modbus_map(
     name: str, title: str, plan: Callable[[DeviceSpec], RegisterPlan], fits: Callable[[DeviceSpec], bool]
 ) -> MapSpec:
     """Return the map of a register plan, whose point list is the plan's own."""
-    return MapSpec(name, "modbus", title, plan, lambda spec, columns: plan(spec).points(columns), fits)
+
+    def points(spec: DeviceSpec, columns: Seen, form: Hashable = None) -> list[PointRow]:
+        assert form is None or isinstance(form, Chains)
+        return register_points.points(placed(plan(spec), form), columns)
+
+    return MapSpec(name, "modbus", title, plan, points, fits)
 
 
 def text(value: str, registers: int) -> bytes:

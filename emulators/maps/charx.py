@@ -31,7 +31,7 @@ from pilotfarm.emulators.wire.wiring import OnPhase, on_phases, own_phase
 IDENTITY: Final = Identity(VENDOR, "PF-EV", REVISION, "ev-charger")
 
 SUNSPEC: Final = (
-    der.MEASURED_701,
+    der.measured_701(),
     der.CAPACITY_702,
     der.CONTROLS_704,
     der.storage_713("vehicle_soc_frac"),

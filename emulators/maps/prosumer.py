@@ -27,18 +27,23 @@ def _identity(code: str, model: str) -> Identity:
 
 
 _UNITS: Final[Mapping[Resource, tuple[Sequence[Model], Identity]]] = {
-    ITSELF: (sunspec.METER, _identity("PF-GW", "home-gateway")),
+    ITSELF: (sunspec.GATEWAY, _identity("PF-GW", "home-gateway")),
     STORAGE: (sunspec.BATTERY, _identity("PF-BAT", "home-battery")),
     PV: (sunspec.PV, _identity("PF-PV", "home-pv")),
-    HOME: (sunspec.METER, _identity("PF-HOME", "home")),
+    HOME: (sunspec.GATEWAY, _identity("PF-HOME", "home")),
 }
+
+
+_OF_THE_HOME: Final = frozenset({"local_mode", "grid_switch_closed", "outside_temperature_degc", "sesp_heartbeat"})
+"""What stands at the connection point, and is its resources' too."""
 
 
 @cache
 def _plan(names: frozenset[str]) -> RegisterPlan:
     units: list[Unit] = []
     for resource in (ITSELF, EV, STORAGE, PV, HOME):
-        has = Quantities(frozenset(name for name in names if split(name)[0] == resource), resource)
+        own = frozenset(name for name in names if split(name)[0] == resource)
+        has = Quantities(own, resource, _OF_THE_HOME & names if resource else frozenset())
         if resource == EV and has.names:
             units.append(charx_unit(len(units), has))
         elif has.names:

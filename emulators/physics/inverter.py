@@ -15,6 +15,7 @@ References
 
 from __future__ import annotations
 
+from math import exp
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,9 @@ from pilotfarm.emulators.physics.grid_code import UNBOUND, GridCode, Setting
 _POWER_FACTOR_MIN: Final = 1e-3
 _LAG: Final = 1.15
 """Half of ln(10), as [2] rounds it: from the response time, to 90 %, to the filter's coefficient."""
+_CABINET_K: Final = 25.0
+_CABINET_S: Final = 900.0
+_COOL_K: Final = 0.01
 _STEPS_A_RESPONSE: Final = 5.0
 _PACE_MIN: Final = 1.0 / 64.0
 
@@ -173,3 +177,14 @@ def within_circle(
     active_room = rest_of_circle(reactive, rated_va)
     active = np.where(reactive_goes_first, clipped(active_w, -active_room, active_room), active_alone)
     return active, reactive
+
+
+def cabinet_excess(before_k: Floats, loss_share: Floats, dt_s: float) -> Floats:
+    """Temperature in an inverter's cabinet over the air around it [K] at the end of a step.
+
+    Own choice: 25 K at the losses of its rated power (``loss_share`` of 1), approached with a time constant of 15 min;
+    less than a hundredth is none.
+    """
+    kept = exp(-dt_s / _CABINET_S)
+    excess = before_k * kept + loss_share * (_CABINET_K * (1.0 - kept))
+    return np.asarray(excess * (excess > _COOL_K))

@@ -12,8 +12,8 @@ to (``ByWiring``), are settled when a group's ratings are known; everything else
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -22,15 +22,15 @@ import numpy as np
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.columns.views import Seen
-from pilotfarm.emulators.contracts.protocol import PointRow
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.clock import CLOCK
-from pilotfarm.emulators.wire.derived import Cases, Flags, OffValue, Product, SignedPowerFactor, Weighted
+from pilotfarm.emulators.wire.derived import Cases, DrawnFactor, Flags, Magnitude, Marks
 from pilotfarm.emulators.wire.resource import ResourceSink, ResourceSource
 from pilotfarm.emulators.wire.rows import Field
-from pilotfarm.emulators.wire.sinks import Choice, Sink
-from pilotfarm.emulators.wire.sources import Bits, Lookup, Scaled, Source
-from pilotfarm.emulators.wire.wiring import WIRING, ByWiring, settled
+from pilotfarm.emulators.wire.scaling import Exponent, Following, Rolling, times
+from pilotfarm.emulators.wire.sinks import ShareTaken, Sink
+from pilotfarm.emulators.wire.sources import Bits, Scaled, Source
+from pilotfarm.emulators.wire.wiring import WIRING, ByWiring, Shown, settled
 
 HOLDING, INPUT = 3, 4
 """Functions that read registers. Only those of the first can be written."""
@@ -41,7 +41,10 @@ BESIDES: Final = frozenset({"sesp_silence_s", *WIRING, CLOCK})
 
 @dataclass(frozen=True, slots=True)
 class ScaleFactor:
-    """How large the values behind one scale factor get: ``factor`` times the largest of ``ratings`` in a group."""
+    """How large the values behind one scale factor get: ``factor`` times the largest of ``ratings`` in a group.
+
+    With ``follows`` it is no fixed one, but for each device what the largest of these quantities comes to now.
+    """
 
     ratings: tuple[str, ...]
     factor: float
@@ -49,9 +52,17 @@ class ScaleFactor:
     """The largest value where no rating says more than 0."""
     limit: int = 32_767
     finest: int = 0
+    follows: tuple[str, ...] = ()
+
+    @property
+    def moving(self) -> Exponent | None:
+        return Exponent(self.follows, float(self.limit), self.finest) if self.follows else None
 
     def exponent(self, columns: Mapping[str, Floats]) -> int:
         """The smallest power of ten, not below ``finest``, with which the largest value fits ``limit``."""
+        if self.moving:
+            known = all(name in columns for name in self.follows)
+            return int(np.max(self.moving.of(columns))) if known else self.finest
         rated = [float(np.max(columns[name])) for name in self.ratings if name in columns and columns[name].size]
         largest = max(rated, default=0.0) * self.factor
         if not largest > 0.0:
@@ -90,22 +101,38 @@ class Register:
         return np.array(self.missing if missing else value).astype(self.dtype).tobytes()
 
     @property
+    def sink(self) -> Sink | None:
+        """What it takes, as its resource sees it."""
+        return self.takes.sink if isinstance(self.takes, ResourceSink) else self.takes
+
+    def meaning(self, raw: float, value: Callable[[str], float]) -> dict[str, float]:
+        """Return what a written number means for a device whose quantities have these values."""
+        takes = self.takes
+        assert takes is not None
+        if isinstance(self.sink, ShareTaken) and isinstance(takes, ShareTaken | ResourceSink):
+            return takes.given(raw, value)
+        return takes.back(raw)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Quantities it shows or takes."""
-        source, resource = _inner(self.shows)
+        source, resource = inner(self.shows)
         shown = [resource.of(name) for name in source.quantities if name not in BESIDES] if source else ()
         return tuple(dict.fromkeys((*shown, *(self.takes.quantities if self.takes else ()))))
 
     @property
     def carries(self) -> tuple[str, ...]:
         """Quantities it shows each by itself (not one among several in a sum or a bit), and commands it gives."""
-        source, resource = _bare(self.shows)
+        source, resource = bare(self.shows)
         shown = tuple(resource.of(name) for name in source.quantities if name not in BESIDES) if source else ()
         if isinstance(source, Flags):
             shown = tuple(resource.of(names[0]) for _, names in source.of_bit if len(names) == 1)
-        elif isinstance(source, Scaled):
-            shown = shown if source.floor is None else ()
-        elif isinstance(source, Cases) or (len(shown) > 1 and not isinstance(source, Bits)):
+        elif isinstance(source, DrawnFactor):
+            shown = shown[:1]
+        elif isinstance(source, Cases | Marks | Magnitude) or _is_cut_off(source):
+            shown = ()
+        elif len(shown) > 1 and not isinstance(source, Bits):
+            shown = ()
             shown = ()
         taken = self.takes.quantities if self.takes else ()
         return (*shown, *(name for name in taken if quantity(name).role is Role.COMMAND))
@@ -143,7 +170,9 @@ class Unit:
     """What answers at one unit id: ``step`` ids behind the seat's first, or only at ``aliases`` if ``None``.
 
     Aliases hold on a station with one seat. ``serials`` are places (address, registers) for the device's id, and
-    ``serial_numbers`` those of a number of eight digits, in two registers, that stands for it.
+    ``serial_numbers`` those of a number of eight digits, in two registers, that stands for it; ``own_ids`` are those
+    for the unit id. ``unimplemented`` are the registers of SunSpec points that are not there. With ``makes_room``, what
+    is beside the SunSpec models says nothing that they do not, and is left out where they are to stand.
     """
 
     step: int | None
@@ -155,6 +184,9 @@ class Unit:
     aliases: tuple[int, ...] = ()
     serials: tuple[tuple[int, int], ...] = ()
     serial_numbers: tuple[int, ...] = ()
+    own_ids: tuple[int, ...] = ()
+    unimplemented: frozenset[int] = frozenset()
+    makes_room: bool = False
     resource: Resource = ITSELF
 
     @cached_property
@@ -203,15 +235,11 @@ class RegisterPlan:
                 if offset is None:
                     assert register.shows is None, f"register {register.address} stands in no window"
                     continue
-                exponent = register.scale_factor.exponent(columns) if register.scale_factor else 0
-                shows = settled(register.shows, columns)
-                if isinstance(shows, float):
-                    template[offset : offset + 2 * register.width] = register.wire(shows)
-                elif shows is not None:
-                    shown = _times(shows, 10.0**-exponent) if register.scale_factor else shows
+                shown = _shown(register, columns)
+                if isinstance(shown, float):
+                    template[offset : offset + 2 * register.width] = register.wire(shown)
+                elif shown is not None:
                     fields.append(Field(offset, register.dtype, shown, register.missing))
-                elif register.scale_factor is not None:
-                    template[offset : offset + 2] = exponent.to_bytes(2, "big", signed=True)
         return bytes(template), fields
 
     def scales(self, columns: Seen) -> dict[ScaleFactor, float]:
@@ -223,119 +251,36 @@ class RegisterPlan:
         """Quantities that have a register to themselves."""
         return {name for unit in self.units for register in unit.registers for name in register.carries}
 
-    def points(self, columns: Mapping[str, Floats]) -> list[PointRow]:
-        """The point list, scaled for the ratings in ``columns``: registers first, then discrete inputs and coils."""
-        placed = [(unit, _settled(register, columns)) for unit in self.units for register in unit.registers]
-        rows = [row for unit, register in placed for row in _register_rows(unit, register, columns)]
-        return rows + [row for unit in self.units for row in self._bit_rows(unit)]
 
-    def _bit_rows(self, unit: Unit) -> Iterator[PointRow]:
-        for label, names in (("discrete input", unit.discretes), ("coil", unit.coils)):
-            for k, name in enumerate(names):
-                full = unit.resource.of(name)
-                if full in self.quantities:
-                    access = {Role.COMMAND: "w", Role.SETPOINT: "rw"}.get(quantity(name).role, "r")
-                    yield PointRow(full, f"{label} {k}", "bit", 1.0, "bool", access, resource_unit=unit_id(unit))
-
-
-def _times(source: Source, gain: float) -> Source:
-    if isinstance(source, Scaled):
-        return replace(source, gain=source.gain * gain)
-    if isinstance(source, ResourceSource):
-        return replace(source, source=_times(source.source, gain))
-    if isinstance(source, Product):
-        return replace(source, gain=source.gain * gain)
-    assert isinstance(source, Weighted), f"{source} cannot be scaled"
-    return Weighted(tuple((name, each * gain) for name, each in source.terms))
+def _shown(register: Register, columns: Seen) -> Shown | None:
+    """Return what a register of devices with these ratings shows, or the one number that it always holds."""
+    factor = register.scale_factor
+    if factor is None:
+        return settled(register.shows, columns)
+    moving = factor.moving
+    if register.shows is None:
+        return moving or float(factor.exponent(columns))
+    shown = settled(register.shows, columns)
+    if shown is None or isinstance(shown, float):
+        return shown
+    return Following(shown, moving) if moving else times(shown, 10.0 ** -factor.exponent(columns))
 
 
-def unit_id(unit: Unit) -> int:
-    """The unit id a point list shows, for a device at unit 1."""
-    return unit.aliases[0] if unit.step is None else 1 + unit.step
+def _is_cut_off(source: Source | None) -> bool:
+    return isinstance(source, Scaled) and source.floor is not None
 
 
-_TYPES: Final = {"u": "uint", "i": "int", "f": "float"}
-
-
-def _settled(register: Register, columns: Seen) -> Register:
-    """Return a register as devices with these ratings have it; of what is always the same there is no point."""
-    shows = settled(register.shows, columns)
-    return replace(register, shows=None if isinstance(shows, float) else shows)
-
-
-def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]) -> Iterator[PointRow]:
-    dtype = np.dtype(register.dtype)
-    name = f"{_TYPES[dtype.kind]}{8 * dtype.itemsize}"
-    if register.scale_factor is not None:
-        name += " times a scale factor"
-    taken = register.takes.quantities if register.takes else ()
-    source, _ = _bare(register.shows)
-    # What is only one part of a sum, a state or a shared bit is no point of that quantity.
-    shown = register.shows.quantities if isinstance(source, Scaled) and register.shows else register.carries
-    shown = tuple(each for each in shown if register.shows and each in register.shows.quantities)
-    scale = _scale(register, columns)
-    for each in dict.fromkeys((*shown, *taken)):
-        access = ("r" if each in shown else "") + ("w" if each in taken else "")
-        address = f"{_space(unit, register)}register {register.address}{_bit_of(register.shows, each)}"
-        unit_name = quantity(each).unit
-        coded = name + _code_of(register, each)
-        yield PointRow(each, address, coded, scale, unit_name, access, resource_unit=unit_id(unit))
-
-
-def _space(unit: Unit, register: Register) -> str:
-    """How a register is told from one with the same address that another function reads."""
-    windows = [w for w in unit.windows if w.first <= register.address < w.end and register.function in w.functions]
-    if windows and windows[0].functions == READS:
-        return ""
-    return "input " if register.function == INPUT else "holding "
-
-
-def _inner(source: Source | None) -> tuple[Source | None, Resource]:
+def inner(source: Source | None) -> tuple[Source | None, Resource]:
     """Return a source in the names of whom it is of, and who that is."""
     return (source.source, source.resource) if isinstance(source, ResourceSource) else (source, ITSELF)
 
 
-def _bare(source: Source | None) -> tuple[Source | None, Resource]:
+def bare(source: Source | None) -> tuple[Source | None, Resource]:
     """Return what a three-phase device shows, and whose it is."""
-    bare, resource = _inner(source)
-    if isinstance(bare, ByWiring):
-        bare = None if isinstance(bare.three, float) else bare.three
-    return bare, resource
-
-
-def _bit_of(source: Source | None, name: str) -> str:
-    bare, resource = _bare(source)
-    if isinstance(bare, Flags):
-        return "".join(f" bit {bit}" for bit, names in bare.of_bit if resource.plain(name) in names)
-    if isinstance(bare, Bits):
-        return "".join(f" bit {bit}" for bit, each in bare.of_bit if resource.plain(name) == each)
-    return ""
-
-
-def _code_of(register: Register, name: str) -> str:
-    """In brackets what a number means that is not the quantity over the scale: ``(2 for 0, 1 for 1)``."""
-    source, _ = _bare(register.shows)
-    if register.shows is None or name not in register.shows.quantities:
-        takes = register.takes
-        sink, resource = (takes.sink, takes.resource) if isinstance(takes, ResourceSink) else (takes, ITSELF)
-        means = sink.means if isinstance(sink, Choice) else ()
-        return "".join(f" ({wire:g} for {value:g})" for wire, meant, value in means if resource.of(meant) == name)
-    if isinstance(_inner(register.shows)[0], ByWiring):
-        return " (of a single-phase device its own phase)"
-    if isinstance(source, Lookup):
-        return f" ({', '.join(f'{wire:g} for {value}' for value, wire in enumerate(source.wire))})"
-    if isinstance(source, OffValue):
-        return f" ({source.off:g} for 0)"
-    if isinstance(source, SignedPowerFactor):
-        return " (thousandths, then 1 if under-excited)"
-    return "" if isinstance(source, Scaled | Flags | Bits) else " (coded)"
-
-
-def _scale(register: Register, columns: Mapping[str, Floats]) -> float:
-    """Quantity = wire * scale, negative where the map counts the other way."""
-    source, _ = _bare(register.shows)
-    exponent = register.scale_factor.exponent(columns) if register.scale_factor else 0
-    return 10.0**exponent / source.gain if isinstance(source, Scaled) else 1.0
+    shown, resource = inner(source)
+    if isinstance(shown, ByWiring):
+        shown = None if isinstance(shown.three, float) else shown.three
+    return shown.source if isinstance(shown, Rolling) else shown, resource
 
 
 def check_covers(plan: RegisterPlan) -> RegisterPlan:

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Final
 
 from pilotfarm.emulators.columns.resource import ITSELF, Resource, apart
-from pilotfarm.emulators.quantities.catalogue import CATALOGUE, COMMON, CONNECTION_POINT, METERING, SUPPORT
+from pilotfarm.emulators.quantities.catalogue import CATALOGUE, COMMON, CONNECTION_POINT, INVERTER, METERING, SUPPORT
 from pilotfarm.emulators.quantities.quantity import Quantity, Role
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "CONNECTION_POINT",
     "EV",
     "HOME",
+    "INVERTER",
     "METERING",
     "PV",
     "RESOURCES",

@@ -101,7 +101,7 @@ _SUPPORT: Final = (
         "active_power_limit_frac",
         "1",
         _P,
-        "Maximum active power to the grid, as a share of the rated power",
+        "Maximum active power to the grid, as a share of the rated power or of the maximum set",
         0.0,
         1.0,
         "active_power_limit_enabled",
@@ -111,6 +111,14 @@ _SUPPORT: Final = (
     _flag("volt_var_enabled", _P, "Maintain the voltage: reactive power by voltage"),
     Quantity("frequency_setpoint_hz", "Hz", _P, "Reference frequency of frequency support", 45.0, 66.0),
     _flag("frequency_support_enabled", _P, "Maintain the frequency: active power by frequency"),
+)
+
+_INVERTER: Final = (
+    # What a device behind an inverter of its own has besides
+    Quantity(
+        "active_power_max_w", "W", _P, "Setting of the maximum active power to the grid; a limit is a share of it", 0.0
+    ),
+    Quantity("rated_reactive_power_var", "var", _R, "Rated reactive power, delivered and drawn", 0.0),
 )
 
 _EV: Final = (
@@ -154,6 +162,8 @@ _BATTERY: Final = (
     Quantity("charge_rate_frac", "1", _M, "DC power over the rated power of its direction; plus discharges"),
     Quantity("dc_voltage_v", "V", _M, "DC voltage", 0.0),
     Quantity("dc_current_a", "A", _M, "DC current; plus is power towards the grid"),
+    Quantity("nominal_dc_voltage_v", "V", _R, "Nominal DC voltage", 0.0),
+    Quantity("cell_voltage_v", "V", _M, "Mean voltage of a cell", 0.0),
     Quantity("charge_power_available_w", "W", _M, "Maximum power it could draw now", 0.0),
     Quantity("discharge_power_available_w", "W", _M, "Maximum power it could deliver now", 0.0),
     Quantity("soc_min_frac", "1", _P, "Lowest state of charge to discharge to", 0.0, 1.0),
@@ -200,6 +210,8 @@ _PV: Final = (
     Quantity(
         "available_power_frac", "1", _M, "Generation capacity over the maximum: available over rated power", 0.0, 1.0
     ),
+    Quantity("dc_energy_wh", "Wh", _T, "Energy that came from the modules (DC)", 0.0),
+    Quantity("cabinet_temperature_degc", "degC", _M, "Temperature in the inverter's cabinet"),
     Quantity("irradiance_horizontal_w_per_m2", "W/m2", _M, "Global horizontal irradiance", 0.0),
     Quantity("irradiance_plane_w_per_m2", "W/m2", _M, "Irradiance in the plane of the modules", 0.0),
     Quantity("outside_temperature_degc", "degC", _M, "Outside air temperature"),
@@ -265,7 +277,7 @@ _METERING: Final = (
     Quantity("charge_ah", "Ah", _T, "Sum of the phase currents over time", 0.0),
 )
 
-_PARTS: Final = (_COMMON, _SUPPORT, modes.QUANTITIES, _EV, _BATTERY, _PV, _METER, _HOME, _METERING)
+_PARTS: Final = (_COMMON, _SUPPORT, _INVERTER, modes.QUANTITIES, _EV, _BATTERY, _PV, _METER, _HOME, _METERING)
 
 CATALOGUE: Final[dict[str, Quantity]] = {quantity.name: quantity for part in _PARTS for quantity in part}
 assert len(CATALOGUE) == sum(map(len, _PARTS)), "a quantity is defined twice"
@@ -276,6 +288,8 @@ COMMON: Final = tuple(q.name for q in _COMMON)
 """What every device has."""
 SUPPORT: Final = tuple(q.name for q in (*_SUPPORT, *modes.QUANTITIES))
 """What every controllable device has besides."""
+INVERTER: Final = tuple(q.name for q in _INVERTER)
+"""What a device behind an inverter has besides those."""
 METERING: Final = tuple(q.name for q in _METERING)
 """What a device with a meter of its own counts besides, by phase among others."""
 CONNECTION_POINT: Final = tuple(q.name for q in _COMMON if q.role in (Role.MEASUREMENT, Role.TOTAL))

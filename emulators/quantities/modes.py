@@ -100,10 +100,11 @@ def _ramp(mode: Mode, what: str) -> Quantity:
 
 
 def _reversion(mode: Mode, what: str) -> tuple[Quantity, Quantity]:
-    left = "Wall time left until it reverts; 0 while none runs"
     return (
-        _time(mode.reversion, f"Wall time after which {what} reverts unless it is written again; 0 is never"),
-        Quantity(mode.remaining, "s", Role.STATE, f"{left} ({what})", 0.0, TIME_MAX_S),
+        _time(mode.reversion, f"Wall time to the reversion of {what}, which a write starts anew; 0 is never"),
+        Quantity(
+            mode.remaining, "s", Role.STATE, f"Wall time left to the reversion of {what}; 0 is none", 0.0, TIME_MAX_S
+        ),
     )
 
 

@@ -6,7 +6,7 @@ printed from it. Nothing here reads a file or opens a socket.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -69,10 +69,11 @@ class WeatherLayout:
 
 @dataclass(frozen=True, slots=True)
 class ServedLayout:
-    """One way in which the devices of a group are served: a protocol and a map of it."""
+    """One way in which the devices of a group are served: a protocol and a map, in a form (``MapSpec.points``)."""
 
     protocol: str
     map: str
+    form: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,9 @@ def _template(
     spec = registry.device(group.kind)
     items = _items_of(spec.items)
     points = [
-        (served, point) for served in group.served for point in registry.point_map(served.map).points(spec, columns)
+        (served, point)
+        for served in group.served
+        for point in registry.point_map(served.map).points(spec, columns, served.form)
     ]
     template = [
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,11 +33,12 @@ class Service(EndpointTable):
     """An endpoint with the map it serves a kind by."""
 
     map: MapSpec
+    form: Hashable
     addresses_per_device: int
 
     @property
     def served(self) -> ServedLayout:
-        return ServedLayout(self.protocol.name, self.map.name)
+        return ServedLayout(self.protocol.name, self.map.name, self.form)
 
 
 @dataclass(slots=True)
@@ -141,13 +142,23 @@ class Stations:
 
     def services(self, endpoints: list[EndpointTable], spec: DeviceSpec) -> list[Service]:
         """Find the map of each endpoint for a kind of device."""
-        found = [
-            Service(each.path, each.protocol, each.table, each.options, chosen, addresses_per_device(chosen, spec))
-            for each in endpoints
-            if (chosen := self._map(spec, each.table, each.path))
-        ]
+        found = [service for each in endpoints if (service := self._service(each, spec))]
         self.is_complete &= len(found) == len(endpoints)
         return found
+
+    def _service(self, each: EndpointTable, spec: DeviceSpec) -> Service | None:
+        chosen = self._map(spec, each.table, each.path)
+        if chosen is None:
+            return None
+        station = self._shared.get(each.table.station) if each.table.station else None
+        options = station.options if station else each.options
+        form = None if options is None else each.protocol.form(options)
+        try:
+            count = addresses_per_device(chosen, spec, form)
+        except ValueError as error:
+            self._document.problem((*each.path, "options"), str(error))
+            return None
+        return Service(each.path, each.protocol, each.table, each.options, chosen, form, count)
 
     def assign(self, group: GroupLayout, services: Iterable[Service]) -> None:
         """Give every device of a group its address for each service, at a station or of its own."""
@@ -242,12 +253,12 @@ class Stations:
         return False
 
 
-def addresses_per_device(chosen: MapSpec, spec: DeviceSpec) -> int:
+def addresses_per_device(chosen: MapSpec, spec: DeviceSpec, form: Hashable = None) -> int:
     """Return how many addresses in a row a device takes under a map: five for a prosumer over Modbus.
 
     Further unit ids, far from its own, are aliases of a device that has an endpoint of its own.
     """
-    units = {row.resource_unit for row in chosen.points(spec, {})}
+    units = {row.resource_unit for row in chosen.points(spec, {}, form)}
     count = 1
     while count + 1 in units:
         count += 1

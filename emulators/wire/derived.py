@@ -8,8 +8,9 @@ from math import isnan
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Bools, Floats
 from pilotfarm.emulators.errors import OutOfRange
+from pilotfarm.emulators.wire.sources import Source
 
 
 class ReadOnly:
@@ -88,27 +89,89 @@ class Flags(ReadOnly):
 
 @dataclass(frozen=True, slots=True)
 class Cases(ReadOnly):
-    """An enumeration: the first case whose quantity lies in ``min`` to ``max``, else ``otherwise``."""
+    """An enumeration: the first case whose quantity, or source, lies in ``min`` to ``max``, else ``otherwise``."""
 
-    cases: tuple[tuple[str, float, float, float], ...]
+    cases: tuple[tuple[str | Source, float, float, float], ...]
     """Quantity, min, max, and the number on the wire."""
     otherwise: float
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(quantity for quantity, *_ in self.cases))
+        return tuple(dict.fromkeys(name for what, *_ in self.cases for name in _named(what)))
 
     def of(self, columns: Mapping[str, Floats]) -> Floats:
-        shown = np.full_like(columns[self.cases[0][0]], self.otherwise)
-        for quantity, low, high, wire in reversed(self.cases):
-            column = columns[quantity]
+        shown = np.full_like(_value(self.cases[0][0], columns), self.otherwise)
+        for what, low, high, wire in reversed(self.cases):
+            column = _value(what, columns)
             shown = np.where((column >= low) & (column <= high), wire, shown)
         return shown
 
     def having(self, names: Container[str]) -> Cases | None:
         """The same without the quantities a device does not have."""
-        left = tuple(case for case in self.cases if case[0] in names)
+        left = tuple(case for case in self.cases if all(name in names for name in _named(case[0])))
         return Cases(left, self.otherwise) if left else None
+
+
+@dataclass(frozen=True, slots=True)
+class Marks(ReadOnly):
+    """A bit field whose bits are each set where a quantity, or source, lies in ``min`` to ``max``."""
+
+    of_bit: tuple[tuple[int, str | Source, float, float], ...]
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for _, what, *_ in self.of_bit for name in _named(what)))
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        bits: dict[int, Bools] = {}
+        for bit, what, low, high in self.of_bit:
+            column = _value(what, columns)
+            found = (column >= low) & (column <= high)
+            bits[bit] = bits[bit] | found if bit in bits else found
+        total: Floats = np.zeros(len(found))
+        for bit, is_set in bits.items():
+            total += is_set * float(1 << bit)
+        return total
+
+    def having(self, names: Container[str]) -> Marks | None:
+        """The same without the quantities a device does not have."""
+        left = tuple(mark for mark in self.of_bit if all(name in names for name in _named(mark[1])))
+        return Marks(left) if left else None
+
+
+def _named(what: str | Source) -> tuple[str, ...]:
+    return (what,) if isinstance(what, str) else what.quantities
+
+
+def _value(what: str | Source, columns: Mapping[str, Floats]) -> Floats:
+    return columns[what] if isinstance(what, str) else what.of(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Magnitude(ReadOnly):
+    """A quantity without its sign, for registers that have none."""
+
+    quantity: str
+    gain: float = 1.0
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return (self.quantity,)
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        return np.abs(columns[self.quantity]) * self.gain
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnFactor(ReadOnly):
+    """The power factor where power drawn counts as positive, times ``gain``; that of no load is 1 this way too."""
+
+    gain: float = 1.0
+    quantities: tuple[str, ...] = ("power_factor", "apparent_power_va")
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        shown, apparent = (columns[name] for name in self.quantities)
+        return np.where(apparent == 0.0, shown, -shown) * self.gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +214,22 @@ class SignedPowerFactor:
             raise OutOfRange("the excitation is 0 (over) or 1 (under)")
         magnitude = (int(raw) >> 16) / 1000.0
         return {self.quantity: -magnitude if int(raw) & 1 else magnitude}
+
+
+@dataclass(frozen=True, slots=True)
+class Share(ReadOnly):
+    """A set-point as a share of what a device may deliver (``over``), or draw where it is negative (``under``)."""
+
+    quantity: str
+    over: str
+    under: str
+    gain: float = 1.0
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.quantity, self.over, self.under)))
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        asked = columns[self.quantity]
+        most = np.where(asked < 0.0, columns[self.under], columns[self.over])
+        return np.divide(asked * self.gain, most, out=np.zeros_like(asked), where=most > 0.0)

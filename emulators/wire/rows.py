@@ -24,7 +24,8 @@ class Field:
     """A value's place in a row.
 
     ``dtype`` is a NumPy type with its byte order (``">u2"``, ``"<f4"``, ``"u1"``); ``missing`` is
-    what NaN becomes in an integer type (the map's own not-implemented value).
+    what NaN becomes in an integer type (the map's own not-implemented value). Where that is the end of the type's
+    range, no other value comes to it: one beyond the range saturates beside it.
     """
 
     offset: int
@@ -46,7 +47,7 @@ class _Place:
     view: npt.NDArray[np.generic]
     low: float
     high: float
-    missing: float
+    missing: int
 
 
 class Rows:
@@ -68,8 +69,8 @@ class Rows:
             dtype = np.dtype(each.dtype)
             assert each.offset + dtype.itemsize <= width, f"{each} ends beyond the row's {width} bytes"
             view = np.ndarray((n,), dtype, self.data, each.offset, (width,))
-            low, high = (-np.inf, np.inf) if dtype.kind == "f" else _bounds(dtype)
-            place = _Place(each.source, frozenset(each.source.quantities), view, low, high, float(each.missing))
+            low, high = (-np.inf, np.inf) if dtype.kind == "f" else _bounds(dtype, each.missing)
+            place = _Place(each.source, frozenset(each.source.quantities), view, low, high, each.missing)
             (self._floats if dtype.kind == "f" else self._integers).append(place)
         self._seen: dict[str, Floats | None] = {
             name: None for place in (*self._floats, *self._integers) for name in place.quantities
@@ -113,10 +114,14 @@ class Rows:
         np.rint(block, out=block)
         np.maximum(block, np.array([[place.low] for place in places]), out=block)
         np.minimum(block, np.array([[place.high] for place in places]), out=block)
+        unknown = None
         if np.isnan(block.sum()):  # the sum of finite numbers is finite, of a NaN it is NaN
-            np.copyto(block, np.array([[place.missing] for place in places]), where=np.isnan(block))
-        for wire, place in zip(block, places, strict=True):
-            place.view[...] = wire
+            unknown = np.isnan(block)
+            np.copyto(block, 0.0, where=unknown)
+        for number, place in enumerate(places):
+            place.view[...] = block[number]
+            if unknown is not None and unknown[number].any():
+                place.view[unknown[number]] = place.missing  # as a float64 it may be another number
 
     def row(self, index: int) -> memoryview:
         """The live bytes of one device: what a master would be told now."""
@@ -124,8 +129,11 @@ class Rows:
         return row
 
 
-def _bounds(dtype: np.dtype[np.generic]) -> tuple[float, float]:
+def _bounds(dtype: np.dtype[np.generic], missing: int) -> tuple[float, float]:
+    """The range of an integer type, without a ``missing`` value at its end; an unsigned 0 is a value."""
     info = np.iinfo(dtype)  # type: ignore[type-var]
-    # A float64 cannot hold 2**63 - 1 or 2**64 - 1; the next smaller one that fits is used.
-    high = float(info.max) if info.bits < 64 else float(np.nextafter(float(info.max), 0.0))
-    return float(info.min), high
+    low, high = info.min + (missing == info.min < 0), info.max - (missing == info.max)
+    if info.bits < 64:
+        return float(low), float(high)
+    # A float64 cannot hold 2**63 - 1 or 2**64 - 1; the next one within the range is used.
+    return float(np.nextafter(float(info.min), 0.0)) if info.min else 0.0, float(np.nextafter(float(info.max), 0.0))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Protocol
 
 from pilotfarm.emulators.errors import OutOfRange
+from pilotfarm.emulators.wire.derived import Share
 
 
 class Sink(Protocol):
@@ -77,15 +78,38 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A setting of the device's interface, that none of its quantities stands for: kept as written, if allowed."""
+    """A setting of the device's interface, that none of its quantities stands for: kept as written, if allowed.
+
+    With ``gives``, every write gives that command as well.
+    """
 
     allowed: Container[float]
+    gives: str = ""
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        return ()
+        return (self.gives,) if self.gives else ()
 
     def back(self, raw: float) -> dict[str, float]:
         if raw not in self.allowed:
             raise OutOfRange(f"{raw:g} is no value of this setting")
-        return {}
+        return {self.gives: 1.0} if self.gives else {}
+
+
+@dataclass(frozen=True, slots=True)
+class ShareTaken:
+    """A written share of what a device may deliver or draw: what it comes to is a matter of the device (``given``)."""
+
+    share: Share
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return (self.share.quantity,)
+
+    def back(self, raw: float) -> dict[str, float]:
+        raise OutOfRange(f"{raw:g} is a share, and of what is not known here")
+
+    def given(self, raw: float, value: Callable[[str], float]) -> dict[str, float]:
+        """Return the set-point that a share comes to, where the device's quantities have these values."""
+        most = value(self.share.under if raw < 0.0 else self.share.over)
+        return {self.share.quantity: raw / self.share.gain * most}

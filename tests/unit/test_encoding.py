@@ -46,6 +46,28 @@ def test_integers_round_to_nearest_and_saturate_at_both_ends() -> None:
     assert struct.unpack(">Q", wide[0])[0] > 2**63
 
 
+@pytest.mark.parametrize("bits", [16, 32, 64])
+@pytest.mark.parametrize("kind", ["u", "i"])
+def test_what_is_beyond_the_range_saturates_beside_the_missing_value_and_never_at_it(kind: str, bits: int) -> None:
+    dtype = f">{kind}{bits // 8}"
+    info = np.iinfo(dtype)
+    missing = info.max if kind == "u" else info.min
+    wire = [
+        int(np.frombuffer(each, dtype)[0])
+        for each in one(Scaled("x"), dtype, missing=int(missing), x=[1e30, -1e30, np.inf, -np.inf, np.nan, 7.0])
+    ]
+    assert wire[4:] == [missing, 7]
+    assert missing not in wire[:4]
+    slack = 2 ** max(0, bits - 53)  # a float64 has no number next to the end of 64 bits
+    assert abs(wire[0] - int(info.max)) <= slack
+    assert abs(wire[1] - int(info.min)) <= slack
+    assert wire[2:4] == wire[:2]
+
+
+def test_an_unsigned_0_is_a_value_where_0_also_stands_for_what_is_missing() -> None:
+    assert one(Scaled("x"), ">u4", x=[0.0, np.nan, 1.0]) == [bytes(4), bytes(4), b"\0\0\0\1"]
+
+
 def test_nan_becomes_the_maps_own_missing_value() -> None:
     assert one(Scaled("x"), ">i2", missing=-32_768, x=[np.nan, 3.0]) == [b"\x80\x00", b"\x00\x03"]
     assert np.isnan(struct.unpack(">f", one(Scaled("x"), ">f4", x=[np.nan])[0])[0])

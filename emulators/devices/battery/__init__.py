@@ -22,7 +22,7 @@ from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.battery import limits, wear
 from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import ageing, battery, cells, inverter
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, modes, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, INVERTER, SUPPORT, modes, quantities
 
 CONTROLS: Final = (
     "charge_limit_frac",
@@ -48,6 +48,8 @@ STORAGE: Final = (
     "charge_rate_frac",
     "dc_voltage_v",
     "dc_current_a",
+    "nominal_dc_voltage_v",
+    "cell_voltage_v",
     "charge_power_available_w",
     "discharge_power_available_w",
     "soc_min_frac",
@@ -59,7 +61,7 @@ STORAGE: Final = (
     "soc_low_alarm",
     "soc_high_alarm",
 )
-NAMES: Final = (*COMMON, *SUPPORT, *STORAGE)
+NAMES: Final = (*COMMON, *SUPPORT, *INVERTER, *STORAGE)
 
 RATINGS: Final = (
     *common.COMMON_RATINGS,
@@ -218,6 +220,7 @@ def _show_dc(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float
     """
     resting = cell_w is nothing(len(cell_w))
     cell_v = circuit.open_v if resting else battery.terminal_voltage(circuit, cell_w)
+    new["cell_voltage_v"] = cell_v
     new["dc_voltage_v"] = volts = cell_v * (new["nominal_dc_voltage_v"] / circuit.cells.nominal_v)
     new["dc_current_a"] = cell_w if resting else new["charge_rate_w"] / volts
     _reach(new, circuit, dt_s)

@@ -55,7 +55,7 @@ def _discharge_max_w(new: Columns, max_w: Floats) -> Floats:
         return nothing(len(max_w))
     limited = new["remote_enabled"] * new["active_power_limit_enabled"] > 0.0
     share = np.where(limited, new["active_power_limit_frac"], 1.0)
-    return np.minimum(max_w, new["rated_power_w"] * share)
+    return np.minimum(max_w, new["active_power_max_w"] * share)
 
 
 def asked(new: Columns, surroundings: Surroundings, limits: Limits) -> tuple[Floats, Floats]:

@@ -65,7 +65,9 @@ def capped(part: Seen, room_w: Floats) -> Columns:
     """Return the power limit a resource keeps to, at once, so that the home keeps to its own; ``inf`` is no limit."""
     limited = part["active_power_limit_enabled"] > 0.0
     own = np.where(limited, part["active_power_limit_frac"], 1.0)
-    share = np.minimum(inverter.clipped(room_w / part["rated_power_w"], 0.0, 1.0), own)
+    most = part["active_power_max_w"]
+    room = np.divide(room_w, most, out=np.zeros_like(own), where=most > 0.0)
+    share = np.minimum(inverter.clipped(room, 0.0, 1.0), own)
     times = "active_power_limit_window_s", "active_power_limit_ramp_s"
     at_once = {name: np.where(np.isinf(room_w), part[name], 0.0) for name in times}
     return {"active_power_limit_frac": share, "active_power_limit_enabled": np.ones_like(share), **at_once}

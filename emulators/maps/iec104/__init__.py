@@ -7,7 +7,7 @@ Plus is power leaving the device. Interrogation groups: 1 (QOI 21) states and al
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -197,7 +197,7 @@ def _shown_deadband(point: MonitorPoint, scale: float, columns: Mapping[str, Flo
     return point.deadband.width(columns) * scale
 
 
-def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> Sequence[PointRow]:
+def points(spec: DeviceSpec, columns: Mapping[str, Floats], form: Hashable = None) -> Sequence[PointRow]:
     """List every object of a group; a double point's 1 and 2 on the wire are 0 and 1."""
     made = plan(spec)
     rows = []

@@ -128,11 +128,13 @@ IOA: Final[Mapping[str, int]] = {
     "charge_rate_frac": 2118,
     "dc_voltage_v": 2119,
     "dc_current_a": 2120,
+    "cell_voltage_v": 2123,
     "charge_power_available_w": 2150,
     "discharge_power_available_w": 2151,
     # Generation
     "available_power_w": 2121,
     "available_power_frac": 2122,
+    "cabinet_temperature_degc": 2124,
     # Home
     "deferrable_power_w": 2130,
     "deferrable_energy_wh": 2131,
@@ -167,6 +169,8 @@ IOA: Final[Mapping[str, int]] = {
     "nominal_voltage_v": 2303,
     "rated_current_a": 2304,
     "rated_energy_wh": 2305,
+    "rated_reactive_power_var": 2306,
+    "nominal_dc_voltage_v": 2307,
     # Energy registers
     "energy_exported_wh": 3000,
     "energy_imported_wh": 3001,
@@ -189,6 +193,7 @@ IOA: Final[Mapping[str, int]] = {
     "apparent_energy_l3_vah": 3024,
     "apparent_energy_vah": 3025,
     "charge_ah": 3026,
+    "dc_energy_wh": 3040,
     # Single commands
     "start": 4000,
     "stop": 4001,
@@ -228,6 +233,7 @@ IOA: Final[Mapping[str, int]] = {
     "soc_max_frac": 5011,
     "charging_phases": 5012,
     "session_energy_limit_wh": 5013,
+    "active_power_max_w": 5030,
     "demand_period_s": 5014,
     "charge_limit_frac": 5020,
     "discharge_limit_frac": 5021,

@@ -19,7 +19,7 @@ only read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Final
 
 from pilotfarm.emulators.columns.arrays import Floats
@@ -152,7 +152,7 @@ def _shown_deadband(point: Point, columns: Mapping[str, Floats]) -> float | Floa
     return point.deadband.width(columns)
 
 
-def points(spec: DeviceSpec, columns: Mapping[str, Floats]) -> list[PointRow]:
+def points(spec: DeviceSpec, columns: Mapping[str, Floats], form: Hashable = None) -> list[PointRow]:
     """List a group's points."""
     units = {quantity.name: quantity.unit for quantity in spec.quantities}
     return [

@@ -202,7 +202,8 @@ apparent_energy_vah charge_ah charging_phases session_energy_limit_wh
 demand_power_w demand_power_max_w demand_apparent_power_va demand_apparent_power_max_va
 demand_current_l1_a demand_current_l2_a demand_current_l3_a demand_current_neutral_a
 demand_current_max_l1_a demand_current_max_l2_a demand_current_max_l3_a demand_current_max_neutral_a demand_period_s
-demand_reset
+demand_reset active_power_max_w rated_reactive_power_var nominal_dc_voltage_v cell_voltage_v dc_energy_wh
+cabinet_temperature_degc
 """
 NUMBERED: Final = tuple(_VENDOR_ORDER.split())
 """The order that fixes the vendor range. An index is never used again: a new quantity goes to the end."""

@@ -19,13 +19,13 @@ from pilotfarm.emulators.maps.sunspec.unit import sunspec_unit
 from pilotfarm.emulators.plans.modbus import Identity, RegisterPlan, check_covers
 
 BATTERY: Final = (
-    inverter.INVERTER_103,
-    inverter.nameplate_120(82),
+    inverter.inverter_103(storage=True),
+    inverter.nameplate_120(storage=True),
     inverter.SETTINGS_121,
     inverter.status_122(storage=True),
     inverter.CONTROLS_123,
     storage.STORAGE_124,
-    der.MEASURED_701,
+    der.measured_701("temperature_degc"),
     der.CAPACITY_702,
     der.ENTER_SERVICE_703,
     der.CONTROLS_704,
@@ -35,13 +35,13 @@ BATTERY: Final = (
     battery.BATTERY_803,
 )
 PV: Final = (
-    inverter.INVERTER_103,
-    inverter.nameplate_120(4),
+    inverter.inverter_103(storage=False),
+    inverter.nameplate_120(storage=False),
     inverter.SETTINGS_121,
     inverter.status_122(storage=False),
     inverter.CONTROLS_123,
     inverter.STRINGS_160,
-    der.MEASURED_701,
+    der.measured_701("cabinet_temperature_degc"),
     der.CAPACITY_702,
     der.ENTER_SERVICE_703,
     der.CONTROLS_704,
@@ -51,9 +51,11 @@ PV: Final = (
     weather.WEATHER_307,
 )
 METER: Final = (meter.METER_203,)
+GATEWAY: Final = (meter.GATEWAY_203,)
+"""Of what measures and raises no alarms of a meter."""
 
 DER: Final = (
-    der.MEASURED_701,
+    der.measured_701(),
     der.CAPACITY_702,
     der.ENTER_SERVICE_703,
     der.CONTROLS_704,
@@ -68,7 +70,9 @@ def _models(names: Container[str]) -> tuple[tuple[Model, ...], str]:
         return BATTERY, "PF-BAT"
     if "available_power_w" in names:
         return PV, "PF-PV"
-    return (DER, "PF-DER") if "active_power_setpoint_w" in names else (METER, "PF-MET")
+    if "active_power_setpoint_w" in names:
+        return DER, "PF-DER"
+    return (METER, "PF-MET") if "power_failure_alarm" in names else (GATEWAY, "PF-GW")
 
 
 @cache
@@ -76,7 +80,8 @@ def _plan(kind: str, names: frozenset[str]) -> RegisterPlan:
     models, code = _models(names)
     identity, has = Identity(VENDOR, code, REVISION, kind.replace("_", "-")), Quantities(names)
     if models is METER:
-        unit = sunspec_unit(0, models, identity, has, sdm630.WINDOWS, sdm630.registers(has), (), sdm630.SERIAL_NUMBERS)
+        eastron = sdm630.WINDOWS, sdm630.registers(has), (), sdm630.SERIAL_NUMBERS
+        unit = sunspec_unit(0, models, identity, has, *eastron, makes_room=True)
     else:
         unit = sunspec_unit(0, models, identity, has)
     return check_covers(RegisterPlan((unit,), names))

@@ -3,13 +3,14 @@
 The definitions are pysunspec2's, and our own vendor models in ``models/``, whose points are named after the
 quantities they carry. They are read when a plan is made, never while serving.
 
-A point whose quantity a kind does not have holds the type's not-implemented value.
+A point whose quantity a kind does not have holds the type's not-implemented value. So do L2, L3 and the voltages
+between phases of a single-phase device; where SunSpec has a model of its own for these, it says so by its number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any, Final, TypeAlias
@@ -19,16 +20,16 @@ import sunspec2.mb
 import sunspec2.mdef
 
 from pilotfarm.emulators.maps.binding import Quantities
+from pilotfarm.emulators.plans.chains import BASE, MARK
 from pilotfarm.emulators.plans.modbus import Identity, Register, ScaleFactor, Window
 from pilotfarm.emulators.quantities import Role, quantity
-from pilotfarm.emulators.wire.derived import Product, Weighted
+from pilotfarm.emulators.wire.scaling import rolling, times
 from pilotfarm.emulators.wire.sinks import Pulse, Sink
 from pilotfarm.emulators.wire.sources import Scaled, Source
+from pilotfarm.emulators.wire.wiring import ByWiring
 
-BASE: Final = 40_000
 VENDOR_MODELS: Final = (64_901, 64_902, 64_903, 64_904, 64_905, 64_906, 64_907, 64_908)
 
-_MARK: Final = b"SunS"
 _END: Final = b"\xff\xff\x00\x00"
 _DTYPES: Final = {
     "int16": ">i2",
@@ -59,8 +60,18 @@ class Pair:
     partly: bool = False
 
 
-Bound: TypeAlias = "str | tuple[str, float] | Weighted | Source | Pair"
-"""A quantity in its own unit; one with a gain to the point's unit; a sum to be scaled; raw wire values; a pair."""
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The first of these that a device has all of."""
+
+    bounds: tuple[Bound, ...]
+
+
+Bound: TypeAlias = "str | tuple[str, float] | Source | Pair | OneOf"
+"""A quantity in its own unit; one with a gain to the point's unit; a source; a pair; alternatives.
+
+Where a point has a scale factor, a source is in the point's unit, else it gives raw wire values.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,17 @@ class Model:
     fixed: Mapping[str, int | str] = field(default_factory=dict)
     scale_factors: Mapping[str, ScaleFactor] = field(default_factory=dict)
     points: Mapping[str, Bound] = field(default_factory=dict)
+    single: int = 0
+    """The number of the same model for single-phase devices, if they have one of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain laid out: its registers, and the addresses of points that are not implemented."""
+
+    window: Window
+    registers: tuple[Register, ...]
+    unimplemented: frozenset[int]
 
 
 @cache
@@ -104,50 +126,63 @@ def vendor(model_id: int, names: Container[str]) -> Model:
 
 
 def common(identity: Identity) -> Model:
-    """Model 1; the serial number is written into each device's own row."""
+    """Model 1; serial number and unit id are written into each device's own row."""
     texts = {"Mn": identity.vendor, "Md": identity.model, "Opt": identity.product_code, "Vr": identity.revision}
-    return Model(1, {**texts, "DA": 1})
+    return Model(1, {**texts, "SN": "", "DA": 1})
 
 
 SERIAL: Final = (BASE + 2 + 50, 16)
 """Where model 1, first in every chain, has its serial number: address and registers."""
+UNIT_ID: Final = BASE + 2 + 66
+"""Where model 1 has the unit id."""
 
 
-def chain(models: Sequence[Model], has: Quantities) -> tuple[Window, list[Register]]:
+def chain(models: Sequence[Model], has: Quantities) -> Chain:
     """Lay a chain out from ``BASE`` on, with the mark before and the end model behind it."""
-    data = bytearray(_MARK)
+    data = bytearray(MARK)
     registers: list[Register] = []
+    unimplemented: set[int] = set()
     for model in models:
-        image, bound = _lay(model, BASE + len(data) // 2, has)
+        image, bound, missing = _lay(model, BASE + len(data) // 2, has)
         data += image
         registers += bound
-    return Window(BASE, bytes(data + _END)), registers
+        unimplemented |= missing
+    return Chain(Window(BASE, bytes(data + _END)), tuple(registers), frozenset(unimplemented))
 
 
-def _lay(model: Model, start: int, has: Quantities) -> tuple[bytes, list[Register]]:
+def _lay(model: Model, start: int, has: Quantities) -> tuple[bytes, list[Register], set[int]]:
     image = bytearray()
     registers: list[Register] = []
-    known = set()
+    known, missing = set(), set()
     for name, point in _points(definition(model.id)["group"]):
         known.add(name)
         address = start + len(image) // 2
         size = 2 * point["size"]
+        bound: list[Register] = []
+        if name in model.scale_factors:
+            bound = [Register(address, ">i2", scale_factor=has.scale_factor(model.scale_factors[name]))]
+        elif name in model.points:
+            bound = _bind(model, model.points[name], point, address, has)
+        elif name == "ID" and model.single:
+            bound = has.bind(address, ">u2", ByWiring(float(model.id), float(model.single)))
         value = model.id if name == "ID" else model.fixed.get(name)
-        if value is None:
+        if value is None or (name in model.points and not bound):
             image += sunspec2.mb.create_unimpl_value(point["type"], len=size)
+            missing |= set() if bound else set(range(address, address + point["size"]))
         else:
             image += sunspec2.mb.point_type_info[point["type"]].to_data(value, size)
-        if name in model.scale_factors:
-            registers.append(Register(address, ">i2", scale_factor=has.scale_factor(model.scale_factors[name])))
-        elif name in model.points:
-            registers += _bind(model, model.points[name], point, address, has)
+        registers += bound
     unknown = (model.fixed.keys() | model.scale_factors.keys() | model.points.keys()) - known
     assert not unknown, f"model {model.id} has no point {', '.join(sorted(unknown))}"
     image[2:4] = (len(image) // 2 - 2).to_bytes(2, "big")
-    return bytes(image), registers
+    for register in registers:
+        missing.difference_update(range(register.address, register.address + register.width))
+    return bytes(image), registers, missing - {start + 1}
 
 
 def _bind(model: Model, bound: Bound, point: Mapping[str, Any], address: int, has: Quantities) -> list[Register]:
+    if isinstance(bound, OneOf):
+        return next(filter(None, (_bind(model, each, point, address, has) for each in bound.bounds)), [])
     dtype = _DTYPES[point["type"]]
     missing = int.from_bytes(sunspec2.mb.create_unimpl_value(point["type"], len=2 * point["size"]), "big")
     if dtype[1] == "i":
@@ -164,12 +199,10 @@ def _bind(model: Model, bound: Bound, point: Mapping[str, Any], address: int, ha
             name, gain = (bound, 1.0) if isinstance(bound, str) else bound
             shows = Scaled(name, gain * unit)
             takes = shows if point.get("access") == "RW" and quantity(name).writable else None
-        case Weighted():
-            shows = Weighted(tuple((name, gain * unit) for name, gain in bound.terms))
-        case Product():
-            shows = replace(bound, gain=bound.gain * unit)
         case Pair():
             shows, takes, partly, dtype = bound.shows, bound.takes, bound.partly, bound.dtype or dtype
         case _:
-            shows, scale_factor = bound, None
+            shows = times(bound, unit)
+    if shows is not None and point["type"] == "acc32":
+        shows = rolling(shows, 2.0**32)  # an accumulator rolls over
     return has.bind(address, dtype, shows, takes, missing=missing, scale_factor=scale_factor, partly=partly)

@@ -2,7 +2,8 @@
 
 Power to the grid is positive, as inside. What a model has and no device of ours does (reversion times, ramps,
 curves) reads as not implemented and cannot be written; a reversion or ramp time can be written 0, which is what
-it is.
+it is. WSet and WSetPct are one set-point in two units: a write to either of them sets it, and WSetMod keeps which of
+them the master speaks.
 """
 
 from __future__ import annotations
@@ -11,78 +12,101 @@ from typing import Final
 
 from pilotfarm.emulators.maps.sunspec.chain import Bound, Model, Pair
 from pilotfarm.emulators.maps.sunspec.points import (
-    ALARMS,
+    ALARM_BITS,
     CURRENT,
+    CURRENT_RATED,
+    HEARTBEAT,
+    LINE_VOLTAGE,
     RUN,
     VOLTAGE,
-    ZERO_ONLY,
+    apparent,
     current,
     energy,
+    factor,
+    line_to_line,
+    operating_state,
+    phase,
     power,
+    share,
 )
-from pilotfarm.emulators.wire.derived import Cases, Flags, SignedPowerFactor
-from pilotfarm.emulators.wire.sinks import Choice, Pulse
+from pilotfarm.emulators.wire.derived import Cases, Marks, SignedPowerFactor
+from pilotfarm.emulators.wire.sinks import Choice, Kept, Pulse
 from pilotfarm.emulators.wire.sources import Scaled, Source
+from pilotfarm.emulators.wire.wiring import ByWiring
 
-DER_ALARMS: Final = Flags(
-    (*ALARMS.of_bit, (16, ("general_alarm", "fault_trip", "identification_failed", "sesp_link_lost")))
-)
+DER_ALARMS: Final = Marks((*ALARM_BITS, (16, "general_alarm", 1.0, 1.0)))
 
 
-def _phase_701(phase: int) -> dict[str, str]:
+def _phase_701(number: int) -> dict[str, Bound]:
     return {
-        f"WL{phase}": f"active_power_l{phase}_w",
-        f"VarL{phase}": f"reactive_power_l{phase}_var",
-        f"AL{phase}": f"current_l{phase}_a",
-        f"VL{phase}": f"voltage_l{phase}_v",
+        f"WL{number}": phase(number, "active_power", "w"),
+        f"VAL{number}": apparent(number),
+        f"VarL{number}": phase(number, "reactive_power", "var"),
+        f"PFL{number}": factor(number, 1.0),
+        f"AL{number}": phase(number, "current", "a"),
+        f"VL{number}": phase(number, "voltage", "v"),
+        f"TotWhInjL{number}": phase(number, "energy_exported", "wh"),
+        f"TotWhAbsL{number}": phase(number, "energy_imported", "wh"),
+        f"TotVarhInjL{number}": phase(number, "reactive_energy_exported", "varh"),
+        f"TotVarhAbsL{number}": phase(number, "reactive_energy_imported", "varh"),
     }
 
 
-MEASURED_701: Final = Model(
-    701,
-    fixed={"ACType": 2, "DERMode": 1, "V_SF": -1, "Hz_SF": -3, "PF_SF": -3, "TotWh_SF": 0, "TotVarh_SF": 0}
-    | {"Tmp_SF": -1},
-    scale_factors={"A_SF": current(), "W_SF": power(), "VA_SF": power(), "Var_SF": power()},
-    points={
-        "St": Scaled("running"),
-        "InvSt": Cases((("fault_trip", 1, 1, 6), ("running", 0, 0, 0)), 3),
-        "ConnSt": Scaled("grid_switch_closed"),
-        "Alrm": DER_ALARMS,
-        "W": "active_power_w",
-        "VA": "apparent_power_va",
-        "Var": "reactive_power_var",
-        "PF": "power_factor",
-        "A": CURRENT,
-        "LLV": "voltage_ll_v",
-        "LNV": VOLTAGE,
-        "Hz": "frequency_hz",
-        "TotWhInj": "energy_exported_wh",
-        "TotWhAbs": "energy_imported_wh",
-        "TotVarhInj": "reactive_energy_exported_varh",
-        "TotVarhAbs": "reactive_energy_imported_varh",
-        "TmpAmb": "outside_temperature_degc",
-        "TmpCab": "temperature_degc",
-        **_phase_701(1),
-        **_phase_701(2),
-        **_phase_701(3),
-    },
-)
+def measured_701(cabinet: str = "") -> Model:
+    """``cabinet`` is what a kind has that is the temperature of its cabinet."""
+    return Model(
+        701,
+        fixed={"DERMode": 1, "V_SF": -1, "Hz_SF": -3, "PF_SF": -3, "TotWh_SF": 0, "TotVarh_SF": 0, "Tmp_SF": -1},
+        scale_factors={"A_SF": current(), "W_SF": power(), "VA_SF": power(), "Var_SF": power()},
+        points={
+            "ACType": ByWiring(2.0, 0.0),
+            "St": Scaled("running"),
+            "InvSt": operating_state(off=0, sleeping=1, runs=3, throttled=4, fault=6),
+            "ConnSt": Scaled("grid_switch_closed"),
+            "Alrm": DER_ALARMS,
+            "W": "active_power_w",
+            "VA": "apparent_power_va",
+            "Var": "reactive_power_var",
+            "PF": "power_factor",
+            "A": CURRENT,
+            "LLV": LINE_VOLTAGE,
+            "LNV": VOLTAGE,
+            "Hz": "frequency_hz",
+            "TotWhInj": "energy_exported_wh",
+            "TotWhAbs": "energy_imported_wh",
+            "TotVarhInj": "reactive_energy_exported_varh",
+            "TotVarhAbs": "reactive_energy_imported_varh",
+            "TmpAmb": "outside_temperature_degc",
+            **({"TmpCab": cabinet} if cabinet else {}),
+            **_phase_701(1),
+            **_phase_701(2),
+            **_phase_701(3),
+            "VL1L2": line_to_line(1, 2),
+            "VL2L3": line_to_line(2, 3),
+            "VL3L1": line_to_line(3, 1),
+        },
+    )
+
 
 CAPACITY_702: Final = Model(
     702,
-    fixed={"V_SF": -1, "PF_SF": -3, "CtrlModes": 0b1111},
-    scale_factors={"W_SF": power(65_534), "VA_SF": power(65_534)},
+    fixed={"V_SF": -1, "CtrlModes": 0b1111},
+    scale_factors={
+        "W_SF": power(65_534),
+        "VA_SF": power(65_534),
+        "Var_SF": power(65_534),
+        "A_SF": current(65_534),
+    },
     points={
         "WMaxRtg": "rated_power_w",
         "VAMaxRtg": "rated_apparent_power_va",
+        "VarMaxInjRtg": "rated_reactive_power_var",
+        "VarMaxAbsRtg": "rated_reactive_power_var",
         "WChaRteMaxRtg": "rated_charge_power_w",
         "WDisChaRteMaxRtg": "rated_power_w",
         "VNomRtg": "nominal_voltage_v",
-        "WMax": "rated_power_w",
-        "VAMax": "rated_apparent_power_va",
-        "WChaRteMax": "rated_charge_power_w",
-        "WDisChaRteMax": "rated_power_w",
-        "VNom": "nominal_voltage_v",
+        "AMaxRtg": CURRENT_RATED,
+        "WMax": "active_power_max_w",
     },
 )
 
@@ -93,7 +117,6 @@ CONTROLS_704: Final = Model(
     fixed={
         "WSetMod": 1,
         "VarSetMod": 4,
-        "VarSetPri": 0,
         "PF_SF": -3,
         "WMaxLimPct_SF": -2,
         "WSet_SF": 0,
@@ -113,15 +136,16 @@ CONTROLS_704: Final = Model(
         "WMaxLimPctRvrtTms": "active_power_limit_reversion_s",
         "WMaxLimPctRvrtRem": "active_power_limit_reversion_remaining_s",
         "WSetEna": "active_power_setpoint_enabled",
-        "WSetMod": Pair(None, Choice(((1, "", 0.0),))),
+        "WSetMod": Pair(None, Kept((0, 1))),
         "WSet": "active_power_setpoint_w",
+        "WSetPct": share("active_power_setpoint_w", "active_power_max_w", "rated_charge_power_w"),
         "WSetRvrt": "active_power_setpoint_reverted_w",
+        "WSetPctRvrt": share("active_power_setpoint_reverted_w", "active_power_max_w", "rated_charge_power_w"),
         "WSetEnaRvrt": "active_power_setpoint_reverted_enabled",
         "WSetRvrtTms": "active_power_setpoint_reversion_s",
         "WSetRvrtRem": "active_power_setpoint_reversion_remaining_s",
         "VarSetEna": "reactive_power_setpoint_enabled",
         "VarSetMod": Pair(None, Choice(((4, "", 0.0),))),
-        "VarSetPri": ZERO_ONLY,
         "VarSet": "reactive_power_setpoint_var",
         "VarSetRvrt": "reactive_power_setpoint_reverted_var",
         "VarSetEnaRvrt": "reactive_power_setpoint_reverted_enabled",
@@ -169,7 +193,7 @@ SUPERVISION_715: Final = Model(
     fixed={"ControllerHb": 0, "AlarmReset": 0},
     points={
         "LocRemCtl": Scaled("local_mode"),
-        "ControllerHb": Pair(None, Pulse("sesp_heartbeat", any_value=True)),
+        "ControllerHb": HEARTBEAT,
         "AlarmReset": Pair(None, Pulse("alarm_reset")),
         "OpCtl": RUN,
     },

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 
 from pilotfarm.emulators.maps.binding import Quantities
 from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
-from pilotfarm.emulators.maps.sunspec.chain import SERIAL, VENDOR_MODELS, Model, chain, common, vendor
+from pilotfarm.emulators.maps.sunspec.chain import SERIAL, UNIT_ID, VENDOR_MODELS, Chain, Model, chain, common, vendor
 from pilotfarm.emulators.plans.modbus import Identity, Register, Unit, Window
 
 
 def with_vendor(
     models: Sequence[Model], identity: Identity, has: Quantities, besides: Sequence[Register] = ()
-) -> tuple[Window, list[Register]]:
+) -> Chain:
     """A chain with model 1 before it, and behind it the vendor models for what neither it nor ``besides`` has."""
     models = [common(identity), *models]
-    _, registers = chain(models, has)
-    carried = {name for register in (*registers, *besides) for name in register.carries}
+    carried = {name for register in (*chain(models, has).registers, *besides) for name in register.carries}
     left = set(filter(None, map(has.resource.plain, has.names - carried)))
     models += [model for model in (vendor(model_id, left) for model_id in VENDOR_MODELS) if model.points]
     return chain(models, has)
@@ -31,17 +30,21 @@ def sunspec_unit(
     registers: Sequence[Register] = (),
     serials: Sequence[tuple[int, int]] = (),
     serial_numbers: Sequence[int] = (),
+    makes_room: bool = False,
 ) -> Unit:
     """A unit with a SunSpec chain, and what else it answers below 40000."""
-    window, bound = with_vendor(models, identity, has, registers)
+    laid = with_vendor(models, identity, has, () if makes_room else registers)
     return Unit(
         step,
-        (*windows, window),
-        (*registers, *bound),
+        (*windows, laid.window),
+        (*registers, *laid.registers),
         identity,
         DISCRETES,
         COILS,
         serials=(SERIAL, *serials),
         serial_numbers=tuple(serial_numbers),
+        own_ids=(UNIT_ID,),
+        unimplemented=laid.unimplemented,
+        makes_room=makes_room,
         resource=has.resource,
     )

@@ -13,9 +13,15 @@ from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec
 from pilotfarm.emulators.contracts.way import WhenFull
+from pilotfarm.emulators.plans.chains import Chains
 from pilotfarm.emulators.protocols.modbus.engine import ModbusStation
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 from pilotfarm.emulators.protocols.modbus.table import ModbusTable
+
+
+def _form(options: ModbusOptions) -> Chains:
+    return Chains(options.sunspec_base, options.sunspec_common)
+
 
 PROTOCOL: Final = ProtocolSpec(
     name="modbus",
@@ -29,4 +35,5 @@ PROTOCOL: Final = ProtocolSpec(
     station=ModbusStation,
     # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.2: the oldest unused connection is closed.
     when_full=WhenFull.LONGEST_UNUSED_GIVES_WAY,
+    form=_form,
 )

@@ -23,6 +23,7 @@ from pilotfarm.emulators.protocols.modbus.functions import (
     ILLEGAL_FUNCTION,
     exception_code,
 )
+from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 from pilotfarm.emulators.protocols.modbus.table import Bank
 
 _DIRECT: Final = (0, 255)
@@ -31,14 +32,15 @@ _DIRECT: Final = (0, 255)
 class Application:
     """What the seats of one station answer."""
 
-    __slots__ = ("_seats", "banks")
+    __slots__ = ("_ignores", "_seats", "banks")
 
-    def __init__(self, seats: Sequence[Seat]) -> None:
+    def __init__(self, seats: Sequence[Seat], options: ModbusOptions | None = None) -> None:
         self._seats = seats
+        self._ignores = options is not None and options.unimplemented_writes == "ignore"
         self.banks: dict[int, Bank] = {}
         """By unit id, made when first asked for."""
         for seat in seats:
-            seat.table.sign(seat.row, seat.device.id)
+            seat.table.sign(seat.row, seat.device.id, seat.address)
 
     def answer(self, unit: int, message: bytes, peer: str, now_s: float) -> bytes | None:
         """Answer a message of at least one byte; ``None`` is silence."""
@@ -61,8 +63,8 @@ class Application:
         for seat in self._seats:
             for number, part in enumerate(seat.table.plan.units):
                 if (part.step is not None and seat.address + part.step == unit) or (alone and unit in part.aliases):
-                    return Bank(seat, number)
-        return Bank(self._seats[0], 0) if alone and unit in _DIRECT else None
+                    return Bank(seat, number, self._ignores)
+        return Bank(self._seats[0], 0, self._ignores) if alone and unit in _DIRECT else None
 
 
 def _answer(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes:

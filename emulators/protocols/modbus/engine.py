@@ -90,7 +90,7 @@ class ModbusStation:
     __slots__ = ("application", "connections", "filtered", "options")
 
     def __init__(self, seats: Sequence[Seat], options: ModbusOptions) -> None:
-        self.application = Application(seats)
+        self.application = Application(seats, options)
         self.options = options
         self.connections = 0
         self.filtered = False

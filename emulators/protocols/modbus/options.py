@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -15,4 +17,9 @@ class ModbusOptions(BaseModel):
     )
     idle_timeout_s: float = Field(
         0.0, ge=0.0, le=86_400.0, allow_inf_nan=False, description="Silence after which a connection closes; 0 is never"
+    )
+    sunspec_base: Literal[0, 40_000, 50_000] = Field(40_000, description="Register at which SunSpec models begin")
+    sunspec_common: Literal[65, 66] = Field(66, description="Length of SunSpec model 1; 65 has no pad at its end")
+    unimplemented_writes: Literal["refuse", "ignore"] = Field(
+        "refuse", description="What a write to a SunSpec point that is not implemented meets: exception 2, or nothing"
     )

@@ -13,6 +13,7 @@ from pilotfarm.emulators.columns.views import Overlaid, Seen
 from pilotfarm.emulators.contracts.protocol import NO_CLOCKS, Seat
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable
+from pilotfarm.emulators.plans.chains import placed
 from pilotfarm.emulators.plans.modbus import HOLDING, Register, RegisterPlan
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.clock import CLOCK
@@ -44,6 +45,7 @@ class ModbusTable:
     )
 
     def __init__(self, plan: RegisterPlan, n: int, columns: Seen, form: Any = None) -> None:
+        plan = placed(plan, form)
         template, fields = plan.layout(columns)
         self.plan = plan
         self.rows = Rows(n, template, fields)
@@ -102,9 +104,14 @@ class ModbusTable:
             self.make()
         return self.rows.row(index)
 
-    def sign(self, row: int, name: str) -> None:
-        """Write a device's id wherever its serial number is shown, cut to the place there is."""
+    def sign(self, row: int, name: str, first_unit: int) -> None:
+        """Write a device's id wherever its serial number is shown, cut to the place there is, and its unit ids."""
         for number, unit in enumerate(self.plan.units):
+            for address in unit.own_ids:
+                start = self.plan.place(number, address, 1)
+                assert start is not None, "a unit id stands in no window"
+                its_id = first_unit + unit.step if unit.step is not None else unit.aliases[0]
+                self.rows.data[row, start : start + 2] = np.frombuffer(its_id.to_bytes(2, "big"), dtype=np.uint8)
             for address, width in unit.serials:
                 start = self.plan.place(number, address, width)
                 assert start is not None, "a serial number stands in no window"
@@ -120,9 +127,9 @@ class ModbusTable:
 class Bank:
     """One unit of one device: what the engine reads and writes."""
 
-    __slots__ = ("_unit", "device", "number", "row", "seat", "spans", "table")
+    __slots__ = ("_ignores", "_unit", "device", "number", "row", "seat", "spans", "table")
 
-    def __init__(self, seat: Seat, number: int) -> None:
+    def __init__(self, seat: Seat, number: int, ignores: bool = False) -> None:
         table = seat.table
         assert isinstance(table, ModbusTable)
         self.seat = seat
@@ -132,6 +139,7 @@ class Bank:
         self.spans = table.spans[number]
         self.table = table
         self._unit = table.plan.units[number]
+        self._ignores = self._unit.unimplemented if ignores else frozenset()
 
     @property
     def identity(self) -> dict[int, str]:
@@ -165,6 +173,7 @@ class Bank:
     def meaning(self, address: int, data: bytes) -> dict[str, float]:
         """What writing ``data`` from ``address`` on would change, all of it or an error and nothing.
 
+        A SunSpec point that is not implemented has no address to write to, or takes every write and forgets it.
         A write that begins or ends inside a longer value is refused: that address and length do not
         go together (AP, 7, code 02).
         """
@@ -173,6 +182,9 @@ class Bank:
         at = address
         while at < end:
             register = self._unit.writable.get(at)
+            if at in self._ignores:
+                at += 1
+                continue
             if register is None:
                 self.registers(at, 1)
                 raise NotWritable(f"register {at}")
@@ -188,15 +200,14 @@ class Bank:
         for at in range(register.address, register.address + register.width):
             place = 2 * (at - address)
             raw += data[place : place + 2] if 0 <= place < len(data) else self.registers(at, 1)
-        assert register.takes is not None
         written = float(np.frombuffer(raw, register.dtype)[0])
-        return register.takes.back(written * self.table.scale(register))
+        return register.meaning(written * self.table.scale(register), self.device.value)
 
     def keep(self, address: int, data: bytes) -> None:
         """Keep what was written to settings of the device's interface, which ``meaning`` allowed."""
         for k in range(0, len(data), 2):
-            register = self._unit.writable[address + k // 2]
-            if isinstance(register.takes, Kept):
+            register = self._unit.writable.get(address + k // 2)
+            if register is not None and isinstance(register.sink, Kept):
                 start = self.table.plan.place(self.number, register.address, register.width)
                 assert start is not None, "what is kept can be read"
                 start += 2 * (address - register.address) + k

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 import numpy as np
 import pytest
 import sunspec2.device
 from modbus_bench import Bench
+from sunspec_bench import points
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
 from pilotfarm.emulators.maps.sunspec.chain import BASE, VENDOR_MODELS, definition
 from pilotfarm.emulators.quantities import CATALOGUE, quantity
+from pilotfarm.emulators.wire.sources import Scaled
 
 CHAINS = {
     "battery": [1, 103, 120, 121, 122, 123, 124, 701, 702, 703, 704, 713, 715, 802, 803],
@@ -219,8 +222,8 @@ def test_enable_may_come_before_or_after_its_set_point() -> None:
 
 def test_a_point_without_a_quantity_reads_as_not_implemented() -> None:
     found = models(Bench("battery"))
-    assert found[704].WSetPct.value is None
-    assert found[103].PPVphAB.value is None
+    assert found[704].VarSetPct.value is None
+    assert found[103].TmpSnk.value is None
 
 
 def test_vendor_models_are_the_catalogue_in_sunspec_words() -> None:
@@ -261,3 +264,208 @@ def test_a_point_list_says_how_a_number_becomes_a_quantity() -> None:
     assert raw * power.scale == pytest.approx(bench.columns["active_power_w"][0])
     assert listed["low_power_factor_alarm", "register 40175 bit 4"].data_type == "uint32"
     assert ("undervoltage_l1_alarm", "register 40175 bit 3") not in listed
+
+
+# ------------------------------------------------------------------------------- values as they should be
+
+
+def shown(kind: str, unit: int = 0, **values: float) -> dict[int, sunspec2.device.Model]:
+    bench = Bench(kind)
+    bench.columns |= {name: np.array([value]) for name, value in values.items()}
+    bench.step()
+    return models(bench, unit)
+
+
+@pytest.mark.parametrize("kind", ["battery", "prosumer"])
+def test_the_unit_id_is_in_model_1(kind: str) -> None:
+    for first in (1, 17):
+        bench = Bench(kind, seats=(first,))
+        bench.engine.receive(b"", 0.0)
+        bench.ask(struct.pack(">BHH", 3, BASE, 2), first)
+        for unit in bench.plan.units:
+            assert unit.step is not None
+            found = bench.registers(BASE + 68, 1, first + unit.step)
+            assert int.from_bytes(found, "big") == first + unit.step
+
+
+@pytest.mark.parametrize("watts", [105.0, -105.0, 5.0, 32_766.0, -32_767.0, 32_768.0, 43_470.0, -1_234_567.0])
+def test_a_meter_shows_single_watts_and_no_less_than_it_has(watts: float) -> None:
+    meter = shown("smart_meter", active_power_w=watts, **{f"active_power_l{k}_w": watts / 3.0 for k in (1, 2, 3)})[203]
+    step = 10.0**meter.W_SF.value
+    assert meter.W.cvalue == pytest.approx(-watts, abs=0.5 * step + 1e-6)
+    assert step == 1.0 if abs(watts) <= 32_767.0 else step >= abs(watts) / 32_767.0
+    assert meter.WphB.cvalue == pytest.approx(-watts / 3.0, abs=0.5 * step + 1e-6)
+
+
+def test_a_phase_that_is_larger_than_the_sum_sets_the_scale_factor() -> None:
+    meter = shown("smart_meter", active_power_w=0.0, active_power_l1_w=40_000.0, active_power_l2_w=-40_000.0)[203]
+    assert (meter.WphA.cvalue, meter.WphB.cvalue) == (-40_000, 40_000)
+
+
+@pytest.mark.parametrize("kind", ["smart_meter", "ev_charger", "battery", "pv_generator"])
+def test_without_load_the_power_factor_is_1_on_every_side(kind: str) -> None:
+    idle = {"active_power_w": 0.0, "reactive_power_var": 0.0, "apparent_power_va": 0.0, "power_factor": 1.0}
+    idle |= {
+        f"{q}_l{k}_{unit}": 0.0 for q, unit in (("active_power", "w"), ("reactive_power", "var")) for k in (1, 2, 3)
+    }
+    found = shown(kind, **idle)
+    for number, whole in ((103, 100), (203, 100), (701, 1)):
+        if number in found:
+            assert found[number].PF.cvalue == whole
+            for name in ("PFphA", "PFL1"):
+                if name in found[number].points:
+                    assert found[number].points[name].cvalue == whole
+
+
+@pytest.mark.parametrize(("watts", "sign"), [(-2_000.0, 1), (2_000.0, -1)])
+def test_a_meter_counts_what_is_drawn_as_a_positive_power_factor(watts: float, sign: int) -> None:
+    meter = shown("smart_meter", active_power_w=watts, apparent_power_va=2_500.0, power_factor=watts / 2_500.0)[203]
+    assert meter.PF.cvalue == pytest.approx(sign * 80.0)
+
+
+@pytest.mark.parametrize("amperes", [3.5, -3.5])
+def test_a_charging_battery_shows_its_direct_current_where_the_register_has_no_sign(amperes: float) -> None:
+    found = shown("battery", dc_current_a=amperes, charge_rate_w=400.0 * amperes)
+    assert found[103].DCA.cvalue == 3.5
+    assert found[802].A.cvalue == amperes
+    assert found[103].DCW.cvalue == 400.0 * amperes
+
+
+def test_no_register_without_a_sign_shows_a_quantity_that_has_one() -> None:
+    """A charger's own power and its session's energy are cut off at 0 on purpose; PV has direct current one way."""
+    wrong = set()
+    for kind in registry.DEVICES:
+        one_way = {"dc_current_a"} if kind != "battery" else set()
+        for each in registry.maps_for("modbus", kind):
+            for unit in each.plan(registry.device(kind)).units:
+                for register in unit.registers:
+                    source = getattr(register.shows, "source", register.shows)
+                    if register.dtype[1] != "u" or not isinstance(source, Scaled) or source.floor is not None:
+                        continue
+                    if quantity(unit.resource.of(source.quantity)).min < 0.0 and source.quantity not in one_way:
+                        wrong.add((each.name, source.quantity))
+    assert wrong == set()
+
+
+ABLE = {"running": 1.0, "available": 1.0, "fault_trip": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "st", "inverter"),
+    [
+        ("pv_generator", {"available_power_w": 4_000.0, "active_power_w": 4_000.0}, 4, 3),
+        ("pv_generator", {"available_power_w": 4_000.0, "active_power_w": 1_000.0}, 5, 4),
+        ("pv_generator", {"available_power_w": 0.0, "active_power_w": 0.0}, 2, 1),
+        ("pv_generator", {"available_power_w": 4_000.0, "active_power_w": 0.0, "running": 0.0}, 1, 0),
+        ("pv_generator", {"available_power_w": 4_000.0, "active_power_w": 0.0, "fault_trip": 1.0}, 7, 6),
+        ("battery", {"active_power_w": 2_000.0, "active_power_limit_enabled": 1.0}, 5, 4),
+        ("battery", {"active_power_w": 1_500.0, "active_power_limit_enabled": 1.0}, 4, 3),
+        ("battery", {"active_power_w": 2_000.0, "active_power_limit_enabled": 0.0}, 4, 3),
+        ("battery", {"active_power_w": -2_000.0, "active_power_limit_enabled": 1.0}, 4, 3),
+    ],
+)
+def test_an_inverter_says_that_it_is_throttled(kind: str, values: dict[str, float], st: int, inverter: int) -> None:
+    limit = {"active_power_limit_frac": 0.2, "active_power_max_w": 10_000.0}
+    found = shown(kind, **{**ABLE, **limit, **values})
+    assert (found[103].St.value, found[701].InvSt.value) == (st, inverter)
+    if kind == "pv_generator":
+        assert found[160].groups["module"][0].DCSt.value == st
+
+
+def test_an_accumulator_rolls_over() -> None:
+    assert shown("pv_generator", energy_exported_wh=2.0**32 + 5.0)[103].WH.value == 5
+
+
+def test_a_nameplate_has_its_reactive_power_and_current() -> None:
+    rated = {"rated_reactive_power_var": 6_000.0, "rated_apparent_power_va": 10_000.0, "nominal_voltage_v": 230.0}
+    battery, pv = shown("battery", **rated)[120], shown("pv_generator", **rated)[120]
+    quadrants = range(1, 5)
+    assert [battery.points[f"VArRtgQ{k}"].cvalue for k in quadrants] == [6_000, 6_000, -6_000, -6_000]
+    assert [battery.points[f"PFRtgQ{k}"].cvalue for k in quadrants] == [-0.8, 0.8, -0.8, 0.8]  # by EEI
+    assert [pv.points[f"VArRtgQ{k}"].cvalue for k in quadrants] == [6_000, 0, 0, -6_000]
+    assert battery.ARtg.cvalue == pytest.approx(10_000.0 / 230.0, abs=0.05)
+
+
+def test_a_battery_has_its_charge_and_its_cells() -> None:
+    found = shown("battery", rated_energy_wh=10_000.0, nominal_dc_voltage_v=400.0, cell_voltage_v=3.312)
+    assert found[802].AHRtg.cvalue == found[120].AhrRtg.cvalue == 25.0
+    cells = found[803].groups["string"][0]
+    assert cells.StrCellVMax.cvalue == cells.StrCellVMin.cvalue == cells.StrCellVAvg.cvalue == 3.312
+
+
+def test_strings_give_power_and_energy() -> None:
+    values = {"dc_voltage_v": 600.0, "dc_current_a": 5.0, "dc_energy_wh": 123_456.0}
+    found = shown("pv_generator", **values)
+    module = found[160].groups["module"][0]
+    assert (module.DCW.cvalue, module.DCWH.cvalue) == (3_000, 123_456)
+    assert found[103].DCW.cvalue == 3_000
+
+
+@pytest.mark.parametrize("model", [103, 203, 701])
+def test_voltages_between_lines_are_those_of_phases_120_degrees_apart(model: int) -> None:
+    volts = {"voltage_l1_v": 230.0, "voltage_l2_v": 210.0, "voltage_l3_v": 240.0}
+    found = shown("smart_meter" if model == 203 else "battery", **volts)[model]
+    names = {103: "PPVphAB", 203: "PhVphAB", 701: "VL1L2"}
+    a, b = 230.0, 210.0 * np.exp(-2j * np.pi / 3.0)
+    assert found.points[names[model]].cvalue == pytest.approx(abs(a - b), abs=0.051)
+
+
+@pytest.mark.parametrize("phase", [0.0, 1.0, 2.0])
+def test_a_single_phase_devices_only_phase_is_its_l1(phase: float) -> None:
+    for kind, number in (("battery", 103), ("smart_meter", 203)):
+        bench = Bench(kind)
+        columns = bench.columns | {"phases": np.array([1.0]), "phase": np.array([phase])}
+        columns |= {f"voltage_l{k}_v": np.array([220.0 + k]) for k in (1, 2, 3)}
+        found = models(Bench(kind, columns=columns))
+        single = found[number - 2]
+        assert number not in found
+        assert single.PhVphA.cvalue == 221.0 + phase
+        assert single.PhVphB.value is None
+
+
+def test_of_a_mixed_group_each_device_says_its_own() -> None:
+    one = Bench("battery").columns
+    columns = {name: np.concatenate([each, each]) for name, each in one.items()}
+    columns |= {"phases": np.array([3.0, 1.0]), "phase": np.array([0.0, 2.0])}
+    bench = Bench("battery", seats=(1, 2), columns=columns)
+    assert [int.from_bytes(bench.registers(BASE + 70, 1, unit), "big") for unit in (1, 2)] == [103, 101]
+
+
+# ---------------------------------------------------------------------------------------- shares
+
+
+def test_a_set_point_in_per_cent_is_the_set_point_in_watts_of_the_direction() -> None:
+    bench = Bench("battery")
+    bench.columns |= {"active_power_max_w": np.array([5_000.0]), "rated_charge_power_w": np.array([3_000.0])}
+    at = address_of(bench, 704, "WSetPct")
+    for raw, watts in ((5_000, 2_500.0), (-5_000, -1_500.0), (0, 0.0)):
+        assert len(bench.write(at, raw.to_bytes(2, "big", signed=True))) == 5
+        assert bench.device.told[-1] == {"active_power_setpoint_w": pytest.approx(watts)}
+        bench.columns["active_power_setpoint_w"] = np.array([watts])
+        bench.step()
+        assert models(bench)[704].WSetPct.value == raw
+
+
+def test_a_resource_of_a_home_takes_shares_of_its_own_rating() -> None:
+    bench = Bench("prosumer")
+    bench.columns["storage_active_power_max_w"] = np.array([4_000.0])
+    at = address_of(bench, 704, "WSetPct", unit=2)
+    assert len(bench.write(at, (2_500).to_bytes(2, "big"), unit=3)) == 5
+    assert bench.device.told == [{"storage_active_power_setpoint_w": pytest.approx(1_000.0)}]
+
+
+def test_a_written_power_counts_in_the_scale_factor_that_is_shown() -> None:
+    columns = Bench("battery").columns
+    for name in ("rated_power_w", "rated_charge_power_w", "rated_apparent_power_va"):
+        columns[name] = np.array([2_000_000.0])
+    bench = Bench("battery", columns=columns)
+    factor = models(bench)[121].WMax_SF.value
+    assert factor == 2
+    assert len(bench.write(address_of(bench, 121, "WMax"), (15_000).to_bytes(2, "big"))) == 5
+    assert bench.device.told == [{"active_power_max_w": 1_500_000.0}]
+
+
+def address_of(bench: Bench, model: int, name: str, unit: int = 0) -> int:
+    return next(
+        BASE + point.address for point in points(image(bench, unit)) if (point.model, point.name) == (model, name)
+    )
