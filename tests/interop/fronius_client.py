@@ -22,7 +22,8 @@ def post(url: str, body: Any) -> None:
 async def main(host: str, port: int, unit: int, rest: str, device: str, asks: list[list[Any]]) -> dict[str, Any]:
     """Ask for one thing after another; note what the client reads back at once, and what is done some steps later.
 
-    An ask is the name of a method of the client's storage with its keywords, or ``"tell"``: set-points over REST.
+    An ask is the name of a method of the client's storage with its keywords; ``"tell"``, set-points over REST; or
+    ``"wait"``, so many seconds of wall time.
     """
     connection = await connect_tcp(host, port=port)
     try:
@@ -33,6 +34,8 @@ async def main(host: str, port: int, unit: int, rest: str, device: str, asks: li
         for name, arguments in asks:
             if name == "tell":
                 post(f"{rest}devices/{device}/setpoints", arguments)
+            elif name == "wait":
+                await asyncio.sleep(arguments)
             else:
                 await getattr(storage, name)(**arguments)
             await storage.async_update()
@@ -40,6 +43,7 @@ async def main(host: str, port: int, unit: int, rest: str, device: str, asks: li
                 "charge": [storage.charge_limit, storage.charge_limit_enabled],
                 "discharge": [storage.discharge_limit, storage.discharge_limit_enabled],
                 "reserve": storage.minimum_reserve,
+                "reverts_s": storage.revert_seconds,
                 "grid": storage.grid_charging,
             }
             post(f"{rest}clock/step", {"steps": 10})

@@ -50,7 +50,10 @@ def _asks(prefix: str, rated_w: float) -> dict[str, list[Any]]:
         "no limit": ["set_limits", {}],
         "a reserve again": ["set_minimum_reserve", {"percent": 10.0}],
         "draw": ["tell", {setpoint: -rated_w}],
-        "at most 25 %": ["set_limits", {"charge": 25.0}],
+        "at most 50 % for a minute": ["set_limits", {"charge": 50.0, "revert_seconds": 60}],
+        "at most 25 % for a second": ["set_limits", {"charge": 25.0, "revert_seconds": 1}],
+        "a second later": ["wait", 1.0],
+        "at most 25 %": ["set_limits", {"charge": 25.0, "revert_seconds": 600}],
         "from 30 to 60 %": ["set_limits", {"charge": 60.0, "discharge": -30.0}],
         "discharge with 20 % at least": ["set_limits", {"charge": -20.0}],
         "no limit again": ["set_limits", {}],
@@ -90,7 +93,9 @@ def test_it_finds_a_storage_it_may_write_to(talk: Conversation) -> None:
     assert talk.said["maker"] == "pilotfarm"
     assert talk.said["serial"] == talk.device
     assert talk.said["models"][:7] == [1, 103, 120, 121, 122, 123, 124]
-    assert (talk.said["floats"], talk.said["storage"], talk.said["writes"]) == (False, True, True)
+    assert (talk.said["floats"], talk.said["storage"]) == (False, True)
+    # It tries Conn_WinTms of model 123, and the storage of a home has no switch of its own.
+    assert talk.said["writes"] == (talk.device == "battery-001")
     assert talk.said["reference_w"] == max(talk.before["rated_power_w"], talk.before["rated_charge_power_w"])
 
 
@@ -102,6 +107,7 @@ def test_its_limits_are_kept_whatever_the_set_point(talk: Conversation) -> None:
         "nothing": (0.0, "HOLDING"),
         "charge with 30 % at least": (-0.3, "CHARGING"),
         "a reserve above what is in it": (-0.3, "CHARGING"),
+        "at most 50 % for a minute": (-0.5, "CHARGING"),
         "at most 25 %": (-0.25, "CHARGING"),
         "from 30 to 60 %": (-0.6, "CHARGING"),
         "discharge with 20 % at least": (0.2, "DISCHARGING"),
@@ -110,6 +116,7 @@ def test_its_limits_are_kept_whatever_the_set_point(talk: Conversation) -> None:
         assert noted[name]["power_w"] == pytest.approx(share * base_w, abs=10.0), name
         assert noted[name]["state"] == state, name
     assert noted["draw"]["power_w"] < -0.65 * base_w
+    assert noted["a second later"]["power_w"] < -0.65 * base_w
     assert noted["no limit again"]["power_w"] < -0.65 * base_w
 
 
@@ -132,6 +139,8 @@ def test_it_reads_back_at_once_what_it_wrote_and_the_device_has_it(talk: Convers
     assert shown["deliver"] == ([100.0, False], [100.0, False])
     assert shown["at most 40 %"] == ([100.0, False], [40.0, True])
     assert shown["charge with 30 % at least"] == ([100.0, False], [-30.0, True])
+    assert shown["at most 50 % for a minute"] == ([50.0, True], [-30.0, False])
+    assert talk.noted["at most 50 % for a minute"]["reverts_s"] == 60
     assert shown["at most 25 %"] == ([25.0, True], [-30.0, False])
     assert shown["from 30 to 60 %"] == ([60.0, True], [-30.0, True])
     assert shown["no limit again"] == ([-20.0, False], [-30.0, False])

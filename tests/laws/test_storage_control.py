@@ -180,7 +180,7 @@ def test_a_limit_needs_an_identified_sesp_as_the_limit_to_the_grid_does() -> Non
     assert ran(cleared, hour=12.5)["active_power_w"] == 0.0
 
 
-def test_without_a_limit_there_is_no_window_and_the_bits_alone_open_one() -> None:
+def test_without_a_limit_there_is_no_window_and_each_of_them_alone_makes_one() -> None:
     columns = {name: canonical(column) for name, column in batteries().items()}
     shares = dict.fromkeys(("charge_limit_frac", "discharge_limit_frac"), np.zeros(1))
     assert window({**columns, **shares}, columns["remote_enabled"]) is None
@@ -200,6 +200,25 @@ def test_what_a_master_may_set_is_within_the_ratings(kind: str) -> None:
     bounds |= {"charge_ramp_frac_per_s": (0.002, 0.2), "discharge_ramp_frac_per_s": (0.002, 0.2)}
     for name, (low, high) in bounds.items():
         assert device.bounds(own(name)) == pytest.approx((low, high)), name
+
+
+def test_both_limits_revert_together_and_a_write_of_either_renews_them() -> None:
+    farm = Farm(load("tiny"))
+    battery = next(each for each in farm if each.id.startswith("battery"))
+    both = {"charge_limit_enabled": 1.0, "charge_limit_frac": 0.3}
+    both |= {"discharge_limit_enabled": 1.0, "discharge_limit_frac": 0.7}
+    battery.submit(both | {"charge_discharge_limits_reversion_s": 10.0}, "test", "me", 0.0)
+    for name in both:
+        for _ in range(8):
+            farm.step(1.0)
+        battery.submit({name: both[name]}, "test", "me", 0.0)
+    for _ in range(10):
+        farm.step(1.0)
+    assert [battery.value(f"{way}_limit_enabled") for way in ("charge", "discharge")] == [1.0, 1.0]
+    assert battery.value("charge_discharge_limits_reversion_remaining_s") == 1.0
+    farm.step(1.0)
+    assert [battery.value(f"{way}_limit_enabled") for way in ("charge", "discharge")] == [0.0, 0.0]
+    assert [battery.value(f"{way}_limit_frac") for way in ("charge", "discharge")] == [0.3, 0.7]
 
 
 # ------------------------------------------------------------------------- frequency, ramps, reference
@@ -368,7 +387,7 @@ def test_a_charge_limit_lets_a_limit_to_the_grid_curtail_the_sun_at_once() -> No
 @pytest.mark.parametrize("least_w", [-1_500.0, 1_500.0])
 def test_a_home_cannot_reach_beyond_a_minimum_of_its_storage_and_says_so(least_w: float) -> None:
     still = {"home_annual_energy_wh": 0.0, "home_heating": 0.0, "pv_rated_power_w": 1.0, "storage_soc_frac": 0.5}
-    columns = after(HOME, devices(HOME, **still), 9 * HOUR_S, 900.0, 30.0)
+    columns = after(HOME, devices(HOME, home_deferrable_wh_per_day=0.0, **still), 9 * HOUR_S, 900.0, 30.0)
     share = np.abs(least_w) / columns["storage_reference_power_w"]
     way = "discharge" if least_w < 0.0 else "charge"
     columns = told(columns, **{f"storage_{way}_limit_enabled": 1.0}) | {f"storage_{way}_limit_frac": -share}
@@ -376,5 +395,30 @@ def test_a_home_cannot_reach_beyond_a_minimum_of_its_storage_and_says_so(least_w
     assert columns["storage_active_power_w"] == pytest.approx(least_w)
     others = columns["active_power_w"] - columns["storage_active_power_w"]
     end = "reach_max_w" if least_w < 0.0 else "reach_min_w"
-    away = columns[end] - others - least_w
-    assert np.all((np.abs(away) < 1e-6) if least_w < 0.0 else (away < 1e-6))
+    assert columns[end] == pytest.approx(others + least_w)
+
+
+def test_loads_that_wait_take_what_a_storage_has_to_deliver() -> None:
+    ratings = {"home_deferrable_wh_per_day": 20_000.0, "ev_rated_current_a": 6.0}
+    columns = after(HOME, devices(HOME, **ratings), 0.0, 60.0)
+    hold = {"home_active_power_setpoint_w": 0.0, "home_active_power_setpoint_enabled": 1.0}
+    waiting = after(HOME, told(columns, **hold), 60.0, 300.0)
+    loads = waiting["home_deferrable_energy_wh"] > 500.0
+    assert loads.any()
+    asked = {"home_active_power_setpoint_enabled": 0.0, "active_power_setpoint_enabled": 1.0}
+    asked |= {"storage_charge_limit_frac": -0.6, "storage_charge_limit_enabled": 1.0}
+    drawn = after(HOME, told(waiting, active_power_setpoint_w=0.0, **asked), 360.0, 180.0)
+    less = waiting["home_deferrable_energy_wh"] - drawn["home_deferrable_energy_wh"]
+    assert np.all(less[loads] > 0.0)
+
+
+def test_a_limit_to_the_grid_is_kept_when_the_link_and_with_it_a_minimum_is_lost() -> None:
+    ratings = {"storage_soc_frac": 0.3, "ev_rated_current_a": 6.0, "sesp_timeout_s": 900.0}
+    columns = after(HOME, devices(HOME, 16, **ratings), 12 * HOUR_S, 600.0, **NOON)
+    limit = {"active_power_limit_frac": 0.0, "active_power_limit_enabled": 1.0}
+    columns = told(columns, **limit, **FORCED["a minimum"])
+    for k in range(1, 20):
+        columns = HOME.step(columns, surroundings(16, 12 * HOUR_S + 600.0 + 60.0 * k, **NOON), 60.0)
+        assert columns["active_power_w"].max() < 1e-6
+    assert columns["sesp_link_lost"].all()
+    assert not columns["storage_active_power_w"].any()

@@ -154,6 +154,14 @@ def test_the_times_of_a_change_of_storage_control_read_back(offset: int, time: s
     assert bench.registers(STORAGE_124 + offset, 1) == b"\x00\x3c"
 
 
+def test_what_storage_control_has_is_in_no_vendor_model_too() -> None:
+    found = models(Bench("battery"))
+    named = {name for values in MEANT.values() for name in values}
+    points = [found[vendor].points for vendor in VENDOR_MODELS if vendor in found]
+    assert named <= {name for each in points for name in each}
+    assert {each[name].value for each in points for name in named & each.keys()} == {None}
+
+
 @pytest.mark.parametrize("offset", [0, 1, 6, 8, 9, 10, 11, 18, 25])
 def test_what_storage_control_only_shows_or_has_not_cannot_be_written(offset: int) -> None:
     assert Bench("battery").write(STORAGE_124 + offset, b"\0\1") == b"\x90\x02"
