@@ -22,7 +22,7 @@ from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import grid_code, inverter, pv
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, SUPPORT, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, PROTECTION, SUPPORT, quantities
 
 WEATHER: Final = (
     "irradiance_horizontal_w_per_m2",
@@ -36,7 +36,7 @@ WEATHER: Final = (
     "rain_mm_per_h",
 )
 GENERATION: Final = ("available_power_w", "available_power_frac", "dc_voltage_v", "dc_current_a", *WEATHER)
-NAMES: Final = (*COMMON, *SUPPORT, *GENERATION)
+NAMES: Final = (*COMMON, *SUPPORT, *PROTECTION, *GENERATION)
 
 RATINGS: Final = (
     *common.COMMON_RATINGS,
