@@ -26,6 +26,7 @@ from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.record import ledger as ledger_module
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.record.schema import SCHEMAS
+from pilotfarm.emulators.record import tables
 from pilotfarm.emulators.record.tables import read
 from pilotfarm.emulators.site.layout import SiteLayout
 
@@ -284,7 +285,7 @@ def test_memory_is_bounded_and_the_oldest_goes_first(
     farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lossless: bool
 ) -> None:
     """A simulation, which loses no row as long as the disk takes any, does not wait for one that takes nothing."""
-    kept, rows_a_step = 12, sum(group.size * len(group.spec.quantities) for group in farm.groups.values())
+    kept, rows_a_step = 12, sum(group.size * len(tables.recorded(group)) for group in farm.groups.values())
     monkeypatch.setattr(ledger_module, "SEGMENT_S", 0.01)
     monkeypatch.setattr(ledger_module, "WAITING_MAX", kept * rows_a_step)
     monkeypatch.setattr(ledger_module, "EVENTS_MAX", 20)
