@@ -24,9 +24,9 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.grid.network import FeederState
 from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.record import ledger as ledger_module
+from pilotfarm.emulators.record import tables
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.record.schema import SCHEMAS
-from pilotfarm.emulators.record import tables
 from pilotfarm.emulators.record.tables import read
 from pilotfarm.emulators.site.layout import SiteLayout
 
