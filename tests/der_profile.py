@@ -70,9 +70,14 @@ def told(values: Mapping[str, float]) -> dict[str, float]:
     free = not on and not values["available"] and not values["fault_trip"] and values["start_permitted"] > 0.0
     said: dict[str, float] = {
         **{f"BI{index}": _SUPPORTED.get(index, "") in values for index in range(31, 52)},
-        "BI12": not on and values["available"] > 0.0, "BI13": False, "BI15": not on,
-        "BI18": on and idle, "BI19": on and not idle and power > 0.0, "BI20": on and not idle and power < 0.0,
-        "BI21": free, "BI22": not on and not free,
+        "BI12": not on and values["available"] > 0.0,
+        "BI13": False,
+        "BI15": not on,
+        "BI18": on and idle,
+        "BI19": on and not idle and power > 0.0,
+        "BI20": on and not idle and power < 0.0,
+        "BI21": free,
+        "BI22": not on and not free,
     }
     of_resources = "storage_soc_frac" in values
     units = 3 if of_resources else int("overvoltage_protection_operated" in values)

@@ -11,6 +11,7 @@ from pilotfarm.emulators.devices.ev_charger import DEVICE as CHARGER
 from pilotfarm.emulators.devices.ev_charger.power import V2G_RESERVE_FRAC
 from pilotfarm.emulators.devices.ev_charger.session import EFFICIENCY
 from pilotfarm.emulators.physics.ev import LAG_S, LEGAL, State
+from pilotfarm.emulators.quantities import PROTECTION
 
 
 def charging(**ratings: float) -> tuple[Columns, Floats]:
@@ -30,6 +31,16 @@ def test_vehicles_charge_with_a_taper_or_all_the_point_offers() -> None:
     assert np.all(columns["charge_point_state"][busy] == State.C)
     assert np.all(columns["charging_power_w"][busy] > 0.0)
     assert np.all(columns["current_l1_a"] <= 16.0 + 1e-9)
+
+
+@pytest.mark.parametrize("v2g_power_w", [0.0, 7_000.0])
+def test_only_what_can_deliver_has_a_protection_that_starts_and_operates(v2g_power_w: float) -> None:
+    columns = devices(CHARGER, 8, v2g_power_w=v2g_power_w)
+    for grid in ({"frequency_hz": 52.0}, {"voltage_v": 150.0}):
+        off = after(CHARGER, columns, 0.0, 300.0, **grid)
+        shown = {name for name in PROTECTION if off[name].any()}
+        assert len(shown) == (2 if v2g_power_w else 0)
+        assert off["fault_trip"].any() == bool(v2g_power_w)
 
 
 def test_over_three_days_vehicles_come_go_and_only_make_legal_transitions() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import der_profile
 import numpy as np
 import pytest
@@ -207,3 +209,13 @@ def test_only_commands_are_pulses_and_outputs_are_what_can_be_written(kind: str)
         assert point.pulse == (roles[point.quantity] is Role.COMMAND)
         if point.type in (PointType.BINARY_OUTPUT, PointType.ANALOG_OUTPUT):
             assert roles[point.quantity] in (Role.SETPOINT, Role.COMMAND)
+
+
+def test_the_page_of_the_point_list_has_every_mode_and_why_it_is_not_supported() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "dnp3.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| BO")]
+    assert rows == [
+        f"| BO{12 + number} | BI{31 + number} | BI{64 + number} | {mode.name} | "
+        + (f"`{mode.switch}` |" if mode.switch else f"no: {mode.why} |")
+        for number, mode in enumerate(MODES)
+    ]
