@@ -21,6 +21,7 @@ KINDS = {"battery": 6, "pv": 6, "charger": 6, "meter": 0, "home": 6}
 """Groups of the site tiny, and how many modes each supports."""
 NOT_FOR_US = {"PROFILE-001", "CURVE-001", "CURVE-001.2", "CURVE-002", "CURVE-002.2", "CURVE-003", "CURVE-003.2"}
 """No Device Profile document is given, and no master may write curves."""
+UNDER_WAY = ("BI12", "BI13", "BI15", "BI21", "BI22")
 EVENTS = {"CONFIRM-001", "CONFIRM-002", "CONFIRM-003"}
 """They need an event to happen while they wait; what happens at a quiet device is not the point here."""
 
@@ -64,6 +65,18 @@ class Bench:
         self.images.refresh()
         self.wire.now_s += seconds
 
+    def worked_out(self) -> dict[str, float]:
+        """What the outstation says where no single quantity says it."""
+        table: Any = self.place.placed[0].image.table
+        row, found = table.row(0), {}
+        for section in table.sections.values():
+            for place, point in enumerate(section.points):
+                if point.meaning:
+                    octets = bytes(section.cut(row, place, place + 1))
+                    analog = point.type is PointType.ANALOG_INPUT
+                    found[point.address] = float(int.from_bytes(octets[1:], "little") if analog else octets[0] >> 7)
+        return found
+
     def evaluated(self) -> Report:
         master: Any = Loopback(self.wire)  # type: ignore[arg-type]
         return evaluate_loopback(master, point_map(), commanding=True, deviating=True, advance=self.advance)
@@ -93,14 +106,16 @@ def test_what_is_worked_out_is_what_the_quantities_say(group: str, stopped: bool
     if stopped:
         bench.device.submit({"stop": 1.0}, "test", "me", 0.0)
         bench.advance(2.0)
-    table: Any = bench.place.placed[0].image.table
-    row = table.row(0)
-    wanted = told(bench.device.readings())
-    found = {}
-    for section in table.sections.values():
-        for place, point in enumerate(section.points):
-            if point.meaning:
-                octets = bytes(section.cut(row, place, place + 1))
-                analog = point.type is PointType.ANALOG_INPUT
-                found[point.address] = float(int.from_bytes(octets[1:], "little") if analog else octets[0] >> 7)
-    assert found == wanted
+    assert bench.worked_out() == told(bench.device.readings())
+
+
+@pytest.mark.parametrize("group", KINDS)
+def test_a_stop_and_a_start_are_seen_under_way_until_the_step_that_takes_them(group: str) -> None:
+    bench = Bench(group)
+    seen = []
+    for command in ("stop", "start"):
+        bench.device.submit({command: 1.0}, "test", "me", 0.0)
+        seen.append({name for name in UNDER_WAY if bench.worked_out()[name]})
+        bench.advance(1.0)
+        seen.append({name for name in UNDER_WAY if bench.worked_out()[name]})
+    assert seen == [{"BI13"}, {"BI15", "BI21"}, {"BI12", "BI15", "BI22"}, set()]

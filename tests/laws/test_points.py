@@ -42,7 +42,7 @@ NOT_LINEAR = {
         "power_factor_setpoint",
     },
     "iec104": set[str](),
-    "dnp3": {"", "running", "start_permitted", "active_power_w", *PROTECTION},
+    "dnp3": {"", "running", "started", "start_permitted", "active_power_w", *PROTECTION},
 }
 """What some register has in a code of its own, which ``data_type`` says."""
 INTERROGATION, COUNTER_INTERROGATION, ACTIVATION = 100, 101, 6

@@ -22,8 +22,8 @@ _OFF: Final = ("running", 0.0, 0.0, 0.0)
 _ON: Final = ("running", 1.0, 1.0, 0.0)
 
 _STATES: Final[dict[int, tuple[Cases, str]]] = {
-    12: (Cases((_ON, ("start", 1, 1, 1), ("available", 1, 1, 1)), 0), "1 while it waits to start"),
-    13: (Cases((_OFF, ("stop", 1, 1, 1)), 0), "1 while it waits to stop"),
+    12: (Cases((_ON, ("fault_trip", 1, 1, 0), ("started", 1, 1, 1)), 0), "1 if still off"),
+    13: (Cases((_OFF, ("started", 0, 0, 1)), 0), "1 for 0 if still on"),
     15: (Cases((_ON,), 1), "1 for 0"),
     18: (Cases((_OFF, ("active_power_w", -_IDLE_W, _IDLE_W, 1)), 0), "1 if on, at 0"),
     19: (
@@ -35,11 +35,11 @@ _STATES: Final[dict[int, tuple[Cases, str]]] = {
         "1 if on, below 0",
     ),
     21: (
-        Cases((_ON, ("available", 1, 1, 0), ("fault_trip", 1, 1, 0), ("start_permitted", 0, 0, 0)), 1),
+        Cases((_ON, ("started", 1, 1, 0), ("fault_trip", 1, 1, 0), ("start_permitted", 0, 0, 0)), 1),
         "1 if off and free to start",
     ),
     22: (
-        Cases((_ON, ("available", 1, 1, 1), ("fault_trip", 1, 1, 1), ("start_permitted", 0, 0, 1)), 0),
+        Cases((_ON, ("started", 1, 1, 1), ("fault_trip", 1, 1, 1), ("start_permitted", 0, 0, 1)), 0),
         "1 if off and not free to start",
     ),
 }

@@ -191,6 +191,18 @@ class Dnp3Table(EventTable):
         self._altered[row] = np.array(deadbands, np.float32), wanted
         self._heard = np.zeros(0, dtype=np.intp)
 
+    def tell(self, columns: Mapping[str, Floats], row: int, names: Sequence[str]) -> None:
+        super().tell(columns, row, names)
+        if self._stale:
+            return
+        quality, inputs = self._latest[1], self.sections[PointType.ANALOG_INPUT].points
+        for switch in self._switched.keys() & set(names):
+            for place in self._switched[switch]:
+                bits, flags = quality.get(inputs[place].quantity), int(self._wide_flags[row, place]) & ~ONLINE
+                if columns[switch][row] and not flags & REFERENCE_ERROR:
+                    flags |= int(_ANALOG_FLAGS[0 if bits is None else bits[row]]) & ONLINE
+                self._wide_flags[row, place] = flags
+
     def _mark(self, quality: Mapping[str, Qualities], before: bool) -> bool:
         """Write the flags, and stand-ins for NaN."""
         flags, values, binary = self._wide_flags, self._values, self._binary

@@ -168,7 +168,7 @@ def test_a_home_shows_the_protection_of_any_of_its_resources() -> None:
     assert "BI52" not in {point.address for point in MAP.plan(registry.device("smart_meter")).points}
 
 
-RUNNING = {"running": 1.0, "available": 1.0, "start_permitted": 1.0}
+RUNNING = {"running": 1.0, "started": 1.0, "start_permitted": 1.0}
 OFF = {"start_permitted": 1.0}
 
 
@@ -179,20 +179,18 @@ OFF = {"start_permitted": 1.0}
         (RUNNING | {"active_power_w": 0.4}, {18}),
         (RUNNING | {"active_power_w": 0.6}, {19}),
         (RUNNING | {"active_power_w": -0.6}, {20}),
-        (RUNNING | {"active_power_w": -0.6, "stop": 1.0}, {13, 20}),
-        (RUNNING | {"start": 1.0}, {18}),
+        (RUNNING | {"active_power_w": -0.6, "started": 0.0}, {13, 20}),
         (OFF, {15, 21}),
-        (OFF | {"start": 1.0}, {12, 15, 21}),
-        (OFF | {"stop": 1.0}, {15, 21}),
         (OFF | {"active_power_w": -900.0}, {15, 21}),
         ({}, {15, 22}),
         (OFF | {"fault_trip": 1.0}, {15, 22}),
-        (OFF | {"available": 1.0}, {12, 15, 22}),
+        (OFF | {"fault_trip": 1.0, "started": 1.0}, {15, 22}),
+        (OFF | {"started": 1.0}, {12, 15, 22}),
     ],
 )
 def test_states_of_the_profile_follow_from_those_of_the_device(columns: dict[str, float], held: set[int]) -> None:
     states = {point.index: point for point in MAP.plan(registry.device("battery")).of(PointType.BINARY_INPUT)}
-    names = ("running", "available", "start_permitted", "fault_trip", "start", "stop", "active_power_w")
+    names = ("running", "started", "start_permitted", "fault_trip", "active_power_w")
     seen = {name: np.array([columns.get(name, 0.0)]) for name in names}
     found = {index for index in (12, 13, 15, *range(18, 23)) if states[index].source.of(seen)[0]}
     assert found == held
