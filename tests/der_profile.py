@@ -67,7 +67,7 @@ def told(values: Mapping[str, float]) -> dict[str, float]:
     """Return what an outstation has to say of a device with these quantities where no single quantity says it."""
     on, power = values["running"] > 0.0, values["active_power_w"]
     idle = abs(power) < 0.5
-    free = not on and not values["started"] and not values["fault_trip"] and values["start_permitted"] > 0.0
+    free = not on and not values["available"] and not values["fault_trip"] and values["start_permitted"] > 0.0
     said: dict[str, float] = {
         **{f"BI{index}": _SUPPORTED.get(index, "") in values for index in range(31, 52)},
         "BI12": not on and values["available"] > 0.0,

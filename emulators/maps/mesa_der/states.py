@@ -35,11 +35,11 @@ _STATES: Final[dict[int, tuple[Cases, str]]] = {
         "1 if on, below 0",
     ),
     21: (
-        Cases((_ON, ("started", 1, 1, 0), ("fault_trip", 1, 1, 0), ("start_permitted", 0, 0, 0)), 1),
+        Cases((_ON, ("available", 1, 1, 0), ("fault_trip", 1, 1, 0), ("start_permitted", 0, 0, 0)), 1),
         "1 if off and free to start",
     ),
     22: (
-        Cases((_ON, ("started", 1, 1, 1), ("fault_trip", 1, 1, 1), ("start_permitted", 0, 0, 1)), 0),
+        Cases((_ON, ("available", 1, 1, 1), ("fault_trip", 1, 1, 1), ("start_permitted", 0, 0, 1)), 0),
         "1 if off and not free to start",
     ),
 }

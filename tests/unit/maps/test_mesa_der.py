@@ -185,12 +185,13 @@ OFF = {"start_permitted": 1.0}
         ({}, {15, 22}),
         (OFF | {"fault_trip": 1.0}, {15, 22}),
         (OFF | {"fault_trip": 1.0, "started": 1.0}, {15, 22}),
-        (OFF | {"started": 1.0}, {12, 15, 22}),
+        (OFF | {"started": 1.0}, {12, 15, 21}),
+        (OFF | {"started": 1.0, "available": 1.0}, {12, 15, 22}),
     ],
 )
 def test_states_of_the_profile_follow_from_those_of_the_device(columns: dict[str, float], held: set[int]) -> None:
     states = {point.index: point for point in MAP.plan(registry.device("battery")).of(PointType.BINARY_INPUT)}
-    names = ("running", "started", "start_permitted", "fault_trip", "active_power_w")
+    names = ("running", "started", "available", "start_permitted", "fault_trip", "active_power_w")
     seen = {name: np.array([columns.get(name, 0.0)]) for name in names}
     found = {index for index in (12, 13, 15, *range(18, 23)) if states[index].source.of(seen)[0]}
     assert found == held
