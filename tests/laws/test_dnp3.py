@@ -62,6 +62,24 @@ def test_an_input_of_a_mode_is_online_while_the_mode_is_on_and_each_change_of_th
         master.ask(FunctionCode.READ, EVENTS)
 
 
+@pytest.mark.parametrize(
+    ("value", "quality", "flags"),
+    [(5.0, 0, 0x01), (np.nan, 0, 0x40), (5.0, Quality.INVALID, 0x00), (5.0, Quality.SUBSTITUTED, 0x11)],
+)
+def test_a_mode_switched_on_between_two_steps_makes_its_input_online_if_it_is_good(
+    value: float, quality: int, flags: int
+) -> None:
+    here = rig("battery", unsolicited=False)
+    master, read = Master(here.station), struct.pack("<BBBHH", 30, 1, 1, 618, 618)
+    here.refresh(active_power_setpoint_w=value, quality=quality)
+    for on, wanted in ((1.0, flags), (0.0, flags & ~0x01), (1.0, flags)):
+        here.columns = {**here.columns, "active_power_setpoint_enabled": np.array([on, 0.0])}
+        master.ask(FunctionCode.READ, read)
+        here.table.tell(here.columns, 0, ["active_power_setpoint_enabled"])
+        ((*_, octets),) = objects(master.ask(FunctionCode.READ, read))
+        assert octets[0] == wanted
+
+
 @pytest.mark.parametrize("kind", registry.DEVICES)
 def test_every_point_can_be_read_by_its_index_alone(kind: str) -> None:
     here = rig(kind, unsolicited=False)

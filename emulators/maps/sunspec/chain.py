@@ -26,7 +26,7 @@ from pilotfarm.emulators.wire.sinks import Pulse, Sink
 from pilotfarm.emulators.wire.sources import Scaled, Source
 
 BASE: Final = 40_000
-VENDOR_MODELS: Final = (64_901, 64_902, 64_903, 64_904, 64_905, 64_906, 64_907, 64_908)
+VENDOR_MODELS: Final = (64_901, 64_902, 64_903, 64_904, 64_905, 64_906, 64_907, 64_908, 64_909)
 
 _MARK: Final = b"SunS"
 _END: Final = b"\xff\xff\x00\x00"

@@ -18,8 +18,8 @@ from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 
 INPUTS = (PointType.BINARY_INPUT, PointType.ANALOG_INPUT)
-REPEATED = (*range(5_004, 5_037 + 3 * 37),)
-"""Meters 2 to 4, which the profile's file has as a repetition of the first."""
+METER, METERS = range(5_000, 5_037), range(5_000, 5_000 + 4 * 37)
+"""The analog inputs of the first meter, and of four: the profile has the others as the first repeated."""
 
 
 def kind_with(*names: str) -> DeviceSpec:
@@ -113,10 +113,13 @@ def test_what_the_profile_has_is_of_its_class_and_scale_and_answers_the_output_i
     served = {point.address: point for point in MAP.plan(registry.device(kind)).points}
     checked = 0
     for address, point in served.items():
-        if point.index >= VENDOR_RANGE or address not in profile:
-            assert point.index >= VENDOR_RANGE or point.index in REPEATED, address
+        if point.index >= VENDOR_RANGE:
             continue
-        row, checked = profile[address], checked + 1
+        first = METER.start + (point.index - METER.start) % len(METER) if point.index in METERS else point.index
+        if point.type is PointType.COUNTER:
+            assert point.index % 5_000 < 16, address
+            continue
+        row, checked = profile[f"{point.type.value}{first}"], checked + 1
         if point.type in INPUTS:
             assert point.event_class == der_profile.CLASSES[row["event_class"]], address
         if point.type in (PointType.ANALOG_INPUT, PointType.ANALOG_OUTPUT) and point.quantity:
@@ -126,6 +129,13 @@ def test_what_the_profile_has_is_of_its_class_and_scale_and_answers_the_output_i
         if back in served and not point.pulse and back != "BI23":
             assert served[back].quantity == point.quantity, (address, back)
     assert checked > 60
+
+
+def test_an_input_of_a_mode_depends_on_a_switch_only_where_there_is_one() -> None:
+    both = "active_power_setpoint_w", "active_power_setpoint_enabled"
+    for names, switch in ((both, both[1]), (both[:1], "")):
+        (mirror,) = (point for point in MAP.plan(kind_with(*names)).points if point.address == "AI618")
+        assert mirror.enabled_by == switch
 
 
 @pytest.mark.parametrize("kind", registry.DEVICES)
