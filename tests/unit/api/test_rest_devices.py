@@ -211,7 +211,7 @@ def test_a_body_that_is_no_table_of_numbers_is_refused(still: Rest, body: str) -
     assert answer.json()["problems"]
 
 
-def test_a_command_without_its_permission_is_refused_as_what_is_out_of_range_is(rest: Rest) -> None:
+def test_a_command_without_its_permission_is_refused_and_one_request_may_bring_both(rest: Rest) -> None:
     told(rest, {"start_permitted": 0})
     assert "start" in rest.problems(422, "POST", "devices/battery-001/setpoints", json={"start": 1})
     told(rest, {"start_permitted": 1, "start": 1})
