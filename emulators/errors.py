@@ -7,6 +7,7 @@ PilotfarmError
 │   ├── NoSuchPoint      nothing at that address
 │   ├── NotWritable      the point is there, and is read only
 │   ├── OutOfRange       the value is NaN, infinite, or beyond the rating
+│   ├── Blocked          the command's permission is withdrawn
 │   └── Busy             the write queue is full; try again
 ├── LinkError        the peer: it vanished, or does not read
 ├── ProtocolError    the peer: what it sent cannot be a frame; the link closes
@@ -65,6 +66,10 @@ class NotWritable(PointError):
 
 class OutOfRange(PointError):
     """The value is NaN, infinite, not in the enumeration, or beyond what the device is rated for."""
+
+
+class Blocked(PointError):
+    """The permission without which the command is not followed has been withdrawn."""
 
 
 class Busy(PointError):

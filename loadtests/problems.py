@@ -31,6 +31,7 @@ STATUS: Final[dict[type[errors.PilotfarmError], int]] = {
     errors.NoSuchPoint: 404,
     errors.NotWritable: 422,
     errors.OutOfRange: 422,
+    errors.Blocked: 422,
     errors.Busy: 503,
     errors.LinkError: 502,
     errors.ProtocolError: 502,

@@ -12,10 +12,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pilotfarm.api import models
 from pilotfarm.api.routes.context import Context, Here, number
 from pilotfarm.emulators.contracts.quality import Quality
-from pilotfarm.emulators.errors import PointError
+from pilotfarm.emulators.errors import Blocked, PointError
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.population import Group
+from pilotfarm.emulators.quantities import quantity
 from pilotfarm.emulators.site.listing import group_point_rows
 from pilotfarm.emulators.stations.known import REACHED
 from pilotfarm.loadtests.problems import Refused, documented
@@ -165,6 +166,9 @@ def _refusals(device: FarmDevice, values: Mapping[str, Any]) -> Iterator[tuple[s
             device.check({name: float(value)})
         except OverflowError:
             yield name, "is too large for a number"
+        except Blocked as error:
+            if not values.get(quantity(name).permitted_by):  # the request itself may give the permission
+                yield name, str(error)
         except PointError as error:
             yield name, str(error)
 

@@ -136,7 +136,8 @@ class PointRow:
 
     On every protocol, the number on the wire times ``scale`` is the quantity in ``unit``, whatever
     scale factor a device shows beside it; where a number means something else, ``data_type`` says
-    so in brackets. ``deadband`` is in ``unit`` too: one value, or an array with one a device.
+    so in brackets. What an outstation says of itself is no quantity and has no unit. ``deadband`` is in ``unit``
+    too: one value, or an array with one a device.
     """
 
     quantity: str

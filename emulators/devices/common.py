@@ -61,8 +61,7 @@ SET_POINT_ITEMS: Final = (
     "frequency_support_enabled",
 )
 COMMAND_ITEMS: Final = (
-    "start",
-    "stop",
+    *("start", "stop", "start_permitted", "stop_permitted"),
     "alarm_reset",
     "grid_switch",
     "identification_clear",
@@ -90,6 +89,7 @@ _BEGIN_AT_1: Final = (
     "remote_enabled",
     "grid_switch_closed",
     "grid_switch",
+    *("start_permitted", "stop_permitted"),
     "power_factor",
     "power_factor_setpoint",
     "active_power_limit_frac",

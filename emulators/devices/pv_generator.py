@@ -22,7 +22,7 @@ from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import grid_code, inverter, pv
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, INVERTER, SUPPORT, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, INVERTER, PROTECTION, SUPPORT, quantities
 
 WEATHER: Final = (
     "irradiance_horizontal_w_per_m2",
@@ -44,7 +44,7 @@ GENERATION: Final = (
     "cabinet_temperature_degc",
     *WEATHER,
 )
-NAMES: Final = (*COMMON, *SUPPORT, *INVERTER, *GENERATION)
+NAMES: Final = (*COMMON, *SUPPORT, *INVERTER, *PROTECTION, *GENERATION)
 
 RATINGS: Final = (
     *common.COMMON_RATINGS,

@@ -70,6 +70,9 @@ BEHAVIOUR: Final = {
 _FACTOR: Final = "power_factor_setpoint"
 _NOMINAL_HZ: Final = 50.0
 _IN_TIME: Final = tuple(f"{stage}_out_s" for stage in protection.STAGES)
+_FUNCTIONS: Final = tuple(name.replace("_", "") for name in protection.FUNCTIONS)
+_STARTED: Final = tuple(f"{name}_protection_started" for name in _FUNCTIONS)
+_OPERATED: Final = tuple(f"{name}_protection_operated" for name in _FUNCTIONS)
 
 
 def with_inverter(columns: Columns) -> Columns:
@@ -97,7 +100,7 @@ def with_inverter(columns: Columns) -> Columns:
     new["own_trip"], new["voltage_seen_pu"] = np.zeros(n), np.ones(n)
     new["delivers"], new["single_phase"] = flags(new["rated_power_w"] > 0.0), flags(new["phases"] < 2.0)
     new.update(_remembered(protection.in_service(n)))
-    new["grid_trip"] = nothing(n)
+    new.update(dict.fromkeys(("grid_trip", *_STARTED), nothing(n)))
     return new
 
 
@@ -105,6 +108,7 @@ def _remembered(state: protection.Protection) -> Columns:
     """Return the columns that hold the state of the grid protection."""
     return {
         **dict(zip(_IN_TIME, state.out_s, strict=True)),
+        **dict(zip(_OPERATED, state.operated, strict=True)),
         "voltage_mean_pu": state.mean_pu,
         "grid_trip": state.tripped,
         "reconnect_waited_s": state.waited_s,
@@ -117,6 +121,7 @@ def _protection(columns: Columns) -> protection.Protection:
     """Return the state that ``_remembered`` put into columns."""
     return protection.Protection(
         tuple(columns[name] for name in _IN_TIME),
+        tuple(columns[name] for name in _OPERATED),
         columns["voltage_mean_pu"],
         columns["grid_trip"],
         columns["reconnect_waited_s"],
@@ -152,10 +157,21 @@ def _protect(new: Columns, surroundings: Surroundings, seen_v: Floats, code: gri
     if delivers is not everything(len(delivers)):
         highest, lowest = (np.where(delivers > 0.0, each, 1.0) for each in (highest, lowest))
     before = _protection(new)
-    state = protection.watched(before, highest, lowest, surroundings.frequency_hz / _NOMINAL_HZ, code, dt_s)
+    frequency = surroundings.frequency_hz / _NOMINAL_HZ
+    state = protection.watched(before, highest, lowest, frequency, code, dt_s, new["start_permitted"])
     new.update(_remembered(state))
+    if state.out_s is not before.out_s:
+        new.update(_shown(state, delivers > 0.0))
     if state.tripped is not before.tripped:
         new["grid_trip"] = flags((state.tripped > 0.0) & (delivers > 0.0))
+
+
+def _shown(state: protection.Protection, delivers: Bools) -> Columns:
+    """Return where each function sees a limit passed, whether its time is over or not, and where it has tripped."""
+    stages = zip(state.out_s[::2], state.out_s[1::2], strict=True)
+    started = [flags(((first > 0.0) | (second > 0.0)) & delivers) for first, second in stages]
+    operated = [flags((each > 0.0) & delivers) for each in state.operated]
+    return dict(zip((*_STARTED, *_OPERATED), (*started, *operated), strict=True))
 
 
 def _supports(columns: Columns, switch: str, name: str) -> Floats | None:

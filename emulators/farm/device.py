@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 
 from pilotfarm.emulators.contracts.protocol import Command
-from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
+from pilotfarm.emulators.errors import Blocked, NoSuchPoint, NotWritable, OutOfRange
 from pilotfarm.emulators.farm.commands import Commands
 from pilotfarm.emulators.farm.population import Group
 from pilotfarm.emulators.quantities import quantity
@@ -52,6 +52,9 @@ class FarmDevice:
     def check(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self._check_one(name, value)
+            switch = quantity(name).permitted_by
+            if switch and value and not values.get(switch, self.true_value(switch)):
+                raise Blocked(f"{self.id}: {name} is not permitted while {switch} is 0")
 
     def submit(self, values: Mapping[str, float], protocol: str, peer: str, now_s: float) -> Command:
         self.check(values)

@@ -40,6 +40,14 @@ DISCRETES: Final = (
     "relay_open",
     "communication_lost_alarm",
     "started",
+    "overvoltage_protection_started",
+    "overvoltage_protection_operated",
+    "undervoltage_protection_started",
+    "undervoltage_protection_operated",
+    "overfrequency_protection_started",
+    "overfrequency_protection_operated",
+    "underfrequency_protection_started",
+    "underfrequency_protection_operated",
 )
 """Binary state or alarm of discrete input 0, 1, 2 ..."""
 
@@ -67,6 +75,8 @@ COILS: Final = (
     "discharge_limit_enabled",
     "grid_charging_allowed",
     "demand_reset",
+    "start_permitted",
+    "stop_permitted",
 )
 """Binary command or set-point of coil 0, 1, 2 ..."""
 

@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import pairwise
 
 from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband
-from pilotfarm.emulators.wire.sources import Scaled
+from pilotfarm.emulators.wire.sources import Scaled, Source
 
 
 class PointType(Enum):
@@ -28,7 +28,9 @@ class Point:
     """One point: ``quantity = wire value * scale``.
 
     ``event_class`` is 1, 2 or 3; a point of class 0 is only ever read. ``pulse`` marks a binary
-    output that acts and falls back, where others stay as they are put.
+    output that acts and falls back, where others stay as they are put. ``shows`` is a state worked out of
+    columns, ``fixed`` a wire value that stays and needs no quantity; ``meaning`` says either in the point list.
+    While the switch ``enabled_by`` is 0, an input is not online (IEEE 1815.2, 6.1.1).
     """
 
     type: PointType
@@ -38,10 +40,14 @@ class Point:
     event_class: int = 0
     deadband: Deadband = EVERY_CHANGE
     pulse: bool = False
+    shows: Source | None = None
+    fixed: int | None = None
+    meaning: str = ""
+    enabled_by: str = ""
 
     @property
-    def source(self) -> Scaled:
-        return Scaled(self.quantity, 1.0 / self.scale)
+    def source(self) -> Source:
+        return self.shows or Scaled(self.quantity, 1.0 / self.scale)
 
     @property
     def address(self) -> str:

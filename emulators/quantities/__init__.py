@@ -16,7 +16,15 @@ from functools import cache
 from typing import Final
 
 from pilotfarm.emulators.columns.resource import ITSELF, Resource, apart
-from pilotfarm.emulators.quantities.catalogue import CATALOGUE, COMMON, CONNECTION_POINT, INVERTER, METERING, SUPPORT
+from pilotfarm.emulators.quantities.catalogue import (
+    CATALOGUE,
+    COMMON,
+    CONNECTION_POINT,
+    INVERTER,
+    METERING,
+    PROTECTION,
+    SUPPORT,
+)
 from pilotfarm.emulators.quantities.quantity import Quantity, Role
 
 __all__ = [
@@ -27,6 +35,7 @@ __all__ = [
     "HOME",
     "INVERTER",
     "METERING",
+    "PROTECTION",
     "PV",
     "RESOURCES",
     "STORAGE",
@@ -66,7 +75,8 @@ def quantity(name: str) -> Quantity:
     enables = resource.of(found.enables) if found.enables else ""
     puts = (resource.of(found.puts[0]), found.puts[1]) if found.puts else None
     doc = f"{found.doc} (of the prosumer's {resource})"
-    return Quantity(name, found.unit, found.role, doc, found.min, found.max, enables, puts)
+    permitted_by = resource.of(found.permitted_by) if found.permitted_by else ""
+    return Quantity(name, found.unit, found.role, doc, found.min, found.max, enables, puts, permitted_by)
 
 
 def opposites(command: Quantity) -> tuple[str, ...]:

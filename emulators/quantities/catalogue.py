@@ -15,6 +15,10 @@ def _flag(name: str, role: Role, doc: str) -> Quantity:
     return Quantity(name, "bool", role, doc, 0.0, 1.0)
 
 
+def _run(name: str, doc: str, puts: float) -> Quantity:
+    return Quantity(name, "bool", _C, doc, 0.0, 1.0, puts=("started", puts), permitted_by=f"{name}_permitted")
+
+
 _COMMON: Final = (
     # States and alarms every device has
     _flag("online", _S, "The device runs and answers its master"),
@@ -63,8 +67,10 @@ _COMMON: Final = (
     Quantity("rated_apparent_power_va", "VA", _R, "Rated apparent power", 0.0),
     Quantity("nominal_voltage_v", "V", _R, "Nominal voltage, line to neutral", 0.0),
     # Commands
-    Quantity("start", "bool", _C, "Start: energise and follow set-points", 0.0, 1.0, puts=("started", 1.0)),
-    Quantity("stop", "bool", _C, "Stop: cease to energise", 0.0, 1.0, puts=("started", 0.0)),
+    _run("start", "Start: energise and follow set-points", 1.0),
+    _run("stop", "Stop: cease to energise", 0.0),
+    _flag("start_permitted", _P, "It may start: on command, and by itself once the grid is good again"),
+    _flag("stop_permitted", _P, "It may be stopped on command"),
     _flag("alarm_reset", _C, "Reset latched alarms and trips whose cause is gone"),
     _flag("grid_switch", _P, "Position asked of the switch at the connection point: 1 closed, 0 open"),
     _flag("identification_clear", _C, "Accept the identification again: clears the failure"),
@@ -119,6 +125,20 @@ _INVERTER: Final = (
         "active_power_max_w", "W", _P, "Setting of the maximum active power to the grid; a limit is a share of it", 0.0
     ),
     Quantity("rated_reactive_power_var", "var", _R, "Rated reactive power, delivered and drawn", 0.0),
+)
+
+_PROTECTION: Final = tuple(
+    _flag(f"{name}_protection_{what}", role, doc.format(side))
+    for name, side in (
+        ("overvoltage", "Voltage above its limit"),
+        ("undervoltage", "Voltage below its limit"),
+        ("overfrequency", "Frequency above its limit"),
+        ("underfrequency", "Frequency below its limit"),
+    )
+    for what, role, doc in (
+        ("started", _S, "{} of the grid code's protection, whether its time is over or not"),
+        ("operated", _A, "{} for its time: off until the grid is good again"),
+    )
 )
 
 _EV: Final = (
@@ -277,12 +297,24 @@ _METERING: Final = (
     Quantity("charge_ah", "Ah", _T, "Sum of the phase currents over time", 0.0),
 )
 
-_PARTS: Final = (_COMMON, _SUPPORT, _INVERTER, modes.QUANTITIES, _EV, _BATTERY, _PV, _METER, _HOME, _METERING)
+_PARTS: Final = (
+    _COMMON,
+    _SUPPORT,
+    _INVERTER,
+    modes.QUANTITIES,
+    _PROTECTION,
+    _EV,
+    _BATTERY,
+    _PV,
+    _METER,
+    _HOME,
+    _METERING,
+)
 
 CATALOGUE: Final[dict[str, Quantity]] = {quantity.name: quantity for part in _PARTS for quantity in part}
 assert len(CATALOGUE) == sum(map(len, _PARTS)), "a quantity is defined twice"
-assert all(q.enables in CATALOGUE for q in CATALOGUE.values() if q.enables)
 assert all(q.puts[0] in CATALOGUE for q in CATALOGUE.values() if q.puts)
+assert all(each in CATALOGUE for q in CATALOGUE.values() for each in (q.enables, q.permitted_by) if each)
 
 COMMON: Final = tuple(q.name for q in _COMMON)
 """What every device has."""
@@ -292,5 +324,7 @@ INVERTER: Final = tuple(q.name for q in _INVERTER)
 """What a device behind an inverter has besides those."""
 METERING: Final = tuple(q.name for q in _METERING)
 """What a device with a meter of its own counts besides, by phase among others."""
+PROTECTION: Final = tuple(q.name for q in _PROTECTION)
+"""What every device behind an inverter of its own has besides."""
 CONNECTION_POINT: Final = tuple(q.name for q in _COMMON if q.role in (Role.MEASUREMENT, Role.TOTAL))
 """The electrical state variables and energy registers of a connection point."""

@@ -27,7 +27,7 @@ class Quantity:
     by its ratings (``DeviceSpec.limits``). ``enables`` names the switch that a plain write of this
     set-point also closes, for protocols that have no separate enable (IEC 104, REST). ``puts`` is the state a
     command leaves behind where it is followed, with its value: of two commands that put the same state, the later one
-    holds.
+    holds. ``permitted_by`` names the switch without which a command is refused.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Quantity:
     max: float = inf
     enables: str = ""
     puts: tuple[str, float] | None = None
+    permitted_by: str = ""
 
     @property
     def is_binary(self) -> bool:

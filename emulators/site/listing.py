@@ -105,7 +105,7 @@ def _template(
             "quantity": point.quantity,
             "unit": point.unit,
             "spec_item": items.get(point.quantity, ""),
-            "role": str(quantity(point.quantity).role),
+            "role": str(quantity(point.quantity).role) if point.quantity else "",
             "protocol": served.protocol,
             "address": point.address,
             "data_type": point.data_type,

@@ -32,6 +32,7 @@ class Heard(opendnp3.ISOEHandler):
     def __init__(self) -> None:
         super().__init__()
         self.static: dict[str, float] = {}
+        self.flags: dict[str, int] = {}
         self.events: list[dict[str, Any]] = []
         self.unsolicited = 0
         self.changed = threading.Condition()
@@ -50,6 +51,7 @@ class Heard(opendnp3.ISOEHandler):
                 self.events.append({"point": point, "value": float(each.value.value), "time": each.value.time.value})
             else:
                 self.static[point] = float(each.value.value)
+                self.flags[point] = each.value.flags.value
 
 
 class Application(opendnp3.IMasterApplication):
@@ -107,6 +109,7 @@ def main(host: str, port: int, outstation: int, rest: str) -> dict[str, Any]:
             heard.changed.wait_for(lambda: len(heard.static) > 0, PATIENCE_S)
         said["integrity"] = application.after(lambda: master.ScanClasses(opendnp3.ClassField.AllClasses(), heard))
         said["static"] = dict(heard.static)
+        said["flags"] = dict(heard.flags)
 
         def command(order: Any, index: int, *, select: bool = False) -> list[str]:
             """How the outstation answered: the task, the state of the point's command, its status."""
@@ -131,6 +134,12 @@ def main(host: str, port: int, outstation: int, rest: str) -> dict[str, Any]:
         said["not a number"] = command(opendnp3.AnalogOutputDouble64(float("nan")), 508)
         said["no such point"] = command(opendnp3.AnalogOutputInt32(1), 499, select=True)
         said["no such relay"] = command(crob(kind.LATCH_ON), 4711)
+        permission = [
+            command(crob(kind.LATCH_OFF), 3),
+            command(crob(kind.LATCH_ON), 1),
+            command(crob(kind.LATCH_ON), 3),
+        ]
+        said["not permitted"] = [answer[-1] for answer in permission]
 
         before = heard.unsolicited
         with heard.changed:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
+from der_profile import told
 from running_farm import RunningFarm, run_client
 
 DEVICES: Final = ("battery-001", "charger-001", "pv-001", "meter-001", "home-001")
@@ -42,14 +43,28 @@ def test_an_integrity_poll_gives_every_point_as_the_ledger_has_it(site: RunningF
     device, talk = heard
     assert talk.said["integrity"] == "SUCCESS"
     wrong, rows = [], site.points(device, "dnp3")
+    worked_out = told(talk.before)
     for row in rows:
         read = talk.said["static"][row["address"]]
+        if row["address"] in worked_out:
+            if read != worked_out[row["address"]]:
+                wrong.append((row["address"], row["data_type"], read, worked_out[row["address"]]))
+            continue
         truth = talk.before[row["quantity"]]
         slack = 1.0 if row["address"].startswith("CTR") else abs(row["scale"]) * 0.5001
         if abs(read * row["scale"] - truth) > slack + 1e-9:
             wrong.append((row["address"], row["quantity"], read * row["scale"], truth))
     assert wrong == []
     assert len(talk.said["static"]) == len(rows), "no point that is not on the list"
+    assert worked_out.keys() == {row["address"] for row in rows if "(" in row["data_type"]}
+
+
+def test_an_input_of_a_mode_that_is_off_is_read_as_not_online_and_all_else_is_online(heard: tuple[str, Heard]) -> None:
+    talk = heard[1]
+    switches = {"AI149": "active_power_limit_enabled", "AI288": "power_factor_setpoint_enabled"}
+    switches |= {"AI618": "active_power_setpoint_enabled", "AI621": "reactive_power_setpoint_enabled"}
+    offline = {address for address, switch in switches.items() if talk.before.get(switch) == 0.0}
+    assert {address for address, flags in talk.said["flags"].items() if not flags & 1} == offline
 
 
 def test_the_start_of_a_master_clears_the_restart_bit_and_enables_unsolicited_responses(
@@ -95,6 +110,7 @@ def test_what_cannot_be_is_refused_with_a_status(heard: tuple[str, Heard]) -> No
     assert said["out of range"][-1] == said["not a number"][-1] == "OUT_OF_RANGE"
     assert said["no such point"][-2:] == ["SELECT_FAIL", "NOT_SUPPORTED"]
     assert said["no such relay"][-1] == "NOT_SUPPORTED"
+    assert said["not permitted"] == ["SUCCESS", "BLOCKED", "SUCCESS"]
 
 
 @pytest.mark.parametrize("heard", ["battery-001"], indirect=True)

@@ -10,6 +10,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.physics import battery, cells, grid_code
+from pilotfarm.emulators.quantities import PROTECTION
 
 N = 16
 BATTERY = registry.device("battery")
@@ -17,10 +18,10 @@ PV = registry.device("pv_generator")
 BOTH = pytest.mark.parametrize("spec", [BATTERY, PV], ids=["battery", "pv"])
 
 
-def after(spec: DeviceSpec, columns: Columns, seconds: int = 60, **world: float) -> Columns:
+def after(spec: DeviceSpec, columns: Columns, seconds: float = 60, dt_s: float = 1.0, **world: float) -> Columns:
     """Let the world stand still at half past noon for some seconds, a second a step."""
-    for _ in range(seconds):
-        columns = spec.step(columns, surroundings(N, 12.5 * HOUR_S, **world), 1.0)
+    for _ in range(round(seconds / dt_s)):
+        columns = spec.step(columns, surroundings(N, 12.5 * HOUR_S, **world), dt_s)
     return columns
 
 
@@ -312,6 +313,42 @@ def test_a_protection_trip_shows_and_ends_by_itself_with_a_ramp(spec: DeviceSpec
     ramp = 30.0 / 600.0 * later["largest_power_w"]  # 10 % a minute
     assert later["active_power_w"] == pytest.approx(np.minimum(ramp, 1_000.0))
     assert np.all(after(spec, later, 120)["active_power_w"] == 1_000.0)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "grid", "within_s"),
+    [
+        ("overvoltage", {"voltage_v": 290.0}, 0.3),
+        ("undervoltage", {"voltage_v": 150.0}, 3.0),
+        ("overfrequency", {"frequency_hz": 51.6}, 0.3),
+        ("underfrequency", {"frequency_hz": 47.4}, 0.3),
+    ],
+)
+def test_the_protection_says_that_it_started_and_that_it_operated(
+    spec: DeviceSpec, name: str, grid: dict[str, float], within_s: float
+) -> None:
+    columns = devices(spec, N)
+    started = after(spec, columns, 0.05, dt_s=0.05, **grid)
+    operated = after(spec, started, within_s, dt_s=0.05, **grid)
+    good = after(spec, operated, 1)
+    back = after(spec, good, 60)
+    stands = [{each for each in PROTECTION if now[each].any()} for now in (columns, started, operated, good, back)]
+    first, second = f"{name}_protection_started", f"{name}_protection_operated"
+    assert stands == [set(), {first}, {first, second}, {second}, set()]
+    for now, each in ((started, first), (operated, second)):
+        assert now[each].all()
+    assert operated["fault_trip"].all()
+    assert operated["general_alarm"].all()
+
+
+@BOTH
+def test_a_device_that_may_not_start_stays_off_after_a_trip_until_it_may(spec: DeviceSpec) -> None:
+    off = after(spec, told(devices(spec, N), start_permitted=0.0), 1, voltage_v=290.0)
+    waited = after(spec, off, 600)
+    assert waited["fault_trip"].all()
+    assert not waited["running"].any()
+    assert after(spec, told(waited, start_permitted=1.0), 60)["running"].all()
 
 
 @BOTH

@@ -11,6 +11,7 @@ from pilotfarm.emulators.devices.ev_charger import DEVICE as CHARGER
 from pilotfarm.emulators.devices.ev_charger.power import V2G_RESERVE_FRAC
 from pilotfarm.emulators.devices.ev_charger.session import EFFICIENCY
 from pilotfarm.emulators.physics.ev import LAG_S, LEGAL, State
+from pilotfarm.emulators.quantities import PROTECTION
 
 
 def charging(**ratings: float) -> tuple[Columns, Floats]:
@@ -30,6 +31,15 @@ def test_vehicles_charge_with_a_taper_or_all_the_point_offers() -> None:
     assert np.all(columns["charge_point_state"][busy] == State.C)
     assert np.all(columns["charging_power_w"][busy] > 0.0)
     assert np.all(columns["current_l1_a"] <= 16.0 + 1e-9)
+
+
+def test_only_what_can_deliver_has_a_protection_that_starts_and_operates() -> None:
+    columns, loads = (devices(CHARGER, 8, v2g_power_w=power_w) for power_w in (7_000.0, 0.0))
+    columns = {name: np.where(np.arange(8) < 4, columns[name], loads[name]) for name in columns}
+    for grid, name in (({"frequency_hz": 52.0}, "overfrequency"), ({"voltage_v": 150.0}, "undervoltage")):
+        off = after(CHARGER, columns, 0.0, 300.0, **grid)
+        for each in PROTECTION:
+            assert off[each].tolist() == ([1.0] * 4 if each.startswith(name) else [0.0] * 4) + [0.0] * 4, each
 
 
 def test_over_three_days_vehicles_come_go_and_only_make_legal_transitions() -> None:

@@ -29,12 +29,55 @@ def test_class_0_returns_each_static_point_once_with_the_value_of_its_column(kin
     assert sorted((k.value, i) for k, i, _ in found) == sorted((k.value, i) for k, i in wanted)
     for point_type, index, octets in found:
         point = wanted[point_type, index]
-        value = float(here.columns[point.quantity][0])
+        value = float(point.source.of(here.columns)[0]) if point.fixed is None else point.fixed
+        if point.shows is None and point.fixed is None:
+            assert value == pytest.approx(float(here.columns[point.quantity][0]) / point.scale), point
         if len(octets) == 1:
             assert octets[0] == (0x81 if value else 0x01), point
         else:
-            assert octets[0] == 0x01, point
-            assert int.from_bytes(octets[1:], "little", signed=True) == round(value / point.scale), point
+            assert octets[0] == (0x00 if point.enabled_by else 0x01), point  # at the start no mode is on
+            assert int.from_bytes(octets[1:], "little", signed=True) == round(value), point
+
+
+@pytest.mark.parametrize("kind", ["battery", "pv_generator", "ev_charger", "prosumer"])
+def test_an_input_of_a_mode_is_online_while_the_mode_is_on_and_each_change_of_that_is_an_event(kind: str) -> None:
+    here = rig(kind, unsolicited=False)
+    master = Master(here.station)
+    master.ask(FunctionCode.READ, CLASS_0)
+    of_modes = [point for point in here.plan.points if point.enabled_by]
+    assert len(of_modes) >= 4
+    for point in of_modes:
+        read = struct.pack("<BBBHH", 30, 1, 1, point.index, point.index)
+        for on in (1.0, 0.0):
+            here.refresh(**{point.enabled_by: on})
+            ((*_, octets),) = objects(master.ask(FunctionCode.READ, read))
+            assert octets[0] == on
+            events = {i: octets for g, _, i, octets in objects(master.ask(FunctionCode.READ, EVENTS)) if g == 32}
+            assert events[point.index][0] == on
+            assert set(events) == {each.index for each in of_modes if each.enabled_by == point.enabled_by}
+        here.refresh(quality=Quality.INVALID, **{point.quantity: here.columns[point.quantity][0]})
+        ((*_, octets),) = objects(master.ask(FunctionCode.READ, read))
+        assert octets[0] == 0x00
+        here.refresh()
+        master.ask(FunctionCode.READ, EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("value", "quality", "flags"),
+    [(5.0, 0, 0x01), (np.nan, 0, 0x40), (5.0, Quality.INVALID, 0x00), (5.0, Quality.SUBSTITUTED, 0x11)],
+)
+def test_a_mode_switched_on_between_two_steps_makes_its_input_online_if_it_is_good(
+    value: float, quality: int, flags: int
+) -> None:
+    here = rig("battery", unsolicited=False)
+    master, read = Master(here.station), struct.pack("<BBBHH", 30, 1, 1, 618, 618)
+    here.refresh(active_power_setpoint_w=value, quality=quality)
+    for on, wanted in ((1.0, flags), (0.0, flags & ~0x01), (1.0, flags)):
+        here.columns = {**here.columns, "active_power_setpoint_enabled": np.array([on, 0.0])}
+        master.ask(FunctionCode.READ, read)
+        here.table.tell(here.columns, 0, ["active_power_setpoint_enabled"])
+        ((*_, octets),) = objects(master.ask(FunctionCode.READ, read))
+        assert octets[0] == wanted
 
 
 @pytest.mark.parametrize("kind", registry.DEVICES)
@@ -73,12 +116,15 @@ def test_no_event_without_a_change_and_each_change_is_one_event_in_its_class(kin
     here.refresh()
     assert list(objects(master.ask(FunctionCode.READ, EVENTS))) == []
     inputs = [p for p in here.plan.points if p.type in (PointType.ANALOG_INPUT, PointType.BINARY_INPUT)]
+    worked_out = {(p.type.value, p.index) for p in inputs if p.meaning}
+    inputs = [p for p in inputs if not p.meaning]
     moved = {p.quantity: 1.0 - here.columns[p.quantity][0] for p in inputs if p.type is PointType.BINARY_INPUT}
     moved |= {p.quantity: here.columns[p.quantity][0] + 1e6 for p in inputs if p.type is PointType.ANALOG_INPUT}
     here.refresh(UNIX_S + 1.5, **moved)
     for number in (1, 2, 3):
         events = list(objects(master.ask(FunctionCode.READ, bytes([60, number + 1, 6]))))
         found = [("BI" if group == 2 else "AI", index) for group, _, index, _ in events]
+        found = [each for each in found if each not in worked_out]
         wanted = [(p.type.value, p.index) for p in inputs if p.event_class == number]
         assert sorted(found) == sorted(wanted)
         assert {int.from_bytes(octets[-6:], "little") for *_, octets in events} <= {int((UNIX_S + 1.5) * 1000)}

@@ -22,7 +22,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import Station
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.plans.dnp3 import Point
-from pilotfarm.emulators.quantities import Role, quantity, split
+from pilotfarm.emulators.quantities import PROTECTION, Role, quantity, split
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SeatLayout
@@ -33,12 +33,16 @@ Reading = tuple[dict[str, Any], float, float]
 """A row of the point list, the number that stands at its address, and by how much it may be rounded."""
 
 NOT_LINEAR = {
-    "grid_switch",
-    "started",
-    "power_factor_setpoint_reverted",
-    "owner_card_id",
-    "sesp_timeout_s",
-    "power_factor_setpoint",
+    "modbus": {
+        "grid_switch",
+        "started",
+        "power_factor_setpoint_reverted",
+        "owner_card_id",
+        "sesp_timeout_s",
+        "power_factor_setpoint",
+    },
+    "iec104": set[str](),
+    "dnp3": {"", "running", "started", "start_permitted", "active_power_w", *PROTECTION},
 }
 """What some register has in a code of its own, which ``data_type`` says."""
 INTERROGATION, COUNTER_INTERROGATION, ACTIVATION = 100, 101, 6
@@ -186,9 +190,12 @@ def proved(site: tuple[Farm, Images], protocol: str) -> int:
             for row in point_rows(farm.layout, device)
             if (row["protocol"], row["map"]) == (protocol, seat.map) and "r" in row["access"]
         ]
-        linear = [row for row in points if protocol != "modbus" or "(" not in row["data_type"]]
-        assert {split(row["quantity"])[1] for row in points if row not in linear} <= NOT_LINEAR
-        for row, wire, slack in READERS[protocol](station, seat, linear):
+        coded = [row for row in points if "(" in row["data_type"]] if protocol != "iec104" else []
+        assert {split(row["quantity"])[1] for row in coded} <= NOT_LINEAR[protocol]
+        read = [row for row in points if row not in coded] if protocol == "modbus" else points
+        for row, wire, slack in READERS[protocol](station, seat, read):
+            if row in coded:
+                continue
             value = farm.device(device).value(row["quantity"])
             within = slack * abs(row["scale"]) + 1e-9 * max(1.0, abs(value))
             assert wire * row["scale"] == pytest.approx(value, abs=within, rel=0.0), (device, row)
@@ -210,6 +217,8 @@ class Ear:
 
     def analog_moved(self, point: Point, value: int, flags: int, unix_ms: int) -> None:
         self.heard.add(point.address)
+
+    def binary_moved(self, point: Point, state: bool, flags: int, unix_ms: int) -> None: ...
 
 
 @pytest.mark.parametrize(("protocol", "map_name"), [("iec104", "iec104"), ("dnp3", "mesa-der")])

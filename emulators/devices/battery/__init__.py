@@ -22,7 +22,7 @@ from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.battery import limits, wear
 from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import ageing, battery, cells, inverter
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, INVERTER, SUPPORT, modes, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, INVERTER, PROTECTION, SUPPORT, modes, quantities
 
 CONTROLS: Final = (
     "charge_limit_frac",
@@ -61,7 +61,7 @@ STORAGE: Final = (
     "soc_low_alarm",
     "soc_high_alarm",
 )
-NAMES: Final = (*COMMON, *SUPPORT, *INVERTER, *STORAGE)
+NAMES: Final = (*COMMON, *SUPPORT, *INVERTER, *PROTECTION, *STORAGE)
 
 RATINGS: Final = (
     *common.COMMON_RATINGS,

@@ -29,7 +29,7 @@ from pilotfarm.emulators.devices import common, support
 from pilotfarm.emulators.devices.ev_charger import power, session
 from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import ev
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, INVERTER, METERING, SUPPORT, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, INVERTER, METERING, PROTECTION, SUPPORT, quantities
 from pilotfarm.profiles import draws, sessions
 
 QUANTITIES: Final = (
@@ -37,6 +37,7 @@ QUANTITIES: Final = (
     *SUPPORT,
     *INVERTER,
     *METERING,
+    *PROTECTION,
     "charging_power_w",
     "charge_power_min_w",
     "charge_power_max_w",

@@ -11,10 +11,12 @@ discharge, as inside, so ratings and limits of charging are negative (AI5, AI33,
   second generation. The clause is followed; AO87 is not served.
 - The power factor set-point carries its sign on AO210 (minus is under-excited), where the profile
   has a separate selector of the excitation.
+- An input of a mode is online only while the mode is on (6.1.1). Which modes there are, and why the others are not,
+  is in ``modes``.
 - The cells of a battery are one lump: AI20014, the lowest temperature, carries the mean.
 
-Events: alarms in class 1, states and set-points in class 2, measurements in class 3; ratings are
-only read.
+Events: in the class of the profile's tables; in the vendor range alarms in class 1, states and set-points in class 2,
+measurements in class 3, and ratings are only read.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ from typing import Final
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
-from pilotfarm.emulators.maps.mesa_der import indices
+from pilotfarm.emulators.maps.mesa_der import indices, states
 from pilotfarm.emulators.maps.mesa_der.indices import AI, AO, BI, BO, CTR
+from pilotfarm.emulators.maps.mesa_der.modes import MIRRORS
 from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband
 from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
 from pilotfarm.emulators.quantities import Quantity, Role, split
@@ -93,6 +96,19 @@ _CLASSES: Final = {
 assert set(_CLASSES) == set(Role)
 
 
+def _class(kind: PointType, index: int, quantity: Quantity) -> int:
+    if kind in (BO, AO):
+        return 0
+    by_profile = indices.profile_class(kind, index)
+    return _CLASSES[quantity.role] if by_profile is None else by_profile
+
+
+def _mode_of(kind: PointType, index: int, kind_has: frozenset[str]) -> str:
+    """Return the switch of the mode that an input belongs to; empty if it belongs to none."""
+    switch = MIRRORS.get(index, "") if kind is AI else ""
+    return switch if switch in kind_has else ""
+
+
 def _type(quantity: Quantity) -> PointType:
     if quantity.writable:
         return BO if quantity.is_binary else AO
@@ -133,10 +149,14 @@ def plan(spec: DeviceSpec) -> PointPlan:
                 index,
                 quantity.name,
                 scale,
-                event_class=0 if kind in (BO, AO) else _CLASSES[quantity.role],
+                event_class=_class(kind, index, quantity),
                 deadband=EVERY_CHANGE if binary_or_mirror else _deadband(quantity, kind_has),
                 pulse=quantity.role is Role.COMMAND,
+                enabled_by=_mode_of(kind, index, kind_has),
             )
+    for point in (*states.states(kind_has), *states.counts(kind_has, taken.keys())):
+        assert (point.type, point.index) not in taken, f"{point.address} is given twice"
+        taken[point.type, point.index] = point
     order = list(PointType)
     in_order = tuple(sorted(taken.values(), key=lambda point: (order.index(point.type), point.index)))
     return PointPlan(in_order, model=spec.kind.replace("_", "-"))
@@ -154,12 +174,12 @@ def _shown_deadband(point: Point, columns: Mapping[str, Floats]) -> float | Floa
 
 def points(spec: DeviceSpec, columns: Mapping[str, Floats], form: Hashable = None) -> list[PointRow]:
     """List a group's points."""
-    units = {quantity.name: quantity.unit for quantity in spec.quantities}
+    units = {quantity.name: quantity.unit for quantity in spec.quantities} | {"": ""}
     return [
         PointRow(
             point.quantity,
             point.address,
-            _DATA_TYPES[point.type],
+            f"{_DATA_TYPES[point.type]} ({point.meaning})" if point.meaning else _DATA_TYPES[point.type],
             point.scale,
             units[point.quantity],
             "rw" if point.type in (BO, AO) else "r",

@@ -12,20 +12,22 @@ prosumer's resource, and n the quantity's number in ``_NUMBERS``.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pilotfarm.emulators.columns.resource import Resource
+from pilotfarm.emulators.maps.mesa_der.modes import SWITCHES
 from pilotfarm.emulators.plans.dnp3 import PointType
-from pilotfarm.emulators.quantities import CATALOGUE, COMMON, RESOURCES, Role, number_of
+from pilotfarm.emulators.quantities import CATALOGUE, COMMON, PROTECTION, RESOURCES, Role, number_of
 
 BI, BO, CTR = PointType.BINARY_INPUT, PointType.BINARY_OUTPUT, PointType.COUNTER
 AI, AO = PointType.ANALOG_INPUT, PointType.ANALOG_OUTPUT
 
+VENDOR_RANGE: Final = 50_000
 VENDOR_FIRST: Final = 51_000
 _VENDOR_STRIDE: Final = 500
 VENDOR_LAST: Final = 64_999
-_BLOCK: Final = 5_000
-_INVERTERS, _BATTERIES = 3, 4
 
 _METER: Final = {
     "frequency_hz": 4,
@@ -52,6 +54,14 @@ _SYSTEM_METER: Final = 532
 _METER_FIRST: Final = 5_000
 _METER_STRIDE: Final = 37
 _METER_COUNTERS: Final = 4
+_UNIT: Final = 5_000
+"""The room for the blocks of one sort of equipment."""
+METERS: Final = tuple(
+    range(first, first + _METER_STRIDE)
+    for first in range(_METER_FIRST, _METER_FIRST + _METER_STRIDE * len(RESOURCES), _METER_STRIDE)
+)
+INVERTER: Final = range(15_000, 15_000 + _UNIT)
+BATTERY: Final = range(20_000, 20_000 + _UNIT)
 _COUNTERS: Final = {
     "energy_exported_wh": 0,
     "energy_imported_wh": 1,
@@ -109,6 +119,14 @@ POINTS: Final[dict[str, tuple[tuple[PointType, int, float], ...]]] = {
     "temperature_high_alarm": ((BI, 8, 1.0),),
     "local_mode": ((BI, 10, 1.0),),
     "running": ((BI, 14, 1.0),),
+    "overvoltage_protection_started": ((BI, 53, 1.0),),
+    "overvoltage_protection_operated": ((BI, 54, 1.0),),
+    "undervoltage_protection_started": ((BI, 56, 1.0),),
+    "undervoltage_protection_operated": ((BI, 57, 1.0),),
+    "overfrequency_protection_started": ((BI, 59, 1.0),),
+    "overfrequency_protection_operated": ((BI, 60, 1.0),),
+    "underfrequency_protection_started": ((BI, 62, 1.0),),
+    "underfrequency_protection_operated": ((BI, 63, 1.0),),
     "grid_switch_closed": ((BI, 23, 1.0),),
     "overvoltage_l1_alarm": ((BI, 100, 1.0),),
     "undervoltage_l1_alarm": ((BI, 101, 1.0),),
@@ -123,13 +141,10 @@ POINTS: Final[dict[str, tuple[tuple[PointType, int, float], ...]]] = {
     # Commands and switches
     "start": ((BO, 1, 1.0),),
     "stop": ((BO, 2, 1.0),),
+    "start_permitted": ((BO, 3, 1.0), (BI, 16, 1.0)),
+    "stop_permitted": ((BO, 4, 1.0), (BI, 17, 1.0)),
     "grid_switch": ((BO, 5, 1.0),),
-    "frequency_support_enabled": ((BO, 16, 1.0),),
-    "active_power_limit_enabled": ((BO, 17, 1.0),),
-    "active_power_setpoint_enabled": ((BO, 18, 1.0),),
-    "reactive_power_setpoint_enabled": ((BO, 27, 1.0),),
-    "power_factor_setpoint_enabled": ((BO, 28, 1.0),),
-    "volt_var_enabled": ((BO, 29, 1.0),),
+    **{name: ((BO, switch, 1.0), (BI, shown, 1.0)) for name, (switch, shown) in SWITCHES.items()},
     "charge_release": ((BO, 50_000, 1.0),),
     "identification_clear": ((BO, 50_001, 1.0),),
     "sesp_receipt": ((BO, 50_002, 1.0),),
@@ -150,7 +165,7 @@ POINTS: Final[dict[str, tuple[tuple[PointType, int, float], ...]]] = {
     "home_active_power_setpoint_w": ((AO, 50_130, 1.0), (AI, 50_130, 1.0)),
 }
 
-_OWN: Final = frozenset(name for name in COMMON if name in POINTS) | {"discharge_power_available_w"}
+_OWN: Final = frozenset(name for name in (*COMMON, *PROTECTION) if name in POINTS) | {"discharge_power_available_w"}
 RESOURCE_AT_DEVICE: Final = frozenset(
     name
     for name in POINTS
@@ -204,6 +219,9 @@ demand_current_l1_a demand_current_l2_a demand_current_l3_a demand_current_neutr
 demand_current_max_l1_a demand_current_max_l2_a demand_current_max_l3_a demand_current_max_neutral_a demand_period_s
 demand_reset active_power_max_w rated_reactive_power_var nominal_dc_voltage_v cell_voltage_v dc_energy_wh
 cabinet_temperature_degc
+start_permitted stop_permitted overvoltage_protection_started overvoltage_protection_operated
+undervoltage_protection_started undervoltage_protection_operated overfrequency_protection_started
+overfrequency_protection_operated underfrequency_protection_started underfrequency_protection_operated
 """
 NUMBERED: Final = tuple(_VENDOR_ORDER.split())
 """The order that fixes the vendor range. An index is never used again: a new quantity goes to the end."""
@@ -235,5 +253,25 @@ def vendor(resource: Resource, plain: str) -> int:
 
 def suits(index: int, has_cells: bool) -> bool:
     """Whether a point's block suits its owner: batteries (20000) need cells, inverters (15000) stand for the others."""
-    block = index // _BLOCK
-    return has_cells if block == _BATTERIES else not has_cells or block != _INVERTERS
+    return has_cells if index in BATTERY else not has_cells or index not in INVERTER
+
+
+_CLASSES: Final[Mapping[PointType, Sequence[tuple[int, int]]]] = {
+    BI: ((0, 1), (10, 2), (25, 3), (29, 2), (31, 0), (52, 1), (64, 2), (94, 1), (108, 2), (5_000, 1)),
+    AI: (
+        *((0, 3), (29, 2), (533, 3), (535, 2), (536, 3), (538, 1), (541, 3), (542, 1), (545, 3), (553, 1), (557, 3)),
+        *((582, 2), (583, 3), (584, 2), (INVERTER.start, 2), (15_003, 3), (15_005, 2), (15_007, 3), (15_008, 2)),
+        *((BATTERY.start, 2), (20_006, 3), (20_009, 1), (20_023, 2)),
+    ),
+}
+"""First index -> the event class of the points from there on."""
+
+
+def profile_class(kind: PointType, index: int) -> int | None:
+    """Return the event class that the profile's tables give an input; ``None`` if they have no such point."""
+    if kind not in _CLASSES or index >= VENDOR_RANGE:
+        return None
+    if kind is AI and METERS[0].start <= index < METERS[-1].stop:
+        index = _SYSTEM_METER + (index - _METER_FIRST) % _METER_STRIDE
+    classes = _CLASSES[kind]
+    return classes[bisect_right(classes, (index, 3)) - 1][1]

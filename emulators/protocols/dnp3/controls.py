@@ -12,7 +12,7 @@ from typing import Final
 from py1815.control import AnalogOutput, CommandStatus, ControlRelayOutputBlock, OperationType, TripCloseCode
 from py1815.session import Control
 
-from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from pilotfarm.emulators.plans.dnp3 import Point, PointType
 from pilotfarm.emulators.protocols.dnp3.sections import Section
 
@@ -21,6 +21,7 @@ REFUSALS: Final[dict[type[PointError], CommandStatus]] = {
     NoSuchPoint: CommandStatus.NOT_SUPPORTED,
     NotWritable: CommandStatus.NOT_SUPPORTED,
     OutOfRange: CommandStatus.OUT_OF_RANGE,
+    Blocked: CommandStatus.BLOCKED,
     Busy: CommandStatus.PROCESSING_LIMITED,
 }
 """Status codes of control objects: IEEE 1815-2012, 11.8."""

@@ -30,12 +30,11 @@ from pilotfarm.emulators.protocols.dnp3.sections import (
 )
 from pilotfarm.emulators.protocols.events import EventTable
 from pilotfarm.emulators.wire.rows import Field, Rows
-from pilotfarm.emulators.wire.sources import Bits
+from pilotfarm.emulators.wire.sources import Source
 
 _UNKNOWN: Final = -(2**31) + 1
 """Stands in an analog object for a value that is not a number, and tells it from one cut off at the type's end."""
 _HIGHEST: Final = 2**31 - 1
-_STATE_BIT: Final = 7
 _ORDER: Final = (
     PointType.ANALOG_INPUT,
     PointType.ANALOG_OUTPUT,
@@ -78,6 +77,23 @@ class _Rolling:
         return {self.quantity: raw}
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A truth value in the octet of a binary point."""
+
+    source: Source
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        return self.source.quantities
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        return np.where(self.source.of(columns) != 0.0, float(STATE), 0.0)
+
+    def back(self, raw: float) -> dict[str, float]:
+        return self.source.back(raw)
+
+
 class Listener(Protocol):
     """Who wants to know what moved at one row; ``unix_ms`` is site time."""
 
@@ -107,6 +123,7 @@ class Dnp3Table(EventTable):
         self._values = np.ndarray((n, analogs), np.dtype("<i4"), data, 1, (width, 5)) if analogs else _nothing(n)
         self._binary = data[:, binaries.offset :]
         self._places = _places(self.sections)
+        self._switched = _switched(self.sections[PointType.ANALOG_INPUT].points)
         self._analogs = analogs
         self._deadbands = _deadbands(inputs.points, n, columns)
         self._reported = np.array([point.event_class != 0 for point in inputs.points], dtype=bool)
@@ -121,7 +138,7 @@ class Dnp3Table(EventTable):
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        return tuple(self._places)
+        return tuple(dict.fromkeys((*self._places, *self._switched)))
 
     def unix_ms(self, row: int) -> int:
         """What a row's clock shows. [ms since 1970 UTC]"""
@@ -174,6 +191,18 @@ class Dnp3Table(EventTable):
         self._altered[row] = np.array(deadbands, np.float32), wanted
         self._heard = np.zeros(0, dtype=np.intp)
 
+    def tell(self, columns: Mapping[str, Floats], row: int, names: Sequence[str]) -> None:
+        super().tell(columns, row, names)
+        if self._stale:
+            return
+        quality, inputs = self._latest[1], self.sections[PointType.ANALOG_INPUT].points
+        for switch in self._switched.keys() & set(names):
+            for place in self._switched[switch]:
+                bits, flags = quality.get(inputs[place].quantity), int(self._wide_flags[row, place]) & ~ONLINE
+                if columns[switch][row] and not flags & REFERENCE_ERROR:
+                    flags |= int(_ANALOG_FLAGS[0 if bits is None else bits[row]]) & ONLINE
+                self._wide_flags[row, place] = flags
+
     def _mark(self, quality: Mapping[str, Qualities], before: bool) -> bool:
         """Write the flags, and stand-ins for NaN."""
         flags, values, binary = self._wide_flags, self._values, self._binary
@@ -197,6 +226,9 @@ class Dnp3Table(EventTable):
                     flags[bad, place] = _ANALOG_FLAGS[bits[bad]] | kept
                 else:
                     flags[bad, place] = _OTHER_FLAGS[bits[bad]]
+        for switch, places in self._switched.items():
+            off = self._latest[0][switch] == 0.0
+            flags[:, places] &= np.where(off, ~np.uint8(ONLINE), np.uint8(0xFF))[:, np.newaxis]
         return marked
 
     def _hear(self) -> None:
@@ -240,16 +272,20 @@ def _nothing(n: int) -> npt.NDArray[np.int32]:
 
 def _fields(sections: Mapping[PointType, Section]) -> tuple[list[Field], bytes]:
     fields = []
+    template = bytearray(max(section.end for section in sections.values()))
     for kind, section in sections.items():
         for place, point in enumerate(section.points):
             at = section.offset + place * section.size
-            if section.size == 1:
-                fields.append(Field(at, "u1", Bits(((_STATE_BIT, point.quantity),))))
+            if point.fixed is not None:
+                wire = bytes([STATE * point.fixed]) if section.size == 1 else point.fixed.to_bytes(4, "little")
+                template[at + section.size - len(wire) : at + section.size] = wire
+            elif section.size == 1:
+                fields.append(Field(at, "u1", _State(point.source)))
             elif kind is PointType.COUNTER:
                 fields.append(Field(at + 1, "<u4", _Rolling(point.quantity)))
             else:
                 fields.append(Field(at + 1, "<i4", point.source, missing=_UNKNOWN))
-    return fields, bytes(max(section.end for section in sections.values()))
+    return fields, bytes(template)
 
 
 def _marks(sections: Mapping[PointType, Section], width: int) -> npt.NDArray[np.uint8]:
@@ -268,8 +304,18 @@ def _places(sections: Mapping[PointType, Section]) -> dict[str, list[tuple[int, 
         for place, point in enumerate(section.points):
             at = section.offset + place * section.size
             spot = (at // 5, True) if section.size == 5 else (at - first_binary, False)
-            places.setdefault(point.quantity, []).append(spot)
+            for quantity in () if point.fixed is not None else point.source.quantities:
+                places.setdefault(quantity, []).append(spot)
     return places
+
+
+def _switched(points: tuple[Point, ...]) -> dict[str, list[int]]:
+    """Switch -> the positions of the analog inputs that are not online while it is 0."""
+    switches: dict[str, list[int]] = {}
+    for place, point in enumerate(points):
+        if point.enabled_by:
+            switches.setdefault(point.enabled_by, []).append(place)
+    return switches
 
 
 def _deadbands(points: tuple[Point, ...], n: int, columns: Mapping[str, Floats]) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final, Literal, TypeAlias
 
-from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from pilotfarm.emulators.plans.iec104 import ControlPoint, ControlType
 from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
 
@@ -32,6 +32,7 @@ REFUSAL: Final[dict[type[PointError], Cause]] = {
     NoSuchPoint: Cause.UNKNOWN_OBJECT,
     NotWritable: Cause.ACTIVATION_CON,
     OutOfRange: Cause.ACTIVATION_CON,
+    Blocked: Cause.ACTIVATION_CON,
     Busy: Cause.ACTIVATION_CON,
 }
 """Error -> cause of the negative answer; the standard has no finer word than a negative confirmation."""

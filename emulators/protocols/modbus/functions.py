@@ -32,7 +32,7 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterResponse,
 )
 
-from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from pilotfarm.emulators.plans.modbus import INPUT
 from pilotfarm.emulators.protocols.modbus.table import Bank
 
@@ -44,6 +44,7 @@ REFUSALS: Final[Mapping[type[PointError], int]] = {
     NoSuchPoint: 0x02,
     NotWritable: 0x02,  # AP, 7: not an allowable address for the server, here for this function
     OutOfRange: 0x03,
+    Blocked: 0x04,  # the request was good and is not carried out
     Busy: 0x06,
 }
 """Every refusal in Modbus's own words (AP, 7)."""

@@ -211,6 +211,12 @@ def test_a_body_that_is_no_table_of_numbers_is_refused(still: Rest, body: str) -
     assert answer.json()["problems"]
 
 
+def test_a_command_without_its_permission_is_refused_and_one_request_may_bring_both(rest: Rest) -> None:
+    told(rest, {"start_permitted": 0})
+    assert "start" in rest.problems(422, "POST", "devices/battery-001/setpoints", json={"start": 1})
+    told(rest, {"start_permitted": 1, "start": 1})
+
+
 def test_a_full_queue_is_a_503_that_says_when_to_try_again(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pilotfarm.emulators.farm.commands.QUEUE_MAX", 1)
     told(rest, {"stop": 1})

@@ -9,13 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange
+from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange
 from pilotfarm.emulators.farm import commands
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.supply import positions
 from pilotfarm.emulators.site.layout import SiteLayout
 
+STORAGE_AND_HOMES = """\
+  storage: {kind: battery, count: 2, feeder: east}
+  home: {kind: prosumer, count: 2, feeder: east}
+"""
 P, ENABLE = "active_power_setpoint_w", "active_power_setpoint_enabled"
 
 
@@ -147,6 +151,37 @@ def test_check_refuses_what_submit_would_and_queues_nothing(farm: Farm) -> None:
     with pytest.raises(OutOfRange):
         farm.device("storage-001").check({P: 1e9})
     assert len(farm.commands) == 0
+
+
+@pytest.mark.parametrize(("command", "permission"), [("start", "start_permitted"), ("stop", "stop_permitted")])
+@pytest.mark.parametrize("group", ["storage", "home"])
+def test_a_command_is_taken_while_its_permission_stands_be_it_in_force_or_on_its_way(
+    make_layout: Callable[..., SiteLayout], command: str, permission: str, group: str
+) -> None:
+    farm = Farm(make_layout(STORAGE_AND_HOMES))
+    device, other = farm.device(f"{group}-001"), farm.device(f"{group}-002")
+    names = (command, permission) if group == "storage" else (f"ev_{command}", f"ev_{permission}")
+    command, permission = names
+
+    def tell(**values: float) -> None:
+        device.submit(values, "test", "me", 0.0)
+
+    tell(**{command: 1.0})
+    tell(**{permission: 0.0})
+    with pytest.raises(Blocked, match=permission):
+        tell(**{command: 1.0})
+    other.submit({command: 1.0}, "test", "me", 0.0)
+    farm.step(1.0)
+    with pytest.raises(Blocked):
+        device.check({command: 1.0})
+    tell(**{command: 0.0})
+    tell(**{permission: 1.0, command: 1.0})
+    tell(**{command: 1.0})
+    with pytest.raises(Blocked):
+        tell(**{permission: 0.0, command: 1.0})
+    tell(**{command: 1.0})
+    farm.step(1.0)
+    tell(**{command: 1.0})
 
 
 def test_a_full_queue_is_busy_until_the_next_step(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,39 @@ def test_it_waits_for_a_good_grid_and_then_comes_back_at_a_tenth_a_minute() -> N
     assert state.tripped is nothing(1)
 
 
+@pytest.mark.parametrize(
+    ("place", "voltage", "frequency"),
+    [(0, 1.3, 1.0), (0, 1.14, 1.0), (1, 0.3, 1.0), (2, 1.0, 51.6 / 50.0), (3, 1.0, 47.4 / 50.0)],
+)
+def test_the_function_that_tripped_says_so_until_it_is_back(place: int, voltage: float, frequency: float) -> None:
+    state, tripped_s = watch("en-50549-1", 900.0, 1.0, voltage, frequency)
+    assert tripped_s is not None
+    only = [float(each == place) for each in range(4)]
+    assert [float(each[0]) for each in state.operated] == only
+    state, _ = watch("en-50549-1", 59.0, 1.0, state=state)
+    assert [float(each[0]) for each in state.operated] == only
+    state, _ = watch("en-50549-1", 900.0, 1.0, state=state)
+    assert all(each is nothing(1) for each in state.operated)
+
+
+def test_two_functions_may_trip_it_and_one_that_only_began_has_not() -> None:
+    state, _ = watch("en-50549-1", 1.0, 1.0, 1.3)
+    state, _ = watch("en-50549-1", 0.2, 0.1, 0.7, state=state)
+    assert [float(each[0]) for each in state.operated] == [1.0, 0.0, 0.0, 0.0]
+    state, _ = watch("en-50549-1", 4.0, 1.0, 0.7, state=state)
+    assert [float(each[0]) for each in state.operated] == [1.0, 1.0, 0.0, 0.0]
+
+
+def test_it_stays_off_while_it_is_not_permitted_to_come_back() -> None:
+    code, state = grid_code.code("en-50549-1"), watch("en-50549-1", 1.0, 1.0, 1.3)[0]
+    for permitted in (0.0, 1.0):
+        for _ in range(59):
+            state = protection.watched(state, ONE, ONE, 1.0, code, 1.0, np.array([permitted]))
+            assert state.tripped[0]
+        state = protection.watched(state, ONE, ONE, 1.0, code, 1.0, np.array([permitted]))
+        assert state.tripped[0] == 1.0 - permitted
+
+
 def test_neighbours_in_trouble_change_nothing_for_a_healthy_one() -> None:
     code = grid_code.code("en-50549-1")
     alone, together = protection.in_service(1), protection.in_service(3)

@@ -29,7 +29,7 @@ from iec104_bench import (
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import Effect
 from pilotfarm.emulators.contracts.protocol import Seat
-from pilotfarm.emulators.errors import Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
@@ -107,7 +107,7 @@ def test_a_double_command_without_a_direction_is_refused(state: int) -> None:
 
 @pytest.mark.parametrize("error", PointError.__subclasses__())
 def test_every_error_of_the_device_has_an_answer(error: type[PointError]) -> None:
-    causes = {Unsupported: 44, NoSuchPoint: 47, NotWritable: 7, OutOfRange: 7, Busy: 7}
+    causes = {Unsupported: 44, NoSuchPoint: 47, NotWritable: 7, OutOfRange: 7, Blocked: 7, Busy: 7}
     assert causes == REFUSAL
     bench = Bench(1)
     bench.devices[0].refuses = error("no")
