@@ -16,7 +16,7 @@ from pilotfarm.emulators.plans.modbus import Register, RegisterPlan
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.rows import Rows
 
-_CACHED_READS: Final = 1024
+_REMEMBERED_READS: Final = 4096
 
 
 class ModbusTable:
@@ -25,7 +25,7 @@ class ModbusTable:
     Made at once after a step if somebody has read since the step before, else with the first read after it.
     """
 
-    __slots__ = ("_latest", "_scales", "plan", "read", "rows", "spans", "stale")
+    __slots__ = ("_latest", "_scales", "plan", "read", "reads", "rows", "stale")
 
     def __init__(self, plan: RegisterPlan, n: int, columns: Seen, form: Any = None) -> None:
         template, fields = plan.layout(columns)
@@ -37,9 +37,9 @@ class ModbusTable:
         self.read = False
         """Whether somebody has read since the last step."""
         self._latest: Mapping[str, Floats] = {}
-        # What every device of the group answers to the four bytes of a register request: where in
-        # its row, or nowhere. Masters repeat themselves, so it is looked up once.
-        self.spans: tuple[dict[bytes, tuple[int, int]], ...] = tuple({} for _ in plan.units)
+        # What every device of the group answers to a read as it was framed, but for the transaction: what the answer
+        # begins with, and where in the row its registers lie. Masters repeat themselves, so it is looked up.
+        self.reads: tuple[dict[bytes, tuple[bytes, int, int]], ...] = tuple({} for _ in plan.units)
 
     def refresh(
         self,
@@ -90,7 +90,7 @@ class ModbusTable:
 class Bank:
     """One unit of one device: what the engine reads and writes."""
 
-    __slots__ = ("_unit", "device", "number", "row", "seat", "spans", "table")
+    __slots__ = ("_unit", "device", "number", "reads", "row", "seat", "table")
 
     def __init__(self, seat: Seat, number: int) -> None:
         table = seat.table
@@ -99,7 +99,7 @@ class Bank:
         self.device = seat.device
         self.number = number
         self.row = table.row(seat.row)
-        self.spans = table.spans[number]
+        self.reads = table.reads[number]
         self.table = table
         self._unit = table.plan.units[number]
 
@@ -113,23 +113,26 @@ class Bank:
 
     # ---------------------------------------------------------------------------------- registers
 
-    def span(self, asked: bytes) -> tuple[int, int]:
-        """Where the registers of a request (address and count as sent) lie in the row; ``NoSuchPoint`` if nowhere."""
-        address, count = int.from_bytes(asked[:2], "big"), int.from_bytes(asked[2:], "big")
+    def span(self, address: int, count: int) -> tuple[int, int]:
+        """Where in the row these registers lie; ``NoSuchPoint`` if nowhere."""
         start = self.table.plan.place(self.number, address, count)
         if start is None:
             raise NoSuchPoint(f"registers {address} to {address + count - 1}")
-        if len(self.spans) >= _CACHED_READS:
-            self.spans.clear()
-        self.spans[asked] = found = (start, start + 2 * count)
-        return found
+        return start, start + 2 * count
+
+    def remember(self, asked: bytes, head: bytes) -> None:
+        """Note what the answer begins with to a read that has been answered; it ends in address and count."""
+        if len(self.reads) >= _REMEMBERED_READS:
+            self.reads.clear()
+        address, count = int.from_bytes(asked[-4:-2], "big"), int.from_bytes(asked[-2:], "big")
+        self.reads[asked] = (head, *self.span(address, count))
 
     def registers(self, address: int, count: int) -> bytes:
         """What ``count`` registers hold: as of the last step, of a set-point as accepted since."""
         self.table.read = True
         if self.table.stale:
             self.table.make()
-        start, end = self.span(address.to_bytes(2, "big") + count.to_bytes(2, "big"))
+        start, end = self.span(address, count)
         return bytes(self.row[start:end])
 
     def meaning(self, address: int, data: bytes) -> dict[str, float]:
