@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Final
 
 import numpy as np
@@ -57,7 +58,7 @@ class Rows:
     column must never be changed in place once it has been encoded.
     """
 
-    __slots__ = ("_block", "_floats", "_integers", "_seen", "data", "n")
+    __slots__ = ("_block", "_bounds", "_floats", "_integers", "_seen", "data", "n")
 
     def __init__(self, n: int, template: bytes, fields: Sequence[Field]) -> None:
         width = len(template)
@@ -77,43 +78,47 @@ class Rows:
         }
         deep = min(max(1, _BLOCK_VALUES // n), max(1, len(self._integers)))
         self._block = np.empty((deep, n))
+        self._bounds = np.array([(each.low, each.high) for each in self._integers]).reshape(-1, 2, 1)
 
     def encode(self, columns: Mapping[str, Floats]) -> None:
         """Write every field that may have moved; integers are rounded and saturate, NaN becomes ``missing``."""
-        moved = {name for name, column in self._seen.items() if columns[name] is not column}
+        current = {name: columns[name] for name in self._seen}
+        moved = {name for name, column in self._seen.items() if current[name] is not column}
         for place in self._floats:
             if not moved.isdisjoint(place.quantities):
-                place.view[...] = place.source.of(columns)
-        places = [place for place in self._integers if not moved.isdisjoint(place.quantities)]
+                place.view[...] = place.source.of(current)
+        numbers = [k for k, place in enumerate(self._integers) if not moved.isdisjoint(place.quantities)]
         deep = len(self._block)
-        for start in range(0, len(places), deep):
-            self._encode_integers(places[start : start + deep], columns)
-        self._seen.update((name, columns[name]) for name in moved)
+        for start in range(0, len(numbers), deep):
+            self._encode_integers(numbers[start : start + deep], current)
+        self._seen.update(current)
 
     def encode_row(self, columns: Mapping[str, Floats], row: int, names: Collection[str]) -> None:
         """Write the fields of some quantities in one row; the next ``encode`` writes them again in all rows."""
         of_row = AtRow(columns, row)
-        for places in (self._floats, self._integers):
-            for place in places:
-                if not place.quantities.isdisjoint(names):
-                    value = place.source.of(of_row)
-                    if places is self._integers:
-                        value = np.clip(np.rint(value), place.low, place.high)
-                        value = np.where(np.isnan(value), place.missing, value)
-                    place.view[row : row + 1] = value
+        for place in self._floats:
+            if not place.quantities.isdisjoint(names):
+                place.view[row : row + 1] = place.source.of(of_row)
+        for place in self._integers:
+            if not place.quantities.isdisjoint(names):
+                (value,) = place.source.of(of_row)
+                known = min(max(np.rint(value), place.low), place.high)
+                place.view[row] = place.missing if isnan(value) else known
         self._seen.update((name, None) for name in names if name in self._seen)
 
     def forget(self) -> None:
         """Write every field with the next ``encode``: for who has written over encoded bytes."""
         self._seen = dict.fromkeys(self._seen)
 
-    def _encode_integers(self, places: Sequence[_Place], columns: Mapping[str, Floats]) -> None:
+    def _encode_integers(self, numbers: Sequence[int], columns: Mapping[str, Floats]) -> None:
+        places = [self._integers[number] for number in numbers]
+        low, high = self._bounds[numbers].swapaxes(0, 1)
         block = self._block[: len(places)]
         for wire, place in zip(block, places, strict=True):
             wire[...] = place.source.of(columns)
         np.rint(block, out=block)
-        np.maximum(block, np.array([[place.low] for place in places]), out=block)
-        np.minimum(block, np.array([[place.high] for place in places]), out=block)
+        np.maximum(block, low, out=block)
+        np.minimum(block, high, out=block)
         unknown = None
         if np.isnan(block.sum()):  # the sum of finite numbers is finite, of a NaN it is NaN
             unknown = np.isnan(block)

@@ -9,9 +9,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.farm.farm import Farm
@@ -19,28 +18,14 @@ from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout, TcpEndpoint
 from pilotfarm.emulators.site.listing import endpoint_rows
-from pilotfarm.loadtests.bench import modbus, physics, sites, upkeep
+from pilotfarm.loadtests.bench import against_c, modbus, physics, sites, upkeep
 from pilotfarm.loadtests.bench.masters import Dnp3Master, Iec104Master, rate
 from pilotfarm.loadtests.bench.process import Child, Pilot
+from pilotfarm.loadtests.bench.row import Row
 
 CONNECTIONS: Final = 100
 RIVAL_PORT: Final = 15_020
 SUNSPEC_BASE: Final = 40_070
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure: what was measured, its value, its target, and whether that was met."""
-
-    part: str
-    what: str
-    value: float
-    unit: str
-    aim: str = ""
-    met: bool | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def layout_of(name: str) -> SiteLayout:
@@ -229,12 +214,14 @@ def fault_times(quick: bool) -> Iterator[Row]:
 
 MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
     "modbus": modbus_reads,
+    "modbus-c": against_c.modbus_reads,
     "step": step_times,
     "physics": physics_times,
     "day": day_times,
     "endpoints": modbus_endpoints,
     "stations": station_endpoints,
     "interrogation": interrogations,
+    "interrogation-c": against_c.interrogations,
     "latency": latencies,
     "tables": table_times,
     "faults": fault_times,

@@ -20,8 +20,8 @@ class BenchError(Exception):
     """A child process did not start, or a measurement could not be made."""
 
 
-class Child:
-    """A process of ours that prints a line beginning with ``ready`` once it can be measured."""
+class Program:
+    """A process that prints a line beginning with ``ready`` once it can be measured."""
 
     def __init__(self, *command: str) -> None:
         self._command = command
@@ -32,8 +32,8 @@ class Child:
         begin_s = time.monotonic()
         self._errors = TemporaryDirectory()
         with (Path(self._errors.name) / "stderr").open("wb") as errors:
-            self._process = subprocess.Popen(  # noqa: S603  our own modules, no shell
-                [sys.executable, "-m", *self._command], stdout=subprocess.PIPE, stderr=errors, text=True
+            self._process = subprocess.Popen(  # noqa: S603  our own programs, no shell
+                self._command, stdout=subprocess.PIPE, stderr=errors, text=True
             )
         self.pid = self._process.pid
         assert self._process.stdout is not None
@@ -78,14 +78,21 @@ class Child:
         return (self.cpu_s() - begin_cpu_s) / (time.monotonic() - begin_s)
 
 
+class Child(Program):
+    """A module of ours, run as a program."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        super().__init__(sys.executable, "-m", module, *arguments)
+
+
 class Pilot(Child):
     """A farm of ours, brought up from a site's text as a user would."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *options: str) -> None:
         self._folder = TemporaryDirectory()
         site = Path(self._folder.name) / "site.yaml"
         site.write_text(text, encoding="utf-8")
-        super().__init__("pilotfarm.api.cli", "up", str(site), "--quiet", "--api", "127.0.0.1:0")
+        super().__init__("pilotfarm.api.cli", "up", str(site), "--quiet", "--api", "127.0.0.1:0", *options)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pilotfarm.emulators.clock import WallClock
-from pilotfarm.loadtests.bench.measures import MEASURES, Row
+from pilotfarm.loadtests.bench.measures import MEASURES
 from pilotfarm.loadtests.bench.process import BenchError
+from pilotfarm.loadtests.bench.row import Row
 
 
 def take(only: list[str], quick: bool, json_file: Path) -> int:
@@ -47,7 +48,9 @@ def _table(rows: list[Row]) -> Table:
     table = Table("", "measured", "value", "unit", "aim", "met", title=f"pilotfarm on {_machine()}")
     for row in rows:
         met = "" if row.met is None else "yes" if row.met else "no"
-        table.add_row(row.part, row.what, _readable(row.value), row.unit, row.aim, met)
+        value = "-" if row.value is None else _readable(row.value)
+        what = f"{row.what}: not measured, {row.note}" if row.value is None else row.what
+        table.add_row(row.part, what, value, row.unit, row.aim, met)
     table.columns[2].justify = "right"
     return table
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from pilotfarm import profiles
+
 _HEAD = """\
 name: {name}
 title: {title}
@@ -81,6 +83,12 @@ def mixed(devices: int) -> str:
             "      - {protocol: iec104, station: rtu}\n"
         )
     return text + "stations:\n  rtu: {protocol: iec104, host: 127.79.0.1, port: 2404}\n"
+
+
+def busy_norway() -> str:
+    """The built-in site norway, with room for many masters at each Modbus device."""
+    text = profiles.site("norway").read_text(encoding="utf-8")
+    return text.replace("{protocol: modbus}", "{protocol: modbus, options: {max_connections: 1000}}")
 
 
 SITES: Final[Mapping[str, Callable[[], str]]] = {

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, wrapped
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, PointRow
 from pilotfarm.emulators.maps.iec104.addresses import (
@@ -77,7 +77,7 @@ class CounterReading:
         return (self.quantity,)
 
     def of(self, columns: Mapping[str, Floats]) -> Floats:
-        return np.mod(np.floor(columns[self.quantity]), 2.0**31)
+        return wrapped(np.floor(columns[self.quantity]), 2.0**31)
 
     def back(self, raw: float) -> dict[str, float]:
         return {self.quantity: raw}

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, wrapped
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
@@ -71,7 +71,7 @@ class _Rolling:
         return (self.quantity,)
 
     def of(self, columns: Mapping[str, Floats]) -> Floats:
-        return np.mod(np.maximum(np.rint(columns[self.quantity]), 0.0), 2.0**32)
+        return wrapped(np.maximum(np.rint(columns[self.quantity]), 0.0), 2.0**32)
 
     def back(self, raw: float) -> dict[str, float]:
         return {self.quantity: raw}

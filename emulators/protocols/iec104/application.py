@@ -143,11 +143,10 @@ class Application:
             row = seat.table.row(seat.row)
             yield from self._units(address, row, seat.table.interrogated.get(group, ()), cause)
 
-    def _units(self, address: int, row: memoryview | bytes, cuts: Iterable[Cut], cause: int) -> Iterator[bytes]:
+    def _units(self, address: int, row: memoryview | bytes, cuts: Iterable[Cut], cause: int) -> list[bytes]:
         # All but type and count is the same for every data unit of a device.
         rest = self._form.header(0, 0, cause, 0, address)[2:]
-        for cut in cuts:
-            yield bytes((cut.type, cut.count)) + rest + row[cut.start : cut.stop]
+        return [cut.head + rest + row[cut.start : cut.stop] for cut in cuts]
 
     def _cyclic(self) -> Iterator[bytes]:
         for group in _CYCLIC_GROUPS:

@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from struct import Struct
 from typing import Any, Final
 
 START: Final = 0x68
 LONGEST: Final = 253
 MODULO: Final = 1 << 15
+_NUMBERED: Final = Struct("<BBHH")  # the head of an I frame: start, length, and both numbers, a bit to the left
 
 STARTDT_ACT: Final = 0x07
 STARTDT_CON: Final = 0x0B
@@ -122,9 +124,8 @@ class Link:
 
     def send(self, asdu: bytes, now_s: float, carried: Sequence[Any] = ()) -> None:
         """Frame a data unit; only while there is ``room``. What it carries is kept until it is acknowledged."""
-        sent, received = self._sent, self._received
-        head = (START, 4 + len(asdu), sent << 1 & 0xFE, sent >> 7, received << 1 & 0xFE, received >> 7)
-        self._out.append(bytes(head) + asdu)
+        sent = self._sent
+        self._out.append(_NUMBERED.pack(START, 4 + len(asdu), sent << 1, self._received << 1) + asdu)
         self._sent = (sent + 1) % MODULO
         self._under_way.append((now_s, carried))
         self._unconfirmed = 0

@@ -8,7 +8,7 @@ row. Changes are found for all rows at once, and only where a station listens. T
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -58,6 +58,11 @@ class Cut:
     count: int
     start: int
     stop: int
+    head: bytes = field(init=False)
+    """Type and count, as a data unit begins."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "head", bytes((self.type, self.count)))
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """What a Modbus master is answered, whatever the messages travel in: a unit and a message in, a message out.
 
-The fast path, function codes 3 and 4, is a slice of the device's row; every other function goes through
-pymodbus's message classes (``functions``).
+Every function goes through pymodbus's message classes (``functions``); a read that was answered once is answered
+without asking here again (``engine``).
 
 A unit nobody sits at, or whose device the station does not reach, is answered with exception 0B, "gateway
 target device failed to respond" (AP, 7), on a gateway and on a single device alike. A station with one seat also
@@ -69,13 +69,6 @@ class Application:
 
 def _answer(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes:
     function, body = message[0], message[1:]
-    if span := bank.spans.get(message):
-        first, last = span
-        table = bank.table
-        table.read = True
-        if table.stale:
-            table.make()
-        return bytes((function, last - first)) + bank.row[first:last]
     serve = FUNCTIONS.get(function)
     if serve is None:
         return _refusal(function, ILLEGAL_FUNCTION)

@@ -3,6 +3,9 @@
 A frame is an MBAP header (transaction, protocol 0, length, unit) and a message of at most 253
 bytes (TCP, 3.1.3). A header that cannot be one (another protocol, a length no message has) closes the
 connection: after it, nobody knows where the next frame starts. At most one unfinished frame is kept.
+
+Masters repeat themselves: a frame that is a read as some master of the group has sent before, but for its
+transaction, is answered by looking it up. What is looked up is where the registers lie; they are read live.
 """
 
 from __future__ import annotations
@@ -15,70 +18,111 @@ from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.protocols.modbus.application import Application
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 
-_HEADER: Final = struct.Struct(">HHHB")  # transaction, protocol, length, unit
-_LENGTH_AT: Final = 6
-_LENGTH_MIN, _LENGTH_MAX = 2, 254  # unit and message, by the header's length field
+_HEADER: Final = struct.Struct(">HHH")  # transaction, protocol, length of what follows: the unit and a message
+_UNIT_AT: Final = 6
+_LENGTH_MIN, _LENGTH_MAX = 2, 254
+_READS: Final = (3, 4)
+_READ_OCTETS: Final = 12
+_REGISTERS_AT: Final = 9
 
 
 class ModbusEngine:
     """One connection to a station."""
 
-    __slots__ = ("_admitted", "_application", "_buffer", "_closed", "_heard_s", "_out", "_peer", "_station")
+    __slots__ = (
+        "_admitted",
+        "_application",
+        "_banks",
+        "_buffer",
+        "_heard_s",
+        "_idle_s",
+        "_out",
+        "_peer",
+        "_station",
+        "closed",
+    )
 
     def __init__(self, station: ModbusStation, peer: str, now_s: float, admitted: bool) -> None:
         self._station = station
         self._application = station.application
+        self._banks = station.application.banks
         self._peer = peer
         self._heard_s = now_s
-        self._closed = not admitted
+        self._idle_s = station.options.idle_timeout_s
+        self.closed = not admitted
         self._admitted = admitted
         self._buffer = b""
-        self._out = bytearray()
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
+        self._out = b""
 
     def receive(self, data: bytes, now_s: float) -> None:
-        if self._closed:
+        if self.closed:
             return
         self._heard_s = now_s
         if self._buffer:
-            data = self._buffer + data
+            data, self._buffer = self._buffer + data, b""
+        answer = self._again(data)
+        if answer is None:
+            self._take_apart(data, now_s)
+        else:
+            self._out += answer
+
+    def _again(self, frame: bytes) -> bytes | None:
+        """Answer a frame that is a read as asked before; ``None`` for any other bytes."""
+        bank = self._banks.get(frame[_UNIT_AT]) if len(frame) == _READ_OCTETS else None
+        if bank is None or bank.seat.filters or not bank.seat.reachable:
+            return None
+        read = bank.reads.get(frame[2:])
+        if read is None:
+            return None
+        head, first, last = read
+        table = bank.table
+        table.read = True
+        if table.stale:
+            table.make()
+        return frame[:2] + head + bank.row[first:last]
+
+    def _take_apart(self, data: bytes, now_s: float) -> None:
+        out = [self._out]
         at, end = 0, len(data)
-        while end - at > _LENGTH_AT:
-            transaction, protocol, length, unit = _HEADER.unpack_from(data, at)
+        while end - at >= _UNIT_AT:
+            _, protocol, length = _HEADER.unpack_from(data, at)
             if protocol or not _LENGTH_MIN <= length <= _LENGTH_MAX:
-                self._closed = True
-                return
-            following = at + _LENGTH_AT + length
+                self.closed = True
+                break
+            following = at + _UNIT_AT + length
             if following > end:
                 break
-            answer = self._application.answer(unit, data[at + 7 : following], self._peer, now_s)
-            if answer is not None:
-                self._out += _HEADER.pack(transaction, 0, len(answer) + 1, unit) + answer
+            frame = data[at:following]
+            out.append(self._again(frame) or self._answer(frame, now_s))
             at = following
         self._buffer = data[at:]
-        if len(self._buffer) == _LENGTH_AT:
-            protocol, length = int.from_bytes(self._buffer[2:4], "big"), int.from_bytes(self._buffer[4:6], "big")
-            self._closed = bool(protocol) or not _LENGTH_MIN <= length <= _LENGTH_MAX
+        self._out = b"".join(out)
+
+    def _answer(self, frame: bytes, now_s: float) -> bytes:
+        unit, message = frame[_UNIT_AT], frame[_UNIT_AT + 1 :]
+        answer = self._application.answer(unit, message, self._peer, now_s)
+        if answer is None:
+            return b""
+        framed = frame[:2] + _HEADER.pack(0, 0, len(answer) + 1)[2:] + frame[_UNIT_AT : _UNIT_AT + 1] + answer
+        bank = self._banks.get(unit)
+        if bank is not None and not bank.seat.filters and message[0] in _READS and answer[0] == message[0]:
+            bank.remember(frame[2:], framed[2:_REGISTERS_AT])
+        return framed
 
     def advance(self, now_s: float) -> None:
         deadline_s = self.deadline_s()
         if deadline_s is not None and now_s >= deadline_s:
-            self._closed = True
+            self.closed = True
 
     def deadline_s(self) -> float | None:
-        idle_s = self._station.options.idle_timeout_s
-        return None if self._closed or idle_s == 0.0 else self._heard_s + idle_s
+        return None if self.closed or self._idle_s == 0.0 else self._heard_s + self._idle_s
 
     def take_output(self) -> bytes:
-        out = bytes(self._out)
-        self._out.clear()
+        out, self._out = self._out, b""
         return out
 
     def hang_up(self, now_s: float) -> None:
-        self._closed = True
+        self.closed = True
         if self._admitted:
             self._admitted = False
             self._station.connections -= 1

@@ -1,4 +1,4 @@
-"""Every function but the plain register reads, through pymodbus's message classes.
+"""Every function, through pymodbus's message classes.
 
 A function takes a bank, the request after its function code and a way to submit changes, and returns the response
 message. Order of the checks: AP, 7, figure 9 (function, quantity, address, execution).

@@ -20,7 +20,7 @@ from pilotfarm.emulators.wire.clock import CLOCK
 from pilotfarm.emulators.wire.rows import Rows
 from pilotfarm.emulators.wire.sinks import Kept
 
-_CACHED_READS: Final = 1024
+_REMEMBERED_READS: Final = 4096
 _SERIAL_FIRST: Final = 10_000_000
 """The least serial number of eight digits."""
 
@@ -39,8 +39,8 @@ class ModbusTable:
         "_unix_s",
         "plan",
         "read",
+        "reads",
         "rows",
-        "spans",
         "stale",
     )
 
@@ -58,9 +58,9 @@ class ModbusTable:
         self._tells_time = any(CLOCK in field.source.quantities for field in fields)
         self._unix_s = 0.0
         self._clocks_s: Mapping[int, float] = NO_CLOCKS
-        # What every device of the group answers to a register request of five bytes: where in
-        # its row. Masters repeat themselves, so it is looked up once.
-        self.spans: tuple[dict[bytes, tuple[int, int]], ...] = tuple({} for _ in plan.units)
+        # What every device of the group answers to a read as it was framed, but for the transaction: what the answer
+        # begins with, and where in the row its registers lie. Masters repeat themselves, so it is looked up.
+        self.reads: tuple[dict[bytes, tuple[bytes, int, int]], ...] = tuple({} for _ in plan.units)
 
     def refresh(
         self,
@@ -127,7 +127,7 @@ class ModbusTable:
 class Bank:
     """One unit of one device: what the engine reads and writes."""
 
-    __slots__ = ("_ignores", "_unit", "device", "number", "row", "seat", "spans", "table")
+    __slots__ = ("_ignores", "_unit", "device", "number", "reads", "row", "seat", "table")
 
     def __init__(self, seat: Seat, number: int, ignores: bool = False) -> None:
         table = seat.table
@@ -136,7 +136,7 @@ class Bank:
         self.device = seat.device
         self.number = number
         self.row = table.row(seat.row)
-        self.spans = table.spans[number]
+        self.reads = table.reads[number]
         self.table = table
         self._unit = table.plan.units[number]
         self._ignores = self._unit.unimplemented if ignores else frozenset()
@@ -151,23 +151,26 @@ class Bank:
 
     # ---------------------------------------------------------------------------------- registers
 
-    def span(self, asked: bytes) -> tuple[int, int]:
-        """Where the registers of a request (function, address, count) lie in the row; ``NoSuchPoint`` if nowhere."""
-        address, count = int.from_bytes(asked[1:3], "big"), int.from_bytes(asked[3:], "big")
-        start = self.table.plan.place(self.number, address, count, asked[0])
+    def span(self, address: int, count: int, function: int = HOLDING) -> tuple[int, int]:
+        """Where in the row lie the registers that ``function`` reads; ``NoSuchPoint`` if nowhere."""
+        start = self.table.plan.place(self.number, address, count, function)
         if start is None:
             raise NoSuchPoint(f"registers {address} to {address + count - 1}")
-        if len(self.spans) >= _CACHED_READS:
-            self.spans.clear()
-        self.spans[asked] = found = (start, start + 2 * count)
-        return found
+        return start, start + 2 * count
+
+    def remember(self, asked: bytes, head: bytes) -> None:
+        """Note what the answer begins with to a read that has been answered; it ends in function, address and count."""
+        if len(self.reads) >= _REMEMBERED_READS:
+            self.reads.clear()
+        address, count = int.from_bytes(asked[-4:-2], "big"), int.from_bytes(asked[-2:], "big")
+        self.reads[asked] = (head, *self.span(address, count, asked[-5]))
 
     def registers(self, address: int, count: int, function: int = HOLDING) -> bytes:
         """What ``function`` reads of ``count`` registers: as of the last step, of a set-point as accepted since."""
         self.table.read = True
         if self.table.stale:
             self.table.make()
-        start, end = self.span(bytes((function,)) + address.to_bytes(2, "big") + count.to_bytes(2, "big"))
+        start, end = self.span(address, count, function)
         return bytes(self.row[start:end])
 
     def meaning(self, address: int, data: bytes) -> dict[str, float]:
