@@ -7,7 +7,7 @@ import struct
 import pytest
 from dnp3_bench import Master, objects
 from dnp3_rig import ALL_COUNTERS, CLASS_0, EVENTS, UNIX_S, Rig, point_of, rig
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from py1815.application import FunctionCode
 
@@ -267,6 +267,8 @@ STEPS = st.lists(st.tuples(st.integers(-40, 40), st.none() | st.tuples(st.intege
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
+@example([(1, (0, 0)), (0, (1, 0))])  # a deadband that what stands is already beyond
+@example([(10, None), (5, (0, 14)), (0, (0, 3)), (0, None)])
 def test_each_master_is_told_by_its_own_deadband_whatever_the_others_write(
     steps: list[tuple[int, tuple[int, int] | None]],
 ) -> None:
