@@ -63,21 +63,22 @@ def deadband(index: int, value: float, variation: int = 1) -> bytes:
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
 @pytest.mark.parametrize("kind", registry.DEVICES)
 def test_every_point_with_events_has_the_class_a_master_gives_it(kind: str, number: int) -> None:
-    here = rig(kind, unsolicited=False)
+    here, groups = rig(kind, unsolicited=False), {PointType.BINARY_INPUT: 2, PointType.ANALOG_INPUT: 32}
     master, other = Master(here.station, 1), Master(here.station, 2)
     for each in (master, other):
         each.ask(FunctionCode.READ, CLASS_0)
     assert assign(master, ALL_OF[number] + bytes([1, 0, 6, 30, 0, 6])) == 0
     inputs = [p for p in here.plan.points if p.type in (PointType.ANALOG_INPUT, PointType.BINARY_INPUT)]
+    worked_out = {(groups[p.type], p.index) for p in inputs if p.meaning}
+    inputs = [p for p in inputs if not p.meaning]
     moved = {p.quantity: 1.0 - here.columns[p.quantity][0] for p in inputs if p.type is PointType.BINARY_INPUT}
     moved |= {p.quantity: here.columns[p.quantity][0] + 1e6 for p in inputs if p.type is PointType.ANALOG_INPUT}
     here.refresh(UNIX_S + 1.0, **moved)
-    groups = {PointType.BINARY_INPUT: 2, PointType.ANALOG_INPUT: 32}
     for each in (1, 2, 3):
         wanted = sorted((groups[p.type], p.index) for p in inputs) if each == number else []
-        assert sorted(told(master, each)) == wanted, "points of class 0, such as ratings, too"
+        assert sorted(set(told(master, each)) - worked_out) == wanted, "points of class 0, such as ratings, too"
         usual = sorted((groups[p.type], p.index) for p in inputs if p.event_class == each)
-        assert sorted(told(other, each)) == usual, "another master's are as they were"
+        assert sorted(set(told(other, each)) - worked_out) == usual, "another master's are as they were"
 
 
 def test_classes_are_given_point_by_point_and_hold_from_then_on() -> None:
