@@ -40,6 +40,12 @@ def only(answer: list[Response]) -> Response:
     return response
 
 
+def last_of_the_first(here: Rig) -> int:
+    """The last of the counters from 0 on between which none is missing."""
+    counters = [point.index for point in here.plan.of(PointType.COUNTER)]
+    return next(index for index in counters if index + 1 not in counters)
+
+
 def quiet(kind: str = "smart_meter") -> tuple[Rig, Master]:
     here = rig(kind, unsolicited=False)
     return here, Master(here.station)
@@ -65,15 +71,10 @@ def test_all_that_is_wrong_with_a_read_is_said(one: str, other: str) -> None:
     assert (answer.iin.second, answer.body) == (LOST[one][1] | LOST[other][1], b"")
 
 
-def _first_counters(here: Rig) -> list[int]:
-    """The counters that follow each other from 0 on; those of the vendor range lie far behind."""
-    return [point.index for place, point in enumerate(here.plan.of(PointType.COUNTER)) if point.index == place]
-
-
 def test_a_range_that_reaches_beyond_the_points_returns_those_and_says_so() -> None:
     """As opendnp3 does: it returns AI5 to AI9 for a read of 5 to 15 where 0 to 9 are, with IIN2.2."""
     here, master = quiet()
-    last = len(_first_counters(here)) - 1
+    last = last_of_the_first(here)
     for first, stop, second in ((0, last, 0), (0, last + 1, PARAM_ERROR)):
         answer = only(master.ask(FunctionCode.READ, bytes([20, 1, 0, first, stop])))
         assert answer.iin.second == second
@@ -124,16 +125,15 @@ def test_a_read_that_waits_for_a_confirmation_says_what_is_missing_when_it_is_an
 
 def test_a_freeze_freezes_the_counters_there_are_and_says_that_others_are_not() -> None:
     here, master = quiet()
-    first, every = len(_first_counters(here)), len(here.plan.of(PointType.COUNTER))
-    for body, second, held in (
-        (bytes([20, 0, 0, 0, first]), PARAM_ERROR, first),
-        (bytes([20, 0, 0, 200, 210]), PARAM_ERROR, first),
-        (bytes([30, 0, 6]) + ALL_COUNTERS, OBJECT_UNKNOWN, every),
-        (ALL_COUNTERS, 0, every),
+    some, everything = last_of_the_first(here) + 1, len(here.plan.of(PointType.COUNTER))
+    for body, second, wanted in (
+        (bytes([20, 0, 0, 200, 210]), PARAM_ERROR, 0),
+        (bytes([20, 0, 0, 0, some]), PARAM_ERROR, some),
+        (bytes([30, 0, 6]) + ALL_COUNTERS, OBJECT_UNKNOWN, everything),
+        (ALL_COUNTERS, 0, everything),
     ):
         assert only(master.ask(FunctionCode.IMMED_FREEZE, body)).iin.second == second
-        frozen = list(objects(master.ask(FunctionCode.READ, bytes([21, 1, 6]))))
-        assert len(frozen) == held, "none is frozen by the second"
+        assert len(list(objects(master.ask(FunctionCode.READ, bytes([21, 1, 6]))))) == wanted
 
 
 # -------------------------------------------------------------------------------- attributes
@@ -254,9 +254,9 @@ def test_static_analog_values_are_read_as_floating_point_in_their_own_unit(
     }
     assert found.keys() == {point.index for point in points}
     for point in points:
-        value = float(here.columns[point.quantity][0]) if point.fixed is None else point.fixed * point.scale
+        value = float(point.source.of(here.columns)[0]) if point.fixed is None else point.fixed
         (shown,) = struct.unpack(layout, found[point.index][1:])
-        assert shown == pytest.approx(round(value / point.scale) * point.scale, rel=1e-6), point
+        assert shown == pytest.approx(round(value) * point.scale, rel=1e-6), point
 
 
 def test_an_analog_output_is_read_by_its_index_as_floating_point() -> None:

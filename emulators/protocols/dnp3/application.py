@@ -187,14 +187,15 @@ class Outstation:
 
     def report_anew(self) -> None:
         """Have the table tell what any master wants to know: points of a class of its own, and every change of those
-        whose deadband a master has changed, which is then measured for each master by itself.
+        whose deadband a master has changed, which is then measured for each master by itself; first of all what stands,
+        as that may be further away than a deadband is now.
         """
         self._changed = True
         inputs = self.table.sections[PointType.ANALOG_INPUT].points
         wanted = [each.reporting for each in self._associations.values()]
         usual = self.table.deadbands(self.seat.row)
         changed = {index for reporting in wanted for index in reporting.deadbands}
-        deadbands = [0.0 if point.index in changed else width for point, width in zip(inputs, usual, strict=True)]
+        deadbands = [-1.0 if point.index in changed else width for point, width in zip(inputs, usual, strict=True)]
         reported = [any(reporting.class_of(point) for reporting in wanted) for point in inputs]
         self.table.alter(self.seat.row, deadbands, reported)
 

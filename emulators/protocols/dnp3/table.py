@@ -180,7 +180,10 @@ class Dnp3Table(EventTable):
         return [int(octet) for octet in self._last[2][row]]
 
     def alter(self, row: int, deadbands: Sequence[float], reported: Sequence[bool]) -> None:
-        """Report the analog inputs of a row that listens by these; what is reported anew counts from what stands."""
+        """Report the analog inputs of a row that listens by these; what is reported anew counts from what stands.
+
+        A deadband below 0 is 0, and has the value told with the next report, whether it has moved or not.
+        """
         assert self._last is not None, "nobody listens"
         wanted = np.array(reported, dtype=bool)
         _, before = self._altered.get(row, (None, self._reported))
@@ -243,7 +246,8 @@ class Dnp3Table(EventTable):
     def _report(self) -> None:
         """Tell listeners of flags that changed and of values beyond their deadband since the last report."""
         assert self._last is not None
-        if not self._heard.size:
+        anew = not self._heard.size
+        if anew:
             self._hear()
         last_values, last_flags, last_states = self._last
         heard = self._heard
@@ -251,6 +255,8 @@ class Dnp3Table(EventTable):
         values, flags = self._values[heard, :analogs], self._wide_flags[heard, :analogs]
         away = np.abs(values - last_values[heard].astype(np.float64))
         moved = ((away > self._tolerated) | (flags != last_flags[heard])) & self._wanted
+        if anew:
+            np.maximum(self._tolerated, 0.0, out=self._tolerated)
         inputs = self.sections[PointType.ANALOG_INPUT].points
         for i, j in np.argwhere(moved).tolist():
             row = int(heard[i])

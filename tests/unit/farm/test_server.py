@@ -105,6 +105,22 @@ def test_at_a_full_modbus_station_the_connection_longest_unused_gives_way(
     asyncio.run(scenario())
 
 
+def test_as_many_connections_give_way_as_there_are_newcomers(make_layout: Callable[..., SiteLayout]) -> None:
+    port = free_port()
+
+    async def scenario() -> None:
+        async with running(make_layout(limited(port, "modbus", 3))) as pilot, AsyncExitStack() as peers:
+            counters = pilot.server.counters["modbus"]
+            old = [await peers.enter_async_context(connected(port)) for _ in range(3)]
+            await until(lambda: counters.open == 3)
+            new = await asyncio.gather(*(peers.enter_async_context(connected(port)) for _ in range(3)))
+            assert all(await asyncio.gather(*(answered(*each) for each in new)))
+            assert all(await asyncio.gather(*(ended(reader) for reader, _ in old)))
+            assert (counters.refused, counters.gave_way, counters.open) == (0, 3, 3)
+
+    asyncio.run(scenario())
+
+
 def test_at_a_full_dnp3_outstation_a_connection_of_the_same_host_gives_way_and_no_other(
     make_layout: Callable[..., SiteLayout],
 ) -> None:
