@@ -14,7 +14,9 @@ from running_farm import RunningFarm
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 from sunspec2.modbus.modbus import ModbusClientException
 
-VENDOR: Final = range(64_901, 64_909)
+from pilotfarm.emulators.maps.sunspec.chain import VENDOR_MODELS
+
+VENDOR: Final = VENDOR_MODELS
 _CHARGER: Final = (1, 701, 702, 704, 713, 714, 715)
 _BATTERY: Final = (1, 103, 120, 121, 122, 123, 124, 701, 702, 703, 704, 713, 715, 802, 803)
 _PV: Final = (1, 103, 120, 121, 122, 123, 160, 701, 702, 703, 704, 715, 302, 303, 307)
@@ -46,13 +48,17 @@ MEANING: Final[dict[int, dict[str, tuple[str, float]]]] = {
         "Hz": ("frequency_hz", 1),
         "PF": ("power_factor", 100),
         "WH": ("energy_exported_wh", 1),
-        "DCA": ("dc_current_a", 1),
         "DCV": ("dc_voltage_v", 1),
         **_phases("PhVph#", "voltage_l#_v", names="ABC"),
         **_phases("Aph#", "current_l#_a", names="ABC"),
     },
-    120: {"WRtg": ("rated_power_w", 1), "VARtg": ("rated_apparent_power_va", 1)},
-    121: {"WMax": ("rated_power_w", 1)},
+    120: {
+        "WRtg": ("rated_power_w", 1),
+        "VARtg": ("rated_apparent_power_va", 1),
+        "VArRtgQ1": ("rated_reactive_power_var", 1),
+        "VArRtgQ4": ("rated_reactive_power_var", -1),
+    },
+    121: {"WMax": ("active_power_max_w", 1), "VRef": ("voltage_setpoint_v", 1)},
     122: {"ActWh": ("energy_exported_wh", 1)},
     123: {"WMaxLimPct": ("active_power_limit_frac", 100), "Conn": ("grid_switch", 1)},
     124: {
@@ -66,7 +72,11 @@ MEANING: Final[dict[int, dict[str, tuple[str, float]]]] = {
         "OutWRte": ("discharge_limit_frac", 100),
         "ChaGriSet": ("grid_charging_allowed", 1),
     },
-    160: {"module.DCA": ("dc_current_a", 1), "module.DCV": ("dc_voltage_v", 1)},
+    160: {
+        "module.DCA": ("dc_current_a", 1),
+        "module.DCV": ("dc_voltage_v", 1),
+        "module.DCWH": ("dc_energy_wh", 1),
+    },
     203: {
         "W": ("active_power_w", -1),
         "VAR": ("reactive_power_var", -1),
@@ -111,7 +121,12 @@ MEANING: Final[dict[int, dict[str, tuple[str, float]]]] = {
         **_phases("WL#", "active_power_l#_w"),
         **_phases("VarL#", "reactive_power_l#_var"),
     },
-    702: {"WMaxRtg": ("rated_power_w", 1), "VAMaxRtg": ("rated_apparent_power_va", 1)},
+    702: {
+        "WMaxRtg": ("rated_power_w", 1),
+        "VAMaxRtg": ("rated_apparent_power_va", 1),
+        "VarMaxInjRtg": ("rated_reactive_power_var", 1),
+        "WMax": ("active_power_max_w", 1),
+    },
     704: {
         "WSet": ("active_power_setpoint_w", 1),
         "WSetEna": ("active_power_setpoint_enabled", 1),
@@ -135,6 +150,7 @@ MEANING: Final[dict[int, dict[str, tuple[str, float]]]] = {
     803: {
         "ModTmpMax": ("temperature_max_degc", 1),
         "ModTmpAvg": ("temperature_degc", 1),
+        "string.StrCellVAvg": ("cell_voltage_v", 1),
         "string.StrSoC": ("soc_frac", 100),
         "string.StrSoH": ("soh_frac", 100),
     },
@@ -373,6 +389,41 @@ def test_what_no_battery_can_do_is_refused_and_nothing_changes(
     after = site.values("battery-001")
     quantity, _ = MEANING[model][name]
     assert after[quantity] == before[quantity]
+
+
+def test_a_storage_follows_a_share_of_its_maximum_and_a_lower_maximum(site: RunningFarm) -> None:
+    with scanned(site, "battery-001") as client:
+        found = models(client)
+        controls, settings, measured = found[704], found[702], found[701]
+        rated = settings.WMaxRtg.cvalue
+        controls.WSetEna.cvalue, controls.WSetMod.cvalue, controls.WSetPct.cvalue = 1, 0, 60
+        controls.write()
+        site.step(120)
+        controls.read()
+        measured.read()
+        assert (controls.WSetMod.cvalue, controls.WSetPct.cvalue) == (0, 60)
+        assert controls.WSet.cvalue == measured.W.cvalue == pytest.approx(0.6 * rated, abs=1)
+
+        settings.WMax.cvalue = round(0.3 * rated)
+        settings.write()
+        site.step(120)
+        settings.read()
+        measured.read()
+        assert settings.WMax.cvalue == measured.W.cvalue == pytest.approx(0.3 * rated, abs=1)
+
+        settings.WMax.cvalue, controls.WSetEna.cvalue, controls.WSetMod.cvalue = rated, 0, 1
+        settings.write()
+        controls.write()
+        site.step(120)
+
+
+def test_a_point_that_is_not_there_cannot_be_written(site: RunningFarm) -> None:
+    with scanned(site, "battery-001") as client:
+        ramp = models(client)[704].points["WRmp"]
+        assert ramp.value is None
+        ramp.value = 10
+        with pytest.raises(ModbusClientException, match="exception: 2"):
+            ramp.write()
 
 
 def test_what_is_only_read_cannot_be_written(site: RunningFarm) -> None:

@@ -60,13 +60,13 @@ CONSTANT = {
 """Mandatory points that never move, and why."""
 NEVER = {("prosumer", 4, "203.TotWhExp"), ("prosumer", 4, "201.TotWhExp")}
 """Counters that stay at 0: loads deliver nothing."""
-ONE_VALUE = {"121.VRefOfs", "704.VarSetMod", *(f"124.InOutWRte_{time}" for time in ("WinTms", "RvrtTms", "RmpTms"))}
+ONE_VALUE = {"121.VRefOfs", "704.VarSetMod"}
 """Points that take the one value they have."""
 FIXED: Final = {"1.DA": "the site file gives the unit id"}
 """Points that SunSpec would let a master write, and that can only be read here, and why."""
 PULSES = {"802.AlmRst", "715.AlarmReset"}
 """Commands: they act and fall back."""
-MODES = frozenset(each.name for each in modes.QUANTITIES)
+MODES = frozenset(each.name for each in (*modes.QUANTITIES, *modes.OF_STORAGE))
 """Times of modes and what they revert to: states, of which ``test_modes`` says what they do."""
 KEPT = {"704.WSetMod", "123.VArPct_Mod", "715.ControllerHb", "802.CtrlHb"}
 """What the interface keeps as written: the unit a master speaks in, and its sign of life."""
