@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.plans.modbus import READS
 from pilotfarm.emulators.protocols.modbus.application import Application
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 
 _HEADER: Final = struct.Struct(">HHH")  # transaction, protocol, length of what follows: the unit and a message
 _UNIT_AT: Final = 6
 _LENGTH_MIN, _LENGTH_MAX = 2, 254
-_READS: Final = (3, 4)
 _READ_OCTETS: Final = 12
 _REGISTERS_AT: Final = 9
 
@@ -105,7 +105,7 @@ class ModbusEngine:
             return b""
         framed = frame[:2] + _HEADER.pack(0, 0, len(answer) + 1)[2:] + frame[_UNIT_AT : _UNIT_AT + 1] + answer
         bank = self._banks.get(unit)
-        if bank is not None and not bank.seat.filters and message[0] in _READS and answer[0] == message[0]:
+        if bank is not None and not bank.seat.filters and message[0] in READS and answer[0] == message[0]:
             bank.remember(frame[2:], framed[2:_REGISTERS_AT])
         return framed
 

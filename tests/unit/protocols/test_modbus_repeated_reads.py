@@ -19,8 +19,8 @@ def read(transaction: int, unit: int, address: int, count: int, function: int = 
     return struct.pack(">HHHBBHH", transaction, 0, 6, unit, function, address, count)
 
 
-def shown(bench: Bench, seat: int, address: int, count: int) -> bytes:
-    start = bench.plan.place(0, address, count)
+def shown(bench: Bench, seat: int, address: int, count: int, function: int = 3) -> bytes:
+    start = bench.plan.place(0, address, count, function)
     assert start is not None
     return bytes(bench.table.row(seat)[start : start + 2 * count])
 
@@ -29,7 +29,7 @@ def answer(bench: Bench, seat: int, asked: bytes) -> bytes:
     """What a read is to be answered, by the standard and what stands in the table."""
     transaction, _, _, unit, function, address, count = struct.unpack(">HHHBBHH", asked)
     head = struct.pack(">HHHBBB", transaction, 0, 3 + 2 * count, unit, function, 2 * count)
-    return head + shown(bench, seat, address, count)
+    return head + shown(bench, seat, address, count, function)
 
 
 @pytest.fixture(params=registry.DEVICES)
@@ -39,17 +39,18 @@ def gateway(request: pytest.FixtureRequest) -> Bench:
     return Bench(request.param, (1, 1 + units))
 
 
-def reads(bench: Bench) -> list[tuple[int, int, int]]:
-    """Seat, address and count of reads at every window's ends, and of both functions' longest."""
-    windows = bench.plan.units[0].windows
-    places = {(w.first, min(125, w.end - w.first)) for w in windows} | {(w.end - 1, 1) for w in windows}
+def reads(bench: Bench, function: int = 3) -> list[tuple[int, int, int]]:
+    """Seat, address and count of the longest read at every window's start, and of the shortest at its end."""
+    windows = [window for window in bench.plan.units[0].windows if function in window.functions]
+    places = {(w.first, min(125, w.end - w.first) // w.grain * w.grain) for w in windows}
+    places |= {(w.end - w.grain, w.grain) for w in windows}
     return [(seat, *place) for place in sorted(places) for seat in range(len(bench.seats))]
 
 
 @pytest.mark.parametrize("function", [3, 4])
 def test_a_read_asked_again_is_answered_with_what_stands_there_now(gateway: Bench, function: int) -> None:
     for turn in range(AGAIN):
-        for transaction, (seat, address, count) in enumerate(reads(gateway)):
+        for transaction, (seat, address, count) in enumerate(reads(gateway, function)):
             asked = read(transaction + turn, gateway.seats[seat].address, address, count, function)
             assert talk(gateway.engine, asked) == (answer(gateway, seat, asked), False)
             assert asked[2:] in gateway.table.reads[0]
