@@ -155,6 +155,15 @@ POINTS: Final[dict[str, tuple[tuple[PointType, int, float], ...]]] = {
     "power_factor_setpoint": ((AO, 210, 0.01), (AI, 288, 0.01)),
     "active_power_setpoint_w": ((AO, 508, 1.0), (AI, 618, 1.0)),
     "reactive_power_setpoint_var": ((AO, 511, 1.0), (AI, 621, 1.0)),
+    # Times of modes: in seconds, with their mirrors
+    "active_power_limit_window_s": ((AO, 83, 1.0), (AI, 143, 1.0)),
+    "active_power_limit_ramp_s": ((AO, 84, 1.0), (AI, 144, 1.0)),
+    "active_power_limit_reversion_s": ((AO, 85, 1.0), (AI, 145, 1.0)),
+    "active_power_setpoint_reversion_s": ((AO, 92, 1.0), (AI, 153, 1.0)),
+    "reactive_power_setpoint_reversion_s": ((AO, 202, 1.0), (AI, 280, 1.0)),
+    "power_factor_setpoint_window_s": ((AO, 207, 1.0), (AI, 285, 1.0)),
+    "power_factor_setpoint_ramp_s": ((AO, 208, 1.0), (AI, 286, 1.0)),
+    "power_factor_setpoint_reversion_s": ((AO, 209, 1.0), (AI, 287, 1.0)),
     # A prosumer's resources
     "ev_active_power_setpoint_w": ((AO, 50_100, 1.0), (AI, 50_100, 1.0)),
     "ev_reactive_power_setpoint_var": ((AO, 50_101, 1.0), (AI, 50_101, 1.0)),
