@@ -16,7 +16,7 @@ import pandas as pd
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.world import Surroundings
-from pilotfarm.emulators.devices import common
+from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import appliances
 from pilotfarm.profiles.draws import keys_of
 
@@ -27,7 +27,7 @@ def drawn_w(n: int, year_wh: float, seed: int, start: datetime, step_s: float) -
     """Return what each of ``n`` homes draws in the steps of a week, ``(steps, n)``. [W]"""
     keys = keys_of(seed, [f"home-{k}" for k in range(n)])
     on_one_phase = np.tile([1.0, 0.0, 0.0], (n, 1))
-    columns = appliances.initial_columns(keys, np.full(n, year_wh), on_one_phase) | common.key_columns(keys)
+    columns = appliances.initial_columns(keys, np.full(n, year_wh), on_one_phase) | key_columns(keys)
     steps = []
     for k in range(1, round(DAYS * 86_400 / step_s) + 1):
         world = _world(start + timedelta(seconds=step_s * k - 0.001))

@@ -152,6 +152,8 @@ class Stations:
             return None
         station = self._shared.get(each.table.station) if each.table.station else None
         options = station.options if station else each.options
+        if station and station.spec is not each.protocol:
+            options = None  # a problem that is told where the device gets its address
         form = None if options is None else each.protocol.form(options)
         try:
             count = addresses_per_device(chosen, spec, form)

@@ -158,8 +158,11 @@ def test_a_counter_interrogation_gives_the_energy_registers(site: RunningFarm) -
 
     data = [m for m in as_master(site, say) if isinstance(m, iec104.DataMsg) and m.cause.value == 37]
     truth = site.values("meter-001")
-    registers = ("energy_exported_wh", "energy_imported_wh", "reactive_energy_exported_varh")
-    wanted = {3000 + k: int(truth[name]) for k, name in enumerate((*registers, "reactive_energy_imported_varh"))}
+    listed = {
+        int(row["address"]): row["quantity"] for row in site.points("meter-001", "iec104") if row["role"] == "total"
+    }
+    wanted = {address: int(truth[name]) for address, name in listed.items()}
+    assert [listed[3000], listed[3001]] == ["energy_exported_wh", "energy_imported_wh"]
     assert {m.io_address: value(m) for m in data} == wanted
     assert wanted[3001] > 0
 

@@ -10,7 +10,7 @@ import numpy as np
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.mains import Mains
 from pilotfarm.emulators.contracts.world import Surroundings
-from pilotfarm.emulators.devices import common
+from pilotfarm.emulators.devices.keys import key_columns, keys_in
 from pilotfarm.emulators.physics import appliances
 from pilotfarm.profiles.draws import keys_of
 
@@ -21,7 +21,7 @@ def begun(n: int = HOMES_N, *, annual_wh: float = 4e6, phase: float | None = Non
     """Columns of ``n`` households before their first step, even on three phases or on one."""
     keys = keys_of(3, [f"home-{k}" for k in range(n)])
     shares = np.full((n, 3), 1.0 / 3.0) if phase is None else np.tile(np.arange(3.0) == phase, (n, 1)).astype(float)
-    return appliances.initial_columns(keys, np.full(n, annual_wh), shares) | common.key_columns(keys)
+    return appliances.initial_columns(keys, np.full(n, annual_wh), shares) | key_columns(keys)
 
 
 def world(now: datetime) -> Surroundings:
@@ -37,7 +37,7 @@ def world(now: datetime) -> Surroundings:
 
 
 def stepped(columns: Columns, now: datetime, dt_s: float) -> Columns:
-    return appliances.drawn(columns, common.keys_in, world(now), dt_s)
+    return appliances.drawn(columns, keys_in, world(now), dt_s)
 
 
 def energy_wh(columns: Columns, start: datetime, length: timedelta, dt_s: float) -> np.ndarray:

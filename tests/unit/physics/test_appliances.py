@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from homes import HOMES_N, begun, energy_wh, stepped
 
-from pilotfarm.emulators.devices import common
+from pilotfarm.emulators.devices.keys import keys_in
 from pilotfarm.emulators.physics import appliances
 from pilotfarm.profiles import draws, load
 
@@ -67,7 +67,7 @@ def test_uses_drawn_ahead_are_those_followed_one_by_one(annual_wh: float) -> Non
         columns = stepped(columns, START + timedelta(seconds=second), 37.0)
         seen.append(columns["power"][:, 1, :3].sum(axis=1))
     moments_s = START.timestamp() + np.arange(37.0, 2 * 3_600, 37.0)
-    for home, key in enumerate(common.keys_in(columns)):
+    for home, key in enumerate(keys_in(columns)):
         assert np.array(seen)[:, home] == pytest.approx(drawn_of(key, annual_wh, moments_s), abs=1e-6)
 
 
