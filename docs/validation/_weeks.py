@@ -16,7 +16,7 @@ import pandas as pd
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.world import Surroundings
-from pilotfarm.emulators.devices.keys import key_columns
+from pilotfarm.emulators.devices.keys import key_columns, keys_in
 from pilotfarm.emulators.physics import appliances
 from pilotfarm.profiles.draws import keys_of
 
@@ -31,7 +31,7 @@ def drawn_w(n: int, year_wh: float, seed: int, start: datetime, step_s: float) -
     steps = []
     for k in range(1, round(DAYS * 86_400 / step_s) + 1):
         world = _world(start + timedelta(seconds=step_s * k - 0.001))
-        columns = appliances.drawn(columns, common.keys_in, world, step_s)
+        columns = appliances.drawn(columns, keys_in, world, step_s)
         steps.append(columns["power"][:, 0, 0])
     return np.array(steps)
 
