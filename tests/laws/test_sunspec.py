@@ -66,6 +66,8 @@ FIXED: Final = {"1.DA": "the site file gives the unit id"}
 """Points that SunSpec would let a master write, and that can only be read here, and why."""
 PULSES = {"802.AlmRst", "715.AlarmReset"}
 """Commands: they act and fall back."""
+AT_ONCE = {"123.Conn_WinTms", "123.Conn_RvrtTms"}
+"""Of a resource, whose switch is its home's, these take 0 alone."""
 MODES = frozenset(each.name for each in (*modes.QUANTITIES, *modes.OF_STORAGE))
 """Times of modes and what they revert to: states, of which ``test_modes`` says what they do."""
 KEPT = {"704.WSetMod", "123.VArPct_Mod", "715.ControllerHb", "802.CtrlHb"}
@@ -365,7 +367,8 @@ def test_every_writable_point_that_is_there_takes_a_write_reads_back_and_acts(
     for unit, base, found in writable(one, kind, name):
         number, prefix = unit_id(unit), unit.resource.of("")
         there = [p for p in found if p.is_writable and base + p.address in unit.writable]
-        chosen = [p for p in there if p.key not in ONE_VALUE | PULSES]
+        one_value = ONE_VALUE | (AT_ONCE if unit.resource else set())
+        chosen = [p for p in there if p.key not in one_value | PULSES]
         acting = [p for p in chosen if not is_state(unit, base, p)]
         rows = dict(zip((p.key for p in acting), _ready(one, prefix), strict=False))
         assert len(rows) == len(acting)

@@ -126,17 +126,22 @@ def status_122(storage: bool) -> Model:
     )
 
 
+_AT_ONCE: Final = Pair(None, Kept((0,)))
+"""A resource starts and stops at once; the switch, which has times, is its home's."""
+
 CONTROLS_123: Final = Model(
     123,
     fixed={
+        "Conn_WinTms": 0,
+        "Conn_RvrtTms": 0,
         "VArPct_Mod": 2,
         "WMaxLimPct_SF": -2,
         "OutPFSet_SF": -3,
         "VArPct_SF": -2,
     },
     points={
-        "Conn_WinTms": "grid_switch_window_s",
-        "Conn_RvrtTms": "grid_switch_reversion_s",
+        "Conn_WinTms": OneOf(("grid_switch_window_s", _AT_ONCE)),
+        "Conn_RvrtTms": OneOf(("grid_switch_reversion_s", _AT_ONCE)),
         "WMaxLimPct_WinTms": "active_power_limit_window_s",
         "WMaxLimPct_RvrtTms": "active_power_limit_reversion_s",
         "WMaxLimPct_RmpTms": "active_power_limit_ramp_s",
