@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from pilotfarm.emulators.record.tables import read
 
 UP_WITHIN_S: Final = 60.0
-SOON_S: Final = 8.0
+SOON_S: Final = 60.0
 
 T = TypeVar("T")
 

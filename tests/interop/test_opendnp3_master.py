@@ -61,8 +61,13 @@ def test_an_integrity_poll_gives_every_point_as_the_ledger_has_it(site: RunningF
 
 def test_an_input_of_a_mode_that_is_off_is_read_as_not_online_and_all_else_is_online(heard: tuple[str, Heard]) -> None:
     talk = heard[1]
-    switches = {"AI149": "active_power_limit_enabled", "AI288": "power_factor_setpoint_enabled"}
-    switches |= {"AI618": "active_power_setpoint_enabled", "AI621": "reactive_power_setpoint_enabled"}
+    inputs = {
+        "active_power_limit_enabled": (143, 144, 145, 149),
+        "active_power_setpoint_enabled": (153, 618),
+        "reactive_power_setpoint_enabled": (280, 621),
+        "power_factor_setpoint_enabled": (285, 286, 287, 288),
+    }
+    switches = {f"AI{index}": switch for switch, indices in inputs.items() for index in indices}
     offline = {address for address, switch in switches.items() if talk.before.get(switch) == 0.0}
     assert {address for address, flags in talk.said["flags"].items() if not flags & 1} == offline
 

@@ -50,6 +50,12 @@ def test_a_ramp_is_even_and_as_long_as_asked_whatever_the_steps(dt_s: float) -> 
     assert follow(columns, 0.4, dt_s) == 0.4
 
 
+def test_a_ramp_may_be_shorter_than_a_second() -> None:
+    columns = eased(0.0, 0.5, 1)
+    assert follow(columns, 0.0, 0.25) == pytest.approx(0.5)
+    assert follow(columns, 0.0, 0.25) == 0.0
+
+
 def test_a_change_on_the_way_takes_its_own_time_from_where_it_is() -> None:
     columns = eased(0.0, 10.0, 1)
     assert follow(columns, 0.0, 5.0) == pytest.approx(0.5)
