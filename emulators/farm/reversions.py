@@ -28,6 +28,7 @@ class Reversions:
         self._modes = {group.name: tuple(modes_of(group.readable, RESOURCES)) for group in population}
         self._left_s: dict[Running, float] = {}
         self._shown: set[Running] = set()
+        """Those of which a time left has been shown."""
 
     def pass_time(self, elapsed_s: float) -> None:
         """Take wall time [s] off all that run."""
@@ -45,7 +46,6 @@ class Reversions:
                 self._left_s[running] = time_s
             else:
                 self._left_s.pop(running, None)
-            self._shown.add(running)
 
     def due(self) -> list[Running]:
         """Hand out the modes whose time is over."""
