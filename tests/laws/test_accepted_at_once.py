@@ -173,6 +173,8 @@ def test_a_command_that_is_not_given_takes_none_back(pilot: Pilot) -> None:
         battery.submit({"stop": value}, "test", "me", 0.0)
     pilot.step(1.0)
     assert battery.value("running") == 0.0
+    battery.submit({"start": 0.0}, "test", "me", 0.0)
+    assert battery.value("started") == 0.0
     assert given({"stop": 0.0, "grid_switch": 0.0}) == {"grid_switch": 0.0}
 
 
