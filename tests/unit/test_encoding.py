@@ -104,3 +104,15 @@ def test_a_row_is_live_and_rows_do_not_mix() -> None:
 def test_a_field_beyond_the_row_is_our_own_mistake() -> None:
     with pytest.raises(AssertionError, match="beyond"):
         Rows(1, bytes(4), [Field(3, ">i2", Scaled("x"))])
+
+
+def test_a_row_that_is_written_alone_saturates_and_has_a_missing_value_as_all_rows_do() -> None:
+    fields = [Field(0, ">u2", Scaled("power"), missing=0xFFFF), Field(2, ">f4", Scaled("power"))]
+    for value in (1.4, 1.6, -3.0, 1e9, np.nan):
+        columns = {"power": np.array([7.0, value])}
+        whole, alone = Rows(2, bytes(6), fields), Rows(2, bytes(6), fields)
+        whole.encode(columns)
+        alone.encode({"power": np.array([7.0, 8.0])})
+        alone.encode_row(columns, 1, ["power"])
+        assert bytes(alone.row(1)) == bytes(whole.row(1)), value
+        assert bytes(alone.row(0)) == bytes(whole.row(0))
