@@ -187,6 +187,21 @@ def test_a_homes_power_factor_and_limit_ramp_too(pilot: Pilot) -> None:
     assert ratio == pytest.approx(0.5 * np.sqrt(1.0 / 0.81 - 1.0), rel=0.1)
 
 
+def test_a_homes_limit_holds_at_once_whatever_ramp_its_resources_have(pilot: Pilot) -> None:
+    home = pilot.farm.device("home-001")
+    told(home, storage_active_power_setpoint_w=0.0, storage_active_power_setpoint_enabled=1.0)
+    told(home, pv_active_power_limit_ramp_s=5_000.0, pv_active_power_limit_window_s=5_000.0)
+    run(pilot, 8.0, speed=900.0, step_s=900.0)
+    for _ in range(40):
+        run(pilot, 1.0, speed=600.0, step_s=600.0)
+        if home.value("active_power_w") > 500.0:
+            break
+    assert home.value("active_power_w") > 500.0
+    told(home, active_power_limit_frac=0.0, active_power_limit_enabled=1.0)
+    run(pilot, 1.0)
+    assert home.value("active_power_w") < 1e-6
+
+
 def test_a_switch_opens_within_its_window(pilot: Pilot) -> None:
     battery = pilot.farm.device("battery-001")
     told(battery, grid_switch=0.0, grid_switch_window_s=60.0)
