@@ -200,6 +200,11 @@ def test_a_homes_limit_holds_at_once_whatever_ramp_its_resources_have(pilot: Pil
     told(home, active_power_limit_frac=0.0, active_power_limit_enabled=1.0)
     run(pilot, 1.0)
     assert home.value("active_power_w") < 1e-6
+    told(home, active_power_limit_enabled=0.0, active_power_limit_ramp_s=1_000.0, pv_active_power_limit_ramp_s=0.0)
+    for second in range(1, 20):
+        run(pilot, 1.0)
+        assert home.value("active_power_w") <= 0.001 * second * home.value("rated_power_w") + 1e-6
+    assert home.value("active_power_w") > 0.0
 
 
 def test_a_switch_opens_within_its_window(pilot: Pilot) -> None:
