@@ -48,6 +48,15 @@ class Way:
     """Unit, common address or link address."""
 
 
+def not_installed(command: list[str], within_s: float = 100.0) -> str:
+    """Run a command of pip; return why it failed, empty if it did not, with the command that shows it."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=within_s)
+    except subprocess.TimeoutExpired:
+        return f"`{' '.join(command)}` did not end within {within_s:g} s"
+    return f"`{' '.join(command)}` says: {done.stderr[-300:]}" if done.returncode else ""
+
+
 class RunningFarm:
     """A site, paused: it moves when a test says so."""
 

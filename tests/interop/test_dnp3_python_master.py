@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 from der_profile import told
-from running_farm import RunningFarm
+from running_farm import RunningFarm, not_installed
 
 PACKAGE: Final = "dnp3-python==0.3.0b2"
 VERSIONS: Final = ("3.10", "3.9", "3.8")
@@ -49,9 +49,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([base, "-m", "venv", str(folder)], check=True, capture_output=True)
     made = folder / "bin" / "python"
     command = [str(made), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    if done.returncode:
-        pytest.skip(f"{PACKAGE} cannot be installed; `{base} -m pip install {PACKAGE}` says why: {done.stderr[-300:]}")
+    if why := not_installed(command):
+        pytest.skip(f"{PACKAGE} cannot be installed here: {why}")
     return made
 
 

@@ -23,7 +23,10 @@ def _python() -> str:
         return sys.executable
     named = os.environ.get("FRONIUS_MODBUS_PYTHON")
     if named is None:
-        pytest.skip("no fronius-modbus: it takes Python 3.12, or FRONIUS_MODBUS_PYTHON naming one that has it")
+        pytest.skip(
+            "no fronius-modbus, which takes Python 3.12: run `python3.12 -m pip install fronius-modbus pymodbus`, "
+            "then the tests with FRONIUS_MODBUS_PYTHON=python3.12"
+        )
     return named
 
 
