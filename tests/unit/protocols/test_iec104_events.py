@@ -257,6 +257,18 @@ def test_a_full_buffer_lets_measurements_go_first_and_says_so_once_until_a_maste
     assert bench.station.waiting_events == 16
 
 
+def test_a_buffer_that_is_full_to_the_last_place_has_lost_nothing_and_says_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(1, NARROW, event_buffer=16)
+    assert isinstance(bench.station, KeepsEvents)
+    Master(bench).engine.hang_up(0.0)
+    while bench.station.waiting_events < 16:
+        change(bench, "running")
+    assert bench.station.lost_events == 0
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == []
+
+
 def test_what_is_handed_over_is_bounded_too() -> None:
     outbox = Outbox(FORMAT_104, 16, 4)
     outbox.hand([event(number, False) for number in range(3)])
