@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, wrapped
 from pilotfarm.emulators.wire.derived import DrawnFactor, Magnitude, Product, ReadOnly, Weighted
 from pilotfarm.emulators.wire.electrical import PowerFactor
 from pilotfarm.emulators.wire.resource import ResourceSource
@@ -51,7 +51,7 @@ class Following(ReadOnly):
 
 @dataclass(frozen=True, slots=True)
 class Rolling(ReadOnly):
-    """A total in a register that starts again at 0 after ``modulus - 1``."""
+    """A total in a register that starts again at 0 after ``modulus - 1``; the modulus is a power of two."""
 
     source: Source
     modulus: float
@@ -61,7 +61,7 @@ class Rolling(ReadOnly):
         return self.source.quantities
 
     def of(self, columns: Mapping[str, Floats]) -> Floats:
-        return np.asarray(np.mod(np.rint(self.source.of(columns)), self.modulus))
+        return wrapped(np.rint(self.source.of(columns)), self.modulus)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,8 @@ class Scaled:
         column = columns[self.quantity]
         if self.gain == 1.0 and self.offset == 0.0 and self.floor is None:
             return column
-        wire = column * self.gain + self.offset
+        wire = column * self.gain
+        wire += self.offset
         return wire if self.floor is None else np.maximum(wire, self.floor)
 
     def back(self, raw: float) -> dict[str, float]:

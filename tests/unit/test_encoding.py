@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 
+from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.wire.rows import Field, Rows
 from pilotfarm.emulators.wire.sources import Bits, Lookup, Scaled
@@ -116,3 +118,50 @@ def test_a_row_that_is_written_alone_saturates_and_has_a_missing_value_as_all_ro
         alone.encode_row(columns, 1, ["power"])
         assert bytes(alone.row(1)) == bytes(whole.row(1)), value
         assert bytes(alone.row(0)) == bytes(whole.row(0))
+
+
+@pytest.mark.parametrize("row", [0, 15, 16, 17, 99])
+def test_a_column_that_moves_in_one_row_is_seen_wherever_that_row_is(row: int) -> None:
+    rows = Rows(100, bytes(2), [Field(0, ">i2", Scaled("x"))])
+    before = np.zeros(100)
+    rows.encode({"x": before})
+    after = before.copy()
+    after[row] = 3.0
+    rows.encode({"x": after})
+    assert [struct.unpack(">h", bytes(rows.row(i)))[0] for i in range(100)] == after.tolist()
+    rows.encode({"x": before})
+    assert not rows.data.any()
+
+
+class Counted(Scaled):
+    """A source that counts how often it was asked."""
+
+    asked = 0
+
+    def of(self, columns: Mapping[str, Floats]) -> Floats:
+        type(self).asked += 1
+        return columns[self.quantity]
+
+
+def test_a_new_column_that_says_the_same_is_not_encoded_again_until_it_is_to_be() -> None:
+    rows = Rows(2, bytes(2), [Field(0, ">i2", Counted("x"), missing=-1)])
+    for _ in range(3):
+        rows.encode({"x": np.array([5.0, np.nan])})
+    assert Counted.asked == 1
+    rows.data[...] = 9
+    rows.forget()
+    rows.encode({"x": np.array([5.0, np.nan])})
+    assert Counted.asked == 2
+    assert rows.data.tolist() == [[0, 5], [255, 255]]
+
+
+def test_fields_of_one_block_are_each_bounded_by_their_own_type() -> None:
+    fields = [Field(0, ">i2", Scaled("x"), missing=-32_768), Field(2, ">u2", Scaled("x"), missing=65_535)]
+    rows = Rows(4, bytes(4), fields)
+    rows.encode({"x": np.array([40_000.0, -5.0, np.nan, 70_000.0])})
+    assert [struct.unpack(">hH", bytes(rows.row(i))) for i in range(4)] == [
+        (32_767, 40_000),
+        (-5, 0),
+        (-32_768, 65_535),
+        (32_767, 65_534),
+    ]
