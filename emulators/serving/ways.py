@@ -14,6 +14,7 @@ from pilotfarm.emulators.farm.faultboard import Fault, FaultBoard
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place, Placed
 from pilotfarm.emulators.serving.server import Server
+from pilotfarm.emulators.site.layout import StationLayout
 from pilotfarm.profiles.draws import key_of
 
 
@@ -36,6 +37,10 @@ class Ways:
     def reachable(self, group: str, row: int) -> bool:
         """Whether masters can reach a device, as of the last step."""
         return not any(isinstance(fault.spec, AdmissionFault) for fault in self._faults.get((group, row), ()))
+
+    def stations(self, group: str, row: int) -> list[StationLayout]:
+        """Where masters find a device."""
+        return [self._places[number].layout for number, _ in self._at.get((group, row), ())]
 
     def update(self) -> None:
         """Set seats and listeners by the faults that are active now; nothing if these are the same as before."""
