@@ -16,7 +16,7 @@ from pilotfarm.emulators.plans.modbus import INPUT, READS, Register, RegisterPla
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.derived import DrawnFactor, Flags, OffValue, SignedPowerFactor
 from pilotfarm.emulators.wire.resource import ResourceSink
-from pilotfarm.emulators.wire.sinks import Choice, ShareTaken
+from pilotfarm.emulators.wire.sinks import Choice, ShareTaken, Within
 from pilotfarm.emulators.wire.sources import Bits, Lookup, Scaled, Source
 from pilotfarm.emulators.wire.wiring import ByWiring, settled
 
@@ -78,7 +78,6 @@ def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]
     # What is only one part of a sum, a state or a shared bit is no point of that quantity.
     shown = register.shows.quantities if isinstance(source, Scaled) and register.shows else register.carries
     shown = tuple(each for each in shown if register.shows and each in register.shows.quantities)
-    scale = _scale(register, columns)
     for each in dict.fromkeys((*shown, *taken)):
         access = ("r" if each in shown else "") + ("w" if each in taken else "")
         bits = _bits_of(register.shows, each)
@@ -86,7 +85,7 @@ def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]
             each,
             f"{_space(unit, register)}register {register.address}{''.join(f' bit {bit}' for bit in bits)}",
             name + _code_of(register, each),
-            scale,
+            _scale(register, columns) if each in shown else _scale_taken(register),
             quantity(each).unit,
             access,
             resource_unit=unit_id(unit),
@@ -142,3 +141,10 @@ def _scale(register: Register, columns: Mapping[str, Floats]) -> float:
     if isinstance(source, DrawnFactor):
         return -1.0 / source.gain
     return 10.0**exponent / source.gain if isinstance(source, Scaled) else 1.0
+
+
+def _scale_taken(register: Register) -> float:
+    """The same of what can only be written."""
+    sink = register.sink
+    sink = sink.sink if isinstance(sink, Within) else sink
+    return 1.0 / sink.gain if isinstance(sink, Scaled) else 1.0

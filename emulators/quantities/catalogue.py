@@ -39,11 +39,11 @@ _COMMON: Final = (
     _flag("identification_failed", _A, "No valid identification: refused"),
     Quantity("sesp_receipts", "1", _S, "How many times the SESP notified that it received the information", 0.0),
     # Electrical state variables at the connection point
-    Quantity("active_power_w", "W", _M, "Active power"),
+    Quantity("active_power_w", "W", _M, "Active power at the connection point, all phases together"),
     Quantity("reactive_power_var", "var", _M, "Reactive power; plus is delivered (over-excited)"),
-    Quantity("apparent_power_va", "VA", _M, "Apparent power", 0.0),
+    Quantity("apparent_power_va", "VA", _M, "Apparent power at the connection point, all phases together", 0.0),
     Quantity("power_factor", "1", _M, "Active over apparent power, signed as the active power", -1.0, 1.0),
-    Quantity("frequency_hz", "Hz", _M, "Grid frequency", 0.0),
+    Quantity("frequency_hz", "Hz", _M, "Frequency of the grid at the connection point", 0.0),
     Quantity("voltage_l1_v", "V", _M, "Voltage L1 to neutral", 0.0),
     Quantity("voltage_l2_v", "V", _M, "Voltage L2 to neutral", 0.0),
     Quantity("voltage_l3_v", "V", _M, "Voltage L3 to neutral", 0.0),
@@ -64,8 +64,14 @@ _COMMON: Final = (
     # Nameplate
     Quantity("rated_power_w", "W", _R, "Rated active power to the grid; 0 if the device cannot deliver", 0.0),
     Quantity("rated_charge_power_w", "W", _R, "Rated active power from the grid", 0.0),
-    Quantity("rated_apparent_power_va", "VA", _R, "Rated apparent power", 0.0),
-    Quantity("nominal_voltage_v", "V", _R, "Nominal voltage, line to neutral", 0.0),
+    Quantity(
+        "rated_apparent_power_va",
+        "VA",
+        _R,
+        "Rated apparent power, of the inverter or the main fuse",
+        0.0,
+    ),
+    Quantity("nominal_voltage_v", "V", _R, "Nominal voltage of the connection, line to neutral", 0.0),
     # Commands
     _run("start", "Start: energise and follow set-points", 1.0),
     _run("stop", "Stop: cease to energise", 0.0),
@@ -171,7 +177,7 @@ _EV: Final = (
 )
 
 _BATTERY: Final = (
-    Quantity("soc_frac", "1", _M, "State of charge", 0.0, 1.0),
+    Quantity("soc_frac", "1", _M, "State of charge: what is left over what the cells can hold now", 0.0, 1.0),
     Quantity("soh_frac", "1", _M, "State of health: real over nameplate capacity", 0.0, 1.0),
     Quantity("cycle_count", "1", _M, "Full equivalent cycles so far", 0.0),
     Quantity("remaining_life_years", "a", _M, "Time until the state of health reaches 80 %", 0.0),
@@ -180,7 +186,7 @@ _BATTERY: Final = (
     Quantity("real_capacity_wh", "Wh", _M, "Energy capacity now: nameplate times state of health", 0.0),
     Quantity("charge_rate_w", "W", _M, "DC power of the cells; plus discharges"),
     Quantity("charge_rate_frac", "1", _M, "DC power over the rated power of its direction; plus discharges"),
-    Quantity("dc_voltage_v", "V", _M, "DC voltage", 0.0),
+    Quantity("dc_voltage_v", "V", _M, "DC voltage at the inverter: of all cells or modules in series", 0.0),
     Quantity("dc_current_a", "A", _M, "DC current; plus is power towards the grid"),
     Quantity("nominal_dc_voltage_v", "V", _R, "Nominal DC voltage", 0.0),
     Quantity("cell_voltage_v", "V", _M, "Mean voltage of a cell", 0.0),
@@ -236,11 +242,11 @@ _PV: Final = (
     Quantity("irradiance_plane_w_per_m2", "W/m2", _M, "Irradiance in the plane of the modules", 0.0),
     Quantity("outside_temperature_degc", "degC", _M, "Outside air temperature"),
     Quantity("module_temperature_degc", "degC", _M, "Temperature of the modules"),
-    Quantity("wind_speed_m_per_s", "m/s", _M, "Wind speed", 0.0),
+    Quantity("wind_speed_m_per_s", "m/s", _M, "Wind speed at the site", 0.0),
     Quantity("wind_direction_deg", "deg", _M, "Direction the wind comes from, from north over east", 0.0, 360.0),
     Quantity("humidity_frac", "1", _M, "Relative humidity", 0.0, 1.0),
-    Quantity("pressure_pa", "Pa", _M, "Air pressure", 0.0),
-    Quantity("rain_mm_per_h", "mm/h", _M, "Rain", 0.0),
+    Quantity("pressure_pa", "Pa", _M, "Air pressure at the height of the site", 0.0),
+    Quantity("rain_mm_per_h", "mm/h", _M, "Rate at which rain falls", 0.0),
 )
 
 _METER: Final = (
@@ -277,7 +283,7 @@ _METER: Final = (
 )
 
 _HOME: Final = (
-    Quantity("room_temperature_degc", "degC", _M, "Room temperature"),
+    Quantity("room_temperature_degc", "degC", _M, "Temperature of the room air that the thermostat sees"),
     Quantity("deferrable_power_w", "W", _M, "Capacity of deferrable loads: power that could be shifted now", 0.0),
     Quantity("deferrable_energy_wh", "Wh", _M, "Capacity of deferrable loads: energy that waits to be drawn", 0.0),
 )
@@ -297,22 +303,23 @@ _METERING: Final = (
     Quantity("charge_ah", "Ah", _T, "Sum of the phase currents over time", 0.0),
 )
 
-_PARTS: Final = (
-    _COMMON,
-    _SUPPORT,
-    _INVERTER,
-    modes.QUANTITIES,
-    _PROTECTION,
-    _EV,
-    _BATTERY,
-    _PV,
-    _METER,
-    _HOME,
-    _METERING,
-)
+PARTS: Final[dict[str, tuple[Quantity, ...]]] = {
+    "Every device": _COMMON,
+    "What follows set-points": _SUPPORT,
+    "Behind an inverter": _INVERTER,
+    "Modes that take a time or revert": modes.QUANTITIES,
+    "Grid protection": _PROTECTION,
+    "Charging points": _EV,
+    "Batteries": _BATTERY,
+    "PV and weather": _PV,
+    "Meters": _METER,
+    "Homes": _HOME,
+    "Energy by phase": _METERING,
+}
+"""The catalogue by what it is about."""
 
-CATALOGUE: Final[dict[str, Quantity]] = {quantity.name: quantity for part in _PARTS for quantity in part}
-assert len(CATALOGUE) == sum(map(len, _PARTS)), "a quantity is defined twice"
+CATALOGUE: Final[dict[str, Quantity]] = {quantity.name: quantity for part in PARTS.values() for quantity in part}
+assert len(CATALOGUE) == sum(map(len, PARTS.values())), "a quantity is defined twice"
 assert all(q.puts[0] in CATALOGUE for q in CATALOGUE.values() if q.puts)
 assert all(each in CATALOGUE for q in CATALOGUE.values() for each in (q.enables, q.permitted_by) if each)
 

@@ -22,7 +22,7 @@ from pilotfarm.emulators.site.layout import SeatLayout, StationLayout
 from pilotfarm.emulators.stations.known import Known
 
 Viewpoint: TypeAlias = tuple[str, str, int, Hashable, Deadbands]
-"""Group, map, 0 for the devices themselves or the number of a station that remembers, format, deadbands of the site file."""
+"""Group, map, 0 for the devices themselves or the number of a station that remembers, format, deadbands."""
 
 
 @dataclass(slots=True, eq=False)
