@@ -16,7 +16,7 @@ from pilotfarm.emulators.plans.modbus import INPUT, READS, Register, RegisterPla
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.derived import DrawnFactor, Flags, OffValue, SignedPowerFactor
 from pilotfarm.emulators.wire.resource import ResourceSink
-from pilotfarm.emulators.wire.sinks import Choice, ShareTaken, Within
+from pilotfarm.emulators.wire.sinks import Choice, Kept, Pulse, ShareTaken, Within
 from pilotfarm.emulators.wire.sources import Bits, Lookup, Scaled, Source
 from pilotfarm.emulators.wire.wiring import ByWiring, settled
 
@@ -121,6 +121,8 @@ def _code_of(register: Register, name: str) -> str:
     if register.shows is None or name not in register.shows.quantities:
         takes = register.takes
         sink, resource = (takes.sink, takes.resource) if isinstance(takes, ResourceSink) else (takes, ITSELF)
+        if isinstance(sink, Kept) or (isinstance(sink, Pulse) and sink.any_value):
+            return " (any value)"
         means = sink.means if isinstance(sink, Choice) else ()
         return "".join(f" ({wire:g} for {value:g})" for wire, meant, value in means if resource.of(meant) == name)
     if isinstance(inner(register.shows)[0], ByWiring):

@@ -44,19 +44,19 @@ _COMMON: Final = (
     Quantity("apparent_power_va", "VA", _M, "Apparent power at the connection point, all phases together", 0.0),
     Quantity("power_factor", "1", _M, "Active over apparent power, signed as the active power", -1.0, 1.0),
     Quantity("frequency_hz", "Hz", _M, "Frequency of the grid at the connection point", 0.0),
-    Quantity("voltage_l1_v", "V", _M, "Voltage L1 to neutral", 0.0),
-    Quantity("voltage_l2_v", "V", _M, "Voltage L2 to neutral", 0.0),
-    Quantity("voltage_l3_v", "V", _M, "Voltage L3 to neutral", 0.0),
+    Quantity("voltage_l1_v", "V", _M, "Voltage L1 to neutral, r.m.s.", 0.0),
+    Quantity("voltage_l2_v", "V", _M, "Voltage L2 to neutral, r.m.s.", 0.0),
+    Quantity("voltage_l3_v", "V", _M, "Voltage L3 to neutral, r.m.s.", 0.0),
     Quantity("voltage_ll_v", "V", _M, "Mean of the line-to-line voltages", 0.0),
     Quantity("current_l1_a", "A", _M, "Current L1, r.m.s.", 0.0),
     Quantity("current_l2_a", "A", _M, "Current L2, r.m.s.", 0.0),
     Quantity("current_l3_a", "A", _M, "Current L3, r.m.s.", 0.0),
-    Quantity("active_power_l1_w", "W", _M, "Active power in L1"),
-    Quantity("active_power_l2_w", "W", _M, "Active power in L2"),
-    Quantity("active_power_l3_w", "W", _M, "Active power in L3"),
-    Quantity("reactive_power_l1_var", "var", _M, "Reactive power in L1"),
-    Quantity("reactive_power_l2_var", "var", _M, "Reactive power in L2"),
-    Quantity("reactive_power_l3_var", "var", _M, "Reactive power in L3"),
+    Quantity("active_power_l1_w", "W", _M, "Part of the active power that flows in L1"),
+    Quantity("active_power_l2_w", "W", _M, "Part of the active power that flows in L2"),
+    Quantity("active_power_l3_w", "W", _M, "Part of the active power that flows in L3"),
+    Quantity("reactive_power_l1_var", "var", _M, "Part of the reactive power that flows in L1"),
+    Quantity("reactive_power_l2_var", "var", _M, "Part of the reactive power that flows in L2"),
+    Quantity("reactive_power_l3_var", "var", _M, "Part of the reactive power that flows in L3"),
     Quantity("energy_exported_wh", "Wh", _T, "Active energy delivered to the grid (A-)", 0.0),
     Quantity("energy_imported_wh", "Wh", _T, "Active energy drawn from the grid (A+)", 0.0),
     Quantity("reactive_energy_exported_varh", "varh", _T, "Reactive energy delivered (R-)", 0.0),
@@ -118,7 +118,7 @@ _SUPPORT: Final = (
         1.0,
         "active_power_limit_enabled",
     ),
-    _flag("active_power_limit_enabled", _P, "Keep to the active power limit"),
+    _flag("active_power_limit_enabled", _P, "Keep to the active power limit; at 0 it is not in force"),
     Quantity("voltage_setpoint_v", "V", _P, "Reference voltage of voltage support, line to neutral", 0.0, 1_000.0),
     _flag("volt_var_enabled", _P, "Maintain the voltage: reactive power by voltage"),
     Quantity("frequency_setpoint_hz", "Hz", _P, "Reference frequency of frequency support", 45.0, 66.0),
@@ -188,7 +188,7 @@ _BATTERY: Final = (
     Quantity("charge_rate_frac", "1", _M, "DC power over the rated power of its direction; plus discharges"),
     Quantity("dc_voltage_v", "V", _M, "DC voltage at the inverter: of all cells or modules in series", 0.0),
     Quantity("dc_current_a", "A", _M, "DC current; plus is power towards the grid"),
-    Quantity("nominal_dc_voltage_v", "V", _R, "Nominal DC voltage", 0.0),
+    Quantity("nominal_dc_voltage_v", "V", _R, "Nominal DC voltage, of all cells or modules in series", 0.0),
     Quantity("cell_voltage_v", "V", _M, "Mean voltage of a cell", 0.0),
     Quantity("charge_power_available_w", "W", _M, "Maximum power it could draw now", 0.0),
     Quantity("discharge_power_available_w", "W", _M, "Maximum power it could deliver now", 0.0),
@@ -203,7 +203,7 @@ _BATTERY: Final = (
         1.0,
         "charge_limit_enabled",
     ),
-    _flag("charge_limit_enabled", _P, "Keep to the charge limit"),
+    _flag("charge_limit_enabled", _P, "Keep to the charge limit; at 0 it is not in force"),
     Quantity(
         "discharge_limit_frac",
         "1",
@@ -213,7 +213,7 @@ _BATTERY: Final = (
         1.0,
         "discharge_limit_enabled",
     ),
-    _flag("discharge_limit_enabled", _P, "Keep to the discharge limit"),
+    _flag("discharge_limit_enabled", _P, "Keep to the discharge limit; at 0 it is not in force"),
     _flag("grid_charging_allowed", _P, "Charge from the grid too, not only from PV behind the same connection point"),
     Quantity(
         "reference_power_w",
@@ -244,7 +244,7 @@ _PV: Final = (
     Quantity("module_temperature_degc", "degC", _M, "Temperature of the modules"),
     Quantity("wind_speed_m_per_s", "m/s", _M, "Wind speed at the site", 0.0),
     Quantity("wind_direction_deg", "deg", _M, "Direction the wind comes from, from north over east", 0.0, 360.0),
-    Quantity("humidity_frac", "1", _M, "Relative humidity", 0.0, 1.0),
+    Quantity("humidity_frac", "1", _M, "Relative humidity of the outside air", 0.0, 1.0),
     Quantity("pressure_pa", "Pa", _M, "Air pressure at the height of the site", 0.0),
     Quantity("rain_mm_per_h", "mm/h", _M, "Rate at which rain falls", 0.0),
 )
@@ -271,12 +271,12 @@ _METER: Final = (
     _flag("event_clear", _C, "Clear the meter's latched events"),
     Quantity("demand_power_w", "W", _M, "Demand: mean power drawn less delivered in the last whole demand period"),
     Quantity("demand_power_max_w", "W", _M, "Highest demand since the reset"),
-    Quantity("demand_apparent_power_va", "VA", _M, "Demand of apparent power", 0.0),
+    Quantity("demand_apparent_power_va", "VA", _M, "Mean apparent power in the last whole demand period", 0.0),
     Quantity("demand_apparent_power_max_va", "VA", _M, "Highest demand of apparent power since the reset", 0.0),
     *(
-        Quantity(f"demand_current{of}_{at}_a", "A", _M, f"{doc} of current {at.upper()}", 0.0)
-        for of, doc in (("", "Demand"), ("_max", "Highest demand since the reset"))
-        for at in ("l1", "l2", "l3", "neutral")
+        Quantity(f"demand_current{of}_{at.lower()}_a", "A", _M, f"{doc} of the current in {at}", 0.0)
+        for of, doc in (("", "Mean in the last whole demand period"), ("_max", "Highest demand since the reset"))
+        for at in ("L1", "L2", "L3", "neutral")
     ),
     Quantity("demand_period_s", "s", _P, "Demand period; with 0 the demand is what is now", 0.0, 3_600.0),
     _flag("demand_reset", _C, "Forget the highest demands"),
@@ -297,8 +297,8 @@ _METERING: Final = (
         for phase in (1, 2, 3)
     ),
     *(
-        Quantity(f"apparent_energy{of}_vah", "VAh", _T, f"Apparent energy{doc}", 0.0)
-        for of, doc in (("_l1", " in L1"), ("_l2", " in L2"), ("_l3", " in L3"), ("", ": apparent power over time"))
+        Quantity(f"apparent_energy{of}_vah", "VAh", _T, f"Apparent power{doc} over time", 0.0)
+        for of, doc in (("_l1", " in L1"), ("_l2", " in L2"), ("_l3", " in L3"), ("", ""))
     ),
     Quantity("charge_ah", "Ah", _T, "Sum of the phase currents over time", 0.0),
 )

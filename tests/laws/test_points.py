@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +21,11 @@ from py1815.application import FunctionCode
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import Station
+from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.plans import register_points
 from pilotfarm.emulators.plans.dnp3 import Point
+from pilotfarm.emulators.plans.modbus import Register
 from pilotfarm.emulators.quantities import PROTECTION, Role, quantity, split
 from pilotfarm.emulators.serving.images import Images, Place
 from pilotfarm.emulators.site import load
@@ -267,3 +271,31 @@ def test_scales_and_deadbands_depend_on_nothing_that_moves() -> None:
         known = used & {each.name for each in spec.quantities}
         assert known
         assert {quantity(each).role for each in known} == {Role.RATING}
+
+
+def test_what_is_written_times_the_scale_of_the_point_list_is_what_the_device_is_told() -> None:
+    told = 0
+    for kind, found in product(registry.DEVICES, map(registry.point_map, registry.MAPS)):
+        spec = registry.device(kind)
+        if found.protocol != "modbus" or not found.fits(spec):
+            continue
+        units = {register_points.unit_id(unit): unit for unit in found.plan(spec).units}
+        for row in found.points(spec, {}):
+            if row.write_code not in (6, 16) or "(" in row.data_type or "scale factor" in row.data_type:
+                continue
+            register = units[row.resource_unit].writable[row.number]
+            given = accepted(register, row.quantity)
+            assert given, row
+            for raw, value in given.items():
+                assert value == pytest.approx(raw * row.scale), (raw, row)
+            told += 1
+    assert told > 100
+
+
+def accepted(register: Register, name: str) -> dict[float, float]:
+    """What numbers a register takes mean for a quantity."""
+    given = {}
+    for raw in (0.0, 1.0, 5.0, 10.0, 100.0, 600.0, 7_000.0):
+        with contextlib.suppress(OutOfRange):
+            given[raw] = register.meaning(raw, lambda _: 1.0).get(name, 0.0)
+    return given
