@@ -281,7 +281,8 @@ def test_what_is_written_times_the_scale_of_the_point_list_is_what_the_device_is
             continue
         units = {register_points.unit_id(unit): unit for unit in found.plan(spec).units}
         for row in found.points(spec, {}):
-            if row.write_code not in (6, 16) or "(" in row.data_type or "scale factor" in row.data_type:
+            coded = "(" in row.data_type or "scale factor" in row.data_type or row.bit is not None
+            if coded or row.write_code not in (6, 16):
                 continue
             register = units[row.resource_unit].writable[row.number]
             given = accepted(register, row.quantity)
