@@ -231,7 +231,7 @@ def _described(point: PointRow) -> dict[str, Any]:
     found = quantity(point.quantity) if point.quantity else None
     return {
         "quantity": point.quantity,
-        "description": found.doc if found else point.says,
+        "description": "; here ".join(filter(None, (found.doc if found else "", point.says))),
         "unit": point.unit,
         "role": str(found.role) if found else "",
         "address": point.address,

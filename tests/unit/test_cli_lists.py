@@ -174,7 +174,9 @@ def test_points_has_every_quantity_of_every_device_over_every_protocol_that_serv
 
 def test_a_point_is_described_and_the_way_to_it_is_whole():
     for row in as_json("points", "tiny"):
-        assert row["description"] == (quantity(row["quantity"]).doc if row["quantity"] else row["description"]) != ""
+        doc, _, here = row["description"].partition("; here ")
+        assert doc == quantity(row["quantity"]).doc if row["quantity"] else doc
+        assert not here or f"({here})" in row["data_type"]
         address = {"modbus": "unit_id", "iec104": "common_address", "dnp3": "link_address"}[row["protocol"]]
         assert row[address] is not None
         assert (row["read_code"] is not None) == ("r" in row["access"])
