@@ -182,7 +182,7 @@ def _served(station: StationLayout, seat: SeatLayout) -> ServedLayout:
 class _Template:
     """The rows of a group's devices that are wired alike and served in the same way."""
 
-    __slots__ = ("_columns", "_points")
+    __slots__ = ("_points",)
 
     def __init__(
         self, site: str, group: GroupLayout, served: ServedLayout, columns: Mapping[str, Floats], wanted: Wanted
@@ -190,7 +190,7 @@ class _Template:
         spec = registry.device(group.kind)
         items = _items_of(spec.items)
         changed = dict(served.deadbands)
-        self._points = []
+        self._points: list[tuple[PointRow, dict[str, Any], float | Floats | None]] = []
         for point in registry.point_map(served.map).points(spec, columns, served.form):
             if not fnmatchcase(point.quantity, wanted.quantity):
                 continue
@@ -206,7 +206,7 @@ class _Template:
                 "protocol": served.protocol,
                 "map": served.map,
             }
-            self._points.append((point, row, _by_device(width, len(group.devices))))
+            self._points.append((point, row, width))
 
     def rows(self, device: str, station: StationLayout, seat: SeatLayout) -> Iterator[dict[str, Any]]:
         """Yield the rows of one device at one station."""
@@ -217,9 +217,9 @@ class _Template:
             "station": station.name or None,
             "unit_id" if label == "unit" else label: seat.address,
         }
-        for point, row, deadbands in self._points:
+        for point, row, width in self._points:
             if point.resource_unit is None:
-                yield {**row, **where, "deadband": deadbands[seat.row]}
+                yield {**row, **where, "deadband": _at(width, seat.row)}
             elif not point.is_alias:
                 yield {**row, **where, "unit_id": seat.address + point.resource_unit - 1}
             elif len(station.seats) == 1:
@@ -261,12 +261,11 @@ def serial_text(device: str, baud_rate: int, parity: str, data_bits: int, stop_b
     return f"{device} {baud_rate} {data_bits}{parity[0].upper()}{stop_bits}"
 
 
-def _by_device(deadband: float | Floats | None, n: int) -> Sequence[float | None]:
-    """Return one deadband a device, rounded where it is a share of a rating."""
-    if deadband is None or isinstance(deadband, float):
-        return [deadband if deadband is None else round(deadband, 9)] * n
-    each: list[float | None] = deadband.round(9).tolist()
-    return each
+def _at(deadband: float | Floats | None, row: int) -> float | None:
+    """Return a device's deadband, rounded where it is a share of a rating."""
+    if deadband is None:
+        return None
+    return round(deadband if isinstance(deadband, float) else deadband.item(row), 9)
 
 
 def _items_of(items: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -185,6 +185,14 @@ def test_a_point_is_described_and_the_way_to_it_is_whole():
         assert row["address"].endswith(str(row["number"])) or row["bit"] is not None
 
 
+def test_points_are_in_the_order_of_the_site_file():
+    rows = as_json("points", "tiny")
+    devices = ["charger-001", "battery-001", "pv-001", "meter-001", "home-001"]
+    assert list(dict.fromkeys(row["device"] for row in rows)) == devices
+    ways = dict.fromkeys((row["protocol"], row["station"]) for row in rows if row["device"] == "pv-001")
+    assert list(ways) == [("modbus", None), ("iec104", "rtu"), ("iec104", None), ("dnp3", None)]
+
+
 def test_behind_a_gateway_units_are_resolved_and_aliases_left_out(tmp_path):
     homes = """\
   homes: {kind: prosumer, count: 2, endpoints: [{protocol: modbus, station: gateway}]}
