@@ -185,6 +185,36 @@ def test_a_point_is_described_and_the_way_to_it_is_whole():
         assert row["address"].endswith(str(row["number"])) or row["bit"] is not None
 
 
+CODES = {
+    "holding register": ({3}, set(), {6, 16}),
+    "input register": ({4}, set(), set()),
+    "discrete input": ({2}, set(), set()),
+    "coil": ({1}, set(), {5}),
+    "single point": ({1}, {30}, set()),
+    "double point": ({3}, {31}, set()),
+    "measured value": ({13}, {36}, set()),
+    "integrated total": ({15}, set(), set()),
+    "single command": (set(), set(), {45}),
+    "double command": (set(), set(), {46}),
+    "set-point": (set(), set(), {50}),
+    "binary input": ({1}, {2}, set()),
+    "binary output": ({10}, set(), {12}),
+    "counter": ({20}, set(), set()),
+    "analog input": ({30}, {32}, set()),
+    "analog output": ({40}, set(), {41}),
+}
+"""Read, told, written: MODBUS Application Protocol V1.1b3, 6; IEC 60870-5-101, 7.2.1.1; IEEE 1815-2012, annex A."""
+
+
+def test_codes_are_those_of_the_standards():
+    found: dict[str, tuple[set[int], ...]] = {}
+    for row in as_json("points", "tiny"):
+        several = found.setdefault(row["object"], (set(), set(), set()))
+        for codes, each in zip(several, ("read", "event", "write"), strict=True):
+            codes.update({row[f"{each}_code"]} - {None})
+    assert found | {"input register": CODES["input register"]} == CODES
+
+
 def test_points_are_in_the_order_of_the_site_file():
     rows = as_json("points", "tiny")
     devices = ["charger-001", "battery-001", "pv-001", "meter-001", "home-001"]

@@ -35,6 +35,7 @@ def widths(layout: SiteLayout, protocol: str) -> dict[str, float]:
 def test_a_deadband_is_a_width_or_a_share_and_the_rest_stays(make_layout: Make, protocol: str) -> None:
     usual = widths(make_layout(meters(f"{{protocol: {protocol}}}")), protocol)
     assert usual["active_power_w"] == pytest.approx(0.01 * RATED_VA)
+    assert usual["current_l1_a"] == pytest.approx(0.01 * 63.0)
     written = "active_power_w: 50, reactive_power_var: 0.1 %, 'voltage_l?_v': 0.1 %, voltage_l2_v: 3, 'current_*': 0.5%"
     layout = make_layout(meters(f"{{protocol: {protocol}, deadbands: {{{written}, frequency_hz: 0}}}}"))
     changed = widths(layout, protocol)
