@@ -46,6 +46,12 @@ FAULTS: Final = {
     "stuck": "pilotfarm.emulators.faults.measurement:STUCK",
     "bias": "pilotfarm.emulators.faults.measurement:BIAS",
     "modbus-exception": "pilotfarm.emulators.faults.protocol:MODBUS_EXCEPTION",
+    "latency": "pilotfarm.emulators.faults.link:LATENCY",
+    "bandwidth": "pilotfarm.emulators.faults.link:BANDWIDTH",
+    "loss": "pilotfarm.emulators.faults.link:LOSS",
+    "flapping": "pilotfarm.emulators.faults.link:FLAPPING",
+    "sliced": "pilotfarm.emulators.faults.link:SLICED",
+    "blackhole": "pilotfarm.emulators.faults.link:BLACKHOLE",
     "outage": "pilotfarm.emulators.faults.grid:OUTAGE",
     "generation-loss": "pilotfarm.emulators.faults.grid:GENERATION_LOSS",
 }
