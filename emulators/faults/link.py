@@ -77,7 +77,7 @@ class Sliced(_Directed):
     """Messages arrive in pieces."""
 
     piece_octets: int = Field(1, ge=1, le=1_024, description="Octets of a piece; the last may be shorter")
-    gap_s: float = Field(0.01, ge=0.0, le=10.0, allow_inf_nan=False, description="Time between two pieces [s]")
+    gap_s: float = Field(0.01, ge=0.0001, le=10.0, allow_inf_nan=False, description="Time between two pieces [s]")
 
 
 class Blackhole(_Directed):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from math import inf
 from typing import Final
 
 from pilotfarm.emulators.contracts.way import Engine
@@ -17,14 +16,13 @@ HELD_MAX_BYTES: Final = 256 * 1024
 class _Way:
     """One direction: what is under way, the first to arrive first."""
 
-    __slots__ = ("_arrival_s", "_channels", "_held", "_piece_octets", "_under_way")
+    __slots__ = ("_channels", "_held", "_piece_octets", "_under_way")
 
     def __init__(self, channels: Sequence[Channel], piece_octets: int) -> None:
         self._channels = channels
         self._piece_octets = piece_octets
         self._under_way: deque[tuple[float, float, bytes]] = deque()
-        """When each arrives, when it was sent, and what it is."""
-        self._arrival_s = -inf
+        """When each arrives, when it was sent, and what it is. TCP hands on in order: the first holds up the rest."""
         self._held = 0
 
     def __len__(self) -> int:
@@ -42,9 +40,7 @@ class _Way:
             arrival_s = now_s
             for channel in self._channels:
                 arrival_s = channel.arrival_s(len(piece), arrival_s)
-            # TCP hands on in order: what was sent later waits for what was sent before.
-            self._arrival_s = max(arrival_s, self._arrival_s)
-            self._under_way.append((self._arrival_s, now_s, piece))
+            self._under_way.append((arrival_s, now_s, piece))
 
     def arrived(self, now_s: float) -> bytes | None:
         """Return the next that has arrived, if anything has."""
@@ -66,7 +62,7 @@ class _Way:
 
     def open(self, now_s: float) -> None:
         """Have all that is under way arrive at once, and what comes from now on too."""
-        self._channels, self._piece_octets, self._arrival_s = (), 0, now_s
+        self._channels, self._piece_octets = (), 0
         self._under_way = deque((now_s, sent_s, data) for _, sent_s, data in self._under_way)
 
 

@@ -239,7 +239,7 @@ def test_tcp_gives_up_after_15_repeats(direction: str) -> None:
     assert link.deadline_s() == pytest.approx(sent_s + 924.6)
     link.advance(sent_s + 924.5)
     assert not link.closed
-    link.advance(sent_s + 924.7)
+    link.advance(link.deadline_s() or 0.0)
     assert link.closed
 
 
@@ -363,7 +363,7 @@ def test_any_chain_of_channels_keeps_the_order_and_hands_on_everything(
         ("flapping", {"up_s": 0.0}),
         ("flapping", {"down_s": 0.0}),
         ("sliced", {"piece_octets": 0}),
-        ("sliced", {"gap_s": -0.1}),
+        ("sliced", {"gap_s": 0.0}),
         ("blackhole", {"delay_s": 1.0}),
     ],
 )

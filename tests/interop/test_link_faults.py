@@ -1,0 +1,102 @@
+"""What unmodified masters see of a link that is slow, cut in pieces or dead."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from pymodbus.client import ModbusTcpClient
+from pymodbus.exceptions import ModbusException
+from running_farm import SOON_S, RunningFarm, run_client
+
+DEVICE = "battery-001"
+
+
+@contextmanager
+def broken(site: RunningFarm, kind: str, target: dict[str, str], **parameters: float | str) -> Iterator[None]:
+    answer = site.rest.post("faults", json={"kind": kind, "target": target, "parameters": parameters})
+    assert answer.status_code == 201, answer.text
+    site.step()
+    try:
+        yield
+    finally:
+        site.rest.delete("faults").raise_for_status()
+        site.step()
+
+
+@contextmanager
+def connected(site: RunningFarm, timeout_s: float = SOON_S) -> Iterator[ModbusTcpClient]:
+    way = site.ways("modbus")[DEVICE]
+    with ModbusTcpClient(way.host, port=way.port, timeout=timeout_s, retries=0) as client:
+        yield client
+
+
+def registers(client: ModbusTcpClient) -> list[int]:
+    return client.read_holding_registers(40_000, count=100).registers
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "min_s"),
+    [
+        ("latency", {"delay_s": 0.2}, 0.4),
+        ("latency", {"delay_s": 0.2, "direction": "to_master"}, 0.2),
+        ("bandwidth", {"rate_bit_s": 9_600.0}, (12 + 209) * 8 / 9_600.0),
+        ("loss", {"loss_frac": 0.3}, 0.0),
+        ("flapping", {"up_s": 0.05, "down_s": 0.05}, 0.0),
+        ("sliced", {"piece_octets": 7, "gap_s": 0.001}, 30 * 0.001),
+    ],
+)
+def test_pymodbus_reads_the_same_and_has_to_wait(
+    site: RunningFarm, kind: str, parameters: dict[str, float | str], min_s: float
+) -> None:
+    """An answer may take longer on a busy machine, and never less than the link takes."""
+    with connected(site) as before, broken(site, kind, {"device": DEVICE}, **parameters), connected(site) as client:
+        found = []
+        for each in (before, client):
+            began_s = time.monotonic()
+            found.append(registers(each))
+            assert time.monotonic() - began_s >= min_s
+        assert found[0] == found[1]
+        assert found[0][:2] == [0x5375, 0x6E53]
+    with connected(site) as client:
+        assert registers(client)[:2] == [0x5375, 0x6E53]
+
+
+@pytest.mark.parametrize("direction", ["both", "to_device", "to_master"])
+def test_pymodbus_hears_nothing_from_a_black_hole_until_it_ends(site: RunningFarm, direction: str) -> None:
+    with broken(site, "blackhole", {"device": DEVICE}, direction=direction), connected(site, 0.5) as client:
+        with pytest.raises(ModbusException):
+            registers(client)
+        way = site.ways("modbus")["meter-001"]
+        with ModbusTcpClient(way.host, port=way.port, timeout=SOON_S) as other:
+            assert registers(other)[:2] == [0x5375, 0x6E53]
+    with connected(site) as client:
+        assert registers(client)[:2] == [0x5375, 0x6E53]
+
+
+def test_c104_interrogates_over_a_link_that_cuts_frames_to_pieces(site: RunningFarm) -> None:
+    way = site.ways("iec104", station="rtu")[DEVICE]
+    with broken(site, "sliced", {}, piece_octets=29, gap_s=0.0005):
+        said = run_client("c104_interrogation.py", host=way.host, port=way.port)
+    assert said["general"] is True
+    wanted = [
+        row["address"]
+        for row in site.points(DEVICE, "iec104")
+        if row["access"] == "r" and not 3000 <= int(row["address"]) % 10_000 < 3100
+    ]
+    assert sorted(said["points"][str(way.address)]) == sorted(wanted)
+
+
+def test_opendnp3_polls_through_a_late_link_in_pieces(site: RunningFarm) -> None:
+    way = site.ways("dnp3")["meter-001"]
+    with (
+        broken(site, "sliced", {"device": "meter-001"}, piece_octets=11, gap_s=0.0005),
+        broken(site, "latency", {"device": "meter-001"}, delay_s=0.02, jitter_s=0.02),
+    ):
+        said = run_client(
+            "opendnp3_master.py", host=way.host, port=way.port, outstation=way.address, rest=str(site.rest.base_url)
+        )
+    assert said["integrity"] == "SUCCESS"
+    assert len(said["static"]) == len(site.points("meter-001", "dnp3"))
