@@ -52,6 +52,8 @@ FAULTS: Final = {
     "flapping": "pilotfarm.emulators.faults.link:FLAPPING",
     "sliced": "pilotfarm.emulators.faults.link:SLICED",
     "blackhole": "pilotfarm.emulators.faults.link:BLACKHOLE",
+    "modbus-silence": "pilotfarm.emulators.faults.modbus:MODBUS_SILENCE",
+    "modbus-answer": "pilotfarm.emulators.faults.modbus:MODBUS_ANSWER",
     "outage": "pilotfarm.emulators.faults.grid:OUTAGE",
     "generation-loss": "pilotfarm.emulators.faults.grid:GENERATION_LOSS",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pilotfarm.emulators.contracts.fault import AdmissionFault, LinkFault, ProtocolFault
+from pilotfarm.emulators.contracts.fault import AdmissionFault, LinkFault, ProtocolFault, acts_on
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.farm.faultboard import Fault, FaultBoard
 from pilotfarm.emulators.serving.connection import Wrap
@@ -63,7 +63,7 @@ class Ways:
         filters = {
             fault.id: before.get(fault.id) or self._filter(fault.spec, fault, placed)
             for fault in faults
-            if isinstance(fault.spec, ProtocolFault) and placed.protocol in fault.spec.protocols
+            if isinstance(fault.spec, ProtocolFault) and acts_on(fault.spec, placed.protocol)
         }
         if filters:
             self._filters[placed] = filters
@@ -82,7 +82,11 @@ class Ways:
 
     def _links(self, place: Place, gripping: Sequence[Sequence[Fault]]) -> dict[int, Wrap]:
         shared = [fault for fault in gripping[0] if all(fault in faults for faults in gripping)]
-        return {fault.id: self._wrap(fault.spec, fault, place) for fault in shared if isinstance(fault.spec, LinkFault)}
+        return {
+            fault.id: self._wrap(fault.spec, fault, place)
+            for fault in shared
+            if isinstance(fault.spec, LinkFault) and acts_on(fault.spec, place.layout.protocol)
+        }
 
     def _wrap(self, spec: LinkFault, fault: Fault, place: Place) -> Wrap:
         name = place.layout.name or place.placed[0].seat.device.id

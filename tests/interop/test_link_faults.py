@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from pymodbus.client import ModbusTcpClient
@@ -15,8 +15,11 @@ DEVICE = "battery-001"
 
 
 @contextmanager
-def broken(site: RunningFarm, kind: str, target: dict[str, str], **parameters: float | str) -> Iterator[None]:
-    answer = site.rest.post("faults", json={"kind": kind, "target": target, "parameters": parameters})
+def broken(
+    site: RunningFarm, kind: str, target: dict[str, str], mode: str | None = None, **parameters: float | str
+) -> Iterator[None]:
+    fault = {"kind": kind, "target": target, "mode": mode, "parameters": parameters}
+    answer = site.rest.post("faults", json=fault)
     assert answer.status_code == 201, answer.text
     site.step()
     try:
@@ -74,6 +77,41 @@ def test_pymodbus_hears_nothing_from_a_black_hole_until_it_ends(site: RunningFar
             assert registers(other)[:2] == [0x5375, 0x6E53]
     with connected(site) as client:
         assert registers(client)[:2] == [0x5375, 0x6E53]
+
+
+@pytest.mark.parametrize("mode", ["transaction", "function", "truncated", "cut"])
+def test_pymodbus_takes_no_wrong_answer_for_its_own(site: RunningFarm, mode: str) -> None:
+    with (
+        broken(site, "modbus-answer", {"device": DEVICE}, mode=mode),
+        connected(site, 0.5) as client,
+        pytest.raises(ModbusException),
+    ):
+        registers(client)
+    with connected(site) as client:
+        assert registers(client)[:2] == [0x5375, 0x6E53]
+
+
+def test_pymodbus_believes_a_corrupted_answer(site: RunningFarm) -> None:
+    """Modbus TCP has no checksum; only the number of octets that follow is told twice."""
+    wrong = []
+    with broken(site, "modbus-answer", {"device": DEVICE}, mode="corrupted"):
+        for _ in range(20):
+            with connected(site) as client, suppress(ModbusException):
+                wrong.append(registers(client))
+    assert len(wrong) > 10
+    assert len({tuple(each) for each in wrong}) > 1, "the site stands still, and yet they differ"
+
+
+@pytest.mark.parametrize(("mode", "follows"), [("unheard", False), ("unanswered", True)])
+def test_a_silent_device_does_what_it_heard(site: RunningFarm, mode: str, follows: bool) -> None:
+    setpoint = [row for row in site.points(DEVICE, "modbus") if row["quantity"] == "soc_min_frac"]
+    address = int([row["address"] for row in setpoint if row["address"].startswith("register")][-1].split()[1])
+    site.tell(DEVICE, soc_min_frac=0.05)
+    with broken(site, "modbus-silence", {"device": DEVICE}, mode=mode), connected(site, 0.5) as client:
+        with pytest.raises(ModbusException):
+            client.write_register(address, 1500)
+        site.step()
+        assert site.values(DEVICE)["soc_min_frac"] == (0.15 if follows else 0.05)
 
 
 def test_c104_interrogates_over_a_link_that_cuts_frames_to_pieces(site: RunningFarm) -> None:
