@@ -54,6 +54,7 @@ FAULTS: Final = {
     "blackhole": "pilotfarm.emulators.faults.link:BLACKHOLE",
     "modbus-silence": "pilotfarm.emulators.faults.modbus:MODBUS_SILENCE",
     "modbus-answer": "pilotfarm.emulators.faults.modbus:MODBUS_ANSWER",
+    "iec104-command": "pilotfarm.emulators.faults.iec104:IEC104_COMMAND",
     "outage": "pilotfarm.emulators.faults.grid:OUTAGE",
     "generation-loss": "pilotfarm.emulators.faults.grid:GENERATION_LOSS",
 }

@@ -1,4 +1,4 @@
-"""What unmodified masters see of a link that is slow, cut in pieces or dead."""
+"""What unmodified masters see of a link that is slow, cut in pieces or dead, and of devices that answer wrong."""
 
 from __future__ import annotations
 
@@ -125,6 +125,34 @@ def test_c104_interrogates_over_a_link_that_cuts_frames_to_pieces(site: RunningF
         if row["access"] == "r" and not 3000 <= int(row["address"]) % 10_000 < 3100
     ]
     assert sorted(said["points"][str(way.address)]) == sorted(wanted)
+
+
+@pytest.mark.parametrize(
+    ("mode", "confirmed", "follows"),
+    [
+        ("unconfirmed", False, True),
+        ("refused", False, False),
+        ("ineffective", True, False),
+        ("wrong-cause", False, True),
+    ],
+)
+def test_c104_is_told_other_than_what_is_done(site: RunningFarm, mode: str, confirmed: bool, follows: bool) -> None:
+    way = site.ways("iec104", station="rtu")[DEVICE]
+    site.tell(DEVICE, active_power_setpoint_w=0.0)
+    patience_ms = 20_000 if confirmed else 1_000
+    with broken(site, "iec104-command", {"device": DEVICE}, mode=mode):
+        said = run_client(
+            "c104_command.py",
+            host=way.host,
+            port=way.port,
+            address=way.address,
+            ioa=5000,
+            value=-750.0,
+            patience_ms=patience_ms,
+        )
+        site.step()
+        assert said == {"confirmed": confirmed, "open": True}
+        assert site.values(DEVICE)["active_power_setpoint_w"] == (-750.0 if follows else 0.0)
 
 
 def test_opendnp3_polls_through_a_late_link_in_pieces(site: RunningFarm) -> None:
