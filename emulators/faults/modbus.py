@@ -1,4 +1,4 @@
-"""Faults of Modbus TCP: a device that does not answer, or whose answers come out wrong."""
+"""Faults of Modbus TCP: a device that refuses everything, or whose answers come out wrong."""
 
 from __future__ import annotations
 
@@ -17,59 +17,60 @@ _LENGTH_FROM: Final = 6
 """The length counts from the unit on."""
 
 
-class _Some(BaseModel):
+# --------------------------------------------------------------------------------------- exceptions
+
+
+class ModbusException(BaseModel):
+    """Every request is answered with one exception."""
+
     model_config = ConfigDict(extra="forbid")
 
-    share_frac: float = Field(
-        1.0, gt=0.0, le=1.0, allow_inf_nan=False, description="Share of the messages it grips, drawn by the seed"
+    code: int = Field(
+        4,
+        ge=1,
+        le=11,
+        description="Exception code; 4 is server device failure, 6 busy (MODBUS Application Protocol V1.1b3, 7)",
     )
 
 
-class Silence(_Some):
-    """How often."""
+@dataclass(frozen=True, slots=True)
+class _Refusing:
+    """Answers every request with the exception of its function, and asks nobody."""
 
-
-class Answers(_Some):
-    """How often."""
-
-
-# ------------------------------------------------------------------------------------------- silence
-
-
-@dataclass(slots=True)
-class _Silent:
-    """Keeps requests from the device, or its answers from the master."""
-
-    unheard: bool
-    share_frac: float
-    draw: Draws
+    code: int
 
     def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
-        return (None, None) if self.unheard and self._grips() else (message, None)
+        return None, bytes((message[0] | 0x80, self.code))
 
     def outward(self, message: bytes, now_s: float) -> bytes | None:
-        return None if not self.unheard and self._grips() else message
-
-    def _grips(self) -> bool:
-        return self.draw() < self.share_frac
+        return message
 
 
-def _silent(mode: str, parameters: Silence, key: int) -> _Silent:
-    return _Silent(mode == "unheard", parameters.share_frac, Draws(key, "silence"))
+def _refusing(mode: str, parameters: ModbusException, key: int) -> _Refusing:
+    return _Refusing(parameters.code)
 
 
-MODBUS_SILENCE = ProtocolFault(
-    kind="modbus-silence",
-    title="Requests are not answered: they never reach the device, or it does what they ask and its answer is lost",
-    parameters=Silence,
-    modes=("unheard", "unanswered"),
+MODBUS_EXCEPTION = ProtocolFault(
+    kind="modbus-exception",
+    title="Every Modbus request is answered with an exception",
+    parameters=ModbusException,
     protocols=("modbus",),
-    filter=_silent,
-    example={"share_frac": 0.5},
+    filter=_refusing,
+    example={"code": 6},
 )
 
 
 # ------------------------------------------------------------------------------------- wrong answers
+
+
+class Answers(BaseModel):
+    """How often."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    share_frac: float = Field(
+        1.0, gt=0.0, le=1.0, allow_inf_nan=False, description="Share of the answers it grips, drawn by the seed"
+    )
 
 
 def _other_transaction(frame: bytes, draw: Draws) -> bytes:

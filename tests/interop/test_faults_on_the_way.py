@@ -107,7 +107,7 @@ def test_a_silent_device_does_what_it_heard(site: RunningFarm, mode: str, follow
     setpoint = [row for row in site.points(DEVICE, "modbus") if row["quantity"] == "soc_min_frac"]
     address = int([row["address"] for row in setpoint if row["address"].startswith("register")][-1].split()[1])
     site.tell(DEVICE, soc_min_frac=0.05)
-    with broken(site, "modbus-silence", {"device": DEVICE}, mode=mode), connected(site, 0.5) as client:
+    with broken(site, "silence", {"device": DEVICE}, mode=mode), connected(site, 0.5) as client:
         with pytest.raises(ModbusException):
             client.write_register(address, 1500)
         site.step()
@@ -166,3 +166,17 @@ def test_opendnp3_polls_through_a_late_link_in_pieces(site: RunningFarm) -> None
         )
     assert said["integrity"] == "SUCCESS"
     assert len(said["static"]) == len(site.points("meter-001", "dnp3"))
+
+
+def test_opendnp3_is_told_why_it_may_not_operate(site: RunningFarm) -> None:
+    """IEEE 1815-2012, 11.8: status 9 is not authorized; IIN1.6 is device trouble."""
+    way = site.ways("dnp3")[DEVICE]
+    site.tell(DEVICE, active_power_setpoint_w=0.0)
+    with broken(site, "dnp3-control", {"device": DEVICE}, status=9):
+        said = run_client(
+            "opendnp3_master.py", host=way.host, port=way.port, outstation=way.address, rest=str(site.rest.base_url)
+        )
+        orders = ("set-point direct", "enable direct", "set-point selected first", "pulse")
+        assert {name: said[name][-1] for name in orders} == dict.fromkeys(orders, "NOT_AUTHORIZED")
+        assert said["integrity"] == "SUCCESS"
+        assert site.values(DEVICE)["active_power_setpoint_w"] == 0.0

@@ -47,7 +47,7 @@ def answering(mode: str, *answers: bytes, share_frac: float = 1.0, key: int = 1)
 
 
 def silent(mode: str, share_frac: float = 1.0, key: int = 1) -> Filter:
-    spec: Any = registry.fault("modbus-silence")
+    spec: Any = registry.fault("silence")
     return spec.filter(mode, spec.parameters(share_frac=share_frac), key)
 
 
