@@ -62,7 +62,7 @@ def test_the_energy_is_the_power_in_the_record_over_time(two_hours: tuple[dict[s
             pc.equal(values["device"], row["device"]),
             pc.equal(values["quantity"], "active_power_w"),
         )
-        powers = values.filter(chosen)["true"].to_pylist()
+        powers = values.filter(chosen)["true_value"].to_pylist()
         assert len(powers) == summary["steps"]
         net = row["exported_wh"] - row["imported_wh"]
         assert sum(powers) * 60.0 / 3600.0 == pytest.approx(net, rel=1e-9, abs=1e-6)
