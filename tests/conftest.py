@@ -53,7 +53,7 @@ def farm(make_layout: Callable[..., SiteLayout]) -> Farm:
 
 @pytest.fixture
 def file_size_limit() -> Iterator[Callable[[int], None]]:
-    """Limit the size of files that this process may write [bytes]: a disk too full for them; -1 takes the limit away."""
+    """Limit the size of files that this process may write [bytes], as a full disk does; -1 takes the limit away."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))

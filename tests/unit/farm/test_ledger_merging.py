@@ -205,7 +205,8 @@ from pilotfarm.emulators.record import merging
 root = Path(sys.argv[1])
 names = sorted(path.name for path in (root / "ledger" / "values").iterdir())
 os.fsync = lambda number: None  # slow, and no matter to who is killed
-TOUCHES = ("open", "os.mkdir", "os.link", "os.rename", "os.remove", "os.rmdir", "os.listdir", "os.scandir", "shutil.rmtree")
+TOUCHES = {"open", "shutil.rmtree"}
+TOUCHES |= {f"os.{name}" for name in ("mkdir", "link", "rename", "remove", "rmdir", "listdir", "scandir")}
 
 def crashed(folder, at):
     child = os.fork()
