@@ -159,8 +159,12 @@ def test_the_lowest_voltage_of_every_hour_is_there(ledger: tuple[Farm, Ledger]) 
 @pytest.mark.parametrize(("table", "name"), [(table, field.name) for table, field in COLUMNS])
 def test_no_name_has_to_be_quoted(table: str, name: str) -> None:
     with duckdb.connect() as database:
-        words = {word for (word,) in database.execute("SELECT keyword_name FROM duckdb_keywords() "
-                 "WHERE keyword_category = 'reserved'").fetchall()}
+        words = {
+            word
+            for (word,) in database.execute(
+                "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category = 'reserved'"
+            ).fetchall()
+        }
         assert {"true", "select", "end"} <= words
         assert {"true", "select", "end"} <= RESERVED_WORDS
         assert not {table, name} & (words | RESERVED_WORDS)
