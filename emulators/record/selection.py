@@ -56,7 +56,8 @@ def _nothing(pattern: str, known: set[str]) -> str:
         return f"{pattern!r} fits no quantity that is recorded at this site"
     quantity = CATALOGUE.get(split(pattern)[1])
     if quantity is None:
-        return f"{pattern!r} is no quantity of this site and no role{nearest(pattern, [*known, *(role.value for role in ROLES)])}"
+        near = nearest(pattern, [*known, *(role.value for role in ROLES)])
+        return f"{pattern!r} is no quantity of this site and no role{near}"
     if quantity.role is Role.RATING:
         return f"{pattern!r} is a rating: it does not change and is not recorded"
     if quantity.role is Role.COMMAND:
