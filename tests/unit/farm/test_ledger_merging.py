@@ -132,15 +132,17 @@ def test_chunks_bound_what_is_sorted_and_row_groups_what_a_filter_reads(
     assert 4 <= wanted < metadata.num_row_groups / 4
 
 
-def test_a_large_file_stays_and_many_rows_are_merged_early(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("fan_in", "large", "each"), [(30, 4, 4), (3, 5, 3)])
+def test_many_rows_are_merged_early_and_a_large_file_stays(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fan_in: int, large: int, each: int
+) -> None:
+    """A large file is half of what is merged before its time, or more."""
     rows = pq.ParquetFile(files(folder)[0]).metadata.num_rows
-    monkeypatch.setattr(merging, "FILE_ROWS", 4 * rows)
+    monkeypatch.setattr(merging, "FAN_IN", fan_in)
+    monkeypatch.setattr(merging, "FILE_ROWS", large * rows)
     merge(folder)
-    assert [path.stem.split("-")[1:] for path in files(folder)] == [
-        ["00000001", "00000004"],
-        ["00000005", "00000008"],
-        ["00000009", "00000012"],
-    ]
+    spans = [(first, first + each - 1) for first in range(1, 13, each)]
+    assert [path.stem.split("-")[1:] for path in files(folder)] == [[f"{a:08d}", f"{b:08d}"] for a, b in spans]
 
 
 def test_a_merge_that_is_given_up_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
