@@ -29,7 +29,7 @@ class Server(uvicorn.Server):
             self._on_ready()
 
 
-def serve(database: str, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+def serve(database: str, host: str, port: int, on_ready: Callable[[str], None], token: str | None = None) -> None:
     """Serve until told to stop; ``on_ready`` gets the URL once it listens (port 0 takes a free one).
 
     Raises ``OSError`` if the address cannot be taken.
@@ -42,7 +42,7 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None]) 
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
-            make_app(database),
+            make_app(database, token=token),
             log_level="warning",
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE_S,
