@@ -121,11 +121,16 @@ def test_the_other_readings_of_a_request_with_a_conflict_are_stored(sesp: httpx.
 
 def test_of_many_that_claim_a_name_at_once_one_is_stored_and_the_rest_are_told(serve: Any, database: str) -> None:
     claims = [{"p": float(n % 4)} for n in range(40)]
-    with serve(make_app(database)) as one, serve(make_app(database)) as other, ThreadPoolExecutor(8) as pool:
-        with httpx.Client(base_url=one) as first, httpx.Client(base_url=other) as second:
-            clients = [first, second] * 20
-            answers = list(pool.map(lambda at, p: at.post(READINGS, json=reading(values=p)), clients, claims))
-            (row,) = first.get(READINGS).json()["readings"]
+    with (
+        serve(make_app(database)) as one,
+        serve(make_app(database)) as other,
+        httpx.Client(base_url=one) as first,
+        httpx.Client(base_url=other) as second,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        clients = [first, second] * 20
+        answers = list(pool.map(lambda at, p: at.post(READINGS, json=reading(values=p)), clients, claims))
+        (row,) = first.get(READINGS).json()["readings"]
     receipts = [answer.json().get("receipt", answer.json()) for answer in answers]
     counts = [sum(receipt[name] for receipt in receipts) for name in ("stored", "duplicates", "conflicts")]
     assert counts == [1, 9, 30]
