@@ -1,16 +1,14 @@
-"""Who may ask a server over HTTP: whoever shows its bearer token (RFC 6750, 2.1), and when it needs one."""
+"""Who may ask a server over HTTP: whoever shows its bearer token (RFC 6750, 2.1)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from ipaddress import ip_address
 from secrets import compare_digest
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.loadtests import problems
 
 
@@ -39,28 +37,3 @@ def refused(path: str, headers: Headers, token: str) -> Response | None:
     reason = "is wrong" if given else "is missing"
     where = [("Authorization", f"the bearer token {reason}")]
     return problems.response(path, 401, where, {"WWW-Authenticate": "Bearer"})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host's address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def check_token(token: str | None) -> None:
-    """Raise ``ConfigError`` for a token that no header could carry as it is."""
-    if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
-        raise ConfigError([Problem("--token", 0, "", "must be printable ASCII without spaces, and not empty")])
-
-
-def require_token(host: str, token: str | None, option: str, variable: str) -> None:
-    """Raise ``ConfigError`` for a token that cannot work, and for a host off loopback without one.
-
-    ``option`` is what named the host, ``variable`` where the token may stand in the environment.
-    """
-    check_token(token)
-    if token is None and not is_loopback(host):
-        message = f"{host} can be reached from other machines; say --token or set {variable}"
-        raise ConfigError([Problem(option, 0, "", message)])

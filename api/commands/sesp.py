@@ -38,7 +38,7 @@ def sesp(
     Example: `pilotfarm sesp --port 8090 --database readings.sqlite`
     """
     from pilotfarm.emulators.errors import StateError
-    from pilotfarm.loadtests.gate import require_token
+    from pilotfarm.loadtests.hosts import require_token
     from pilotfarm.loadtests.sesp.server import serve
     from pilotfarm.loadtests.sesp.store import check
 
