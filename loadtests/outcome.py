@@ -67,10 +67,11 @@ class Outcome:
     def reconciled_as(self, report: Report) -> None:
         """Take the report of a test that was made."""
         balance = report.balance
-        missing = balance.lost + balance.undelivered
         self.report, self.reconciled = report, True
-        self.status = "incomplete" if missing else "complete"
-        self.reason = f"{missing:,} of {balance.sent:,} readings are not stored" if missing else None
+        self.status, self.reason = "complete", None
+        if not balance.complete:
+            missing = balance.lost + balance.undelivered
+            self.status, self.reason = "incomplete", f"{missing:,} of {balance.sent:,} readings are not stored"
 
     def write(self) -> None:
         """Put the file in its place as a whole; ``StateError`` if that cannot be."""

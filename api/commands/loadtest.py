@@ -102,8 +102,10 @@ def sesp(
                 journal="" if journal is None else str(journal.absolute()),
             )
             outcome.begin(plan)
-            outcome.reconciled_as(_run(plan, stop, csv, token))
-            outcome.ended_early_by = stop.by
+            try:
+                outcome.reconciled_as(_run(plan, stop, csv, token))
+            finally:
+                outcome.ended_early_by = stop.by
         try:
             outcome.write()
         finally:
@@ -119,6 +121,7 @@ def _option(parse: Callable[[str], _T], text: str, name: str) -> _T:
 
 
 def _run(plan: Plan, stop: Stop, csv: str | None, token: str | None) -> Report:
+    import sqlite3
     from contextlib import closing
     from dataclasses import replace
     from tempfile import TemporaryDirectory
@@ -136,12 +139,16 @@ def _run(plan: Plan, stop: Stop, csv: str | None, token: str | None) -> Report:
         raise StateError("the load test needs Locust, which is not installed: pip install 'pilotfarm[loadtest]'")
     layout = load(plan.site)
     require_writable(csv)
-    with TemporaryDirectory(prefix="pilotfarm-loadtest-") as folder:
-        plan = replace(plan, journal=plan.journal or str(Path(folder, "journal.sqlite")))
-        with closing(Journal.begin(Path(plan.journal), plan)) as journal:
-            probe(plan, Prober(layout.groups[0].devices[0], layout.groups[0].kind), token)
-            _announce(plan, layout.device_count)
-            return load_test(plan, journal, Path(folder), stop, csv, token)
+    prober = Prober(layout.groups[0].devices[0], layout.groups[0].kind)
+    try:
+        with TemporaryDirectory(prefix="pilotfarm-loadtest-") as folder:
+            plan = replace(plan, journal=plan.journal or str(Path(folder, "journal.sqlite")))
+            with closing(Journal.begin(Path(plan.journal), plan)) as journal:
+                probe(plan, prober, token)
+                _announce(plan, layout.device_count)
+                return load_test(plan, journal, Path(folder), stop, csv, token)
+    except (OSError, sqlite3.Error) as error:  # a disk that is full, a journal that somebody took away
+        raise StateError(f"the test has no result: {error}") from error
 
 
 def _announce(plan: Plan, devices: int) -> None:
