@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from stranger import stranger
+from stranger_sesp import stranger
 
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.errors import StateError

@@ -7,7 +7,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from stranger import stranger
+from stranger_sesp import stranger
 
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.loadtests.plan import Plan
