@@ -12,6 +12,7 @@ from pilotfarm.emulators.errors import Blocked, NoSuchPoint, NotWritable, OutOfR
 from pilotfarm.emulators.farm.commands import Commands
 from pilotfarm.emulators.farm.population import Group
 from pilotfarm.emulators.quantities import quantity
+from pilotfarm.emulators.words import with_article
 
 
 class FarmDevice:
@@ -71,7 +72,7 @@ class FarmDevice:
         if name not in self.group.writable:
             if name in self.group.readable:
                 raise NotWritable(f"{self.id}: {name} cannot be written")
-            raise NoSuchPoint(f"{self.id}: a {self.kind} has no {name}")
+            raise NoSuchPoint(f"{self.id}: {with_article(self.kind)} has no {name}")
         if not isfinite(value):
             raise OutOfRange(f"{self.id}: {name} must be a finite number, not {value}")
         asked = quantity(name)

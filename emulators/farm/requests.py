@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +11,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, MeasurementFault
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.farm.population import Population
+from pilotfarm.emulators.words import choice, with_article
 
 
 class FaultRequest:
@@ -55,18 +55,20 @@ class FaultRequest:
     def _check_kind(self, spec: FaultSpec) -> None:
         if isinstance(spec, MeasurementFault):
             if not self.target.get("quantity"):
-                self._problem("target.quantity", f"a {spec.kind} fault needs the name or glob of a quantity")
+                self._problem(
+                    "target.quantity", f"{with_article(spec.kind)} fault needs the name or glob of a quantity"
+                )
         elif isinstance(spec, GridFault) and spec.everywhere:
             if self.target:
-                self._problem("target", f"a {spec.kind} fault acts on the whole site and takes no target")
+                self._problem("target", f"{with_article(spec.kind)} fault acts on the whole site and takes no target")
         elif "quantity" in self.target:
-            self._problem("target.quantity", f"a {spec.kind} fault grips whole devices")
+            self._problem("target.quantity", f"{with_article(spec.kind)} fault grips whole devices")
 
     def _check_mode(self, spec: FaultSpec, mode: str | None) -> None:
         if mode is None:
             self.mode = next(iter(spec.modes), "")
         elif not spec.modes:
-            self._problem("mode", f"a {spec.kind} fault has no modes")
+            self._problem("mode", f"{with_article(spec.kind)} fault has no modes")
         elif self._known("mode", mode, list(spec.modes)):
             self.mode = mode
 
@@ -80,9 +82,7 @@ class FaultRequest:
     def _known(self, where: str, name: str, names: list[str]) -> bool:
         if name in names:
             return True
-        near = get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
-        self._problem(where, f"{name} is not known; {hint}")
+        self._problem(where, f"{name} is not known{choice(name, names)}")
         return False
 
     def _problem(self, where: str, message: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
+from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.site.document import Document, Path
 from pilotfarm.emulators.site.layout import TcpEndpoint
 from pilotfarm.emulators.site.model import Endpoint
@@ -18,6 +19,7 @@ GROUP_FIRST: Final = int(IPv4Address("127.1.0.1"))
 GROUP_BLOCK: Final = 1 << 16
 STATION_FIRST: Final = int(IPv4Address("127.0.1.1"))
 PORT_MAX: Final = 65_535
+BROADCAST: Final = "255.255.255.255"
 PORTS_FROM: Final = 20_000
 
 
@@ -36,6 +38,11 @@ class Addressing:
 
     def __post_init__(self) -> None:
         assert self.ports_from is None or self.network is None, "own ports or own addresses, not both"
+
+    @property
+    def option(self) -> str:
+        """What the addressing was asked for with, if it was."""
+        return "--addresses" if self.network is not None else "--ports-from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +85,11 @@ class Allocator:
         self._next_host = STATION_FIRST
         self._next_group = GROUP_FIRST
         if addressing.network is not None:
-            # A network of one or two addresses has no network address of its own to leave out (RFC 3021).
-            self._next_host = int(addressing.network.network_address) + (addressing.network.num_addresses > 2)
+            self._next_host = int(_usable(addressing.network)[0])
         self._blocks: list[AddressBlock] = []
+        self._option = addressing.option
+        if self._network is not None and not _can_be_told(*_usable(self._network)):
+            document.problems.append(Problem(self._option, 0, "", f"{self._network} has no address to listen on"))
 
     def reserve_hosts(self, count: int) -> int:
         """Reserve an address for each device of a group and return the first."""
@@ -136,15 +145,14 @@ class Allocator:
         return block
 
     def _refusal(self, block: AddressBlock) -> str:
+        if self._network is not None or self._next_port is not None:
+            return ""  # told once, by ``report``
         if block.last_port > PORT_MAX:
             return f"{block.count:,} ports from {block.port} run past {PORT_MAX}; use own IP addresses or fewer devices"
         if block.last_host >= 1 << 32:
             return f"{block.count:,} addresses from {dotted(block.host)} run past 255.255.255.255"
         first, last = IPv4Address(block.host), IPv4Address(block.last_host)
-        if self._network is not None:
-            usable_last = int(self._network.broadcast_address) - (self._network.num_addresses > 2)
-            return "" if block.last_host <= usable_last else f"{self._network} has too few addresses for every device"
-        if first.is_unspecified or first.is_multicast or last.is_multicast:
+        if not _can_be_told(first, last):
             return f"{first} cannot be told to a master; name the address to listen on"
         if first in LOOPBACK and (last not in LOOPBACK or last == LOOPBACK.broadcast_address):
             return f"{block.count:,} addresses from {first} run past 127.255.255.254"
@@ -152,7 +160,24 @@ class Allocator:
             return f"{first} is not on the loopback; if that is meant, say off_loopback: true at the top of the file"
         return ""
 
-    def report_overlaps(self) -> None:
+    def report(self) -> None:
+        """Report whether the whole site fits in what was asked for, and what of the file is in conflict."""
+        if self._network is not None:
+            first, last = map(int, _usable(self._network))
+            if self._next_host > last + 1:
+                needed, there = self._next_host - first, last - first + 1
+                told = f"the site needs {needed:,} addresses, and {self._network} has {there:,}"
+                self._document.problems.append(Problem(self._option, 0, "", told))
+        elif self._next_port is not None:
+            needed = sum(block.count for block in self._blocks)
+            if self._next_port > PORT_MAX + 1:
+                first = self._next_port - needed
+                told = f"the site needs {needed:,} ports, and from {first} there are {PORT_MAX + 1 - first:,}"
+                self._document.problems.append(Problem(self._option, 0, "", f"{told}; try --addresses"))
+        else:
+            self._report_overlaps()
+
+    def _report_overlaps(self) -> None:
         """Report every two places of the file that ask for the same address and port."""
         blocks = sorted(self._blocks, key=lambda block: block.host)
         for index, one in enumerate(blocks):
@@ -162,6 +187,18 @@ class Allocator:
                     earlier, later = sorted((one, other), key=lambda block: self._document.line(block.path))
                     place = self._document.locate(earlier.path)
                     self._document.problem(later.path, f"{dotted(host)}:{port} is already used by {place}")
+
+
+def _usable(network: IPv4Network) -> tuple[IPv4Address, IPv4Address]:
+    """Return the first and the last address for devices: one of two has no network's address (RFC 3021)."""
+    outer = network.num_addresses > 2
+    return network.network_address + outer, network.broadcast_address - outer
+
+
+def _can_be_told(first: IPv4Address, last: IPv4Address) -> bool:
+    """Whether masters can be told to connect to these addresses."""
+    ends = (first, last)
+    return not any(end.is_unspecified or end.is_multicast or end == IPv4Address(BROADCAST) for end in ends)
 
 
 def _from(blocks: Sequence[AddressBlock], start: int, last_host: int) -> Sequence[AddressBlock]:

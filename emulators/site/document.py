@@ -8,14 +8,14 @@ work; tags and merge keys do not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
 import yaml
 
 from pilotfarm.emulators.errors import Problem
+from pilotfarm.emulators.site import yaml_words
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list positions from the top of the file to a value."""
@@ -43,11 +43,15 @@ class _Loader(yaml.SafeLoader):
 
 @dataclass(slots=True)
 class Document:
-    """A file's data, the line of every value, and what is wrong with it so far."""
+    """A file's data, the line of every value, and what is wrong with it so far.
+
+    ``options`` are values that somebody gave in place of the file's, by the name they gave them under.
+    """
 
     file: str
     data: Any = None
     problems: list[Problem] = field(default_factory=list)
+    options: dict[Path, str] = field(default_factory=dict)
     _lines: dict[Path, int] = field(default_factory=dict)
 
     def line(self, path: Path) -> int:
@@ -57,7 +61,10 @@ class Document:
         return self._lines.get(path, 1)
 
     def problem(self, path: Path, message: str) -> None:
-        self.problems.append(Problem(self.file, self.line(path), where(path), message))
+        if path in self.options:
+            self.problems.append(Problem(self.options[path], 0, "", message))
+        else:
+            self.problems.append(Problem(self.file, self.line(path), where(path), message))
 
     def locate(self, path: Path) -> str:
         """Name a value and its line, for a problem that concerns two places."""
@@ -83,14 +90,10 @@ def read(file: str, text: str) -> Document:
         else:
             document.data = _Walk(document).value(node, ())
             if not isinstance(document.data, dict) and not document.problems:
-                document.problem((), "a site file is a table of keys and values")
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        hint = "; YAML is indented with spaces, not tabs" if "\\t" in str(error.problem) else ""
-        document.problems.append(Problem(file, line, "", f"not YAML: {error.problem or error.context}{hint}"))
+                document.problem((), "a site file is a table of keys and values, such as `name: street`")
     except yaml.YAMLError as error:
-        document.problems.append(Problem(file, 1, "", f"not YAML: {error}"))
+        line, message = yaml_words.explained(error, text)
+        document.problems.append(Problem(file, line, "", f"not YAML: {message}"))
     except RecursionError:
         document.problem((), "nested too deeply")
     return document
@@ -144,8 +147,3 @@ def _scalar(text: str) -> Any:
         if pattern.fullmatch(text):
             return convert(text)
     return text
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]!r}?" if found else ""

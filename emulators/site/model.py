@@ -8,16 +8,18 @@ is checked in ``ratings`` and ``stations``.
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, TypeAlias
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from pilotfarm.emulators.site.distributions import Value
-from pilotfarm.emulators.site.document import nearest
+from pilotfarm.emulators.site.time_zones import known_zone
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M
 
 DEVICES_MAX: Final = 100_000
 """Maximum number of devices of one site: a farm of this many still steps within a second on one core."""
+
+SEED_END: Final = 2**63
+"""Seeds are below this."""
 
 START_DEFAULT: Final = "2026-06-15T08:00:00"
 """A summer morning: the sun is up, and a site without a start is the same in every run."""
@@ -48,21 +50,13 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-        raise ValueError(f"there is no such time zone{nearest(name, available_timezones())}") from error
-    return name
-
-
 class Location(Table):
     """Where the site is; decides sun, weather and local time."""
 
     latitude_deg: float = Field(ge=-90, le=90, description="North is plus")
     longitude_deg: float = Field(ge=-180, le=180, description="East is plus")
     altitude_m: float = Field(default=0.0, ge=-430, le=9_000, description="Above the sea")
-    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+    time_zone: Annotated[str, AfterValidator(known_zone)] = Field(
         description="A name of the IANA data base, such as Europe/Oslo"
     )
 
@@ -184,7 +178,7 @@ class Head(Table):
     name: Name
     title: str = ""
     start: str = Field(default=START_DEFAULT, description="ISO 8601; local time where it has no offset")
-    seed: int = Field(default=1, ge=0, lt=2**63)
+    seed: int = Field(default=1, ge=0, lt=SEED_END)
     step_s: float = Field(default=1.0, ge=0.1, le=900.0, description="Length of a physics step")
     off_loopback: bool = Field(default=False, description="Allows addresses outside 127.0.0.0/8")
 

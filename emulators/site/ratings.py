@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import DeviceSpec, Keys, Rating
 from pilotfarm.emulators.site import distributions
-from pilotfarm.emulators.site.checks import Checker, quoted
+from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
+from pilotfarm.emulators.words import listed, quoted
 
 
 def read(checker: Checker, spec: DeviceSpec | None, group: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -24,6 +25,14 @@ def read(checker: Checker, spec: DeviceSpec | None, group: Mapping[str, Any], pa
         at = (*path, "ratings", name)
         if known is not None and spec is not None and name not in known:
             checker.unknown(at, f"rating of {spec.kind}", name, known)
+            continue
+        if item is None:
+            checker.document.problem(at, "is empty; leave it out for the default")
+            continue
+        if isinstance(item, list):
+            checker.document.problem(
+                at, "must be a number or a distribution, not a list; one of several is {choice: [...]}"
+            )
             continue
         numbers = _without_names(checker, known[name], item, at) if known and known[name].names else item
         chosen = None if numbers is None else _distribution(checker, numbers, at)
@@ -48,24 +57,33 @@ def _distribution(checker: Checker, item: Any, at: Path) -> Any:
     try:
         return distributions.VALUE.validate_python(item)
     except ValidationError as error:
-        checker.report(error, at, known=("uniform", "normal", "lognormal", "choice", "weights", "min", "max"))
+        checker.report(error, at, ("uniform", "normal", "lognormal", "choice", "weights", "min", "max"), item)
         return None
 
 
 def _is_possible(checker: Checker, rating: Rating, chosen: Any, item: Any, at: Path) -> bool:
     low, high = distributions.support(chosen)
     if rating.possible and not _among(distributions.values(chosen), rating.possible):
-        *first, last = rating.names or [f"{number:g}" for number in rating.only]
-        listed = f"{', '.join(first)} or {last}"
-        checker.document.problem(at, f"should be {listed}, or a choice of these, not {quoted(item)}")
+        possible = listed(rating.names or [f"{number:g}" for number in rating.only])
+        checker.document.problem(at, f"must be {possible}, or a choice of these, not {quoted(item)}")
         return False
     if low < rating.min or high > rating.max:
-        bounds = f"{rating.min:g} to {rating.max:g} {rating.unit}"
-        found = f"{low:g}" if low == high else f"anything from {low:g} to {high:g}"
-        hint = "; cut it off with min and max" if not isinstance(chosen, int | float) else ""
+        unit = "" if rating.unit in ("1", "bool", "code", "name") else f" {rating.unit}"
+        bounds = f"{rating.min:.10g} to {rating.max:.10g}{unit}"
+        found = f"{low:.10g}" if low == high else f"anything from {low:.10g} to {high:.10g}"
+        hint = _unit_hint(rating, chosen) if isinstance(chosen, int | float) else "; cut it off with min and max"
         checker.document.problem(at, f"can be {found}, which is impossible: {rating.name} is {bounds}{hint}")
         return False
     return True
+
+
+def _unit_hint(rating: Rating, number: float) -> str:
+    """Say what a number would be in the rating's unit, if it looks as if it were meant in another."""
+    if rating.unit == "1" and rating.min <= number / 100 <= rating.max:
+        return f"; {number:g} % is {number / 100:g}"
+    if rating.unit in ("W", "Wh", "VA") and number < rating.min <= number * 1000 <= rating.max:
+        return f"; {number:g} k{rating.unit} is {number * 1000:.10g}"
+    return ""
 
 
 def _among(numbers: tuple[float, ...] | None, possible: tuple[float, ...]) -> bool:

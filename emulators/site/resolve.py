@@ -9,11 +9,12 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.site import ratings, tables
 from pilotfarm.emulators.site.addresses import Addressing, Allocator
-from pilotfarm.emulators.site.checks import Checker, quoted
+from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Document, Path
 from pilotfarm.emulators.site.layout import FeederLayout, GroupLayout, SiteLayout
-from pilotfarm.emulators.site.model import DEVICES_MAX, START_DEFAULT, GroupHead, Head, SiteFile
+from pilotfarm.emulators.site.model import DEVICES_MAX, SEED_END, START_DEFAULT, GroupHead, Head, SiteFile
 from pilotfarm.emulators.site.stations import Stations
+from pilotfarm.emulators.words import quoted
 from pilotfarm.profiles import draws
 
 _TABLES: Final = ("location", "feeders", "groups", "stations", "grid", "frequency", "weather")
@@ -30,7 +31,7 @@ def resolve(document: Document, text: str, addressing: Addressing, start: str | 
             document.problem((key,), "is missing")
     place = tables.place(checker, data)
     start_text = start if start is not None else head.start if head else START_DEFAULT
-    used_seed = seed if seed is not None else head.seed if head else 0
+    used_seed = _seed(document, seed) if seed is not None else head.seed if head else 0
     group_tables = checker.table(data, "groups", at_least_one=True)
     # A site that names no feeder has one that is sized by its devices.
     feeder_tables = checker.table(data, "feeders", at_least_one=True) if "feeders" in data else {"grid": {}}
@@ -39,13 +40,16 @@ def resolve(document: Document, text: str, addressing: Addressing, start: str | 
     off_loopback = head.off_loopback if head else data.get("off_loopback") is True
     allocator = Allocator(addressing, document, off_loopback)
     stations = Stations(checker, allocator, station_tables, place.time_zone)
-    reader = _GroupReader(checker, stations, tuple(feeder_tables), feeders, used_seed)
+    feeder_names = tuple(feeder_tables) if isinstance(data.get("feeders", {}), dict) else None
+    reader = _GroupReader(checker, stations, feeder_names, feeders, used_seed)
+    if not isinstance(data.get("groups"), dict):
+        stations.is_complete = False
     groups = [group for name, value in group_tables.items() if (group := reader.read(name, value))]
     total = sum(len(group.devices) for group in groups)
     if total > DEVICES_MAX:
         document.problem(("groups",), f"{total:,} devices in all; a site may have {DEVICES_MAX:,}")
     stations.report_unused()
-    allocator.report_overlaps()
+    allocator.report()
     return SiteLayout(
         name=head.name if head else "",
         title=head.title if head else "",
@@ -64,6 +68,14 @@ def resolve(document: Document, text: str, addressing: Addressing, start: str | 
     )
 
 
+def _seed(document: Document, seed: int) -> int:
+    """Check a seed that was given in place of the file's."""
+    if not 0 <= seed < SEED_END:
+        document.problem(("seed",), f"must be a whole number from 0 to {SEED_END - 1}, not {seed}")
+        return 0
+    return seed
+
+
 class _GroupReader:
     """Reads the groups of a site: who they are, their ratings, and how they are reached."""
 
@@ -71,7 +83,7 @@ class _GroupReader:
         self,
         checker: Checker,
         stations: Stations,
-        feeder_names: tuple[str, ...],
+        feeder_names: tuple[str, ...] | None,
         feeders: Mapping[str, FeederLayout],
         seed: int,
     ) -> None:
@@ -85,7 +97,7 @@ class _GroupReader:
     def read(self, name: str, value: Any) -> GroupLayout | None:
         path: Path = ("groups", name)
         if not isinstance(value, dict):
-            self._document.problem(path, f"a group is a table of keys and values, not {quoted(value)}")
+            self._document.problem(path, f"must be a table of keys and values, not {quoted(value)}")
             self._stations.is_complete = False
             return None
         plain = {key: item for key, item in value.items() if key not in ("ratings", "endpoints")}
@@ -119,6 +131,8 @@ class _GroupReader:
 
     def _feeder_of(self, value: Mapping[str, Any], path: Path) -> str:
         name = value.get("feeder")
+        if self._feeder_names is None:  # a problem of its own
+            return ""
         if name is None and "feeder" not in value:
             if len(self._feeder_names) == 1:
                 return self._feeder_names[0]

@@ -14,10 +14,11 @@ from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.site import deadbands
 from pilotfarm.emulators.site.addresses import AddressBlock, Allocator
-from pilotfarm.emulators.site.checks import Checker, quoted
+from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.layout import GroupLayout, SeatLayout, ServedLayout, StationLayout
 from pilotfarm.emulators.site.model import Endpoint, Station
+from pilotfarm.emulators.words import listed, quoted, with_article
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class Stations:
         """Read the endpoints of a group's table."""
         raw = group.get("endpoints", [])
         if not isinstance(raw, list):
-            message = f"is a list, each with a dash in front, not {quoted(raw)}"
+            message = f"must be a list, a dash and a space before each, not {quoted(raw)}"
             self._document.problem((*path, "endpoints"), message)
             self.is_complete = False
             return []
@@ -236,20 +237,22 @@ class Stations:
         try:
             return TypeAdapter(model).validate_python(dict(raw), context={"time_zone": self._time_zone})
         except ValidationError as error:
-            self._checker.report(error, (*at, "options"), known=getattr(model, "model_fields", ()))
+            self._checker.report(error, (*at, "options"), tuple(getattr(model, "model_fields", ())), dict(raw))
             return None
 
     def _map(self, spec: DeviceSpec, table: Endpoint, at: Path) -> MapSpec | None:
         fitting = {found.name: found for found in registry.maps_for(table.protocol, spec.kind)}
         if table.map is None:
             if not fitting:
-                self._document.problem((*at, "protocol"), f"no map serves a {spec.kind} over {table.protocol}")
+                self._document.problem(
+                    (*at, "protocol"), f"no map serves {with_article(spec.kind)} over {table.protocol}"
+                )
             return next(iter(fitting.values()), None)
         if table.map not in registry.MAPS:
             self._checker.unknown((*at, "map"), "map", table.map, registry.MAPS)
         elif table.map not in fitting:
-            other = f"; {', '.join(fitting)} does" if fitting else ""
-            message = f"{table.map} does not serve a {spec.kind} over {table.protocol}{other}"
+            other = f"; what does is {listed(fitting)}" if fitting else ""
+            message = f"{table.map} does not serve {with_article(spec.kind)} over {table.protocol}{other}"
             self._document.problem((*at, "map"), message)
         return fitting.get(table.map)
 

@@ -88,15 +88,28 @@ def test_the_schema_offers_what_a_rating_may_be(name: str, offered: list[object]
 )
 def test_a_rating_that_can_only_be_some_numbers_is_none_in_between(tmp_path: Path, written: str) -> None:
     text = problem(tmp_path, f"phase: {written}")
-    assert "site.yaml:9: groups.stores.ratings.phase: should be 0, 1 or 2, or a choice of these" in text
+    assert "site.yaml:9: groups.stores.ratings.phase: must be 0, 1 or 2, or a choice of these" in text
 
 
 @pytest.mark.parametrize(("rating", "text"), [("phases: 2", "1 or 3"), ("chemistry: 0.5", "lfp or nmc")])
 def test_what_lies_between_two_of_them_is_told_which_there_are(tmp_path: Path, rating: str, text: str) -> None:
-    assert f"should be {text}, or a choice of these" in problem(tmp_path, rating)
+    assert f"must be {text}, or a choice of these" in problem(tmp_path, rating)
 
 
 def test_the_numbers_themselves_are_taken(tmp_path: Path) -> None:
     found = load(tmp_path, "phases: 1, phase: {choice: [0, 2]}, chemistry: 1")
     assert set(found["phase"].tolist()) == {0.0, 2.0}
     assert set(found["phases"].tolist()) == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("rating", "text"),
+    [
+        ("soc_frac: 50", "soc_frac is 0 to 1; 50 % is 0.5"),
+        ("rated_power_w: 5", "rated_power_w is 100 to 1000000000 W; 5 kW is 5000"),
+        ("soc_frac: 500", "soc_frac is 0 to 1"),
+        ("rated_power_w: -5", "rated_power_w is 100 to 1000000000 W"),
+    ],
+)
+def test_a_number_meant_in_another_unit_is_told_in_the_right_one(tmp_path: Path, rating: str, text: str) -> None:
+    assert problem(tmp_path, rating).endswith(text)

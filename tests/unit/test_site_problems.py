@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -53,11 +54,11 @@ RTU = "  rtu: {protocol: iec104}"
 GROUPED = "  rtu: {{protocol: iec104, options: {{redundancy_groups: {}}}}}"
 ONE_MISTAKE = {
     "name with a space": ("name: street", "name: my street", 1, "a name is a letter"),
-    "name that is a number": ("name: street", "name: 5", 1, "string"),
+    "name that is a number": ("name: street", "name: 5", 1, "a text, not 5"),
     "unknown key at the top": ("name: street", "name: street\nsede: 3", 2, "did you mean 'seed'"),
     "key written twice": ("name: street", "name: street\nname: lane", 2, "first on line 1"),
     "seed below 0": ("name: street", "name: street\nseed: -1", 2, "not -1"),
-    "seed true": ("name: street", "name: street\nseed: true", 2, "not True"),
+    "seed true": ("name: street", "name: street\nseed: true", 2, "not true"),
     "step of 0": ("name: street", "name: street\nstep_s: 0", 2, "0.1"),
     "step of a day": ("name: street", "name: street\nstep_s: 86400", 2, "900"),
     "step not a number": ("name: street", "name: street\nstep_s: .nan", 2, "nan"),
@@ -73,7 +74,13 @@ ONE_MISTAKE = {
     "latitude beyond the pole": ("59.1", "91", 2, "90"),
     "longitude as a word": ("11.0", "east", 2, "'east'"),
     "time zone misspelt": ("Europe/Oslo", "Europe/Olso", 2, "did you mean 'Europe/Oslo'"),
-    "time zone that is a path": ("Europe/Oslo", "../Oslo", 2, "no such time zone"),
+    "time zone that is a path": ("Europe/Oslo", "../Oslo", 2, "no time zone '../Oslo'"),
+    "time zone as an offset": ("Europe/Oslo", "UTC+1", 2, "for +01:00 all year Etc/GMT-1"),
+    "time zone as an offset by itself": ("Europe/Oslo", "-05:00", 2, "for -05:00 all year Etc/GMT+5"),
+    "time zone as half an hour": ("Europe/Oslo", "UTC+5:30", 2, "such as Europe/Oslo"),
+    "time zone of POSIX": ("Europe/Oslo", "CET+1", 2, "; name a place"),
+    "time zone as a summer's letters": ("Europe/Oslo", "CEST", 2, "; name a place"),
+    "time zone as a town": ("Europe/Oslo", "oslo", 2, "did you mean 'Europe/Oslo'"),
     "negative resistance": ("resistance_ohm: 0.1", "resistance_ohm: -0.1", 4, "not -0.1"),
     "reactance left out": (", reactance_ohm: 0.05", "", 4, "is missing"),
     "impedance and network": (", reactance_ohm: 0.05", ", reactance_ohm: 0.05, branches: 2", 4, "has no branches"),
@@ -85,6 +92,17 @@ ONE_MISTAKE = {
     "grid as a word": ("groups:", "grid: often\ngroups:", 5, "'often'"),
     "area nobody knows": ("groups:", "frequency: {area: alpine}\ngroups:", 5, "'alpine'"),
     "source far from nominal": ("{resistance", "{source_voltage_v: 20, resistance", 4, "20 V"),
+    "key that is a word of pilotfarm's": ("count: 3", "number: 3", 8, "homes.number: unknown key"),
+    "key with an invisible letter": ("    count: 3", "    \u200bcount: 3", 8, "U+200B (zero width space)"),
+    "feeder of nothing": ("  near: {resistance_ohm: 0.1, reactance_ohm: 0.05}", "  near:", 4, "values, not nothing"),
+    "length in km": ("{resistance_ohm: 0.1, reactance_ohm: 0.05}", "{length_km: 3}", 4, "'length_m', in metres"),
+    "cable in small letters": (
+        "{resistance_ohm: 0.1, reactance_ohm: 0.05}",
+        "{cable: al-48}",
+        4,
+        "did you mean 'AL-48'",
+    ),
+    "kind by half its name": ("smart_meter", "meter", 7, "did you mean 'smart_meter'"),
     "unknown kind": ("smart_meter", "smart_metre", 7, "did you mean 'smart_meter'"),
     "count 0": ("count: 3", "count: 0", 8, "not 0"),
     "count a million": ("count: 3", "count: 1000000", 8, "100000"),
@@ -92,10 +110,21 @@ ONE_MISTAKE = {
     "count as a word": ("count: 3", "count: '3'", 8, "'3'"),
     "unknown feeder": ("feeder: near", "feeder: nera", 9, "did you mean 'near'"),
     "unknown rating": ("main_fuse_a: 63", "main_fuse: 63", 11, "did you mean 'main_fuse_a'"),
+    "rating in another unit": ("main_fuse_a: 63", "main_fuse_ma: 63", 11, "did you mean 'main_fuse_a', in A?"),
+    "rating in kWh": ("main_fuse_a: 63", "annual_energy_kwh: 63", 11, "'annual_energy_wh', in Wh?"),
+    "rating of another word": ("main_fuse_a: 63", "back_fuse_a: 63", 11, "known are main_fuse_a, nominal"),
+    "rating left empty": ("main_fuse_a: 63", "main_fuse_a:", 11, "is empty"),
+    "rating with its unit": ("main_fuse_a: 63", "main_fuse_a: 63 A", 11, "the number alone"),
+    "rating in quotes": ("main_fuse_a: 63", "main_fuse_a: '63'", 11, "no quotes"),
+    "rating with a comma": ("main_fuse_a: 63", "main_fuse_a: 63,5", 11, "a point"),
+    "rating as a list": ("main_fuse_a: 63", "main_fuse_a: [16, 63]", 11, "choice"),
+    "rating without end": ("main_fuse_a: 63", f"main_fuse_a: {'9' * 390}", 11, "a number"),
+    "ratings as a list": ("      main_fuse_a: 63", "      - main_fuse_a: 63", 10, "keys and values, not a list"),
+    "two distributions": ("a: 63", "a: {uniform: [16, 63], choice: [16]}", 11, "does not go with"),
     "impossible rating": ("main_fuse_a: 63", "main_fuse_a: -5", 11, "impossible"),
     "rating not a number": ("main_fuse_a: 63", "main_fuse_a: .nan", 11, "nan"),
     "rating as a word": ("main_fuse_a: 63", "main_fuse_a: big", 11, "'big'"),
-    "rating true": ("main_fuse_a: 63", "main_fuse_a: true", 11, "True"),
+    "rating true": ("main_fuse_a: 63", "main_fuse_a: true", 11, "not true"),
     "unknown distribution": ("main_fuse_a: 63", "main_fuse_a: {gamma: [1, 2]}", 11, "uniform, normal"),
     "distribution that can leave the bounds": ("a: 63", "a: {normal: [63, 5]}", 11, "min and max"),
     "uniform the wrong way round": ("a: 63", "a: {uniform: [63, 16]}", 11, "lower"),
@@ -110,8 +139,27 @@ ONE_MISTAKE = {
     "unknown key in a distribution": ("a: 63", "a: {uniform: [16, 63], mn: 3}", 11, "unknown key"),
     "endpoints as a table": ("      - {protocol: modbus}\n", "", 13, ""),
     "unknown protocol": ("- {protocol: modbus}", "- {protocol: modbas}", 13, "did you mean 'modbus'"),
+    "protocol in capitals": ("- {protocol: modbus}", "- {protocol: DNP3}", 13, "did you mean 'dnp3'"),
+    "protocol as a number": ("- {protocol: modbus}", "- {protocol: 104}", 13, "a text, not 104"),
+    "endpoint without a space": (
+        "- {protocol: modbus}",
+        "- {protocol:modbus}",
+        13,
+        "unknown key; did you mean 'protocol'",
+    ),
+    "masters as a word": (
+        "{protocol: modbus}",
+        "{protocol: dnp3, options: {masters: x}}",
+        13,
+        "options.masters: must be a whole number, not 'x', or must be a list",
+    ),
     "unknown map": ("{protocol: modbus}", "{protocol: modbus, map: sunspc}", 13, "did you mean 'sunspec'"),
-    "map of another kind": ("{protocol: modbus}", "{protocol: modbus, map: charx}", 13, "does not serve a smart_meter"),
+    "map of another kind": (
+        "{protocol: modbus}",
+        "{protocol: modbus, map: charx}",
+        13,
+        "does not serve a smart_meter over modbus; what does is",
+    ),
     "map of another protocol": ("{protocol: modbus}", "{protocol: modbus, map: iec104}", 13, "over modbus"),
     "unknown option": ("{protocol: modbus}", "{protocol: modbus, options: {max_conections: 3}}", 13, "max_connections"),
     "option out of range": ("{protocol: modbus}", "{protocol: modbus, options: {max_connections: 0}}", 13, "not 0"),
@@ -133,6 +181,7 @@ ONE_MISTAKE = {
     "station with an unknown key": ("  rtu: {", "  rtu: {prot: 1, ", 16, "did you mean"),
     "unknown time zone": (RTU, "  rtu: {protocol: iec104, options: {time_zone: Europe/Olso}}", 16, "IANA"),
     "group of no address": (RTU, GROUPED.format("{a: [scada.example]}"), 16, "an IP address, or a network"),
+    "groups as a list": (RTU, GROUPED.format("[192.0.2.1]"), 16, "values, not a list"),
     "group of a word": (RTU, GROUPED.format("{a: 192.0.2.1}"), 16, "192.0.2.1"),
     "master in two groups": (RTU, GROUPED.format("{a: [192.0.2.1], b: [192.0.2.0/24]}"), 16, "a master has one group"),
     "tag": ("count: 3", "count: !!python/name:os.system 3", 8, "tag"),
@@ -171,6 +220,15 @@ NOT_A_SITE = {
     "a comment": ("# later\n", "empty"),
     "a list": ("- a\n- b\n", "table of keys"),
     "a word": ("hello\n", "table of keys"),
+    "a quote that is not closed": ("name: 'x\ntitle: y\n", ":1: not YAML: the quote opened here"),
+    "a bracket that is not closed": ("name: x\nlocation: {a: 1\ngroups: 5\n", ":2: not YAML: the { opened here"),
+    "no space after a colon": ("name:x\ntitle: y\n", ":2: not YAML: a colon where no key can be: the line before"),
+    "a line indented otherwise": ("name: x\n  title: y\n", "indented further"),
+    "a line indented less": ("a:\n    b: 1\n  c: 2\n", ":3: not YAML: the line is indented otherwise"),
+    "a text that begins with a sign": ("name: @x\n", "a text that begins with @ needs quotes"),
+    "a space that is none": ("a:\n  b: 1\n\u00a0 c: 2\n", "U+00A0 (no-break space)"),
+    "UTF-16": ("n\0a\0m\0e\0", ":1: not YAML: the character U+0000"),
+    "another format": ('name = "x"\n', "table of keys"),
     "a tab": ("name: x\ngroups:\n\tg: 1\n", "not tabs"),
     "an open bracket": ("groups: [", "not YAML"),
     "two documents": ("name: x\n---\nname: y\n", "not YAML"),
@@ -210,12 +268,67 @@ def test_every_value_replaced_by_every_type_is_read_or_refused(tmp_path):
 def test_a_file_that_is_not_there_is_told_from_a_site_misspelt(tmp_path):
     with pytest.raises(ConfigError, match="no such file and no built-in site; did you mean 'norway'"):
         site.load("norwy")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="is a folder"):
         site.load(str(tmp_path))
     latin = tmp_path / "latin.yaml"
     latin.write_bytes("name: Allgäu".encode("latin-1"))
     with pytest.raises(ConfigError, match="UTF-8"):
         site.load(str(latin))
+
+
+@pytest.mark.parametrize("text", [GOOD.encode("utf-8-sig"), GOOD.replace("\n", "\r\n").encode()], ids=["mark", "CRLF"])
+def test_what_editors_of_other_systems_write_is_read(tmp_path, text):
+    file = tmp_path / "site.yaml"
+    file.write_bytes(text)
+    assert site.load(str(file)).device_count == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("NORWAY", "did you mean 'norway'"),
+        ("tiny.yaml", "did you mean 'tiny'"),
+        ("/", "is a folder"),
+        ("", "no site is named"),
+        ("a\0b", "no name of a file"),
+        ("x" * 5000, "cannot be read: File name too long"),
+    ],
+)
+def test_a_name_of_no_site_is_told_why(name, words):
+    with pytest.raises(ConfigError, match=words):
+        site.load(name)
+
+
+@pytest.mark.parametrize(("start", "seed"), [("tomorrow", None), ("1999-01-01", None), (None, 2**63), (None, -1)])
+def test_what_was_given_in_place_of_the_file_is_blamed_by_its_option(start, seed):
+    with pytest.raises(ConfigError) as caught:
+        site.load("tiny", start=start, seed=seed)
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line, problem.where) == ("--start" if start else "--seed", 0, "")
+
+
+@pytest.mark.parametrize(
+    ("addressing", "option", "words"),
+    [
+        (site.Addressing(network=IPv4Network("127.8.0.0/30")), "--addresses", "needs 6 addresses, and .* has 2"),
+        (site.Addressing(network=IPv4Network("127.8.0.0/32")), "--addresses", "needs 6 addresses, and .* has 1"),
+        (site.Addressing(network=IPv4Network("224.0.0.0/8")), "--addresses", "no address to listen on"),
+        (site.Addressing(network=IPv4Network("0.0.0.0/32")), "--addresses", "no address to listen on"),
+        (site.Addressing(ports_from=65_530), "--ports-from", "needs 12 ports, and from 65530 there are 6"),
+    ],
+)
+def test_an_addressing_that_does_not_fit_is_one_problem_of_its_option(addressing, option, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        site.load("tiny", addressing)
+    assert {problem.file for problem in caught.value.problems} == {option}
+
+
+@pytest.mark.parametrize("feeders", ["feeders: [near]", "feeders: near"])
+def test_what_follows_from_a_mistake_is_not_told_beside_it(tmp_path, feeders):
+    text = GOOD.replace("feeders:\n  near: {resistance_ohm: 0.1, reactance_ohm: 0.05}", feeders)
+    assert [problem.where for problem in problems_of(tmp_path, text)] == ["feeders"]
+    told = [problem.where for problem in problems_of(tmp_path, GOOD.replace("groups:", "group:"))]
+    assert sorted(told) == ["group", "groups"]
 
 
 SECOND_GROUP = """\
