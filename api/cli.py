@@ -35,6 +35,9 @@ class _Group(TyperGroup):
 
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _plain(error)
+            raise
         except ConfigError as error:
             for problem in error.problems:
                 typer.echo(str(problem), err=True)
@@ -43,6 +46,16 @@ class _Group(TyperGroup):
         except PilotfarmError as error:
             typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2)
+
+
+def _plain(error: typer.BadParameter) -> str:
+    """Return what is wrong with an option in plain words, where pydantic found it."""
+    errors = getattr(error.__cause__, "errors", None)
+    if errors is None:
+        return error.message
+    from pilotfarm.emulators.words import wrong
+
+    return "; ".join(wrong(each) for each in errors())
 
 
 app = typer.Typer(
@@ -71,7 +84,10 @@ def root(
 ) -> None:
     """Virtual smart-grid pilots: device twins behind real Modbus TCP, IEC 60870-5-104 and DNP3.
 
-    A SITE is the name of a built-in site (`pilotfarm sites` lists them) or the path of a site file.
+    A SITE is the name of a built-in site (`pilotfarm sites` lists them) or the path of a site file. Once
+    `pilotfarm --install-completion` has been run and a new shell begun, Tab completes sites, kinds and options.
+
+    Example: `pilotfarm up tiny`
     """
 
 

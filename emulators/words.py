@@ -117,7 +117,9 @@ def wrong(error: Wrong) -> str:
     told = _SAID[kind].format(**numbers)
     if "{actual_length}" in _SAID[kind]:
         return told
-    return f"{told}, not {quoted(value)}{_number_hint(value) if 'number' in told else ''}"
+    # What is compared as a number may have been typed on a command line.
+    shown = value if kind.startswith(("greater", "less")) and isinstance(value, str) else quoted(value)
+    return f"{told}, not {shown}{_number_hint(value) if 'number' in told else ''}"
 
 
 _NUMBER, _WHOLE = "must be a number", "must be a whole number"

@@ -6,12 +6,22 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from pilotfarm.api.commands import completion
+
 if TYPE_CHECKING:
+    from ipaddress import IPv4Network
+
     from pilotfarm.emulators.site import Addressing
     from pilotfarm.emulators.site.layout import SiteLayout
 
 Site: TypeAlias = Annotated[
-    str, typer.Argument(metavar="SITE", help="Name of a built-in site, or path of a site file.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="SITE",
+        help="Name of a built-in site, or path of a site file.",
+        show_default=False,
+        autocompletion=completion.sites,
+    ),
 ]
 PortsFrom: TypeAlias = Annotated[
     int | None,
@@ -20,7 +30,7 @@ PortsFrom: TypeAlias = Annotated[
         metavar="N",
         min=1,
         max=65_535,
-        help="Everything listens on 127.0.0.1, ports counted up from N.",
+        help="Everything listens on 127.0.0.1, each device and station at a port of its own, counted up from N.",
         show_default=False,
     ),
 ]
@@ -29,7 +39,8 @@ Addresses: TypeAlias = Annotated[
     typer.Option(
         "--addresses",
         metavar="CIDR",
-        help="Every device and station gets its own address of this network, such as 127.8.0.0/16.",
+        help="Every device and station gets its own address of this network, such as 127.8.0.0/16, in place of the "
+        "file's; its port stays.",
         show_default=False,
     ),
 ]
@@ -37,26 +48,47 @@ Addresses: TypeAlias = Annotated[
 
 def addressing(ports_from: int | None, addresses: str | None) -> Addressing:
     """Choose the addressing: as asked; else the file's, or own ports where loopback has a single address."""
-    from ipaddress import IPv4Network
-
     from pilotfarm.emulators.site import PORTS_FROM, Addressing
 
     if ports_from is not None and addresses is not None:
         raise typer.BadParameter("say --ports-from or --addresses, not both")
     if addresses is not None:
-        try:
-            return Addressing(network=IPv4Network(addresses))
-        except ValueError as error:
-            raise typer.BadParameter(f"{error}", param_hint="--addresses") from None
+        return Addressing(network=_network(addresses))
     if ports_from is None and not _loopback_has_many():
         ports_from = PORTS_FROM
     return Addressing(ports_from=ports_from)
+
+
+def _network(text: str) -> IPv4Network:
+    from ipaddress import IPv4Network
+
+    try:
+        found = IPv4Network(text, strict=False)
+    except ValueError:
+        message = f"{text!r} is no IPv4 network such as 127.8.0.0/16"
+    else:
+        if str(found) == text:
+            return found
+        message = (
+            f"{text} is an address in a network; write the network, such as {found if '/' in text else f'{text}/16'}"
+        )
+    raise typer.BadParameter(message, param_hint="--addresses")
 
 
 def load(site: str, ports_from: int | None, addresses: str | None) -> SiteLayout:
     from pilotfarm.emulators import site as sites
 
     return sites.load(site, addressing(ports_from, addresses))
+
+
+def checked_token(token: str) -> str:
+    """Return a token that can stand in a header; ``ConfigError`` if it cannot."""
+    from pilotfarm.emulators.errors import ConfigError, Problem
+
+    if not token or not token.isascii() or not token.isprintable():
+        message = "must be printable ASCII, and not empty (PILOTFARM_TOKEN sets it, too)"
+        raise ConfigError([Problem("--token", 0, "", message)])
+    return token
 
 
 def _loopback_has_many() -> bool:

@@ -26,6 +26,8 @@ def bench(
 
     Prints a table and writes JSON. `pilotfarm bench --print-site modbus-10000 > site.yaml` gives the site
     of a benchmark, to be brought up by hand with `pilotfarm up site.yaml`.
+
+    Example: `pilotfarm bench --only step --quick`
     """
     from pilotfarm.loadtests.bench import sites
 

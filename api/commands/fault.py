@@ -8,11 +8,16 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from pilotfarm.api.commands import checked_token, completion
+
 LISTED_MAX: Final = 10
 """Most devices named in a line of text."""
 TIMEOUT_S: Final = 30.0
 
-faults = typer.Typer(no_args_is_help=True, help="Break and mend the devices of a running farm.")
+faults = typer.Typer(
+    no_args_is_help=True,
+    help="Break and mend the devices of a running farm.\n\nExample: `pilotfarm fault add offline --device 'meter-*'`",
+)
 
 Api = Annotated[
     str, typer.Option("--api", metavar="URL", envvar="PILOTFARM_API", help="Where the farm's REST API answers.")
@@ -28,13 +33,28 @@ def register(app: typer.Typer) -> None:
 
 @faults.command()
 def add(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as offline, stuck, bias, outage; REST lists all.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="Such as offline, stuck, bias, outage; docs/faults.md and REST list all.",
+            autocompletion=completion.fault_kinds,
+        ),
+    ],
     device: Annotated[str | None, typer.Option(metavar="GLOB", help="Devices by their ids.")] = None,
-    device_kind: Annotated[str | None, typer.Option("--kind", help="Devices of one kind.")] = None,
+    device_kind: Annotated[
+        str | None, typer.Option("--kind", help="Devices of one kind.", autocompletion=completion.device_kinds)
+    ] = None,
     group: Annotated[str | None, typer.Option(help="Devices of one group.")] = None,
     feeder: Annotated[str | None, typer.Option(help="Devices of one feeder.")] = None,
-    quantity: Annotated[str | None, typer.Option(metavar="GLOB", help="Which quantities are misreported.")] = None,
-    mode: Annotated[str | None, typer.Option(help="A variant of the fault; its first if left out.")] = None,
+    quantity: Annotated[
+        str | None,
+        typer.Option(metavar="GLOB", help="Which quantities are misreported.", autocompletion=completion.quantities),
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="A variant of the fault; its first if left out.", autocompletion=completion.fault_modes),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the fault; may be repeated.")
     ] = None,
@@ -42,7 +62,10 @@ def add(
         str | None, typer.Option(metavar="WHEN", help="Seconds from now or an ISO instant, in site time; else at once.")
     ] = None,
     duration: Annotated[
-        float | None, typer.Option(metavar="S", help="Site seconds; until cleared if left out.")
+        float | None,
+        typer.Option(
+            metavar="S", min=0.0, max=1e12, help="Site seconds; until cleared if left out.", show_default=False
+        ),
     ] = None,
     api: Api = _API,
     token: Token = None,
@@ -72,7 +95,10 @@ def add(
 
 @faults.command("list")
 def list_faults(api: Api = _API, token: Token = None, as_json: AsJson = False) -> None:
-    """List the faults that wait, grip, or have ended."""
+    """List the faults that wait, grip, or have ended.
+
+    Example: `pilotfarm fault list --json`
+    """
     found = _asked(api, token, "GET", "/faults")
     if as_json:
         _print_json(found)
@@ -91,7 +117,10 @@ def clear(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """End one fault or all, as of the next step."""
+    """End one fault or all, as of the next step.
+
+    Example: `pilotfarm fault clear --all`
+    """
     if every == (number is not None):
         raise typer.BadParameter("say the ID of one fault, or --all")
     path = "/faults" if every else f"/faults/{number}"
@@ -112,7 +141,7 @@ def _asked(api: str, token: str | None, method: str, path: str, body: Any = None
 
     from pilotfarm.emulators.errors import ConfigError, LinkError, Problem
 
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    headers = {} if token is None else {"Authorization": f"Bearer {checked_token(token)}"}
     url = f"{api.rstrip('/')}/api/v1{path}"
     try:
         # A proxy of the environment has no business between this machine and its farm.

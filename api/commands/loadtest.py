@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_HELP: Final = """Load-test a SESP with Locust.
+
+Example: `pilotfarm loadtest sesp --url http://127.0.0.1:8090 --users 300 --duration 1m`"""
 MISSING_SHOWN: Final = 5
 
 Duration = Annotated[str, typer.Option("--duration", metavar="TIME", help="How long to send: 30s, 5m, 1h.")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(name="loadtest", help="Load-test a SESP with Locust.", no_args_is_help=True)
+    group = typer.Typer(name="loadtest", help=_HELP, no_args_is_help=True)
     # A callback keeps `sesp` a command of its own while it is the only one.
     group.callback()(_loadtest)
     group.command()(sesp)

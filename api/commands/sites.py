@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -57,16 +58,58 @@ def sites(as_json: AsJson = False) -> None:
     _show(table)
 
 
-def check(site: Site, ports_from: PortsFrom = None, addresses: Addresses = None) -> None:
+def check(
+    site: Site,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object, whatever is found.")] = False,
+    ports_from: PortsFrom = None,
+    addresses: Addresses = None,
+) -> None:
     """Check a site file: print every problem with file and line, or what the site comes to.
 
-    Exits with 2 if there is a problem.
+    Exits with 2 if there is a problem. With `--json` problems are a list of `file`, `line` (null where none can be
+    named), `where` (the keys down to the value) and `message`, which is empty for a good site.
 
     Example: `pilotfarm check mysite.yaml`
     """
-    from pilotfarm.emulators.site.layout import TcpEndpoint
+    from pilotfarm.emulators.errors import ConfigError
 
-    layout = load(site, ports_from, addresses)
+    if not as_json:
+        _show_checked(load(site, ports_from, addresses))
+        return
+    try:
+        found = _checked(load(site, ports_from, addresses))
+    except ConfigError as error:
+        _print_json({"problems": [{**asdict(each), "line": each.line or None} for each in error.problems]})
+        raise typer.Exit(2) from None
+    _print_json(found)
+
+
+def _checked(layout: SiteLayout) -> dict[str, Any]:
+    """What a site comes to, for programs."""
+    groups = [
+        {
+            "group": group.name,
+            "kind": group.kind,
+            "devices": len(group.devices),
+            "feeder": group.feeder,
+            "served": [{"protocol": each.protocol, "map": each.map} for each in group.served],
+        }
+        for group in layout.groups
+    ]
+    return {
+        "problems": [],
+        "notes": _notes(layout),
+        "site": layout.name,
+        "title": layout.title,
+        "start": layout.start.isoformat(),
+        "devices": layout.device_count,
+        "endpoints": sum(len(station.seats) for station in layout.stations),
+        "addresses": len(layout.stations),
+        "groups": groups,
+    }
+
+
+def _show_checked(layout: SiteLayout) -> None:
     table = _table("group", "kind", "devices", "feeder", "served over")
     for group in layout.groups:
         served = ", ".join(f"{each.protocol} ({each.map})" for each in group.served)
@@ -77,12 +120,19 @@ def check(site: Site, ports_from: PortsFrom = None, addresses: Addresses = None)
         f"{layout.name}: {layout.device_count:,} devices, {seats:,} endpoints at {len(layout.stations):,} addresses, "
         f"starts {layout.start.isoformat()}: no problems"
     )
-    for note in layout.weather.notes:
+    for note in _notes(layout):
         typer.echo(f"note: {note}", err=True)
+
+
+def _notes(layout: SiteLayout) -> list[str]:
+    """What is no problem and may surprise."""
+    from pilotfarm.emulators.site.layout import TcpEndpoint
+
     tcp = (station.endpoint for station in layout.stations if isinstance(station.endpoint, TcpEndpoint))
     privileged = sorted({endpoint.port for endpoint in tcp if endpoint.port < PRIVILEGED})
-    if privileged:
-        typer.echo(f"note: ports below {PRIVILEGED} may need privileges: {', '.join(map(str, privileged))}", err=True)
+    if not privileged:
+        return [*layout.weather.notes]
+    return [*layout.weather.notes, f"ports below {PRIVILEGED} may need privileges: {', '.join(map(str, privileged))}"]
 
 
 def schema() -> None:

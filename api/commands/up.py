@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from pilotfarm.api.commands import Addresses, PortsFrom, Site, addressing
+from pilotfarm.api.commands import Addresses, PortsFrom, Site, addressing, checked_token
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -143,9 +143,9 @@ def _require_token(host: str, token: str | None) -> None:
     from pilotfarm.api.serve import is_loopback
     from pilotfarm.emulators.errors import ConfigError, Problem
 
-    if token is not None and (not token or not token.isascii() or not token.isprintable()):
-        raise ConfigError([Problem("--token", 0, "", "must be printable ASCII, and not empty")])
-    if token is None and not is_loopback(host):
+    if token is not None:
+        checked_token(token)
+    elif not is_loopback(host):
         message = f"{host} can be reached from other machines; say --token or set PILOTFARM_TOKEN"
         raise ConfigError([Problem("--api", 0, "", message)])
 

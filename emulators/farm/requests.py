@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, MeasurementFault
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.farm.population import Population
-from pilotfarm.emulators.words import choice, with_article
+from pilotfarm.emulators.words import with_article
 
 
 class FaultRequest:
@@ -82,7 +83,9 @@ class FaultRequest:
     def _known(self, where: str, name: str, names: list[str]) -> bool:
         if name in names:
             return True
-        self._problem(where, f"{name} is not known{choice(name, names)}")
+        near = get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+        self._problem(where, f"{name} is not known; {hint}")
         return False
 
     def _problem(self, where: str, message: str) -> None:
