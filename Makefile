@@ -65,7 +65,7 @@ validate: $(VENV)/.dev  ## draw the plots of docs/validation.md and write the pa
 picture: $(VENV)/.dev  ## draw the README's picture
 	$(PY) docs/picture.py docs/images/day.png
 
-pages: $(VENV)/.dev  ## write docs/quantities.md and docs/maps from the catalogue and the maps
+pages: $(VENV)/.dev  ## write the pages of docs that are made from the code
 	$(PY) docs/pages/write.py
 
 lock: $(VENV)/bin/pip  ## renew requirements/*.txt: the newest releases that pyproject.toml allows, with their hashes

@@ -1,9 +1,11 @@
-"""Writes ``docs/quantities.md`` and ``docs/maps`` from the catalogue and the maps as they are: ``make pages``."""
+"""Writes the pages that are made from the code as it is: ``make pages``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import command_line
+import faults
 import maps
 import quantities
 
@@ -12,7 +14,8 @@ DOCS = Path(__file__).resolve().parents[1]
 
 def pages() -> dict[Path, str]:
     """Return every page by its path."""
-    return {DOCS / "quantities.md": quantities.page()} | {
+    single = {"quantities": quantities, "command-line": command_line, "faults": faults}
+    return {DOCS / f"{name}.md": module.page() for name, module in single.items()} | {
         DOCS / "maps" / f"{name}.md": text for name, text in maps.pages().items()
     }
 

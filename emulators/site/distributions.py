@@ -32,7 +32,7 @@ class _Distribution(BaseModel):
 class Uniform(_Distribution):
     """Evenly between two numbers."""
 
-    uniform: Pair
+    uniform: Pair = Field(description="Lowest and highest number")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -51,8 +51,10 @@ class Uniform(_Distribution):
 class Choice(_Distribution):
     """One of several numbers, evenly or by weight."""
 
-    choice: list[float] = Field(min_length=1, max_length=1000)
-    weights: list[Annotated[float, Field(ge=0)]] | None = None
+    choice: list[float] = Field(min_length=1, max_length=1000, description="The numbers of which each device has one")
+    weights: list[Annotated[float, Field(ge=0)]] | None = Field(
+        default=None, description="How often each of them comes, in any measure; all alike if left out"
+    )
 
     @model_validator(mode="after")
     def _weighed(self) -> Self:
@@ -74,8 +76,8 @@ class Choice(_Distribution):
 class _Truncated(_Distribution, ABC):
     """A distribution made from the normal one, truncated at ``min`` and ``max``."""
 
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(default=None, description="Cut off below this; nothing piles up there")
+    max: float | None = Field(default=None, description="Cut off above this; nothing piles up there")
 
     lowest: ClassVar[float] = -inf
     hint: ClassVar[str] = ""
@@ -119,7 +121,7 @@ class _Truncated(_Distribution, ABC):
 class Normal(_Truncated):
     """Mean and standard deviation."""
 
-    normal: Pair
+    normal: Pair = Field(description="Mean and standard deviation")
 
     def _parameters(self) -> tuple[float, float]:
         return self.normal[0], self.normal[1]
@@ -131,7 +133,7 @@ class Normal(_Truncated):
 class Lognormal(_Truncated):
     """Mean and standard deviation of the value's natural logarithm."""
 
-    lognormal: Pair
+    lognormal: Pair = Field(description="Mean and standard deviation of the natural logarithm")
 
     lowest: ClassVar[float] = 0.0
     hint: ClassVar[str] = "; its two numbers are of the logarithm"

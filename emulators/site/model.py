@@ -104,13 +104,16 @@ class Grid(Table):
 class Frequency(Table):
     """Which grid the site is part of."""
 
-    area: Literal["continental", "island"] = "continental"
+    area: Literal["continental", "island"] = Field(
+        default="continental",
+        description="The synchronous grid of Continental Europe, or an island of 400 MVA, whose frequency moves more",
+    )
 
 
 class Endpoint(Table):
     """One way in which every device of a group is served."""
 
-    protocol: str
+    protocol: str = Field(description="What the devices speak here")
     map: str | None = Field(default=None, description="The protocol's first map for the kind if left out")
     ip: str | None = Field(default=None, description="IPv4 address of the first device, counted up one a device")
     port: Port | None = Field(
@@ -134,22 +137,27 @@ class Endpoint(Table):
 class GroupHead(Table):
     """What a group is, apart from its ratings and endpoints."""
 
-    kind: str
-    count: int = Field(ge=1, le=DEVICES_MAX)
+    kind: str = Field(description="What the devices are; it decides their ratings, quantities and maps")
+    count: int = Field(ge=1, le=DEVICES_MAX, description="How many; they are named after the group, as homes-001")
     feeder: str | None = Field(default=None, description="May be left out where the site has one feeder")
 
 
 class Group(GroupHead):
     """Devices of one kind at one feeder."""
 
-    ratings: dict[str, Value] = Field(default_factory=dict)
-    endpoints: list[Endpoint] = Field(default_factory=list)
+    ratings: dict[str, Value] = Field(
+        default_factory=dict,
+        description="Each a number, or a distribution of which every device draws its own; else the kind's default",
+    )
+    endpoints: list[Endpoint] = Field(
+        default_factory=list, description="Ways to reach every device of the group; without one it is not served"
+    )
 
 
 class Station(Table):
     """What answers for several devices at one address: a Modbus gateway, an IEC 104 RTU."""
 
-    protocol: str
+    protocol: str = Field(description="What the station speaks")
     host: str | None = Field(default=None, description="IPv4 address; counted up from 127.0.1.1 if left out")
     port: Port | None = Field(default=None, description="The protocol's default if left out")
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
@@ -175,10 +183,12 @@ class WeatherTable(Table):
 class Head(Table):
     """The plain values at the top of a site file."""
 
-    name: Name
-    title: str = ""
+    name: Name = Field(description="The site's name: a letter, then up to 62 letters, digits, - or _")
+    title: str = Field(default="", description="One line for people")
     start: str = Field(default=START_DEFAULT, description="ISO 8601; local time where it has no offset")
-    seed: int = Field(default=1, ge=0, lt=SEED_END)
+    seed: int = Field(
+        default=1, ge=0, lt=SEED_END, description="Of everything random: the same file and seed give the same run"
+    )
     step_s: float = Field(default=1.0, ge=0.1, le=900.0, description="Length of a physics step")
     off_loopback: bool = Field(default=False, description="Allows addresses outside 127.0.0.0/8")
 
@@ -186,10 +196,16 @@ class Head(Table):
 class SiteFile(Head):
     """A pilot site: where it is, its feeders, its devices and how they are reached."""
 
-    location: Location
-    feeders: dict[Name, Feeder] = Field(default_factory=lambda: {"grid": Feeder()}, min_length=1)
-    grid: Grid = Grid()
-    frequency: Frequency = Frequency()
-    weather: WeatherTable = WeatherTable()
-    groups: dict[Name, Group] = Field(min_length=1)
-    stations: dict[Name, Station] = Field(default_factory=dict)
+    location: Location = Field(description="Where the site is; decides sun, weather and local time")
+    feeders: dict[Name, Feeder] = Field(
+        default_factory=lambda: {"grid": Feeder()},
+        min_length=1,
+        description="Low-voltage feeders by name; one that is sized by the devices if left out",
+    )
+    grid: Grid = Field(default=Grid(), description="When the feeders' networks are solved")
+    frequency: Frequency = Field(default=Frequency(), description="Which grid sets the frequency")
+    weather: WeatherTable = Field(default=WeatherTable(), description="Made-up weather of the place, or a file's")
+    groups: dict[Name, Group] = Field(min_length=1, description="By name: devices of one kind at one feeder")
+    stations: dict[Name, Station] = Field(
+        default_factory=dict, description="What answers for several devices at one address, by name: gateways and RTUs"
+    )

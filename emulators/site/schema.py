@@ -8,7 +8,9 @@ from pydantic import TypeAdapter
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import Rating
+from pilotfarm.emulators.site.distributions import Choice
 from pilotfarm.emulators.site.model import SiteFile
+from pilotfarm.emulators.words import with_article
 
 
 def json_schema() -> dict[str, Any]:
@@ -16,10 +18,13 @@ def json_schema() -> dict[str, Any]:
     schema = SiteFile.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     parts = schema["$defs"]
-    parts["Endpoint"]["properties"]["protocol"] = {"enum": list(registry.PROTOCOLS), "type": "string"}
+    for part, key, names in (
+        ("Endpoint", "protocol", registry.PROTOCOLS),
+        ("Station", "protocol", registry.PROTOCOLS),
+        ("Group", "kind", registry.DEVICES),
+    ):
+        parts[part]["properties"][key]["enum"] = list(names)
     parts["Endpoint"]["properties"]["map"]["anyOf"][0]["enum"] = list(registry.MAPS)
-    parts["Station"]["properties"]["protocol"] = {"enum": list(registry.PROTOCOLS), "type": "string"}
-    parts["Group"]["properties"]["kind"] = {"enum": list(registry.DEVICES), "type": "string"}
     ratings = parts["Group"]["properties"]["ratings"]
     # The values of a rating depend on the kind: some ratings have names.
     value, ratings["additionalProperties"] = ratings["additionalProperties"], True
@@ -33,7 +38,15 @@ def _ratings_of(kind: str, value: dict[str, Any]) -> dict[str, Any]:
     ratings = {rating.name: _rating(rating, value) for rating in registry.device(kind).ratings}
     return {
         "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
-        "then": {"properties": {"ratings": {"properties": ratings, "additionalProperties": False}}},
+        "then": {
+            "properties": {
+                "ratings": {
+                    "description": f"What {with_article(kind)} is rated for",
+                    "properties": ratings,
+                    "additionalProperties": False,
+                }
+            }
+        },
     }
 
 
@@ -41,8 +54,9 @@ def _rating(rating: Rating, value: dict[str, Any]) -> dict[str, Any]:
     if not rating.possible:
         return {**value, "description": f"{rating.doc} [{rating.unit}, {rating.min:g} to {rating.max:g}]"}
     one = {"enum": [*rating.names, *rating.possible]}
-    listed = {"type": "array", "items": one, "minItems": 1}
-    weights = {"type": "array", "items": {"type": "number", "minimum": 0}}
+    described = Choice.model_json_schema()["properties"]
+    listed = {**described["choice"], "items": one}
+    weights = described["weights"]["anyOf"][0] | {"description": described["weights"]["description"]}
     among = {"type": "object", "properties": {"choice": listed, "weights": weights}, "required": ["choice"]}
     return {"anyOf": [one, among], "description": rating.doc}
 
@@ -50,6 +64,7 @@ def _rating(rating: Rating, value: dict[str, Any]) -> dict[str, Any]:
 def _options_of(protocol: str, parts: dict[str, Any]) -> dict[str, Any]:
     options = TypeAdapter(registry.protocol(protocol).options_model).json_schema(ref_template="#/$defs/{model}")
     parts.update(options.pop("$defs", {}))
+    options["description"] = f"Settings of {registry.protocol(protocol).title}"
     return {
         "if": {"properties": {"protocol": {"const": protocol}}, "required": ["protocol"]},
         "then": {"properties": {"options": options}},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -391,3 +393,25 @@ def test_a_station_has_the_time_zone_of_its_site_where_it_says_local(tmp_path, w
     layout = load(tmp_path, (HEAD + GROUPS).replace("rtu: {protocol: iec104}", f"rtu: {options}"))
     (rtu,) = [station for station in layout.stations if station.name == "rtu"]
     assert rtu.options.time_zone == zone
+
+
+def properties(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every key a site file may have, with its schema; not the conditions that look at one."""
+    if isinstance(schema, dict):
+        for name, each in schema.get("properties", {}).items():
+            yield f"{path}/{name}", each
+        for name, each in schema.items():
+            yield from properties(each, f"{path}/{name}") if name != "if" else ()
+    elif isinstance(schema, list):
+        for number, each in enumerate(schema):
+            yield from properties(each, f"{path}/{number}")
+
+
+def test_the_schema_describes_every_key_in_more_than_its_name():
+    found = dict(properties(site.json_schema()))
+    assert len(found) > 250
+    for path, each in found.items():
+        name = path.rpartition("/")[2]
+        text = each.get("description", "")
+        assert len(text) > 3, path
+        assert text.casefold().replace(" ", "_").strip(".") != name.casefold(), path

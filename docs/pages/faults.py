@@ -1,0 +1,136 @@
+"""``docs/faults.md``: every kind of fault with its parameters, as their schemas have them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any, Final
+
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, MeasurementFault, ProtocolFault
+
+HEAD = """\
+# Faults
+
+Made by `make pages` from the kinds that are registered. `GET /api/v1/faults/kinds` has the same as JSON Schema, and
+[rest.md](rest.md) how faults are asked for, listed and cleared over REST.
+
+A fault has a kind, a target, perhaps a mode and parameters, a start and a duration in site time. It begins with a step
+and ends with one; without a duration it holds until it is cleared. An inactive fault changes no byte that a master reads.
+
+| family | what is broken | what stays true |
+|---|---|---|
+| measurement | what a device says of a quantity | the physics; REST shows both, as `value` and `reported` |
+| device | what a device does with what it was told | what it shows as told |
+| clock | a device's clock, and its time tags | all values |
+| admission | whether a device can be reached | the physics goes on unseen |
+| link | the bytes of a device's connections | what is asked and answered |
+| protocol | how a device answers | the physics, and other protocols |
+| grid | the supply or the frequency | what devices say of it |
+
+The target is what all of its keys match: `device` (a glob), `kind`, `group`, `feeder`, and `quantity` (a name or glob)
+for faults of measurement. The answer names the devices that are `hit`, and those `missed`: it cannot take hold there.
+
+```
+$ pilotfarm fault add offline --device 'meter-*' --duration 600
+$ pilotfarm fault list
+$ pilotfarm fault clear --all
+```
+"""
+
+SEEN: Final = {
+    "offline": (
+        (
+            "Modbus, DNP3",
+            "connections that stand are cut; new ones are refused (`refuse`), or reset as they come (`cut`)",
+        ),
+        ("Modbus gateway", "its unit answers exception 11: the device behind the gateway does not answer"),
+        ("IEC 104", "a device of its own as over Modbus; at an RTU what it knew last, *not topical*, and `online` 0"),
+        ("REST", "what the device says itself; only its `online` is reported as 0"),
+    ),
+    "stuck": (
+        ("Modbus", "the register stands still; Modbus has no word for quality"),
+        ("IEC 104, DNP3", "the point stands still; its quality is what `quality` says"),
+        ("REST", "`value` moves, `reported` stands still"),
+    ),
+    "bias": (
+        ("Modbus", "the value is off, as far as its register can hold it"),
+        ("IEC 104, DNP3", "the value is off; its quality is what `quality` says"),
+        ("REST", "`value` is true, `reported` is off"),
+    ),
+    "modbus-exception": (
+        ("Modbus", "every request is answered with the exception, reads and writes alike"),
+        ("IEC 104, DNP3", "nothing of it"),
+    ),
+    "outage": (("every protocol", "voltages and powers of 0; devices stay in contact, as by a battery of their own"),),
+    "generation-loss": (
+        ("every protocol", "the frequency falls and comes back; inverters answer as their grid code has it"),
+    ),
+}
+"""Kind -> protocol, what a master sees."""
+
+
+def page() -> str:
+    """Return the page."""
+    return HEAD + "".join(_section(registry.fault(kind)) for kind in registry.FAULTS)
+
+
+def _section(spec: FaultSpec) -> str:
+    parts = [f"\n## {spec.kind}\n\n{spec.title}. Family: {spec.family}.\n"]
+    if spec.modes:
+        first, *others = (f"`{mode}`" for mode in spec.modes)
+        parts.append(f"\nModes: {first} if left out{''.join(f', {mode}' for mode in others)}.\n")
+    parts.append(f"\nTarget: {_target(spec)}.\n")
+    parts.append(_parameters(spec.parameters.model_json_schema()))
+    parts.append(f"\n```\n$ {command(spec)}\n```\n")
+    seen = "".join(f"| {protocol} | {what} |\n" for protocol, what in SEEN[spec.kind])
+    parts.append(f"\n| over | a master sees |\n|---|---|\n{seen}")
+    return "".join(parts)
+
+
+def _target(spec: FaultSpec) -> str:
+    match spec:
+        case MeasurementFault():
+            return "devices and, needed, a `quantity`"
+        case GridFault(everywhere=True):
+            return "none; the whole site"
+        case GridFault():
+            return "devices, whose feeders or branches it takes"
+        case ProtocolFault():
+            return f"devices that are served over {' or '.join(spec.protocols)}"
+    return "whole devices"
+
+
+def _parameters(schema: dict[str, Any]) -> str:
+    rows = "".join(_row(name, each, schema.get("required", [])) for name, each in schema.get("properties", {}).items())
+    return (
+        f"\n| parameter | meaning | may be | if left out |\n|---|---|---|---|\n{rows}" if rows else "\nNo parameters.\n"
+    )
+
+
+def _row(name: str, schema: dict[str, Any], required: list[str]) -> str:
+    default = "needed" if name in required else _shown(schema.get("default"))
+    return f"| `{name}` | {schema['description']} | {_bounds(schema)} | {default} |\n"
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(f"`{each}`" for each in schema["enum"])
+    if "minimum" in schema:
+        return f"{schema['minimum']:g} to {schema['maximum']:g}"
+    return "any finite number"
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else f"`{value}`" if isinstance(value, str) else f"{value:g}"
+
+
+def command(spec: FaultSpec) -> str:
+    """Return a command that puts the fault on devices of `tiny`."""
+    words = ["pilotfarm", "fault", "add", spec.kind]
+    if isinstance(spec, MeasurementFault):
+        words += ["--device", "meter-*", "--quantity", "active_power_w"]
+    elif not (isinstance(spec, GridFault) and spec.everywhere):
+        words += ["--device", "meter-*"]
+    words += [word for name, value in spec.example.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+    return shlex.join([*words, "--duration", "60"])
