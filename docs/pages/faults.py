@@ -16,7 +16,7 @@ Made by `make pages` from the kinds that are registered. `GET /api/v1/faults/kin
 [rest.md](rest.md) how faults are asked for, listed and cleared over REST.
 
 A fault has a kind, a target, perhaps a mode and parameters, a start and a duration in site time. It begins with a step
-and ends with one; without a duration it holds until it is cleared. An inactive fault changes no byte that a master reads.
+and ends with one; without a duration it holds until it is cleared. An inactive fault changes no byte that is read.
 
 | family | what is broken | what stays true |
 |---|---|---|

@@ -51,6 +51,7 @@ def test_the_page_of_faults_has_every_kind_mode_and_parameter(kind: str) -> None
     assert "| over | a master sees |" in section
 
 
+SHOWN = re.compile(r"^\$ (pilotfarm .*?)(?: {2,}#.*| [>&|] ?.*)?$", re.MULTILINE)
 LINES = [
     (page.name, line)
     for page in sorted(DOCS.glob("*.md"))
