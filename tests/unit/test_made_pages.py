@@ -38,9 +38,8 @@ def test_the_page_has_every_command_and_every_option() -> None:
     for words, command in module("command_line").commands(typer.main.get_command(app)):
         if words:
             section = text.split(f"\n## {words}\n")[1].split("\n## ")[0]
-            assert all(
-                f"`{parameter.opts[0]}`" in section for parameter in command.params if parameter.opts[0][0] == "-"
-            )
+            options = [each.opts[0] for each in command.params if each.opts[0].startswith("-")]
+            assert all(f"`{option}`" in section for option in options)
 
 
 @pytest.mark.parametrize("kind", registry.FAULTS)
@@ -55,9 +54,7 @@ SHOWN = re.compile(r"^\$ (pilotfarm .*?)(?: {2,}#.*| [>&|] ?.*)?$", re.MULTILINE
 LINES = [
     (page.name, line)
     for page in sorted(DOCS.glob("*.md"))
-    for line in re.findall(
-        r"^\$ (pilotfarm .*?)(?: {2,}#.*| [>&|] ?.*)?$", page.read_text(encoding="utf-8"), re.MULTILINE
-    )
+    for line in SHOWN.findall(page.read_text(encoding="utf-8"))
     if not line.endswith("\\") and "completion" not in line
 ]
 

@@ -121,3 +121,23 @@ def test_what_the_options_do_to_addresses_is_what_the_page_says(row: str, addres
     shown = next(line for line in text_of("docs/site-file.md").splitlines() if line.startswith(f"| {row} |"))
     wanted = [found["battery-001", protocol] for protocol in ("iec104", "modbus", "dnp3")]
     assert shown.strip("| ").split(" | ")[1:] == wanted
+
+
+QUOTED = {
+    "cannot listen on": "emulators/serving/server.py",
+    "for the API": "api/serve.py",
+    "ports below": "api/commands/sites.py",
+    "addresses need about": "emulators/serving/transports.py",
+    "open files, and this user may open": "emulators/serving/transports.py",
+    "can be reached from other machines; say --token or set PILOTFARM_TOKEN": "api/commands/up.py",
+    "no such file and no built-in site": "emulators/site/__init__.py",
+    "no farm answers at": "api/commands/fault.py",
+    "may need privileges": "api/commands/sites.py",
+}
+"""Words of a message on the page of troubleshooting -> the module that says them."""
+
+
+@pytest.mark.parametrize(("words", "module"), QUOTED.items())
+def test_the_messages_on_the_page_of_troubleshooting_are_said(words: str, module: str) -> None:
+    assert words in text_of("docs/troubleshooting.md")
+    assert words in text_of(module)
