@@ -169,6 +169,8 @@ def _parameters(settings: Sequence[str]) -> dict[str, Any]:
         name, equals, value = setting.partition("=")
         if not equals or not name:
             raise typer.BadParameter(f"{setting!r} is not NAME=VALUE", param_hint="--set")
+        if name in parameters:
+            raise typer.BadParameter(f"{name} is set twice", param_hint="--set")
         parameters[name] = _value(value)
     return parameters
 

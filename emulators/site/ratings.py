@@ -81,7 +81,7 @@ def _unit_hint(rating: Rating, number: float) -> str:
     """Say what a number would be in the rating's unit, if it looks as if it were meant in another."""
     if rating.unit == "1" and rating.min <= number / 100 <= rating.max:
         return f"; {number:g} % is {number / 100:g}"
-    if rating.unit in ("W", "Wh", "VA") and number < rating.min <= number * 1000 <= rating.max:
+    if rating.unit in ("W", "Wh", "VA") and rating.min <= number * 1000 <= rating.max:
         return f"; {number:g} k{rating.unit} is {number * 1000:.10g}"
     return ""
 

@@ -117,6 +117,7 @@ def test_completion_of_a_site_loads_nothing_heavy() -> None:
         (("simulate", "tiny", "--days", "inf"), "'--days': must be at most 3660"),
         (("fault", "clear", "x"), "'ID': must be a whole number, not 'x'"),
         (("fault", "add", "stuck", "--duration", "nan"), "'--duration': must be at most"),
+        (("fault", "add", "bias", "--set", "factor=1", "--set", "factor=2"), "--set: factor is set twice"),
         (("fault", "add", "stuck", "--token", "ä"), "--token: must be printable ASCII"),
         (("loadtest", "sesp", "--url", "http://x", "--duration", "1s", "--users", "0"), "'--users': must be at least"),
         (("sesp", "--port", "99999"), "'--port': must be at most 65535, not 99999"),

@@ -227,6 +227,10 @@ NOT_A_SITE = {
     "a line indented less": ("a:\n    b: 1\n  c: 2\n", ":3: not YAML: the line is indented otherwise"),
     "a text that begins with a sign": ("name: @x\n", "a text that begins with @ needs quotes"),
     "a space that is none": ("a:\n  b: 1\n\u00a0 c: 2\n", "U+00A0 (no-break space)"),
+    "a space that is none, where YAML tells it late": (
+        GOOD.replace("    count: 3", "\u00a0   count: 3"),
+        ":8: not YAML: the line has the character U+00A0",
+    ),
     "UTF-16": ("n\0a\0m\0e\0", ":1: not YAML: the character U+0000"),
     "another format": ('name = "x"\n', "table of keys"),
     "a tab": ("name: x\ngroups:\n\tg: 1\n", "not tabs"),
@@ -321,6 +325,24 @@ def test_an_addressing_that_does_not_fit_is_one_problem_of_its_option(addressing
     with pytest.raises(ConfigError, match=words) as caught:
         site.load("tiny", addressing)
     assert {problem.file for problem in caught.value.problems} == {option}
+
+
+@pytest.mark.parametrize(("network", "devices"), [("127.8.0.0/31", 1), ("127.8.0.0/30", 1), ("127.8.0.0/29", 5)])
+def test_a_network_is_used_to_its_last_address_and_no_further(tmp_path, network, devices):
+    addressing = site.Addressing(network=IPv4Network(network))
+    for count, fits in ((devices, True), (devices + 1, False)):
+        file = tmp_path / f"{count}.yaml"
+        file.write_text(GOOD.replace("count: 3", f"count: {count}"), encoding="utf-8")
+        if fits:
+            assert len(site.load(str(file), addressing).stations) == devices + 1  # and the RTU
+        else:
+            with pytest.raises(ConfigError, match=f"needs {count + 1} addresses"):
+                site.load(str(file), addressing)
+
+
+def test_a_list_with_something_wrong_in_it_is_not_called_short_besides(tmp_path):
+    text = changed(RTU, GROUPED.format("{a: [scada.example]}"))
+    assert [problem.where for problem in problems_of(tmp_path, text)] == ["stations.rtu.options.redundancy_groups.a[0]"]
 
 
 @pytest.mark.parametrize("feeders", ["feeders: [near]", "feeders: near"])

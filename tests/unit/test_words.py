@@ -73,6 +73,10 @@ def test_a_suggestion_names_the_unit_where_it_is_another_one() -> None:
     assert words.suggestion("colour", ["power_w"]) == ""
 
 
+def test_a_name_that_another_begins_with_goes_before_a_slip() -> None:
+    assert words.meant("prot", ["port", "protocol"]) == ["protocol"]
+
+
 def test_without_a_suggestion_what_shares_a_word_comes_first() -> None:
     assert words.choice("peak_power_w", ["phase", "dc_power_w"]) == "; known are dc_power_w, phase"
 
