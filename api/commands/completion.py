@@ -42,5 +42,17 @@ def quantities(incomplete: str) -> list[str]:
     return _beginning(CATALOGUE, incomplete)
 
 
+def protocols(incomplete: str) -> list[str]:
+    from pilotfarm.emulators.registry import PROTOCOLS
+
+    return _beginning(PROTOCOLS, incomplete)
+
+
+def maps(incomplete: str) -> list[str]:
+    from pilotfarm.emulators.registry import MAPS
+
+    return _beginning(MAPS, incomplete)
+
+
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]

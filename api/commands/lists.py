@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from pilotfarm.api.commands import Addresses, PortsFrom, Site, load
+from pilotfarm.api.commands import Addresses, PortsFrom, Site, completion, load
 
 if TYPE_CHECKING:
     from pilotfarm.emulators.site.layout import SiteLayout
@@ -43,13 +43,26 @@ Device: TypeAlias = Annotated[
     str, typer.Option("--device", metavar="GLOB", help="Only devices whose name matches, such as 'meters-00*'.")
 ]
 Kinds: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--kind", metavar="KIND", help="Only devices of this kind; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help="Only devices of this kind; may be repeated.",
+        autocompletion=completion.device_kinds,
+    ),
 ]
 Protocols: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--protocol", metavar="NAME", help="Only over this protocol; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--protocol",
+        metavar="NAME",
+        help="Only over this protocol; may be repeated.",
+        autocompletion=completion.protocols,
+    ),
 ]
 Maps: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--map", metavar="NAME", help="Only by this map; may be repeated.")
+    list[str] | None,
+    typer.Option("--map", metavar="NAME", help="Only by this map; may be repeated.", autocompletion=completion.maps),
 ]
 QuantityGlob: TypeAlias = Annotated[
     str, typer.Option("--quantity", metavar="GLOB", help="Only quantities whose name matches, such as 'voltage_*'.")
@@ -140,8 +153,8 @@ def _wanted(
 ) -> Wanted:
     """Return the filters; a name that nobody has is refused."""
     from pilotfarm.emulators import registry
-    from pilotfarm.emulators.site.document import nearest
     from pilotfarm.emulators.site.listing import Wanted
+    from pilotfarm.emulators.words import choice
 
     asked = (
         ("--protocol", protocols, registry.PROTOCOLS),
@@ -151,18 +164,17 @@ def _wanted(
     for option, names, known in asked:
         for name in names or ():
             if name not in known:
-                hint = nearest(name, known) or f"; known are {', '.join(known)}"
-                raise typer.BadParameter(f"there is no {name!r}{hint}", param_hint=option)
+                raise typer.BadParameter(f"there is no {name!r}{choice(name, tuple(known))}", param_hint=option)
     return Wanted(device, quantity, frozenset(protocols or ()), frozenset(kinds or ()), frozenset(maps or ()))
 
 
 def _say_nothing_found(layout: SiteLayout, wanted: Wanted, what: str) -> None:
-    from pilotfarm.emulators.site.document import nearest
+    from pilotfarm.emulators.words import suggestion
 
     hint = ""
     names = [name for group in layout.groups for name in group.devices]
     if not any(mark in wanted.device for mark in "*?[") and wanted.device not in names:
-        hint = f": there is no device {wanted.device!r}{nearest(wanted.device, names)}"
+        hint = f": there is no device {wanted.device!r}{suggestion(wanted.device, names)}"
     typer.echo(f"note: no {what} of {layout.name} matches{hint}", err=True)
     raise typer.Exit(NOTHING_FOUND)
 

@@ -7,7 +7,7 @@ import shlex
 from typing import Any, Final
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, MeasurementFault, ProtocolFault
+from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, LinkFault, MeasurementFault, ProtocolFault
 
 HEAD = """\
 # Faults
@@ -67,7 +67,7 @@ SEEN: Final = {
         ("every protocol", "the frequency falls and comes back; inverters answer as their grid code has it"),
     ),
 }
-"""Kind -> protocol, what a master sees."""
+"""Kind -> protocol, what a master sees; for other kinds the title says it."""
 
 
 def page() -> str:
@@ -83,9 +83,19 @@ def _section(spec: FaultSpec) -> str:
     parts.append(f"\nTarget: {_target(spec)}.\n")
     parts.append(_parameters(spec.parameters.model_json_schema()))
     parts.append(f"\n```\n$ {command(spec)}\n```\n")
-    seen = "".join(f"| {protocol} | {what} |\n" for protocol, what in SEEN[spec.kind])
+    seen = "".join(f"| {protocol} | {what} |\n" for protocol, what in SEEN.get(spec.kind) or _seen(spec))
     parts.append(f"\n| over | a master sees |\n|---|---|\n{seen}")
     return "".join(parts)
+
+
+def _seen(spec: FaultSpec) -> tuple[tuple[str, str], ...]:
+    """What masters see of a kind whose title says it."""
+    protocols = ", ".join(registry.protocol(name).title for name in getattr(spec, "protocols", ()))
+    if not protocols:
+        return (("every protocol", "what arrives is whole and true; whether it is in time is for the master's timers"),)
+    if set(spec.protocols) == set(registry.PROTOCOLS):
+        return ((protocols, "no answer, on a connection that stands"),)
+    return ((protocols, "as the title says"), ("others", "nothing of it"))
 
 
 def _target(spec: FaultSpec) -> str:
@@ -96,8 +106,8 @@ def _target(spec: FaultSpec) -> str:
             return "none; the whole site"
         case GridFault():
             return "devices, whose feeders or branches it takes"
-        case ProtocolFault():
-            return f"devices that are served over {' or '.join(spec.protocols)}"
+        case ProtocolFault() | LinkFault() if spec.protocols:
+            return f"devices that are served over {', '.join(spec.protocols)}"
     return "whole devices"
 
 
@@ -116,8 +126,9 @@ def _row(name: str, schema: dict[str, Any], required: list[str]) -> str:
 def _bounds(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"])
-    if "minimum" in schema:
-        return f"{schema['minimum']:g} to {schema['maximum']:g}"
+    low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
+    if "maximum" in schema:
+        return f"above {above:g}, to {schema['maximum']:g}" if low is None else f"{low:g} to {schema['maximum']:g}"
     return "any finite number"
 
 

@@ -14,8 +14,9 @@ from pilotfarm.emulators.contracts.protocol import MapSpec
 from pilotfarm.emulators.plans.deadband import Deadband, Deadbands, Reporting
 from pilotfarm.emulators.quantities import quantity
 from pilotfarm.emulators.site.checks import Checker, quoted
-from pilotfarm.emulators.site.document import Path, nearest
+from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.model import SHARE_PATTERN
+from pilotfarm.emulators.words import suggestion
 
 _SHARE: Final = re.compile(SHARE_PATTERN)
 WIDTH_MAX: Final = 1e12
@@ -58,7 +59,7 @@ def _unknown(
         reason = "is reported with every change" if quantity(name).is_binary else "is not reported by itself"
         checker.document.problem(at, f"has no deadband: over {protocol} it {reason}")
     else:
-        checker.document.problem(at, f"is no quantity of kind {spec.kind}{nearest(name, usual)}")
+        checker.document.problem(at, f"is no quantity of kind {spec.kind}{suggestion(name, usual)}")
 
 
 def _read(pattern: str, value: Any, usual: Mapping[str, Deadband]) -> dict[str, Deadband]:

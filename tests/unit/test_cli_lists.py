@@ -101,11 +101,11 @@ def test_ports_from_and_addresses_are_those_of_up(command):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("--addresses", "127.0.0.1/8"), "has host bits set"),
+        (("--addresses", "127.0.0.1/8"), "write the network, such as"),
         (("--addresses", "loopback"), "--addresses"),
-        (("--addresses", "127.77.0.0/30"), "too few addresses"),
+        (("--addresses", "127.77.0.0/30"), "the site needs 6 addresses"),
         (("--ports-from", "70000"), "65535"),
-        (("--ports-from", "65530"), "run past 65535"),
+        (("--ports-from", "65530"), "the site needs 12 ports"),
         (("--ports-from", "30000", "--addresses", "127.77.0.0/16"), "not both"),
         (("--protocol", "modbuss"), "did you mean 'modbus'"),
         (("--protocol", "opc-ua"), "known are modbus, iec104, dnp3"),

@@ -117,7 +117,7 @@ def test_on_the_wire_a_share_of_one_is_in_per_cent(make_layout: Make) -> None:
         ("active_power_w: .nan", "is 0 to 1e+12, not nan"),
         ("active_power_w: .inf", "is 0 to 1e+12, not inf"),
         ("active_power_w: 1e30", "is 0 to 1e+12, not 1e+30"),
-        ("active_power_w: true", "is a number in W, or a share of the rating such as 0.5 %, not True"),
+        ("active_power_w: true", "is a number in W, or a share of the rating such as 0.5 %, not true"),
         ("active_power_w: 0.5 kW", "is a number in W, or a share of the rating such as 0.5 %, not '0.5 kW'"),
         ("active_power_w: -0.5 %", "is a number in W"),
         ("active_power_w: [5]", "is a number in W"),
