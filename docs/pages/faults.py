@@ -90,10 +90,11 @@ def _section(spec: FaultSpec) -> str:
 
 def _seen(spec: FaultSpec) -> tuple[tuple[str, str], ...]:
     """What masters see of a kind whose title says it."""
-    protocols = ", ".join(registry.protocol(name).title for name in getattr(spec, "protocols", ()))
+    names: tuple[str, ...] = getattr(spec, "protocols", ())
+    protocols = ", ".join(registry.protocol(name).title for name in names)
     if not protocols:
         return (("every protocol", "what arrives is whole and true; whether it is in time is for the master's timers"),)
-    if set(spec.protocols) == set(registry.PROTOCOLS):
+    if set(names) == set(registry.PROTOCOLS):
         return ((protocols, "no answer, on a connection that stands"),)
     return ((protocols, "as the title says"), ("others", "nothing of it"))
 
