@@ -9,7 +9,7 @@ from typing import Final
 from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.quantities import CATALOGUE, Role, split
-from pilotfarm.emulators.site.document import nearest
+from pilotfarm.emulators.words import suggestion
 
 ROLES: Final = tuple(role for role in Role if role not in (Role.RATING, Role.COMMAND))
 """What is recorded: ratings do not change, and commands are rows of a table of their own."""
@@ -56,7 +56,7 @@ def _nothing(pattern: str, known: set[str]) -> str:
         return f"{pattern!r} fits no quantity that is recorded at this site"
     quantity = CATALOGUE.get(split(pattern)[1])
     if quantity is None:
-        near = nearest(pattern, [*known, *(role.value for role in ROLES)])
+        near = suggestion(pattern, [*known, *(role.value for role in ROLES)])
         return f"{pattern!r} is no quantity of this site and no role{near}"
     if quantity.role is Role.RATING:
         return f"{pattern!r} is a rating: it does not change and is not recorded"
