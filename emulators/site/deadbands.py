@@ -13,10 +13,10 @@ from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec
 from pilotfarm.emulators.plans.deadband import Deadband, Deadbands, Reporting
 from pilotfarm.emulators.quantities import quantity
-from pilotfarm.emulators.site.checks import Checker, quoted
+from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.model import SHARE_PATTERN
-from pilotfarm.emulators.words import suggestion
+from pilotfarm.emulators.words import quoted, suggestion
 
 _SHARE: Final = re.compile(SHARE_PATTERN)
 WIDTH_MAX: Final = 1e12
