@@ -29,7 +29,7 @@ def show(outcome: Outcome, out: Path, console: Console) -> bool:
         told = leaps(each.samples)
         console.print(
             f"{each.farm.name}: {told['steps']:,.0f} steps for {told['site_days']:,.1f} days of site time, "
-            f"{told['late_steps']:,.0f} late, the worst by {told['worst_late_s']:.2f} s; {told['cpu_s']:,.0f} s of processor"
+            f"{told['late_steps']:,.0f} late, the worst by {told['worst_late_s']:.2f} s; {told['cpu_s']:,.0f} s of CPU"
         )
     (out / "verdict.json").write_text(json.dumps(_record(outcome, good), indent=2) + "\n", encoding="utf-8")
     samples = [sample for each in outcome.watched for sample in each.samples]
