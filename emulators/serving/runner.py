@@ -14,6 +14,7 @@ from typing import Final
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
+from pilotfarm.emulators.serving.histogram import STEPS_S, Histogram
 
 SPEED_MIN: Final = 0.001
 SPEED_MAX: Final = 100_000.0
@@ -37,7 +38,9 @@ class Runner:
         self._due_s = 0.0
         self.late_steps = 0
         self.worst_late_s = 0.0
-        self.last_step_took_s = 0.0
+        self.durations = Histogram(STEPS_S)
+        self.latenesses = Histogram(STEPS_S)
+        """Of steps taken by themselves, not by hand."""
 
     @property
     def speed(self) -> float:
@@ -100,9 +103,10 @@ class Runner:
     def _step(self) -> None:
         begin_s = self._clock.now_s()
         self._take_step(self._step_s)
-        self.last_step_took_s = self._clock.now_s() - begin_s
+        self.durations.take(self._clock.now_s() - begin_s)
 
     def _note_lateness(self, late_s: float) -> None:
+        self.latenesses.take(late_s)
         self.worst_late_s = max(self.worst_late_s, late_s)
         if late_s > max(_LATE_S, 0.5 * self._step_s / self._speed):
             self.late_steps += 1

@@ -172,7 +172,11 @@ def test_metrics_count_what_happened(rest: Rest) -> None:
     assert after["pilotfarm_steps_total", ""] == 2.0
     assert after["pilotfarm_commands_queued", ""] == 0.0
     assert after["pilotfarm_faults", "active"] == 1.0
-    assert {protocol for name, protocol in after if name == "pilotfarm_bytes_in_total"} == {"modbus", "iec104", "dnp3"}
+    assert {protocol for name, protocol in after if name == "pilotfarm_received_bytes_total"} == {
+        "modbus",
+        "iec104",
+        "dnp3",
+    }
 
 
 def test_metrics_tell_of_events_that_wait_for_masters_and_of_those_there_was_no_room_for(
