@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from pilotfarm.loadtests.soak import report
-from pilotfarm.loadtests.soak.farm import FarmError
-from pilotfarm.loadtests.soak.run import Options, soak
+try:
+    from pilotfarm.loadtests.soak import report
+    from pilotfarm.loadtests.soak.farm import FarmError
+    from pilotfarm.loadtests.soak.run import Options, soak
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: no module {missing.name}: a soak takes the masters of pilotfarm[peers]")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,31 +34,21 @@ def _parsed(arguments: list[str] | None) -> Options:
         prog="python -m pilotfarm.loadtests.soak",
         description="Two farms with masters of three protocols, watched for a while and judged. Ctrl-C ends it early.",
     )
-    parser.add_argument("--minutes", type=float, required=True, metavar="N")
-    parser.add_argument(
-        "--out", type=Path, default=Path("soak"), metavar="DIR", help="for samples, logs and the verdict"
-    )
-    parser.add_argument("--every", type=float, default=30.0, metavar="S", help="seconds between samples")
-    parser.add_argument(
-        "--far-speed", type=float, default=Options.far_speed, metavar="X", help="site seconds a wall second"
-    )
-    parser.add_argument("--addresses", default=Options.addresses, metavar="CIDR", help="of norway's devices")
-    parser.add_argument("--far-addresses", default=Options.far_addresses, metavar="CIDR")
-    parser.add_argument("--api", default="127.0.0.1:0", metavar="HOST:PORT", help="of norway")
-    parser.add_argument("--far-api", default="127.0.0.1:0", metavar="HOST:PORT")
+
+    def option(name: str, default: Any, metavar: str, text: str) -> None:
+        parser.add_argument(name, type=type(default), default=default, metavar=metavar, help=f"{text} (%(default)s)")
+
+    parser.add_argument("--minutes", type=float, required=True, metavar="N", help="how long, once both farms are up")
+    option("--site", Options.site, "SITE", "the site at a pilot's pace")
+    option("--out", Options.out, "DIR", "folder for samples, logs, verdict and plot")
+    option("--every-s", Options.every_s, "S", "seconds between two samples")
+    option("--far-speed", Options.far_speed, "X", "site seconds a wall second of the farm that runs ahead")
+    option("--addresses", Options.addresses, "CIDR", "addresses of the site's devices")
+    option("--far-addresses", Options.far_addresses, "CIDR", "addresses of the other farm's devices")
+    option("--api", Options.api, "HOST:PORT", "REST of the site")
+    option("--far-api", Options.far_api, "HOST:PORT", "REST of the other farm")
     parser.add_argument("--ledger", action="store_true", help="record both farms")
-    told = parser.parse_args(arguments)
-    return Options(
-        minutes=told.minutes,
-        out=told.out,
-        every_s=told.every,
-        far_speed=told.far_speed,
-        addresses=told.addresses,
-        far_addresses=told.far_addresses,
-        api=told.api,
-        far_api=told.far_api,
-        ledger=told.ledger,
-    )
+    return Options(**vars(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":

@@ -63,17 +63,19 @@ class Farm:
         self._rest: httpx.AsyncClient | None = None
         self.exit_code: int | None = None
 
-    async def __aenter__(self) -> Self:
+    async def up(self) -> None:
+        """Wait until it is up; ``FarmError`` if it does not come to be."""
         try:
             async with asyncio.timeout(UP_WITHIN_S):
                 while not (line := self._said.read_text()).endswith("\n"):
                     self.check()
                     await asyncio.sleep(0.1)
-        except BaseException:
-            await self._end()
-            raise
+        except TimeoutError:
+            raise FarmError(f"{self.name} is not up within {UP_WITHIN_S:g} s") from None
         self.url = line.split()[1]
         self._rest = httpx.AsyncClient(base_url=f"{self.url}/api/v1/", timeout=_REST_TIMEOUT_S)
+
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

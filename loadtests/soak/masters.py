@@ -116,7 +116,9 @@ class Master:
         async with self._turn:
             if self._session is None:
                 raise MasterError("between two connections")
-            return await self._timed(self._session.read())
+            values = await self._timed(self._session.read())
+            self._heard(values)
+            return values
 
     async def _poll(self, session: Session) -> None:
         async with self._turn:

@@ -128,6 +128,7 @@ def _dnp3(row: Mapping[str, Any], _: int) -> Point | None:
         row["role"] == "total",
         modulus=_COUNTER_MODULO if found[1] == "CTR" else math.inf,
         whole=True,
+        limits=(-(2.0**31), 2.0**31 - 1) if found[1] == "AI" else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from pilotfarm.loadtests.soak.run import Outcome
 from pilotfarm.loadtests.soak.samples import Sample
-from pilotfarm.loadtests.soak.verdict import leaps, passed
+from pilotfarm.loadtests.soak.verdict import pace, passed
 
 
 def show(outcome: Outcome, out: Path, console: Console) -> bool:
@@ -26,17 +26,21 @@ def show(outcome: Outcome, out: Path, console: Console) -> bool:
             table.add_row(criterion.word, criterion.name, criterion.told)
         console.print(table)
     for each in outcome.watched:
-        told = leaps(each.samples)
-        console.print(
-            f"{each.farm.name}: {told['steps']:,.0f} steps for {told['site_days']:,.1f} days of site time, "
-            f"{told['late_steps']:,.0f} late, the worst by {told['worst_late_s']:.2f} s; {told['cpu_s']:,.0f} s of CPU"
-        )
+        if told := pace(each.samples):
+            console.print(_pace(each.farm.name, told))
     (out / "verdict.json").write_text(json.dumps(_record(outcome, good), indent=2) + "\n", encoding="utf-8")
     samples = [sample for each in outcome.watched for sample in each.samples]
     if draw(samples, out / "soak.png"):
         console.print(f"drawn: {out / 'soak.png'}: memory, descriptors, late steps and answers a second against time")
     console.print("PASS" if good else "FAIL")
     return good
+
+
+def _pace(farm: str, told: Mapping[str, float]) -> str:
+    return (
+        f"{farm}: {told['steps']:,.0f} steps for {told['site_days']:,.1f} days of site time, "
+        f"{told['late_steps']:,.0f} late, the worst by {told['worst_late_s']:.2f} s; {told['cpu_s']:,.0f} s of CPU"
+    )
 
 
 def _record(outcome: Outcome, good: bool) -> dict[str, Any]:
@@ -46,7 +50,7 @@ def _record(outcome: Outcome, good: bool) -> dict[str, Any]:
         "farms": {
             each.farm.name: {
                 "criteria": [asdict(criterion) for criterion in outcome.criteria[each.farm.name]],
-                "told": leaps(each.samples),
+                "told": pace(each.samples),
                 "findings": asdict(each.findings),
                 "samples": len(each.samples),
             }

@@ -23,7 +23,7 @@ from pilotfarm.loadtests.soak.points import Point, points_of
 from pilotfarm.loadtests.soak.samples import Sample, SampleFile
 from pilotfarm.loadtests.soak.verdict import Criterion, Findings, far_ahead, judged
 
-NEAR, FAR = "norway", "far"
+NEAR, FAR = "near", "far"
 _ADDRESS: Final = {"modbus": "unit", "iec104": "common_address", "dnp3": "link_address"}
 _PERIOD_S: Final = {"modbus": 1.0, "iec104": 2.0, "dnp3": 1.0}
 DEVICES_A_GROUP: Final = 2
@@ -34,8 +34,11 @@ PROGRESS_S: Final = 60.0
 
 @dataclass(frozen=True)
 class Options:
+    """How to run a soak; the words of ``pilotfarm up`` mean the same here."""
+
     minutes: float
-    out: Path
+    site: str = "norway"
+    out: Path = Path("soak")
     every_s: float = 30.0
     far_speed: float = 12_000.0
     addresses: str = "127.90.0.0/17"
@@ -72,11 +75,12 @@ async def soak(options: Options, say: Callable[[str], None]) -> Outcome:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     options.out.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        farms = [await stack.enter_async_context(Farm(plan, options.out)) for plan in _plans(options)]
         watched = []
-        for plan in _plans(options):
-            farm = await stack.enter_async_context(Farm(plan, options.out))
+        for farm in farms:
+            await farm.up()
             watched.append(await _watch(farm))
-            say(f"{plan.name}: {farm.url}, {len(watched[-1].masters)} masters")
+            say(f"{farm.name}: {farm.url}, {len(watched[-1].masters)} masters")
         file = stack.enter_context(SampleFile(options.out / "samples.csv"))
         tasks = [asyncio.create_task(master.run()) for each in watched for master in each.masters]
         stack.callback(lambda: [task.cancel() for task in tasks])
@@ -100,7 +104,7 @@ def _plans(options: Options) -> list[Plan]:
     far_pace = ["--speed", f"{options.far_speed:g}", "--step", f"{sites.FAR_STEP_S:g}"]
     near = ["--addresses", options.addresses, "--api", options.api, *ledger(NEAR)]
     far = ["--addresses", options.far_addresses, "--api", options.far_api, *far_pace, *ledger(FAR)]
-    return [Plan(NEAR, NEAR, tuple(near)), Plan(FAR, str(far_site), tuple(far))]
+    return [Plan(NEAR, options.site, tuple(near)), Plan(FAR, str(far_site), tuple(far))]
 
 
 async def _watch(farm: Farm) -> Watched:
@@ -269,7 +273,9 @@ def _settle(watched: Sequence[Watched]) -> None:
 def _judge(each: Watched) -> list[Criterion]:
     each.findings.log = each.farm.log_lines()
     each.findings.exit_code = each.farm.exit_code
-    criteria = judged(each.farm.name, each.samples, each.findings)
+    if not each.samples:
+        return [Criterion("samples", False, "; ".join(each.findings.errors) or "none was taken")]
+    criteria = judged(each.samples, each.findings)
     if each.farm.name == FAR:
         criteria += far_ahead(each.samples, each.findings, ZoneInfo("Europe/Oslo"))
     return criteria

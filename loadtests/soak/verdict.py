@@ -56,7 +56,7 @@ class Findings:
     exit_code: int | None = None
 
 
-def judged(farm: str, samples: Sequence[Sample], findings: Findings) -> list[Criterion]:
+def judged(samples: Sequence[Sample], findings: Findings) -> list[Criterion]:
     """What every farm has to show."""
     compared = ", ".join(f"{number:,} over {protocol}" for protocol, number in findings.compared.items())
     return [
@@ -124,8 +124,10 @@ def flat(name: str, counts: Sequence[int], more: int = DESCRIPTORS_MORE) -> Crit
     return Criterion(name, late <= early + more, f"{early:g} early, {late:g} late, at most {max(counts)}")
 
 
-def leaps(samples: Sequence[Sample]) -> Mapping[str, float]:
+def pace(samples: Sequence[Sample]) -> Mapping[str, float]:
     """What is told and not judged: how late steps were, which the machine's other work decides."""
+    if not samples:
+        return {}
     last = samples[-1]
     return {
         "steps": last.steps,
