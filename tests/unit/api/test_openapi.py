@@ -28,6 +28,7 @@ OPERATIONS = [
     ("get", "/api/v1/devices/{device}"),
     ("get", "/api/v1/devices/{device}/points"),
     ("post", "/api/v1/devices/{device}/setpoints"),
+    ("post", "/api/v1/setpoints"),
     ("get", "/api/v1/faults"),
     ("post", "/api/v1/faults"),
     ("delete", "/api/v1/faults"),

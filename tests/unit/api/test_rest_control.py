@@ -69,7 +69,6 @@ def test_steps_by_hand_are_refused_while_the_clock_runs(still: Rest) -> None:
         ("PATCH", "clock", '{"paused": 1}', "paused"),
         ("PATCH", "clock", '{"sped": 2}', "sped"),
         ("PATCH", "clock", "{}", ""),
-        ("PATCH", "clock", "{", "body"),
         ("POST", "clock/step", '{"steps": 0}', "steps"),
         ("POST", "clock/step", '{"steps": 1.5}', "steps"),
         ("POST", "clock/step", '{"steps": 1e9}', "steps"),
