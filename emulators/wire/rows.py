@@ -41,6 +41,10 @@ _FIRST: Final = 16
 """Values of a column that are looked at before the rest: one that moved mostly did in one of them."""
 
 
+_SATURATING: Final = np.errstate(over="ignore", invalid="ignore")
+"""A fault may have a device report what no wire value holds, up to infinity: what comes of that is a limit or NaN."""
+
+
 @dataclass(slots=True)
 class _Place:
     """A field of all rows: what it is made of, and where its wire values go."""
@@ -82,6 +86,7 @@ class Rows:
         self._block = np.empty((deep, n))
         self._bounds = np.array([(each.low, each.high) for each in self._integers]).reshape(-1, 2)
 
+    @_SATURATING
     def encode(self, columns: Mapping[str, Floats]) -> None:
         """Write every field that may have moved; integers are rounded and saturate, NaN becomes ``missing``."""
         current = {name: columns[name] for name in self._seen}
@@ -95,6 +100,7 @@ class Rows:
             self._encode_integers(numbers[start : start + deep], current)
         self._seen.update(current)
 
+    @_SATURATING
     def encode_row(self, columns: Mapping[str, Floats], row: int, names: Collection[str]) -> None:
         """Write the fields of some quantities in one row; the next ``encode`` writes them again in all rows."""
         of_row = AtRow(columns, row)

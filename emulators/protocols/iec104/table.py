@@ -128,7 +128,7 @@ class Iec104Table(EventTable):
     # ----------------------------------------------------------------------------------- marking
 
     def _mark(self, quality: Mapping[str, Qualities], before: bool) -> bool:
-        """Write the quality descriptors; NaN is never valid."""
+        """Write the quality descriptors; NaN is never valid, and infinity has overflowed."""
         marked = bool(quality)
         for block in self._blocks:
             if block.type in _STATES:
@@ -136,9 +136,11 @@ class Iec104Table(EventTable):
             if before:
                 block.quality[...] = 0
             if block.type is MonitorType.FLOAT:
-                unknown = np.isnan(block.values)
-                if unknown.any():
-                    block.quality[unknown] |= np.uint8(Quality.INVALID)
+                strange = ~np.isfinite(block.values)
+                if strange.any():
+                    block.quality[strange] |= np.where(
+                        np.isnan(block.values[strange]), np.uint8(Quality.INVALID), np.uint8(Quality.OVERFLOW)
+                    )
                     marked = True
         for name, bits in quality.items():
             for block, index in self._quality_of.get(name, ()):
