@@ -50,16 +50,18 @@ def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None 
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=f"{PREFIX}/docs",
         redoc_url=None,
-        responses=problems.documented(401, 500) if token else problems.documented(500),
+        responses=problems.documented(500),
     )
     app.state.context = context
     app.add_middleware(_Gate, token=token)
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
-    api = APIRouter(prefix=PREFIX)
+    refused = problems.documented(401) if token else {}
+    api = APIRouter(prefix=PREFIX, responses=refused)
     for module in (site, devices, setpoints, faults, clock, watch):
         api.include_router(module.router)
     app.include_router(api, dependencies=locks)
-    app.include_router(watch.outside)
+    app.include_router(watch.outside, responses=refused)
+    app.include_router(watch.unlocked)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def read_schema() -> dict[str, Any]:

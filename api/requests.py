@@ -6,13 +6,13 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from pilotfarm.api.events import NAMES
 from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
 from pilotfarm.emulators.registry import DEVICES, FAULTS
 from pilotfarm.emulators.serving.runner import SPEED_MAX, SPEED_MIN, STEPS_BY_HAND_MAX
-from pilotfarm.emulators.wording import shown
+from pilotfarm.emulators.wording import shown, unknown
 
 TIME_MAX_S: Final = 1e9
 """Furthest a fault may be scheduled, and longest it may last: about 32 years of site time."""
@@ -31,7 +31,26 @@ def _whole(value: Any) -> Any:
 
 Whole: TypeAlias = Annotated[int, BeforeValidator(_whole)]
 """A whole number in a path or a query."""
-EventKind: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": list(NAMES)})]
+
+
+def _kind(value: str) -> str:
+    if value not in DEVICES:
+        raise ValueError(unknown(value, DEVICES))
+    return value
+
+
+def _event_kinds(value: str) -> str:
+    """Take kinds of event that may be joined by commas."""
+    strange = [each for each in value.split(",") if each not in NAMES]
+    if strange:
+        raise ValueError("; ".join(unknown(each, NAMES) if each else "a kind must not be empty" for each in strange))
+    return value
+
+
+DeviceKind: TypeAlias = Annotated[str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": list(DEVICES)})]
+EventKinds: TypeAlias = Annotated[
+    str, AfterValidator(_event_kinds), WithJsonSchema({"type": "string", "enum": list(NAMES)})
+]
 
 
 class Request(BaseModel):

@@ -33,7 +33,7 @@ router = APIRouter(tags=["devices"], route_class=StrictRoute)
 )
 async def list_devices(
     here: Here,
-    kind: Annotated[str | None, Query(description="Kind of device, such as battery", min_length=1)] = None,
+    kind: Annotated[requests.DeviceKind | None, Query(description="Kind of device")] = None,
     group: Annotated[str | None, Query(description="Group of the site file", min_length=1)] = None,
     feeder: Annotated[str | None, Query(description="Feeder of the site file", min_length=1)] = None,
     device: Annotated[

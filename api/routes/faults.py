@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -105,7 +105,8 @@ def _start_s(here: Context, start: float | datetime | None) -> float | None:
     if not isinstance(start, datetime):
         return now_s + start
     local = start if start.tzinfo is not None else start.replace(tzinfo=ZoneInfo(here.pilot.layout.place.time_zone))
-    start_s = (local - here.pilot.layout.start).total_seconds()
+    # From UTC: between two instants of one zone Python takes what their clocks show, whatever summer time does.
+    start_s = (local - here.pilot.layout.start.astimezone(UTC)).total_seconds()
     if start_s - now_s > requests.TIME_MAX_S:
         raise Refused(422, [("start", f"lies more than {requests.TIME_MAX_S:g} s of site time ahead")])
     return start_s

@@ -26,13 +26,15 @@ class Field:
 
     ``dtype`` is a NumPy type with its byte order (``">u2"``, ``"<f4"``, ``"u1"``); ``missing`` is
     what NaN becomes in an integer type (the map's own not-implemented value). Where that is the end of the type's
-    range, no other value comes to it: one beyond the range saturates beside it.
+    range, no other value comes to it: one beyond the range saturates beside it. ``highest`` is the largest number,
+    where that is less than the type holds: what stands above it in the octet is not the value's.
     """
 
     offset: int
     dtype: str
     source: Source
     missing: int = 0
+    highest: float = np.inf
 
 
 _BLOCK_VALUES: Final = 32_768
@@ -77,6 +79,7 @@ class Rows:
             assert each.offset + dtype.itemsize <= width, f"{each} ends beyond the row's {width} bytes"
             view = np.ndarray((n,), dtype, self.data, each.offset, (width,))
             low, high = (-np.inf, np.inf) if dtype.kind == "f" else _bounds(dtype, each.missing)
+            high = min(high, each.highest)
             place = _Place(each.source, frozenset(each.source.quantities), view, low, high, each.missing)
             (self._floats if dtype.kind == "f" else self._integers).append(place)
         self._seen: dict[str, Floats | None] = {

@@ -34,6 +34,8 @@ _VALUE: Final = {MonitorType.SINGLE: "u1", MonitorType.DOUBLE: "u1", MonitorType
 _ELEMENT_OCTETS: Final = {MonitorType.SINGLE: 1, MonitorType.DOUBLE: 1, MonitorType.FLOAT: 5, MonitorType.TOTAL: 5}
 _COUNTER_INVALID: Final = 0x80
 _UNTRUE: Final = np.uint8(Quality.INVALID | Quality.NOT_TOPICAL)
+_HIGHEST: Final = {MonitorType.SINGLE: 1, MonitorType.DOUBLE: 3}
+"""Of a state: its quality stands above it in the same octet (7.2.6.1, 7.2.6.2)."""
 _DESCRIPTOR: Final = 0xF0
 """Quality bits a single or double point has beside its value: not OV."""
 
@@ -106,7 +108,8 @@ class Iec104Table(EventTable):
             start = len(template)
             template += self.format.ioa(point.ioa) + bytes(_ELEMENT_OCTETS[point.type])
             marks += bytes(len(template) - start - 1) + bytes([_DESCRIPTOR if point.type in _STATES else 0xFF])
-            fields.append(Field(start + address_octets, _VALUE[point.type], point.source))
+            highest = _HIGHEST.get(point.type, np.inf)
+            fields.append(Field(start + address_octets, _VALUE[point.type], point.source, highest=highest))
             self.places[point.ioa] = (point.type, start, len(template))
         self._begin(Rows(self.n, bytes(template), fields), np.frombuffer(bytes(marks), np.uint8))
         self._blocks = [
