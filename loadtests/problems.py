@@ -112,12 +112,6 @@ def listed(found: Iterable[Mapping[str, Any]], asked: Any = None) -> list[tuple[
     return [_said(each, asked) for each in found]
 
 
-def refusal(found: Sequence[Mapping[str, Any]], asked: Any = None) -> Refused:
-    """Make a refusal of pydantic's errors: 400 where there is no reading the body, else 422."""
-    unreadable = any(each["type"] == "json_invalid" for each in found)
-    return Refused(400 if unreadable else 422, listed(found, asked))
-
-
 class StrictRoute(APIRoute):
     """A route that takes no query parameter it does not know, none twice that is one, and no body but JSON."""
 
@@ -216,8 +210,9 @@ async def _known(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    refused = refusal(error.errors(), _asked(request))
-    return response(request.url.path, refused.status, refused.problems)
+    found = error.errors()
+    unreadable = any(each["type"] == "json_invalid" for each in found)
+    return response(request.url.path, 400 if unreadable else 422, listed(found, _asked(request)))
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -165,7 +165,7 @@ def _parsed(body: bytes) -> list[Reading]:
     try:
         readings = _MANY.validate_json(body) if many else [_ONE.validate_json(body)]
     except ValidationError as error:
-        raise Refused(422, listed(error.errors(include_url=False))) from error
+        raise Refused(422, listed(error.errors(include_url=False), Reading)) from error
     if not 1 <= len(readings) <= READINGS_MAX:
         raise Refused(422, [("body", f"one request carries 1 to {READINGS_MAX} readings, not {len(readings)}")])
     return readings

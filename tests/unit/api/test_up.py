@@ -156,6 +156,12 @@ def test_faults_are_put_on_listed_and_cleared_from_the_command_line(up: Up) -> N
     assert {each["kind"] for each in json.loads(said("list", "--json"))} >= {"bias", "offline"}
     assert f"cleared {fault['id']}:" in said("clear", str(fault["id"]))
     assert "offline" in said("clear", "--all")
+    command = pilotfarm("fault", "add", "offline", "--start", "2027-03-01T00:00", "--api", up.url)
+    later = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    assert "warning: start lies 258 days of site time ahead" in later.stderr
+    assert said("list", "--state", "pending").count("offline") == 1
+    assert said("list", "--state", "active") == "no faults\n"
+    assert "did you" not in refused("fault", "list", "--state", "a&limit=1", "--api", up.url)
     problems = refused("fault", "add", "ofline", "--kind", "batery", "--api", up.url)
     assert "did you mean offline?" in problems
     assert "did you mean battery?" in problems
