@@ -37,7 +37,6 @@ def happened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running
         yield farm, number.removeprefix("id: ").rpartition("-")[0]
 
 
-@pytest.mark.interop
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_that_comes_back_gets_what_it_missed(
     happened: tuple[RunningFarm, str], packages: str, client: str
