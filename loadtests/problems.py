@@ -6,6 +6,7 @@ pilotfarm's errors to HTTP's; whatever else goes wrong is a problem document too
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -126,7 +127,8 @@ class StrictRoute(APIRoute):
         trial.dependant = replace(self.dependant, call=_nothing)
         find_others = APIRoute.get_route_handler(trial)
 
-        async def handle(request: Request) -> Response:
+        async def handle(given: Request) -> Response:
+            request = _Once(given.scope, given.receive)
             if self.body_field and not is_json(request) and await request.body():
                 raise Refused(415, [("Content-Type", JSON_ALONE)])
             strange = list(self._strange(request))
@@ -150,6 +152,23 @@ class StrictRoute(APIRoute):
                 error = ValueError("is given more than once")
             if error is not None:
                 yield {"type": "value_error", "loc": ("query", name), "msg": str(error), "ctx": {"error": error}}
+
+
+class _Once(Request):
+    """A request in whose body no name is given twice to one table."""
+
+    async def json(self) -> Any:
+        text = (await self.body()).decode()
+        return json.loads(text, object_pairs_hook=_table)
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise json.JSONDecodeError(f"{shown(twice)} is given more than once in one object", "", 0)
+    return table
 
 
 def is_json(request: Request) -> bool:
@@ -234,8 +253,8 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 def _said(error: Mapping[str, Any], asked: Any) -> tuple[str, str]:
     if error["type"] == "json_invalid":
-        place = f", at character {error['loc'][-1]}" if error["loc"] else ""  # pydantic itself names line and column
-        return "body", f"is not JSON: {error['ctx']['error']}{place}"
+        at = error["loc"][-1] if error["loc"] else 0  # pydantic itself names line and column
+        return "body", f"is not JSON: {error['ctx']['error']}" + (f", at character {at}" if at else "")
     return _where(error["loc"]), said(error, _names(asked, _within_body(error["loc"])[:-1]))
 
 

@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from rest_client import Rest
 
-from pilotfarm.api.events import EventStream, Wanted
+from pilotfarm.api.events import Event, EventStream, Wanted
 from pilotfarm.emulators.clock import ManualClock
+from pilotfarm.emulators.farm.observer import Moment
 from pilotfarm.emulators.site.layout import SiteLayout
 
 
@@ -157,6 +159,11 @@ def test_a_reader_hears_what_it_asked_for_and_nothing_else(rest: Rest, wanted: W
 def rest_run(rest: Rest) -> str:
     run: str = rest.app.state.context.events._run
     return run
+
+
+def test_a_fault_is_of_every_device_that_it_grips() -> None:
+    event = Event(1, "fault", Moment(0.0, 0.0, ZoneInfo("UTC")), 0.0, ("pv-001", "meter-001"), {})
+    assert [Wanted(device=glob).takes(event) for glob in ("pv-*", "meter-001", "battery-001")] == [True, True, False]
 
 
 def test_only_what_is_wanted_counts_as_dropped(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,6 +244,12 @@ def test_a_body_that_cannot_be_read_is_a_400(still: Rest, content: bytes) -> Non
     assert set(said) == {"body"}
 
 
+@pytest.mark.parametrize("content", ['{"speed": 2, "speed": 3}', '{"a": [{"speed": 2, "paused": true, "speed": 2}]}'])
+def test_a_name_that_is_given_twice_in_a_body_is_refused(still: Rest, content: str) -> None:
+    said = still.problems(400, "PATCH", "clock", content=content, headers={"content-type": "application/json"})
+    assert "speed is given more than once" in said["body"]
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "json"])
 def test_a_body_that_is_not_said_to_be_json_is_a_415(still: Rest, kind: str) -> None:
     said = still.problems(415, "POST", "faults", content=json.dumps({}), headers={"content-type": kind})
