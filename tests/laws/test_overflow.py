@@ -19,6 +19,7 @@ from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 from pilotfarm.emulators.protocols.iec104.table import Iec104Table
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site import load
+from pilotfarm.emulators.wire.scaling import Exponent
 
 LOST: Final = Quality.OVERFLOW | Quality.INVALID
 HUGE: Final[tuple[tuple[Mapping[str, Any], ...], ...]] = (
@@ -114,3 +115,8 @@ def test_what_a_fault_says_of_its_values_stays_beside_the_overflow() -> None:
     )
     pilot.step(1.0)
     assert pilot.farm.device("meter-001").quality("frequency_hz") == LOST | Quality.NOT_TOPICAL
+
+
+def test_a_scale_factor_stays_one_that_sunspec_has() -> None:
+    values = {"active_power_w": np.array([math.inf, 1e300, 1e14, 1e13, 40_000.0, 1.0])}
+    assert Exponent(("active_power_w",), 32_767.0).of(values).tolist() == [10.0, 10.0, 10.0, 9.0, 1.0, 0.0]
