@@ -120,3 +120,15 @@ def test_what_a_fault_says_of_its_values_stays_beside_the_overflow() -> None:
 def test_a_scale_factor_stays_one_that_sunspec_has() -> None:
     values = {"active_power_w": np.array([math.inf, 1e300, 1e14, 1e13, 40_000.0, 1.0])}
     assert Exponent(("active_power_w",), 32_767.0).of(values).tolist() == [10.0, 10.0, 10.0, 9.0, 1.0, 0.0]
+
+
+def test_what_got_stuck_beyond_the_range_is_a_number_to_the_next_fault() -> None:
+    pilot = Pilot(load("tiny"), ManualClock())
+    target = {"device": "meter-001", "quantity": "frequency_hz"}
+    told = []
+    for kind, parameters in (("bias", {"factor": 1e308}), ("stuck", {}), ("bias", {"factor": 0.0, "offset": 7.0})):
+        pilot.farm.faults.add(kind, target, None, parameters)
+        pilot.step(1.0)
+        told.append(pilot.farm.device("meter-001").value("frequency_hz"))
+    assert told == [math.inf, math.inf, 7.0]
+    assert pilot.farm.device("meter-001").quality("frequency_hz") == 0
