@@ -19,7 +19,9 @@ TIME_MAX_S: Final = 1e9
 VALUES_MAX: Final = 200
 """Most values of one set-point request."""
 DEVICES_MAX: Final = 10_000
-"""Most devices that one set-point request names."""
+"""Most devices that one set-point request names, and that one list shows."""
+FAULTS_MAX: Final = 1_000
+"""Most faults that one list shows."""
 
 
 def _whole(value: Any) -> Any:
@@ -29,8 +31,11 @@ def _whole(value: Any) -> Any:
     return value
 
 
-Whole: TypeAlias = Annotated[int, BeforeValidator(_whole)]
-"""A whole number in a path or a query."""
+# Bounds stand before the validator, or the schema would not have them.
+Offset: TypeAlias = Annotated[int, Field(ge=0, le=2**31), BeforeValidator(_whole)]
+DevicesLimit: TypeAlias = Annotated[int, Field(ge=1, le=DEVICES_MAX), BeforeValidator(_whole)]
+FaultsLimit: TypeAlias = Annotated[int, Field(ge=1, le=FAULTS_MAX), BeforeValidator(_whole)]
+FaultNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
 
 
 def _kind(value: str) -> str:

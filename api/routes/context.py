@@ -18,7 +18,6 @@ from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.loadtests.problems import Refused
 
 TOTAL: Final = "X-Total-Count"
-OFFSET_MAX: Final = 2**31
 DeviceId = Annotated[str, Path(description="A device's id", examples=["batteries-0001"])]
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Response
 
 from pilotfarm.api import models, requests
-from pilotfarm.api.routes.context import OFFSET_MAX, TOTAL, Context, DeviceId, Here, counted, number
+from pilotfarm.api.routes.context import TOTAL, Context, DeviceId, Here, counted, number
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.population import Group
 from pilotfarm.emulators.site.listing import group_point_rows, ways
 from pilotfarm.emulators.stations.known import REACHED
 from pilotfarm.loadtests.problems import StrictRoute, documented
-
-LIMIT_MAX: Final = 10_000
 
 router = APIRouter(tags=["devices"], route_class=StrictRoute)
 
@@ -39,8 +37,8 @@ async def list_devices(
     device: Annotated[
         str | None, Query(description="Glob over ids, such as `meters-00*`", min_length=1, max_length=200)
     ] = None,
-    limit: Annotated[requests.Whole, Query(ge=1, le=LIMIT_MAX, description="Most devices to list")] = 1_000,
-    offset: Annotated[requests.Whole, Query(ge=0, le=OFFSET_MAX, description="How many to pass over first")] = 0,
+    limit: Annotated[requests.DevicesLimit, Query(description="Most devices to list")] = 1_000,
+    offset: Annotated[requests.Offset, Query(description="How many to pass over first")] = 0,
 ) -> Response:
     found = here.rows_of("query", {"kind": kind, "group": group, "feeder": feeder, "device": device})
     count = sum(map(len, found.values()))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Query, Response
 
 from pilotfarm.api import models, requests
 from pilotfarm.api.routes import timing
-from pilotfarm.api.routes.context import OFFSET_MAX, TOTAL, Context, Here, counted
+from pilotfarm.api.routes.context import TOTAL, Context, Here, counted
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, LinkFault, MeasurementFault, ProtocolFault
 from pilotfarm.emulators.errors import StateError
@@ -18,11 +18,9 @@ from pilotfarm.emulators.farm.faultboard import ENDED_KEPT, Fault
 from pilotfarm.emulators.farm.targets import PLACE_KEYS
 from pilotfarm.loadtests.problems import Refused, StrictRoute, documented
 
-LIMIT_MAX: Final = 1_000
-
 router = APIRouter(tags=["faults"], route_class=StrictRoute)
 
-FaultId = Annotated[requests.Whole, Path(description="A fault's number", ge=1, le=2**63 - 1, examples=[1])]
+FaultId = Annotated[requests.FaultNumber, Path(description="A fault's number", examples=[1])]
 
 
 @router.get("/faults/kinds", summary="Kinds of fault, with what each can be told")
@@ -41,8 +39,8 @@ async def list_faults(
     here: Here,
     response: Response,
     state: Annotated[Literal["pending", "active", "ended"] | None, Query(description="Only these")] = None,
-    limit: Annotated[requests.Whole, Query(ge=1, le=LIMIT_MAX, description="Most faults to list")] = 100,
-    offset: Annotated[requests.Whole, Query(ge=0, le=OFFSET_MAX, description="How many to pass over first")] = 0,
+    limit: Annotated[requests.FaultsLimit, Query(description="Most faults to list")] = 100,
+    offset: Annotated[requests.Offset, Query(description="How many to pass over first")] = 0,
 ) -> list[models.FaultAnswer]:
     found = [fault for fault in here.farm.faults if state is None or fault.state == state]
     response.headers[TOTAL] = str(len(found))

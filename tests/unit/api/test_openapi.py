@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import hypothesis
@@ -78,6 +78,22 @@ def test_every_operation_says_what_it_does_and_how_it_fails(still: Rest) -> None
                 assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
         if "requestBody" in operation:
             assert {"400", "413", "422"} <= set(operation["responses"]), (method, path)
+
+
+def test_every_bound_is_a_word_of_json_schema(still: Rest) -> None:
+    def keys(part: Any) -> Iterator[str]:
+        if isinstance(part, dict):
+            for name, inner in part.items():
+                yield name
+                yield from keys(inner)
+        elif isinstance(part, list):
+            for inner in part:
+                yield from keys(inner)
+
+    schema = still.get("/openapi.json")
+    assert not {"ge", "gt", "le", "lt", "min_length", "max_length"} & set(keys(schema))
+    limit = next(each for each in schema["paths"]["/api/v1/devices"]["get"]["parameters"] if each["name"] == "limit")
+    assert limit["schema"] | {"minimum": 1, "maximum": 10_000, "type": "integer"} == limit["schema"]
 
 
 @pytest.fixture(scope="module")
