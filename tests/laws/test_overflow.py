@@ -132,3 +132,18 @@ def test_what_got_stuck_beyond_the_range_is_a_number_to_the_next_fault() -> None
         told.append(pilot.farm.device("meter-001").value("frequency_hz"))
     assert told == [math.inf, math.inf, 7.0]
     assert pilot.farm.device("meter-001").quality("frequency_hz") == 0
+
+
+def test_what_overflows_in_the_units_of_iec_104_alone_says_so_there() -> None:
+    """A share is told in per cent: 1e37 of it is a number, and a hundred times that is none."""
+    pilot = Pilot(load("tiny"), ManualClock())
+    pilot.farm.faults.add("stuck", {"device": "battery-001", "quantity": "soc_frac"}, None, {"value": 1e37})
+    pilot.step(1.0)
+    assert pilot.farm.device("battery-001").quality("soc_frac") == 0
+    tables = [image.table for (group, *_), image in pilot.images if group == "battery"]
+    (table,) = [table for table in tables if isinstance(table, Iec104Table)]
+    (point,) = [point for point in table.plan.monitor if point.source.quantities == ("soc_frac",)]
+    start, stop = table.places[point.ioa][1:]
+    octets = bytes(table.row(0))[start:stop]
+    assert np.frombuffer(octets[-5:-1], "<f4") == np.inf
+    assert octets[-1] == Quality.OVERFLOW
