@@ -366,7 +366,9 @@ def test_garbage_gets_a_problem_document_and_no_line_in_the_log(
 def test_who_leaves_in_the_middle_of_a_body_leaves_no_line_in_the_log(
     few: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    few.connect(post(1_000, b"1")).close()
+    sock = few.connect(post(1_000, b"1"))
+    eventually(lambda: len(few.server.server_state.tasks) == 1)
+    sock.close()
     eventually(lambda: not few.server.server_state.tasks)
     assert not [record for record in caplog.records if not record.name.startswith("http")]
 
