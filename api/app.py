@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection
 from importlib.metadata import version
 from typing import Any, Final
@@ -21,6 +20,7 @@ from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.loadtests import problems
 from pilotfarm.loadtests.web.docs import add_docs
+from pilotfarm.loadtests.web.gate import TokenGate
 from pilotfarm.loadtests.web.hosts import LocalOnly
 
 PREFIX: Final = "/api/v1"
@@ -60,9 +60,11 @@ def create_app(
     )
     app.state.context = context
     opened = ["/", "/healthz", "/openapi.json", *add_docs(app, f"{PREFIX}/docs")]
-    app.add_middleware(_Gate, token=token, opened=opened)
+    app.add_middleware(_Bodies)
     if token is None:
         app.add_middleware(LocalOnly, names=hosts, hint=", and what `--allow-host` names")
+    else:
+        app.add_middleware(TokenGate, token=token, open_paths=frozenset(opened))
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
     api = APIRouter(prefix=PREFIX)
     for module in (site, devices, faults, clock, watch):
@@ -81,39 +83,21 @@ def create_app(
     return app
 
 
-class _Gate:
-    """Lets nobody in without the token, and no body that is too large."""
+class _Bodies:
+    """Takes no body that is too large."""
 
-    def __init__(self, app: ASGIApp, token: str | None, opened: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._token = None if token is None else token.encode()
-        self._opened = frozenset(opened)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path, headers = scope["path"], Headers(scope=scope)
-        given = headers.get("authorization", "")
-        if self._token is not None and path not in self._opened and not self._is_known(given):
-            reason = "is missing" if not given else "is wrong"
-            refusal = problems.response(
-                path, 401, [("Authorization", f"the bearer token {reason}")], {"WWW-Authenticate": "Bearer"}
-            )
-            await refusal(scope, receive, send)
-            return
-        length = headers.get("content-length", "0")
+        length = Headers(scope=scope).get("content-length", "0")
         if length.isdecimal() and int(length) > BODY_MAX_BYTES:
-            await _too_large(path)(scope, receive, send)
+            await _too_large(scope["path"])(scope, receive, send)
             return
         await self._app(scope, _Bounded(receive), send)
-
-    def _is_known(self, authorization: str) -> bool:
-        """Whether the token is given; the scheme's name may be in any case (RFC 9110, 11.1)."""
-        scheme, _, credentials = authorization.partition(" ")
-        assert self._token is not None
-        is_same = secrets.compare_digest(credentials.strip(" ").encode("latin-1"), self._token)
-        return scheme.lower() == "bearer" and is_same
 
 
 class _Bounded:

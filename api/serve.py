@@ -8,14 +8,13 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
 
 from pilotfarm.api.app import create_app
 from pilotfarm.emulators.errors import ConfigError, Problem
-from pilotfarm.emulators.record.ledger import Ledger
+from pilotfarm.emulators.record.ledger import Recording
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.loadtests.web.server import BACKLOG, Server
@@ -33,7 +32,7 @@ class Options:
     api_port: int
     token: str | None
     speed: float
-    ledger: Path | None
+    ledger: Recording | None
     hosts: tuple[str, ...] = ()
     """Names, beside this machine's own, that are served without a token."""
 
@@ -46,28 +45,28 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> None:
+def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> str:
     """Bring a site up until SIGINT or SIGTERM; ``announce`` is called with the API's URL once all is up.
 
-    Raises ``ConfigError`` when an address cannot be had; nothing is left open then.
+    Returns what the ledger lost (``Ledger.loss``). Raises ``ConfigError`` when an address or the ledger's folder cannot
+    be had; nothing is left open then.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(layout, options, announce))
+        return runner.run(_serve(layout, options, announce))
 
 
-async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> None:
+async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> str:
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked_to_stop.set)
     async with AsyncExitStack() as stack:
-        sock = stack.enter_context(_bound(options.api_host, options.api_port))
         pilot = Pilot(layout, speed=options.speed)
-        ledger = None
-        if options.ledger is not None:
-            ledger = Ledger(options.ledger, pilot.farm, pilot.clock)
+        ledger = None if options.ledger is None else options.ledger.of(pilot.farm, pilot.clock)
+        if ledger is not None:
             stack.callback(ledger.close)
             pilot.observe(ledger)
+        sock = stack.enter_context(_bound(options.api_host, options.api_port))
         await pilot.start()
         stack.push_async_callback(pilot.close)
         app = create_app(pilot, token=options.token, ledger=ledger, hosts=(options.api_host, *options.hosts))
@@ -86,6 +85,7 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
         await _ended(tasks)
         for task in (watch[-1], ready):
             task.cancel()
+    return "" if ledger is None else ledger.loss
 
 
 async def _ended(tasks: list[asyncio.Task[None]]) -> None:

@@ -69,9 +69,16 @@ class Refused(Exception):
 
 
 def response(
-    path: str, status: int, problems: Sequence[tuple[str, str]], headers: Mapping[str, str] | None = None
+    path: str,
+    status: int,
+    problems: Sequence[tuple[str, str]],
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Build a problem document from ``(where, message)`` pairs; 503 says when to try again."""
+    """Build a problem document from ``(where, message)`` pairs; 503 says when to try again.
+
+    ``more`` are members besides those of every problem document (RFC 9457, 3.2).
+    """
     detail = problems[0][1] if len(problems) == 1 else f"{len(problems)} problems"
     document = ProblemDocument(
         title=_PHRASES.get(status, "Error"),
@@ -81,7 +88,8 @@ def response(
         problems=[ProblemItem(where=where, message=message) for where, message in problems[:LISTED_MAX]],
     )
     retry = {"Retry-After": RETRY_AFTER_S} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return _Document(document.model_dump(), status, {**retry, **(headers or {})})
+    content = {**document.model_dump(), **(more or {})}
+    return _Document(content, status, {**retry, **(headers or {})})
 
 
 class _Document(JSONResponse):
@@ -148,6 +156,7 @@ _MEANS: Final = {
     405: "the path does not take this method",
     409: "the wrong moment for this request",
     413: "the body is too large",
+    415: "the body is not JSON",
     421: "the request is for another host",
     422: "every problem of the request is listed",
     500: "an error of the server's own",

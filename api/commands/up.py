@@ -15,6 +15,7 @@ from pilotfarm.api.commands import Addresses, PortsFrom, Site, addressing
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pilotfarm.emulators.record.ledger import Recording
     from pilotfarm.emulators.site.layout import SiteLayout
 
 LISTED_MAX: Final = 40
@@ -34,6 +35,21 @@ Start = Annotated[
 ]
 Seed = Annotated[
     int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of all randomness; the site's if left out.")
+]
+Every = Annotated[
+    float,
+    typer.Option(
+        "--every", metavar="S", min=0.0, help="Minimum seconds of site time between two records of the ledger's values."
+    ),
+]
+Quantities = Annotated[
+    str | None,
+    typer.Option(
+        "--quantities",
+        metavar="NAME,...",
+        help="What the ledger's values hold: names, globs such as '*_power_w', and roles such as measurement.",
+        show_default="all",
+    ),
 ]
 
 
@@ -58,6 +74,8 @@ def up(
         Path | None,
         typer.Option("--ledger", metavar="DIR", help="Record what is true, said, told and broken, as Parquet."),
     ] = None,
+    every: Every = 0.0,
+    quantities: Quantities = None,
     token: Annotated[
         str | None,
         typer.Option("--token", envvar="PILOTFARM_TOKEN", help="What the API's users must show; needed off loopback."),
@@ -85,11 +103,13 @@ def up(
     import logging
 
     from pilotfarm.api import serve
+    from pilotfarm.loadtests.web.gate import require_token
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     host, port = serve.parse_address(api)
-    _require_token(host, token)
+    require_token(host, token, "--api", "PILOTFARM_TOKEN")
     hosts = _hosts(allow_host or [])
+    kept = recording("--ledger", ledger, every, quantities)
     layout = load_site(site, ports_from, addresses, start, seed, step)
 
     def announce(url: str) -> None:
@@ -98,7 +118,26 @@ def up(
         sys.stdout.write(f"ready {url}\n")
         sys.stdout.flush()
 
-    serve.run(layout, serve.Options(host, port, token, speed, ledger, hosts), announce)
+    if loss := serve.run(layout, serve.Options(host, port, token, speed, kept, hosts), announce):
+        typer.echo(f"error: {loss}", err=True)
+        raise typer.Exit(1)
+
+
+def recording(option: str, directory: Path | None, every_s: float, quantities: str | None) -> Recording | None:
+    """What the options ask a ledger to keep; ``option`` is the one that names its folder."""
+    from math import isfinite
+
+    if not isfinite(every_s):
+        raise typer.BadParameter(f"{every_s} is no number of seconds", param_hint="--every")
+    if directory is None:
+        for asked, name in ((every_s > 0.0, "--every"), (quantities is not None, "--quantities")):
+            if asked:
+                raise typer.BadParameter(f"needs {option}, the folder of the ledger", param_hint=name)
+        return None
+    from pilotfarm.emulators.record.ledger import Recording
+
+    patterns = () if quantities is None else tuple(each.strip() for each in quantities.split(","))
+    return Recording(directory, every_s, patterns)
 
 
 def load_site(
@@ -109,17 +148,6 @@ def load_site(
 
     layout = sites.load(site, addressing(ports_from, addresses), start, seed)
     return layout if step is None else replace(layout, step_s=step)
-
-
-def _require_token(host: str, token: str | None) -> None:
-    from pilotfarm.emulators.errors import ConfigError, Problem
-    from pilotfarm.loadtests.web.hosts import is_loopback
-
-    if token is not None and (not token or not token.isascii() or not token.isprintable()):
-        raise ConfigError([Problem("--token", 0, "", "must be printable ASCII, and not empty")])
-    if token is None and not is_loopback(host):
-        message = f"{host} can be reached from other machines; say --token or set PILOTFARM_TOKEN"
-        raise ConfigError([Problem("--api", 0, "", message)])
 
 
 def _hosts(names: list[str]) -> tuple[str, ...]:

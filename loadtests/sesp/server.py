@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from pilotfarm.loadtests.sesp.app import make_app
-from pilotfarm.loadtests.web.hosts import LocalOnly, is_loopback
+from pilotfarm.loadtests.web.hosts import LocalOnly
 from pilotfarm.loadtests.web.server import Server
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than a load test's usual interval, as head-ends do."""
 
 
-def serve(database: str, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+def serve(database: str, host: str, port: int, on_ready: Callable[[str], None], token: str | None = None) -> None:
     """Serve until told to stop; ``on_ready`` gets the URL once it listens (port 0 takes a free one).
 
     Raises ``OSError`` if the address cannot be taken.
@@ -29,9 +29,9 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None]) 
         listener.bind((host, port))
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
-        app: Any = make_app(database)
+        app: Any = make_app(database, token=token)
         server = Server(
-            LocalOnly(app, [host]) if is_loopback(host) else app,
+            LocalOnly(app, [host]) if token is None else app,
             lambda: on_ready(url),
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=5,

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -66,9 +66,11 @@ def free_ports(count: int) -> int:
 
 
 @contextmanager
-def running(*options: str, **more: str) -> Iterator[Up]:
+def running(*options: str, stderr: IO[str] | None = None, **more: str) -> Iterator[Up]:
     command = pilotfarm("up", "tiny", "--api", "127.0.0.1:0", "--ports-from", str(free_ports(20)), *options)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(**more)) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment(**more)
+    ) as process:
         try:
             assert process.stdout is not None
             lines = []
@@ -182,6 +184,44 @@ def test_a_signal_under_load_ends_it_cleanly(number: signal.Signals, tmp_path: P
 
     assert read(tmp_path, "values").num_rows > 0
     assert set(read(tmp_path, "commands")["quantity"].to_pylist()) >= {"stop"}
+
+
+def test_a_ledger_that_lost_rows_is_said_at_the_end_with_1(tmp_path: Path) -> None:
+    folder = tmp_path / "ledger"
+    with (tmp_path / "said").open("w") as said, running("--quiet", "--ledger", str(folder), stderr=said) as farm:
+        folder.rename(tmp_path / "moved")
+        folder.write_text("in the way")
+        steps = farm.client.get("/clock").json()["time"]
+        while farm.client.get("/clock").json()["time"] == steps:
+            pass
+        assert farm.end(signal.SIGTERM) == 1
+    last = (tmp_path / "said").read_text().splitlines()[-1]
+    assert re.match(
+        rf"error: rows of the ledger in {folder} were lost, [0-9,]+ of values and [0-9,]+ of feeders: ", last
+    )
+
+
+def test_a_ledger_that_cannot_be_is_said_before_anything_listens(up: Up, tmp_path: Path) -> None:
+    """Neither the API's port, which is taken, nor a device's is asked for."""
+    taken = up.url.removeprefix("http://")
+    (tmp_path / "file").touch()
+    said = refused("up", "tiny", "--api", taken, "--ledger", str(tmp_path / "file"))
+    assert said.splitlines()[0].startswith(f"{tmp_path / 'file'}: is a file, not a folder")
+    assert "listen" not in said
+
+
+def test_what_a_ledger_keeps_is_chosen(tmp_path: Path) -> None:
+    from pilotfarm.emulators.record.tables import read
+
+    choice = ("--quantities", "soc_frac, voltage_l[123]_v", "--every", "4")
+    with running("--quiet", "--speed", "40", "--ledger", str(tmp_path), *choice) as farm:
+        while not list(tmp_path.glob("values/*.parquet")):
+            assert farm.process.poll() is None
+        assert farm.end(signal.SIGTERM) == 0
+    values = read(tmp_path, "values").to_pandas()
+    assert set(values["quantity"]) == {"soc_frac", "voltage_l1_v", "voltage_l2_v", "voltage_l3_v"}
+    times = values["site_time"].drop_duplicates().sort_values()
+    assert set(times.diff().dropna().dt.total_seconds()) == {4.0}
 
 
 def test_a_taken_protocol_port_names_device_address_and_remedy_and_leaves_nothing(up: Up) -> None:
