@@ -15,6 +15,7 @@ from typing import Final
 import uvicorn
 
 from pilotfarm.api.app import create_app
+from pilotfarm.api.door import Door
 from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
@@ -79,7 +80,7 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
         await pilot.start()
         stack.push_async_callback(pilot.close)
         app = create_app(pilot, token=options.token, ledger=ledger)
-        http = _Http(app)
+        http = _Http(app, pilot.server.shares.rest)
         tasks = [asyncio.create_task(pilot.run()), asyncio.create_task(http.serve([sock]))]
         watch = [*tasks, asyncio.create_task(asked_to_stop.wait())]
         ready = asyncio.create_task(http.is_up.wait())
@@ -108,7 +109,7 @@ async def _ended(tasks: list[asyncio.Task[None]]) -> None:
 class _Http(uvicorn.Server):
     """uvicorn on a loop that is not its own: the signals are somebody else's."""
 
-    def __init__(self, app: Callable[..., object]) -> None:
+    def __init__(self, app: Callable[..., object], connections_max: int) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -123,14 +124,27 @@ class _Http(uvicorn.Server):
             )
         )
         self.is_up = asyncio.Event()
+        self._connections_max = connections_max
+        self._doors: list[Door] = []
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([])  # who comes is let in by a door, not by the loop
+        there = self.server_state.connections
+        self._doors = [Door(sock, self._connection, there, self._connections_max) for sock in sockets or ()]
         self.is_up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for door in self._doors:
+            door.close()
+        await super().shutdown(sockets)
+
+    def _connection(self) -> asyncio.Protocol:
+        make = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
 
 
 @contextmanager
