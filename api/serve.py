@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -20,6 +19,7 @@ from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.loadtests import signals
 
 GRACE_S: Final = 2
 """How long requests may go on once the farm is told to stop."""
@@ -37,6 +37,8 @@ class Options:
     token: str | None
     speed: float
     ledger: Path | None
+    max_late_s: float | None = None
+    """How late a step may begin, in wall time; None for no bound."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -56,9 +58,10 @@ def is_loopback(host: str) -> bool:
 
 
 def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> None:
-    """Bring a site up until SIGINT or SIGTERM; ``announce`` is called with the API's URL once all is up.
+    """Bring a site up until SIGINT, SIGTERM or SIGHUP; ``announce`` is called with the API's URL once all is up.
 
-    Raises ``ConfigError`` when an address cannot be had; nothing is left open then.
+    Raises ``ConfigError`` when an address cannot be had, and ``RunError`` when a step begins too late; nothing is left
+    open then.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(layout, options, announce))
@@ -67,11 +70,11 @@ def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -
 async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> None:
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals.ending():
         loop.add_signal_handler(number, asked_to_stop.set)
     async with AsyncExitStack() as stack:
         sock = stack.enter_context(_bound(options.api_host, options.api_port))
-        pilot = Pilot(layout, speed=options.speed)
+        pilot = Pilot(layout, speed=options.speed, max_late_s=options.max_late_s)
         ledger = None
         if options.ledger is not None:
             ledger = Ledger(options.ledger, pilot.farm, pilot.clock)
@@ -88,6 +91,7 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
         if http.is_up.is_set():
             host = f"[{options.api_host}]" if ":" in options.api_host else options.api_host
             announce(f"http://{host}:{sock.getsockname()[1]}")
+            pilot.runner.change()  # no step is late for what it took to come up
             await asyncio.wait(watch, return_when=asyncio.FIRST_COMPLETED)
         app.state.context.events.close()
         http.should_exit = True

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from pilotfarm.emulators.errors import StateError
+from pilotfarm.loadtests import signals
 from pilotfarm.loadtests.journal import Journal
 from pilotfarm.loadtests.plan import ENVIRONMENT, Plan
 from pilotfarm.loadtests.reconcile import Report, reconcile
@@ -88,9 +89,10 @@ def _command(plan: Plan, csv: str | None) -> list[str]:
 
 @contextmanager
 def _signals_to(child: subprocess.Popen[Any]) -> Iterator[None]:
-    """Pass SIGINT and SIGTERM on to the child: it stops its users, and what was sent is still reconciled."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: child.send_signal(signal.SIGTERM)) for number in numbers}
+    """Pass SIGINT, SIGTERM and SIGHUP on to the child: it stops its users, and what was sent is still reconciled."""
+    before = {
+        number: signal.signal(number, lambda *_: child.send_signal(signal.SIGTERM)) for number in signals.ending()
+    }
     try:
         yield
     finally:

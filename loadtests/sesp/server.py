@@ -1,15 +1,15 @@
-"""Serve the reference SESP until SIGINT or SIGTERM."""
+"""Serve the reference SESP until SIGINT, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 from collections.abc import Callable
 
 import uvicorn
 
+from pilotfarm.loadtests import logs, signals
 from pilotfarm.loadtests.sesp.app import make_app
 
 KEEP_ALIVE_S = 75
@@ -34,7 +34,7 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None]) 
 
     Raises ``OSError`` if the address cannot be taken.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -43,6 +43,7 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None]) 
         url = f"http://{shown}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
             make_app(database),
+            log_config=None,
             log_level="warning",
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE_S,
@@ -50,6 +51,6 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None]) 
         )
         server = Server(config, lambda: on_ready(url))
         # uvicorn raises the signal that stopped it once more when it is done; that must not end us by the signal.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
+        for number in signals.ending():
+            signal.signal(number, server.handle_exit)
         asyncio.run(server.serve(sockets=[listener]))
