@@ -102,8 +102,8 @@ def load_site(
 
 
 def _require_token(host: str, token: str | None) -> None:
-    from pilotfarm.api.serve import is_loopback
     from pilotfarm.emulators.errors import ConfigError, Problem
+    from pilotfarm.loadtests.web.hosts import is_loopback
 
     if token is not None and (not token or not token.isascii() or not token.isprintable()):
         raise ConfigError([Problem("--token", 0, "", "must be printable ASCII, and not empty")])

@@ -39,6 +39,7 @@ from pilotfarm.loadtests.sesp.model import (
     instant,
 )
 from pilotfarm.loadtests.sesp.store import Store, Stored
+from pilotfarm.loadtests.web.docs import add_docs
 
 log = logging.getLogger(__name__)
 
@@ -187,6 +188,7 @@ def make_app(database: str, clock: Clock | None = None) -> FastAPI:
             queue.close()
 
     app = Api(title="pilotfarm reference SESP", version="1", lifespan=lifespan, responses=documented(500))
+    add_docs(app, "/docs")
     _add_routes(app)
     return app
 
@@ -248,7 +250,7 @@ def _add_routes(app: FastAPI) -> None:
         return SequencePage(run=run, devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
 
     @app.get("/healthz")
-    async def health(request: Request) -> Health:
+    async def read_health(request: Request) -> Health:
         """Say that the SESP runs, and what it has taken since it started."""
         queue: IngestQueue = request.app.state.queue
         return Health(status="ok", received=queue.received, stored=queue.stored, duplicates=queue.duplicates)

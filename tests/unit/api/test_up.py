@@ -18,8 +18,9 @@ import httpx
 import pytest
 from pymodbus.client import ModbusTcpClient
 
-from pilotfarm.api.serve import is_loopback, parse_address
+from pilotfarm.api.serve import parse_address
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.loadtests.web.hosts import is_loopback
 
 PATIENCE_S = 60.0
 

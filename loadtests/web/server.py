@@ -1,0 +1,75 @@
+"""uvicorn with bounds on connections, requests at work, arrivals and answers, and saying when it listens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+import uvicorn
+
+from pilotfarm.loadtests.web.connection import Config, Connection
+from pilotfarm.loadtests.web.watch import Bounds
+from pilotfarm.loadtests.web.work import Work
+
+BACKLOG: Final = 512
+"""Maximum number of connections that wait to be accepted."""
+
+log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """A server of one application; ``settings`` are uvicorn's."""
+
+    server_state: Any
+
+    def __init__(self, app: Any, on_ready: Callable[[], None], bounds: Bounds | None = None, **settings: Any) -> None:
+        bounds = bounds or Bounds()
+        self._watch_config = Config(
+            Work(app, bounds),
+            bounds,
+            access_log=False,
+            backlog=BACKLOG,
+            log_config=None,
+            log_level="warning",
+            server_header=False,
+            ws="none",
+            **settings,
+        )
+        super().__init__(self._watch_config)
+        self._on_ready = on_ready
+        self._is_full = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        self._patrol()
+        return await super().on_tick(counter)
+
+    def _patrol(self) -> None:
+        watch = self._watch_config.watch
+        watch.tick(asyncio.get_running_loop().time())
+        connections: list[Connection] = list(self.server_state.connections)
+        for connection in connections:
+            connection.check(watch.now_s)
+        unsent = sum(each.unsent for each in connections)
+        for connection in sorted(connections, key=Connection.stalled_s, reverse=True):
+            if unsent <= watch.bounds.unsent_max_bytes:
+                break
+            unsent -= connection.unsent
+            connection.cut()
+        self._tell(len(connections) >= watch.bounds.connections_max)
+
+    def _tell(self, is_full: bool) -> None:
+        """Tell the operator once that connections give way, not of each."""
+        if is_full and not self._is_full:
+            log.warning(
+                "%d connections of HTTP are open; the longest idle give way",
+                self._watch_config.watch.bounds.connections_max,
+            )
+        self._is_full = is_full

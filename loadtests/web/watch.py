@@ -1,0 +1,52 @@
+"""Bounds of a server of HTTP, and the time they are measured in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_TICK_MAX_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a server gives to its clients at most.
+
+    Connections and requests have bounds of their own: a connection is no work until a request has come whole.
+    """
+
+    connections_max: int = 512
+    """Beyond it, who has been waited for longest gives way to a newcomer."""
+    requests_max: int = 128
+    """Requests at work, without event streams and without those whose body has not come whole."""
+    arrival_s: float = 10.0
+    """How long a request may take to arrive, from its first byte or from the connection's start ..."""
+    arrival_rate_bps: float = 10_000.0
+    """... and more for a long one, at this many bytes a second (as Apache's mod_reqtimeout counts its MinRate)."""
+    stall_s: float = 30.0
+    """How long a peer may read nothing of an answer, as masters may."""
+    bodies_max_bytes: int = 64_000_000
+    """What all bodies that have not been answered hold together, each without its first ``BODY_FREE_BYTES``."""
+    unsent_max_bytes: int = 64_000_000
+    """What waits in all answers together; beyond it, who has read nothing for longest is cut."""
+
+    def __post_init__(self) -> None:
+        assert self.requests_max < self.connections_max, "somebody must be able to give way"
+
+
+class Watch:
+    """A server's bounds, and a clock that stands while the server itself is busy.
+
+    A peer is not late because a long step of the farm kept the event loop from reading what it had sent.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.now_s = 0.0
+        self._seen_s: float | None = None
+
+    def tick(self, loop_s: float) -> None:
+        """Move on with the event loop's time, which is asked for several times a second."""
+        if self._seen_s is not None:
+            self.now_s += min(loop_s - self._seen_s, _TICK_MAX_S)
+        self._seen_s = loop_s
