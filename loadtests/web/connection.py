@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from enum import Enum, auto
 from typing import Any, Final
 
 import h11
@@ -24,12 +25,19 @@ _GONE: Final = "a newcomer needs the place of this connection, which waited long
 _ENDING: Final = "the server is ending"
 
 
+class _Phase(Enum):
+    IDLE = auto()
+    """Nothing of a request has come."""
+    ARRIVING = auto()
+    AT_WORK = auto()
+
+
 class Config(uvicorn.Config):
     """uvicorn's settings, with the watch over its connections."""
 
     def __init__(self, app: Any, bounds: Bounds, **settings: Any) -> None:
         super().__init__(app, http=Connection, **settings)
-        self.watch = Watch(bounds)
+        self.watch: Watch[Connection] = Watch(bounds)
 
 
 class Connection(H11Protocol):
@@ -42,7 +50,7 @@ class Connection(H11Protocol):
         self.logger = log
         self._watch = config.watch
         self._served = False
-        self._arriving = False
+        self._phase = _Phase.IDLE
         self._since_s = self._moved_s = config.watch.now_s
         self._received = 0
         self.unsent = 0
@@ -52,17 +60,21 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._watch.bounds.connections_max:
-            may = (each for each in self.connections if each is not self and each.waits)
-            min(may, key=Connection.rank, default=self).give_way(_GONE)
+            (self._watch.longest() or self).give_way(_GONE)
+        self._watch.line_up(self, self._served)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._watch.leave(self)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._received += len(data)
         super().data_received(data)
         self._look()
+        self._received += len(data)
 
     def on_response_complete(self) -> None:
         self._served = True
-        self._quiet()
+        self._enter(_Phase.IDLE)
         super().on_response_complete()
         self._look()
 
@@ -70,28 +82,20 @@ class Connection(H11Protocol):
         self._refuse(400, "this is no request of HTTP/1.1 (RFC 9112)")
 
     def shutdown(self) -> None:
-        if self._arriving:
+        if self._phase is _Phase.ARRIVING:
             self.give_way(_ENDING)
         else:
             super().shutdown()
 
     # --------------------------------------------------------------------------- bounds
 
-    @property
-    def waits(self) -> bool:
-        """Whether nothing is at work for this connection."""
-        return self._arriving or self.cycle is None or self.cycle.response_complete
-
-    def rank(self) -> tuple[bool, bool, float]:
-        """Who comes first gives way first: who is leaving, then who has never asked, each the longest first."""
-        return not self.transport.is_closing(), self._served, self._since_s
-
     def give_way(self, why: str) -> None:
         """Make room at once; say why where a request has begun, for the end of an idle connection needs no word."""
         self.connections.discard(self)
+        self._watch.leave(self)
         if self.transport.is_closing() or self.unsent:
             self.transport.abort()
-        elif self._arriving:
+        elif self._phase is _Phase.ARRIVING:
             self._refuse(503, why)
         else:
             self.transport.close()
@@ -108,10 +112,10 @@ class Connection(H11Protocol):
             self.cut()
         elif self.transport.is_closing():
             return
-        elif self._arriving:
+        elif self._phase is _Phase.ARRIVING:
             if waited_s > bounds.arrival_s + self._received / bounds.arrival_rate_bps:
-                self._refuse(408, f"the request did not arrive within {waited_s:.0f} s")
-        elif not self._served and self.waits and waited_s > bounds.arrival_s:
+                self._refuse(408, f"the request did not arrive within {waited_s:.3g} s")
+        elif self._phase is _Phase.IDLE and not self._served and waited_s > bounds.arrival_s:
             self.transport.close()
 
     def cut(self) -> None:
@@ -128,16 +132,23 @@ class Connection(H11Protocol):
     def _look(self) -> None:
         """See whether a request is on its way: part of a head, or a head whose body has not come whole."""
         state = self.conn.their_state
-        arriving = state is h11.SEND_BODY or (state is h11.IDLE and bool(self.conn.trailing_data[0]))
-        if arriving != self._arriving:
-            self._quiet()
-            self._arriving = arriving
+        if state is h11.SEND_BODY or (state is h11.IDLE and self.conn.trailing_data[0]):
+            phase = _Phase.ARRIVING
+        elif self.cycle is None or self.cycle.response_complete:
+            phase = _Phase.IDLE
+        else:
+            phase = _Phase.AT_WORK
+        if phase is not self._phase:
+            self._enter(phase)
 
-    def _quiet(self) -> None:
-        """Begin to wait anew."""
-        self._arriving = False
+    def _enter(self, phase: _Phase) -> None:
+        self._phase = phase
         self._since_s = self._watch.now_s
         self._received = 0
+        if phase is _Phase.AT_WORK:
+            self._watch.leave(self)
+        else:
+            self._watch.line_up(self, self._served)
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer with a problem document if the answer has not begun, and close."""

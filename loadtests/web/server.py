@@ -51,6 +51,11 @@ class Server(uvicorn.Server):
         self._patrol()
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):  # who has not read its answer by now
+            connection.cut()
+
     def _patrol(self) -> None:
         watch = self._watch_config.watch
         watch.tick(asyncio.get_running_loop().time())
@@ -63,13 +68,12 @@ class Server(uvicorn.Server):
                 break
             unsent -= connection.unsent
             connection.cut()
-        self._tell(len(connections) >= watch.bounds.connections_max)
+        self._tell(len(connections), watch.bounds.connections_max)
 
-    def _tell(self, is_full: bool) -> None:
-        """Tell the operator once that connections give way, not of each."""
-        if is_full and not self._is_full:
-            log.warning(
-                "%d connections of HTTP are open; the longest idle give way",
-                self._watch_config.watch.bounds.connections_max,
-            )
-        self._is_full = is_full
+    def _tell(self, count: int, most: int) -> None:
+        """Tell the operator that connections give way, once until there are few again."""
+        if count >= most and not self._is_full:
+            log.warning("%d connections of HTTP are open; who asks for nothing gives way to newcomers", count)
+            self._is_full = True
+        elif count < most // 2:
+            self._is_full = False

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 _TICK_MAX_S: Final = 0.5
+
+C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,8 @@ class Bounds:
         assert self.requests_max < self.connections_max, "somebody must be able to give way"
 
 
-class Watch:
-    """A server's bounds, and a clock that stands while the server itself is busy.
+class Watch(Generic[C]):
+    """A server's bounds, who waits for a request, and a clock that stands while the server itself is busy.
 
     A peer is not late because a long step of the farm kept the event loop from reading what it had sent.
     """
@@ -44,9 +47,23 @@ class Watch:
         self.bounds = bounds
         self.now_s = 0.0
         self._seen_s: float | None = None
+        self._lines: tuple[OrderedDict[C, None], OrderedDict[C, None]] = (OrderedDict(), OrderedDict())
 
     def tick(self, loop_s: float) -> None:
         """Move on with the event loop's time, which is asked for several times a second."""
         if self._seen_s is not None:
             self.now_s += min(loop_s - self._seen_s, _TICK_MAX_S)
         self._seen_s = loop_s
+
+    def line_up(self, connection: C, served: bool) -> None:
+        """Have a connection wait from now on, beside those that were served before or those that never were."""
+        self.leave(connection)
+        self._lines[served][connection] = None
+
+    def leave(self, connection: C) -> None:
+        for line in self._lines:
+            line.pop(connection, None)
+
+    def longest(self) -> C | None:
+        """Return who has waited for longest; who was never served comes before all others."""
+        return next((connection for line in self._lines for connection in line), None)
