@@ -62,7 +62,7 @@ def create_app(
     opened = ["/", "/healthz", "/openapi.json", *add_docs(app, f"{PREFIX}/docs")]
     app.add_middleware(_Gate, token=token, opened=opened)
     if token is None:
-        app.add_middleware(LocalOnly, names=hosts)
+        app.add_middleware(LocalOnly, names=hosts, hint=", and what `--allow-host` names")
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
     api = APIRouter(prefix=PREFIX)
     for module in (site, devices, faults, clock, watch):

@@ -113,13 +113,15 @@ def listed(found: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
 class Api(FastAPI):
     """An application whose every error ends as a problem document, in its answers and in its schema.
 
-    Operations have the names of their functions, which is what a generated client calls them.
+    Operations have the names of their functions, which is what a generated client calls them. ``models`` are in the
+    schema by their names, for routes that describe their bodies themselves.
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, models: Sequence[type[BaseModel]] = (), **settings: Any) -> None:
         super().__init__(
             docs_url=None, redoc_url=None, generate_unique_id_function=lambda route: route.name, **settings
         )
+        self._models: tuple[type[BaseModel], ...] = (ProblemDocument, *models)
         self.add_exception_handler(Refused, _refused)
         self.add_exception_handler(errors.PilotfarmError, _known)
         self.add_exception_handler(RequestValidationError, _invalid)
@@ -128,11 +130,12 @@ class Api(FastAPI):
         self.add_exception_handler(Exception, _unexpected)
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI schema, with the problem document that no route has for a model of its own."""
+        """Return the OpenAPI schema, with the models that FastAPI sees no route have."""
         schema = super().openapi()
-        models = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-        nested = models.pop("$defs", {})
-        schema["components"]["schemas"].update({"ProblemDocument": models, **nested})
+        for model in self._models:
+            described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            nested = described.pop("$defs", {})
+            schema["components"]["schemas"].update({model.__name__: described, **nested})
         return schema
 
 

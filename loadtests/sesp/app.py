@@ -54,7 +54,7 @@ PAGE_MAX: Final = 5_000
 _T = TypeVar("_T")
 _ONE: Final = TypeAdapter(Reading)
 _MANY: Final = TypeAdapter(list[Reading])
-_READING_SCHEMA: Final = Reading.model_json_schema()
+_READING_SCHEMA: Final = {"$ref": "#/components/schemas/Reading"}
 _READINGS_SCHEMA: Final = {"type": "array", "minItems": 1, "maxItems": READINGS_MAX, "items": _READING_SCHEMA}
 _BODY: Final = {
     "required": True,
@@ -187,7 +187,9 @@ def make_app(database: str, clock: Clock | None = None) -> FastAPI:
             await asyncio.gather(writer, return_exceptions=True)
             queue.close()
 
-    app = Api(title="pilotfarm reference SESP", version="1", lifespan=lifespan, responses=documented(500))
+    app = Api(
+        models=[Reading], title="pilotfarm reference SESP", version="1", lifespan=lifespan, responses=documented(500)
+    )
     add_docs(app, "/docs")
     _add_routes(app)
     return app

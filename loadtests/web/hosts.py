@@ -21,10 +21,7 @@ from pilotfarm.loadtests import problems
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s\[\]:@/?#]+))(?::[0-9]*)?")
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
-_WRONG_HOST: Final = (
-    "is no name of this machine; without a token only localhost and loopback addresses are served, and what "
-    "`--allow-host` names"
-)
+_WRONG_HOST: Final = "is no name of this machine; without a token only localhost and loopback addresses are served"
 _ELSEWHERE: Final = "a page of another site may not ask for this"
 
 
@@ -61,11 +58,12 @@ class LocalOnly:
     """An application that serves this machine's own names, and no other site's pages.
 
     A request without ``Host``, or with an empty one, is served: no browser sends it. The port may be any, as that of
-    a forwarded connection is another.
+    a forwarded connection is another. ``hint`` says how ``names`` are given.
     """
 
-    def __init__(self, app: ASGIApp, names: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, names: Iterable[str] = (), hint: str = "") -> None:
         self._app = app
+        self._hint = hint
         self._names = {host_name(name) for name in names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +72,7 @@ class LocalOnly:
             host = headers.get("host", "")
             if host and not self._is_served(host):
                 # Misdirected Request (RFC 9110, 15.5.20): this server does not answer for that authority.
-                refusal = problems.response(scope["path"], 421, [("Host", f"{host[:200]} {_WRONG_HOST}")])
+                refusal = problems.response(scope["path"], 421, [("Host", f"{host[:200]} {_WRONG_HOST}{self._hint}")])
                 await refusal(scope, receive, send)
                 return
             if _is_from_elsewhere(scope["method"], host, headers):
