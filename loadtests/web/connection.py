@@ -113,7 +113,7 @@ class Connection(H11Protocol):
         elif self.transport.is_closing():
             return
         elif self._phase is _Phase.ARRIVING:
-            if waited_s > bounds.arrival_s + self._received / bounds.arrival_rate_bps:
+            if waited_s > bounds.arrival_s + self._received / bounds.arrival_bytes_per_s:
                 self._refuse(408, f"the request did not arrive within {waited_s:.3g} s")
         elif self._phase is _Phase.IDLE and not self._served and waited_s > bounds.arrival_s:
             self.transport.close()

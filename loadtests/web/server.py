@@ -26,8 +26,8 @@ class Server(uvicorn.Server):
     server_state: Any
 
     def __init__(self, app: Any, on_ready: Callable[[], None], bounds: Bounds | None = None, **settings: Any) -> None:
-        bounds = bounds or Bounds()
-        self._watch_config = Config(
+        bounds = Bounds() if bounds is None else bounds
+        config = Config(
             Work(app, bounds),
             bounds,
             access_log=False,
@@ -38,7 +38,8 @@ class Server(uvicorn.Server):
             ws="none",
             **settings,
         )
-        super().__init__(self._watch_config)
+        super().__init__(config)
+        self.watch = config.watch
         self._on_ready = on_ready
         self._is_full = False
 
@@ -57,18 +58,17 @@ class Server(uvicorn.Server):
             connection.cut()
 
     def _patrol(self) -> None:
-        watch = self._watch_config.watch
-        watch.tick(asyncio.get_running_loop().time())
+        self.watch.tick(asyncio.get_running_loop().time())
         connections: list[Connection] = list(self.server_state.connections)
         for connection in connections:
-            connection.check(watch.now_s)
+            connection.check(self.watch.now_s)
         unsent = sum(each.unsent for each in connections)
         for connection in sorted(connections, key=Connection.stalled_s, reverse=True):
-            if unsent <= watch.bounds.unsent_max_bytes:
+            if unsent <= self.watch.bounds.unsent_max_bytes:
                 break
             unsent -= connection.unsent
             connection.cut()
-        self._tell(len(connections), watch.bounds.connections_max)
+        self._tell(len(connections), self.watch.bounds.connections_max)
 
     def _tell(self, count: int, most: int) -> None:
         """Tell the operator that connections give way, once until there are few again."""

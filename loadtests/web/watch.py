@@ -24,7 +24,7 @@ class Bounds:
     """Requests at work, without event streams and without those whose body has not come whole."""
     arrival_s: float = 10.0
     """How long a request may take to arrive, from its first byte or from the connection's start ..."""
-    arrival_rate_bps: float = 10_000.0
+    arrival_bytes_per_s: float = 10_000.0
     """... and more for a long one, at this many bytes a second (as Apache's mod_reqtimeout counts its MinRate)."""
     stall_s: float = 30.0
     """How long a peer may read nothing of an answer, as masters may."""

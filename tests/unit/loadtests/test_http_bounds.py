@@ -18,6 +18,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from pilotfarm.loadtests.problems import Api
+from pilotfarm.loadtests.web.connection import Connection
 from pilotfarm.loadtests.web.server import Server
 from pilotfarm.loadtests.web.watch import Bounds, Watch
 from pilotfarm.loadtests.web.work import BODY_FREE_BYTES
@@ -86,8 +87,16 @@ class Served:
         return sock
 
     @property
+    def connections(self) -> set[Connection]:
+        return set(self.server.server_state.connections)
+
+    @property
     def open(self) -> int:
-        return len(self.server.server_state.connections)
+        return len(self.connections)
+
+    @property
+    def now_s(self) -> float:
+        return self.server.watch.now_s
 
 
 @contextmanager
@@ -175,18 +184,21 @@ def asyncio_call(served: Served, call: Callable[[], None]) -> None:
     server.get_loop().call_soon_threadsafe(call)
 
 
-def test_who_was_never_served_gives_way_first_and_the_longest_first(few: Served) -> None:
-    with ExitStack() as stack:
+def test_who_was_never_served_gives_way_first_and_the_longest_first() -> None:
+    with serving(connections_max=6, requests_max=4, arrival_s=1e6) as few, ExitStack() as stack:
         served = stack.enter_context(few.connect(b"GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n"))
         assert served.recv(1_000).startswith(b"HTTP/1.1 200")
-        eventually(lambda: few.open >= 1)
-        first = few.connect(HEAD)
-        second = few.connect(HEAD)
-        eventually(
-            lambda: sum(each.conn.trailing_data[0] != b"" for each in set(few.server.server_state.connections)) >= 2
-        )
-        for _ in range(40 - few.open + 1):
+        first, second = (few.connect(sent) for sent in (HEAD, post(1_000, b"1")))
+        eventually(lambda: sum(each.conn.trailing_data[0] != b"" for each in few.connections) == 1)
+        eventually(lambda: len(few.server.server_state.tasks) == 1)
+        for _ in range(3):
             stack.enter_context(few.connect())
+        eventually(lambda: few.open == 6)
+        first.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            first.recv(1)
+        first.settimeout(PATIENCE_S)
+        stack.enter_context(few.connect())
         assert problem(everything(first))["status"] == 503
         second.setblocking(False)
         with second, pytest.raises(BlockingIOError):
@@ -239,9 +251,10 @@ def test_a_head_that_asks_for_a_head_alone_gets_no_body_with_408(hasty: Served) 
 
 
 def test_a_long_body_has_time_by_its_length() -> None:
-    with serving(arrival_s=0.2, arrival_rate_bps=10_000.0) as served:
+    with serving(arrival_s=0.2, arrival_bytes_per_s=10_000.0) as served:
         sock = served.connect(post(100_001, b"x" * 100_000))
-        time.sleep(0.6)  # longer than a short one may take
+        until_s = served.now_s + 0.5  # longer than a short one may take
+        eventually(lambda: served.now_s > until_s)
         sock.sendall(b"x")
         assert sock.recv(1_000).startswith(b"HTTP/1.1 200")
         sock.close()
@@ -291,9 +304,7 @@ def test_bodies_on_their_way_hold_so_much_and_no_more() -> None:
 def test_an_answer_that_nobody_reads_is_let_go(hasty: Served, keeps: bytes) -> None:
     sock = hasty.connect(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: " + keeps + b"\r\n\r\n")
     sock.recv(1)
-    eventually(
-        lambda: all(each.transport.get_write_buffer_size() == 0 for each in set(hasty.server.server_state.connections))
-    )
+    eventually(lambda: all(each.transport.get_write_buffer_size() == 0 for each in hasty.connections))
     assert is_cut(sock)
 
 
@@ -322,7 +333,7 @@ def asks_at_length(served: Served, count: int) -> socket.socket:
     sock = served.connect(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     eventually(lambda: served.server.server_state.total_requests == count)
     if count == 1:
-        eventually(lambda: any(each.unsent for each in set(served.server.server_state.connections)))
+        eventually(lambda: any(each.unsent for each in served.connections))
     return sock
 
 
