@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -19,10 +20,11 @@ from pilotfarm.api.routes.context import Context
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.loadtests import problems
+from pilotfarm.loadtests.web.docs import add_docs
+from pilotfarm.loadtests.web.hosts import LocalOnly
 
 PREFIX: Final = "/api/v1"
 BODY_MAX_BYTES: Final = 1_000_000
-_OPEN: Final = ("/healthz",)
 _TAGS: Final = [
     {"name": "site", "description": "What was brought up, and where it listens"},
     {"name": "devices", "description": "True and reported values, points, set-points"},
@@ -37,8 +39,14 @@ Powers are positive when they leave the device towards the grid. Every error is 
 """
 
 
-def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None = None) -> FastAPI:
-    """Build the API of a pilot; with ``token``, every request but for the health needs it as bearer."""
+def create_app(
+    pilot: Pilot, *, token: str | None = None, ledger: Ledger | None = None, hosts: Collection[str] = ()
+) -> FastAPI:
+    """Build the API of a pilot.
+
+    With ``token``, every request but for the health and the page to try the API needs it as bearer. Without, only
+    requests to this machine's own names, and to ``hosts``, are served.
+    """
     context = Context(pilot, EventStream(pilot.farm.population, pilot.clock), ledger)
     pilot.observe(context.events)
     app = problems.Api(
@@ -48,12 +56,13 @@ def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None 
         version=version("pilotfarm"),
         openapi_tags=_TAGS,
         openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=f"{PREFIX}/docs",
-        redoc_url=None,
-        responses=problems.documented(401, 500) if token else problems.documented(500),
+        responses=problems.documented(*((401,) if token else (403, 421)), 500, 503),
     )
     app.state.context = context
-    app.add_middleware(_Gate, token=token)
+    opened = ["/", "/healthz", "/openapi.json", *add_docs(app, f"{PREFIX}/docs")]
+    app.add_middleware(_Gate, token=token, opened=opened)
+    if token is None:
+        app.add_middleware(LocalOnly, names=hosts, hint=", and what `--allow-host` names")
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
     api = APIRouter(prefix=PREFIX)
     for module in (site, devices, faults, clock, watch):
@@ -75,17 +84,18 @@ def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None 
 class _Gate:
     """Lets nobody in without the token, and no body that is too large."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, token: str | None, opened: Collection[str]) -> None:
         self._app = app
-        self._token = None if token is None else f"Bearer {token}".encode()
+        self._token = None if token is None else token.encode()
+        self._opened = frozenset(opened)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         path, headers = scope["path"], Headers(scope=scope)
-        given = headers.get("authorization", "").encode("latin-1")
-        if self._token is not None and path not in _OPEN and not secrets.compare_digest(given, self._token):
+        given = headers.get("authorization", "")
+        if self._token is not None and path not in self._opened and not self._is_known(given):
             reason = "is missing" if not given else "is wrong"
             refusal = problems.response(
                 path, 401, [("Authorization", f"the bearer token {reason}")], {"WWW-Authenticate": "Bearer"}
@@ -97,6 +107,13 @@ class _Gate:
             await _too_large(path)(scope, receive, send)
             return
         await self._app(scope, _Bounded(receive), send)
+
+    def _is_known(self, authorization: str) -> bool:
+        """Whether the token is given; the scheme's name may be in any case (RFC 9110, 11.1)."""
+        scheme, _, credentials = authorization.partition(" ")
+        assert self._token is not None
+        is_same = secrets.compare_digest(credentials.strip(" ").encode("latin-1"), self._token)
+        return scheme.lower() == "bearer" and is_same
 
 
 class _Bounded:

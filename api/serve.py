@@ -7,25 +7,23 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-import uvicorn
+from fastapi import FastAPI
 
 from pilotfarm.api.app import create_app
-from pilotfarm.api.door import Door
 from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.loadtests import signals
+from pilotfarm.loadtests.web.server import BACKLOG, Server
+from pilotfarm.loadtests.web.watch import Bounds
 
 GRACE_S: Final = 2
 """How long requests may go on once the farm is told to stop."""
 _END_S: Final = 10.0
-_BACKLOG: Final = 512
-_CONNECTIONS_MAX: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,8 @@ class Options:
     token: str | None
     speed: float
     ledger: Path | None
+    hosts: tuple[str, ...] = ()
+    """Names, beside this machine's own, that are served without a token."""
     max_late_s: float | None = None
     """How late a step may begin, in wall time; None for no bound."""
 
@@ -47,14 +47,6 @@ def parse_address(text: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or int(port) > 65_535:
         raise ConfigError([Problem("--api", 0, "", f"{text!r} is not HOST:PORT, such as 127.0.0.1:8080")])
     return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host's address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> None:
@@ -82,7 +74,7 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
             pilot.observe(ledger)
         await pilot.start()
         stack.push_async_callback(pilot.close)
-        app = create_app(pilot, token=options.token, ledger=ledger)
+        app = create_app(pilot, token=options.token, ledger=ledger, hosts=(options.api_host, *options.hosts))
         http = _Http(app, pilot.server.shares.rest)
         tasks = [asyncio.create_task(pilot.run()), asyncio.create_task(http.serve([sock]))]
         watch = [*tasks, asyncio.create_task(asked_to_stop.wait())]
@@ -110,45 +102,17 @@ async def _ended(tasks: list[asyncio.Task[None]]) -> None:
         task.result()
 
 
-class _Http(uvicorn.Server):
-    """uvicorn on a loop that is not its own: the signals are somebody else's."""
+class _Http(Server):
+    """A server on a loop that is not its own: the signals are somebody else's."""
 
-    def __init__(self, app: Callable[..., object], connections_max: int) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                ws="none",
-                limit_concurrency=_CONNECTIONS_MAX,
-                timeout_graceful_shutdown=GRACE_S,
-            )
-        )
+    def __init__(self, app: FastAPI, connections_max: int) -> None:
         self.is_up = asyncio.Event()
-        self._connections_max = connections_max
-        self._doors: list[Door] = []
+        bounds = Bounds.of(connections_max)
+        super().__init__(app, self.is_up.set, bounds, lifespan="off", timeout_graceful_shutdown=GRACE_S)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup([])  # who comes is let in by a door, not by the loop
-        there = self.server_state.connections
-        self._doors = [Door(sock, self._connection, there, self._connections_max) for sock in sockets or ()]
-        self.is_up.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for door in self._doors:
-            door.close()
-        await super().shutdown(sockets)
-
-    def _connection(self) -> asyncio.Protocol:
-        make = self.config.http_protocol_class
-        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
 
 
 @contextmanager
@@ -156,7 +120,7 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
     """Listen for the API; ``ConfigError`` says what to do when that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         message = f"cannot listen on {host}:{port} for the API: {error.strerror}; choose another address with --api"
         raise ConfigError([Problem("--api", 0, "", message)]) from None

@@ -74,6 +74,15 @@ def up(
         str | None,
         typer.Option("--token", envvar="PILOTFARM_TOKEN", help="What the API's users must show; needed off loopback."),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            help="Name by which others ask for the API, such as a proxy's; repeat it. Only for an API without token, "
+            "which otherwise serves localhost and loopback addresses alone.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the ready line alone.")] = False,
 ) -> None:
     """Bring a site up: every device at its address, until Ctrl-C.
@@ -91,6 +100,7 @@ def up(
     logs.configure()
     host, port = serve.parse_address(api)
     _require_token(host, token)
+    hosts = _hosts(allow_host or [])
     layout = load_site(site, ports_from, addresses, start, seed, step)
 
     def announce(url: str) -> None:
@@ -99,7 +109,8 @@ def up(
         sys.stdout.write(f"ready {url}\n")
         sys.stdout.flush()
 
-    serve.run(layout, serve.Options(host, port, token, speed, ledger, max_late), announce)
+    options = serve.Options(host, port, token, speed, ledger, hosts, max_late)
+    serve.run(layout, options, announce)
 
 
 def load_site(
@@ -113,14 +124,25 @@ def load_site(
 
 
 def _require_token(host: str, token: str | None) -> None:
-    from pilotfarm.api.serve import is_loopback
     from pilotfarm.emulators.errors import ConfigError, Problem
+    from pilotfarm.loadtests.web.hosts import is_loopback
 
     if token is not None and (not token or not token.isascii() or not token.isprintable()):
         raise ConfigError([Problem("--token", 0, "", "must be printable ASCII, and not empty")])
     if token is None and not is_loopback(host):
         message = f"{host} can be reached from other machines; say --token or set PILOTFARM_TOKEN"
         raise ConfigError([Problem("--api", 0, "", message)])
+
+
+def _hosts(names: list[str]) -> tuple[str, ...]:
+    from pilotfarm.emulators.errors import ConfigError, Problem
+    from pilotfarm.loadtests.web.hosts import host_name
+
+    wrong = [name for name in names if host_name(name) is None]
+    if wrong:
+        message = "{!r} is no name or address of a host, such as farm.example or 10.0.0.7"
+        raise ConfigError([Problem("--allow-host", 0, "", message.format(name)) for name in wrong])
+    return tuple(names)
 
 
 def _show(layout: SiteLayout) -> None:

@@ -36,7 +36,7 @@ async def change_clock(here: Here, change: models.ClockChange) -> models.ClockAn
     description="Answers once they are taken. Masters are served between two steps.",
     responses=documented(400, 409, 413, 422),
 )
-async def step(here: Here, request: models.StepRequest) -> models.ClockAnswer:
+async def step_clock(here: Here, request: models.StepRequest) -> models.ClockAnswer:
     await here.pilot.runner.step_by_hand(request.steps)
     return _clock(here)
 

@@ -24,7 +24,7 @@ FaultId = Annotated[int, Path(description="A fault's number", ge=1, le=2**63 - 1
 
 
 @router.get("/faults/kinds", summary="Kinds of fault, with what each can be told")
-async def list_kinds() -> list[models.FaultKind]:
+async def list_fault_kinds() -> list[models.FaultKind]:
     return [_kind(registry.fault(name)) for name in registry.FAULTS]
 
 

@@ -39,6 +39,7 @@ from pilotfarm.loadtests.sesp.model import (
     instant,
 )
 from pilotfarm.loadtests.sesp.store import Store, Stored
+from pilotfarm.loadtests.web.docs import add_docs
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ PAGE_MAX: Final = 5_000
 _T = TypeVar("_T")
 _ONE: Final = TypeAdapter(Reading)
 _MANY: Final = TypeAdapter(list[Reading])
-_READING_SCHEMA: Final = Reading.model_json_schema()
+_READING_SCHEMA: Final = {"$ref": "#/components/schemas/Reading"}
 _READINGS_SCHEMA: Final = {"type": "array", "minItems": 1, "maxItems": READINGS_MAX, "items": _READING_SCHEMA}
 _BODY: Final = {
     "required": True,
@@ -186,7 +187,10 @@ def make_app(database: str, clock: Clock | None = None) -> FastAPI:
             await asyncio.gather(writer, return_exceptions=True)
             queue.close()
 
-    app = Api(title="pilotfarm reference SESP", version="1", lifespan=lifespan, responses=documented(500))
+    app = Api(
+        models=[Reading], title="pilotfarm reference SESP", version="1", lifespan=lifespan, responses=documented(500)
+    )
+    add_docs(app, "/docs")
     _add_routes(app)
     return app
 
@@ -248,7 +252,7 @@ def _add_routes(app: FastAPI) -> None:
         return SequencePage(run=run, devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
 
     @app.get("/healthz")
-    async def health(request: Request) -> Health:
+    async def read_health(request: Request) -> Health:
         """Say that the SESP runs, and what it has taken since it started."""
         queue: IngestQueue = request.app.state.queue
         return Health(status="ok", received=queue.received, stored=queue.stored, duplicates=queue.duplicates)

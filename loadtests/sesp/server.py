@@ -6,27 +6,15 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
-
-import uvicorn
+from typing import Any
 
 from pilotfarm.loadtests import logs, signals
 from pilotfarm.loadtests.sesp.app import make_app
+from pilotfarm.loadtests.web.hosts import LocalOnly, is_loopback
+from pilotfarm.loadtests.web.server import Server
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than a load test's usual interval, as head-ends do."""
-
-
-class Server(uvicorn.Server):
-    """uvicorn, saying when it listens."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_ready()
 
 
 def serve(database: str, host: str, port: int, on_ready: Callable[[str], None]) -> None:
@@ -41,15 +29,13 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None]) 
         listener.bind((host, port))
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            make_app(database),
-            log_config=None,
-            log_level="warning",
-            access_log=False,
+        app: Any = make_app(database)
+        server = Server(
+            LocalOnly(app, [host]) if is_loopback(host) else app,
+            lambda: on_ready(url),
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=5,
         )
-        server = Server(config, lambda: on_ready(url))
         # uvicorn raises the signal that stopped it once more when it is done; that must not end us by the signal.
         for number in signals.ending():
             signal.signal(number, server.handle_exit)
