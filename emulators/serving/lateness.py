@@ -45,7 +45,7 @@ class Lateness:
     def __init__(self, max_s: float | None = None) -> None:
         self._max_s = max_s
         self._behind = False
-        self._last_late_s = 0.0
+        self._fell_behind_s = self._last_late_s = 0.0
         self.late_steps = 0
         self.worst_s = 0.0
 
@@ -59,7 +59,8 @@ class Lateness:
             raise RunError(f"the farm is {late_s:.3g} s behind, more than --max-late {self._max_s:g}: {pace}")
         if not self._behind and late_s > max(BEHIND_S, pace.every_s):
             self._behind = True
+            self._fell_behind_s = now_s
             log.warning("the farm is %.3g s behind: %s", late_s, pace)
         elif self._behind and now_s - self._last_late_s >= HOLDS_S:
             self._behind = False
-            log.warning("the farm holds its speed again")
+            log.warning("the farm holds its speed again, %.3g s after it fell behind", now_s - self._fell_behind_s)

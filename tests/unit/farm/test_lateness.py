@@ -50,7 +50,7 @@ def test_falling_behind_is_said_once_with_the_remedies_and_so_is_the_end_of_it(
     assert "the last one took 0.02 s" in behind
     for remedy in ("lower --speed", "longer --step", "fewer devices"):
         assert remedy in behind
-    assert again == "the farm holds its speed again"
+    assert again == "the farm holds its speed again, 10.4 s after it fell behind"
 
 
 def test_a_farm_at_its_limit_does_not_flap(caplog: pytest.LogCaptureFixture) -> None:
