@@ -56,7 +56,7 @@ class Served:
         self.app.get("/large")(self.large)
         self.app.get("/stream")(self.stream)
         self.app.post("/count")(self.count)
-        self.app.post("/refuse")(self.quick)
+        self.app.head("/count")(self.count)
         self.ready = Event()
         self.server = Server(self.app, self.ready.set, bounds, lifespan="off", timeout_graceful_shutdown=1)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, trust_env=False)
@@ -252,7 +252,9 @@ def test_a_refused_body_that_goes_on_is_not_listened_to_for_ever(hasty: Served) 
 
 def test_a_head_that_asks_for_a_head_alone_gets_no_body_with_408(hasty: Served) -> None:
     answer = everything(hasty.connect(post(1_000, b"1").replace(b"POST", b"HEAD", 1)))
+    assert answer.startswith(b"HTTP/1.1 408")
     assert answer.endswith(b"\r\n\r\n")
+    assert hasty.client.get("/quick").status_code == 200
 
 
 def test_a_long_body_has_time_by_its_length() -> None:
