@@ -8,7 +8,7 @@ DEV     = dev,oracles,validate
 LOCK    = $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
           --no-annotate --custom-compile-command 'make lock' pyproject.toml $(VENV)/build.in
 
-.PHONY: help run test check fmt bench validate picture lock wheel clean
+.PHONY: help run test check fmt bench validate picture pages lock wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -64,6 +64,9 @@ validate: $(VENV)/.dev  ## draw the plots of docs/validation.md and write the pa
 
 picture: $(VENV)/.dev  ## draw the README's picture
 	$(PY) docs/picture.py docs/images/day.png
+
+pages: $(VENV)/.dev  ## write docs/quantities.md and docs/maps from the catalogue and the maps
+	$(PY) docs/pages/write.py
 
 lock: $(VENV)/bin/pip  ## renew requirements/*.txt: the newest releases that pyproject.toml allows, with their hashes
 	@$(PIP) --upgrade uv

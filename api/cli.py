@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 COMMANDS: Final = (
     "pilotfarm.api.commands.sites",
+    "pilotfarm.api.commands.lists",
     "pilotfarm.api.commands.sesp",
     "pilotfarm.api.commands.loadtest",
     "pilotfarm.api.commands.up",

@@ -1,11 +1,9 @@
-"""Commands that read site files and bring nothing up: sites, check, schema, endpoints, points."""
+"""Commands that read site files and bring nothing up: sites, check, schema."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -22,19 +20,10 @@ PRIVILEGED: Final = 1024
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-class Format(StrEnum):
-    """How a point list is printed."""
-
-    csv = "csv"
-    json = "json"
-
-
 def register(app: typer.Typer) -> None:
     app.command()(sites)
     app.command()(check)
     app.command()(schema)
-    app.command()(endpoints)
-    app.command()(points)
 
 
 def sites(as_json: AsJson = False) -> None:
@@ -106,51 +95,6 @@ def schema() -> None:
     _print_json(loader.json_schema())
 
 
-def endpoints(site: Site, as_json: AsJson = False, ports_from: PortsFrom = None, addresses: Addresses = None) -> None:
-    """List every way to every device: protocol, host, port and address there.
-
-    Example: `pilotfarm endpoints norway --json`
-    """
-    from pilotfarm.emulators.site.listing import endpoint_rows
-
-    rows = endpoint_rows(load(site, ports_from, addresses))
-    if as_json:
-        _stream_json(rows)
-        return
-    columns = ("device", "kind", "protocol", "map", "host", "port")
-    table = _table(*columns, "address", "station")
-    for row in rows:
-        known = (*columns, "serial", "station", "site")
-        label, address = next((key.replace("_", " "), value) for key, value in row.items() if key not in known)
-        shown = {"host": row["serial"]["device"], "port": "", **row} if "serial" in row else row
-        table.add_row(*(str(shown[column]) for column in columns), f"{label} {address}", row["station"] or "")
-    _show(table)
-
-
-def points(
-    site: Site,
-    format: Annotated[Format, typer.Option("--format", help="How to print the list.")] = Format.csv,
-    device: Annotated[
-        str, typer.Option("--device", metavar="GLOB", help="Only devices whose name matches, such as 'meters-00*'.")
-    ] = "*",
-) -> None:
-    """Print the point list of a site: one row a point and device, to be imported into a SCADA system.
-
-    Example: `pilotfarm points tiny --device 'battery-*' --format csv > battery.csv`
-    """
-    from pilotfarm.emulators.site.listing import POINT_FIELDS, point_rows
-
-    rows = point_rows(load(site, None, None), device)
-    if format is Format.json:
-        _stream_json(rows)
-        return
-    import csv
-
-    writer = csv.DictWriter(sys.stdout, POINT_FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-
-
 def _by_kind(layout: SiteLayout) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for group in layout.groups:
@@ -177,11 +121,3 @@ def _show(table: Table) -> None:
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _stream_json(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print a JSON list row by row, so that a large site needs no large memory."""
-    sys.stdout.write("[")
-    for index, row in enumerate(rows):
-        sys.stdout.write(f"{',' if index else ''}\n  {json.dumps(row, ensure_ascii=False)}")
-    sys.stdout.write("\n]\n")

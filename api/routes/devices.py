@@ -17,7 +17,7 @@ from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.population import Group
 from pilotfarm.emulators.quantities import quantity
-from pilotfarm.emulators.site.listing import group_point_rows
+from pilotfarm.emulators.site.listing import group_point_rows, ways
 from pilotfarm.emulators.stations.known import REACHED
 from pilotfarm.loadtests.problems import Refused, documented
 
@@ -99,7 +99,9 @@ async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
 async def list_points(here: Here, device: DeviceId) -> list[dict[str, Any]]:
     found = here.farm.device(device)
     # What a point list takes from the columns are ratings, which stand still.
-    return list(group_point_rows(found.group.layout, found.group.columns, [found.row]))
+    stations = here.pilot.ways.stations(found.group.name, found.row)
+    site, group = here.pilot.layout.name, found.group
+    return list(group_point_rows(site, group.layout, group.columns, [found.row], ways(stations)))
 
 
 @router.post(

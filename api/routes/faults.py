@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pilotfarm.api import models
 from pilotfarm.api.routes.context import Context, Here
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, MeasurementFault, ProtocolFault
+from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, LinkFault, MeasurementFault, ProtocolFault
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.emulators.farm.faultboard import Fault
 from pilotfarm.loadtests.problems import Refused, documented
@@ -121,7 +121,7 @@ def _kind(spec: FaultSpec) -> models.FaultKind:
         modes=list(spec.modes),
         targets=[] if everywhere else [*PLACE_KEYS, "quantity"] if measures else PLACE_KEYS,
         required=["quantity"] if measures else [],
-        protocols=list(spec.protocols) if isinstance(spec, ProtocolFault) else [],
+        protocols=list(spec.protocols) if isinstance(spec, ProtocolFault | LinkFault) else [],
         parameters=schema,
         example=dict(spec.example),
     )

@@ -115,10 +115,12 @@ class LinkFault(_Kind):
     """Something happens to the bytes of a device's connections, those that stand and those that come.
 
     ``wrap(engine, mode, parameters, key, now_s)`` puts a link around an engine. ``key`` is the connection's own, for
-    random draws.
+    random draws. ``protocols`` are those whose bytes it understands, none is all: a device served on no such protocol
+    is missed.
     """
 
     family: ClassVar = "link"
+    protocols: tuple[str, ...] = ()
     wrap: Callable[[Engine, str, Any, int, float], Link]
 
 
@@ -133,6 +135,11 @@ class ProtocolFault(_Kind):
     family: ClassVar = "protocol"
     protocols: tuple[str, ...]
     filter: Callable[[str, Any, int], Filter]
+
+
+def acts_on(spec: LinkFault | ProtocolFault, protocol: str) -> bool:
+    """Whether a fault is one of a protocol's."""
+    return not spec.protocols or protocol in spec.protocols
 
 
 # ------------------------------------------------------------------------------------------- grid

@@ -136,8 +136,12 @@ class PointRow:
 
     On every protocol, the number on the wire times ``scale`` is the quantity in ``unit``, whatever
     scale factor a device shows beside it; where a number means something else, ``data_type`` says
-    so in brackets. What an outstation says of itself is no quantity and has no unit. ``deadband`` is in ``unit``
-    too: one value, or an array with one a device.
+    so in brackets. What an outstation says of itself is no quantity and has no unit; ``says`` is what it means then.
+    ``deadband`` is in ``unit`` too: one value, or an array with one a device; ``None`` where nothing is told unasked.
+
+    ``object`` and ``number`` are the address for a machine: the kind of object in the words of the standard, and its
+    Modbus address counted from 0, its information object address or its DNP3 index. The codes are what a master asks,
+    hears and writes it with: Modbus function codes, IEC type identifications, DNP3 object groups.
     """
 
     quantity: str
@@ -147,7 +151,17 @@ class PointRow:
     unit: str
     access: str  # "r", "w" or "rw"
     deadband: float | Floats | None = None
-    resource_unit: int | None = None  # Modbus: unit id the register stands at
+    resource_unit: int | None = None  # Modbus: unit id the register stands at, for a device at unit 1
+    is_alias: bool = False  # Modbus: that unit id holds as it stands, on a station with one device alone
+    object: str = ""
+    number: int = 0
+    bit: int | None = None  # of a register, from 0 on
+    read_code: int | None = None
+    event_code: int | None = None
+    write_code: int | None = None
+    group: int | None = None  # IEC: interrogation or counter group
+    event_class: int | None = None  # DNP3
+    says: str = ""
 
 
 def _no_format(options: Any) -> Hashable:

@@ -24,6 +24,7 @@ from pilotfarm.emulators.contracts.fault import (
     LinkFault,
     MeasurementFault,
     ProtocolFault,
+    acts_on,
 )
 from pilotfarm.emulators.errors import ConfigError, Problem, StateError
 from pilotfarm.emulators.farm.population import Group, Population, Rows
@@ -315,8 +316,8 @@ def _grips(fault: Fault, group: Group) -> bool:
         return bool(_touched(group, fault.target))
     if isinstance(fault.spec, DeviceFault):
         return group.readable.issuperset(fault.spec.needs)
-    if isinstance(fault.spec, ProtocolFault):
-        return not {way.protocol for way in group.layout.served}.isdisjoint(fault.spec.protocols)
+    if isinstance(fault.spec, LinkFault | ProtocolFault):
+        return any(acts_on(fault.spec, way.protocol) for way in group.layout.served)
     return True
 
 

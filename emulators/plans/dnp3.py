@@ -5,11 +5,12 @@ Group numbers are those of IEEE 1815-2012, annex A.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
 
-from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband
+from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband, Deadbands
 from pilotfarm.emulators.wire.sources import Scaled, Source
 
 
@@ -50,6 +51,11 @@ class Point:
         return self.shows or Scaled(self.quantity, 1.0 / self.scale)
 
     @property
+    def has_deadband(self) -> bool:
+        """Whether it is a number that is reported once it has moved."""
+        return self.type is PointType.ANALOG_INPUT and self.event_class != 0
+
+    @property
     def address(self) -> str:
         return f"{self.type.value}{self.index}"
 
@@ -68,3 +74,18 @@ class PointPlan:
 
     def of(self, kind: PointType) -> tuple[Point, ...]:
         return tuple(point for point in self.points if point.type is kind)
+
+    def deadbands(self) -> Mapping[str, Deadband]:
+        """The deadbands of analog inputs in a class, by quantity."""
+        return {point.quantity: point.deadband for point in self.points if point.has_deadband and point.quantity}
+
+    def reported_by(self, deadbands: Deadbands) -> PointPlan:
+        """Return the same points with other deadbands for these quantities."""
+        wanted = dict(deadbands)
+        return replace(
+            self,
+            points=tuple(
+                replace(point, deadband=wanted.get(point.quantity, point.deadband)) if point.has_deadband else point
+                for point in self.points
+            ),
+        )

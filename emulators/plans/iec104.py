@@ -5,12 +5,13 @@ The numbers of the types are the type identifications of IEC 60870-5-101, 7.2.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
-from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband
-from pilotfarm.emulators.wire.sources import Source
+from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband, Deadbands
+from pilotfarm.emulators.wire.sources import Scaled, Source
 
 
 class MonitorType(IntEnum):
@@ -51,6 +52,11 @@ class MonitorPoint:
     group: int
     deadband: Deadband = EVERY_CHANGE
 
+    @property
+    def gain(self) -> float:
+        """What the quantity is multiplied with on the wire."""
+        return self.source.gain if isinstance(self.source, Scaled) else 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class ControlPoint:
@@ -76,3 +82,20 @@ class ObjectPlan:
     def __post_init__(self) -> None:
         used = [point.ioa for point in self.monitor] + [point.ioa for point in self.control]
         assert len(used) == len(set(used)), "two points share an information object address"
+
+    def deadbands(self) -> Mapping[str, Deadband]:
+        """The deadbands of measured values, by quantity; states are reported with every change, totals never."""
+        return {p.source.quantities[0]: p.deadband for p in self.monitor if p.type is MonitorType.FLOAT}
+
+    def reported_by(self, deadbands: Deadbands) -> ObjectPlan:
+        """Return the same objects with other deadbands for these quantities."""
+        wanted = dict(deadbands)
+        return replace(
+            self,
+            monitor=tuple(
+                replace(point, deadband=wanted.get(point.source.quantities[0], point.deadband))
+                if point.type is MonitorType.FLOAT
+                else point
+                for point in self.monitor
+            ),
+        )

@@ -16,7 +16,7 @@ from pilotfarm.emulators.plans.modbus import INPUT, READS, Register, RegisterPla
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.derived import DrawnFactor, Flags, OffValue, SignedPowerFactor
 from pilotfarm.emulators.wire.resource import ResourceSink
-from pilotfarm.emulators.wire.sinks import Choice, ShareTaken
+from pilotfarm.emulators.wire.sinks import Choice, Kept, Pulse, ShareTaken, Within
 from pilotfarm.emulators.wire.sources import Bits, Lookup, Scaled, Source
 from pilotfarm.emulators.wire.wiring import ByWiring, settled
 
@@ -29,12 +29,29 @@ def points(plan: RegisterPlan, columns: Mapping[str, Floats]) -> list[PointRow]:
 
 
 def _bit_rows(plan: RegisterPlan, unit: Unit) -> Iterator[PointRow]:
-    for label, names in (("discrete input", unit.discretes), ("coil", unit.coils)):
+    for label, names, code in (("discrete input", unit.discretes, READ_DISCRETES), ("coil", unit.coils, READ_COILS)):
         for k, name in enumerate(names):
             full = unit.resource.of(name)
             if full in plan.quantities:
                 access = {Role.COMMAND: "w", Role.SETPOINT: "rw"}.get(quantity(name).role, "r")
-                yield PointRow(full, f"{label} {k}", "bit", 1.0, "bool", access, resource_unit=unit_id(unit))
+                yield PointRow(
+                    full,
+                    f"{label} {k}",
+                    "bit",
+                    1.0,
+                    "bool",
+                    access,
+                    resource_unit=unit_id(unit),
+                    is_alias=unit.step is None,
+                    object=label,
+                    number=k,
+                    read_code=code if "r" in access else None,
+                    write_code=WRITE_COIL if "w" in access else None,
+                )
+
+
+READ_COILS, READ_DISCRETES, WRITE_COIL, WRITE_REGISTER, WRITE_REGISTERS = 1, 2, 5, 6, 16
+"""Function codes (MODBUS Application Protocol V1.1b3, 6)."""
 
 
 def unit_id(unit: Unit) -> int:
@@ -61,13 +78,24 @@ def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]
     # What is only one part of a sum, a state or a shared bit is no point of that quantity.
     shown = register.shows.quantities if isinstance(source, Scaled) and register.shows else register.carries
     shown = tuple(each for each in shown if register.shows and each in register.shows.quantities)
-    scale = _scale(register, columns)
     for each in dict.fromkeys((*shown, *taken)):
         access = ("r" if each in shown else "") + ("w" if each in taken else "")
-        address = f"{_space(unit, register)}register {register.address}{_bit_of(register.shows, each)}"
-        unit_name = quantity(each).unit
-        coded = name + _code_of(register, each)
-        yield PointRow(each, address, coded, scale, unit_name, access, resource_unit=unit_id(unit))
+        bits = _bits_of(register.shows, each)
+        yield PointRow(
+            each,
+            f"{_space(unit, register)}register {register.address}{''.join(f' bit {bit}' for bit in bits)}",
+            name + _code_of(register, each),
+            _scale(register, columns) if each in shown else _scale_taken(register),
+            quantity(each).unit,
+            access,
+            resource_unit=unit_id(unit),
+            is_alias=unit.step is None,
+            object="input register" if register.function == INPUT else "holding register",
+            number=register.address,
+            bit=bits[0] if bits else None,
+            read_code=register.function if "r" in access else None,
+            write_code=(WRITE_REGISTER if register.width == 1 else WRITE_REGISTERS) if "w" in access else None,
+        )
 
 
 def _space(unit: Unit, register: Register) -> str:
@@ -78,13 +106,13 @@ def _space(unit: Unit, register: Register) -> str:
     return "input " if register.function == INPUT else "holding "
 
 
-def _bit_of(source: Source | None, name: str) -> str:
+def _bits_of(source: Source | None, name: str) -> list[int]:
     shown, resource = bare(source)
     if isinstance(shown, Flags):
-        return "".join(f" bit {bit}" for bit, names in shown.of_bit if resource.plain(name) in names)
+        return [bit for bit, names in shown.of_bit if resource.plain(name) in names]
     if isinstance(shown, Bits):
-        return "".join(f" bit {bit}" for bit, each in shown.of_bit if resource.plain(name) == each)
-    return ""
+        return [bit for bit, each in shown.of_bit if resource.plain(name) == each]
+    return []
 
 
 def _code_of(register: Register, name: str) -> str:
@@ -93,6 +121,8 @@ def _code_of(register: Register, name: str) -> str:
     if register.shows is None or name not in register.shows.quantities:
         takes = register.takes
         sink, resource = (takes.sink, takes.resource) if isinstance(takes, ResourceSink) else (takes, ITSELF)
+        if isinstance(sink, Kept) or (isinstance(sink, Pulse) and sink.any_value):
+            return " (any value)"
         means = sink.means if isinstance(sink, Choice) else ()
         return "".join(f" ({wire:g} for {value:g})" for wire, meant, value in means if resource.of(meant) == name)
     if isinstance(inner(register.shows)[0], ByWiring):
@@ -113,3 +143,10 @@ def _scale(register: Register, columns: Mapping[str, Floats]) -> float:
     if isinstance(source, DrawnFactor):
         return -1.0 / source.gain
     return 10.0**exponent / source.gain if isinstance(source, Scaled) else 1.0
+
+
+def _scale_taken(register: Register) -> float:
+    """The same of what can only be written."""
+    sink = register.sink
+    sink = sink.sink if isinstance(sink, Within) else sink
+    return 1.0 / sink.gain if isinstance(sink, Scaled) else 1.0

@@ -39,24 +39,24 @@ _COMMON: Final = (
     _flag("identification_failed", _A, "No valid identification: refused"),
     Quantity("sesp_receipts", "1", _S, "How many times the SESP notified that it received the information", 0.0),
     # Electrical state variables at the connection point
-    Quantity("active_power_w", "W", _M, "Active power"),
+    Quantity("active_power_w", "W", _M, "Active power at the connection point, all phases together"),
     Quantity("reactive_power_var", "var", _M, "Reactive power; plus is delivered (over-excited)"),
-    Quantity("apparent_power_va", "VA", _M, "Apparent power", 0.0),
+    Quantity("apparent_power_va", "VA", _M, "Apparent power at the connection point, all phases together", 0.0),
     Quantity("power_factor", "1", _M, "Active over apparent power, signed as the active power", -1.0, 1.0),
-    Quantity("frequency_hz", "Hz", _M, "Grid frequency", 0.0),
-    Quantity("voltage_l1_v", "V", _M, "Voltage L1 to neutral", 0.0),
-    Quantity("voltage_l2_v", "V", _M, "Voltage L2 to neutral", 0.0),
-    Quantity("voltage_l3_v", "V", _M, "Voltage L3 to neutral", 0.0),
+    Quantity("frequency_hz", "Hz", _M, "Frequency of the grid at the connection point", 0.0),
+    Quantity("voltage_l1_v", "V", _M, "Voltage L1 to neutral, r.m.s.", 0.0),
+    Quantity("voltage_l2_v", "V", _M, "Voltage L2 to neutral, r.m.s.", 0.0),
+    Quantity("voltage_l3_v", "V", _M, "Voltage L3 to neutral, r.m.s.", 0.0),
     Quantity("voltage_ll_v", "V", _M, "Mean of the line-to-line voltages", 0.0),
     Quantity("current_l1_a", "A", _M, "Current L1, r.m.s.", 0.0),
     Quantity("current_l2_a", "A", _M, "Current L2, r.m.s.", 0.0),
     Quantity("current_l3_a", "A", _M, "Current L3, r.m.s.", 0.0),
-    Quantity("active_power_l1_w", "W", _M, "Active power in L1"),
-    Quantity("active_power_l2_w", "W", _M, "Active power in L2"),
-    Quantity("active_power_l3_w", "W", _M, "Active power in L3"),
-    Quantity("reactive_power_l1_var", "var", _M, "Reactive power in L1"),
-    Quantity("reactive_power_l2_var", "var", _M, "Reactive power in L2"),
-    Quantity("reactive_power_l3_var", "var", _M, "Reactive power in L3"),
+    Quantity("active_power_l1_w", "W", _M, "Part of the active power that flows in L1"),
+    Quantity("active_power_l2_w", "W", _M, "Part of the active power that flows in L2"),
+    Quantity("active_power_l3_w", "W", _M, "Part of the active power that flows in L3"),
+    Quantity("reactive_power_l1_var", "var", _M, "Part of the reactive power that flows in L1"),
+    Quantity("reactive_power_l2_var", "var", _M, "Part of the reactive power that flows in L2"),
+    Quantity("reactive_power_l3_var", "var", _M, "Part of the reactive power that flows in L3"),
     Quantity("energy_exported_wh", "Wh", _T, "Active energy delivered to the grid (A-)", 0.0),
     Quantity("energy_imported_wh", "Wh", _T, "Active energy drawn from the grid (A+)", 0.0),
     Quantity("reactive_energy_exported_varh", "varh", _T, "Reactive energy delivered (R-)", 0.0),
@@ -64,8 +64,14 @@ _COMMON: Final = (
     # Nameplate
     Quantity("rated_power_w", "W", _R, "Rated active power to the grid; 0 if the device cannot deliver", 0.0),
     Quantity("rated_charge_power_w", "W", _R, "Rated active power from the grid", 0.0),
-    Quantity("rated_apparent_power_va", "VA", _R, "Rated apparent power", 0.0),
-    Quantity("nominal_voltage_v", "V", _R, "Nominal voltage, line to neutral", 0.0),
+    Quantity(
+        "rated_apparent_power_va",
+        "VA",
+        _R,
+        "Rated apparent power, of the inverter or the main fuse",
+        0.0,
+    ),
+    Quantity("nominal_voltage_v", "V", _R, "Nominal voltage of the connection, line to neutral", 0.0),
     # Commands
     _run("start", "Start: energise and follow set-points", 1.0),
     _run("stop", "Stop: cease to energise", 0.0),
@@ -112,7 +118,7 @@ _SUPPORT: Final = (
         1.0,
         "active_power_limit_enabled",
     ),
-    _flag("active_power_limit_enabled", _P, "Keep to the active power limit"),
+    _flag("active_power_limit_enabled", _P, "Keep to the active power limit; at 0 it is not in force"),
     Quantity("voltage_setpoint_v", "V", _P, "Reference voltage of voltage support, line to neutral", 0.0, 1_000.0),
     _flag("volt_var_enabled", _P, "Maintain the voltage: reactive power by voltage"),
     Quantity("frequency_setpoint_hz", "Hz", _P, "Reference frequency of frequency support", 45.0, 66.0),
@@ -171,7 +177,7 @@ _EV: Final = (
 )
 
 _BATTERY: Final = (
-    Quantity("soc_frac", "1", _M, "State of charge", 0.0, 1.0),
+    Quantity("soc_frac", "1", _M, "State of charge: what is left over what the cells can hold now", 0.0, 1.0),
     Quantity("soh_frac", "1", _M, "State of health: real over nameplate capacity", 0.0, 1.0),
     Quantity("cycle_count", "1", _M, "Full equivalent cycles so far", 0.0),
     Quantity("remaining_life_years", "a", _M, "Time until the state of health reaches 80 %", 0.0),
@@ -180,9 +186,9 @@ _BATTERY: Final = (
     Quantity("real_capacity_wh", "Wh", _M, "Energy capacity now: nameplate times state of health", 0.0),
     Quantity("charge_rate_w", "W", _M, "DC power of the cells; plus discharges"),
     Quantity("charge_rate_frac", "1", _M, "DC power over the rated power of its direction; plus discharges"),
-    Quantity("dc_voltage_v", "V", _M, "DC voltage", 0.0),
+    Quantity("dc_voltage_v", "V", _M, "DC voltage at the inverter: of all cells or modules in series", 0.0),
     Quantity("dc_current_a", "A", _M, "DC current; plus is power towards the grid"),
-    Quantity("nominal_dc_voltage_v", "V", _R, "Nominal DC voltage", 0.0),
+    Quantity("nominal_dc_voltage_v", "V", _R, "Nominal DC voltage, of all cells or modules in series", 0.0),
     Quantity("cell_voltage_v", "V", _M, "Mean voltage of a cell", 0.0),
     Quantity("charge_power_available_w", "W", _M, "Maximum power it could draw now", 0.0),
     Quantity("discharge_power_available_w", "W", _M, "Maximum power it could deliver now", 0.0),
@@ -197,7 +203,7 @@ _BATTERY: Final = (
         1.0,
         "charge_limit_enabled",
     ),
-    _flag("charge_limit_enabled", _P, "Keep to the charge limit"),
+    _flag("charge_limit_enabled", _P, "Keep to the charge limit; at 0 it is not in force"),
     Quantity(
         "discharge_limit_frac",
         "1",
@@ -207,7 +213,7 @@ _BATTERY: Final = (
         1.0,
         "discharge_limit_enabled",
     ),
-    _flag("discharge_limit_enabled", _P, "Keep to the discharge limit"),
+    _flag("discharge_limit_enabled", _P, "Keep to the discharge limit; at 0 it is not in force"),
     _flag("grid_charging_allowed", _P, "Charge from the grid too, not only from PV behind the same connection point"),
     Quantity(
         "reference_power_w",
@@ -236,11 +242,11 @@ _PV: Final = (
     Quantity("irradiance_plane_w_per_m2", "W/m2", _M, "Irradiance in the plane of the modules", 0.0),
     Quantity("outside_temperature_degc", "degC", _M, "Outside air temperature"),
     Quantity("module_temperature_degc", "degC", _M, "Temperature of the modules"),
-    Quantity("wind_speed_m_per_s", "m/s", _M, "Wind speed", 0.0),
+    Quantity("wind_speed_m_per_s", "m/s", _M, "Wind speed at the site", 0.0),
     Quantity("wind_direction_deg", "deg", _M, "Direction the wind comes from, from north over east", 0.0, 360.0),
-    Quantity("humidity_frac", "1", _M, "Relative humidity", 0.0, 1.0),
-    Quantity("pressure_pa", "Pa", _M, "Air pressure", 0.0),
-    Quantity("rain_mm_per_h", "mm/h", _M, "Rain", 0.0),
+    Quantity("humidity_frac", "1", _M, "Relative humidity of the outside air", 0.0, 1.0),
+    Quantity("pressure_pa", "Pa", _M, "Air pressure at the height of the site", 0.0),
+    Quantity("rain_mm_per_h", "mm/h", _M, "Rate at which rain falls", 0.0),
 )
 
 _METER: Final = (
@@ -265,19 +271,19 @@ _METER: Final = (
     _flag("event_clear", _C, "Clear the meter's latched events"),
     Quantity("demand_power_w", "W", _M, "Demand: mean power drawn less delivered in the last whole demand period"),
     Quantity("demand_power_max_w", "W", _M, "Highest demand since the reset"),
-    Quantity("demand_apparent_power_va", "VA", _M, "Demand of apparent power", 0.0),
+    Quantity("demand_apparent_power_va", "VA", _M, "Mean apparent power in the last whole demand period", 0.0),
     Quantity("demand_apparent_power_max_va", "VA", _M, "Highest demand of apparent power since the reset", 0.0),
     *(
-        Quantity(f"demand_current{of}_{at}_a", "A", _M, f"{doc} of current {at.upper()}", 0.0)
-        for of, doc in (("", "Demand"), ("_max", "Highest demand since the reset"))
-        for at in ("l1", "l2", "l3", "neutral")
+        Quantity(f"demand_current{of}_{at.lower()}_a", "A", _M, f"{doc} of the current in {at}", 0.0)
+        for of, doc in (("", "Mean in the last whole demand period"), ("_max", "Highest demand since the reset"))
+        for at in ("L1", "L2", "L3", "neutral")
     ),
     Quantity("demand_period_s", "s", _P, "Demand period; with 0 the demand is what is now", 0.0, 3_600.0),
     _flag("demand_reset", _C, "Forget the highest demands"),
 )
 
 _HOME: Final = (
-    Quantity("room_temperature_degc", "degC", _M, "Room temperature"),
+    Quantity("room_temperature_degc", "degC", _M, "Temperature of the room air that the thermostat sees"),
     Quantity("deferrable_power_w", "W", _M, "Capacity of deferrable loads: power that could be shifted now", 0.0),
     Quantity("deferrable_energy_wh", "Wh", _M, "Capacity of deferrable loads: energy that waits to be drawn", 0.0),
 )
@@ -291,28 +297,29 @@ _METERING: Final = (
         for phase in (1, 2, 3)
     ),
     *(
-        Quantity(f"apparent_energy{of}_vah", "VAh", _T, f"Apparent energy{doc}", 0.0)
-        for of, doc in (("_l1", " in L1"), ("_l2", " in L2"), ("_l3", " in L3"), ("", ": apparent power over time"))
+        Quantity(f"apparent_energy{of}_vah", "VAh", _T, f"Apparent power{doc} over time", 0.0)
+        for of, doc in (("_l1", " in L1"), ("_l2", " in L2"), ("_l3", " in L3"), ("", ""))
     ),
     Quantity("charge_ah", "Ah", _T, "Sum of the phase currents over time", 0.0),
 )
 
-_PARTS: Final = (
-    _COMMON,
-    _SUPPORT,
-    _INVERTER,
-    modes.QUANTITIES,
-    _PROTECTION,
-    _EV,
-    _BATTERY,
-    _PV,
-    _METER,
-    _HOME,
-    _METERING,
-)
+PARTS: Final[dict[str, tuple[Quantity, ...]]] = {
+    "Every device": _COMMON,
+    "What follows set-points": _SUPPORT,
+    "Behind an inverter": _INVERTER,
+    "Modes that take a time or revert": modes.QUANTITIES,
+    "Grid protection": _PROTECTION,
+    "Charging points": _EV,
+    "Batteries": _BATTERY,
+    "PV and weather": _PV,
+    "Meters": _METER,
+    "Homes": _HOME,
+    "Energy by phase": _METERING,
+}
+"""The catalogue by what it is about."""
 
-CATALOGUE: Final[dict[str, Quantity]] = {quantity.name: quantity for part in _PARTS for quantity in part}
-assert len(CATALOGUE) == sum(map(len, _PARTS)), "a quantity is defined twice"
+CATALOGUE: Final[dict[str, Quantity]] = {quantity.name: quantity for part in PARTS.values() for quantity in part}
+assert len(CATALOGUE) == sum(map(len, PARTS.values())), "a quantity is defined twice"
 assert all(q.puts[0] in CATALOGUE for q in CATALOGUE.values() if q.puts)
 assert all(each in CATALOGUE for q in CATALOGUE.values() for each in (q.enables, q.permitted_by) if each)
 

@@ -17,11 +17,12 @@ from pilotfarm.emulators.contracts.protocol import ProtocolSpec, Seat, Station, 
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Group
+from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.site.layout import SeatLayout, StationLayout
 from pilotfarm.emulators.stations.known import Known
 
-Viewpoint: TypeAlias = tuple[str, str, int, Hashable]
-"""Group, map, 0 for the devices themselves or the number of a station that remembers, format."""
+Viewpoint: TypeAlias = tuple[str, str, int, Hashable, Deadbands]
+"""Group, map, 0 for the devices themselves or the number of a station that remembers, format, deadbands."""
 
 
 @dataclass(slots=True, eq=False)
@@ -104,14 +105,16 @@ class Images:
         if remembers:
             self._remembered[seat.group, seat.map, seat.row] += 1
             viewpoint = self._remembered[seat.group, seat.map, seat.row]
-        image = self._image(group, seat.map, viewpoint, protocol, protocol.form(options))
+        image = self._image(group, seat, viewpoint, protocol, protocol.form(options))
         device = FarmDevice(self._farm.commands, group, seat.row)
         return Placed(seat.group, seat.row, protocol.name, Seat(device, image.table, seat.row, seat.address), image)
 
-    def _image(self, group: Group, map_name: str, viewpoint: int, protocol: ProtocolSpec, form: Hashable) -> Image:
-        key = group.name, map_name, viewpoint, form
+    def _image(self, group: Group, seat: SeatLayout, viewpoint: int, protocol: ProtocolSpec, form: Hashable) -> Image:
+        key = group.name, seat.map, viewpoint, form, seat.deadbands
         if key not in self._images:
-            plan = _plan(map_name, group.spec.kind)
+            plan = _plan(seat.map, group.spec.kind)
+            if seat.deadbands:
+                plan = plan.reported_by(seat.deadbands)
             table = protocol.table(plan, group.size, group.columns, form)
             names = [q.name for q in group.spec.quantities]
             known = Known(names, group.size, group.reported, group.quality) if viewpoint else None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pilotfarm.emulators.contracts.fault import AdmissionFault, LinkFault, ProtocolFault
+from pilotfarm.emulators.contracts.fault import AdmissionFault, LinkFault, ProtocolFault, acts_on
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.farm.faultboard import Fault, FaultBoard
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place, Placed
 from pilotfarm.emulators.serving.server import Server
+from pilotfarm.emulators.site.layout import StationLayout
 from pilotfarm.profiles.draws import key_of
 
 
@@ -37,6 +38,10 @@ class Ways:
         """Whether masters can reach a device, as of the last step."""
         return not any(isinstance(fault.spec, AdmissionFault) for fault in self._faults.get((group, row), ()))
 
+    def stations(self, group: str, row: int) -> list[StationLayout]:
+        """Where masters find a device."""
+        return [self._places[number].layout for number, _ in self._at.get((group, row), ())]
+
     def update(self) -> None:
         """Set seats and listeners by the faults that are active now; nothing if these are the same as before."""
         if self._board.revision == self._revision:
@@ -58,7 +63,7 @@ class Ways:
         filters = {
             fault.id: before.get(fault.id) or self._filter(fault.spec, fault, placed)
             for fault in faults
-            if isinstance(fault.spec, ProtocolFault) and placed.protocol in fault.spec.protocols
+            if isinstance(fault.spec, ProtocolFault) and acts_on(fault.spec, placed.protocol)
         }
         if filters:
             self._filters[placed] = filters
@@ -77,7 +82,11 @@ class Ways:
 
     def _links(self, place: Place, gripping: Sequence[Sequence[Fault]]) -> dict[int, Wrap]:
         shared = [fault for fault in gripping[0] if all(fault in faults for faults in gripping)]
-        return {fault.id: self._wrap(fault.spec, fault, place) for fault in shared if isinstance(fault.spec, LinkFault)}
+        return {
+            fault.id: self._wrap(fault.spec, fault, place)
+            for fault in shared
+            if isinstance(fault.spec, LinkFault) and acts_on(fault.spec, place.layout.protocol)
+        }
 
     def _wrap(self, spec: LinkFault, fault: Fault, place: Place) -> Wrap:
         name = place.layout.name or place.placed[0].seat.device.id

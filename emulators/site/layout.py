@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.world import Place
+from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
 
 Parity: TypeAlias = Literal["none", "even", "odd"]
@@ -69,11 +70,15 @@ class WeatherLayout:
 
 @dataclass(frozen=True, slots=True)
 class ServedLayout:
-    """One way in which the devices of a group are served: a protocol and a map, in a form (``MapSpec.points``)."""
+    """One way in which the devices of a group are served: a protocol and a map, in a form (``MapSpec.points``).
+
+    ``deadbands`` are those that the site file changes.
+    """
 
     protocol: str
     map: str
     form: Hashable = None
+    deadbands: Deadbands = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class SeatLayout:
     row: int
     map: str
     address: int
+    deadbands: Deadbands = ()
 
 
 @dataclass(frozen=True, slots=True)

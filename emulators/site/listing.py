@@ -1,38 +1,104 @@
-"""A site as lists: every endpoint of every device, and every point."""
+"""A site as lists: every endpoint of every device, and every point at every endpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.protocol import PointRow
 from pilotfarm.emulators.quantities import quantity
-from pilotfarm.emulators.site.layout import Endpoint, GroupLayout, SerialEndpoint, SiteLayout, TcpEndpoint
+from pilotfarm.emulators.site.layout import (
+    Endpoint,
+    GroupLayout,
+    SeatLayout,
+    SerialEndpoint,
+    ServedLayout,
+    SiteLayout,
+    StationLayout,
+    TcpEndpoint,
+)
 from pilotfarm.emulators.wire.wiring import all_wired, wiring_of
 
+ENDPOINT_FIELDS: Final = (
+    "site",
+    "device",
+    "kind",
+    "protocol",
+    "map",
+    "station",
+    "host",
+    "port",
+    "serial",
+    "unit",
+    "common_address",
+    "link_address",
+)
+"""Columns of a list of endpoints."""
+
 POINT_FIELDS: Final = (
+    "site",
     "device",
     "kind",
     "quantity",
+    "description",
     "unit",
-    "spec_item",
     "role",
+    "spec_item",
     "protocol",
+    "map",
+    "station",
+    "host",
+    "port",
+    "serial",
+    "unit_id",
+    "common_address",
+    "link_address",
     "address",
+    "object",
+    "number",
+    "bit",
+    "read_code",
+    "event_code",
+    "write_code",
+    "group",
+    "event_class",
     "data_type",
     "scale",
     "deadband",
     "access",
-    "map",
     "resource_unit",
 )
-"""Columns of a point list. ``resource_unit`` counts a device's Modbus unit ids from 1."""
+"""Columns of a point list. A device's address at its station is ``unit_id``, ``common_address`` or ``link_address``."""
+
+Way: TypeAlias = tuple[StationLayout, SeatLayout]
+"""Where a device is found: a station, and its seat there."""
 
 
-def endpoint_rows(layout: SiteLayout) -> Sequence[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a list is wanted: globs over names; protocols, kinds and maps by name, where none is all."""
+
+    device: str = "*"
+    quantity: str = "*"
+    protocols: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    maps: frozenset[str] = frozenset()
+
+    def has_way(self, protocol: str, map_name: str) -> bool:
+        return (not self.protocols or protocol in self.protocols) and (not self.maps or map_name in self.maps)
+
+    def has_device(self, device: str, kind: str) -> bool:
+        return (not self.kinds or kind in self.kinds) and fnmatchcase(device, self.device)
+
+
+ALL: Final = Wanted()
+
+
+def endpoint_rows(layout: SiteLayout, wanted: Wanted = ALL) -> Sequence[dict[str, Any]]:
     """List every endpoint of every device, in the shape that ``pilotfarm endpoints --json`` promises."""
     groups = {group.name: group for group in layout.groups}
     rows: list[dict[str, Any]] = []
@@ -40,9 +106,12 @@ def endpoint_rows(layout: SiteLayout) -> Sequence[dict[str, Any]]:
         label = registry.protocol(station.protocol).address_name
         for seat in station.seats:
             group = groups[seat.group]
+            device = group.devices[seat.row]
+            if not (wanted.has_way(station.protocol, seat.map) and wanted.has_device(device, group.kind)):
+                continue
             rows.append(
                 {
-                    "device": group.devices[seat.row],
+                    "device": device,
                     "kind": group.kind,
                     "site": layout.name,
                     "protocol": station.protocol,
@@ -64,68 +133,139 @@ def _where(endpoint: Endpoint) -> dict[str, Any]:
             return {"serial": asdict(endpoint)}
 
 
-def point_rows(layout: SiteLayout, device: str = "*") -> Iterator[dict[str, Any]]:
-    """Yield one row a point and device, with ``POINT_FIELDS`` as keys, in the order of the site file."""
+def ways(stations: Iterable[StationLayout]) -> dict[tuple[str, int], list[Way]]:
+    """Return by group and row where each device is found."""
+    found: dict[tuple[str, int], list[Way]] = {}
+    for station in stations:
+        for seat in station.seats:
+            found.setdefault((seat.group, seat.row), []).append((station, seat))
+    return found
+
+
+def point_rows(layout: SiteLayout, wanted: Wanted = ALL) -> Iterator[dict[str, Any]]:
+    """Yield one row a point, endpoint and device, with ``POINT_FIELDS`` as keys, in the order of the site file."""
+    found = ways(layout.stations)
     for group in layout.groups:
-        chosen = [row for row, name in enumerate(group.devices) if fnmatchcase(name, device)]
+        chosen = [row for row, name in enumerate(group.devices) if wanted.has_device(name, group.kind)]
         if chosen:
             columns = registry.device(group.kind).make(group.ratings, group.keys, layout.place)
-            yield from group_point_rows(group, columns, chosen)
+            yield from group_point_rows(layout.name, group, columns, chosen, found, wanted)
 
 
 def group_point_rows(
-    group: GroupLayout, columns: Mapping[str, Floats], chosen: Iterable[int]
+    site: str,
+    group: GroupLayout,
+    columns: Mapping[str, Floats],
+    chosen: Iterable[int],
+    found: Mapping[tuple[str, int], Sequence[Way]],
+    wanted: Wanted = ALL,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of ``point_rows`` for the ``chosen`` devices of a group whose columns at the start these are."""
-    known: dict[tuple[float, float], tuple[list[dict[str, Any]], list[Sequence[float | None]]]] = {}
+    known: dict[Hashable, _Template] = {}
+    order = {served: number for number, served in enumerate(group.served)}
     for number in chosen:
-        name, wiring = group.devices[number], wiring_of(columns, number)
-        if wiring not in known:
-            known[wiring] = _template(group, all_wired(columns, wiring))
-        template, deadbands = known[wiring]
-        for row, by_device in zip(template, deadbands, strict=True):
-            yield {**row, "device": name, "deadband": by_device[number]}
+        wiring = wiring_of(columns, number)
+        each = [(_served(station, seat), station, seat) for station, seat in found.get((group.name, number), ())]
+        for served, station, seat in sorted(each, key=lambda way: order[way[0]]):
+            if not wanted.has_way(served.protocol, served.map):
+                continue
+            if (wiring, served) not in known:
+                known[wiring, served] = _Template(site, group, served, all_wired(columns, wiring), wanted)
+            yield from known[wiring, served].rows(group.devices[number], station, seat)
 
 
-def _template(
-    group: GroupLayout, columns: Mapping[str, Floats]
-) -> tuple[list[dict[str, Any]], list[Sequence[float | None]]]:
-    """Return the rows of a group's devices, as if all were wired alike, and the deadbands of each row."""
-    spec = registry.device(group.kind)
-    items = _items_of(spec.items)
-    points = [
-        (served, point)
-        for served in group.served
-        for point in registry.point_map(served.map).points(spec, columns, served.form)
-    ]
-    template = [
-        {
-            "device": "",
-            "kind": group.kind,
-            "quantity": point.quantity,
-            "unit": point.unit,
-            "spec_item": items.get(point.quantity, ""),
-            "role": str(quantity(point.quantity).role) if point.quantity else "",
-            "protocol": served.protocol,
-            "address": point.address,
-            "data_type": point.data_type,
-            "scale": point.scale,
-            "deadband": None,
-            "access": point.access,
-            "map": served.map,
-            "resource_unit": point.resource_unit,
+def _served(station: StationLayout, seat: SeatLayout) -> ServedLayout:
+    form = registry.protocol(station.protocol).form(station.options)
+    return ServedLayout(station.protocol, seat.map, form, seat.deadbands)
+
+
+class _Template:
+    """The rows of a group's devices that are wired alike and served in the same way."""
+
+    __slots__ = ("_points",)
+
+    def __init__(
+        self, site: str, group: GroupLayout, served: ServedLayout, columns: Mapping[str, Floats], wanted: Wanted
+    ) -> None:
+        spec = registry.device(group.kind)
+        items = _items_of(spec.items)
+        changed = dict(served.deadbands)
+        self._points: list[tuple[PointRow, dict[str, Any], float | Floats | None]] = []
+        for point in registry.point_map(served.map).points(spec, columns, served.form):
+            if not fnmatchcase(point.quantity, wanted.quantity):
+                continue
+            width = point.deadband
+            if width is not None and point.quantity in changed:
+                width = changed[point.quantity].width(columns)
+            row = {
+                **dict.fromkeys(POINT_FIELDS),
+                **_described(point),
+                "site": site,
+                "kind": group.kind,
+                "spec_item": items.get(point.quantity, ""),
+                "protocol": served.protocol,
+                "map": served.map,
+            }
+            self._points.append((point, row, width))
+
+    def rows(self, device: str, station: StationLayout, seat: SeatLayout) -> Iterator[dict[str, Any]]:
+        """Yield the rows of one device at one station."""
+        label = registry.protocol(station.protocol).address_name
+        where = {
+            **_flat(station.endpoint),
+            "device": device,
+            "station": station.name or None,
+            "unit_id" if label == "unit" else label: seat.address,
         }
-        for served, point in points
-    ]
-    return template, [_by_device(point.deadband, len(group.devices)) for _, point in points]
+        for point, row, width in self._points:
+            if point.resource_unit is None:
+                yield {**row, **where, "deadband": _at(width, seat.row)}
+            elif not point.is_alias:
+                yield {**row, **where, "unit_id": seat.address + point.resource_unit - 1}
+            elif len(station.seats) == 1:
+                yield {**row, **where, "unit_id": point.resource_unit}
 
 
-def _by_device(deadband: float | Floats | None, n: int) -> Sequence[float | None]:
-    """Return one deadband a device, rounded where it is a share of a rating."""
-    if deadband is None or isinstance(deadband, float):
-        return [deadband if deadband is None else round(deadband, 9)] * n
-    each: list[float | None] = deadband.round(9).tolist()
-    return each
+def _described(point: PointRow) -> dict[str, Any]:
+    """What a point says of itself, whatever the device."""
+    found = quantity(point.quantity) if point.quantity else None
+    return {
+        "quantity": point.quantity,
+        "description": "; here ".join(filter(None, (found.doc if found else "", point.says))),
+        "unit": point.unit,
+        "role": str(found.role) if found else "",
+        "address": point.address,
+        "object": point.object,
+        "number": point.number,
+        "bit": point.bit,
+        "read_code": point.read_code,
+        "event_code": point.event_code,
+        "write_code": point.write_code,
+        "group": point.group,
+        "event_class": point.event_class,
+        "data_type": point.data_type,
+        "scale": point.scale,
+        "access": point.access,
+        "resource_unit": point.resource_unit,
+    }
+
+
+def _flat(endpoint: Endpoint) -> dict[str, Any]:
+    """Where a station is found, a value a column: a serial line as ``/dev/ttyUSB0 19200 8E1``."""
+    where = _where(endpoint)
+    return {"serial": serial_text(**where["serial"])} if "serial" in where else where
+
+
+def serial_text(device: str, baud_rate: int, parity: str, data_bits: int, stop_bits: int) -> str:
+    """Return a serial line in a word each: ``/dev/ttyUSB0 19200 8E1``."""
+    return f"{device} {baud_rate} {data_bits}{parity[0].upper()}{stop_bits}"
+
+
+def _at(deadband: float | Floats | None, row: int) -> float | None:
+    """Return a device's deadband, rounded where it is a share of a rating."""
+    if deadband is None:
+        return None
+    return round(deadband if isinstance(deadband, float) else deadband.item(row), 9)
 
 
 def _items_of(items: Mapping[str, Sequence[str]]) -> dict[str, str]:

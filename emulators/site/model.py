@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from pilotfarm.emulators.site.distributions import Value
 from pilotfarm.emulators.site.document import nearest
@@ -22,11 +22,24 @@ DEVICES_MAX: Final = 100_000
 START_DEFAULT: Final = "2026-06-15T08:00:00"
 """A summer morning: the sun is up, and a site without a start is the same in every run."""
 
+SHARE_PATTERN: Final = r"^[0-9]+(\.[0-9]+)? ?%$"
+
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65_535)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 Impedance: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 CableName: TypeAlias = Literal["NAYY-4x50", "NAYY-4x120", "NAYY-4x150", "AL-48", "AL-94"]
+
+DeadbandValue: TypeAlias = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": SHARE_PATTERN}],
+            "description": "In the quantity's unit, 0 for every change; or a share of its rating, such as 0.5 %",
+        }
+    ),
+]
+"""Checked in ``deadbands``, where the quantity's unit and rating are known."""
 
 
 class Table(BaseModel):
@@ -115,6 +128,11 @@ class Endpoint(Table):
         default=None,
         description="Modbus unit id, IEC 104 common address or DNP3 link address: of the first device at a "
         "station, from where it counts up; of every device that has an endpoint of its own",
+    )
+    deadbands: dict[str, DeadbandValue] = Field(
+        default_factory=dict,
+        description="How far a quantity moves before IEC 104 or DNP3 reports it: by its name or a glob over names. "
+        "A later line goes before an earlier one",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
 

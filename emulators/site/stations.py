@@ -11,6 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
+from pilotfarm.emulators.plans.deadband import Deadbands
+from pilotfarm.emulators.site import deadbands
 from pilotfarm.emulators.site.addresses import AddressBlock, Allocator
 from pilotfarm.emulators.site.checks import Checker, quoted
 from pilotfarm.emulators.site.document import Path
@@ -35,10 +37,11 @@ class Service(EndpointTable):
     map: MapSpec
     form: Hashable
     addresses_per_device: int
+    deadbands: Deadbands
 
     @property
     def served(self) -> ServedLayout:
-        return ServedLayout(self.protocol.name, self.map.name, self.form)
+        return ServedLayout(self.protocol.name, self.map.name, self.form, self.deadbands)
 
 
 @dataclass(slots=True)
@@ -51,10 +54,11 @@ class _OwnEndpoints:
     block: AddressBlock
     address: int
     options: Any
+    deadbands: Deadbands
 
     def stations(self) -> Iterable[StationLayout]:
         for row in range(len(self.group.devices)):
-            seat = SeatLayout(self.group.name, row, self.map, self.address)
+            seat = SeatLayout(self.group.name, row, self.map, self.address, self.deadbands)
             yield StationLayout("", self.protocol, self.block.at(row), self.options, (seat,))
 
 
@@ -160,7 +164,8 @@ class Stations:
         except ValueError as error:
             self._document.problem((*each.path, "options"), str(error))
             return None
-        return Service(each.path, each.protocol, each.table, each.options, chosen, form, count)
+        bands = deadbands.read(self._checker, each.table.deadbands, spec, chosen, each.path)
+        return Service(each.path, each.protocol, each.table, each.options, chosen, form, count, bands)
 
     def assign(self, group: GroupLayout, services: Iterable[Service]) -> None:
         """Give every device of a group its address for each service, at a station or of its own."""
@@ -179,7 +184,10 @@ class Stations:
         self._fits(protocol, address, address + service.addresses_per_device - 1, (*at, "address"), 1)
         block = self._allocator.devices(at, table, len(group.devices), hosts, protocol.default_port)
         if block is not None:
-            self._own.append(_OwnEndpoints(group, protocol.name, service.map.name, block, address, service.options))
+            own = _OwnEndpoints(
+                group, protocol.name, service.map.name, block, address, service.options, service.deadbands
+            )
+            self._own.append(own)
 
     def _assign_seats(self, group: GroupLayout, service: Service, name: str) -> None:
         protocol, table, at = service.protocol, service.table, service.path
@@ -208,7 +216,8 @@ class Stations:
                 self._document.problem((*at, "address"), message)
         station.taken.append((first, last, at))
         station.seats.extend(
-            SeatLayout(group.name, row, service.map.name, first + service.addresses_per_device * row) for row in rows
+            SeatLayout(group.name, row, service.map.name, first + service.addresses_per_device * row, service.deadbands)
+            for row in rows
         )
 
     # ---------------------------------------------------------------------- protocols and maps

@@ -27,7 +27,7 @@ class _Ear:
 
 def arm(images: Images) -> None:
     """Listen to every row of every table that has events, as its stations do once a master has come."""
-    for (_, name, _, _), image in images:
+    for (_, name, *_), image in images:
         listen = getattr(image.table, "listen", None)
         if listen is not None:
             address = (1,) if name.startswith("iec") else ()

@@ -18,10 +18,10 @@ CHANGES = (c104.Cot.SPONTANEOUS, c104.Cot.RETURN_INFO_REMOTE)
 
 
 class Conversation:
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, command_timeout_ms: int = 20_000) -> None:
         self.news: list[dict[str, Any]] = []
         self.changed = threading.Condition()
-        self.client = c104.Client(tick_rate_ms=50, command_timeout_ms=20_000)
+        self.client = c104.Client(tick_rate_ms=50, command_timeout_ms=command_timeout_ms)
         self.client.originator_address = 7
         self.link = self.client.add_connection(ip=host, port=port, init=c104.Init.NONE)
         self.client.on_new_station(callable=self.on_new_station)

@@ -140,7 +140,7 @@ class RunningFarm:
         assert effect["site_time"] >= command["site_time"]
 
 
-def _network() -> str:
+def network() -> str:
     """Addresses that no other run on this machine uses, nor another worker of the same."""
     process = os.getpid()
     return f"127.{64 + process // 256 % 128}.{process % 256}.0/24"
@@ -151,7 +151,7 @@ def brought_up(folder: Path, site: str = "tiny") -> Iterator[RunningFarm]:
     """Bring a site up with a ledger, and down again, which has to go without a hitch."""
     said = folder / "said.txt"
     command = [sys.executable, "-m", "pilotfarm.api.cli", "up", site, "--quiet", "--api", "127.0.0.1:0"]
-    command += ["--addresses", _network(), "--ledger", str(folder / "ledger")]
+    command += ["--addresses", network(), "--ledger", str(folder / "ledger")]
     with said.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
     try:

@@ -104,7 +104,7 @@ def test_a_clock_that_is_off_shows_in_the_time_tags_of_its_device_and_in_nothing
         "drifting", {"group": "pv"}, parameters={"offset_s": 100.0, "drift_s_per_s": 0.5}, duration_s=5000
     )
     ears: dict[tuple[str, str, int], Ear] = {}
-    for (group, name, viewpoint, _), image in pilot.images:
+    for (group, name, viewpoint, *_), image in pilot.images:
         if hasattr(image.table, "listen"):
             ears[group, name, viewpoint] = ear = Ear()
             image.table.listen(0, ear, *([1] if name == "iec104" else []))

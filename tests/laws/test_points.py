@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +21,16 @@ from py1815.application import FunctionCode
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import Station
+from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.plans import register_points
 from pilotfarm.emulators.plans.dnp3 import Point
+from pilotfarm.emulators.plans.modbus import Register
 from pilotfarm.emulators.quantities import PROTECTION, Role, quantity, split
-from pilotfarm.emulators.serving.images import Images
+from pilotfarm.emulators.serving.images import Images, Place
 from pilotfarm.emulators.site import load
-from pilotfarm.emulators.site.layout import SeatLayout
-from pilotfarm.emulators.site.listing import point_rows
+from pilotfarm.emulators.site.layout import SeatLayout, TcpEndpoint
+from pilotfarm.emulators.site.listing import Wanted, point_rows
 
 PointList = Sequence[dict[str, Any]]
 Reading = tuple[dict[str, Any], float, float]
@@ -85,28 +89,23 @@ def running(name: str) -> tuple[Farm, Images]:
     return farm, images
 
 
-def seats(site: tuple[Farm, Images], protocol: str) -> Iterator[tuple[Station, SeatLayout, str]]:
+def seats(site: tuple[Farm, Images], protocol: str) -> Iterator[tuple[Place, SeatLayout, str]]:
     """Every way to the first device of each group over a protocol."""
     farm, images = site
     for place in images.places:
         for seat in place.layout.seats:
             if place.layout.protocol == protocol and seat.row == 0:
-                yield place.station, seat, farm.layout.group(seat.group).devices[0]
+                yield place, seat, farm.layout.group(seat.group).devices[0]
 
 
 def over_modbus(station: Station, seat: SeatLayout, points: PointList) -> Iterator[Reading]:
     engine: Any = station.connect("peer", NOW_S)
-    functions = {"discrete input": (2, 1), "coil": (1, 1), "input register": (4, 0)}
     for row in points:
-        place, number = re.fullmatch(
-            r"((?:input |holding )?register|discrete input|coil) (\d+).*", row["address"]
-        ).groups()
         kind, bits = re.match(r"(u?int|float|bit)(\d*)", row["data_type"]).groups()
-        function, count = functions.get(place, (3, 0))
-        count = count or int(bits) // 16
-        # An alias far from the device's own units is a unit id as it stands.
-        unit = row["resource_unit"] + (seat.address - 1 if row["resource_unit"] < 100 else 0)
-        answer, closed = talk(engine, frame(struct.pack(">BHH", function, int(number), count), unit))
+        count = int(bits) // 16 if bits else 1
+        function = row["read_code"]
+        ask = struct.pack(">BHH", function, row["number"], count)
+        answer, closed = talk(engine, frame(ask, row["unit_id"]))
         assert answer[7] == function, (row, answer.hex())
         assert not closed
         data = answer[9:]
@@ -115,8 +114,7 @@ def over_modbus(station: Station, seat: SeatLayout, points: PointList) -> Iterat
             yield row, float(raw), float(np.spacing(np.abs(raw))) / 2.0
         else:
             raw = int.from_bytes(data, "big", signed=kind == "int")
-            bit = re.search(r" bit (\d+)", row["address"])
-            yield row, float(raw >> int(bit[1]) & 1 if bit else raw), 0.5
+            yield row, float(raw if row["bit"] is None else raw >> row["bit"] & 1), 0.5
     engine.hang_up(NOW_S)
 
 
@@ -184,16 +182,19 @@ def proved(site: tuple[Farm, Images], protocol: str) -> int:
     """How many points of a site were compared with the number on the wire."""
     farm, _ = site
     proved = 0
-    for station, seat, device in seats(site, protocol):
+    for place, seat, device in seats(site, protocol):
+        endpoint = place.layout.endpoint
+        assert isinstance(endpoint, TcpEndpoint)
         points = [
             row
-            for row in point_rows(farm.layout, device)
-            if (row["protocol"], row["map"]) == (protocol, seat.map) and "r" in row["access"]
+            for row in point_rows(farm.layout, Wanted(device))
+            if (row["protocol"], row["host"], row["port"]) == (protocol, endpoint.host, endpoint.port)
+            and "r" in row["access"]
         ]
         coded = [row for row in points if "(" in row["data_type"]] if protocol != "iec104" else []
         assert {split(row["quantity"])[1] for row in coded} <= NOT_LINEAR[protocol]
         read = [row for row in points if row not in coded] if protocol == "modbus" else points
-        for row, wire, slack in READERS[protocol](station, seat, read):
+        for row, wire, slack in READERS[protocol](place.station, seat, read):
             if row in coded:
                 continue
             value = farm.device(device).value(row["quantity"])
@@ -234,7 +235,7 @@ def test_what_moves_less_than_its_deadband_in_the_point_list_is_not_told_and_wha
         table.listen(0, ear, *([1] if protocol == "iec104" else []))
         bands = {
             row["quantity"]: row
-            for row in point_rows(farm.layout, group.layout.devices[0])
+            for row in point_rows(farm.layout, Wanted(group.layout.devices[0]))
             if row["protocol"] == protocol and row["deadband"]
         }
         assert bands
@@ -270,3 +271,32 @@ def test_scales_and_deadbands_depend_on_nothing_that_moves() -> None:
         known = used & {each.name for each in spec.quantities}
         assert known
         assert {quantity(each).role for each in known} == {Role.RATING}
+
+
+def test_what_is_written_times_the_scale_of_the_point_list_is_what_the_device_is_told() -> None:
+    told = 0
+    for kind, found in product(registry.DEVICES, map(registry.point_map, registry.MAPS)):
+        spec = registry.device(kind)
+        if found.protocol != "modbus" or not found.fits(spec):
+            continue
+        units = {register_points.unit_id(unit): unit for unit in found.plan(spec).units}
+        for row in found.points(spec, {}):
+            coded = "(" in row.data_type or "scale factor" in row.data_type or row.bit is not None
+            if coded or row.write_code not in (6, 16):
+                continue
+            register = units[row.resource_unit].writable[row.number]
+            given = accepted(register, row.quantity)
+            assert given, row
+            for raw, value in given.items():
+                assert value == pytest.approx(raw * row.scale), (raw, row)
+            told += 1
+    assert told > 100
+
+
+def accepted(register: Register, name: str) -> dict[float, float]:
+    """What numbers a register takes mean for a quantity."""
+    given = {}
+    for raw in (0.0, 1.0, 5.0, 10.0, 100.0, 600.0, 7_000.0):
+        with contextlib.suppress(OutOfRange):
+            given[raw] = register.meaning(raw, lambda _: 1.0).get(name, 0.0)
+    return given

@@ -310,6 +310,16 @@ def test_a_link_grips_the_connections_of_an_address_whose_every_device_is_hit(pi
     assert all(set(links) == {fault.id} for number, links in sides.linked.items() if number in linked)
 
 
+def test_a_link_of_one_protocol_grips_the_connections_of_that_protocol_alone(pilot: Pilot) -> None:
+    carrier, sides = ways(pilot)
+    fault = pilot.farm.faults.add("modbus-answer", {"group": "meter"})
+    assert fault.hit == ("meter-001",)
+    pilot.farm.step(1.0)
+    carrier.update()
+    linked = {pilot.images.places[number].layout.protocol for number, links in sides.linked.items() if links}
+    assert linked == {"modbus"}
+
+
 def test_the_key_of_a_connection_is_its_own_and_the_same_in_a_rerun(
     pilot: Pilot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

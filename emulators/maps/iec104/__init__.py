@@ -42,7 +42,7 @@ from pilotfarm.emulators.plans.iec104 import (
 from pilotfarm.emulators.quantities import Quantity, Role, quantity, split
 from pilotfarm.emulators.wire.sources import Scaled
 
-# Deadbands in wire units, by unit of the catalogue and by name; ours, not from a standard.
+# Deadbands by unit of the catalogue and by name; ours, not from a standard.
 _FIXED: Final[Mapping[str, float]] = {
     "Hz": 0.02,
     "degC": 0.5,
@@ -51,13 +51,13 @@ _FIXED: Final[Mapping[str, float]] = {
     "W/m2": 20.0,
     "m/s": 0.5,
     "deg": 7.2,
-    "Pa": 1.0,  # hPa on the wire
+    "Pa": 100.0,
     "mm/h": 1.0,
 }
 _NAMED: Final[Mapping[str, float]] = {
     "power_factor": 0.01,
-    "humidity_frac": 2.0,
-    "soh_frac": 0.1,
+    "humidity_frac": 0.02,
+    "soh_frac": 0.001,
     "cycle_count": 0.1,
 }
 _SHARE_W: Final = 0.01
@@ -105,7 +105,7 @@ def _deadband(found: Quantity, names: frozenset[str]) -> Deadband:
     if plain in _NAMED:
         return Deadband(_NAMED[plain])
     if plain.endswith("_frac"):
-        return Deadband(1.0)
+        return Deadband(0.01)
     if found.role is not Role.MEASUREMENT:
         return EVERY_CHANGE
     powers = ratings("rated_power_w", "rated_charge_power_w", "rated_apparent_power_va")
@@ -117,7 +117,7 @@ def _deadband(found: Quantity, names: frozenset[str]) -> Deadband:
         case "A" if rated := ratings("rated_current_a"):
             return Deadband(0.05, _SHARE_A, rated)
         case "A":
-            return Deadband(0.05, _SHARE_A / _PHASES_TIMES_VOLTS, powers)
+            return Deadband(0.05, _SHARE_A, powers, per=_PHASES_TIMES_VOLTS)
         case "Wh":
             return Deadband(50.0, 0.01, ratings("rated_energy_wh"))
         case unit:
@@ -190,11 +190,23 @@ _COMMANDED: Final = {
 }
 
 
-def _shown_deadband(point: MonitorPoint, scale: float, columns: Mapping[str, Floats]) -> float | Floats | None:
-    """The deadband in the quantity's unit, where the point has one and what it depends on is known."""
+_TOLD: Final = {MonitorType.SINGLE: 30, MonitorType.DOUBLE: 31, MonitorType.FLOAT: 36}
+_OBJECTS: Final[Mapping[MonitorType | ControlType, str]] = {
+    MonitorType.SINGLE: "single point",
+    MonitorType.DOUBLE: "double point",
+    MonitorType.FLOAT: "measured value",
+    MonitorType.TOTAL: "integrated total",
+    ControlType.SINGLE: "single command",
+    ControlType.DOUBLE: "double command",
+    ControlType.SETPOINT: "set-point",
+}
+
+
+def _shown_deadband(point: MonitorPoint, columns: Mapping[str, Floats]) -> float | Floats | None:
+    """The deadband, where the point has one and what it depends on is known."""
     if point.type is not MonitorType.FLOAT or (point.deadband.of and not columns):
         return None
-    return point.deadband.width(columns) * scale
+    return point.deadband.width(columns)
 
 
 def points(spec: DeviceSpec, columns: Mapping[str, Floats], form: Hashable = None) -> Sequence[PointRow]:
@@ -203,13 +215,39 @@ def points(spec: DeviceSpec, columns: Mapping[str, Floats], form: Hashable = Non
     rows = []
     for point in made.monitor:
         (name,) = point.source.quantities
-        scale = 1.0 / point.source.gain if isinstance(point.source, Scaled) else 1.0
-        deadband = _shown_deadband(point, scale, columns)
-        rows.append(PointRow(name, str(point.ioa), _REPORTED[point.type], scale, quantity(name).unit, "r", deadband))
+        deadband = _shown_deadband(point, columns)
+        rows.append(
+            PointRow(
+                name,
+                str(point.ioa),
+                _REPORTED[point.type],
+                1.0 / point.gain,
+                quantity(name).unit,
+                "r",
+                deadband,
+                object=_OBJECTS[point.type],
+                number=point.ioa,
+                read_code=int(point.type),
+                event_code=_TOLD.get(point.type),
+                group=point.group,
+            )
+        )
     for control in made.control:
         (name,) = control.source.quantities
         scale = 1.0 / _wire(name).gain
-        rows.append(PointRow(name, str(control.ioa), _COMMANDED[control.type], scale, quantity(name).unit, "w"))
+        rows.append(
+            PointRow(
+                name,
+                str(control.ioa),
+                _COMMANDED[control.type],
+                scale,
+                quantity(name).unit,
+                "w",
+                object=_OBJECTS[control.type],
+                number=control.ioa,
+                write_code=int(control.type),
+            )
+        )
     return rows
 
 

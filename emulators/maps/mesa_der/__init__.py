@@ -80,7 +80,7 @@ def _deadband(quantity: Quantity, kind_has: frozenset[str]) -> Deadband:
     if quantity.unit == "V":
         return Deadband(share=0.005, of=("nominal_voltage_v",))
     if quantity.unit == "A":
-        return Deadband(share=0.01 / 3, of=rating, over="nominal_voltage_v")
+        return Deadband(share=0.01, of=rating, over="nominal_voltage_v", per=3.0)
     return _DEADBANDS.get(quantity.unit, EVERY_CHANGE)
 
 
@@ -165,9 +165,15 @@ def plan(spec: DeviceSpec) -> PointPlan:
 _DATA_TYPES: Final = {BI: "g1v2", BO: "g10v2/g12v1", CTR: "g20v1", AI: "g30v1", AO: "g40v1/g41v1"}
 
 
+_READ: Final = {BI: 1, BO: 10, CTR: 20, AI: 30, AO: 40}
+_EVENTS: Final = {BI: 2, AI: 32}
+_WRITTEN: Final = {BO: 12, AO: 41}
+"""Object groups (IEEE 1815-2012, annex A). Counters have events only where they are frozen."""
+
+
 def _shown_deadband(point: Point, columns: Mapping[str, Floats]) -> float | Floats | None:
     """The deadband, where the point has one and what it depends on is known."""
-    if point.type is not AI or not point.event_class or (point.deadband.of and not columns):
+    if not point.has_deadband or (point.deadband.of and not columns):
         return None
     return point.deadband.width(columns)
 
@@ -184,6 +190,13 @@ def points(spec: DeviceSpec, columns: Mapping[str, Floats], form: Hashable = Non
             units[point.quantity],
             "rw" if point.type in (BO, AO) else "r",
             _shown_deadband(point, columns),
+            object=point.type.name.lower().replace("_", " "),
+            number=point.index,
+            read_code=_READ[point.type],
+            event_code=_EVENTS.get(point.type) if point.event_class else None,
+            write_code=_WRITTEN.get(point.type),
+            event_class=point.event_class if point.type in (BI, AI) else None,
+            says=point.meaning,
         )
         for point in plan(spec).points
     ]

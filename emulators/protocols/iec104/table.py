@@ -224,7 +224,7 @@ class Iec104Table(EventTable):
         if kind is MonitorType.FLOAT:
             deadbands = np.empty(shape, np.float32)
             for place, point in enumerate(points):
-                deadbands[:, place] = point.deadband.width(columns)
+                deadbands[:, place] = point.deadband.width(columns) * point.gain
         return _Block(
             kind,
             points,

@@ -10,7 +10,7 @@ import pytest
 from rest_client import Rest
 
 from pilotfarm.emulators.site.layout import SiteLayout
-from pilotfarm.emulators.site.listing import endpoint_rows, point_rows
+from pilotfarm.emulators.site.listing import Wanted, endpoint_rows, point_rows
 
 KINDS = {"ev_charger", "battery", "pv_generator", "smart_meter", "prosumer"}
 DEVICES = ("charger-001", "battery-001", "pv-001", "meter-001", "home-001")
@@ -97,7 +97,7 @@ def test_endpoints_are_the_rows_of_the_command(still: Rest) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_points_cover_each_protocol_the_device_is_served_on(still: Rest, device: str) -> None:
     rows = still.get(f"devices/{device}/points")
-    assert rows == list(point_rows(still.pilot.layout, device))
+    assert rows == list(point_rows(still.pilot.layout, Wanted(device)))
     assert {row["device"] for row in rows} == {device}
     assert {row["protocol"] for row in rows} == {"modbus", "iec104", "dnp3"}
 

@@ -16,6 +16,13 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.site.layout import SiteLayout
 
 POWER = {"quantity": "active_power_w"}
+ON_EVERY_PROTOCOL = """\
+  storage:
+    kind: battery
+    count: 2
+    feeder: east
+    endpoints: [{protocol: modbus}, {protocol: iec104}, {protocol: dnp3}]
+"""
 TELLING = [kind for kind in registry.FAULTS if not isinstance(registry.fault(kind), GridFault)]
 """Faults that leave the physics alone."""
 
@@ -50,7 +57,7 @@ def test_with_no_fault_the_reported_columns_are_the_true_ones(farm: Farm) -> Non
 
 @pytest.mark.parametrize("kind", TELLING)
 def test_a_fault_that_is_over_leaves_no_trace(kind: str, make_layout: Callable[..., SiteLayout]) -> None:
-    struck, spared = Farm(make_layout()), Farm(make_layout())
+    struck, spared = Farm(make_layout(ON_EVERY_PROTOCOL)), Farm(make_layout(ON_EVERY_PROTOCOL))
     fault = struck.faults.add(kind, target_of(kind), parameters=registry.fault(kind).example, duration_s=5.0)
     for _ in range(8):
         struck.step(1.0)
@@ -61,7 +68,7 @@ def test_a_fault_that_is_over_leaves_no_trace(kind: str, make_layout: Callable[.
 
 @pytest.mark.parametrize("kind", TELLING)
 def test_a_fault_changes_no_true_column_and_no_other_device(kind: str, make_layout: Callable[..., SiteLayout]) -> None:
-    struck, spared = Farm(make_layout()), Farm(make_layout())
+    struck, spared = Farm(make_layout(ON_EVERY_PROTOCOL)), Farm(make_layout(ON_EVERY_PROTOCOL))
     struck.faults.add(kind, target_of(kind, device="storage-002"), parameters=registry.fault(kind).example)
     for _ in range(5):
         struck.step(1.0)

@@ -13,7 +13,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.plans.chains import Chains, Overlap, placed
 from pilotfarm.emulators.site.layout import SiteLayout
-from pilotfarm.emulators.site.listing import point_rows
+from pilotfarm.emulators.site.listing import Wanted, point_rows
 
 GROUP = "  all: {{kind: {kind}, count: 1, feeder: east, endpoints: [{{protocol: modbus, map: {map}{options}}}]}}\n"
 REFUSED = b"\x90\x02"
@@ -96,7 +96,7 @@ def test_a_station_gives_its_options_to_the_points_of_its_devices(make_layout: C
     stations = "stations:\n  gateway: {protocol: modbus, options: {sunspec_base: 50000}}\n"
     addresses = [
         row["address"]
-        for row in point_rows(make_layout(groups, stations=stations), "all-001")
+        for row in point_rows(make_layout(groups, stations=stations), Wanted("all-001"))
         if row["address"].startswith("register")
     ]
     assert addresses

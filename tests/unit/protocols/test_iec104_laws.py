@@ -50,7 +50,9 @@ def test_a_master_that_listens_knows_every_value_to_within_its_deadband(kind: st
 
     take(master.ask(Type.INTERROGATION, Cause.ACTIVATION, 0xFFFF, 0, b"\x14"))
     rng = np.random.default_rng(104)
-    blocks = {point.ioa: np.broadcast_to(point.deadband.width(bench.columns), 2) for point in bench.plan.monitor}
+    blocks = {
+        point.ioa: np.broadcast_to(point.deadband.width(bench.columns) * point.gain, 2) for point in bench.plan.monitor
+    }
     for step in range(40):
         for each in spec.quantities:
             column = bench.columns[each.name]

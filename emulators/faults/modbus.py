@@ -1,0 +1,187 @@
+"""Faults of Modbus TCP: a device that refuses everything, or whose answers come out wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pilotfarm.emulators.contracts.fault import LinkFault, ProtocolFault
+from pilotfarm.emulators.contracts.way import Engine
+from pilotfarm.emulators.links.channels import Draws
+
+_HEADER_OCTETS: Final = 7
+"""Transaction (2), protocol (2), length (2) and unit (1): MODBUS Messaging on TCP/IP V1.0b, 3.1.3."""
+_LENGTH_FROM: Final = 6
+"""The length counts from the unit on."""
+
+
+# --------------------------------------------------------------------------------------- exceptions
+
+
+class ModbusException(BaseModel):
+    """Every request is answered with one exception."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: int = Field(
+        4,
+        ge=1,
+        le=11,
+        description="Exception code; 4 is server device failure, 6 busy (MODBUS Application Protocol V1.1b3, 7)",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusing:
+    """Answers every request with the exception of its function, and asks nobody."""
+
+    code: int
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        return None, bytes((message[0] | 0x80, self.code))
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        return message
+
+
+def _refusing(mode: str, parameters: ModbusException, key: int) -> _Refusing:
+    return _Refusing(parameters.code)
+
+
+MODBUS_EXCEPTION = ProtocolFault(
+    kind="modbus-exception",
+    title="Every Modbus request is answered with an exception",
+    parameters=ModbusException,
+    protocols=("modbus",),
+    filter=_refusing,
+    example={"code": 6},
+)
+
+
+# ------------------------------------------------------------------------------------- wrong answers
+
+
+class Answers(BaseModel):
+    """How often."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    share_frac: float = Field(
+        1.0, gt=0.0, le=1.0, allow_inf_nan=False, description="Share of the answers it grips, drawn by the seed"
+    )
+
+
+def _other_transaction(frame: bytes, draw: Draws) -> bytes:
+    return bytes((frame[0] ^ 0x80,)) + frame[1:]
+
+
+def _other_unit(frame: bytes, draw: Draws) -> bytes:
+    return frame[:6] + bytes((frame[6] ^ 0x80,)) + frame[7:]
+
+
+def _other_function(frame: bytes, draw: Draws) -> bytes:
+    return frame[:7] + bytes((frame[7] ^ 0x40,)) + frame[8:]
+
+
+def _truncated(frame: bytes, draw: Draws) -> bytes:
+    """Without its last octets; the header still says how long it was to be."""
+    return frame[: _HEADER_OCTETS + max(1, (len(frame) - _HEADER_OCTETS) // 2)]
+
+
+def _corrupted(frame: bytes, draw: Draws) -> bytes:
+    """With one bit of what follows the function turned over, which no checksum of Modbus TCP tells."""
+    first = 8 * (_HEADER_OCTETS + 1)
+    bit = first + int(draw() * (8 * len(frame) - first))
+    place, mask = bit // 8, 0x80 >> bit % 8
+    return frame[:place] + bytes((frame[place] ^ mask,)) + frame[place + 1 :]
+
+
+def _doubled(frame: bytes, draw: Draws) -> bytes:
+    return frame + frame
+
+
+_CHANGES: Final = {
+    "transaction": _other_transaction,
+    "unit": _other_unit,
+    "function": _other_function,
+    "truncated": _truncated,
+    "corrupted": _corrupted,
+    "doubled": _doubled,
+    "cut": _truncated,
+}
+
+
+class _Answering:
+    """A link that looks at a device's answers frame by frame, and changes some."""
+
+    __slots__ = ("_cut", "_draw", "_mode", "_over", "_share_frac", "_unfinished", "inner")
+
+    def __init__(self, inner: Engine, mode: str, share_frac: float, draw: Draws) -> None:
+        self.inner = inner
+        self._mode = mode
+        self._share_frac = share_frac
+        self._draw = draw
+        self._unfinished = b""
+        self._cut = self._over = False
+
+    @property
+    def closed(self) -> bool:
+        return self._cut or self.inner.closed
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        self.inner.receive(data, now_s)
+
+    def advance(self, now_s: float) -> None:
+        self.inner.advance(now_s)
+
+    def deadline_s(self) -> float | None:
+        return self.inner.deadline_s()
+
+    def take_output(self) -> bytes:
+        self._unfinished += self.inner.take_output()
+        if self._over:
+            told, self._unfinished = self._unfinished, b""
+            return told
+        changed = []
+        while not self._cut and (frame := self._next()):
+            changed.append(self._changed(frame))
+        return b"".join(changed)
+
+    def hang_up(self, now_s: float) -> None:
+        self.inner.hang_up(now_s)
+
+    def let_go(self, now_s: float) -> None:
+        self._over = True
+
+    def _next(self) -> bytes:
+        """The next whole frame of the device, or nothing yet."""
+        told = self._unfinished
+        size = _LENGTH_FROM + int.from_bytes(told[4:6], "big") if len(told) >= _LENGTH_FROM else _LENGTH_FROM
+        if len(told) < max(size, _HEADER_OCTETS + 1):
+            return b""
+        self._unfinished = told[size:]
+        return told[:size]
+
+    def _changed(self, frame: bytes) -> bytes:
+        if self._draw() >= self._share_frac:
+            return frame
+        self._cut = self._mode == "cut"
+        return _CHANGES[self._mode](frame, self._draw)
+
+
+def _answering(engine: Engine, mode: str, parameters: Answers, key: int, now_s: float) -> _Answering:
+    return _Answering(engine, mode, parameters.share_frac, Draws(key, "answer"))
+
+
+MODBUS_ANSWER = LinkFault(
+    kind="modbus-answer",
+    title="Answers come out wrong: another transaction, unit or function, truncated, corrupted, doubled, or the "
+    "connection is cut amid one",
+    parameters=Answers,
+    modes=tuple(_CHANGES),
+    protocols=("modbus",),
+    wrap=_answering,
+    example={"share_frac": 0.1},
+)
