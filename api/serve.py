@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -17,7 +16,9 @@ from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.record.ledger import Recording
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.loadtests import signals
 from pilotfarm.loadtests.web.server import BACKLOG, Server
+from pilotfarm.loadtests.web.watch import Bounds
 
 GRACE_S: Final = 2
 """How long requests may go on once the farm is told to stop."""
@@ -35,6 +36,8 @@ class Options:
     ledger: Recording | None
     hosts: tuple[str, ...] = ()
     """Names, beside this machine's own, that are served without a token."""
+    max_late_s: float | None = None
+    """How late a step may begin, in wall time; None for no bound."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -46,10 +49,10 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> str:
-    """Bring a site up until SIGINT or SIGTERM; ``announce`` is called with the API's URL once all is up.
+    """Bring a site up until SIGINT, SIGTERM or SIGHUP; ``announce`` is called with the API's URL once all is up.
 
     Returns what the ledger lost (``Ledger.loss``). Raises ``ConfigError`` when an address or the ledger's folder cannot
-    be had; nothing is left open then.
+    be had, and ``RunError`` when a step begins too late; nothing is left open then.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(layout, options, announce))
@@ -58,10 +61,10 @@ def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -
 async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> str:
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals.ending():
         loop.add_signal_handler(number, asked_to_stop.set)
     async with AsyncExitStack() as stack:
-        pilot = Pilot(layout, speed=options.speed)
+        pilot = Pilot(layout, speed=options.speed, max_late_s=options.max_late_s)
         ledger = None if options.ledger is None else options.ledger.of(pilot.farm, pilot.clock)
         if ledger is not None:
             stack.callback(ledger.close)
@@ -70,7 +73,7 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
         await pilot.start()
         stack.push_async_callback(pilot.close)
         app = create_app(pilot, token=options.token, ledger=ledger, hosts=(options.api_host, *options.hosts))
-        http = _Http(app)
+        http = _Http(app, pilot.server.shares.rest)
         tasks = [asyncio.create_task(pilot.run()), asyncio.create_task(http.serve([sock]))]
         watch = [*tasks, asyncio.create_task(asked_to_stop.wait())]
         ready = asyncio.create_task(http.is_up.wait())
@@ -78,6 +81,7 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
         if http.is_up.is_set():
             host = f"[{options.api_host}]" if ":" in options.api_host else options.api_host
             announce(f"http://{host}:{sock.getsockname()[1]}")
+            pilot.runner.change()  # no step is late for what it took to come up
             await asyncio.wait(watch, return_when=asyncio.FIRST_COMPLETED)
         app.state.context.events.close()
         http.should_exit = True
@@ -100,9 +104,10 @@ async def _ended(tasks: list[asyncio.Task[None]]) -> None:
 class _Http(Server):
     """A server on a loop that is not its own: the signals are somebody else's."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, connections_max: int) -> None:
         self.is_up = asyncio.Event()
-        super().__init__(app, self.is_up.set, lifespan="off", timeout_graceful_shutdown=GRACE_S)
+        bounds = Bounds.of(connections_max)
+        super().__init__(app, self.is_up.set, bounds, lifespan="off", timeout_graceful_shutdown=GRACE_S)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

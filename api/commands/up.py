@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from pilotfarm.api.commands import Addresses, PortsFrom, Site, addressing
+from pilotfarm.loadtests import signals
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,6 +63,17 @@ def up(
     speed: Annotated[
         float, typer.Option("--speed", metavar="X", min=0.001, max=100_000.0, help="Site seconds a wall second.")
     ] = 1.0,
+    max_late: Annotated[
+        float | None,
+        typer.Option(
+            "--max-late",
+            metavar="S",
+            min=0.05,
+            max=86_400.0,
+            help="End with exit code 1 when a step begins more than S seconds of wall time late.",
+            show_default=False,
+        ),
+    ] = None,
     step: Step = None,
     start: Start = None,
     seed: Seed = None,
@@ -98,14 +110,13 @@ def up(
     Example: `pilotfarm up norway --speed 60`
     """
     # Until the farm has its own way to end, there is nothing to clean up.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals.ending():
         signal.signal(number, lambda *_: sys.exit(0))
-    import logging
-
     from pilotfarm.api import serve
+    from pilotfarm.loadtests import logs
     from pilotfarm.loadtests.web.gate import require_token
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure()
     host, port = serve.parse_address(api)
     require_token(host, token, "--api", "PILOTFARM_TOKEN")
     hosts = _hosts(allow_host or [])
@@ -118,7 +129,7 @@ def up(
         sys.stdout.write(f"ready {url}\n")
         sys.stdout.flush()
 
-    if loss := serve.run(layout, serve.Options(host, port, token, speed, kept, hosts), announce):
+    if loss := serve.run(layout, serve.Options(host, port, token, speed, kept, hosts, max_late), announce):
         typer.echo(f"error: {loss}", err=True)
         raise typer.Exit(1)
 

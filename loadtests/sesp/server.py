@@ -1,14 +1,14 @@
-"""Serve the reference SESP until SIGINT or SIGTERM."""
+"""Serve the reference SESP until SIGINT, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 from collections.abc import Callable
 from typing import Any
 
+from pilotfarm.loadtests import logs, signals
 from pilotfarm.loadtests.sesp.app import make_app
 from pilotfarm.loadtests.web.hosts import LocalOnly
 from pilotfarm.loadtests.web.server import Server
@@ -22,7 +22,7 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None], 
 
     Raises ``OSError`` if the address cannot be taken.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -37,6 +37,6 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None], 
             timeout_graceful_shutdown=5,
         )
         # uvicorn raises the signal that stopped it once more when it is done; that must not end us by the signal.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
+        for number in signals.ending():
+            signal.signal(number, server.handle_exit)
         asyncio.run(server.serve(sockets=[listener]))

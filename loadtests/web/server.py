@@ -11,6 +11,7 @@ from typing import Any, Final
 import uvicorn
 
 from pilotfarm.loadtests.web.connection import Config, Connection
+from pilotfarm.loadtests.web.door import Door
 from pilotfarm.loadtests.web.watch import Bounds
 from pilotfarm.loadtests.web.work import Work
 
@@ -39,20 +40,27 @@ class Server(uvicorn.Server):
             **settings,
         )
         super().__init__(config)
+        self._http = config
         self.watch = config.watch
         self._on_ready = on_ready
         self._is_full = False
+        self._doors: list[Door] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_ready()
+        await super().startup([])  # who comes is let in by a door, not by the event loop
+        self._doors = [Door(sock, self._connection) for sock in sockets or ()]
+        self._on_ready()
+
+    def _connection(self) -> Connection:
+        return Connection(self._http, self.server_state, self.lifespan.state)
 
     async def on_tick(self, counter: int) -> bool:
         self._patrol()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for door in self._doors:
+            door.close()
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):  # who has not read its answer by now
             connection.cut()

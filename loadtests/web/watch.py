@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+REQUESTS_MAX: Final = 128
 _TICK_MAX_S: Final = 0.5
 
 C = TypeVar("C")
@@ -20,7 +21,7 @@ class Bounds:
 
     connections_max: int = 512
     """Beyond it, who has been waited for longest gives way to a newcomer."""
-    requests_max: int = 128
+    requests_max: int = REQUESTS_MAX
     """Requests at work, without event streams and without those whose body has not come whole."""
     arrival_s: float = 10.0
     """How long a request may take to arrive, from its first byte or from the connection's start ..."""
@@ -32,6 +33,11 @@ class Bounds:
     """What all bodies that have not been answered hold together, each without its first ``BODY_FREE_BYTES``."""
     unsent_max_bytes: int = 64_000_000
     """What waits in all answers together; beyond it, who has read nothing for longest is cut."""
+
+    @classmethod
+    def of(cls, connections_max: int) -> Bounds:
+        """Return the bounds where no more than ``connections_max`` descriptors can be had."""
+        return cls(connections_max=connections_max, requests_max=min(REQUESTS_MAX, connections_max // 2))
 
     def __post_init__(self) -> None:
         assert self.requests_max < self.connections_max, "somebody must be able to give way"

@@ -164,7 +164,7 @@ def test_faults_are_put_on_listed_and_cleared_from_the_command_line(up: Up) -> N
     assert "did you mean battery?" in problems
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_under_load_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> None:
     with running("--speed", "50", "--ledger", str(tmp_path), "--quiet") as farm, ExitStack() as stack:
         assert len(farm.lines) == 1

@@ -48,6 +48,8 @@ class Served:
         self.port = port
         self.goes_on = asyncio.Event()
         self.waiting = 0
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Where requests wait, once one does."""
         self.app = Api(title="test")
         self.app.get("/quick")(self.quick)
         self.app.get("/wait")(self.wait)
@@ -63,6 +65,7 @@ class Served:
         return "quick"
 
     async def wait(self) -> str:
+        self.loop = asyncio.get_running_loop()
         self.waiting += 1
         await self.goes_on.wait()
         return "waited"
@@ -74,6 +77,8 @@ class Served:
         return len(await request.body())
 
     async def stream(self) -> StreamingResponse:
+        self.loop = asyncio.get_running_loop()
+
         async def lines() -> AsyncIterator[str]:
             yield ": listening\n\n"
             self.waiting += 1
@@ -180,8 +185,8 @@ def test_idle_connections_shut_nobody_out_and_those_at_work_stay(few: Served) ->
 
 def asyncio_call(served: Served, call: Callable[[], None]) -> None:
     """Call in the server's loop, as an event wants it."""
-    (server,) = served.server.servers
-    server.get_loop().call_soon_threadsafe(call)
+    assert served.loop is not None
+    served.loop.call_soon_threadsafe(call)
 
 
 def test_who_was_never_served_gives_way_first_and_the_longest_first() -> None:
@@ -271,10 +276,10 @@ def test_the_servers_own_delay_counts_for_nobody() -> None:
 
 def test_more_requests_than_may_be_at_work_are_told_to_come_again() -> None:
     with serving(requests_max=4) as served, ExitStack() as stack:
-        for _ in range(8):  # neither streams nor bodies on their way are work
+        for number in range(8):  # neither streams that have begun nor bodies on their way are work
             stack.enter_context(served.connect(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"))
             stack.enter_context(served.connect(post(9, b"1")))
-        eventually(lambda: served.waiting == 8)
+            eventually(lambda number=number: served.waiting == number + 1)
         waiting = [
             served.connect(b"GET /wait HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") for _ in range(4)
         ]
