@@ -15,11 +15,13 @@ from pilotfarm.api.events import EventStream
 from pilotfarm.emulators.contracts.protocol import KeepsEvents
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.connection import Counters as ServerCounters
+from pilotfarm.emulators.serving.descriptors import SHORTAGE
 from pilotfarm.emulators.serving.pilot import Pilot
 
 _OF_SERVER: Final = {
     "accepted": "Connections taken",
     "refused": "Connections refused because the station had as many as it may",
+    "no_room": "Connections refused because the farm may have no more files open",
     "gave_way": "Connections closed to make room for a newer one, being the longest unused",
     "cut": "Connections cut by a fault",
     "stalled": "Connections cut because the peer did not read",
@@ -118,6 +120,8 @@ class _FarmCollector(Collector):
             for protocol, counters in listeners.counters.items():
                 family.add_metric([protocol], getattr(counters, name))
             yield family
+        pauses = "Times that an address stopped accepting for want of descriptors or memory"
+        yield CounterMetricFamily("pilotfarm_accept_pauses", pauses, SHORTAGE.pauses)
 
     def _kept(self) -> Iterator[Metric]:
         """Events that stations keep for their masters."""

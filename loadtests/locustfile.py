@@ -7,6 +7,9 @@ library's sockets with gevent's. The environment names the plan; see ``plan.py``
 from __future__ import annotations
 
 import os
+import sqlite3
+import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +18,19 @@ from locust import FastHttpUser, events, task
 
 from pilotfarm.emulators.clock import WallClock
 from pilotfarm.loadtests.journal import Journal
-from pilotfarm.loadtests.plan import ENVIRONMENT, READINGS_PATH, Plan
+from pilotfarm.loadtests.plan import ENVIRONMENT, READINGS_PATH, TOKEN_ENVIRONMENT, Plan
 from pilotfarm.loadtests.source import FarmSource
 from pilotfarm.loadtests.users import UserPool
 
 PLAN = Plan.read(Path(os.environ[ENVIRONMENT]))
-JOURNAL = Journal(Path(PLAN.journal))
+TOKEN = os.environ.get(TOKEN_ENVIRONMENT)
+JOURNAL = Journal.resume(Path(PLAN.journal), PLAN.run)
 POOL = UserPool(PLAN, FarmSource(PLAN.site), JOURNAL, WallClock())
 
 ADVANCE_S = 1.0
 """Wall time between two moves of the farm."""
+FAILED = 3
+"""Exit code of this process when what was sent may be incomplete in the journal."""
 
 
 def _advance() -> None:
@@ -33,8 +39,13 @@ def _advance() -> None:
         POOL.advance()
 
 
-def _start(**_arguments: Any) -> None:
-    gevent.spawn(_advance)
+def _start(environment: Any, **_arguments: Any) -> None:
+    def fail(_advancing: gevent.Greenlet) -> None:
+        """End the test: the farm cannot go on, or the journal takes nothing. gevent itself tells why."""
+        environment.process_exit_code = FAILED
+        environment.runner.quit()
+
+    gevent.spawn(_advance).link_exception(fail)
 
 
 def _end(**_arguments: Any) -> None:
@@ -42,7 +53,11 @@ def _end(**_arguments: Any) -> None:
 
 
 def _quit(**_arguments: Any) -> None:
-    JOURNAL.close()
+    try:
+        JOURNAL.close()
+    except sqlite3.Error:
+        traceback.print_exc()
+        sys.exit(FAILED)
 
 
 events.init.add_listener(_start)  # type: ignore[no-untyped-call]
@@ -56,6 +71,8 @@ class DeviceUser(FastHttpUser):
     connection_timeout = network_timeout = PLAN.timeout_s
     max_retries = 0
     max_redirects = 0
+    insecure = False  # a certificate that nobody vouches for gets no token
+    default_headers = None if TOKEN is None else {"Authorization": f"Bearer {TOKEN}"}
 
     def on_start(self) -> None:
         self.device = POOL.join()

@@ -7,16 +7,18 @@ import re
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from math import isfinite
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from pilotfarm.emulators.clock import WallClock
+from pilotfarm.loadtests.web.hosts import is_loopback
 
 ENVIRONMENT: Final = "PILOTFARM_LOADTEST"
 """The environment variable that names the plan's file."""
+TOKEN_ENVIRONMENT: Final = "PILOTFARM_SESP_TOKEN"  # noqa: S105  # the name of a variable
+"""The environment variable with the SESP's token: it is in no plan, journal, report or argument of a process."""
 READINGS_PATH: Final = "/api/v1/readings"
 _UNIT_S: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
@@ -61,9 +63,11 @@ def seconds(text: str) -> float:
 def target(url: str, allow_remote: bool) -> str:
     """Check the base URL of a SESP, return it without a slash at its end; ``ValueError`` if it must not be loaded."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if "@" in parts.netloc:
+        raise ValueError("a user and a password would be in every report; give a token with --token")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.port == 0:
         raise ValueError(f"{url!r} is no URL of a SESP; write http://127.0.0.1:8090")
-    if not (allow_remote or _is_loopback(parts.hostname)):
+    if not (allow_remote or is_loopback(parts.hostname)):
         raise ValueError(f"{parts.hostname} is not on loopback; add --allow-remote if you may put a load on it")
     return url.rstrip("/")
 
@@ -72,10 +76,3 @@ def new_run() -> str:
     """Name a run: the time in UTC, and a few random letters against two in the same second."""
     now = datetime.fromtimestamp(WallClock().now_s(), UTC)
     return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

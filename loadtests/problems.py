@@ -20,6 +20,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect
 
 from pilotfarm.emulators import errors
 from pilotfarm.emulators.wording import said, shown, unknown
@@ -78,9 +79,16 @@ class Refused(Exception):
 
 
 def response(
-    path: str, status: int, problems: Sequence[tuple[str, str]], headers: Mapping[str, str] | None = None
+    path: str,
+    status: int,
+    problems: Sequence[tuple[str, str]],
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Build a problem document from ``(where, message)`` pairs; 503 says when to try again."""
+    """Build a problem document from ``(where, message)`` pairs; 503 says when to try again.
+
+    ``more`` are members besides those of every problem document (RFC 9457, 3.2).
+    """
     detail = problems[0][1] if len(problems) == 1 else f"{len(problems)} problems"
     document = ProblemDocument(
         title=_PHRASES.get(status, "Error"),
@@ -90,7 +98,17 @@ def response(
         problems=[ProblemItem(where=where, message=message) for where, message in problems[:LISTED_MAX]],
     )
     retry = {"Retry-After": RETRY_AFTER_S} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return JSONResponse(document.model_dump(), status, {**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+    content = {**document.model_dump(), **(more or {})}
+    return _Document(content, status, {**retry, **(headers or {})})
+
+
+class _Document(JSONResponse):
+    """A problem document, though what it quotes may be no text that UTF-8 has: a lone surrogate becomes ``?``."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -178,24 +196,33 @@ def is_json(request: Request) -> bool:
 
 
 class Api(FastAPI):
-    """An application whose every error ends as a problem document, in its answers and in its schema."""
+    """An application whose every error ends as a problem document, in its answers and in its schema.
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+    Operations have the names of their functions, which is what a generated client calls them. ``models`` are in the
+    schema by their names, for routes that describe their bodies themselves.
+    """
+
+    def __init__(self, models: Sequence[type[BaseModel]] = (), **settings: Any) -> None:
+        super().__init__(
+            docs_url=None, redoc_url=None, generate_unique_id_function=lambda route: route.name, **settings
+        )
+        self._models: tuple[type[BaseModel], ...] = (ProblemDocument, *models)
         self.router.route_class = StrictRoute
         self.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_MIN_BYTES, compresslevel=COMPRESSION)
         self.add_exception_handler(Refused, _refused)
         self.add_exception_handler(errors.PilotfarmError, _known)
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(HTTPException, _http)
+        self.add_exception_handler(ClientDisconnect, _gone)
         self.add_exception_handler(Exception, _unexpected)
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI schema, with the problem document that no route has for a model of its own."""
+        """Return the OpenAPI schema, with the models that FastAPI sees no route have."""
         schema = super().openapi()
-        models = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-        nested = models.pop("$defs", {})
-        schema["components"]["schemas"].update({"ProblemDocument": models, **nested})
+        for model in self._models:
+            described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            nested = described.pop("$defs", {})
+            schema["components"]["schemas"].update({model.__name__: described, **nested})
         return schema
 
 
@@ -203,11 +230,13 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {422:
 _MEANS: Final = {
     400: "the body cannot be read",
     401: "the token is missing or wrong",
+    403: "a page of another site asks",
     404: "there is no such thing",
     405: "the path does not take this method",
     409: "the wrong moment for this request",
     413: "the body is too large",
     415: "the body is not said to be JSON",
+    421: "the request is for another host",
     422: "every problem of the request is listed",
     500: "an error of the server's own",
     503: "too busy at present; try again",
@@ -244,6 +273,11 @@ async def _http(request: Request, error: Exception) -> Response:
     elif error.status_code == 400:  # FastAPI's answer to a body that is no text
         return response(request.url.path, 400, [("body", "is not JSON in UTF-8, or is nested too deeply")])
     return response(request.url.path, error.status_code, [(request.url.path, message)], error.headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Answer nobody: who asked has left before all was said."""
+    return Response()
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -10,72 +10,123 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
-from pilotfarm.emulators.errors import StateError
+from pilotfarm.emulators.errors import PilotfarmError, StateError
 from pilotfarm.loadtests.journal import Journal
-from pilotfarm.loadtests.plan import ENVIRONMENT, Plan
-from pilotfarm.loadtests.reconcile import Report, reconcile
+from pilotfarm.loadtests.outcome import NoResult
+from pilotfarm.loadtests.plan import ENVIRONMENT, TOKEN_ENVIRONMENT, Plan
+from pilotfarm.loadtests.reconcile import Report, asking, fetch_stored, reconcile
 
-PROBE_TIMEOUT_S = 5.0
+STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def has_locust() -> bool:
     return importlib.util.find_spec("locust") is not None
 
 
-def load_test(plan: Plan, folder: Path, csv: str | None = None) -> Report:
-    """Send what the plan says and reconcile it; ``StateError`` if there was no SESP, no run or nothing to send."""
-    _probe(plan.url)
-    run_locust(plan, folder, csv)
-    journal = Journal(Path(plan.journal))
+class Stop:
+    """What a signal does to a load test: it ends the sending early, and at any other time the test.
+
+    ``by`` is the name of the last one.
+    """
+
+    def __init__(self) -> None:
+        self.by: str | None = None
+        self._sending = False
+        self._child: subprocess.Popen[Any] | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals; one that is ignored, as by `nohup`, stays so."""
+        before = {number: signal.getsignal(number) for number in STOPPING}
+        mine = [number for number in STOPPING if before[number] is not signal.SIG_IGN]
+        for number in mine:
+            signal.signal(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number in mine:
+                signal.signal(number, before[number])
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        self._sending = True
+        try:
+            yield
+        finally:
+            self._sending, self._child = False, None
+
+    def pass_on_to(self, child: subprocess.Popen[Any]) -> None:
+        """Pass signals on: Locust stops its users, and what was sent is still reconciled."""
+        self._child = child
+        if self.by is not None:
+            child.terminate()
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self.by = signal.Signals(number).name
+        if not self._sending:
+            raise StateError(f"stopped by {self.by}")
+        if self._child is not None:
+            self._child.terminate()
+
+
+def load_test(
+    plan: Plan, journal: Journal, folder: Path, stop: Stop, csv: str | None = None, token: str | None = None
+) -> Report:
+    """Send what the plan says and reconcile it; ``NoResult`` when nothing was sent, or Locust or the SESP failed."""
     try:
-        report = reconcile(journal, plan.url, plan.run)
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise StateError(f"{plan.url} was sent readings and does not say what it stored: {error}") from error
-    finally:
-        journal.close()
+        with stop.sending():
+            run_locust(plan, folder, stop, csv, token)
+        with asking(plan.url, token) as client:
+            report = reconcile(journal, plan, fetch_stored(client, plan.run))
+    except (httpx.HTTPError, ValueError, PilotfarmError) as error:
+        report = reconcile(journal, plan, {})
+        sent, acknowledged = report.balance.sent, report.balance.acknowledged
+        message = f"{sent:,} readings were sent and {acknowledged:,} acknowledged; what {plan.url} stored is not known"
+        raise NoResult(f"{message if sent else 'nothing was sent'}: {error}", report) from error
     if report.balance.sent == 0:
-        raise StateError("nothing was sent: no device was due yet; lengthen --duration or raise --speedup")
+        why = "no device was due yet; lengthen --duration or raise --speedup"
+        raise NoResult(f"nothing was sent: {why if stop.by is None else f'stopped by {stop.by}'}", report)
     return report
 
 
-def _probe(url: str) -> None:
-    try:
-        httpx.get(f"{url}/healthz", timeout=PROBE_TIMEOUT_S, trust_env=False).raise_for_status()
-    except httpx.HTTPError as error:
-        raise StateError(
-            f"no SESP answers at {url}/healthz: {error}; start one with `pilotfarm sesp`, or correct --url"
-        ) from error
-
-
-def run_locust(plan: Plan, folder: Path, csv: str | None = None) -> None:
+def run_locust(plan: Plan, folder: Path, stop: Stop, csv: str | None = None, token: str | None = None) -> None:
     """Run a plan; the plan and Locust's own log are put in ``folder``. A signal ends the run early, not the caller."""
     plan_file, log_file = folder / "plan.json", folder / "locust.log"
     plan.write(plan_file)
-    # A user's own Locust settings must not change the plan.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     with log_file.open("wb") as log:
         child = subprocess.Popen(  # noqa: S603  # our own interpreter, no shell
             _command(plan, csv),
-            env={**environment, ENVIRONMENT: str(plan_file)},
+            env={**_environment(token), ENVIRONMENT: str(plan_file)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         try:
-            with _signals_to(child):
-                code = child.wait()
+            stop.pass_on_to(child)
+            code = child.wait()
         finally:
             if child.poll() is None:
                 child.kill()
                 child.wait()
-    if code != 0:
+    stopped_at_once = stop.by is not None and code == -signal.SIGTERM
+    if code != 0 and not stopped_at_once:
         last = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
         raise StateError("\n".join([f"Locust ended with code {code}; its last words:", *last]))
+
+
+def _environment(token: str | None) -> dict[str, str]:
+    """The environment of Locust, which has the token; a user's own Locust settings must not change the plan."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LOCUST_") and name != TOKEN_ENVIRONMENT
+    }
+    return inherited if token is None else {**inherited, TOKEN_ENVIRONMENT: token}
 
 
 def _command(plan: Plan, csv: str | None) -> list[str]:
@@ -84,15 +135,3 @@ def _command(plan: Plan, csv: str | None) -> list[str]:
     command += ["--host", plan.url, "--users", str(plan.users), "--spawn-rate", f"{plan.spawn_per_s:g}"]
     command += ["--run-time", f"{max(1, round(plan.duration_s))}s", "--stop-timeout", f"{plan.timeout_s:g}"]
     return command + (["--csv", csv] if csv else [])
-
-
-@contextmanager
-def _signals_to(child: subprocess.Popen[Any]) -> Iterator[None]:
-    """Pass SIGINT and SIGTERM on to the child: it stops its users, and what was sent is still reconciled."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: child.send_signal(signal.SIGTERM)) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from pilotfarm.loadtests.outcome import Outcome
     from pilotfarm.loadtests.plan import Plan
     from pilotfarm.loadtests.reconcile import Report
+    from pilotfarm.loadtests.run import Stop
 
 _T = TypeVar("_T")
 
-LOST: Final = 1
-"""Exit code when a reading that was sent is not stored."""
 MISSING_SHOWN: Final = 5
 
 Duration = Annotated[str, typer.Option("--duration", metavar="TIME", help="How long to send: 30s, 5m, 1h.")]
@@ -55,45 +55,62 @@ def sesp(
     timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="Longest wait for an answer.")] = "10s",
     csv: Annotated[str | None, typer.Option("--csv", metavar="PREFIX", help="Write Locust's own CSV files.")] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON.", dir_okay=False)
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the outcome as JSON, whatever it is.", dir_okay=False),
     ] = None,
     journal: Annotated[
         Path | None,
-        typer.Option("--journal", metavar="FILE", help="Keep the record of what was sent (SQLite).", dir_okay=False),
+        typer.Option(
+            "--journal",
+            metavar="FILE",
+            help="Add the record of what was sent to an SQLite file.",
+            dir_okay=False,
+        ),
     ] = None,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Load a SESP that is not on loopback.")] = False,
+    token: Annotated[
+        str | None,
+        typer.Option("--token", envvar="PILOTFARM_SESP_TOKEN", help="The SESP's token, if it has one."),
+    ] = None,
 ) -> None:
     """Let the devices of a site send their readings to a SESP, then reconcile what was sent and what it stored.
 
-    Exits with 0 when everything sent is stored, 1 when something is not, 2 when the test could not be made.
+    Exits with 0 when everything sent is stored, 1 when something is not, 2 when the test could not be made or what is
+    stored is not known. Ctrl-C, SIGTERM and SIGHUP end the sending early; what was sent is still reconciled.
 
     Example: `pilotfarm loadtest sesp --url http://127.0.0.1:8090 --users 300 --duration 1m --speedup 60`
     """
-    from tempfile import TemporaryDirectory
-
+    from pilotfarm.loadtests.outcome import EXIT_CODES, told
     from pilotfarm.loadtests.plan import Plan, new_run, seconds, target
+    from pilotfarm.loadtests.run import Stop
 
-    duration_s = _option(seconds, duration, "--duration")
-    plan = Plan(
-        run=new_run(),
-        url=_option(lambda text: target(text, allow_remote), url, "--url"),
-        site=site,
-        users=users,
-        duration_s=duration_s,
-        spawn_per_s=float(users) if spawn_rate is None else spawn_rate,
-        speedup=speedup,
-        interval_s=_option(seconds, interval, "--interval"),
-        daily_s=_option(seconds, daily_interval, "--daily-interval"),
-        timeout_s=_option(seconds, timeout, "--timeout"),
-        journal="" if journal is None else str(journal.absolute()),
-    )
-    with TemporaryDirectory(prefix="pilotfarm-loadtest-") as folder:
-        report = _run(plan, Path(folder), csv)
-    if json_file is not None:
-        _write_json(report, json_file)
-    _print(report)
-    if not report.balance.complete:
-        raise typer.Exit(LOST)
+    stop = Stop()
+    with stop.listening():
+        with told(json_file) as outcome:
+            duration_s = _option(seconds, duration, "--duration")
+            plan = Plan(
+                run=new_run(),
+                url=_option(lambda text: target(text, allow_remote), url, "--url"),
+                site=site,
+                users=users,
+                duration_s=duration_s,
+                spawn_per_s=float(users) if spawn_rate is None else spawn_rate,
+                speedup=speedup,
+                interval_s=_option(seconds, interval, "--interval"),
+                daily_s=_option(seconds, daily_interval, "--daily-interval"),
+                timeout_s=_option(seconds, timeout, "--timeout"),
+                journal="" if journal is None else str(journal.absolute()),
+            )
+            outcome.begin(plan)
+            try:
+                outcome.reconciled_as(_run(plan, stop, csv, token))
+            finally:
+                outcome.ended_early_by = stop.by
+        try:
+            outcome.write()
+        finally:
+            _print(outcome)
+    raise typer.Exit(EXIT_CODES[outcome.status])
 
 
 def _option(parse: Callable[[str], _T], text: str, name: str) -> _T:
@@ -103,40 +120,50 @@ def _option(parse: Callable[[str], _T], text: str, name: str) -> _T:
         raise typer.BadParameter(str(error), param_hint=name) from None
 
 
-def _run(plan: Plan, folder: Path, csv: str | None) -> Report:
+def _run(plan: Plan, stop: Stop, csv: str | None, token: str | None) -> Report:
+    import sqlite3
+    from contextlib import closing
     from dataclasses import replace
+    from tempfile import TemporaryDirectory
 
     from pilotfarm.emulators.errors import StateError
     from pilotfarm.emulators.site import load
+    from pilotfarm.loadtests.journal import Journal
+    from pilotfarm.loadtests.outcome import require_writable
+    from pilotfarm.loadtests.probe import Prober, probe
     from pilotfarm.loadtests.run import has_locust, load_test
+    from pilotfarm.loadtests.web.gate import check_token
 
+    check_token(token)
     if not has_locust():
         raise StateError("the load test needs Locust, which is not installed: pip install 'pilotfarm[loadtest]'")
-    devices = load(plan.site).device_count
+    layout = load(plan.site)
+    require_writable(csv)
+    prober = Prober(layout.groups[0].devices[0], layout.groups[0].kind)
+    try:
+        with TemporaryDirectory(prefix="pilotfarm-loadtest-") as folder:
+            plan = replace(plan, journal=plan.journal or str(Path(folder, "journal.sqlite")))
+            with closing(Journal.begin(Path(plan.journal), plan)) as journal:
+                probe(plan, prober, token)
+                _announce(plan, layout.device_count)
+                return load_test(plan, journal, Path(folder), stop, csv, token)
+    except (OSError, sqlite3.Error) as error:  # a disk that is full, a journal that somebody took away
+        raise StateError(f"the test has no result: {error}") from error
+
+
+def _announce(plan: Plan, devices: int) -> None:
     typer.echo(f"run {plan.run}: {plan.users} users, {plan.site} ({devices} devices) -> {plan.url}", err=True)
     if plan.users > devices:
         typer.echo("note: more users than devices; devices are taken again under ids such as NAME~2", err=True)
-    if not plan.journal:
-        plan = replace(plan, journal=str(folder / "journal.sqlite"))
-    return load_test(plan, folder, csv)
 
 
-def _write_json(report: Report, path: Path) -> None:
-    import json
-
-    from pilotfarm.emulators.errors import StateError
-
-    try:
-        path.write_text(json.dumps(report.document(), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StateError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _print(report: Report) -> None:
+def _print(outcome: Outcome) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    report = outcome.report
+    assert report is not None
     balance = report.balance
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"run {report.run}", title_justify="left")
     for column, justify in (("what", "left"), ("value", "right"), ("meaning", "left")):
@@ -151,6 +178,7 @@ def _print(report: Report) -> None:
         ("undelivered", balance.undelivered, "not acknowledged, not stored"),
         ("stored unasked", balance.stored_unacknowledged, "not acknowledged, stored all the same"),
         ("duplicates", balance.duplicates, "extra copies that arrived"),
+        ("conflicts", balance.conflicts, "copies with other values that arrived"),
         ("extras", balance.extras, "stored, never sent"),
     )
     for name, count, meaning in counts:
@@ -163,5 +191,7 @@ def _print(report: Report) -> None:
     Console(width=None if sys.stdout.isatty() else 100).print(table)
     for entry in balance.missing[:MISSING_SHOWN]:
         typer.echo(f"not stored: {entry['device_id']} sequence {entry['sequence']}, status {entry['status']}")
-    if not balance.complete:
-        typer.echo(f"{balance.lost + balance.undelivered:,} of {balance.sent:,} readings are not stored")
+    if outcome.ended_early_by is not None:
+        typer.echo(f"the sending was ended early by {outcome.ended_early_by}")
+    if outcome.reason is not None:
+        typer.echo(outcome.reason)

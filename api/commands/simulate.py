@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from pilotfarm.api.commands import Site
-from pilotfarm.api.commands.up import Seed, Start, load_site
+from pilotfarm.api.commands.up import Every, Quantities, Seed, Start, load_site, recording
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
+from pilotfarm.loadtests import signals
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pilotfarm.emulators.columns.arrays import Columns
     from pilotfarm.emulators.farm.farm import Farm
     from pilotfarm.emulators.grid.network import FeederState
+    from pilotfarm.emulators.record.ledger import Ledger, Recording
 
 STEP_S: Final = 60.0
 STEP_MIN_S, STEP_MAX_S = 0.1, 900.0  # the farm's, whose import would slow down every command
@@ -57,11 +59,10 @@ def simulate(
     ] = STEP_S,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Record what happens there, as `up --ledger` does.", file_okay=False),
+        typer.Option("--out", metavar="DIR", help="Record what happens there, as `up --ledger` does."),
     ] = None,
-    every: Annotated[
-        float, typer.Option("--every", metavar="S", min=0.0, help="Minimum seconds of site time between two records.")
-    ] = 0.0,
+    every: Every = 0.0,
+    quantities: Quantities = None,
     start: Start = None,
     seed: Seed = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the energy of devices and feeders as JSON.")] = False,
@@ -77,19 +78,24 @@ def simulate(
         raise typer.BadParameter(message, param_hint="--step")
     from pilotfarm.emulators.farm.farm import Farm
 
+    kept = recording("--out", out, every, quantities)
     layout = load_site(site, None, None, start, seed, step)
     farm = Farm(layout)
     # Registers need not begin at 0; what counts is what the run adds.
     begin = _counts(farm)
     steps = max(1, round(days * DAY_S / step))
     feeders = {state.name: _Feeder(state.name) for state in farm.network}
-    with _until_interrupted() as interrupt, _recorded(farm, out, every), _progress(sys.stderr.isatty()) as progress:
+    bar = _progress(sys.stderr.isatty())
+    with _until_interrupted() as interrupt, _recorded(farm, kept) as ledger, bar as progress:
         _run(farm, feeders, steps, step, interrupt, progress)
     summary = _summary(farm, begin, feeders, interrupt.received)
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
     else:
         _show(summary)
+    if ledger is not None and ledger.loss:
+        typer.echo(f"error: {ledger.loss}", err=True)
+        raise typer.Exit(1)
     if interrupt.received:
         raise typer.Exit(INTERRUPTED)
 
@@ -127,13 +133,13 @@ class _Interrupt:
 
 @contextmanager
 def _until_interrupted() -> Iterator[_Interrupt]:
-    """Note SIGINT and SIGTERM, so that the current step and file are finished first."""
+    """Note SIGINT, SIGTERM and SIGHUP, so that the current step and file are finished first."""
     interrupt = _Interrupt()
 
     def note(*_: object) -> None:
         interrupt.received = True
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in signals.ending()}
     try:
         yield interrupt
     finally:
@@ -142,21 +148,18 @@ def _until_interrupted() -> Iterator[_Interrupt]:
 
 
 @contextmanager
-def _recorded(farm: Farm, directory: Path | None, every_s: float) -> Iterator[None]:
-    if directory is None:
-        yield
+def _recorded(farm: Farm, recording: Recording | None) -> Iterator[Ledger | None]:
+    if recording is None:
+        yield None
         return
     from pilotfarm.emulators.clock import WallClock
-    from pilotfarm.emulators.record.ledger import Ledger
 
-    ledger = Ledger(directory, farm, WallClock(), every_s=every_s, lossless=True)
+    ledger = recording.of(farm, WallClock(), lossless=True)
     farm.observers.append(ledger)
     try:
-        yield
+        yield ledger
     finally:
         ledger.close()
-        if ledger.rows_dropped:
-            typer.echo(f"warning: {ledger.rows_dropped:,} rows could not be written: {ledger.last_error}", err=True)
 
 
 def _progress(wanted: bool) -> Any:

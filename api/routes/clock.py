@@ -35,7 +35,7 @@ async def change_clock(here: Here, change: requests.ClockChange) -> models.Clock
     description="Answers once they are taken. Masters are served between two steps.",
     responses=documented(409),
 )
-async def step(here: Here, request: requests.StepRequest) -> models.ClockAnswer:
+async def step_clock(here: Here, request: requests.StepRequest) -> models.ClockAnswer:
     await here.pilot.runner.step_by_hand(request.steps)
     return _clock(here)
 

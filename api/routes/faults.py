@@ -24,7 +24,7 @@ FaultId = Annotated[requests.FaultNumber, Path(description="A fault's number", e
 
 
 @router.get("/faults/kinds", summary="Kinds of fault, with what each can be told")
-async def list_kinds() -> list[models.FaultKind]:
+async def list_fault_kinds() -> list[models.FaultKind]:
     return [_kind(registry.fault(name)) for name in registry.FAULTS]
 
 

@@ -13,12 +13,12 @@ feeders    one row a feeder and recorded step: its power flow as last solved
 
 Every row has ``run`` (when the farm was started), ``site_time`` and ``wall_time``. Ratings, which do
 not change, and command pulses, which are rows of ``commands``, are not in ``values``. A feeder's columns
-are those of ``network.FeederState``.
+are those of ``network.FeederState``. ``docs/ledger.md`` describes it for its readers.
 
-A file is written whole under another name and then renamed, every ``SEGMENT_S``, so a crash loses
-the last few seconds and leaves no broken file. Writing is done by a thread of its own. When the
-disk cannot keep up, is full or cannot be written, rows wait in memory up to ``WAITING_MAX``; beyond
-it the oldest are dropped, counted and reported, and the farm goes on.
+A file is written whole under another name, synced and then renamed, every ``SEGMENT_S``, so a crash loses
+the last few seconds and leaves no broken file; ``merging`` makes few large ones of them. Both are done by a thread
+of its own. When the disk cannot keep up, is full or cannot be written, rows wait in memory up to ``WAITING_MAX``;
+beyond it the oldest are dropped, counted and reported, and the farm goes on.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -43,7 +43,11 @@ from pilotfarm.emulators.farm.faultboard import Fault
 from pilotfarm.emulators.farm.observer import Moment
 from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.grid.network import FeederState, Network
-from pilotfarm.emulators.record.schema import SCHEMAS
+from pilotfarm.emulators.record import folder
+from pilotfarm.emulators.record.backlog import Backlog
+from pilotfarm.emulators.record.merging import Merging, sync
+from pilotfarm.emulators.record.schema import CONVENTIONS, SCHEMAS, VERSION, described
+from pilotfarm.emulators.record.selection import chosen
 from pilotfarm.emulators.record.tables import Step, instant, values_table
 from pilotfarm.emulators.site.layout import SiteLayout
 
@@ -51,7 +55,7 @@ SEGMENT_S: Final = 3.0
 WAITING_MAX: Final = 20_000_000
 """Most rows of values that may wait to be written: about 500 MB of arrays the farm has let go of."""
 EVENTS_MAX: Final = 200_000
-"""Most rows of the other tables that may wait."""
+"""Most rows of each of the other tables that may wait."""
 
 _OF_A_FEEDER: Final = tuple(each.name for each in fields(FeederState) if each.name != "name")
 
@@ -69,42 +73,93 @@ class Recorded(Protocol):
     def network(self) -> Network: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Where a ledger is kept and what it keeps: ``every_s`` is the least site time between two records of values and
+    feeders [s]; ``quantities`` are names, globs and roles, all of them if there are none."""
+
+    directory: Path
+    every_s: float = 0.0
+    quantities: Sequence[str] = ()
+
+    def of(self, site: Recorded, clock: Clock, *, lossless: bool = False) -> Ledger:
+        """Begin to keep it; the errors are those of ``Ledger``."""
+        options = self.every_s, self.quantities
+        return Ledger(self.directory, site, clock, *options, lossless=lossless)
+
+
 class Ledger:
     """A farm's observer that writes what it sees to ``directory``.
 
-    ``every_s`` is the least site time between two records of values [s]. With ``lossless`` a full
-    buffer makes the farm wait instead of dropping rows, as long as the disk takes any: for simulation,
-    where nobody is served.
+    The options are those of ``Recording``. With ``lossless`` a full buffer makes the farm wait instead of dropping
+    rows, as long as the disk takes any: for simulation, where nobody is served. Raises ``ConfigError`` when the folder
+    cannot be had (``folder.claimed``) and when ``quantities`` choose nothing.
     """
 
-    def __init__(self, directory: Path, site: Recorded, clock: Clock, *, every_s: float = 0.0, lossless: bool = False):
+    def __init__(
+        self,
+        directory: Path,
+        site: Recorded,
+        clock: Clock,
+        every_s: float = 0.0,
+        quantities: Sequence[str] = (),
+        *,
+        lossless: bool = False,
+    ):
         self.directory = directory
         self.rows_written = 0
-        self.rows_dropped = 0
         self.write_errors = 0
-        self.last_error = ""
         self._population, self._network = site.population, site.network
+        self._names = chosen(site.population, quantities)
         self._clock = clock
         self._lossless = lossless
         self._every_s = every_s
         self._recorded_s = float("-inf")
         self._run = datetime.fromtimestamp(clock.now_s(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         self._segment = 0
-        self._steps: deque[Step] = deque()
-        self._waiting = 0
-        self._events: dict[str, deque[dict[str, Any]]] = {name: deque() for name in SCHEMAS if name != "values"}
-        self._lock = threading.Condition()
-        self._closing = False
-        self._about = {
+        about = {
+            "ledger_version": VERSION,
+            "pilotfarm_version": version("pilotfarm"),
+            "run": self._run,
             "site": site.layout.name,
             "source": site.layout.source,
             "seed": site.layout.seed,
             "start": site.layout.start.isoformat(),
             "step_s": site.layout.step_s,
-            "site_file": site.layout.text,
+            "every_s": every_s,
+            "quantities": list(quantities) or ["*"],
+            "conventions": CONVENTIONS,
         }
+        self._about = json.dumps({**about, "site_file": site.layout.text}, indent=2) + "\n"
+        self._schemas = {table: described(table, about) for table in SCHEMAS}
+        self._backlogs = {table: Backlog(table) for table in SCHEMAS}
+        self._mergings = {table: Merging(directory, table) for table in SCHEMAS}
+        self._lock = threading.Condition()
+        self._closing = self._pressed = False
+        self._claim = folder.claimed(directory)
         self._thread = threading.Thread(target=self._write_on, name="ledger", daemon=True)
         self._thread.start()
+
+    @property
+    def rows_dropped(self) -> int:
+        return sum(self.rows_lost.values())
+
+    @property
+    def rows_lost(self) -> dict[str, int]:
+        """How many rows of which table were dropped unwritten; of tables that lost any."""
+        return {table: backlog.lost for table, backlog in self._backlogs.items() if backlog.lost}
+
+    @property
+    def last_error(self) -> str:
+        """Why some table cannot be written now; empty if all can."""
+        return next((backlog.error for backlog in self._backlogs.values() if backlog.error), "")
+
+    @property
+    def loss(self) -> str:
+        """What was lost and why, in a sentence; empty if nothing was."""
+        lost = " and ".join(f"{rows:,} of {table}" for table, rows in self.rows_lost.items())
+        why = self.last_error or "the disk was too slow, or could not be written for a while"
+        return f"rows of the ledger in {self.directory} were lost, {lost}: {why}" if lost else ""
 
     # ------------------------------------------------------------------------------- observing
 
@@ -113,17 +168,20 @@ class Ledger:
             return
         self._recorded_s = moment.time_s
         wall_s = self._clock.now_s()
+        values = self._backlogs["values"]
         with self._lock:
             for group in self._population:
-                step = Step(moment.unix_s, wall_s, group, group.columns, group.reported, dict(group.quality))
-                self._steps.append(step)
-                self._waiting += step.rows
-            while self._waiting > WAITING_MAX and (self.last_error or not self._lossless):
-                self._drop_oldest()
-            if self._waiting > WAITING_MAX // 2:
-                self._lock.notify_all()
-            while self._waiting > WAITING_MAX // 2 and self._waits():
+                names = self._names[group.name]
+                if names:
+                    known = group.columns, group.reported, dict(group.quality)
+                    step = Step(moment.unix_s, wall_s, group, names, *known)
+                    values.add(step, step.rows)
+            while values.rows > WAITING_MAX // 2 and self._waits(values):
+                self._press()
                 self._lock.wait(1.0)
+            if values.rows > WAITING_MAX // 2:
+                self._press()
+            values.shrink(WAITING_MAX)
         for feeder in self._network:
             row = {name: getattr(feeder, name) for name in _OF_A_FEEDER}
             self._event("feeders", moment, feeder=feeder.name, **row)
@@ -161,15 +219,23 @@ class Ledger:
         )
 
     def close(self) -> None:
-        """Write what waits and end the thread; what cannot be written is counted as dropped."""
+        """Write what waits and end the thread; what cannot be written is counted as lost."""
         with self._lock:
             self._closing = True
             self._lock.notify_all()
         self._thread.join()
+        for backlog in self._backlogs.values():
+            backlog.shrink(0)
+        folder.release(self._claim)
 
-    def _waits(self) -> bool:
+    def _press(self) -> None:
+        """Have what waits written now; the lock is held."""
+        self._pressed = True
+        self._lock.notify_all()
+
+    def _waits(self, backlog: Backlog) -> bool:
         """Whether the farm is to wait for room. A disk that takes nothing is not waited for."""
-        return self._lossless and not self.last_error and self._thread.is_alive()
+        return self._lossless and not backlog.error and self._thread.is_alive()
 
     def _event(self, table: str, moment: Moment, **row: Any) -> None:
         stamps = {
@@ -177,106 +243,76 @@ class Ledger:
             "site_time": instant(moment.unix_s),
             "wall_time": instant(self._clock.now_s()),
         }
+        backlog = self._backlogs[table]
         with self._lock:
-            waiting = self._events[table]
-            while len(waiting) >= EVENTS_MAX and self._waits():
-                self._lock.notify_all()
+            while backlog.rows >= EVENTS_MAX and self._waits(backlog):
+                self._press()
                 self._lock.wait(1.0)
-            waiting.append({**stamps, **row})
-            self._drop_oldest_of(waiting)
+            backlog.add({**stamps, **row})
+            backlog.shrink(EVENTS_MAX)
 
     # --------------------------------------------------------------------------------- writing
 
     def _write_on(self) -> None:
         while True:
             with self._lock:
-                if not self._closing:
-                    self._lock.wait(SEGMENT_S)
-                closing = self._closing
-                steps = self._taken_steps()
-                events = {name: list(rows) for name, rows in self._events.items() if rows}
-                for name in events:
-                    self._events[name].clear()
+                self._lock.wait_for(lambda: self._closing or self._pressed, SEGMENT_S)
+                closing, self._pressed = self._closing, False
+                taken = {table: backlog.take(WAITING_MAX // 8) for table, backlog in self._backlogs.items()}
                 self._lock.notify_all()
             self._segment += 1
-            self._write_values(steps)
-            for name, rows in events.items():
-                self._write_events(name, rows)
-            if closing:
-                return
+            wrote = [self._write(self._backlogs[table], items) for table, items in taken.items() if items]
+            if closing and not any(wrote):
+                break
+            if not closing:
+                self._merge()
+        for merging in self._mergings.values():
+            merging.close()
 
-    def _taken_steps(self) -> list[Step]:
-        """Steps for one file, at most ``WAITING_MAX // 8`` rows unless closing; the lock is held."""
-        taken, rows = [], 0
-        while self._steps and (self._closing or rows < WAITING_MAX // 8):
-            step = self._steps.popleft()
-            rows += step.rows
-            taken.append(step)
-        self._waiting -= rows
-        return taken
+    def _merge(self) -> None:
+        """Merge files until rows wait for a file of their own."""
+        due_s = self._clock.now_s() + SEGMENT_S / 2
+        for merging in self._mergings.values():
+            while merging.step():
+                if self._closing or self._clock.now_s() >= due_s or self._backlogs["values"].rows >= WAITING_MAX // 8:
+                    return
 
-    def _write_values(self, steps: list[Step]) -> None:
-        if not steps:
-            return
-        if self._written("values", lambda: values_table(self._run, steps)):
-            return
-        with self._lock:
-            # They wait for the next attempt, oldest first.
-            for step in reversed(steps):
-                self._steps.appendleft(step)
-                self._waiting += step.rows
-            while self._steps and (self._closing or self._waiting > WAITING_MAX):
-                self._drop_oldest()
-
-    def _write_events(self, name: str, rows: list[dict[str, Any]]) -> None:
-        if self._written(name, lambda: pa.Table.from_pylist(rows, SCHEMAS[name])):
-            return
-        with self._lock:
-            if self._closing:
-                self.rows_dropped += len(rows)
-            else:
-                self._events[name].extendleft(reversed(rows))
-                self._drop_oldest_of(self._events[name])
-
-    def _written(self, name: str, made: Callable[[], pa.Table]) -> bool:
-        """Write one file whole; ``False``, counted and reported, if the disk would not have it."""
-        folder = self.directory / name
-        path = folder / f"{self._run}-{self._segment:08d}.parquet"
-        partial = path.with_suffix(".part")
+    def _write(self, backlog: Backlog, taken: list[tuple[Any, int]]) -> bool:
+        """Write one file; ``False``, counted and reported, if the disk would not have it."""
+        table = backlog.table
+        path = self.directory / table / f"{self._run}-{self._segment:08d}.parquet"
+        items = [item for item, _ in taken]
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._write_about()
-            table = made()
-            pq.write_table(table, partial, compression="zstd")
-            partial.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
-            self._failed(error)
+            made = values_table(self._run, items) if table == "values" else pa.Table.from_pylist(items, SCHEMAS[table])
+            self._put(path, made.replace_schema_metadata(self._schemas[table].metadata))
+        except (OSError, pa.ArrowException, MemoryError) as error:
+            self.write_errors += 1
+            with self._lock:
+                news = backlog.failed(taken, str(error))
+                backlog.shrink(WAITING_MAX if table == "values" else EVENTS_MAX)
+            if news:
+                log.warning("the ledger cannot write %s to %s: %s; rows wait in memory", table, self.directory, error)
             return False
-        if self.last_error:
-            log.warning("the ledger writes to %s again", self.directory)
-            self.last_error = ""
-        self.rows_written += table.num_rows
+        self._mergings[table].add(path, made.num_rows)
+        self.rows_written += made.num_rows
+        with self._lock:
+            news = backlog.written(made.num_rows)
+        if news:
+            lost = f"{backlog.lost:,} rows were lost" if backlog.lost else "no row was lost"
+            log.warning("the ledger writes %s to %s again, with all that waited; %s", table, self.directory, lost)
         return True
 
-    def _write_about(self) -> None:
+    def _put(self, path: Path, rows: pa.Table) -> None:
+        """Write a file whole: under another name until it is on the disk."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         about = self.directory / f"{self._run}.json"
         if not about.exists():
-            about.write_text(json.dumps(self._about, indent=2) + "\n", encoding="utf-8")
-
-    def _failed(self, error: OSError) -> None:
-        self.write_errors += 1
-        if not self.last_error:
-            log.warning("the ledger cannot write to %s: %s; rows wait in memory", self.directory, error)
-        self.last_error = str(error)
-
-    def _drop_oldest(self) -> None:
-        step = self._steps.popleft()
-        self._waiting -= step.rows
-        self.rows_dropped += step.rows
-
-    def _drop_oldest_of(self, waiting: deque[dict[str, Any]]) -> None:
-        while len(waiting) > EVENTS_MAX:
-            waiting.popleft()
-            self.rows_dropped += 1
+            about.write_text(self._about, encoding="utf-8")
+        partial = path.with_suffix(".part")
+        try:
+            pq.write_table(rows, partial, compression="zstd")
+            sync(partial)
+            partial.replace(path)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)

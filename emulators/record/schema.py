@@ -1,77 +1,104 @@
-"""The ledger's tables, column by column."""
+"""The ledger's tables, column by column, and what every file says of itself."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
+VERSION: Final = 2
+"""Rises whenever a table's columns or their meaning change. A folder holds files of one version."""
+PREFIX: Final = "pilotfarm."
+"""Begins every key of a file's metadata."""
+CONVENTIONS: Final = (
+    "Names end in their unit. Plus is power, current and energy leaving the device towards the grid; "
+    "_frac is a share from 0 to 1; truth values are 1 and 0; times are UTC."
+)
+
 TIME = pa.timestamp("us", tz="UTC")
 _NAME = pa.dictionary(pa.int32(), pa.string())
-_STAMPS = [("run", _NAME), ("site_time", TIME), ("wall_time", TIME)]
+_TEXT, _NUMBER, _COUNT = pa.string(), pa.float64(), pa.int64()
+
+
+def _columns(*columns: tuple[str, pa.DataType, str, str]) -> pa.Schema:
+    stamps = (
+        ("run", _NAME, "", "The run that wrote the row: the wall time at which it was started"),
+        ("site_time", TIME, "UTC", "Site time of the step"),
+        ("wall_time", TIME, "UTC", "The machine's time when the step was taken"),
+    )
+    return pa.schema(
+        [
+            pa.field(name, kind, metadata={"description": text, **({"unit": unit} if unit else {})})
+            for name, kind, unit, text in (*stamps, *columns)
+        ]
+    )
+
 
 SCHEMAS: Final[Mapping[str, pa.Schema]] = {
-    "values": pa.schema(
-        [
-            *_STAMPS,
-            ("device", _NAME),
-            ("kind", _NAME),
-            ("quantity", _NAME),
-            ("true", pa.float64()),
-            ("reported", pa.float64()),
-            ("quality", pa.uint8()),
-        ]
+    "values": _columns(
+        ("device", _NAME, "", "The device's id"),
+        ("kind", _NAME, "", "The device's kind"),
+        ("quantity", _NAME, "", "The quantity's name, which ends in its unit"),
+        ("true_value", _NUMBER, "of the quantity", "What is"),
+        ("reported_value", _NUMBER, "of the quantity", "What the device says"),
+        ("quality", pa.uint8(), "bits", "Quality as reported, bits of IEC 60870-5-101, 7.2.6.3; 0 is good"),
     ),
-    "commands": pa.schema(
-        [
-            *_STAMPS,
-            ("command", pa.int64()),
-            ("device", pa.string()),
-            ("quantity", pa.string()),
-            ("value", pa.float64()),
-            ("limited_to", pa.float64()),
-            ("protocol", pa.string()),
-            ("peer", pa.string()),
-            ("received", TIME),
-            ("acknowledged", TIME),
-        ]
+    "commands": _columns(
+        ("command", _COUNT, "", "The command's number in its run; rows of one command share it"),
+        ("device", _TEXT, "", "The device's id"),
+        ("quantity", _TEXT, "", "The set-point or command"),
+        ("value", _NUMBER, "of the quantity", "What was asked for"),
+        ("limited_to", _NUMBER, "of the quantity", "What the device can follow now, where that is less; else null"),
+        ("protocol", _TEXT, "", "How it came: modbus, iec104, dnp3, rest, or reversion"),
+        ("peer", _TEXT, "", "Who sent it"),
+        ("received", TIME, "UTC", "The machine's time of receipt"),
+        ("acknowledged", TIME, "UTC", "The machine's time of the answer; null if there was none before the step"),
     ),
-    "effects": pa.schema(
-        [
-            *_STAMPS,
-            ("command", pa.int64()),
-            ("device", pa.string()),
-            ("quantity", pa.string()),
-            ("outcome", pa.string()),
-        ]
+    "effects": _columns(
+        ("command", _COUNT, "", "The command's number in its run"),
+        ("device", _TEXT, "", "The device's id"),
+        ("quantity", _TEXT, "", "The quantity that shows the effect, such as active_power_w"),
+        ("outcome", _TEXT, "", "effective, superseded by a later command, or expired"),
     ),
-    "faults": pa.schema(
-        [
-            *_STAMPS,
-            ("fault", pa.int64()),
-            ("kind", pa.string()),
-            ("event", pa.string()),
-            ("mode", pa.string()),
-            ("target", pa.string()),
-            ("parameters", pa.string()),
-            ("devices", pa.list_(pa.string())),
-        ]
+    "faults": _columns(
+        ("fault", _COUNT, "", "The fault's number in its run"),
+        ("kind", _TEXT, "", "The kind of fault"),
+        ("event", _TEXT, "", "began or ended"),
+        ("mode", _TEXT, "", "The kind's mode, if it has any"),
+        ("target", _TEXT, "", "Whom it was aimed at, as JSON"),
+        ("parameters", _TEXT, "", "Its parameters, as JSON"),
+        ("devices", pa.list_(pa.string()), "", "The ids of the devices it gripped"),
     ),
-    "feeders": pa.schema(
-        [
-            *_STAMPS,
-            ("feeder", _NAME),
-            ("energised", pa.bool_()),
-            ("converged", pa.bool_()),
-            ("failures", pa.int64()),
-            ("power_w", pa.float64()),
-            ("reactive_power_var", pa.float64()),
-            ("cable_losses_w", pa.float64()),
-            ("transformer_losses_w", pa.float64()),
-            ("loading_frac", pa.float64()),
-            ("lowest_voltage_v", pa.float64()),
-            ("highest_voltage_v", pa.float64()),
-        ]
+    "feeders": _columns(
+        ("feeder", _NAME, "", "The feeder's name"),
+        ("energised", pa.bool_(), "", "Whether it has supply"),
+        ("converged", pa.bool_(), "", "Whether the power flow converged; if not, the last one stands"),
+        ("failures", _COUNT, "", "How many power flows did not converge since the run began"),
+        ("power_w", _NUMBER, "W", "Active power at the medium voltage, plus towards it"),
+        ("reactive_power_var", _NUMBER, "var", "Reactive power at the medium voltage, plus towards it"),
+        ("cable_losses_w", _NUMBER, "W", "Losses in the cables"),
+        ("transformer_losses_w", _NUMBER, "W", "Losses in the transformers"),
+        ("loading_frac", _NUMBER, "1", "Current of the most loaded winding of all transformers over its rated current"),
+        ("lowest_voltage_v", _NUMBER, "V", "Lowest voltage, line to neutral"),
+        ("highest_voltage_v", _NUMBER, "V", "Highest voltage, line to neutral"),
     ),
 }
+
+SORTED_BY: Final[Mapping[str, tuple[str, ...]]] = {"values": ("quantity", "device"), "feeders": ("feeder",)}
+"""How merged files sort their rows before time: what is filtered by lies together, and compresses."""
+
+
+def described(table: str, about: Mapping[str, Any]) -> pa.Schema:
+    """A table's schema with what its files say of themselves: the run, and each column's description and unit."""
+    schema = SCHEMAS[table]
+    columns = {field.name: {k.decode(): v.decode() for k, v in field.metadata.items()} for field in schema}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in about.items()}
+    texts["columns"] = json.dumps(columns)
+    return schema.with_metadata({f"{PREFIX}{name}": text for name, text in texts.items()})
+
+
+def version_of(schema: pa.Schema) -> int:
+    """The ledger's version that a file was written as; 1 did not say."""
+    return int((schema.metadata or {}).get(f"{PREFIX}ledger_version".encode(), b"1"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.farm.population import Group
-from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.record.schema import SCHEMAS, TIME
+
+_READS_MAX: Final = 10
+"""How often files may be merged away under a reader before it gives up."""
 
 
 @dataclass(slots=True)
@@ -26,13 +28,14 @@ class Step:
     site_s: float
     wall_s: float
     group: Group
+    names: Sequence[str]
     columns: Seen
     reported: Seen
     quality: Mapping[str, Qualities]
 
     @property
     def rows(self) -> int:
-        return self.group.size * len(recorded(self.group))
+        return self.group.size * len(self.names)
 
 
 def read(directory: Path, table: str) -> pa.Table:
@@ -41,12 +44,16 @@ def read(directory: Path, table: str) -> pa.Table:
     Raises ``KeyError`` for a table there is none of; an empty ledger gives an empty table.
     """
     schema = SCHEMAS[table]
-    files = sorted((directory / table).glob("*.parquet"))
-    return pa.concat_tables([pq.read_table(file, schema=schema) for file in files]) if files else schema.empty_table()
-
-
-def recorded(group: Group) -> Sequence[str]:
-    return [q.name for q in group.spec.quantities if q.role not in (Role.RATING, Role.COMMAND)]
+    for attempt in range(_READS_MAX):
+        files = sorted((directory / table).glob("*.parquet"))
+        if not files and (directory / f".{table}.old").exists():
+            continue  # between the two renames of a merge
+        try:
+            return pa.concat_tables([pq.read_table(file, schema=schema) for file in files] or [schema.empty_table()])
+        except FileNotFoundError:  # merged since they were listed
+            if attempt == _READS_MAX - 1:
+                raise
+    return schema.empty_table()
 
 
 def instant(unix_s: float) -> datetime:
@@ -59,7 +66,7 @@ def values_table(run: str, steps: Sequence[Step]) -> pa.Table:
     devices, kinds, quantities = _Names(), _Names(), _Names()
     indices: dict[str, list[Any]] = {"device": [], "kind": [], "quantity": []}
     for step in steps:
-        names, n = recorded(step.group), step.group.size
+        names, n = step.names, step.group.size
         indices["device"].append(np.tile(devices.of(step.group.layout.devices), len(names)))
         indices["kind"].append(np.full(n * len(names), kinds.of([step.group.spec.kind])[0], dtype=np.int32))
         indices["quantity"].append(np.repeat(quantities.of(names), n))
@@ -89,12 +96,11 @@ def values_table(run: str, steps: Sequence[Step]) -> pa.Table:
 
 
 def _values_part(step: Step) -> tuple[Any, Any, Any]:
-    names, n = recorded(step.group), step.group.size
-    good = np.zeros(n, dtype=np.uint8)
+    good = np.zeros(step.group.size, dtype=np.uint8)
     return (
-        np.concatenate([step.columns[name] for name in names]),
-        np.concatenate([step.reported[name] for name in names]),
-        np.concatenate([step.quality.get(name, good) for name in names]),
+        np.concatenate([step.columns[name] for name in step.names]),
+        np.concatenate([step.reported[name] for name in step.names]),
+        np.concatenate([step.quality.get(name, good) for name in step.names]),
     )
 
 

@@ -12,14 +12,18 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from email.message import Message
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request, Security
+from fastapi.responses import Response
+from fastapi.security import HTTPBearer
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
 
 from pilotfarm.emulators.clock import Clock, WallClock
-from pilotfarm.loadtests.problems import Api, Refused, documented, listed
+from pilotfarm.loadtests.problems import MEDIA_TYPE, Api, Refused, documented, listed, response
 from pilotfarm.loadtests.sesp.database import cause
 from pilotfarm.loadtests.sesp.model import (
     INTEGER_MAX,
@@ -32,13 +36,14 @@ from pilotfarm.loadtests.sesp.model import (
     Reading,
     ReadingPage,
     Receipt,
-    ReceiptEntry,
     Run,
     SequencePage,
     StoredReading,
     instant,
 )
 from pilotfarm.loadtests.sesp.store import Store, Stored
+from pilotfarm.loadtests.web.docs import add_docs
+from pilotfarm.loadtests.web.gate import TokenGate
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +58,20 @@ PAGE_MAX: Final = 5_000
 _T = TypeVar("_T")
 _ONE: Final = TypeAdapter(Reading)
 _MANY: Final = TypeAdapter(list[Reading])
-_READING_SCHEMA: Final = Reading.model_json_schema()
+_READING_SCHEMA: Final = {"$ref": "#/components/schemas/Reading"}
 _READINGS_SCHEMA: Final = {"type": "array", "minItems": 1, "maxItems": READINGS_MAX, "items": _READING_SCHEMA}
+_CONFLICT: Final = {
+    "description": "Conflict: a reading is not stored because another one of its name is; the receipt tells of all",
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {
+                "allOf": [{"$ref": "#/components/schemas/ProblemDocument"}],
+                "properties": {"receipt": {"$ref": "#/components/schemas/Receipt"}},
+                "required": ["receipt"],
+            }
+        }
+    },
+}
 _BODY: Final = {
     "required": True,
     "content": {"application/json": {"schema": {"anyOf": [_READING_SCHEMA, _READINGS_SCHEMA]}}},
@@ -72,7 +89,7 @@ class IngestQueue:
         self._backlog = 0
         self._wake = asyncio.Event()
         self._takes = True
-        self.received = self.stored = self.duplicates = 0
+        self.received = self.stored = self.duplicates = self.conflicts = 0
 
     async def add(self, readings: list[Reading]) -> Receipt:
         """Queue readings, wait until they are committed, and return the receipt."""
@@ -84,20 +101,12 @@ class IngestQueue:
         self._waiting.append(([reading.row(now_s) for reading in readings], answer))
         self._wake.set()
         stored = await answer
-        duplicates = sum(entry.duplicate for entry in stored)
-        self.received += len(stored)
-        self.duplicates += duplicates
-        self.stored += len(stored) - duplicates
-        return Receipt(
-            received=len(stored),
-            stored=len(stored) - duplicates,
-            duplicates=duplicates,
-            received_at=instant(now_s),
-            readings=[
-                ReceiptEntry(id=s.id, device_id=r.device_id, sequence=r.sequence, duplicate=s.duplicate)
-                for r, s in zip(readings, stored, strict=True)
-            ],
-        )
+        receipt = Receipt.of(readings, stored, now_s)
+        self.received += receipt.received
+        self.stored += receipt.stored
+        self.duplicates += receipt.duplicates
+        self.conflicts += receipt.conflicts
+        return receipt
 
     async def read(self, query: Callable[[], _T]) -> _T:
         """Run a query in the database's thread."""
@@ -150,6 +159,30 @@ class IngestQueue:
         self._takes = takes
 
 
+def _conflict(path: str, receipt: Receipt) -> Response:
+    """Return the answer to a request with readings that are not stored because others of their names are."""
+    found = [
+        (str(n), f"{entry.device_id} has another reading {entry.sequence} in this run, with other values; it stays")
+        for n, entry in enumerate(receipt.readings)
+        if entry.conflict
+    ]
+    return response(path, 409, found, more={"receipt": receipt.model_dump(mode="json")})
+
+
+def _require_json(request: Request) -> None:
+    """Refuse a body of another type: a page of a browser may send those to any address without being asked."""
+    kind = Message()
+    kind["content-type"] = request.headers.get("content-type", "")
+    charset = kind.get_content_charset("utf-8")
+    if kind.get_content_type() != "application/json" or charset not in ("utf-8", "us-ascii"):
+        given = request.headers.get("content-type", "nothing")
+        takes = {"Accept": "application/json", "Accept-Post": "application/json"}
+        raise HTTPException(415, f"send readings as application/json in UTF-8, not as {given}", takes)
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.lower() != "identity":
+        raise HTTPException(415, f"send readings as they are, not as {coding}", {"Accept-Encoding": "identity"})
+
+
 async def _body(request: Request) -> bytes:
     """Read a request's body, and stop reading when it is too long."""
     body = bytearray()
@@ -171,8 +204,11 @@ def _parsed(body: bytes) -> list[Reading]:
     return readings
 
 
-def make_app(database: str, clock: Clock | None = None) -> FastAPI:
-    """Make a SESP over a database; it is opened when the application starts and closed when it ends."""
+def make_app(database: str, clock: Clock | None = None, token: str | None = None) -> FastAPI:
+    """Make a SESP over a database; it is opened when the application starts and closed when it ends.
+
+    With ``token`` every request needs it as bearer, but for its health and its description.
+    """
     wall = WallClock() if clock is None else clock
 
     @asynccontextmanager
@@ -186,7 +222,17 @@ def make_app(database: str, clock: Clock | None = None) -> FastAPI:
             await asyncio.gather(writer, return_exceptions=True)
             queue.close()
 
-    app = Api(title="pilotfarm reference SESP", version="1", lifespan=lifespan, responses=documented(500))
+    app = Api(
+        models=[Reading],
+        title="pilotfarm reference SESP",
+        version="1",
+        lifespan=lifespan,
+        dependencies=[Security(HTTPBearer(auto_error=False))] if token is not None else [],
+        responses=documented(500) if token is None else documented(401, 500),
+    )
+    opened = ["/healthz", "/openapi.json", *add_docs(app, "/docs")]
+    if token is not None:
+        app.add_middleware(TokenGate, token=token, open_paths=frozenset(opened))
     _add_routes(app)
     return app
 
@@ -201,16 +247,19 @@ def _add_routes(app: FastAPI) -> None:
     @app.post(
         "/api/v1/readings",
         status_code=201,
-        responses=documented(413, 422, 503),
+        response_model=Receipt,
+        responses={**documented(413, 415, 422, 503), 409: _CONFLICT},
         openapi_extra={"requestBody": _BODY},
     )
-    async def store_readings(request: Request) -> Receipt:
+    async def store_readings(request: Request) -> Receipt | Response:
         """Store one reading or a list of them, and give the receipt; a reading sent again is stored once.
 
-        Of a request with anything wrong nothing is stored.
+        Of a request with anything wrong nothing is stored. A reading whose run, device and sequence are stored
+        with other values is a conflict: it is not stored, all others of the request are, and the answer is 409.
         """
+        _require_json(request)
         receipt: Receipt = await request.app.state.queue.add(_parsed(await _body(request)))
-        return receipt
+        return _conflict(request.url.path, receipt) if receipt.conflicts else receipt
 
     @app.get("/api/v1/readings", responses=problems)
     async def list_readings(
@@ -248,7 +297,13 @@ def _add_routes(app: FastAPI) -> None:
         return SequencePage(run=run, devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
 
     @app.get("/healthz")
-    async def health(request: Request) -> Health:
+    async def read_health(request: Request) -> Health:
         """Say that the SESP runs, and what it has taken since it started."""
         queue: IngestQueue = request.app.state.queue
-        return Health(status="ok", received=queue.received, stored=queue.stored, duplicates=queue.duplicates)
+        return Health(
+            status="ok",
+            received=queue.received,
+            stored=queue.stored,
+            duplicates=queue.duplicates,
+            conflicts=queue.conflicts,
+        )

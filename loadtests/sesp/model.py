@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
 
-from pilotfarm.loadtests.sesp.store import NAME_MAX
+from pilotfarm.loadtests.sesp.store import NAME_MAX, Stored
 
 VALUES_MAX = 500
 """Maximum number of values in one reading."""
@@ -53,7 +55,9 @@ class Reading(BaseModel):
     timestamp: Moment
     sent_at: Moment | None = None
     values: Annotated[dict[Name, FiniteFloat], Field(min_length=1, max_length=VALUES_MAX)]
-    quality: Annotated[dict[Name, Annotated[int, Field(ge=0, le=255)]], Field(max_length=VALUES_MAX)] = {}
+    quality: Annotated[dict[Name, Annotated[int, Field(ge=0, le=255)]], Field(max_length=VALUES_MAX)] = Field(
+        default_factory=dict
+    )
 
     def row(self, received_s: float) -> dict[str, Any]:
         """Return the reading as a row of the store."""
@@ -71,26 +75,55 @@ class Reading(BaseModel):
 
 
 class ReceiptEntry(BaseModel):
-    """One reading received: the id it is stored under, and whether it was known already."""
+    """One reading received, and the id its name is stored under.
+
+    ``duplicate`` says that it was stored already; ``conflict`` that another one of its name was, with
+    other values, and that this one is not stored.
+    """
 
     id: int
     device_id: str
     sequence: int
     duplicate: bool
+    conflict: bool
 
 
 class Receipt(BaseModel):
-    """The SESP notifies that it has received the information, and has stored it."""
+    """The SESP notifies that it has received the information, and what of it has been stored.
+
+    ``received`` is ``stored + duplicates + conflicts``.
+    """
 
     received: int
     stored: int
     duplicates: int
+    conflicts: int
     received_at: datetime
     readings: list[ReceiptEntry]
 
+    @classmethod
+    def of(cls, readings: Sequence[Reading], stored: Sequence[Stored], received_s: float) -> Receipt:
+        """Write the receipt of readings from what became of each, in the same order."""
+        duplicates = sum(outcome.duplicate for outcome in stored)
+        conflicts = sum(outcome.conflict for outcome in stored)
+        return cls(
+            received=len(stored),
+            stored=len(stored) - duplicates - conflicts,
+            duplicates=duplicates,
+            conflicts=conflicts,
+            received_at=instant(received_s),
+            readings=[
+                ReceiptEntry(device_id=reading.device_id, sequence=reading.sequence, **asdict(outcome))
+                for reading, outcome in zip(readings, stored, strict=True)
+            ],
+        )
+
 
 class StoredReading(BaseModel):
-    """A reading as stored; ``copies`` is how many times it arrived."""
+    """A reading as stored: the first of its name.
+
+    ``copies`` is how many times the name arrived, ``conflicts`` how many of these had other values.
+    """
 
     id: int
     device_id: str
@@ -103,6 +136,7 @@ class StoredReading(BaseModel):
     values: dict[str, float]
     quality: dict[str, int]
     copies: int
+    conflicts: int
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> StoredReading:
@@ -134,11 +168,15 @@ class DevicePage(BaseModel):
 
 
 class DeviceSequences(BaseModel):
-    """What is stored of a device: ranges ``[first, last]``, and ``[sequence, extra copies]``."""
+    """What is stored of a device: ranges ``[first, last]``.
+
+    ``duplicates`` are ``[sequence, extra copies]`` with the same values, ``conflicts`` with others.
+    """
 
     device_id: str
     stored: list[tuple[int, int]]
     duplicates: list[tuple[int, int]]
+    conflicts: list[tuple[int, int]]
 
 
 class SequencePage(BaseModel):
@@ -154,3 +192,4 @@ class Health(BaseModel):
     received: int
     stored: int
     duplicates: int
+    conflicts: int

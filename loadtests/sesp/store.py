@@ -1,4 +1,7 @@
-"""Where the reference SESP keeps readings: one table, each reading stored once and every copy counted.
+"""Where the reference SESP keeps readings: the first of each name is stored, and every later one is counted.
+
+A later one with the same content is a duplicate, with any other content a conflict. Content is the kind, the instant,
+the values and the quality; the time of sending is not, for a reading that is sent again has another one.
 
 A store belongs to one thread at a time.
 """
@@ -6,7 +9,7 @@ A store belongs to one thread at a time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
@@ -20,6 +23,7 @@ from sqlalchemy import (
     Float,
     Integer,
     MetaData,
+    RowMapping,
     String,
     Table,
     Text,
@@ -63,13 +67,31 @@ READINGS: Final = Table(
     UniqueConstraint("run", "device_id", "sequence"),
 )
 
+CONFLICTS: Final = Table(
+    "conflicts",
+    _METADATA,
+    Column("reading_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("copies", Integer, nullable=False),
+)
+"""How many readings came under the name of a stored one with other content; ``readings.copies`` counts them too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The outcome of one reading: the id it is stored under, and whether it was stored before."""
+    """The outcome of one reading: the id its name is stored under, and whether with its content or with another."""
 
     id: int
     duplicate: bool
+    conflict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the table holds of a name."""
+
+    id: int
+    copies: int
+    content: tuple[Any, ...]
 
 
 def check(database: str) -> None:
@@ -104,7 +126,9 @@ class Store:
         """Store a reading and roll it back: raises what a database that is read-only or full would answer later."""
         row = {"run": uuid4().hex, "device_id": "", "sequence": 0, "kind": "", "values": {}, "quality": {}}
         with self._engine.connect() as connection:
-            self._upsert(connection, [{**row, "timestamp_s": 0.0, "sent_s": None, "received_s": 0.0, "copies": 1}])
+            row |= {"timestamp_s": 0.0, "sent_s": None, "received_s": 0.0, "copies": 1}
+            (held,) = self._upsert(connection, [row]).values()
+            self._add_conflicts(connection, {held.id: 1})
             connection.rollback()
 
     def add(self, rows: Sequence[dict[str, Any]]) -> list[Stored]:
@@ -115,30 +139,44 @@ class Store:
             first.setdefault(_key(row), row)
         with self._engine.begin() as connection:
             held = self._upsert(connection, [{**row, "copies": copies[key]} for key, row in first.items()])
-        known = {key for key, (_, total) in held.items() if total > copies[key]}
-        answers = []
-        for key in map(_key, rows):
-            answers.append(Stored(held[key][0], key in known))
-            known.add(key)
+            known = {key for key, found in held.items() if found.copies > copies[key]}
+            answers = list(_outcomes(rows, held, known))
+            self._add_conflicts(connection, Counter(answer.id for answer in answers if answer.conflict))
         return answers
 
-    def _upsert(self, connection: Connection, rows: list[dict[str, Any]]) -> dict[Key, tuple[int, int]]:
-        """Insert rows of different keys, or add to the copies of those already there: key -> id and copies now."""
+    def _upsert(self, connection: Connection, rows: list[dict[str, Any]]) -> dict[Key, _Held]:
+        """Insert rows of different keys, or add to the copies of those already there; return what is there now."""
         insert = self._insert(READINGS)
         c = READINGS.c
         upsert = insert.on_conflict_do_update(
             index_elements=["run", "device_id", "sequence"], set_={"copies": c.copies + insert.excluded.copies}
-        ).returning(c.run, c.device_id, c.sequence, c.id, c.copies)
+        ).returning(READINGS)
         return {
-            (run, device, sequence): (found, total)
-            for run, device, sequence, found, total in connection.execute(upsert, rows)
+            _key(row): _Held(row["id"], row["copies"], _content(row))
+            for row in connection.execute(upsert, rows).mappings()
         }
+
+    def _add_conflicts(self, connection: Connection, counts: Mapping[int, int]) -> None:
+        """Count conflicts with stored readings, by their ids."""
+        if not counts:
+            return
+        insert = self._insert(CONFLICTS)
+        upsert = insert.on_conflict_do_update(
+            index_elements=["reading_id"], set_={"copies": CONFLICTS.c.copies + insert.excluded.copies}
+        )
+        connection.execute(upsert, [{"reading_id": found, "copies": count} for found, count in counts.items()])
 
     def readings(
         self, *, device_id: str | None, run: str | None, since_s: float | None, after: int, limit: int
     ) -> list[dict[str, Any]]:
         """Read back what was stored, in the order of arrival, from the id after ``after``."""
-        query = select(READINGS).where(READINGS.c.id > after).order_by(READINGS.c.id).limit(limit)
+        query = (
+            select(READINGS, _CONFLICTING.label("conflicts"))
+            .select_from(_COUNTED)
+            .where(READINGS.c.id > after)
+            .order_by(READINGS.c.id)
+            .limit(limit)
+        )
         if device_id is not None:
             query = query.where(READINGS.c.device_id == device_id)
         if run is not None:
@@ -166,7 +204,7 @@ class Store:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def sequences(self, run: str, *, after: str, limit: int) -> list[dict[str, Any]]:
-        """List, device by device, which sequence numbers of a run are stored and which came more than once.
+        """List, device by device, which sequence numbers of a run are stored, and which came again with what content.
 
         Numbers that follow each other are one range ``[first, last]``, so a run without loss is one
         range a device, however long.
@@ -186,18 +224,24 @@ class Store:
     def _sequences_of(connection: Connection, run: str, device: str) -> dict[str, Any]:
         c = READINGS.c
         rows = connection.execute(
-            select(c.sequence, c.copies).where(c.run == run, c.device_id == device).order_by(c.sequence)
+            select(c.sequence, c.copies, _CONFLICTING)
+            .select_from(_COUNTED)
+            .where(c.run == run, c.device_id == device)
+            .order_by(c.sequence)
         )
         ranges: list[list[int]] = []
         duplicates: list[list[int]] = []
-        for sequence, copies in rows:
+        conflicts: list[list[int]] = []
+        for sequence, copies, conflicting in rows:
             if ranges and ranges[-1][1] + 1 == sequence:
                 ranges[-1][1] = sequence
             else:
                 ranges.append([sequence, sequence])
-            if copies > 1:
-                duplicates.append([sequence, copies - 1])
-        return {"device_id": device, "stored": ranges, "duplicates": duplicates}
+            if copies > 1 + conflicting:
+                duplicates.append([sequence, copies - 1 - conflicting])
+            if conflicting:
+                conflicts.append([sequence, conflicting])
+        return {"device_id": device, "stored": ranges, "duplicates": duplicates, "conflicts": conflicts}
 
 
 def expanded(ranges: Sequence[Sequence[int]]) -> Iterator[int]:
@@ -206,5 +250,25 @@ def expanded(ranges: Sequence[Sequence[int]]) -> Iterator[int]:
         yield from range(first, last + 1)
 
 
-def _key(row: dict[str, Any]) -> Key:
+_COUNTED: Final = READINGS.outerjoin(CONFLICTS, CONFLICTS.c.reading_id == READINGS.c.id)
+_CONFLICTING: Final = func.coalesce(CONFLICTS.c.copies, 0)
+
+
+def _outcomes(rows: Sequence[dict[str, Any]], held: Mapping[Key, _Held], known: set[Key]) -> Iterator[Stored]:
+    """Yield what became of each row; ``known`` are the keys that were stored before the first of them."""
+    known = set(known)
+    for row in rows:
+        key = _key(row)
+        same = _content(row) == held[key].content
+        yield Stored(held[key].id, duplicate=same and key in known, conflict=not same)
+        known.add(key)
+
+
+def _key(row: RowMapping | dict[str, Any]) -> Key:
     return row["run"], row["device_id"], row["sequence"]
+
+
+def _content(row: RowMapping | dict[str, Any]) -> tuple[Any, ...]:
+    """What a reading says. A value whose quality is 0 is good, as is one without a quality."""
+    quality = {name: bits for name, bits in row["quality"].items() if bits}
+    return row["kind"], row["timestamp_s"], row["values"], quality

@@ -111,7 +111,7 @@ class RunningFarm:
 
         found: dict[str, dict[str, float]] = {}
         for row in eventually(last):
-            found.setdefault(row["device"], {})[row["quantity"]] = row["reported"]
+            found.setdefault(row["device"], {})[row["quantity"]] = row["reported_value"]
         return found
 
     def rows(self, table: str, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:

@@ -200,10 +200,11 @@ def test_two_farms_in_one_process_count_apart(tiny: SiteLayout, make_rest: Calla
 def test_a_ledger_that_cannot_write_shows_in_the_metrics(tiny: SiteLayout, tmp_path: Any) -> None:
     from pilotfarm.emulators.record.ledger import Ledger
 
-    in_the_way = tmp_path / "ledger"
-    in_the_way.write_text("a file, not a folder")
+    folder = tmp_path / "ledger"
     pilot = Pilot(tiny)
-    ledger = Ledger(in_the_way, pilot.farm, pilot.clock)
+    ledger = Ledger(folder, pilot.farm, pilot.clock)
+    folder.rename(tmp_path / "moved")
+    folder.write_text("a file, not a folder")
     pilot.observe(ledger)
     pilot.farm.step(1.0)
     ledger.close()

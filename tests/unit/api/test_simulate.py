@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from typer.testing import CliRunner
 from pilotfarm.api.cli import app
 from pilotfarm.api.commands import simulate
 from pilotfarm.emulators.farm import farm
+from pilotfarm.emulators.quantities import Role, quantity
+from pilotfarm.emulators.record import ledger
 from pilotfarm.emulators.record.tables import read
 
 DEVICES = ["charger-001", "battery-001", "pv-001", "meter-001", "home-001"]
@@ -26,6 +30,12 @@ def simulated(*options: str) -> dict[str, Any]:
     assert done.exit_code == 0, done.output
     found: dict[str, Any] = json.loads(done.output)
     return found
+
+
+def refused(*options: str) -> str:
+    done = CliRunner().invoke(app, ["simulate", "tiny", "--days", "1", *options])
+    assert done.exit_code == 2, done.output
+    return done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +72,7 @@ def test_the_energy_is_the_power_in_the_record_over_time(two_hours: tuple[dict[s
             pc.equal(values["device"], row["device"]),
             pc.equal(values["quantity"], "active_power_w"),
         )
-        powers = values.filter(chosen)["true"].to_pylist()
+        powers = values.filter(chosen)["true_value"].to_pylist()
         assert len(powers) == summary["steps"]
         net = row["exported_wh"] - row["imported_wh"]
         assert sum(powers) * 60.0 / 3600.0 == pytest.approx(net, rel=1e-9, abs=1e-6)
@@ -120,6 +130,47 @@ def test_records_may_be_fewer_than_steps(tmp_path: Path) -> None:
     summary = simulated("--days", str(1 / 24), "--step", "60", "--out", str(tmp_path), "--every", "900")
     assert summary["steps"] == 60
     assert len(read(tmp_path, "values")["site_time"].unique()) == 4
+
+
+def test_rows_that_are_lost_are_said_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_size_limit: Callable[[int], None]
+) -> None:
+    """A disk with room for what is tried at the start and for the feeders, not for the values."""
+    monkeypatch.setattr(ledger, "SEGMENT_S", 3_600.0)
+    command = ["simulate", "tiny", "--days", "0.2", "--json", "--out", str(tmp_path)]
+    file_size_limit(70_000)
+    done = CliRunner().invoke(app, command)
+    file_size_limit(-1)
+    assert done.exit_code == 1, done.output
+    steps = json.loads(done.stdout)["steps"]
+    rows = int(re.search(r"lost, ([0-9,]+) of values: .*File too large", done.stderr)[1].replace(",", ""))  # type: ignore[index]
+    assert rows % steps == 0
+    assert rows > 500 * steps
+    assert read(tmp_path, "feeders").num_rows == steps
+    assert read(tmp_path, "values").num_rows == 0
+
+
+def test_what_is_recorded_is_chosen_and_needs_a_folder(tmp_path: Path) -> None:
+    simulated("--days", "0.01", "--out", str(tmp_path), "--quantities", "total")
+    names = set(read(tmp_path, "values")["quantity"].to_pylist())
+    assert {quantity(name).role for name in names} == {Role.TOTAL}
+    assert "--out" in refused("--every", "5")
+    assert "--out" in refused("--quantities", "total")
+    assert "--every" in refused("--every", "inf", "--out", str(tmp_path))
+    (tmp_path / "file").touch()
+    assert "is a file, not a folder" in refused("--out", str(tmp_path / "file"))
+
+
+def test_a_word_that_chooses_nothing_is_refused_with_what_may_be_meant(tmp_path: Path) -> None:
+    out = tmp_path / "ledger"
+    said = refused("--out", str(out), "--quantities", "soc_fraq,totl,*_kw,rated_power_w,stop,,soc_frac")
+    assert "'soc_fraq' is no quantity of this site and no role; did you mean 'soc_frac'?" in said
+    assert "did you mean 'total'?" in said
+    assert "'*_kw' fits no quantity" in said
+    assert "'rated_power_w' is a rating" in said
+    assert "'stop' is a command" in said
+    assert "6 problems" in said
+    assert not out.exists()
 
 
 def test_ctrl_c_leaves_readable_files_and_a_summary_so_far(tmp_path: Path) -> None:

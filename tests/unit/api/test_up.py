@@ -12,14 +12,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
 from pymodbus.client import ModbusTcpClient
 
-from pilotfarm.api.serve import is_loopback, parse_address
+from pilotfarm.api.serve import parse_address
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.loadtests.web.hosts import is_loopback
 
 PATIENCE_S = 60.0
 
@@ -65,9 +66,11 @@ def free_ports(count: int) -> int:
 
 
 @contextmanager
-def running(*options: str, **more: str) -> Iterator[Up]:
+def running(*options: str, stderr: IO[str] | None = None, **more: str) -> Iterator[Up]:
     command = pilotfarm("up", "tiny", "--api", "127.0.0.1:0", "--ports-from", str(free_ports(20)), *options)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(**more)) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment(**more)
+    ) as process:
         try:
             assert process.stdout is not None
             lines = []
@@ -85,7 +88,7 @@ def running(*options: str, **more: str) -> Iterator[Up]:
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Up]:
-    with running("--speed", "20") as found:
+    with running("--speed", "20", "--allow-host", "farm.example", "--allow-host", "10.0.0.7") as found:
         yield found
 
 
@@ -167,7 +170,7 @@ def test_faults_are_put_on_listed_and_cleared_from_the_command_line(up: Up) -> N
     assert "did you mean battery?" in problems
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_under_load_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> None:
     with running("--speed", "50", "--ledger", str(tmp_path), "--quiet") as farm, ExitStack() as stack:
         assert len(farm.lines) == 1
@@ -187,6 +190,44 @@ def test_a_signal_under_load_ends_it_cleanly(number: signal.Signals, tmp_path: P
 
     assert read(tmp_path, "values").num_rows > 0
     assert set(read(tmp_path, "commands")["quantity"].to_pylist()) >= {"stop"}
+
+
+def test_a_ledger_that_lost_rows_is_said_at_the_end_with_1(tmp_path: Path) -> None:
+    folder = tmp_path / "ledger"
+    with (tmp_path / "said").open("w") as said, running("--quiet", "--ledger", str(folder), stderr=said) as farm:
+        folder.rename(tmp_path / "moved")
+        folder.write_text("in the way")
+        steps = farm.client.get("/clock").json()["time"]
+        while farm.client.get("/clock").json()["time"] == steps:
+            pass
+        assert farm.end(signal.SIGTERM) == 1
+    last = (tmp_path / "said").read_text().splitlines()[-1]
+    assert re.match(
+        rf"error: rows of the ledger in {folder} were lost, [0-9,]+ of values and [0-9,]+ of feeders: ", last
+    )
+
+
+def test_a_ledger_that_cannot_be_is_said_before_anything_listens(up: Up, tmp_path: Path) -> None:
+    """Neither the API's port, which is taken, nor a device's is asked for."""
+    taken = up.url.removeprefix("http://")
+    (tmp_path / "file").touch()
+    said = refused("up", "tiny", "--api", taken, "--ledger", str(tmp_path / "file"))
+    assert said.splitlines()[0].startswith(f"{tmp_path / 'file'}: is a file, not a folder")
+    assert "listen" not in said
+
+
+def test_what_a_ledger_keeps_is_chosen(tmp_path: Path) -> None:
+    from pilotfarm.emulators.record.tables import read
+
+    choice = ("--quantities", "soc_frac, voltage_l[123]_v", "--every", "4")
+    with running("--quiet", "--speed", "40", "--ledger", str(tmp_path), *choice) as farm:
+        while not list(tmp_path.glob("values/*.parquet")):
+            assert farm.process.poll() is None
+        assert farm.end(signal.SIGTERM) == 0
+    values = read(tmp_path, "values").to_pandas()
+    assert set(values["quantity"]) == {"soc_frac", "voltage_l1_v", "voltage_l2_v", "voltage_l3_v"}
+    times = values["site_time"].drop_duplicates().sort_values()
+    assert set(times.diff().dropna().dt.total_seconds()) == {4.0}
 
 
 def test_a_taken_protocol_port_names_device_address_and_remedy_and_leaves_nothing(up: Up) -> None:
@@ -252,3 +293,47 @@ def test_an_address_is_taken_apart_and_known_to_be_loopback(
 ) -> None:
     assert parse_address(text) == expected
     assert is_loopback(expected[0]) is loopback
+
+
+def asked(up: Up, text: str) -> bytes:
+    """Send a request as it stands, and return the answer's first line."""
+    with socket.create_connection(("127.0.0.1", int(up.url.rpartition(":")[2])), PATIENCE_S) as sock:
+        sock.sendall(text.encode())
+        return sock.recv(1_000).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /healthz HTTP/1.0", 200),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost", 200),
+        ("GET /healthz HTTP/1.1\r\nHost:", 200),
+        ("GET /healthz HTTP/1.1", 400),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nhost: evil.example", 400),
+        ("GET /healthz HTTP/1.1\r\nHost: evil.example", 421),
+        ("GET http://localhost/healthz HTTP/1.1\r\nHost: evil.example", 200),
+        ("GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost", 421),
+    ],
+)
+def test_a_request_is_for_the_host_it_names(up: Up, head: str, status: int) -> None:
+    assert asked(up, f"{head}\r\n\r\n").startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_half_sent_requests_do_not_shut_the_api(up: Up) -> None:
+    address = ("127.0.0.1", int(up.url.rpartition(":")[2]))
+    with ExitStack() as stack:
+        for _ in range(550):
+            sock = stack.enter_context(socket.create_connection(address, PATIENCE_S))
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: ")
+        assert httpx.get(f"{up.url}/healthz", trust_env=False, timeout=PATIENCE_S).status_code == 200
+
+
+def test_other_names_are_served_when_they_are_given(up: Up) -> None:
+    for host, status in (("farm.example", 200), ("10.0.0.7:80", 200), ("10.0.0.8", 421)):
+        assert httpx.get(f"{up.url}/healthz", headers={"Host": host}, trust_env=False).status_code == status
+
+
+def test_a_name_to_allow_that_is_none_is_refused() -> None:
+    said = refused("up", "tiny", "--allow-host", "farm.example", "--allow-host", "http://farm.example")
+    assert "--allow-host" in said
+    assert "'http://farm.example'" in said

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,9 +26,10 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.grid.network import FeederState
 from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.record import ledger as ledger_module
-from pilotfarm.emulators.record import tables
+from pilotfarm.emulators.record.backlog import Backlog
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.record.schema import SCHEMAS
+from pilotfarm.emulators.record.selection import recordable
 from pilotfarm.emulators.record.tables import read
 from pilotfarm.emulators.site.layout import SiteLayout
 
@@ -42,6 +45,10 @@ def recorded(farm: Farm, directory: Path, steps: int, clock: ManualClock, **opti
     return ledger
 
 
+def rows_a_step(farm: Farm) -> int:
+    return sum(farm.groups[name].size * len(names) for name, names in recordable(farm.population).items())
+
+
 def test_every_value_of_every_step_is_there_true_and_reported(farm: Farm, tmp_path: Path) -> None:
     farm.faults.add("bias", {"device": "meters-002", "quantity": "active_power_w"}, parameters={"offset": 100.0})
     recorded(farm, tmp_path, 5, ManualClock())
@@ -55,12 +62,12 @@ def test_every_value_of_every_step_is_there_true_and_reported(farm: Farm, tmp_pa
     for device in farm:
         for name in names[device.group.name]:
             row = last.loc[(device.id, name)]
-            assert (row["true"], row["reported"], row["quality"]) == (
+            assert (row["true_value"], row["reported_value"], row["quality"]) == (
                 device.true_value(name),
                 device.value(name),
                 device.quality(name),
             )
-    lying = values[values["true"] != values["reported"]]
+    lying = values[values["true_value"] != values["reported_value"]]
     assert set(zip(lying["device"], lying["quantity"], strict=True)) == {("meters-002", "active_power_w")}
 
 
@@ -153,14 +160,18 @@ def test_an_empty_ledger_reads_as_empty_tables(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_cannot_be_written_is_counted_and_does_not_stop_the_farm(farm: Farm, tmp_path: Path) -> None:
-    blocked = tmp_path / "ledger"
-    blocked.write_text("a file stands where the folder should")
-    ledger = recorded(farm, blocked, 3, ManualClock())
+    disk = Disk(tmp_path / "ledger", farm)
+    for _ in range(3):
+        farm.step(1.0)
+    ledger = disk.ledger
+    ledger.close()
     assert farm.steps == 4
     assert ledger.write_errors > 0
-    assert ledger.rows_dropped > 0
+    assert ledger.rows_lost == {"values": 3 * rows_a_step(farm), "feeders": 3 * len(list(farm.network))}
+    assert ledger.rows_dropped == sum(ledger.rows_lost.values())
     assert ledger.rows_written == 0
     assert "ledger" in ledger.last_error
+    assert f"{3 * rows_a_step(farm):,} of values and {ledger.rows_lost['feeders']} of feeders: " in ledger.loss
 
 
 class Memory:
@@ -197,13 +208,14 @@ def until(true: Callable[[], bool]) -> None:
 
 
 class Disk:
-    """A ledger's folder that cannot be made before somebody frees its place."""
+    """A ledger's folder that is taken away once it was had; it cannot be made before somebody frees its place."""
 
     def __init__(self, folder: Path, farm: Farm, **options: Any) -> None:
-        folder.write_text("in the way")
         self.folder = folder
         self.memory = Memory()
         self.ledger = Ledger(folder, farm, ManualClock(), **options)
+        shutil.rmtree(folder)
+        folder.write_text("in the way")
         farm.observers += [self.memory, self.ledger]
 
     def fails(self) -> None:
@@ -244,6 +256,56 @@ def test_what_waited_for_the_disk_is_written_in_its_order_once_it_is_back(
         assert len({times.count(at) for at in set(times)}) == 1, "every step is whole"
 
 
+def test_each_table_says_for_itself_when_it_cannot_be_written_and_when_all_that_waited_is(
+    farm: Farm,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    file_size_limit: Callable[[int], None],
+) -> None:
+    """On a disk with room for the small table alone, its writes do not end the trouble of the large one."""
+    monkeypatch.setattr(ledger_module, "SEGMENT_S", 0.005)
+    ledger = Ledger(tmp_path / "ledger", farm, ManualClock())
+    farm.observers.append(ledger)
+    folder = tmp_path / "ledger"
+    farm.step(1.0)
+    until(lambda: ledger.rows_written == rows_a_step(farm) + 2)
+    large, small = (path.stat().st_size for name in ("values", "feeders") for path in (folder / name).iterdir())
+    with caplog.at_level(logging.WARNING):
+        file_size_limit((small + large) // 2)
+        for _ in range(4):
+            before = ledger.rows_written, ledger.write_errors
+            farm.step(1.0)
+            until(lambda before=before: ledger.rows_written == before[0] + 2)  # type: ignore[misc]
+            until(lambda before=before: ledger.write_errors > before[1])  # type: ignore[misc]
+        assert "File too large" in ledger.last_error
+        file_size_limit(-1)
+        until(lambda: not ledger.last_error)
+        ledger.close()
+    cannot, again = (record.getMessage() for record in caplog.records)
+    assert cannot.startswith(f"the ledger cannot write values to {folder}: ")
+    assert again == f"the ledger writes values to {folder} again, with all that waited; no row was lost"
+    assert read(folder, "values").num_rows == 5 * rows_a_step(farm)
+    assert ledger.loss == ""
+
+
+def test_a_table_writes_again_only_when_all_is_written_that_waited_when_it_last_failed() -> None:
+    backlog = Backlog("values")
+    for n in range(6):
+        backlog.add(n, 10)
+    assert backlog.failed(backlog.take(25), "full")
+    assert not backlog.failed(backlog.take(60), "still full")
+    assert [item for item, _ in backlog.take(25)] == [0, 1, 2]
+    assert not backlog.written(30)
+    backlog.add(6, 10)  # what came after is not waited for
+    backlog.shrink(30)
+    assert (backlog.lost, backlog.rows, backlog.error) == (10, 30, "still full")
+    backlog.take(20)
+    assert backlog.written(20)
+    assert (backlog.lost, backlog.rows, backlog.error) == (10, 10, "")
+    assert not backlog.written(10)
+
+
 def test_what_a_device_could_not_follow_in_full_stands_beside_what_it_was_asked(farm: Farm, tmp_path: Path) -> None:
     battery = farm.device("storage-001")
     battery.submit({"active_power_limit_frac": 0.3, "active_power_limit_enabled": 1.0}, "test", "me", 0.0)
@@ -260,10 +322,10 @@ def test_what_a_device_could_not_follow_in_full_stands_beside_what_it_was_asked(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
+    """A file system of 128 KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("needs the right to mount a small tmpfs; run the tests as root: sudo make test")
     yield folder
@@ -271,8 +333,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_counted_and_leaves_no_broken_file(farm: Farm, small_disk: Path) -> None:
-    (small_disk / "filler").write_bytes(bytes(60 * 1024))
-    ledger = recorded(farm, small_disk / "ledger", 20, ManualClock())
+    ledger = Ledger(small_disk / "ledger", farm, ManualClock())
+    farm.observers.append(ledger)
+    (small_disk / "filler").write_bytes(bytes(116 * 1024))
+    for _ in range(20):
+        farm.step(1.0)
+    ledger.close()
     assert farm.steps == 21
     assert ledger.write_errors > 0
     assert "No space left" in ledger.last_error
@@ -285,9 +351,9 @@ def test_memory_is_bounded_and_the_oldest_goes_first(
     farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lossless: bool
 ) -> None:
     """A simulation, which loses no row as long as the disk takes any, does not wait for one that takes nothing."""
-    kept, rows_a_step = 12, sum(group.size * len(tables.recorded(group)) for group in farm.groups.values())
+    kept, per_step = 12, rows_a_step(farm)
     monkeypatch.setattr(ledger_module, "SEGMENT_S", 0.01)
-    monkeypatch.setattr(ledger_module, "WAITING_MAX", kept * rows_a_step)
+    monkeypatch.setattr(ledger_module, "WAITING_MAX", kept * per_step)
     monkeypatch.setattr(ledger_module, "EVENTS_MAX", 20)
     disk = Disk(tmp_path / "ledger", farm, lossless=lossless)
     farm.step(1.0)
@@ -299,7 +365,7 @@ def test_memory_is_bounded_and_the_oldest_goes_first(
     disk.comes_back()
     times_s = disk.memory.times_s
     times = [at.timestamp() for (at,) in disk.read("values", "site_time")]
-    assert times == [at for at in times_s[-kept:] for _ in range(rows_a_step)]
+    assert times == [at for at in times_s[-kept:] for _ in range(per_step)]
     feeders = disk.read("feeders", "site_time", "feeder")
     assert [(at.timestamp(), name) for at, name in feeders] == [
         (at, n) for at in times_s[-10:] for n in ("east", "west")
@@ -308,7 +374,7 @@ def test_memory_is_bounded_and_the_oldest_goes_first(
     effects = disk.memory.tables["effects"]
     assert disk.read("effects", *COLUMNS["effects"]) == effects[-20:]
     lost_events = 61 * 2 - 20 + 60 * 2 - 20 + max(len(effects) - 20, 0)
-    assert disk.ledger.rows_dropped == (61 - kept) * rows_a_step + lost_events
+    assert disk.ledger.rows_dropped == (61 - kept) * per_step + lost_events
 
 
 def test_a_simulation_waits_for_the_disk_and_loses_no_row(
@@ -325,6 +391,7 @@ from pathlib import Path
 from pilotfarm.emulators.clock import WallClock
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.record import ledger
+from pilotfarm.emulators.record.backlog import Backlog
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.site import load
 ledger.SEGMENT_S = 0.05

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import httpx
 import pytest
+from stranger_sesp import stranger
 
 from pilotfarm.emulators.clock import ManualClock
-from pilotfarm.loadtests.journal import Journal
+from pilotfarm.emulators.errors import StateError
+from pilotfarm.loadtests.journal import Entry, Journal
+from pilotfarm.loadtests.outcome import NoResult
 from pilotfarm.loadtests.plan import Plan, seconds, target
+from pilotfarm.loadtests.run import Stop, load_test
 from pilotfarm.loadtests.sesp.app import make_app
 from pilotfarm.loadtests.source import FarmSource, Sample, Sender
 from pilotfarm.loadtests.users import UserPool
@@ -26,28 +31,10 @@ SITE = "tiny"
 QUICK = ("--site", SITE, "--users", "5", "--duration", "2s", "--speedup", "1500", "--daily-interval", "5m")
 
 
-def loadtest(url: str, *options: str) -> subprocess.CompletedProcess[str]:
+def loadtest(url: str, *options: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pilotfarm.api.cli", "loadtest", "sesp", "--url", url, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
-
-
-class Forgetful:
-    """A SESP that acknowledges every reading and does not store every tenth."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self._posts = 0
-
-    async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            self._posts += 1
-            if self._posts % 10 == 0:
-                while (await receive()).get("more_body"):
-                    pass
-                await send({"type": "http.response.start", "status": 201, "headers": [(b"content-length", b"2")]})
-                await send({"type": "http.response.body", "body": b"{}"})
-                return
-        await self._app(scope, receive, send)
+    environment = {**os.environ, **({} if token is None else {"PILOTFARM_SESP_TOKEN": token})}
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, env=environment)
 
 
 class Watched:
@@ -55,25 +42,36 @@ class Watched:
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        self._posts = 0
         self.answered = Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._app(scope, receive, send)
         if scope["type"] == "http" and scope["method"] == "POST":
-            self.answered.set()
+            self._posts += 1
+            if self._posts > 1:  # the first is the probe's
+                self.answered.set()
 
 
 def test_everything_sent_is_stored_and_the_test_ends_with_0(serve: Any, tmp_path: Path, database: str) -> None:
     report_file, journal = tmp_path / "report.json", tmp_path / "journal.sqlite"
     with serve(make_app(database)) as url:
         ended = loadtest(
-            url, *QUICK, "--json", str(report_file), "--journal", str(journal), "--csv", str(tmp_path / "l")
+            url, *QUICK, "--json", str(report_file), "--journal", str(journal), "--csv", str(tmp_path / "new" / "l")
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
-        stored = httpx.get(f"{url}/api/v1/readings", params={"limit": 5000}).json()["readings"]
+        everything = httpx.get(f"{url}/api/v1/readings", params={"limit": 5000}).json()["readings"]
     report = json.loads(report_file.read_text())
+    stored = [row for row in everything if row["run"] == report["run"]]
+    assert [row["run"] for row in everything if row not in stored] == [f"{report['run']}-probe"]
+    assert (report["status"], report["reason"], report["exit_code"], report["ended_early_by"]) == (
+        "complete",
+        None,
+        0,
+        None,
+    )
     assert report["complete"]
-    assert "balance" not in report
+    assert report["plan"]["users"] == 5
     assert report["sent"] == report["acknowledged"] == report["stored"] == len(stored) > 20
     assert (report["lost"], report["unconfirmed"], report["duplicates"], report["extras"]) == (0, 0, 0, 0)
     assert 0.0 < report["latency_p50_s"] <= report["latency_p99_s"] <= report["latency_max_s"]
@@ -81,38 +79,144 @@ def test_everything_sent_is_stored_and_the_test_ends_with_0(serve: Any, tmp_path
         noted = set(connection.execute("SELECT device_id, sequence FROM sent"))
     connection.close()
     assert noted == {(row["device_id"], row["sequence"]) for row in stored}
-    assert {row["run"] for row in stored} == {report["run"]}
     assert len({row["kind"] for row in stored}) == 5
     assert all(row["values"] for row in stored)
     assert len({row["timestamp"] for row in stored}) > 1, "site time moves"
-    assert (tmp_path / "l_stats.csv").read_text().startswith("Type,Name")
+    assert (tmp_path / "new" / "l_stats.csv").read_text().startswith("Type,Name")
     assert "latency p99" in ended.stdout
 
 
-def test_readings_acknowledged_and_not_stored_are_found_and_the_test_ends_with_1(serve: Any, tmp_path: Path) -> None:
+def test_readings_that_a_sesp_by_another_hand_acknowledges_and_does_not_store_are_found(tmp_path: Path) -> None:
     report_file = tmp_path / "report.json"
-    with serve(Forgetful(make_app("sqlite://"))) as url:
-        ended = loadtest(url, *QUICK, "--json", str(report_file))
+    with stranger("forgets", token="s3cret") as sesp:
+        ended = loadtest(sesp.url, *QUICK, "--json", str(report_file), token="s3cret")
     report = json.loads(report_file.read_text())
     assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert (report["status"], report["exit_code"], report["complete"]) == ("incomplete", 1, False)
     assert report["acknowledged"] == report["sent"]
-    assert report["lost"] == report["sent"] // 10 == report["sent"] - report["stored"] > 0
+    # The first of those it took is the probe's.
+    assert report["lost"] == (report["sent"] + 1) // 10 == report["sent"] - report["stored"] > 0
     assert len(report["missing"]) == report["lost"]
-    assert f"{report['lost']} of {report['sent']} readings are not stored" in ended.stdout
+    assert report["reason"] == f"{report['lost']} of {report['sent']} readings are not stored"
+    assert report["reason"] in ended.stdout
 
 
-def test_a_sesp_that_is_not_there_is_named_with_what_to_do() -> None:
-    ended = loadtest("http://127.0.0.1:9", *QUICK)
+def test_a_sesp_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
+    ended = loadtest("http://127.0.0.1:9", *QUICK, "--json", str(tmp_path / "report.json"))
     assert ended.returncode == 2
     assert "http://127.0.0.1:9" in ended.stderr
     assert "pilotfarm sesp" in ended.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["status"], report["exit_code"], report["sent"]) == ("failed", 2, None)
+    assert f"error: {report['reason']}\n" == ended.stderr
 
 
-def test_a_test_that_sends_nothing_proves_nothing(serve: Any) -> None:
+def test_a_sesp_that_no_longer_says_what_it_stored_leaves_the_result_unknown(tmp_path: Path) -> None:
+    report_file, path = tmp_path / "report.json", tmp_path / "journal.sqlite"
+    with closing(Journal.begin(path, plan(run="earlier"))) as earlier:
+        earlier.add(Entry("d", 1, 0.0, 0.0, 0.1, 201))
+    with stranger(token="s3cret", mute_after=1) as sesp:
+        ended = loadtest(sesp.url, *QUICK, "--json", str(report_file), "--journal", str(path), token="s3cret")
+        taken = sesp.taken - 1
+    assert ended.returncode == 2
+    report = json.loads(report_file.read_text())
+    assert (report["status"], report["complete"], report["stored"], report["lost"]) == ("failed", False, None, None)
+    assert report["sent"] == report["acknowledged"] == taken > 0
+    assert f"{taken} readings were sent" in report["reason"]
+    assert "500" in report["reason"]
+    with closing(sqlite3.connect(path)) as connection:
+        counts = dict(connection.execute("SELECT run, count(*) FROM sent JOIN runs ON runs.id = run_id GROUP BY run"))
+    assert counts == {"earlier": 1, report["run"]: taken}
+    assert b"s3cret" not in path.read_bytes() + report_file.read_bytes() + ended.stderr.encode()
+
+
+def test_a_locust_that_fails_is_said_with_its_last_words(tmp_path: Path) -> None:
+    with closing(Journal.begin(Path(":memory:"), plan())) as journal, pytest.raises(NoResult) as failed:
+        load_test(plan(journal=str(tmp_path / "no folder" / "journal")), journal, tmp_path, Stop())
+    assert "nothing was sent: Locust ended with code 1" in str(failed.value)
+    assert "unable to open database file" in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--json", "{}/no folder/report.json"), "cannot write"),
+        (("--csv", "{}/file/l"), "cannot write"),
+        (("--csv", "{}"), "cannot write"),
+        (("--journal", "{}/file"), "no SQLite file"),
+        (("--journal", "{}/no folder/j"), "unable to open"),
+        (("--token", "two words"), "without spaces"),
+        (("--interval", "soon"), "no time"),
+        (("--site", "nowhere"), "nowhere"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_sent(
+    options: tuple[str, str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pilotfarm.api.cli import app
+
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "_stats.csv").mkdir()
+    (tmp_path.with_name(f"{tmp_path.name}_stats.csv")).mkdir()
+    report_file = tmp_path / "report.json"
+    given = [option.format(tmp_path) for option in options]
+    with stranger() as sesp, pytest.raises(SystemExit) as ended:
+        app(["loadtest", "sesp", "--url", sesp.url, *QUICK, "--json", str(report_file), *given])
+    assert (ended.value.code, sesp.taken) == (2, 0)
+    err = capsys.readouterr().err
+    assert said in err
+    assert (tmp_path / "file").read_text() == "mine"
+    if "--json" not in options:
+        report = json.loads(report_file.read_text())
+        assert report["status"] == "failed"
+        assert said in report["reason"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_sending_or_else_the_test(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_DFL)  # who runs the tests may ignore it
+    try:
+        _signalled(number)
+    finally:
+        signal.signal(number, before)
+
+
+def _signalled(number: signal.Signals) -> None:
+    stop = Stop()
+    with stop.listening():
+        with pytest.raises(StateError, match=f"stopped by {number.name}"):
+            os.kill(os.getpid(), number)
+        with stop.sending():
+            os.kill(os.getpid(), number)
+            with subprocess.Popen(["sleep", "60"]) as child:
+                stop.pass_on_to(child)  # it came while the child was made
+                assert child.wait(10.0) == -signal.SIGTERM
+        with stop.sending(), subprocess.Popen(["sleep", "60"]) as child:
+            stop.by = None
+            stop.pass_on_to(child)
+            os.kill(os.getpid(), number)
+            assert child.wait(10.0) == -signal.SIGTERM
+    assert signal.getsignal(number) != stop._on_signal
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stop().listening():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_test_that_sends_nothing_proves_nothing(serve: Any, tmp_path: Path) -> None:
+    report_file = tmp_path / "report.json"
     with serve(make_app("sqlite://")) as url:
-        ended = loadtest(url, "--site", SITE, "--users", "1", "--duration", "1s")
+        ended = loadtest(url, "--site", SITE, "--users", "1", "--duration", "1s", "--json", str(report_file))
     assert ended.returncode == 2
     assert "nothing was sent" in ended.stderr
+    report = json.loads(report_file.read_text())
+    assert (report["status"], report["sent"], report["stored"]) == ("failed", 0, None)
 
 
 @pytest.mark.parametrize(
@@ -145,17 +249,22 @@ def test_a_missing_locust_is_one_line_with_the_command_to_install_it(
     assert "pip install 'pilotfarm[loadtest]'" in said
 
 
-def test_a_signal_ends_the_test_early_and_what_was_sent_is_reconciled(serve: Any) -> None:
+def test_a_signal_ends_the_test_early_and_what_was_sent_is_reconciled(serve: Any, tmp_path: Path) -> None:
+    report_file = tmp_path / "report.json"
     app = Watched(make_app("sqlite://"))
     with serve(app) as url:
-        options = (*QUICK, "--duration", "1h")
+        options = (*QUICK, "--duration", "1h", "--json", str(report_file))
         command = [sys.executable, "-m", "pilotfarm.api.cli", "loadtest", "sesp", "--url", url, *options]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert app.answered.wait(60.0), "nothing was sent"
+            assert json.loads(report_file.read_text())["status"] == "unfinished"
             process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
-    assert "acknowledged" in out
+    assert "ended early by SIGTERM" in out
+    report = json.loads(report_file.read_text())
+    assert (report["status"], report["ended_early_by"]) == ("complete", "SIGTERM")
+    assert report["sent"] == report["stored"] > 0
 
 
 # --------------------------------------------------------------------------------- without Locust
@@ -178,7 +287,7 @@ class Steady:
 
 @pytest.fixture
 def pool() -> Any:
-    journal = Journal(Path(":memory:"))
+    journal = Journal.begin(Path(":memory:"), plan())
     yield UserPool(plan(), Steady(), journal, ManualClock())
     journal.close()
 
@@ -230,7 +339,7 @@ def test_nobody_begins_a_request_once_the_test_stops(pool: UserPool) -> None:
 
 
 def test_site_time_moves_with_wall_time_times_the_speedup() -> None:
-    source, clock, journal = Steady(), ManualClock(), Journal(Path(":memory:"))
+    source, clock, journal = Steady(), ManualClock(), Journal.begin(Path(":memory:"), plan())
     pool = UserPool(plan(speedup=60.0), source, journal, clock)
     for gone_s in (1.0, 0.0, 2.5):
         clock.advance(gone_s)
@@ -280,6 +389,27 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.8.9.1/", "http://localhost:1", "http://[::1]:1"])
 def test_loopback_may_be_loaded(url: str) -> None:
     assert target(url, allow_remote=False) == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:secret@127.0.0.1:1",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:0",
+        "http://127.0.0.1:x",
+        "http://[::1",
+        "http://127.0.0.1:1?run=1",
+        "http://127.0.0.1:1#top",
+        "127.0.0.1:8090",
+        "http://",
+        "",
+    ],
+)
+def test_what_is_no_url_of_a_sesp_is_refused_and_no_password_is_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match=r"URL|token|[Pp]ort") as refused:
+        target(url, allow_remote=True)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["http://10.0.0.1", "http://sesp.example", "http://127.0.0.1.example", "http://[::2]"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotfarm.loadtests.journal import BATCH, Entry, Journal
-from pilotfarm.loadtests.reconcile import EXAMPLES_MAX, StoredDevice, balanced, fetch_stored
+from pilotfarm.loadtests.journal import Entry
+from pilotfarm.loadtests.reconcile import EXAMPLES_MAX, StoredDevice, asking, balanced, fetch_stored
 from pilotfarm.loadtests.sesp.app import make_app
 from pilotfarm.loadtests.sesp.store import expanded
 
-STATUSES = (0, 201, 503)
+STATUSES = (0, 201, 409, 503)
 
 
 def entry(device: str, sequence: int, status: int = 201, sent_s: float = 0.0, latency_s: float = 0.1) -> Entry:
@@ -30,7 +29,8 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, list[Entry]], dict[str, StoredDev
         name: [entry(name, n + 1, status) for n, status in enumerate(draw(st.lists(st.sampled_from(STATUSES))))]
         for name in names
     }
-    holds = st.builds(StoredDevice, st.frozensets(st.integers(1, 12)), st.integers(0, 5))
+    numbers = st.frozensets(st.integers(1, 12))
+    holds = st.builds(StoredDevice, numbers, st.integers(0, 5), numbers, st.integers(0, 5))
     return sent, draw(st.dictionaries(st.sampled_from("abcdefg"), holds))
 
 
@@ -42,6 +42,7 @@ def test_the_books_balance(world: tuple[dict[str, list[Entry]], dict[str, Stored
     assert b.stored == b.acknowledged - b.lost + b.stored_unacknowledged + b.extras
     assert b.failed + b.unconfirmed == b.undelivered + b.stored_unacknowledged
     assert b.duplicates == sum(held.extra_copies for held in stored.values())
+    assert b.conflicts == sum(held.conflicts for held in stored.values())
     assert min(b.lost, b.undelivered, b.extras, b.stored_unacknowledged) >= 0
 
 
@@ -56,6 +57,7 @@ def test_every_reading_that_is_not_stored_is_counted_and_named(
         for device, entries in sent.items()
         for e in entries
         if e.sequence not in stored.get(device, empty).sequences
+        or (e.status == 409 and e.sequence in stored[device].contested)
     }
     b = balanced(sent.items(), stored)
     assert b.lost + b.undelivered == len(absent)
@@ -76,6 +78,18 @@ def test_one_reading_falls_into_one_class(status: int, stored: bool) -> None:
         not acknowledged and stored,
         0,
     )
+
+
+def test_a_reading_refused_because_of_another_of_its_name_is_not_the_one_that_is_stored() -> None:
+    held = {"a": StoredDevice(frozenset({1, 2}), contested=frozenset({1, 2}), conflicts=2)}
+    b = balanced([("a", [entry("a", 1, 409), entry("a", 2, 201)])], held)
+    assert (b.undelivered, b.extras, b.stored, b.conflicts) == (1, 1, 2, 2)
+    assert not b.complete
+
+
+def test_a_sesp_that_answers_409_to_a_true_duplicate_has_stored_it() -> None:
+    b = balanced([("a", [entry("a", 1, 409)])], {"a": StoredDevice(frozenset({1}))})
+    assert (b.stored_unacknowledged, b.undelivered, b.extras) == (1, 0, 0)
 
 
 def test_what_was_never_sent_is_an_extra() -> None:
@@ -104,49 +118,10 @@ def test_what_the_sesp_stored_is_fetched_page_by_page(serve: Any, monkeypatch: p
     ]
     with serve(make_app("sqlite://")) as url:
         httpx.post(f"{url}/api/v1/readings", json=readings).raise_for_status()
-        assert fetch_stored(url, "r") == {f"d{d}": StoredDevice(frozenset({1, 2, 5}), 1) for d in range(5)}
-        assert fetch_stored(url, "another") == {}
-
-
-# ----------------------------------------------------------------------------------------- journal
-
-
-@given(st.lists(st.floats(0.0, 100.0), min_size=1, max_size=60), st.sampled_from([0.5, 0.95, 0.99, 1.0]))
-def test_a_percentile_is_the_least_latency_that_so_many_kept(latencies: list[float], share: float) -> None:
-    journal = Journal(Path(":memory:"))
-    for n, latency in enumerate(latencies):
-        journal.add(entry("a", n, latency_s=latency))
-    journal.flush()
-    found = journal.latency_s(share)
-    assert found in latencies
-    assert sum(each <= found for each in latencies) >= share * len(latencies)
-    assert sum(each < found for each in latencies) < share * len(latencies)
-    journal.close()
-
-
-def test_a_journal_hands_out_by_device_and_number_whatever_the_order_of_arrival(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    journal = Journal(path)
-    rows = [entry(f"d{n % 3}", n) for n in range(BATCH + 7)]
-    for row in reversed(rows):
-        journal.add(row)
-    journal.close()
-    again = Journal(path)
-    found = dict(again.devices())
-    again.close()
-    assert found == {f"d{k}": [row for row in rows if row.device_id == f"d{k}"] for k in range(3)}
-
-
-def test_an_empty_journal_has_no_latency_and_no_span() -> None:
-    journal = Journal(Path(":memory:"))
-    assert (journal.latency_s(0.5), journal.duration_s(), journal.worst_late_s()) == (None, 0.0, 0.0)
-    journal.close()
-
-
-def test_unanswered_readings_have_no_latency_and_count_for_the_span() -> None:
-    journal = Journal(Path(":memory:"))
-    for each in (entry("a", 1, 0, sent_s=10.0), entry("a", 2, 0, sent_s=30.0)):
-        journal.add(each)
-    journal.flush()
-    assert (journal.latency_s(0.99), journal.duration_s()) == (None, 20.0)
-    journal.close()
+        assert httpx.post(f"{url}/api/v1/readings", json={**readings[0], "values": {"p": 2.0}}).status_code == 409
+        with asking(url, None) as client:
+            found = fetch_stored(client, "r")
+            assert fetch_stored(client, "another") == {}
+    plain = StoredDevice(frozenset({1, 2, 5}), 1)
+    assert found.pop("d0") == StoredDevice(frozenset({1, 2, 5}), 1, frozenset({1}), 1)
+    assert found == {f"d{d}": plain for d in range(1, 5)}
