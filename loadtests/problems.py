@@ -48,6 +48,7 @@ STATUS: Final[dict[type[errors.PilotfarmError], int]] = {
     errors.LinkError: 502,
     errors.ProtocolError: 502,
     errors.StateError: 409,
+    errors.RunError: 500,
 }
 
 

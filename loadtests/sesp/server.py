@@ -11,7 +11,7 @@ from typing import Any
 from pilotfarm.loadtests import logs, signals
 from pilotfarm.loadtests.sesp.app import make_app
 from pilotfarm.loadtests.web.hosts import LocalOnly
-from pilotfarm.loadtests.web.server import Server
+from pilotfarm.loadtests.web.server import BACKLOG, Server
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than a load test's usual interval, as head-ends do."""
@@ -27,6 +27,7 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None], 
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(BACKLOG)
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
         app: Any = make_app(database, token=token)
