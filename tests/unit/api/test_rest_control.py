@@ -86,7 +86,8 @@ def test_a_clock_that_cannot_be_is_refused_with_the_field_named(
 def all_errors(root: type[errors.PilotfarmError]) -> Iterator[type[errors.PilotfarmError]]:
     yield root
     for each in root.__subclasses__():
-        yield from all_errors(each)
+        if each.__module__ == errors.__name__:  # a command's own are met by no request
+            yield from all_errors(each)
 
 
 def test_every_error_has_its_status() -> None:
