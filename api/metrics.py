@@ -23,6 +23,7 @@ from pilotfarm.api.metrics_list import METRICS, OF_FEEDER, OF_SERVER, Metric
 from pilotfarm.emulators.contracts.protocol import KeepsEvents
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.connection import Counters as ServerCounters
+from pilotfarm.emulators.serving.descriptors import SHORTAGE
 from pilotfarm.emulators.serving.histogram import Histogram
 from pilotfarm.emulators.serving.pilot import Pilot
 
@@ -86,6 +87,7 @@ class _FarmCollector(Collector):
         for attribute, name in OF_SERVER.items():
             counted = {(protocol,): getattr(counters, attribute) for protocol, counters in server.counters.items()}
             yield name, counted
+        yield "pilotfarm_accept_pauses", SHORTAGE.pauses
 
     def _stations(self) -> Values:
         """What masters asked, and the events that stations keep for them."""

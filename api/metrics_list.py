@@ -48,10 +48,19 @@ _ALL: Final = (
         "pilotfarm_connections_refused", "counter", "Connections refused because the station had all it may", _PROTOCOL
     ),
     Metric(
+        "pilotfarm_connections_no_room",
+        "counter",
+        "Connections refused because the farm may have no more files open",
+        _PROTOCOL,
+    ),
+    Metric(
         "pilotfarm_connections_gave_way",
         "counter",
         "Connections closed to make room for a newer one, being the longest unused",
         _PROTOCOL,
+    ),
+    Metric(
+        "pilotfarm_accept_pauses", "counter", "Times an address stopped accepting for want of descriptors or memory"
     ),
     Metric("pilotfarm_connections_cut", "counter", "Connections cut by a fault", _PROTOCOL),
     Metric("pilotfarm_connections_stalled", "counter", "Connections cut because the peer did not read", _PROTOCOL),
@@ -94,6 +103,7 @@ OF_SERVER: Final[Mapping[str, str]] = {
     "open": "pilotfarm_connections_open",
     "accepted": "pilotfarm_connections_accepted",
     "refused": "pilotfarm_connections_refused",
+    "no_room": "pilotfarm_connections_no_room",
     "gave_way": "pilotfarm_connections_gave_way",
     "cut": "pilotfarm_connections_cut",
     "stalled": "pilotfarm_connections_stalled",

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pilotfarm.emulators.clock import WallClock
-from pilotfarm.loadtests.hosts import is_loopback
+from pilotfarm.loadtests.web.hosts import is_loopback
 
 ENVIRONMENT: Final = "PILOTFARM_LOADTEST"
 """The environment variable that names the plan's file."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 
 LISTED_MAX: Final = 10
 """Most devices named in a line of text."""
+PAGE: Final = 100
+"""Faults asked for at a time."""
 TIMEOUT_S: Final = 30.0
 
 faults = typer.Typer(no_args_is_help=True, help="Break and mend the devices of a running farm.")
@@ -68,12 +72,19 @@ def add(
     typer.echo(f"fault {fault['id']}: {_line(fault)}")
     typer.echo(f"hit    {_names(fault['hit'])}")
     typer.echo(f"missed {_names(fault['missed'])}")
+    for warning in fault["warnings"]:
+        typer.echo(f"warning: {warning}", err=True)
 
 
 @faults.command("list")
-def list_faults(api: Api = _API, token: Token = None, as_json: AsJson = False) -> None:
-    """List the faults that wait, grip, or have ended."""
-    found = _asked(api, token, "GET", "/faults")
+def list_faults(
+    state: Annotated[str | None, typer.Option(help="Only those that are pending, active or ended.")] = None,
+    api: Api = _API,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the faults that wait, grip, or have ended: of these, the last 200."""
+    found = list(_listed(api, token, state))
     if as_json:
         _print_json(found)
         return
@@ -104,6 +115,16 @@ def clear(
         typer.echo(f"cleared {fault['id']}: {_line(fault)}")
     if not ended:
         typer.echo("no faults to clear")
+
+
+def _listed(api: str, token: str | None, state: str | None) -> Iterator[Any]:
+    """Ask for page after page until there are no more."""
+    only = "" if state is None else f"&state={quote(state)}"
+    for offset in count(0, PAGE):
+        page = _asked(api, token, "GET", f"/faults?limit={PAGE}&offset={offset}{only}")
+        yield from page
+        if len(page) < PAGE:
+            return
 
 
 def _asked(api: str, token: str | None, method: str, path: str, body: Any = None) -> Any:

@@ -128,11 +128,11 @@ def _run(plan: Plan, stop: Stop, csv: str | None, token: str | None) -> Report:
 
     from pilotfarm.emulators.errors import StateError
     from pilotfarm.emulators.site import load
-    from pilotfarm.loadtests.hosts import check_token
     from pilotfarm.loadtests.journal import Journal
     from pilotfarm.loadtests.outcome import require_writable
     from pilotfarm.loadtests.probe import Prober, probe
     from pilotfarm.loadtests.run import has_locust, load_test
+    from pilotfarm.loadtests.web.gate import check_token
 
     check_token(token)
     if not has_locust():

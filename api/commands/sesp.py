@@ -38,9 +38,9 @@ def sesp(
     Example: `pilotfarm sesp --port 8090 --database readings.sqlite`
     """
     from pilotfarm.emulators.errors import StateError
-    from pilotfarm.loadtests.hosts import require_token
     from pilotfarm.loadtests.sesp.server import serve
     from pilotfarm.loadtests.sesp.store import check
+    from pilotfarm.loadtests.web.gate import require_token
 
     require_token(host, token, "--host", "PILOTFARM_SESP_TOKEN")
     check(database)

@@ -116,7 +116,7 @@ ROWS: Final[Sequence[tuple[str, Sequence[Panel]]]] = (
                         rate(f"pilotfarm_connections_{name}_total", "protocol"),
                         f"{{{{protocol}}}} {name.replace('_', ' ')}",
                     )
-                    for name in ("accepted", "refused", "gave_way", "cut", "stalled", "closed_by_engine")
+                    for name in ("accepted", "refused", "no_room", "gave_way", "cut", "stalled", "closed_by_engine")
                 ],
             ),
             Panel(

@@ -36,6 +36,7 @@ class Counters:
 
     accepted: int = 0
     refused: int = 0
+    no_room: int = 0
     gave_way: int = 0
     cut: int = 0
     stalled: int = 0

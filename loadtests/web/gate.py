@@ -9,7 +9,9 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.loadtests import problems
+from pilotfarm.loadtests.web.hosts import is_loopback
 
 
 class TokenGate:
@@ -37,3 +39,20 @@ def refused(path: str, headers: Headers, token: str) -> Response | None:
     reason = "is wrong" if given else "is missing"
     where = [("Authorization", f"the bearer token {reason}")]
     return problems.response(path, 401, where, {"WWW-Authenticate": "Bearer"})
+
+
+def check_token(token: str | None) -> None:
+    """Raise ``ConfigError`` for a token that no header could carry as it is."""
+    if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
+        raise ConfigError([Problem("--token", 0, "", "must be printable ASCII without spaces, and not empty")])
+
+
+def require_token(host: str, token: str | None, option: str, variable: str) -> None:
+    """Raise ``ConfigError`` for a token that cannot work, and for a host off loopback without one.
+
+    ``option`` is what named the host, ``variable`` where the token may stand in the environment.
+    """
+    check_token(token)
+    if token is None and not is_loopback(host):
+        message = f"{host} can be reached from other machines; say --token or set {variable}"
+        raise ConfigError([Problem(option, 0, "", message)])
