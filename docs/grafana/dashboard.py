@@ -117,7 +117,8 @@ ROWS: Final[Sequence[tuple[str, Sequence[Panel]]]] = (
                         f"{{{{protocol}}}} {name.replace('_', ' ')}",
                     )
                     for name in ("accepted", "refused", "no_room", "gave_way", "cut", "stalled", "closed_by_engine")
-                ],
+                ]
+                + [(rate("pilotfarm_accept_pauses_total"), "addresses that paused")],
             ),
             Panel(
                 "Octets",
