@@ -8,7 +8,7 @@ DEV     = dev,oracles,validate
 LOCK    = $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
           --no-annotate --custom-compile-command 'make lock' pyproject.toml $(VENV)/build.in
 
-.PHONY: help run test check fmt bench validate picture pages lock wheel clean
+.PHONY: help run test check fmt bench soak validate picture pages lock wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -58,6 +58,9 @@ fmt: $(VENV)/.dev  ## format and mend what can be mended
 
 bench: $(VENV)/.dev  ## measure, print a table, write bench.json
 	$(VENV)/bin/pilotfarm bench
+
+soak: $(VENV)/.dev  ## watch two farms with masters for MINUTES (60), and judge; samples, plot and verdict in soak/
+	$(PY) -m pilotfarm.loadtests.soak --minutes $(or $(MINUTES),60)
 
 validate: $(VENV)/.dev  ## draw the plots of docs/validation.md and write the page
 	$(PY) docs/validation

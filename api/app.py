@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Collection
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -14,15 +14,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pilotfarm.api.events import EventStream
-from pilotfarm.api.routes import clock, devices, faults, site, watch
+from pilotfarm.api.routes import clock, devices, faults, setpoints, site, watch
 from pilotfarm.api.routes.context import Context
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.loadtests import problems
+from pilotfarm.loadtests.web.docs import add_docs
+from pilotfarm.loadtests.web.gate import TokenGate
+from pilotfarm.loadtests.web.hosts import LocalOnly
 
 PREFIX: Final = "/api/v1"
 BODY_MAX_BYTES: Final = 1_000_000
-_OPEN: Final = ("/healthz",)
 _TAGS: Final = [
     {"name": "site", "description": "What was brought up, and where it listens"},
     {"name": "devices", "description": "True and reported values, points, set-points"},
@@ -37,8 +39,14 @@ Powers are positive when they leave the device towards the grid. Every error is 
 """
 
 
-def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None = None) -> FastAPI:
-    """Build the API of a pilot; with ``token``, every request but for the health needs it as bearer."""
+def create_app(
+    pilot: Pilot, *, token: str | None = None, ledger: Ledger | None = None, hosts: Collection[str] = ()
+) -> FastAPI:
+    """Build the API of a pilot.
+
+    With ``token``, every request but for the health and the page to try the API needs it as bearer. Without, only
+    requests to this machine's own names, and to ``hosts``, are served.
+    """
     context = Context(pilot, EventStream(pilot.farm.population, pilot.clock), ledger)
     pilot.observe(context.events)
     app = problems.Api(
@@ -48,18 +56,23 @@ def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None 
         version=version("pilotfarm"),
         openapi_tags=_TAGS,
         openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=f"{PREFIX}/docs",
-        redoc_url=None,
-        responses=problems.documented(401, 500) if token else problems.documented(500),
+        responses=problems.documented(*(() if token else (403, 421)), 500, 503),
     )
     app.state.context = context
-    app.add_middleware(_Gate, token=token)
+    opened = ["/", "/healthz", "/openapi.json", *add_docs(app, f"{PREFIX}/docs")]
+    app.add_middleware(_Bodies)
+    if token is None:
+        app.add_middleware(LocalOnly, names=hosts, hint=", and what `--allow-host` names")
+    else:
+        app.add_middleware(TokenGate, token=token, open_paths=frozenset(opened))
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
-    api = APIRouter(prefix=PREFIX)
-    for module in (site, devices, faults, clock, watch):
+    refused = problems.documented(401) if token else {}
+    api = APIRouter(prefix=PREFIX, responses=refused)
+    for module in (site, devices, setpoints, faults, clock, watch):
         api.include_router(module.router)
     app.include_router(api, dependencies=locks)
-    app.include_router(watch.outside)
+    app.include_router(watch.outside, responses=refused)
+    app.include_router(watch.unlocked)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def read_schema() -> dict[str, Any]:
@@ -72,29 +85,19 @@ def create_app(pilot: Pilot, *, token: str | None = None, ledger: Ledger | None 
     return app
 
 
-class _Gate:
-    """Lets nobody in without the token, and no body that is too large."""
+class _Bodies:
+    """Takes no body that is too large."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._token = None if token is None else f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path, headers = scope["path"], Headers(scope=scope)
-        given = headers.get("authorization", "").encode("latin-1")
-        if self._token is not None and path not in _OPEN and not secrets.compare_digest(given, self._token):
-            reason = "is missing" if not given else "is wrong"
-            refusal = problems.response(
-                path, 401, [("Authorization", f"the bearer token {reason}")], {"WWW-Authenticate": "Bearer"}
-            )
-            await refusal(scope, receive, send)
-            return
-        length = headers.get("content-length", "0")
+        length = Headers(scope=scope).get("content-length", "0")
         if length.isdecimal() and int(length) > BODY_MAX_BYTES:
-            await _too_large(path)(scope, receive, send)
+            await _too_large(scope["path"])(scope, receive, send)
             return
         await self._app(scope, _Bounded(receive), send)
 

@@ -28,10 +28,10 @@ COMMANDS: Final = (
 
 
 class _Group(TyperGroup):
-    """Turns the errors a user can mend into lines on stderr and exit code 2."""
+    """Turns errors into lines on stderr: exit code 2 for what a user can mend, 1 for a run that failed."""
 
     def invoke(self, ctx: Any) -> Any:
-        from pilotfarm.emulators.errors import ConfigError, PilotfarmError
+        from pilotfarm.emulators.errors import ConfigError, PilotfarmError, RunError
 
         try:
             return super().invoke(ctx)
@@ -43,6 +43,9 @@ class _Group(TyperGroup):
                 typer.echo(str(problem), err=True)
             count = len(error.problems)
             typer.echo(f"error: {count} problem{'s' if count != 1 else ''}", err=True)
+        except RunError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
         except PilotfarmError as error:
             typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2)

@@ -1,46 +1,42 @@
-"""What Prometheus scrapes: read from the farm at each scrape, kept nowhere."""
+"""What Prometheus scrapes: read from the farm at each scrape, kept nowhere.
+
+Names and units follow Prometheus (base units, ``_total`` for what counts up). Labels are bounded by what a site file
+names: never a device, never a peer.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import Final
+from importlib.metadata import version
+from itertools import accumulate
+from typing import Any, Final, TypeAlias, cast
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from pilotfarm.api.events import EventStream
+from pilotfarm.api.metrics_list import METRICS, OF_FEEDER, OF_SERVER, Metric
 from pilotfarm.emulators.contracts.protocol import KeepsEvents
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.connection import Counters as ServerCounters
+from pilotfarm.emulators.serving.descriptors import SHORTAGE
+from pilotfarm.emulators.serving.histogram import Histogram
 from pilotfarm.emulators.serving.pilot import Pilot
 
-_OF_SERVER: Final = {
-    "accepted": "Connections taken",
-    "refused": "Connections refused because the station had as many as it may",
-    "gave_way": "Connections closed to make room for a newer one, being the longest unused",
-    "cut": "Connections cut by a fault",
-    "stalled": "Connections cut because the peer did not read",
-    "closed_by_engine": "Connections ended by the protocol",
-    "bytes_in": "Bytes received",
-    "bytes_out": "Bytes sent",
-}
-
-_OF_FEEDER: Final = (
-    ("power_w", "power_watts", "Power towards the medium voltage"),
-    ("losses_w", "losses_watts", "Losses of transformers and cables"),
-    ("loading_frac", "loading_ratio", "Load of the fullest transformer over its rating"),
-    ("lowest_voltage_v", "lowest_volts", "Lowest voltage, line to neutral"),
-    ("highest_voltage_v", "highest_volts", "Highest voltage, line to neutral"),
-)
+Labelled: TypeAlias = Mapping[Any, float | Histogram]
+"""Values by their labels, in the order of ``Metric.labels``."""
+Values: TypeAlias = Iterator[tuple[str, float | Histogram | Labelled]]
 
 
 def registry_of(pilot: Pilot, events: EventStream, ledger: Ledger | None) -> CollectorRegistry:
     """Make a registry with everything a running pilot counts."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_FarmCollector(pilot, events, ledger))
+    ProcessCollector(registry=registry)
     return registry
 
 
@@ -50,107 +46,96 @@ class _FarmCollector(Collector):
         self._events = events
         self._ledger = ledger
 
-    def collect(self) -> Iterator[Metric]:
-        yield from self._devices()
-        yield from self._feeders()
-        yield from self._pace()
-        yield from self._server()
-        yield from self._kept()
-        yield from self._stream()
-        if self._ledger is not None:
-            yield from _written(self._ledger)
+    def collect(self) -> Iterator[Family]:
+        for values in (self._site(), self._feeders(), self._pace(), self._server(), self._stations(), self._stream()):
+            for name, value in values:
+                yield _family(METRICS[name], value)
 
-    def _devices(self) -> Iterator[Metric]:
+    def _site(self) -> Values:
         farm = self._pilot.farm
-        devices = GaugeMetricFamily("pilotfarm_devices", "Devices of the site", labels=["kind"])
-        sizes: Counter[str] = Counter()
+        yield "pilotfarm_build_info", {(version("pilotfarm"),): 1.0}
+        sizes: Counter[tuple[str, ...]] = Counter()
         for group in farm.groups.values():
-            sizes[group.spec.kind] += group.size
-        for kind, size in sizes.items():
-            devices.add_metric([kind], size)
-        yield devices
-        faults = GaugeMetricFamily("pilotfarm_faults", "Faults by state", labels=["state"])
+            sizes[group.spec.kind,] += group.size
+        yield "pilotfarm_devices", sizes
         states = Counter(fault.state for fault in farm.faults)
-        for state in ("pending", "active"):
-            faults.add_metric([state], states[state])
-        yield faults
+        yield "pilotfarm_faults", {(state,): states[state] for state in ("pending", "active")}
 
-    def _feeders(self) -> Iterator[Metric]:
+    def _feeders(self) -> Values:
         network = self._pilot.farm.network
-        yield CounterMetricFamily("pilotfarm_power_flows", "Power flows that converged", network.solves)
-        failures = CounterMetricFamily(
-            "pilotfarm_power_flow_failures", "Power flows that did not converge", labels=["feeder"]
-        )
-        gauges = {
-            name: GaugeMetricFamily(f"pilotfarm_feeder_{unit}", text, labels=["feeder"])
-            for name, unit, text in _OF_FEEDER
-        }
-        for state in network:
-            failures.add_metric([state.name], state.failures)
-            for name, gauge in gauges.items():
-                gauge.add_metric([state.name], getattr(state, name))
-        yield failures
-        yield from gauges.values()
+        yield "pilotfarm_power_flows", network.solves
+        yield "pilotfarm_power_flow_failures", {(state.name,): state.failures for state in network}
+        for attribute, name in OF_FEEDER.items():
+            yield name, {(state.name,): getattr(state, attribute) for state in network}
 
-    def _pace(self) -> Iterator[Metric]:
+    def _pace(self) -> Values:
         farm, runner = self._pilot.farm, self._pilot.runner
-        yield CounterMetricFamily("pilotfarm_steps", "Steps taken", farm.steps)
-        yield CounterMetricFamily("pilotfarm_late_steps", "Steps that began late", runner.late_steps)
-        yield GaugeMetricFamily("pilotfarm_worst_late_seconds", "Worst lateness of a step", runner.worst_late_s)
-        yield GaugeMetricFamily("pilotfarm_step_seconds", "How long the last step took", runner.last_step_took_s)
-        yield GaugeMetricFamily("pilotfarm_site_time_seconds", "Site time since 1970-01-01 UTC", farm.unix_s)
-        yield GaugeMetricFamily("pilotfarm_speed", "Site seconds a wall second", runner.speed)
-        yield GaugeMetricFamily("pilotfarm_paused", "Whether the clock stands", float(runner.paused))
-        yield GaugeMetricFamily("pilotfarm_commands_queued", "Commands that wait for the next step", len(farm.commands))
-        unwatched = "Commands whose effect is not traced because too many were"
-        yield CounterMetricFamily("pilotfarm_commands_untraced", unwatched, farm.tracer.unwatched)
+        yield "pilotfarm_steps", farm.steps
+        yield "pilotfarm_late_steps", runner.late_steps
+        yield "pilotfarm_worst_late_seconds", runner.worst_late_s
+        yield "pilotfarm_step_duration_seconds", runner.durations
+        yield "pilotfarm_step_lateness_seconds", runner.latenesses
+        yield "pilotfarm_site_time_seconds", farm.unix_s
+        yield "pilotfarm_speed", runner.speed
+        yield "pilotfarm_paused", float(runner.paused)
+        yield "pilotfarm_commands_queued", len(farm.commands)
+        yield "pilotfarm_commands_untraced", farm.tracer.unwatched
 
-    def _server(self) -> Iterator[Metric]:
-        listeners = self._pilot.server
-        yield GaugeMetricFamily("pilotfarm_listening", "Addresses the farm listens at", listeners.listening)
-        is_open = GaugeMetricFamily("pilotfarm_connections_open", "Connections open now", labels=["protocol"])
-        for protocol, counters in listeners.counters.items():
-            is_open.add_metric([protocol], counters.open)
-        yield is_open
-        for name, text in _OF_SERVER.items():
-            unit = name if name.startswith("bytes") else f"connections_{name}"
-            family = CounterMetricFamily(f"pilotfarm_{unit}", text, labels=["protocol"])
-            for protocol, counters in listeners.counters.items():
-                family.add_metric([protocol], getattr(counters, name))
-            yield family
+    def _server(self) -> Values:
+        server = self._pilot.server
+        yield "pilotfarm_listening", server.listening
+        for attribute, name in OF_SERVER.items():
+            counted = {(protocol,): getattr(counters, attribute) for protocol, counters in server.counters.items()}
+            yield name, counted
+        yield "pilotfarm_accept_pauses", SHORTAGE.pauses
 
-    def _kept(self) -> Iterator[Metric]:
-        """Events that stations keep for their masters."""
-        waiting: Counter[str] = Counter()
-        lost: Counter[str] = Counter()
+    def _stations(self) -> Values:
+        """What masters asked, and the events that stations keep for them."""
+        requests: Counter[tuple[str, ...]] = Counter()
+        refusals: Counter[tuple[str, ...]] = Counter()
+        waiting: Counter[tuple[str, ...]] = Counter()
+        lost: Counter[tuple[str, ...]] = Counter()
         for place in self._pilot.images.places:
+            protocol, traffic = place.layout.protocol, place.station.traffic
+            requests[protocol,] += traffic.requests
+            for kind, number in traffic.refusals.items():
+                refusals[protocol, kind] += number
             if isinstance(place.station, KeepsEvents):
-                waiting[place.layout.protocol] += place.station.waiting_events
-                lost[place.layout.protocol] += place.station.lost_events
-        for family, counted in (
-            (
-                GaugeMetricFamily("pilotfarm_events_waiting", "Events for masters to be told", labels=["protocol"]),
-                waiting,
-            ),
-            (
-                CounterMetricFamily("pilotfarm_events_lost", "Events masters came too late for", labels=["protocol"]),
-                lost,
-            ),
-        ):
-            for protocol, number in counted.items():
-                family.add_metric([protocol], number)
-            yield family
+                waiting[protocol,] += place.station.waiting_events
+                lost[protocol,] += place.station.lost_events
+        yield "pilotfarm_requests", requests
+        yield "pilotfarm_request_exceptions", refusals
+        yield "pilotfarm_events_waiting", waiting
+        yield "pilotfarm_events_lost", lost
 
-    def _stream(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily("pilotfarm_event_subscribers", "Readers of the event stream", self._events.subscribers)
-        lost = "Events that readers of the stream were too slow for"
-        yield CounterMetricFamily("pilotfarm_events_dropped", lost, self._events.dropped)
+    def _stream(self) -> Values:
+        yield "pilotfarm_event_subscribers", self._events.subscribers
+        yield "pilotfarm_events_dropped", self._events.dropped
+        if self._ledger is not None:
+            yield "pilotfarm_ledger_rows_written", self._ledger.rows_written
+            yield "pilotfarm_ledger_rows_dropped", self._ledger.rows_dropped
+            yield "pilotfarm_ledger_write_errors", self._ledger.write_errors
 
 
-def _written(ledger: Ledger) -> Iterator[Metric]:
-    yield CounterMetricFamily("pilotfarm_ledger_rows_written", "Rows written to the ledger", ledger.rows_written)
-    yield CounterMetricFamily("pilotfarm_ledger_rows_dropped", "Rows the ledger had no room for", ledger.rows_dropped)
-    yield CounterMetricFamily("pilotfarm_ledger_write_errors", "Failed writes of the ledger", ledger.write_errors)
+_FAMILIES: Final[Mapping[str, Any]] = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 
 
-assert set(_OF_SERVER) | {"open"} == {field.name for field in fields(ServerCounters)}, "a counter is not shown"
+def _family(metric: Metric, value: float | Histogram | Labelled) -> Family:
+    made = _FAMILIES[metric.kind](metric.name, metric.text, labels=metric.labels)
+    for labels, each in (value if isinstance(value, Mapping) else {(): value}).items():
+        made.add_metric(labels, **_shown(each))
+    return cast(Family, made)
+
+
+def _shown(value: float | Histogram) -> dict[str, object]:
+    if not isinstance(value, Histogram):
+        return {"value": value}
+    bounds = [*map(repr, value.bounds), "+Inf"]
+    return {"buckets": list(zip(bounds, accumulate(value.counts), strict=True)), "sum_value": value.total}
+
+
+assert set(OF_SERVER) | {"reads"} == {field.name for field in fields(ServerCounters)}, "a counter is not shown"

@@ -1,21 +1,14 @@
-"""What goes over REST: one model a shape, and nothing that runs."""
+"""What the farm answers over REST: one model a shape, and nothing that runs."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
-from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
 from pilotfarm.emulators.quantities import Role
-from pilotfarm.emulators.registry import DEVICES, FAULTS
-from pilotfarm.emulators.serving.runner import SPEED_MAX, SPEED_MIN, STEPS_BY_HAND_MAX
-
-TIME_MAX_S: Final = 1e9
-"""Furthest a fault may be scheduled, and longest it may last: about 32 years of site time."""
-VALUES_MAX: Final = 200
-"""Most values of one set-point request."""
+from pilotfarm.loadtests.problems import ProblemItem
 
 Quality: TypeAlias = Annotated[
     str,
@@ -31,12 +24,6 @@ class Answer(BaseModel):
     """A body the farm sends."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
-
-
-class Request(BaseModel):
-    """A body the farm takes: no unknown names, no NaN, no numbers written as text."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 # ------------------------------------------------------------------------------------------- site
@@ -135,19 +122,6 @@ class DeviceAnswer(Answer):
     quantities: dict[str, QuantityAnswer]
 
 
-# Checked by the route, so that one answer can list every value that is refused, whatever is wrong with it.
-Number: TypeAlias = Annotated[Any, WithJsonSchema({"type": "number"})]
-Setpoints: TypeAlias = Annotated[
-    dict[str, Number],
-    Field(
-        min_length=1,
-        max_length=VALUES_MAX,
-        description="Set-points and commands by the quantity's name; true and on are 1",
-        examples=[{"active_power_setpoint_w": -2000.0}],
-    ),
-]
-
-
 class SetpointsAnswer(Answer):
     """A command that waits for the next step."""
 
@@ -163,89 +137,21 @@ class SetpointsAnswer(Answer):
     )
 
 
+class BulkFailure(Answer):
+    """A device that was told nothing, and every reason."""
+
+    device: str
+    problems: list[ProblemItem]
+
+
+class BulkAnswer(Answer):
+    """What came of it, device by device."""
+
+    succeeded: list[SetpointsAnswer] = Field(description="Commands that wait for the next step")
+    failed: list[BulkFailure] = Field(description="Devices that were told nothing")
+
+
 # ----------------------------------------------------------------------------------------- faults
-
-# The fault board checks these by name, so that one answer can list all that is wrong and what was meant.
-Target: TypeAlias = Annotated[
-    dict[str, Annotated[str, Field(max_length=200)]],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                "kind": {"type": "string", "enum": list(DEVICES)},
-                "group": {"type": "string"},
-                "feeder": {"type": "string"},
-                "device": {"type": "string", "maxLength": 200, "description": "Glob over device ids"},
-                "quantity": {
-                    "type": "string",
-                    "maxLength": 200,
-                    "description": "Name or glob of quantities; measurement faults need it, others refuse it",
-                },
-            },
-        }
-    ),
-]
-
-
-def _start(value: Any) -> float | datetime | None:
-    """Read seconds from now, or an instant; anything else is refused in one sentence."""
-    if isinstance(value, str):
-        try:
-            return datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"{value[:40]!r} is no instant such as 2026-06-15T08:00:00+02:00") from None
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= TIME_MAX_S:
-        raise ValueError(f"must be null, an instant, or a number of seconds from 0 to {TIME_MAX_S:g}")
-    return float(value)
-
-
-Start: TypeAlias = Annotated[
-    float | datetime | None,
-    PlainValidator(_start),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "null"},
-                {"type": "number", "minimum": 0.0, "maximum": TIME_MAX_S},
-                {"type": "string", "format": "date-time"},
-            ]
-        }
-    ),
-]
-
-
-class FaultRequest(Request):
-    """A fault to put on the farm."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "kind": "stuck",
-                    "target": {"kind": "smart_meter", "quantity": "active_power_w"},
-                    "parameters": {"quality": "good"},
-                    "start": None,
-                    "duration_s": 60.0,
-                }
-            ]
-        }
-    )
-
-    kind: str = Field(json_schema_extra={"enum": list(FAULTS)})
-    target: Target = Field(default_factory=dict, description="What is left out matches everything")
-    mode: str | None = Field(default=None, description="One of the kind's modes; its first if left out")
-    parameters: dict[str, Any] = Field(default_factory=dict, description="As the kind's schema says")
-    start: Start = Field(
-        default=None,
-        description="Null is the next step; a number is seconds of site time from now; text is an instant of site "
-        "time (ISO 8601, local where it has no offset). An instant already past is the next step",
-    )
-    duration_s: Annotated[float, Field(gt=0.0, le=TIME_MAX_S)] | None = Field(
-        default=None, description="Site seconds; until cleared if null"
-    )
 
 
 class FaultAnswer(Answer):
@@ -261,6 +167,14 @@ class FaultAnswer(Answer):
     state: Literal["pending", "active", "ended"]
     hit: list[str] = Field(description="Devices it grips")
     missed: list[str] = Field(description="Devices of the target that cannot have this fault")
+
+
+class FaultTaken(FaultAnswer):
+    """A fault that has been put on the farm."""
+
+    warnings: list[str] = Field(
+        description="What of it may not be meant, such as a start that is months away; it is taken all the same"
+    )
 
 
 class FaultKind(Answer):
@@ -289,22 +203,6 @@ class ClockAnswer(Answer):
     step_s: float = Field(description="Site seconds a step")
     late_steps: int = Field(description="Steps that began late; none is ever skipped")
     worst_late_s: float = Field(description="Wall seconds")
-
-
-class ClockChange(Request):
-    """What to change; what is left out stays."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"speed": 60.0}]})
-
-    speed: float = Field(default=1.0, ge=SPEED_MIN, le=SPEED_MAX)
-    paused: bool = False
-    step_s: float = Field(default=1.0, ge=STEP_MIN_S, le=STEP_MAX_S)
-
-
-class StepRequest(Request):
-    """Steps to take by hand."""
-
-    steps: int = Field(default=1, ge=1, le=STEPS_BY_HAND_MAX, examples=[60])
 
 
 # ------------------------------------------------------------------------------------------ lists

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 
-import uvicorn
+from fastapi import FastAPI
 
 from pilotfarm.api.app import create_app
 from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.record.ledger import Recording
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.loadtests import signals
+from pilotfarm.loadtests.web.server import BACKLOG, Server
+from pilotfarm.loadtests.web.watch import Bounds
 
 GRACE_S: Final = 2
 """How long requests may go on once the farm is told to stop."""
 _END_S: Final = 10.0
-_BACKLOG: Final = 512
-_CONNECTIONS_MAX: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,10 @@ class Options:
     token: str | None
     speed: float
     ledger: Recording | None
+    hosts: tuple[str, ...] = ()
+    """Names, beside this machine's own, that are served without a token."""
+    max_late_s: float | None = None
+    """How late a step may begin, in wall time; None for no bound."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -45,19 +48,11 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host's address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> str:
-    """Bring a site up until SIGINT or SIGTERM; ``announce`` is called with the API's URL once all is up.
+    """Bring a site up until SIGINT, SIGTERM or SIGHUP; ``announce`` is called with the API's URL once all is up.
 
     Returns what the ledger lost (``Ledger.loss``). Raises ``ConfigError`` when an address or the ledger's folder cannot
-    be had; nothing is left open then.
+    be had, and ``RunError`` when a step begins too late; nothing is left open then.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(layout, options, announce))
@@ -66,10 +61,10 @@ def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -
 async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> str:
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals.ending():
         loop.add_signal_handler(number, asked_to_stop.set)
     async with AsyncExitStack() as stack:
-        pilot = Pilot(layout, speed=options.speed)
+        pilot = Pilot(layout, speed=options.speed, max_late_s=options.max_late_s)
         ledger = None if options.ledger is None else options.ledger.of(pilot.farm, pilot.clock)
         if ledger is not None:
             stack.callback(ledger.close)
@@ -77,8 +72,8 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
         sock = stack.enter_context(_bound(options.api_host, options.api_port))
         await pilot.start()
         stack.push_async_callback(pilot.close)
-        app = create_app(pilot, token=options.token, ledger=ledger)
-        http = _Http(app)
+        app = create_app(pilot, token=options.token, ledger=ledger, hosts=(options.api_host, *options.hosts))
+        http = _Http(app, pilot.server.shares.rest)
         tasks = [asyncio.create_task(pilot.run()), asyncio.create_task(http.serve([sock]))]
         watch = [*tasks, asyncio.create_task(asked_to_stop.wait())]
         ready = asyncio.create_task(http.is_up.wait())
@@ -86,6 +81,7 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
         if http.is_up.is_set():
             host = f"[{options.api_host}]" if ":" in options.api_host else options.api_host
             announce(f"http://{host}:{sock.getsockname()[1]}")
+            pilot.runner.change()  # no step is late for what it took to come up
             await asyncio.wait(watch, return_when=asyncio.FIRST_COMPLETED)
         app.state.context.events.close()
         http.should_exit = True
@@ -105,32 +101,17 @@ async def _ended(tasks: list[asyncio.Task[None]]) -> None:
         task.result()
 
 
-class _Http(uvicorn.Server):
-    """uvicorn on a loop that is not its own: the signals are somebody else's."""
+class _Http(Server):
+    """A server on a loop that is not its own: the signals are somebody else's."""
 
-    def __init__(self, app: Callable[..., object]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                ws="none",
-                limit_concurrency=_CONNECTIONS_MAX,
-                timeout_graceful_shutdown=GRACE_S,
-            )
-        )
+    def __init__(self, app: FastAPI, connections_max: int) -> None:
         self.is_up = asyncio.Event()
+        bounds = Bounds.of(connections_max)
+        super().__init__(app, self.is_up.set, bounds, lifespan="off", timeout_graceful_shutdown=GRACE_S)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_up.set()
 
 
 @contextmanager
@@ -138,7 +119,7 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
     """Listen for the API; ``ConfigError`` says what to do when that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         message = f"cannot listen on {host}:{port} for the API: {error.strerror}; choose another address with --api"
         raise ConfigError([Problem("--api", 0, "", message)]) from None

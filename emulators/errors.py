@@ -86,3 +86,7 @@ class ProtocolError(PilotfarmError):
 
 class StateError(PilotfarmError):
     """The operator asked for something that does not fit the present state of the farm."""
+
+
+class RunError(PilotfarmError):
+    """A run did not keep what the operator asked of it, such as its speed; it has ended."""

@@ -111,11 +111,11 @@ def wrong(error: Wrong) -> str:
     if kind in ("value_error", "assertion_error"):
         said = str(context["error"])
         return said if isinstance(value, dict | list) or quoted(value) in said else f"{said}, not {quoted(value)}"
-    if kind not in _SAID:
+    if kind not in SAID:
         return re.sub(r"^(Input|Value error, )\s*", "", error["msg"])
     numbers = {name: f"{each:.20g}" if isinstance(each, float) else each for name, each in context.items()}
-    told = _SAID[kind].format(**numbers)
-    if "{actual_length}" in _SAID[kind]:
+    told = SAID[kind].format(**numbers)
+    if "{actual_length}" in SAID[kind]:
         return told
     # What is compared as a number may have been typed on a command line.
     shown = value if kind.startswith(("greater", "less")) and isinstance(value, str) else quoted(value)
@@ -124,7 +124,7 @@ def wrong(error: Wrong) -> str:
 
 _NUMBER, _WHOLE = "must be a number", "must be a whole number"
 _TEXT, _BOOL = "must be a text", "must be true or false"
-_SAID: Final = {
+SAID: Final = {
     "bool_type": _BOOL,
     "bool_parsing": _BOOL,
     "int_type": _WHOLE,

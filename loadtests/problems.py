@@ -6,22 +6,34 @@ pilotfarm's errors to HTTP's; whatever else goes wrong is a problem document too
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect
 
 from pilotfarm.emulators import errors
+from pilotfarm.emulators.wording import said, shown, unknown
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = "1"
 LISTED_MAX: Final = 1_000
 """Maximum number of problems in one document; its ``detail`` counts them all."""
+COMPRESSED_MIN_BYTES: Final = 1_000
+"""Length from which an answer is compressed for who accepts it. A stream of events never is."""
+COMPRESSION: Final = 1
+"""Level of gzip: more would take masters' time and save little of lists in which every line is like the last."""
+JSON_ALONE: Final = "a body is JSON here: send it with Content-Type: application/json"
 
 STATUS: Final[dict[type[errors.PilotfarmError], int]] = {
     errors.PilotfarmError: 500,
@@ -36,6 +48,7 @@ STATUS: Final[dict[type[errors.PilotfarmError], int]] = {
     errors.LinkError: 502,
     errors.ProtocolError: 502,
     errors.StateError: 409,
+    errors.RunError: 500,
 }
 
 
@@ -87,7 +100,16 @@ def response(
     )
     retry = {"Retry-After": RETRY_AFTER_S} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     content = {**document.model_dump(), **(more or {})}
-    return JSONResponse(content, status, {**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+    return _Document(content, status, {**retry, **(headers or {})})
+
+
+class _Document(JSONResponse):
+    """A problem document, though what it quotes may be no text that UTF-8 has: a lone surrogate becomes ``?``."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -102,28 +124,106 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def listed(found: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Turn pydantic's errors into the ``(where, message)`` pairs of a ``Refused``."""
-    return [_said(each) for each in found]
+def listed(found: Iterable[Mapping[str, Any]], asked: Any = None) -> list[tuple[str, str]]:
+    """Turn pydantic's errors into the ``(where, message)`` pairs of a ``Refused``.
+
+    ``asked`` is the type that was asked for: it has the names that may have been meant.
+    """
+    return [_said(each, asked) for each in found]
+
+
+class StrictRoute(APIRoute):
+    """A route that takes no query parameter it does not know, none twice that is one, and no body but JSON."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
+        super().__init__(path, endpoint, **settings)
+        refusals = documented(400, 413, 415, 422) if self.body_field else documented(422)
+        self.responses = {**refusals, **self.responses}
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+        trial = copy(self)
+        trial.dependant = replace(self.dependant, call=_nothing)
+        find_others = APIRoute.get_route_handler(trial)
+
+        async def handle(given: Request) -> Response:
+            request = _Once(given.scope, given.receive)
+            if self.body_field and not is_json(request) and await request.body():
+                raise Refused(415, [("Content-Type", JSON_ALONE)])
+            strange = list(self._strange(request))
+            if not strange:
+                return await answer(request)
+            try:
+                return await find_others(request)
+            except RequestValidationError as error:
+                raise RequestValidationError([*strange, *error.errors()]) from None
+
+        return handle
+
+    def _strange(self, request: Request) -> Iterator[dict[str, Any]]:
+        """Find the parameters that the route does not know, or that are given more than once and can be but one."""
+        known = {field.alias: field.field_info.annotation for field in self.dependant.query_params}
+        for name in dict.fromkeys(request.query_params):
+            error: ValueError | None = None
+            if name not in known:
+                error = ValueError(unknown(name, known) if known else f"{shown(name)} is not known; none is taken here")
+            elif len(request.query_params.getlist(name)) > 1 and not _takes_many(known[name]):
+                error = ValueError("is given more than once")
+            if error is not None:
+                yield {"type": "value_error", "loc": ("query", name), "msg": str(error), "ctx": {"error": error}}
+
+
+class _Once(Request):
+    """A request in whose body no name is given twice to one table."""
+
+    async def json(self) -> Any:
+        text = (await self.body()).decode()
+        return json.loads(text, object_pairs_hook=_table)
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise json.JSONDecodeError(f"{shown(twice)} is given more than once in one object", "", 0)
+    return table
+
+
+def is_json(request: Request) -> bool:
+    """Whether a request says that its body is JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 class Api(FastAPI):
-    """An application whose every error ends as a problem document, in its answers and in its schema."""
+    """An application whose every error ends as a problem document, in its answers and in its schema.
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+    Operations have the names of their functions, which is what a generated client calls them. ``models`` are in the
+    schema by their names, for routes that describe their bodies themselves.
+    """
+
+    def __init__(self, models: Sequence[type[BaseModel]] = (), **settings: Any) -> None:
+        super().__init__(
+            docs_url=None, redoc_url=None, generate_unique_id_function=lambda route: route.name, **settings
+        )
+        self._models: tuple[type[BaseModel], ...] = (ProblemDocument, *models)
+        self.router.route_class = StrictRoute
+        self.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_MIN_BYTES, compresslevel=COMPRESSION)
         self.add_exception_handler(Refused, _refused)
         self.add_exception_handler(errors.PilotfarmError, _known)
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(HTTPException, _http)
+        self.add_exception_handler(ClientDisconnect, _gone)
         self.add_exception_handler(Exception, _unexpected)
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI schema, with the problem document that no route has for a model of its own."""
+        """Return the OpenAPI schema, with the models that FastAPI sees no route have."""
         schema = super().openapi()
-        models = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-        nested = models.pop("$defs", {})
-        schema["components"]["schemas"].update({"ProblemDocument": models, **nested})
+        for model in self._models:
+            described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            nested = described.pop("$defs", {})
+            schema["components"]["schemas"].update({model.__name__: described, **nested})
         return schema
 
 
@@ -131,11 +231,13 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {422:
 _MEANS: Final = {
     400: "the body cannot be read",
     401: "the token is missing or wrong",
+    403: "a page of another site asks",
     404: "there is no such thing",
     405: "the path does not take this method",
     409: "the wrong moment for this request",
     413: "the body is too large",
-    415: "the body is not JSON",
+    415: "the body is not said to be JSON",
+    421: "the request is for another host",
     422: "every problem of the request is listed",
     500: "an error of the server's own",
     503: "too busy at present; try again",
@@ -157,7 +259,9 @@ async def _known(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return response(request.url.path, 422, listed(error.errors()))
+    found = error.errors()
+    unreadable = any(each["type"] == "json_invalid" for each in found)
+    return response(request.url.path, 400 if unreadable else 422, listed(found, _asked(request)))
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -167,7 +271,14 @@ async def _http(request: Request, error: Exception) -> Response:
         message = f"there is no {request.url.path}"
     elif error.status_code == 405:
         message = f"{request.url.path} does not take {request.method}"
+    elif error.status_code == 400:  # FastAPI's answer to a body that is no text
+        return response(request.url.path, 400, [("body", "is not JSON in UTF-8, or is nested too deeply")])
     return response(request.url.path, error.status_code, [(request.url.path, message)], error.headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Answer nobody: who asked has left before all was said."""
+    return Response()
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
@@ -175,14 +286,43 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return response(request.url.path, 500, [("", message)])
 
 
-def _said(error: Mapping[str, Any]) -> tuple[str, str]:
+def _said(error: Mapping[str, Any], asked: Any) -> tuple[str, str]:
     if error["type"] == "json_invalid":
-        place = f", at character {error['loc'][-1]}" if error["loc"] else ""  # pydantic itself names line and column
-        return "body", f"is not JSON: {error['ctx']['error']}{place}"
-    return _where(error["loc"]), str(error["msg"])
+        at = error["loc"][-1] if error["loc"] else 0  # pydantic itself names line and column
+        return "body", f"is not JSON: {error['ctx']['error']}" + (f", at character {at}" if at else "")
+    return _where(error["loc"]), said(error, _names(asked, _within_body(error["loc"])[:-1]))
 
 
 def _where(location: Sequence[int | str]) -> str:
     """Name the field, without ``body`` in front."""
-    names = [str(part) for part in location]
-    return ".".join(names[1:] if len(names) > 1 and names[0] == "body" else names)
+    return ".".join(str(part) for part in _within_body(location) or location)
+
+
+def _within_body(location: Sequence[int | str]) -> Sequence[int | str]:
+    return location[1:] if location and location[0] == "body" else location
+
+
+def _names(asked: Any, path: Sequence[int | str]) -> list[str]:
+    """The names that a table at some place of what was asked for may have; none where any name goes."""
+    if isinstance(asked, type) and issubclass(asked, BaseModel):
+        if not path:
+            return list(asked.model_fields)
+        return _names(asked.model_fields[str(path[0])].annotation, path[1:]) if path[0] in asked.model_fields else []
+    # A list, a table, one of several: the last of its types is that of what is in it.
+    inner = [each for each in get_args(asked) if each is not type(None)]
+    return _names(inner[-1], path[1:] if get_origin(asked) in (list, dict) else path) if inner else []
+
+
+def _asked(request: Request) -> Any:
+    """The type of the body that a request's route takes."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    return None if field is None else field.field_info.annotation
+
+
+def _takes_many(annotation: Any) -> bool:
+    return list in (get_origin(annotation), *map(get_origin, get_args(annotation)))
+
+
+async def _nothing(**_: Any) -> None:
+    """Stand for an endpoint where a request is refused already, and nothing else is wrong with it."""
+    raise RequestValidationError([])

@@ -28,6 +28,7 @@ try() {  # brings norway up where other packages have the names of our folders, 
   cat err
   url=$(sed -n 's/^ready //p' out)
   ../venv/bin/python -c "import httpx, sys; httpx.get(sys.argv[1] + '/healthz').raise_for_status()" "$url"
+  ../venv/bin/python -c "import httpx, sys; httpx.get(sys.argv[1] + '/api/v1/docs/swagger-ui.css').raise_for_status()" "$url"
   kill -TERM "$pid"
   wait "$pid"
 }

@@ -81,16 +81,6 @@ def load(site: str, ports_from: int | None, addresses: str | None) -> SiteLayout
     return sites.load(site, addressing(ports_from, addresses))
 
 
-def checked_token(token: str) -> str:
-    """Return a token that can stand in a header; ``ConfigError`` if it cannot."""
-    from pilotfarm.emulators.errors import ConfigError, Problem
-
-    if not token or not token.isascii() or not token.isprintable():
-        message = "must be printable ASCII, and not empty (PILOTFARM_TOKEN sets it, too)"
-        raise ConfigError([Problem("--token", 0, "", message)])
-    return token
-
-
 def _loopback_has_many() -> bool:
     """Whether 127.0.0.2 can be listened on: always on Linux, on macOS only after ``ifconfig lo0 alias``."""
     import socket

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 
-from pilotfarm.api.commands import checked_token, completion
+from pilotfarm.api.commands import completion
 
 LISTED_MAX: Final = 10
 """Most devices named in a line of text."""
+PAGE: Final = 100
+"""Faults asked for at a time."""
 TIMEOUT_S: Final = 30.0
 
 faults = typer.Typer(
@@ -91,15 +95,22 @@ def add(
     typer.echo(f"fault {fault['id']}: {_line(fault)}")
     typer.echo(f"hit    {_names(fault['hit'])}")
     typer.echo(f"missed {_names(fault['missed'])}")
+    for warning in fault["warnings"]:
+        typer.echo(f"warning: {warning}", err=True)
 
 
 @faults.command("list")
-def list_faults(api: Api = _API, token: Token = None, as_json: AsJson = False) -> None:
-    """List the faults that wait, grip, or have ended.
+def list_faults(
+    state: Annotated[str | None, typer.Option(help="Only those that are pending, active or ended.")] = None,
+    api: Api = _API,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the faults that wait, grip, or have ended: of these, the last 200.
 
-    Example: `pilotfarm fault list --json`
+    Example: `pilotfarm fault list --state active --json`
     """
-    found = _asked(api, token, "GET", "/faults")
+    found = list(_listed(api, token, state))
     if as_json:
         _print_json(found)
         return
@@ -135,13 +146,25 @@ def clear(
         typer.echo("no faults to clear")
 
 
+def _listed(api: str, token: str | None, state: str | None) -> Iterator[Any]:
+    """Ask for page after page until there are no more."""
+    only = "" if state is None else f"&state={quote(state)}"
+    for offset in count(0, PAGE):
+        page = _asked(api, token, "GET", f"/faults?limit={PAGE}&offset={offset}{only}")
+        yield from page
+        if len(page) < PAGE:
+            return
+
+
 def _asked(api: str, token: str | None, method: str, path: str, body: Any = None) -> Any:
     """Send one request and return its answer; a refusal becomes an error that names every problem."""
     import httpx
 
     from pilotfarm.emulators.errors import ConfigError, LinkError, Problem
+    from pilotfarm.loadtests.hosts import check_token
 
-    headers = {} if token is None else {"Authorization": f"Bearer {checked_token(token)}"}
+    check_token(token)
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     url = f"{api.rstrip('/')}/api/v1{path}"
     try:
         # A proxy of the environment has no business between this machine and its farm.

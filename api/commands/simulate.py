@@ -17,6 +17,7 @@ import typer
 from pilotfarm.api.commands import Site
 from pilotfarm.api.commands.up import Every, Quantities, Seed, Start, load_site, recording
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
+from pilotfarm.loadtests import signals
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -132,13 +133,13 @@ class _Interrupt:
 
 @contextmanager
 def _until_interrupted() -> Iterator[_Interrupt]:
-    """Note SIGINT and SIGTERM, so that the current step and file are finished first."""
+    """Note SIGINT, SIGTERM and SIGHUP, so that the current step and file are finished first."""
     interrupt = _Interrupt()
 
     def note(*_: object) -> None:
         interrupt.received = True
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in signals.ending()}
     try:
         yield interrupt
     finally:

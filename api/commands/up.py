@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from pilotfarm.api.commands import Addresses, PortsFrom, Site, addressing, checked_token
+from pilotfarm.api.commands import Addresses, PortsFrom, Site, addressing
+from pilotfarm.loadtests import signals
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,6 +63,17 @@ def up(
     speed: Annotated[
         float, typer.Option("--speed", metavar="X", min=0.001, max=100_000.0, help="Site seconds a wall second.")
     ] = 1.0,
+    max_late: Annotated[
+        float | None,
+        typer.Option(
+            "--max-late",
+            metavar="S",
+            min=0.05,
+            max=86_400.0,
+            help="End with exit code 1 when a step begins more than S seconds of wall time late.",
+            show_default=False,
+        ),
+    ] = None,
     step: Step = None,
     start: Start = None,
     seed: Seed = None,
@@ -80,6 +92,15 @@ def up(
         str | None,
         typer.Option("--token", envvar="PILOTFARM_TOKEN", help="What the API's users must show; needed off loopback."),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            help="Name by which others ask for the API, such as a proxy's; repeat it. Only for an API without token, "
+            "which otherwise serves localhost and loopback addresses alone.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the ready line alone.")] = False,
 ) -> None:
     """Bring a site up: every device at its address, until Ctrl-C.
@@ -89,15 +110,16 @@ def up(
     Example: `pilotfarm up norway --speed 60`
     """
     # Until the farm has its own way to end, there is nothing to clean up.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals.ending():
         signal.signal(number, lambda *_: sys.exit(0))
-    import logging
-
     from pilotfarm.api import serve
+    from pilotfarm.loadtests import logs
+    from pilotfarm.loadtests.hosts import require_token
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure()
     host, port = serve.parse_address(api)
-    _require_token(host, token)
+    require_token(host, token, "--api", "PILOTFARM_TOKEN")
+    hosts = _hosts(allow_host or [])
     kept = recording("--ledger", ledger, every, quantities)
     layout = load_site(site, ports_from, addresses, start, seed, step)
 
@@ -107,7 +129,7 @@ def up(
         sys.stdout.write(f"ready {url}\n")
         sys.stdout.flush()
 
-    if loss := serve.run(layout, serve.Options(host, port, token, speed, kept), announce):
+    if loss := serve.run(layout, serve.Options(host, port, token, speed, kept, hosts, max_late), announce):
         typer.echo(f"error: {loss}", err=True)
         raise typer.Exit(1)
 
@@ -139,15 +161,15 @@ def load_site(
     return layout if step is None else replace(layout, step_s=step)
 
 
-def _require_token(host: str, token: str | None) -> None:
-    from pilotfarm.api.serve import is_loopback
+def _hosts(names: list[str]) -> tuple[str, ...]:
     from pilotfarm.emulators.errors import ConfigError, Problem
+    from pilotfarm.loadtests.web.hosts import host_name
 
-    if token is not None:
-        checked_token(token)
-    elif not is_loopback(host):
-        message = f"{host} can be reached from other machines; say --token or set PILOTFARM_TOKEN"
-        raise ConfigError([Problem("--api", 0, "", message)])
+    wrong = [name for name in names if host_name(name) is None]
+    if wrong:
+        message = "{!r} is no name or address of a host, such as farm.example or 10.0.0.7"
+        raise ConfigError([Problem("--allow-host", 0, "", message.format(name)) for name in wrong])
+    return tuple(names)
 
 
 def _show(layout: SiteLayout) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from pilotfarm.api import models
+from pilotfarm.api import models, requests
 from pilotfarm.api.routes.context import Context, Here
-from pilotfarm.loadtests.problems import Refused, documented
+from pilotfarm.loadtests.problems import Refused, StrictRoute, documented
 
-router = APIRouter(tags=["clock"])
+router = APIRouter(tags=["clock"], route_class=StrictRoute)
 
 
 @router.get("/clock", summary="How time passes on the site")
@@ -20,9 +20,8 @@ async def read_clock(here: Here) -> models.ClockAnswer:
     "/clock",
     summary="Change speed, step length, or pause",
     description="What is left out stays as it is. The schedule of the steps starts afresh.",
-    responses=documented(400, 413, 422),
 )
-async def change_clock(here: Here, change: models.ClockChange) -> models.ClockAnswer:
+async def change_clock(here: Here, change: requests.ClockChange) -> models.ClockAnswer:
     asked = change.model_dump(exclude_unset=True)
     if not asked:
         raise Refused(422, [("", "give at least one of speed, paused and step_s")])
@@ -34,9 +33,9 @@ async def change_clock(here: Here, change: models.ClockChange) -> models.ClockAn
     "/clock/step",
     summary="Take steps by hand while paused",
     description="Answers once they are taken. Masters are served between two steps.",
-    responses=documented(400, 409, 413, 422),
+    responses=documented(409),
 )
-async def step(here: Here, request: models.StepRequest) -> models.ClockAnswer:
+async def step_clock(here: Here, request: requests.StepRequest) -> models.ClockAnswer:
     await here.pilot.runner.step_by_hand(request.steps)
     return _clock(here)
 

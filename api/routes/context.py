@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from pilotfarm.api.events import EventStream
 from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.population import Rows
+from pilotfarm.emulators.farm.targets import strange
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.loadtests.problems import Refused
+
+TOTAL: Final = "X-Total-Count"
+DeviceId = Annotated[str, Path(description="A device's id", examples=["batteries-0001"])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +33,25 @@ class Context:
     def farm(self) -> Farm:
         return self.pilot.farm
 
+    def rows_of(self, where: str, target: Mapping[str, str | None]) -> Rows:
+        """Find the devices of a target; what of it there is not is refused, with what was meant."""
+        asked = {key: value for key, value in target.items() if value is not None}
+        found = strange(self.farm.population, list(self.pilot.layout.feeders), asked)
+        problems = [(f"{where}.{key}" if key else where, message) for key, message in found]
+        if problems:
+            raise Refused(422, problems)
+        return self.farm.population.rows_of(**asked)
+
 
 def _context(request: Request) -> Context:
     found = request.app.state.context
     assert isinstance(found, Context)
     return found
+
+
+def counted(what: str) -> dict[str, Any]:
+    """Describe, for OpenAPI, the header that says how long a list is of which a page is shown."""
+    return {TOTAL: {"description": what, "schema": {"type": "integer"}}}
 
 
 Here: TypeAlias = Annotated[Context, Depends(_context)]

@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Query, Response
 
-from pilotfarm.api import models
-from pilotfarm.api.routes.context import Context, Here
+from pilotfarm.api import models, requests
+from pilotfarm.api.routes import timing
+from pilotfarm.api.routes.context import TOTAL, Context, Here, counted
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, LinkFault, MeasurementFault, ProtocolFault
 from pilotfarm.emulators.errors import StateError
-from pilotfarm.emulators.farm.faultboard import Fault
-from pilotfarm.loadtests.problems import Refused, documented
+from pilotfarm.emulators.farm.faultboard import ENDED_KEPT, Fault
+from pilotfarm.emulators.farm.targets import PLACE_KEYS
+from pilotfarm.loadtests.problems import Refused, StrictRoute, documented
 
-PLACE_KEYS: Final = ["kind", "group", "feeder", "device"]
+router = APIRouter(tags=["faults"], route_class=StrictRoute)
 
-router = APIRouter(tags=["faults"])
-
-FaultId = Annotated[int, Path(description="A fault's number", ge=1, le=2**63 - 1, examples=[1])]
+FaultId = Annotated[requests.FaultNumber, Path(description="A fault's number", examples=[1])]
 
 
 @router.get("/faults/kinds", summary="Kinds of fault, with what each can be told")
-async def list_kinds() -> list[models.FaultKind]:
+async def list_fault_kinds() -> list[models.FaultKind]:
     return [_kind(registry.fault(name)) for name in registry.FAULTS]
 
 
 @router.get(
     "/faults",
     summary="Faults that wait, grip, or have ended",
-    description="Oldest first. The last few that ended are kept.",
-    responses=documented(422),
+    description=f"Oldest first. The last {ENDED_KEPT} that ended are kept. The header `{TOTAL}` says how many are of "
+    "the state.",
+    responses={200: {"headers": counted("How many faults are of the state")}},
 )
 async def list_faults(
-    here: Here, state: Annotated[Literal["pending", "active", "ended"] | None, Query(description="Only these")] = None
+    here: Here,
+    response: Response,
+    state: Annotated[Literal["pending", "active", "ended"] | None, Query(description="Only these")] = None,
+    limit: Annotated[requests.FaultsLimit, Query(description="Most faults to list")] = 100,
+    offset: Annotated[requests.Offset, Query(description="How many to pass over first")] = 0,
 ) -> list[models.FaultAnswer]:
-    return [_fault(here, fault) for fault in here.farm.faults if state is None or fault.state == state]
+    found = [fault for fault in here.farm.faults if state is None or fault.state == state]
+    response.headers[TOTAL] = str(len(found))
+    return [_fault(here, fault) for fault in found[offset : offset + limit]]
 
 
 @router.post(
@@ -45,16 +52,24 @@ async def list_faults(
     status_code=201,
     summary="Put a fault on the farm",
     description="It takes hold with the first step at or after its start. `hit` are the devices it grips, `missed` "
-    "those of the target that cannot have it.",
-    responses=documented(400, 409, 413, 422),
+    "those of the target that cannot have it. `warnings` are no refusal: the fault is taken.",
+    responses=documented(409),
 )
-async def add_fault(here: Here, request: models.FaultRequest, response: Response) -> models.FaultAnswer:
+async def add_fault(here: Here, request: requests.FaultRequest, response: Response) -> models.FaultTaken:
+    now_s = here.farm.time_s
     start_s = _start_s(here, request.start)
     fault = here.farm.faults.add(
-        request.kind, request.target, request.mode, request.parameters, start_s, request.duration_s
+        request.kind,
+        request.target,
+        request.mode,
+        request.parameters,
+        None if start_s is None else max(start_s, now_s),
+        request.duration_s,
     )
     response.headers["Location"] = f"/api/v1/faults/{fault.id}"
-    return _fault(here, fault)
+    runner = here.pilot.runner
+    doubts = timing.doubts(now_s, start_s, request.duration_s, runner.speed, runner.step_s)
+    return models.FaultTaken(**_fault(here, fault).model_dump(), warnings=list(doubts))
 
 
 @router.delete("/faults", summary="End every fault", description="As of the next step; answers with those it ended.")
@@ -62,12 +77,12 @@ async def clear_faults(here: Here) -> list[models.FaultAnswer]:
     return [_fault(here, fault) for fault in here.farm.faults.clear_all()]
 
 
-@router.get("/faults/{fault}", summary="One fault", responses=documented(404, 422))
+@router.get("/faults/{fault}", summary="One fault", responses=documented(404))
 async def read_fault(here: Here, fault: FaultId) -> models.FaultAnswer:
     return _fault(here, _found(here, fault))
 
 
-@router.delete("/faults/{fault}", summary="End a fault, as of the next step", responses=documented(404, 409, 422))
+@router.delete("/faults/{fault}", summary="End a fault, as of the next step", responses=documented(404, 409))
 async def clear_fault(here: Here, fault: FaultId) -> models.FaultAnswer:
     _found(here, fault)
     return _fault(here, here.farm.faults.clear(fault))
@@ -81,17 +96,18 @@ def _found(here: Context, number: int) -> Fault:
 
 
 def _start_s(here: Context, start: float | datetime | None) -> float | None:
-    """Turn what was asked for into seconds since the site's start; the next step if it has passed."""
+    """Turn what was asked for into seconds since the site's start; it may have passed."""
     if start is None:
         return None
     now_s = here.farm.time_s
     if not isinstance(start, datetime):
         return now_s + start
     local = start if start.tzinfo is not None else start.replace(tzinfo=ZoneInfo(here.pilot.layout.place.time_zone))
-    start_s = (local - here.pilot.layout.start).total_seconds()
-    if start_s - now_s > models.TIME_MAX_S:
-        raise Refused(422, [("start", f"lies more than {models.TIME_MAX_S:g} s of site time ahead")])
-    return max(start_s, now_s)
+    # From UTC: between two instants of one zone Python takes what their clocks show, whatever summer time does.
+    start_s = (local - here.pilot.layout.start.astimezone(UTC)).total_seconds()
+    if start_s - now_s > requests.TIME_MAX_S:
+        raise Refused(422, [("start", f"lies more than {requests.TIME_MAX_S:g} s of site time ahead")])
+    return start_s
 
 
 def _fault(here: Context, fault: Fault) -> models.FaultAnswer:
@@ -119,7 +135,7 @@ def _kind(spec: FaultSpec) -> models.FaultKind:
         family=spec.family,
         title=spec.title,
         modes=list(spec.modes),
-        targets=[] if everywhere else [*PLACE_KEYS, "quantity"] if measures else PLACE_KEYS,
+        targets=[] if everywhere else [*PLACE_KEYS, "quantity"] if measures else list(PLACE_KEYS),
         required=["quantity"] if measures else [],
         protocols=list(spec.protocols) if isinstance(spec, ProtocolFault | LinkFault) else [],
         parameters=schema,

@@ -11,8 +11,9 @@ from pilotfarm.api.routes.context import Here
 from pilotfarm.emulators.grid.network import FeederState
 from pilotfarm.emulators.site.layout import FeederLayout
 from pilotfarm.emulators.site.listing import endpoint_rows
+from pilotfarm.loadtests.problems import StrictRoute
 
-router = APIRouter(tags=["site"])
+router = APIRouter(tags=["site"], route_class=StrictRoute)
 
 _STATE = (
     "name",

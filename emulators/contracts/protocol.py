@@ -104,12 +104,26 @@ class Seat:
     """The first is nearest to the application."""
 
 
+@dataclass(slots=True)
+class Traffic:
+    """What the masters of a station have asked for since the start, and how often they were refused."""
+
+    requests: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+    """By kind, in the protocol's own words: as many as it has."""
+
+    def refuse(self, kind: str) -> None:
+        self.refusals[kind] = self.refusals.get(kind, 0) + 1
+
+
 class Station(Protocol):
     """What answers at one address: a device, a gateway, or an RTU."""
 
     filtered: bool
     """Whether a seat has filters; set by whoever sets these."""
 
+    @property
+    def traffic(self) -> Traffic: ...
     def connect(self, peer: str, now_s: float) -> Engine:
         """Make the engine of a new connection."""
         ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,16 @@ import numpy.typing as npt
 from pilotfarm.emulators.columns.arrays import Columns, Floats
 from pilotfarm.emulators.columns.views import Overlaid, Seen
 from pilotfarm.emulators.contracts.fault import Cells, MeasurementFault
-from pilotfarm.emulators.contracts.quality import Qualities
+from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.farm.population import Group, Population
+
+REPORTED_MAX: Final = float(np.finfo(np.float32).max)
+"""The largest value that can be reported: that of a short floating point number (IEC 60870-5-101, 7.2.6.8).
+
+One beyond it is reported as infinite, and said to overflow and to be invalid.
+"""
+_FINITE: Final = float(np.finfo(np.float64).max)
+_OVERFLOW: Final = Quality.OVERFLOW | Quality.INVALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class Reports:
             if fold is None:
                 standing = self._standing[group.name]
                 fold = self._folds[group.name] = _Fold(group, [standing[fault] for fault in sorted(standing)])
-            group.reported, group.quality = fold.reported(group.columns, time_s), dict(fold.quality)
+            group.reported, group.quality = fold.report(group.columns, time_s)
 
 
 class _Layer:
@@ -111,7 +119,8 @@ class _Layer:
     def apply(self, true: Floats, reported: Floats, time_s: float) -> None:
         cells = self._cells
         told = Cells(true[cells], reported[cells], self._note, time_s - self._start_s, self._numbers)
-        reported[cells] = self.spec.report(self.mode, told)
+        # Finite, so that what stands above has a number to begin with: infinity times nothing is none.
+        reported[cells] = np.clip(self.spec.report(self.mode, told), -_FINITE, _FINITE)
 
     def _numbers_of(self, misreport: Misreport) -> Mapping[str, float]:
         return misreport.spec.numbers(misreport.mode, misreport.parameters)
@@ -132,12 +141,19 @@ class _Fold:
                 marks = self.quality.setdefault(name, np.zeros(group.size, dtype=np.uint8))
                 marks[misreport.rows] |= np.uint8(quality)
 
-    def reported(self, columns: Seen, time_s: float) -> Seen:
+    def report(self, columns: Seen, time_s: float) -> tuple[Seen, dict[str, Qualities]]:
         true = np.stack([columns[name] for name in self._names])
         reported = true.copy()
         for layer in self._layers:
             layer.apply(true.reshape(-1), reported.reshape(-1), time_s)
-        return Overlaid(columns, dict(zip(self._names, reported, strict=True)))
+        quality = dict(self.quality)
+        beyond = ~(np.abs(reported) <= REPORTED_MAX)
+        if beyond.any():
+            reported[beyond] = np.copysign(np.inf, reported[beyond])
+            for place in np.flatnonzero(beyond.any(axis=1)):
+                name = self._names[place]
+                quality[name] = np.where(beyond[place], _OVERFLOW, 0).astype(np.uint8) | quality.get(name, np.uint8(0))
+        return Overlaid(columns, dict(zip(self._names, reported, strict=True))), quality
 
     def _laid(self, misreports: Sequence[Misreport]) -> list[_Layer]:
         """Lay each misreport on the lowest layer of its kind that is above all that its cells have yet.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +11,8 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, MeasurementFault
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.farm.population import Population
+from pilotfarm.emulators.farm.targets import PLACE_KEYS, strange
+from pilotfarm.emulators.wording import said, unknown
 from pilotfarm.emulators.words import with_article
 
 
@@ -42,16 +43,8 @@ class FaultRequest:
             self._check_parameters(self.spec, parameters)
 
     def _check_target(self, population: Population, feeders: Sequence[str]) -> None:
-        known = {
-            "kind": sorted({group.layout.kind for group in population}),
-            "group": list(population.groups),
-            "feeder": list(feeders),
-        }
-        for key, value in self.target.items():
-            if key in known:
-                self._known(f"target.{key}", value, known[key])
-            else:
-                self._known("target", key, [*known, "device", "quantity"])
+        for key, message in strange(population, feeders, self.target, (*PLACE_KEYS, "quantity")):
+            self._problem(f"target.{key}" if key else "target", message)
 
     def _check_kind(self, spec: FaultSpec) -> None:
         if isinstance(spec, MeasurementFault):
@@ -78,14 +71,13 @@ class FaultRequest:
             self.parameters = spec.parameters.model_validate(dict(parameters))
         except ValidationError as error:
             for each in error.errors():
-                self._problem(".".join(("parameters", *map(str, each["loc"]))), each["msg"])
+                message = said(each, spec.parameters.model_fields)
+                self._problem(".".join(("parameters", *map(str, each["loc"]))), message)
 
     def _known(self, where: str, name: str, names: list[str]) -> bool:
         if name in names:
             return True
-        near = get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
-        self._problem(where, f"{name} is not known; {hint}")
+        self._problem(where, unknown(name, names))
         return False
 
     def _problem(self, where: str, message: str) -> None:

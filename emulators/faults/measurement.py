@@ -14,6 +14,7 @@ from pilotfarm.emulators.contracts.fault import Cells, MeasurementFault
 from pilotfarm.emulators.contracts.quality import Quality
 
 _QUALITIES = {"good": Quality.GOOD, "invalid": Quality.INVALID, "questionable": Quality.NOT_TOPICAL}
+_FINITE = float(np.finfo(np.float64).max)
 
 
 class _Reported(BaseModel):
@@ -63,9 +64,11 @@ def _off_by(mode: str, parameters: Bias) -> dict[str, float]:
 
 
 def _one_after_the_other(first: Mapping[str, Floats], second: Mapping[str, Floats]) -> dict[str, Floats]:
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore"):
         factor = first["factor"] * second["factor"]
-        return {"factor": factor, "offset": first["offset"] * second["factor"] + second["offset"]}
+        offset = first["offset"] * second["factor"] + second["offset"]
+        # Infinity times a value of 0 would be none.
+        return {"factor": np.clip(factor, -_FINITE, _FINITE), "offset": np.clip(offset, -_FINITE, _FINITE)}
 
 
 def _bias(mode: str, cells: Cells) -> Floats:

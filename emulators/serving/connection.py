@@ -9,16 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias, cast
 
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.way import Admission, Engine, Link
+from pilotfarm.emulators.serving.histogram import LATENCIES_S, Histogram
 
 OUTPUT_HIGH_BYTES: Final = 256 * 1024
 """Bytes waiting for a peer above which it is no longer read from, and events stay in its engine."""
 STALL_S: Final = 30.0
 """How long a peer may leave its bytes unread."""
+
+TIMED_EVERY: Final = 16
+"""Of so many reads of a protocol one is timed: to time each would make a short request a third slower."""
 
 Wrap: TypeAlias = Callable[[Engine, int, float], Link]
 """Puts a link around an engine, given the connection's number and the time."""
@@ -32,6 +36,7 @@ class Counters:
 
     accepted: int = 0
     refused: int = 0
+    no_room: int = 0
     gave_way: int = 0
     cut: int = 0
     stalled: int = 0
@@ -39,6 +44,10 @@ class Counters:
     open: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    reads: int = 0
+    """Times that bytes came, as the system handed them over."""
+    answer_times: Histogram = field(default_factory=lambda: Histogram(LATENCIES_S))
+    """From bytes coming to an answer being handed over, of one read in ``TIMED_EVERY``, if it has an answer."""
 
 
 class Host(Protocol):
@@ -107,10 +116,15 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._engine is None:
             return
-        self._counters.bytes_in += len(data)
+        counters = self._counters
+        counters.bytes_in += len(data)
+        counters.reads = reads = counters.reads + 1
         self.used_s = now_s = self._clock.now_s()
+        before = counters.bytes_out if reads % TIMED_EVERY == 1 else -1
         self._engine.receive(data, now_s)
         self._flush(now_s)
+        if 0 <= before < counters.bytes_out:
+            counters.answer_times.take(self._clock.now_s() - now_s)
 
     def pump(self, now_s: float) -> None:
         """Fire due timers and send what the engine has."""

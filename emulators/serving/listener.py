@@ -13,6 +13,7 @@ from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.way import Admission, Engine, WhenFull
 from pilotfarm.emulators.errors import LinkError
 from pilotfarm.emulators.serving.connection import Connection, Counters, Wrap
+from pilotfarm.emulators.serving.descriptors import Places
 from pilotfarm.emulators.serving.images import Place
 from pilotfarm.emulators.serving.transports import Arrival, transport_of
 
@@ -39,12 +40,16 @@ class Listener:
         "links",
         "max_connections",
         "place",
+        "places",
         "spontaneous",
         "transport",
     )
 
-    def __init__(self, place: Place, counters: Counters, talkative: set[Connection], clock: Clock) -> None:
+    def __init__(
+        self, place: Place, counters: Counters, talkative: set[Connection], clock: Clock, places: Places
+    ) -> None:
         self.place = place
+        self.places = places
         self.transport = transport_of(place.layout.endpoint)
         self.max_connections: int = place.layout.options.max_connections
         protocol = registry.protocol(place.layout.protocol)
@@ -73,7 +78,7 @@ class Listener:
         """Reset every connection."""
         while self._waiting:
             self._counters.cut += 1
-            self._waiting.popleft().turn_away()
+            self._next().turn_away()
         for connection in list(self.connections):
             self._counters.cut += 1
             connection.abort()
@@ -82,7 +87,7 @@ class Listener:
         """Close, with every connection; what was already handed to the system is still sent."""
         self.transport.close()
         while self._waiting:
-            self._waiting.popleft().turn_away()
+            self._next().turn_away()
         for connection in list(self.connections):
             connection.close()
         for task in list(self._letting_in):
@@ -95,27 +100,51 @@ class Listener:
         return self.place.station.connect(connection.peer, now_s)
 
     def left(self, connection: Connection) -> None:
-        self.connections.discard(connection)
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self.places.leave(len(self.connections))
         self._talkative.discard(connection)
-        if self._waiting and len(self.connections) < self.max_connections:
-            self._take(self._waiting.popleft())
+        self._take_waiting()
+
+    @property
+    def _has_room(self) -> bool:
+        there = len(self.connections)
+        return there < self.max_connections and self.places.admit(there)
 
     def _arrived(self, arrival: Arrival) -> None:
         if self.admission is not Admission.OPEN:
             self._counters.cut += 1
             arrival.turn_away()
-        elif len(self.connections) < self.max_connections:
+        elif self._has_room:
             self._take(arrival)
-        elif len(self._waiting) < WAITING_MAX:
+        elif len(self._waiting) < WAITING_MAX and self.places.may_wait:
             self._waiting.append(arrival)
+            self.places.wait()
             asyncio.get_running_loop().call_later(GRACE_S, self._still_waiting, arrival)
         else:
+            self._refuse(arrival)
+
+    def _take_waiting(self) -> None:
+        if self._waiting and self._has_room:
+            self._take(self._next())
+
+    def _next(self) -> Arrival:
+        """Have the first of those who wait no longer wait."""
+        self.places.waited()
+        return self._waiting.popleft()
+
+    def _refuse(self, arrival: Arrival) -> None:
+        if len(self.connections) < self.max_connections:
+            self._counters.no_room += 1
+            self.places.refused()
+        else:
             self._counters.refused += 1
-            arrival.turn_away()
+        arrival.turn_away()
 
     def _take(self, arrival: Arrival) -> None:
         self._counters.accepted += 1
         self._numbered += 1
+        self.places.take(len(self.connections))
         connection = Connection(self, arrival.peer, self._numbered, self._counters, self._clock)
         self.connections.add(connection)
         task = asyncio.ensure_future(self._let_in(arrival, connection))
@@ -124,13 +153,14 @@ class Listener:
 
     def _still_waiting(self, arrival: Arrival) -> None:
         """Nobody has left: have a connection give way, which makes the first of those who wait come in, or refuse."""
+        self._take_waiting()  # somebody may have left at another address
         if arrival not in self._waiting:
             return
         unused = self._longest_unused(arrival)
         if unused is None:
             self._waiting.remove(arrival)
-            self._counters.refused += 1
-            arrival.turn_away()
+            self.places.waited()
+            self._refuse(arrival)
         else:
             self._counters.gave_way += 1
             unused.give_way()

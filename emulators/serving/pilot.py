@@ -24,7 +24,14 @@ class Pilot:
     the loop, and ``close`` ends what ``start`` began.
     """
 
-    def __init__(self, layout: SiteLayout, clock: Clock | None = None, *, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        layout: SiteLayout,
+        clock: Clock | None = None,
+        *,
+        speed: float = 1.0,
+        max_late_s: float | None = None,
+    ) -> None:
         self.clock = WallClock() if clock is None else clock
         self.layout = layout
         self.farm = Farm(layout)
@@ -32,7 +39,7 @@ class Pilot:
         self.images = Images(self.farm)
         self.server = Server(self.images.places, self.clock)
         self.ways = Ways(self.farm.faults, self.images.places, self.server, layout.seed)
-        self.runner = Runner(self.step, layout.step_s, self.clock, speed=speed)
+        self.runner = Runner(self.step, layout.step_s, self.clock, speed=speed, max_late_s=max_late_s)
 
     def observe(self, observer: Observer) -> None:
         """Let somebody keep a record of every step from now on."""

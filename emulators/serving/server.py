@@ -11,15 +11,18 @@ from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.way import Admission
 from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.serving.connection import Connection, Counters, Wrap
+from pilotfarm.emulators.serving.descriptors import Places, granted_by_system, share
 from pilotfarm.emulators.serving.images import Place
 from pilotfarm.emulators.serving.listener import Listener
-from pilotfarm.emulators.serving.transports import raise_descriptor_limit
 
 log = logging.getLogger(__name__)
 
 
 class Server:
-    """Every listener of a farm, by the number of its place. ``start`` brings all of them up or none."""
+    """Every listener of a farm, by the number of its place. ``start`` brings all of them up or none.
+
+    Raises ``ConfigError`` if the system grants too few descriptors for the addresses.
+    """
 
     def __init__(self, places: Sequence[Place], clock: Clock) -> None:
         self._clock = clock
@@ -27,9 +30,14 @@ class Server:
         self._started = False
         self._to_open: set[int] = set()
         """Listeners that were to open again and could not."""
+        self._said: set[int] = set()
+        """Those of them that have been told of."""
         self.counters = {place.layout.protocol: Counters() for place in places}
+        admitted = sum(place.layout.options.max_connections for place in places)
+        self.shares = share(granted_by_system(), len(places), admitted)
+        shared = Places(self.shares, len(places))
         self._listeners = [
-            Listener(place, self.counters[place.layout.protocol], self._talkative, clock) for place in places
+            Listener(place, self.counters[place.layout.protocol], self._talkative, clock, shared) for place in places
         ]
 
     @property
@@ -38,7 +46,6 @@ class Server:
 
     async def start(self) -> None:
         """Listen at every address; ``ConfigError`` names each that cannot be had, and nothing stays open."""
-        raise_descriptor_limit(len(self._listeners))
         problems = []
         for listener in self._listeners:
             try:
@@ -96,8 +103,13 @@ class Server:
                 if listener.admission is not Admission.REFUSE and not listener.transport.is_open:
                     listener.open()
                 self._to_open.discard(number)
+                if number in self._said and listener.transport.is_open:
+                    log.warning("%s: listens again", listener.address)
+                self._said.discard(number)
             except OSError as error:
-                log.warning("%s: cannot listen again: %s", listener.address, error)
+                if number not in self._said:
+                    self._said.add(number)
+                    log.warning("%s: cannot listen again: %s; tried after every step", listener.address, error)
 
 
 def _explained(listener: Listener, error: OSError) -> Problem:

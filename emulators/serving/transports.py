@@ -7,19 +7,23 @@ keeps ten thousand of them cheap; an arrival that is let in becomes a transport 
 from __future__ import annotations
 
 import asyncio
-import logging
-import resource
+import errno
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from pilotfarm.emulators.errors import ConfigError, LinkError, Problem
+from pilotfarm.emulators.errors import LinkError
+from pilotfarm.emulators.serving.descriptors import SHORTAGE
 from pilotfarm.emulators.site.layout import Endpoint, TcpEndpoint
 
 BACKLOG: Final = 128
 ACCEPTS_A_TURN: Final = 64
-_SPARE_DESCRIPTORS: Final = 256
+PAUSE_S: Final = 1.0
+"""How long nobody is accepted where the system has just refused a descriptor or memory."""
+_GONE: Final = (errno.EPROTO, errno.ENOPROTOOPT, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH)
+"""What ``accept`` says of a peer that is gone before it is let in; see accept(2) of Linux."""
 
 _DEAD_AFTER_S: Final = 120
 """How long a peer may leave a probe, or bytes, without an acknowledgement."""
@@ -31,8 +35,6 @@ _KEEP_ALIVE: Final = {
     "TCP_USER_TIMEOUT": 1_000 * _DEAD_AFTER_S,  # ms; where bytes wait for a peer there are no probes
 }
 """Options of the sockets, where the system has them. The defaults of Linux would find out after more than two hours."""
-
-log = logging.getLogger(__name__)
 
 
 class Arrival(Protocol):
@@ -63,19 +65,67 @@ class Transport(Protocol):
         ...
 
 
+class Acceptor:
+    """Accepts who comes to a listening socket; where the system is short of descriptors or memory, it pauses."""
+
+    __slots__ = ("_a_turn", "_arrived", "_pause", "_sock")
+
+    def __init__(self, sock: socket.socket, arrived: Callable[[Arrival], None], a_turn: int = ACCEPTS_A_TURN) -> None:
+        self._sock = sock
+        self._arrived = arrived
+        self._a_turn = a_turn
+        self._pause: asyncio.TimerHandle | None = None
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Accept nobody any more, and close the socket."""
+        if self._pause is not None:
+            self._pause.cancel()
+        asyncio.get_running_loop().remove_reader(self._sock.fileno())
+        self._sock.close()
+        SHORTAGE.over(self)
+
+    def _accept(self) -> None:
+        for _ in range(self._a_turn):
+            if self._sock.fileno() < 0:
+                return
+            try:
+                sock, peer = self._sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                break
+            except OSError as error:
+                if error.errno in _GONE:
+                    break
+                self._rest(error)
+                return
+            self._arrived(_TcpArrival(sock, f"{peer[0]}:{peer[1]}"))
+        SHORTAGE.over(self)
+
+    def _rest(self, error: OSError) -> None:
+        """Leave the loop for a while: whoever waits in the backlog would wake it at every turn."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._sock.fileno())
+        self._pause = loop.call_later(PAUSE_S, self._go_on)
+        SHORTAGE.begin(self, error)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        asyncio.get_running_loop().add_reader(self._sock.fileno(), self._accept)
+        self._accept()
+
+
 class TcpTransport:
     """A listening TCP socket."""
 
-    __slots__ = ("_arrived", "_endpoint", "_sock")
+    __slots__ = ("_acceptor", "_endpoint")
 
     def __init__(self, endpoint: TcpEndpoint) -> None:
         self._endpoint = endpoint
-        self._sock: socket.socket | None = None
-        self._arrived: Callable[[Arrival], None] | None = None
+        self._acceptor: Acceptor | None = None
 
     @property
     def is_open(self) -> bool:
-        return self._sock is not None
+        return self._acceptor is not None
 
     def open(self, arrived: Callable[[Arrival], None]) -> None:
         family = socket.AF_INET6 if ":" in self._endpoint.host else socket.AF_INET
@@ -87,28 +137,12 @@ class TcpTransport:
         except OSError:
             sock.close()
             raise
-        self._sock, self._arrived = sock, arrived
-        asyncio.get_running_loop().add_reader(sock.fileno(), self._accept)
+        self._acceptor = Acceptor(sock, arrived)
 
     def close(self) -> None:
-        if self._sock is not None:
-            asyncio.get_running_loop().remove_reader(self._sock.fileno())
-            self._sock.close()
-            self._sock = None
-
-    def _accept(self) -> None:
-        for _ in range(ACCEPTS_A_TURN):
-            if self._sock is None:
-                return
-            try:
-                sock, peer = self._sock.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                log.warning("%s: cannot accept: %s", self._endpoint.label, error)
-                return
-            assert self._arrived is not None
-            self._arrived(_TcpArrival(sock, f"{peer[0]}:{peer[1]}"))
+        if self._acceptor is not None:
+            self._acceptor.close()
+            self._acceptor = None
 
 
 class _TcpArrival:
@@ -119,16 +153,17 @@ class _TcpArrival:
         self.peer = peer
 
     async def let_in(self, connection: asyncio.Protocol) -> None:
-        self._sock.setblocking(False)
-        _keep_alive(self._sock)
         try:
+            self._sock.setblocking(False)
+            _keep_alive(self._sock)
             await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, self._sock)
         except OSError as error:
             self._sock.close()
             raise LinkError(str(error)) from None
 
     def turn_away(self) -> None:
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with suppress(OSError):  # of a peer that is gone
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._sock.close()
 
 
@@ -147,17 +182,3 @@ TRANSPORTS: Final[dict[type, Callable[[Any], Transport]]] = {TcpEndpoint: TcpTra
 def transport_of(endpoint: Endpoint) -> Transport:
     """Return the transport of an endpoint."""
     return TRANSPORTS[type(endpoint)](endpoint)
-
-
-def raise_descriptor_limit(listeners: int) -> None:
-    """Ask the system for the descriptors the site needs; ``ConfigError`` if it grants fewer."""
-    needed = listeners + _SPARE_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        soft = hard
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        message = (
-            f"{listeners} addresses need about {needed} open files, and this user may open {soft}; raise `ulimit -n`"
-        )
-        raise ConfigError([Problem("system", 0, "", message)])

@@ -26,19 +26,25 @@ class Field:
 
     ``dtype`` is a NumPy type with its byte order (``">u2"``, ``"<f4"``, ``"u1"``); ``missing`` is
     what NaN becomes in an integer type (the map's own not-implemented value). Where that is the end of the type's
-    range, no other value comes to it: one beyond the range saturates beside it.
+    range, no other value comes to it: one beyond the range saturates beside it. ``highest`` is the largest number,
+    where that is less than the type holds: what stands above it in the octet is not the value's.
     """
 
     offset: int
     dtype: str
     source: Source
     missing: int = 0
+    highest: float = np.inf
 
 
 _BLOCK_VALUES: Final = 32_768
 """Values rounded and bounded in one go: a block of them stays in the processor's cache."""
 _FIRST: Final = 16
 """Values of a column that are looked at before the rest: one that moved mostly did in one of them."""
+
+
+_SATURATING: Final = np.errstate(over="ignore", invalid="ignore")
+"""A fault may have a device report what no wire value holds, up to infinity: what comes of that is a limit or NaN."""
 
 
 @dataclass(slots=True)
@@ -73,6 +79,7 @@ class Rows:
             assert each.offset + dtype.itemsize <= width, f"{each} ends beyond the row's {width} bytes"
             view = np.ndarray((n,), dtype, self.data, each.offset, (width,))
             low, high = (-np.inf, np.inf) if dtype.kind == "f" else _bounds(dtype, each.missing)
+            high = min(high, each.highest)
             place = _Place(each.source, frozenset(each.source.quantities), view, low, high, each.missing)
             (self._floats if dtype.kind == "f" else self._integers).append(place)
         self._seen: dict[str, Floats | None] = {
@@ -82,6 +89,7 @@ class Rows:
         self._block = np.empty((deep, n))
         self._bounds = np.array([(each.low, each.high) for each in self._integers]).reshape(-1, 2)
 
+    @_SATURATING
     def encode(self, columns: Mapping[str, Floats]) -> None:
         """Write every field that may have moved; integers are rounded and saturate, NaN becomes ``missing``."""
         current = {name: columns[name] for name in self._seen}
@@ -95,6 +103,7 @@ class Rows:
             self._encode_integers(numbers[start : start + deep], current)
         self._seen.update(current)
 
+    @_SATURATING
     def encode_row(self, columns: Mapping[str, Floats], row: int, names: Collection[str]) -> None:
         """Write the fields of some quantities in one row; the next ``encode`` writes them again in all rows."""
         of_row = AtRow(columns, row)

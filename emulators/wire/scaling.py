@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from pilotfarm.emulators.wire.electrical import PowerFactor
 from pilotfarm.emulators.wire.resource import ResourceSource
 from pilotfarm.emulators.wire.sources import Scaled, Source
 from pilotfarm.emulators.wire.wiring import ByWiring, OnPhase, Shown
+
+_LARGEST_EXPONENT: Final = 10.0
+"""Of a scale factor (SunSpec Device Information Model Specification V1.1, sunssf: -10 to 10)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Exponent(ReadOnly):
         sizes = [np.abs(columns[name]) for name in self.largest]
         # A value that is not known asks for nothing.
         most = np.fmax(np.fmax.reduce(sizes), self.limit * 10.0**self.finest)
-        return np.asarray(np.ceil(np.log10(most / self.limit)))
+        return np.asarray(np.minimum(np.ceil(np.log10(most / self.limit)), _LARGEST_EXPONENT))
 
 
 @dataclass(frozen=True, slots=True)

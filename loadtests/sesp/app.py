@@ -23,7 +23,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from pilotfarm.emulators.clock import Clock, WallClock
-from pilotfarm.loadtests.gate import TokenGate
 from pilotfarm.loadtests.problems import MEDIA_TYPE, Api, Refused, documented, listed, response
 from pilotfarm.loadtests.sesp.database import cause
 from pilotfarm.loadtests.sesp.model import (
@@ -43,6 +42,8 @@ from pilotfarm.loadtests.sesp.model import (
     instant,
 )
 from pilotfarm.loadtests.sesp.store import Store, Stored
+from pilotfarm.loadtests.web.docs import add_docs
+from pilotfarm.loadtests.web.gate import TokenGate
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +54,11 @@ BACKLOG_MAX: Final = 50_000
 BATCH_MAX: Final = 2_000
 """Number of readings beyond which a transaction takes no further request."""
 PAGE_MAX: Final = 5_000
-OPEN_PATHS: Final = frozenset({"/healthz", "/docs", "/openapi.json"})
-"""Paths that need no token: they tell nothing that a reading says."""
 
 _T = TypeVar("_T")
 _ONE: Final = TypeAdapter(Reading)
 _MANY: Final = TypeAdapter(list[Reading])
-_READING_SCHEMA: Final = Reading.model_json_schema()
+_READING_SCHEMA: Final = {"$ref": "#/components/schemas/Reading"}
 _READINGS_SCHEMA: Final = {"type": "array", "minItems": 1, "maxItems": READINGS_MAX, "items": _READING_SCHEMA}
 _CONFLICT: Final = {
     "description": "Conflict: a reading is not stored because another one of its name is; the receipt tells of all",
@@ -199,7 +198,7 @@ def _parsed(body: bytes) -> list[Reading]:
     try:
         readings = _MANY.validate_json(body) if many else [_ONE.validate_json(body)]
     except ValidationError as error:
-        raise Refused(422, listed(error.errors(include_url=False))) from error
+        raise Refused(422, listed(error.errors(include_url=False), Reading)) from error
     if not 1 <= len(readings) <= READINGS_MAX:
         raise Refused(422, [("body", f"one request carries 1 to {READINGS_MAX} readings, not {len(readings)}")])
     return readings
@@ -224,14 +223,16 @@ def make_app(database: str, clock: Clock | None = None, token: str | None = None
             queue.close()
 
     app = Api(
+        models=[Reading],
         title="pilotfarm reference SESP",
         version="1",
         lifespan=lifespan,
         dependencies=[Security(HTTPBearer(auto_error=False))] if token is not None else [],
         responses=documented(500) if token is None else documented(401, 500),
     )
+    opened = ["/healthz", "/openapi.json", *add_docs(app, "/docs")]
     if token is not None:
-        app.add_middleware(TokenGate, token=token, open_paths=OPEN_PATHS)
+        app.add_middleware(TokenGate, token=token, open_paths=frozenset(opened))
     _add_routes(app)
     return app
 
@@ -296,7 +297,7 @@ def _add_routes(app: FastAPI) -> None:
         return SequencePage(run=run, devices=devices, next=devices[-1].device_id if len(devices) == limit else None)
 
     @app.get("/healthz")
-    async def health(request: Request) -> Health:
+    async def read_health(request: Request) -> Health:
         """Say that the SESP runs, and what it has taken since it started."""
         queue: IngestQueue = request.app.state.queue
         return Health(

@@ -55,7 +55,9 @@ class Reading(BaseModel):
     timestamp: Moment
     sent_at: Moment | None = None
     values: Annotated[dict[Name, FiniteFloat], Field(min_length=1, max_length=VALUES_MAX)]
-    quality: Annotated[dict[Name, Annotated[int, Field(ge=0, le=255)]], Field(max_length=VALUES_MAX)] = {}
+    quality: Annotated[dict[Name, Annotated[int, Field(ge=0, le=255)]], Field(max_length=VALUES_MAX)] = Field(
+        default_factory=dict
+    )
 
     def row(self, received_s: float) -> dict[str, Any]:
         """Return the reading as a row of the store."""

@@ -1,32 +1,20 @@
-"""Serve the reference SESP until SIGINT or SIGTERM."""
+"""Serve the reference SESP until SIGINT, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 from collections.abc import Callable
+from typing import Any
 
-import uvicorn
-
+from pilotfarm.loadtests import logs, signals
 from pilotfarm.loadtests.sesp.app import make_app
+from pilotfarm.loadtests.web.hosts import LocalOnly
+from pilotfarm.loadtests.web.server import BACKLOG, Server
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than a load test's usual interval, as head-ends do."""
-
-
-class Server(uvicorn.Server):
-    """uvicorn, saying when it listens."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_ready()
 
 
 def serve(database: str, host: str, port: int, on_ready: Callable[[str], None], token: str | None = None) -> None:
@@ -34,22 +22,22 @@ def serve(database: str, host: str, port: int, on_ready: Callable[[str], None], 
 
     Raises ``OSError`` if the address cannot be taken.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(BACKLOG)
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            make_app(database, token=token),
-            log_level="warning",
-            access_log=False,
+        app: Any = make_app(database, token=token)
+        server = Server(
+            LocalOnly(app, [host]) if token is None else app,
+            lambda: on_ready(url),
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=5,
         )
-        server = Server(config, lambda: on_ready(url))
         # uvicorn raises the signal that stopped it once more when it is done; that must not end us by the signal.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
+        for number in signals.ending():
+            signal.signal(number, server.handle_exit)
         asyncio.run(server.serve(sockets=[listener]))

@@ -16,7 +16,15 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 
 # From the ground up. A room imports from its own floor or from below, and no rooms import each other in a circle.
 FLOORS = (
-    ("profiles", "emulators.columns", "emulators.quantities", "emulators.clock", "emulators.errors", "emulators.words"),
+    (
+        "profiles",
+        "emulators.columns",
+        "emulators.quantities",
+        "emulators.clock",
+        "emulators.errors",
+        "emulators.words",
+        "emulators.wording",
+    ),
     ("emulators.contracts", "emulators.wire"),
     (
         "emulators.physics",

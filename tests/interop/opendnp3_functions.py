@@ -75,7 +75,11 @@ def main(host: str, port: int, outstation: int, rest: str) -> dict[str, Any]:
     def received() -> float:
         """Bytes that the outstation has got, by its own account."""
         text = httpx.get(f"{rest.removesuffix('api/v1/')}metrics", timeout=30.0).text
-        lines = (line for line in text.splitlines() if "bytes_in" in line and 'protocol="dnp3"' in line)
+        lines = (
+            line
+            for line in text.splitlines()
+            if line.startswith("pilotfarm_received_bytes_total") and 'protocol="dnp3"' in line
+        )
         return float(next(lines).split()[-1])
 
     def polled(begin: Callable[[], None]) -> dict[str, Any]:

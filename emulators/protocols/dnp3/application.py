@@ -28,7 +28,7 @@ from py1815.events import EventClass
 from py1815.link import MAX_ADDRESS
 from py1815.objects import AnalogPoint, BinaryPoint
 
-from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.plans.dnp3 import Point, PointType
 from pilotfarm.emulators.protocols.dnp3 import attributes
 from pilotfarm.emulators.protocols.dnp3.assignments import Reporting
@@ -53,6 +53,7 @@ class Outstation:
         "restarting_until_s",
         "seat",
         "table",
+        "traffic",
         "written_time_ms",
     )
 
@@ -64,6 +65,7 @@ class Outstation:
         self.table = table
         self.options = options
         self.counters = FrozenCounters(table.sections[PointType.COUNTER])
+        self.traffic = Traffic()
         self.connections: set[Connection] = set()
         self._associations: dict[int, Association] = {}
         self._attributes: dict[int, bytes] = {}

@@ -15,7 +15,7 @@ from py1815.events import EventBuffers, EventClass
 from py1815.objects import BinaryPoint
 from py1815.session import Control, UnknownObject
 
-from pilotfarm.emulators.contracts.protocol import Command, Seat
+from pilotfarm.emulators.contracts.protocol import Command, Seat, Traffic
 from pilotfarm.emulators.errors import PointError
 from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.protocols.dnp3 import attributes
@@ -31,9 +31,15 @@ from pilotfarm.emulators.protocols.dnp3.counters import FROZEN, FrozenCounters
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
 from pilotfarm.emulators.protocols.dnp3.reading import CLASS_OBJECTS
 from pilotfarm.emulators.protocols.dnp3.sections import STATE
-from pilotfarm.emulators.protocols.dnp3.session import MasterSession
+from pilotfarm.emulators.protocols.dnp3.session import RESPONSE_BYTES, MasterSession
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
+_REFUSALS: Final = (
+    (IIN2Bit.FUNC_NOT_SUPPORTED, "function_not_supported"),
+    (IIN2Bit.OBJECT_UNKNOWN, "object_unknown"),
+    (IIN2Bit.PARAM_ERROR, "parameter_error"),
+)
+"""Bits of the internal indications that refuse a request or a part of it (IEEE 1815: IIN2.0 to IIN2.2)."""
 _SILENT: Final = (FunctionCode.DIRECT_OPERATE_NR,)
 
 
@@ -66,6 +72,7 @@ class Station(Protocol):
     seat: Seat
     table: Dnp3Table
     counters: FrozenCounters
+    traffic: Traffic
     now_s: float
 
     @property
@@ -117,6 +124,15 @@ class Association:
             command.acknowledged_s = self.outstation.now_s
         self._answering.clear()
         return output
+
+    def answered(self, response: bytes) -> None:
+        """Count a request, and what the indications of its answer say against it."""
+        traffic = self.outstation.traffic
+        traffic.requests += 1
+        if len(response) >= RESPONSE_BYTES:
+            for bit, kind in _REFUSALS:
+                if response[RESPONSE_BYTES - 1] & bit:
+                    traffic.refuse(kind)
 
     def time_was_written(self) -> None:
         self.session.need_time = False
@@ -182,7 +198,9 @@ class Association:
                 return CommandStatus.SUCCESS
             command = device.submit(values, "dnp3", self.connection.peer if self.connection else "", station.now_s)
         except PointError as error:
-            return status_of(error)
+            status = status_of(error)
+            station.traffic.refuse(f"control_{status.name.lower()}")
+            return status
         if control.function not in _SILENT:
             self._answering.append(command)
         return CommandStatus.SUCCESS

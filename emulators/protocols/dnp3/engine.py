@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.protocols.dnp3.application import Outstation
 from pilotfarm.emulators.protocols.dnp3.link import Link
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
@@ -18,6 +18,10 @@ class Dnp3Station:
     def __init__(self, seats: Sequence[Seat], options: Dnp3Options) -> None:
         self.outstation = Outstation(seats, options)
         self.filtered = False
+
+    @property
+    def traffic(self) -> Traffic:
+        return self.outstation.traffic
 
     def connect(self, peer: str, now_s: float) -> Link:
         return Link(self.outstation, peer, now_s)

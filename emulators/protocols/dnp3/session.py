@@ -41,12 +41,16 @@ _FLOATING: Final = {5: ("<f", False), 6: ("<d", False), 7: ("<f", True), 8: ("<d
 _COUNTED: Final = (QualifierCode.ALL_OBJECTS, QualifierCode.UINT8_COUNT, QualifierCode.UINT16_COUNT)
 _WHOLE: Final = 0xC0
 """The bits of a transport header of a fragment in one segment: the first and the last."""
-_RESPONSE_BYTES: Final = 4
+RESPONSE_BYTES: Final = 4
 _TIME_DELAY_FINE: Final = bytes([52, 2, QualifierCode.UINT8_COUNT, 1])
 
 
 class Owner(Protocol):
     """What a session asks of the association that it is the conversation of."""
+
+    def answered(self, response: bytes) -> None:
+        """A request has been answered, or has no answer."""
+        ...
 
     def scale_of(self, index: int) -> float:
         """How much of its quantity's own unit a step of an analog input is."""
@@ -83,15 +87,21 @@ class MasterSession(Session):
     def _dispatch_fragment(self, fragment: bytes) -> bytes:
         self._second = 0
         try:
-            response = super()._dispatch_fragment(fragment)
-            if len(response) == _RESPONSE_BYTES and response[3] & IIN2Bit.FUNC_NOT_SUPPORTED:
-                if fragment[1] == FunctionCode.ASSIGN_CLASS:
-                    return self._assign_class(parse_request(fragment))
-                if fragment[1] == FunctionCode.WARM_RESTART:
-                    return self._warm_restart(parse_request(fragment))
-            return response
+            response = self._dispatched(fragment)
         finally:
             self._second = 0
+        if len(fragment) > 1 and fragment[1] != FunctionCode.CONFIRM:
+            self.owner.answered(response)
+        return response
+
+    def _dispatched(self, fragment: bytes) -> bytes:
+        response = super()._dispatch_fragment(fragment)
+        if len(response) == RESPONSE_BYTES and response[3] & IIN2Bit.FUNC_NOT_SUPPORTED:
+            if fragment[1] == FunctionCode.ASSIGN_CLASS:
+                return self._assign_class(parse_request(fragment))
+            if fragment[1] == FunctionCode.WARM_RESTART:
+                return self._warm_restart(parse_request(fragment))
+        return response
 
     def _null(self, request: Request) -> bytes:
         return null_response(sequence=request.control.sequence, iin=self._indications())

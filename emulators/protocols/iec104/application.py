@@ -69,7 +69,8 @@ class Application:
         self._step_s: float | None = None
         self.number = station.next_number()
         self.outbox = Outbox(station.form, options.event_queue, options.event_buffer)
-        self._replies = Replies(station.form, self.outbox, once=options.broadcast_confirm == "once")
+        once = options.broadcast_confirm == "once"
+        self._replies = Replies(station.form, self.outbox, station.traffic, once=once)
         self._control = Control(station, peer, self.outbox, self._replies)
 
     # ---------------------------------------------------------------------------------- the link
@@ -100,6 +101,7 @@ class Application:
     def handle(self, data: bytes, now_s: float) -> None:
         """Answer one data unit; ``ProtocolError`` if its length cannot be."""
         asked = self._form.parse(data)
+        self._station.traffic.requests += 1
         serve = _SERVED.get(asked.type)
         broadcast = asked.address == self._form.broadcast
         addresses = self._addresses(asked)

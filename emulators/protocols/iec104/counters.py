@@ -12,6 +12,8 @@ from pilotfarm.emulators.protocols.iec104.asdu import Format
 _SEQUENCES: Final = 32
 _MODULO: Final = 1 << 31
 """A reading runs from 0 to 2**31 - 1, as the energy registers of the point list do."""
+_CARRY: Final = 0x20
+"""CY: the counter has begun again at 0 in the integration period that the freeze ends."""
 
 
 class Counters:
@@ -19,9 +21,10 @@ class Counters:
 
     Frozen values belong to the station, whoever asked for it; each freeze of a counter gives them the next number
     of five bits. A reset lets the station's reading begin again at 0, and leaves the device's own register alone.
+    An integration period begins with a freeze or a reset, or with the station.
     """
 
-    __slots__ = ("_bases", "_form", "_frozen", "_seats", "_sequences")
+    __slots__ = ("_bases", "_began", "_form", "_frozen", "_seats", "_sequences")
 
     def __init__(self, form: Format, seats: Mapping[int, Seat]) -> None:
         self._form = form
@@ -29,6 +32,8 @@ class Counters:
         self._frozen: dict[tuple[int, int], bytes] = {}
         """By common address and object address, as the objects below."""
         self._bases: dict[tuple[int, int], int] = {}
+        self._began: dict[tuple[int, int], int] = {}
+        """What was read when the integration period began."""
         self._sequences: dict[tuple[int, int], int] = {}
 
     def freeze(self, addresses: Iterable[int], group: int) -> None:
@@ -37,7 +42,10 @@ class Counters:
             for ioa, reading in self._present(address, group):
                 place = address, ioa
                 self._sequences[place] = number = (self._sequences.get(place, 0) + 1) % _SEQUENCES
-                self._frozen[place] = reading[:-1] + bytes((reading[-1] | number,))
+                count = self._count(reading)
+                carry = _CARRY if count < self._began.get(place, 0) else 0
+                self._frozen[place] = reading[:-1] + bytes((reading[-1] | carry | number,))
+                self._began[place] = count
 
     def reset(self, addresses: Iterable[int], group: int) -> None:
         """Let the counters of a group begin again at 0."""
@@ -46,6 +54,7 @@ class Counters:
             row = seat.table.row(seat.row)
             for ioa, start, stop in self._places(seat, group):
                 self._bases[address, ioa] = self._count(row[start:stop])
+                self._began[address, ioa] = 0
 
     def units(self, address: int, group: int, cause: int) -> Iterator[bytes]:
         """Yield data units with the counters of a group: what was last frozen, else the present."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.contracts.way import Engine, Filter
 from pilotfarm.emulators.errors import ProtocolError
 from pilotfarm.emulators.links.filters import inward, outward
@@ -151,6 +151,10 @@ class Iec104Station:
     @property
     def lost_events(self) -> int:
         return sum(group.lost for group in self._shared.groups) if self._shared else 0
+
+    @property
+    def traffic(self) -> Traffic:
+        return self._shared.traffic if self._shared else Traffic()
 
     def connect(self, peer: str, now_s: float) -> Engine:
         if self._shared is None:

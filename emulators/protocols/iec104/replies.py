@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from pilotfarm.emulators.contracts.protocol import Traffic
 from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format
 from pilotfarm.emulators.protocols.iec104.outbox import Outbox
 
 _CONFIRMED: Final = {Cause.ACTIVATION: Cause.ACTIVATION_CON, Cause.DEACTIVATION: Cause.DEACTIVATION_CON}
+
+_NEGATIVE: Final = "negative_confirmation"
 
 
 class Replies:
@@ -18,15 +21,17 @@ class Replies:
     them together with the address that was asked.
     """
 
-    __slots__ = ("_form", "_once", "_outbox")
+    __slots__ = ("_form", "_once", "_outbox", "_traffic")
 
-    def __init__(self, form: Format, outbox: Outbox, *, once: bool) -> None:
+    def __init__(self, form: Format, outbox: Outbox, traffic: Traffic, *, once: bool) -> None:
         self._form = form
         self._outbox = outbox
+        self._traffic = traffic
         self._once = once
 
     def mirror(self, asked: Asdu, cause: Cause) -> None:
         """Send a data unit back as it came, negative."""
+        self._traffic.refuse(_NEGATIVE if cause in _CONFIRMED.values() else cause.name.lower())
         self._outbox.answer(self._form.answer(asked, cause, negative=True))
 
     def confirm(
@@ -38,6 +43,8 @@ class Replies:
     ) -> None:
         """Confirm for some stations; ``body`` makes what stands in place of what was asked, by common address."""
         cause = _CONFIRMED.get(Cause(asked.cause), Cause.UNKNOWN_OBJECT)
+        if negative:
+            self._traffic.refuse(_NEGATIVE)
         self._outbox.answer_all(self._each(asked, addresses, cause, negative, body))
 
     def terminations(self, asked: Asdu, addresses: Sequence[int]) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Final
 
-from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.protocols.iec104.asdu import Cause, Format
 from pilotfarm.emulators.protocols.iec104.commands import Selections
 from pilotfarm.emulators.protocols.iec104.counters import Counters
@@ -32,6 +32,7 @@ class ControlledStation:
         self.options = options
         self.selections = Selections(options.sbo, options.select_timeout_s)
         self.counters = Counters(form, seats)
+        self.traffic = Traffic()
         who = "IEC 60870-5-104 station of " + next((seat.device.id for seat in seats.values()), "nobody")
         self._others = MasterGroup(who, options.event_buffer, redundant=False)
         self._named = {

@@ -34,6 +34,8 @@ _VALUE: Final = {MonitorType.SINGLE: "u1", MonitorType.DOUBLE: "u1", MonitorType
 _ELEMENT_OCTETS: Final = {MonitorType.SINGLE: 1, MonitorType.DOUBLE: 1, MonitorType.FLOAT: 5, MonitorType.TOTAL: 5}
 _COUNTER_INVALID: Final = 0x80
 _UNTRUE: Final = np.uint8(Quality.INVALID | Quality.NOT_TOPICAL)
+_HIGHEST: Final = {MonitorType.SINGLE: 1, MonitorType.DOUBLE: 3}
+"""Of a state: its quality stands above it in the same octet (7.2.6.1, 7.2.6.2)."""
 _DESCRIPTOR: Final = 0xF0
 """Quality bits a single or double point has beside its value: not OV."""
 
@@ -106,7 +108,8 @@ class Iec104Table(EventTable):
             start = len(template)
             template += self.format.ioa(point.ioa) + bytes(_ELEMENT_OCTETS[point.type])
             marks += bytes(len(template) - start - 1) + bytes([_DESCRIPTOR if point.type in _STATES else 0xFF])
-            fields.append(Field(start + address_octets, _VALUE[point.type], point.source))
+            highest = _HIGHEST.get(point.type, np.inf)
+            fields.append(Field(start + address_octets, _VALUE[point.type], point.source, highest=highest))
             self.places[point.ioa] = (point.type, start, len(template))
         self._begin(Rows(self.n, bytes(template), fields), np.frombuffer(bytes(marks), np.uint8))
         self._blocks = [
@@ -128,7 +131,7 @@ class Iec104Table(EventTable):
     # ----------------------------------------------------------------------------------- marking
 
     def _mark(self, quality: Mapping[str, Qualities], before: bool) -> bool:
-        """Write the quality descriptors; NaN is never valid."""
+        """Write the quality descriptors; NaN is never valid, and infinity has overflowed."""
         marked = bool(quality)
         for block in self._blocks:
             if block.type in _STATES:
@@ -136,9 +139,11 @@ class Iec104Table(EventTable):
             if before:
                 block.quality[...] = 0
             if block.type is MonitorType.FLOAT:
-                unknown = np.isnan(block.values)
-                if unknown.any():
-                    block.quality[unknown] |= np.uint8(Quality.INVALID)
+                strange = ~np.isfinite(block.values)
+                if strange.any():
+                    block.quality[strange] |= np.where(
+                        np.isnan(block.values[strange]), np.uint8(Quality.INVALID), np.uint8(Quality.OVERFLOW)
+                    )
                     marked = True
         for name, bits in quality.items():
             for block, index in self._quality_of.get(name, ()):

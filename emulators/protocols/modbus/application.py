@@ -18,6 +18,7 @@ from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.errors import PointError
 from pilotfarm.emulators.links.filters import inward, outward
 from pilotfarm.emulators.protocols.modbus.functions import (
+    EXCEPTION,
     FUNCTIONS,
     GATEWAY_TARGET_FAILED,
     ILLEGAL_FUNCTION,
@@ -91,4 +92,4 @@ def _filtered(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes | No
 
 
 def _refusal(function: int, code: int) -> bytes:
-    return bytes((function | 0x80, code))
+    return bytes((function | EXCEPTION, code))

@@ -14,9 +14,10 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.plans.modbus import READS
 from pilotfarm.emulators.protocols.modbus.application import Application
+from pilotfarm.emulators.protocols.modbus.functions import EXCEPTION, EXCEPTIONS
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 
 _HEADER: Final = struct.Struct(">HHH")  # transaction, protocol, length of what follows: the unit and a message
@@ -39,11 +40,13 @@ class ModbusEngine:
         "_out",
         "_peer",
         "_station",
+        "_traffic",
         "closed",
     )
 
     def __init__(self, station: ModbusStation, peer: str, now_s: float, admitted: bool) -> None:
         self._station = station
+        self._traffic = station.traffic
         self._application = station.application
         self._banks = station.application.banks
         self._peer = peer
@@ -76,6 +79,7 @@ class ModbusEngine:
             return None
         head, first, last = read
         table = bank.table
+        self._traffic.requests += 1
         table.read = True
         if table.stale:
             table.make()
@@ -100,9 +104,12 @@ class ModbusEngine:
 
     def _answer(self, frame: bytes, now_s: float) -> bytes:
         unit, message = frame[_UNIT_AT], frame[_UNIT_AT + 1 :]
+        self._traffic.requests += 1
         answer = self._application.answer(unit, message, self._peer, now_s)
         if answer is None:
             return b""
+        if answer[0] & EXCEPTION:
+            self._traffic.refuse(EXCEPTIONS.get(answer[1], f"code_{answer[1]}"))
         framed = frame[:2] + _HEADER.pack(0, 0, len(answer) + 1)[2:] + frame[_UNIT_AT : _UNIT_AT + 1] + answer
         bank = self._banks.get(unit)
         if bank is not None and not bank.seat.filters and message[0] in READS and answer[0] == message[0]:
@@ -131,13 +138,14 @@ class ModbusEngine:
 class ModbusStation:
     """What answers at one address. Connections past the limit get an engine that is closed already."""
 
-    __slots__ = ("application", "connections", "filtered", "options")
+    __slots__ = ("application", "connections", "filtered", "options", "traffic")
 
     def __init__(self, seats: Sequence[Seat], options: ModbusOptions) -> None:
         self.application = Application(seats, options)
         self.options = options
         self.connections = 0
         self.filtered = False
+        self.traffic = Traffic()
 
     def connect(self, peer: str, now_s: float) -> ModbusEngine:
         admitted = self.connections < self.options.max_connections

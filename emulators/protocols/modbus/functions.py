@@ -39,6 +39,21 @@ from pilotfarm.emulators.protocols.modbus.table import Bank
 ILLEGAL_FUNCTION: Final = 0x01
 GATEWAY_TARGET_FAILED: Final = 0x0B
 
+EXCEPTION: Final = 0x80
+"""Set in the function code of an answer that is an exception."""
+EXCEPTIONS: Final[Mapping[int, str]] = {
+    0x01: "illegal_function",
+    0x02: "illegal_data_address",
+    0x03: "illegal_data_value",
+    0x04: "server_device_failure",
+    0x05: "acknowledge",
+    0x06: "server_device_busy",
+    0x08: "memory_parity_error",
+    0x0A: "gateway_path_unavailable",
+    0x0B: "gateway_target_failed_to_respond",
+}
+"""Names of exception codes (AP, 7)."""
+
 REFUSALS: Final[Mapping[type[PointError], int]] = {
     Unsupported: ILLEGAL_FUNCTION,
     NoSuchPoint: 0x02,

@@ -25,7 +25,7 @@ class Rest:
     async def _send(self, method: str, path: str, more: dict[str, Any]) -> httpx.Response:
         wire = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         url = path if path.startswith(("/", "http:")) else f"/api/v1/{path}"
-        async with httpx.AsyncClient(transport=wire, base_url="http://farm") as client:
+        async with httpx.AsyncClient(transport=wire, base_url="http://localhost") as client:
             return await client.request(method, url, **more)
 
     def get(self, path: str, **more: Any) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -69,7 +67,6 @@ def test_steps_by_hand_are_refused_while_the_clock_runs(still: Rest) -> None:
         ("PATCH", "clock", '{"paused": 1}', "paused"),
         ("PATCH", "clock", '{"sped": 2}', "sped"),
         ("PATCH", "clock", "{}", ""),
-        ("PATCH", "clock", "{", "body"),
         ("POST", "clock/step", '{"steps": 0}', "steps"),
         ("POST", "clock/step", '{"steps": 1.5}', "steps"),
         ("POST", "clock/step", '{"steps": 1e9}', "steps"),
@@ -89,7 +86,8 @@ def test_a_clock_that_cannot_be_is_refused_with_the_field_named(
 def all_errors(root: type[errors.PilotfarmError]) -> Iterator[type[errors.PilotfarmError]]:
     yield root
     for each in root.__subclasses__():
-        yield from all_errors(each)
+        if each.__module__ == errors.__name__:  # a command's own are met by no request
+            yield from all_errors(each)
 
 
 def test_every_error_has_its_status() -> None:
@@ -135,8 +133,8 @@ def test_a_body_too_large_is_refused_whatever_its_header_says(still: Rest, decla
 # -------------------------------------------------------------------------------------------- tokens
 
 
-@pytest.mark.parametrize("path", ["/api/v1/site", "/metrics", "/openapi.json", "/api/v1/openapi.json", "/nothing", "/"])
-def test_with_a_token_nothing_but_the_health_is_open(still: Rest, path: str) -> None:
+@pytest.mark.parametrize("path", ["/api/v1/site", "/metrics", "/nothing"])
+def test_with_a_token_nothing_but_the_health_and_the_page_is_open(still: Rest, path: str) -> None:
     rest = Rest(still.pilot, create_app(still.pilot, token="secret"))
     for headers in ({}, {"Authorization": "Bearer secre"}, {"Authorization": "secret"}, {"Authorization": "Bearer ü"}):
         encoded = {name: value.encode("latin-1") for name, value in headers.items()}
@@ -172,7 +170,11 @@ def test_metrics_count_what_happened(rest: Rest) -> None:
     assert after["pilotfarm_steps_total", ""] == 2.0
     assert after["pilotfarm_commands_queued", ""] == 0.0
     assert after["pilotfarm_faults", "active"] == 1.0
-    assert {protocol for name, protocol in after if name == "pilotfarm_bytes_in_total"} == {"modbus", "iec104", "dnp3"}
+    assert {protocol for name, protocol in after if name == "pilotfarm_received_bytes_total"} == {
+        "modbus",
+        "iec104",
+        "dnp3",
+    }
 
 
 def test_metrics_tell_of_events_that_wait_for_masters_and_of_those_there_was_no_room_for(
@@ -214,78 +216,3 @@ def test_a_ledger_that_cannot_write_shows_in_the_metrics(tiny: SiteLayout, tmp_p
     found = metrics(Rest(pilot, create_app(pilot, ledger=ledger)))
     assert found["pilotfarm_ledger_write_errors_total", ""] >= 1.0
     assert found["pilotfarm_ledger_rows_dropped_total", ""] > 0.0
-
-
-# -------------------------------------------------------------------------------------------- events
-
-
-@pytest.mark.parametrize("happened", [0, 1, 4, 5, 23])
-def test_a_reader_who_falls_behind_loses_the_oldest_and_is_told_how_many(
-    rest: Rest, monkeypatch: pytest.MonkeyPatch, happened: int
-) -> None:
-    """One who keeps up, beside it, loses nothing."""
-    monkeypatch.setattr("pilotfarm.api.events.WAITING_MAX", 4)
-
-    def numbers(text: str) -> list[int]:
-        data = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
-        return [each["fault"] for each in data if "fault" in each]
-
-    async def read() -> None:
-        events, faults, farm = rest.app.state.context.events, rest.pilot.farm.faults, rest.pilot.farm
-        slow, quick = events.read(heartbeat_s=0.05), events.read(heartbeat_s=0.05)
-        await anext(slow)
-        await anext(quick)
-        by_quick = []
-        for _ in range(happened):
-            faults.add("offline", {"device": "meter-001"})
-            farm.step(1.0)
-            by_quick += numbers(await anext(quick))
-        assert by_quick == list(range(1, happened + 1))
-        text = await anext(slow)
-        assert numbers(text) == by_quick[-4:]
-        lost = max(happened - 4, 0)
-        assert text.startswith(f'event: dropped\ndata: {{"count": {lost}}}') == bool(lost)
-        assert events.dropped == lost
-        assert numbers(await anext(slow)) == []
-        for reader in (slow, quick):
-            await reader.aclose()
-
-    asyncio.run(read())
-
-
-def test_silence_is_filled_with_comments(still: Rest) -> None:
-    from pilotfarm.api.events import EventStream
-    from pilotfarm.emulators.clock import ManualClock
-
-    async def read() -> list[str]:
-        stream = EventStream(still.pilot.farm.population, ManualClock())
-        reader = stream.read(heartbeat_s=0.0)
-        return [await anext(reader), await anext(reader)]
-
-    assert asyncio.run(read()) == [": listening\n\n", ": alive\n\n"]
-
-
-def test_an_alarm_is_told_when_it_rises_and_when_it_falls(rest: Rest) -> None:
-    async def read() -> list[str]:
-        events, farm = rest.app.state.context.events, rest.pilot.farm
-        reader = events.read()
-        await anext(reader)
-        farm.step(1.0)
-        told = []
-        for highest in (0.2, 0.9):
-            farm.device("battery-001").submit({"soc_max_frac": highest}, "rest", "test", 0.0)
-            farm.step(1.0)
-            told += [each for each in (await anext(reader)).split("\n\n") if "soc_high_alarm" in each]
-        await reader.aclose()
-        assert events.subscribers == 0
-        return told
-
-    rose, fell = asyncio.run(read())
-    assert "event: alarm" in rose
-    assert '"raised": true' in rose
-    assert '"raised": false' in fell
-
-
-def test_no_more_readers_than_the_bound(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pilotfarm.api.events.SUBSCRIBERS_MAX", 0)
-    rest.problems(503, "GET", "events")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from rest_client import Rest
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.site.layout import SiteLayout
 
 METER = {"kind": "stuck", "target": {"kind": "smart_meter", "quantity": "active_power_w"}}
 
@@ -147,3 +149,92 @@ def test_a_device_off_the_network_is_shown_as_such_and_lives_on(rest: Rest) -> N
     rest("DELETE", f"faults/{number}")
     rest.pilot.step(1.0)
     assert rest("GET", "devices/meter-001").json()["quantities"]["online"]["reported"] == 1.0
+
+
+# ------------------------------------------------------------------------------------- pages and warnings
+
+
+def test_faults_come_in_pages_with_their_number(rest: Rest) -> None:
+    numbers = [added(rest, **METER)["id"] for _ in range(7)]
+    for number in numbers[:3]:
+        rest("DELETE", f"faults/{number}")
+
+    def page(**query: Any) -> tuple[list[int], str]:
+        answer = rest("GET", "faults", params=query)
+        return [each["id"] for each in answer.json()], answer.headers["X-Total-Count"]
+
+    assert page() == (numbers, "7")
+    assert page(limit=3, offset=2) == (numbers[2:5], "7")
+    assert page(state="ended") == (numbers[:3], "3")
+    assert page(state="ended", limit=2, offset=2) == (numbers[2:3], "3")
+    assert page(state="active") == ([], "0")
+    assert page(offset=7) == ([], "7")
+
+
+def test_no_more_of_those_that_ended_are_kept_than_the_bound(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pilotfarm.emulators.farm.faultboard.ENDED_KEPT", 2)
+    for _ in range(4):
+        rest("DELETE", f"faults/{added(rest, **METER)['id']}")
+    added(rest, **METER)
+    assert rest("GET", "faults", params={"state": "ended"}).headers["X-Total-Count"] == "2"
+    assert [each["id"] for each in rest.get("faults")] == [3, 4, 5]
+
+
+DAY_S = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("speed", "timing", "words"),
+    [
+        (1.0, {"start": None}, ()),
+        (1.0, {"start": 0}, ()),
+        (1.0, {"start": 3_600.0, "duration_s": 600.0}, ()),
+        (1.0, {"start": DAY_S}, ()),
+        (1.0, {"start": 1.01 * DAY_S}, ("24 hours of site time ahead", "speed of 1")),
+        (60.0, {"start": 2.0 * DAY_S}, ()),
+        (60.0, {"start": 30.0 * DAY_S}, ()),
+        (60.0, {"start": 31.0 * DAY_S}, ("31 days of site time ahead", "12 hours")),
+        (3_600.0, {"start": "2026-11-28T08:00:00"}, ("166 days of site time ahead", "66 minutes")),
+        (1.0, {"start": "2026-06-15T07:59:59"}, ("2 s before site time now and before the site's start",)),
+        (1.0, {"start": "2026-06-15T08:00:01"}, ()),
+        (1.0, {"duration_s": 1.0}, ()),
+        (1.0, {"duration_s": 0.5}, ("shorter than a step of 1 s",)),
+        (1.0, {"duration_s": 31.0 * DAY_S}, ("duration_s is 31 days at the present speed of 1",)),
+        (60.0, {"duration_s": 31.0 * DAY_S}, ()),
+        (1.0, {"start": "2026-01-01T00:00:00", "duration_s": 0.1}, ("before the site's start", "shorter than a step")),
+    ],
+)
+def test_what_of_the_timing_may_not_be_meant_is_said_and_taken(
+    shared: Rest, speed: float, timing: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    assert shared("PATCH", "clock", json={"speed": speed}).status_code == 200
+    fault = added(shared, **METER, **timing)
+    said = "; ".join(fault["warnings"])
+    assert bool(said) == bool(words)
+    for each in words:
+        assert each in said
+    kept = shared.get(f"faults/{fault['id']}")
+    assert kept == {name: value for name, value in fault.items() if name != "warnings"}
+
+
+@pytest.fixture(scope="module")
+def shared(tiny: SiteLayout, make_rest: Callable[..., Rest]) -> Rest:
+    return make_rest(tiny)
+
+
+def test_an_instant_that_has_passed_after_the_start_is_not_before_it(rest: Rest) -> None:
+    for _ in range(3):
+        rest.pilot.farm.step(1.0)
+    (said,) = added(rest, **METER, start="2026-06-15T08:00:01")["warnings"]
+    assert said == "start lies 3 s before site time now: the fault takes hold with the next step"
+
+
+def test_an_instant_is_what_clocks_show_then_whatever_summer_time_does(shared: Rest) -> None:
+    """Winter at a site that starts in summer."""
+    assert added(shared, **METER, start="2026-12-01T12:00:00")["start"] == "2026-12-01T12:00:00+01:00"
+    assert added(shared, **METER, start="2026-12-01T12:00:00+02:00")["start"] == "2026-12-01T11:00:00+01:00"
+
+
+@pytest.mark.parametrize("start", ["0001-01-01T00:00:00+14:00", "0001-01-01", "9999-12-31T23:59:59-14:00"])
+def test_an_instant_at_the_calendar_s_end_is_no_error_of_the_server(shared: Rest, start: str) -> None:
+    assert shared("POST", "faults", json={**METER, "start": start}).status_code in (201, 422)

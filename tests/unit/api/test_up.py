@@ -18,8 +18,9 @@ import httpx
 import pytest
 from pymodbus.client import ModbusTcpClient
 
-from pilotfarm.api.serve import is_loopback, parse_address
+from pilotfarm.api.serve import parse_address
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.loadtests.hosts import is_loopback
 
 PATIENCE_S = 60.0
 
@@ -87,7 +88,7 @@ def running(*options: str, stderr: IO[str] | None = None, **more: str) -> Iterat
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Up]:
-    with running("--speed", "20") as found:
+    with running("--speed", "20", "--allow-host", "farm.example", "--allow-host", "10.0.0.7") as found:
         yield found
 
 
@@ -158,12 +159,18 @@ def test_faults_are_put_on_listed_and_cleared_from_the_command_line(up: Up) -> N
     assert {each["kind"] for each in json.loads(said("list", "--json"))} >= {"bias", "offline"}
     assert f"cleared {fault['id']}:" in said("clear", str(fault["id"]))
     assert "offline" in said("clear", "--all")
+    command = pilotfarm("fault", "add", "offline", "--start", "2027-03-01T00:00", "--api", up.url)
+    later = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    assert "days of site time ahead: at the present speed of 20" in later.stderr
+    assert said("list", "--state", "pending").count("offline") == 1
+    assert said("list", "--state", "active") == "no faults\n"
+    assert "did you" not in refused("fault", "list", "--state", "a&limit=1", "--api", up.url)
     problems = refused("fault", "add", "ofline", "--kind", "batery", "--api", up.url)
     assert "did you mean offline?" in problems
     assert "did you mean battery?" in problems
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_under_load_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> None:
     with running("--speed", "50", "--ledger", str(tmp_path), "--quiet") as farm, ExitStack() as stack:
         assert len(farm.lines) == 1
@@ -286,3 +293,47 @@ def test_an_address_is_taken_apart_and_known_to_be_loopback(
 ) -> None:
     assert parse_address(text) == expected
     assert is_loopback(expected[0]) is loopback
+
+
+def asked(up: Up, text: str) -> bytes:
+    """Send a request as it stands, and return the answer's first line."""
+    with socket.create_connection(("127.0.0.1", int(up.url.rpartition(":")[2])), PATIENCE_S) as sock:
+        sock.sendall(text.encode())
+        return sock.recv(1_000).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /healthz HTTP/1.0", 200),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost", 200),
+        ("GET /healthz HTTP/1.1\r\nHost:", 200),
+        ("GET /healthz HTTP/1.1", 400),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nhost: evil.example", 400),
+        ("GET /healthz HTTP/1.1\r\nHost: evil.example", 421),
+        ("GET http://localhost/healthz HTTP/1.1\r\nHost: evil.example", 200),
+        ("GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost", 421),
+    ],
+)
+def test_a_request_is_for_the_host_it_names(up: Up, head: str, status: int) -> None:
+    assert asked(up, f"{head}\r\n\r\n").startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_half_sent_requests_do_not_shut_the_api(up: Up) -> None:
+    address = ("127.0.0.1", int(up.url.rpartition(":")[2]))
+    with ExitStack() as stack:
+        for _ in range(550):
+            sock = stack.enter_context(socket.create_connection(address, PATIENCE_S))
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: ")
+        assert httpx.get(f"{up.url}/healthz", trust_env=False, timeout=PATIENCE_S).status_code == 200
+
+
+def test_other_names_are_served_when_they_are_given(up: Up) -> None:
+    for host, status in (("farm.example", 200), ("10.0.0.7:80", 200), ("10.0.0.8", 421)):
+        assert httpx.get(f"{up.url}/healthz", headers={"Host": host}, trust_env=False).status_code == status
+
+
+def test_a_name_to_allow_that_is_none_is_refused() -> None:
+    said = refused("up", "tiny", "--allow-host", "farm.example", "--allow-host", "http://farm.example")
+    assert "--allow-host" in said
+    assert "'http://farm.example'" in said

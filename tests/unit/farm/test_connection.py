@@ -12,7 +12,8 @@ from on_loopback import until
 
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.contracts.way import Admission, Engine
-from pilotfarm.emulators.serving.connection import Connection, Counters, Wrap
+from pilotfarm.emulators.serving.connection import TIMED_EVERY, Connection, Counters, Wrap
+from pilotfarm.emulators.serving.histogram import LATENCIES_S
 
 
 class Parrot:
@@ -84,12 +85,13 @@ class Desk:
     def __init__(
         self, links: Mapping[int, Wrap], admission: Admission = Admission.OPEN, parrot: Parrot | None = None
     ) -> None:
+        self.counters = Counters()
         self.links = links
         self.admission = admission
         self.parrot = Parrot() if parrot is None else parrot
         self.clock = ManualClock(0.0)
         self.line = Line()
-        self.connection = Connection(self, "peer", 7, Counters(), self.clock)
+        self.connection = Connection(self, "peer", 7, self.counters, self.clock)
         self.gone = False
 
     def engine(self, connection: Connection, now_s: float) -> Engine:
@@ -134,6 +136,35 @@ def test_an_engine_is_woken_when_it_is_due_and_sooner_if_it_comes_to_be_due_soon
             desk.clock.advance(0.001)
             await until(lambda line=desk.line: line.written == b"awake")  # type: ignore[misc]
             desk.connection.connection_lost(None)
+
+    asyncio.run(scenario())
+
+
+class Slow(Parrot):
+    """Takes a while to answer, and does not answer everything."""
+
+    clock: ManualClock
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        self.clock.advance(0.004)
+        if data != b"silence":
+            super().receive(data, now_s)
+
+
+def test_one_read_in_sixteen_is_timed_if_it_is_answered() -> None:
+    async def scenario() -> None:
+        desk = Desk({}, parrot=(slow := Slow()))
+        slow.clock = desk.clock
+        desk.connection.connection_made(desk.line)
+        for timed in (1, 2, 3):
+            desk.connection.data_received(b"a")
+            assert sum(desk.counters.answer_times.counts) == timed, "the first of each sixteen"
+            for _ in range(TIMED_EVERY - 1):
+                desk.connection.data_received(b"a")
+            assert desk.counters.answer_times.counts[LATENCIES_S.index(0.005)] == timed
+        desk.connection.data_received(b"silence")
+        assert (desk.counters.reads, sum(desk.counters.answer_times.counts)) == (3 * TIMED_EVERY + 1, 3)
+        assert desk.counters.answer_times.total == pytest.approx(3 * 0.004)
 
     asyncio.run(scenario())
 

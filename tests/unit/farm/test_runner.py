@@ -51,6 +51,9 @@ def test_no_step_is_skipped_and_late_ones_are_counted(farm: Farm) -> None:
     assert farm.time_s - before_s == 30.0
     assert runner.late_steps == 30
     assert runner.worst_late_s > 30.0
+    assert (sum(runner.durations.counts), sum(runner.latenesses.counts)) == (30, 30)
+    assert runner.durations.total == 30 * 2.0
+    assert runner.worst_late_s < runner.latenesses.total < 30 * runner.worst_late_s
 
 
 def test_steps_in_time_are_not_counted_as_late(farm: Farm) -> None:

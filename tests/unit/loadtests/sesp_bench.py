@@ -11,10 +11,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 import pytest
-import uvicorn
 from sqlalchemy import create_engine, make_url, text
 
-from pilotfarm.loadtests.sesp.server import Server
+from pilotfarm.loadtests.web.server import Server
 
 READINGS: Final = "/api/v1/readings"
 POSTGRESQL: Final = "PILOTFARM_TEST_POSTGRESQL"
@@ -38,7 +37,7 @@ def served(app: Any) -> Iterator[str]:
     """Serve an ASGI application, and give its URL."""
     ready = Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2), ready.set)
+        server = Server(app, ready.set, timeout_graceful_shutdown=2)
         thread = Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -210,6 +210,30 @@ def test_counters_go_on_from_0_over_the_end_of_their_range_after_a_reset_too() -
     assert counters_of(master)[1, 3000] == (40.0, 0)
 
 
+def test_a_frozen_counter_tells_whether_it_overflowed_since_the_freeze_or_reset_before() -> None:
+    """CY of 7.2.6.9 is that of the integration period which the freeze ends."""
+    bench = Bench(1)
+    master = Master(bench)
+    freeze, freeze_and_reset, reset = b"\x45", b"\x85", b"\xc5"
+    for total, qcc, frozen, carry in (
+        (2.0**31 - 1.0, freeze, 2.0**31 - 1.0, False),
+        (2.0**31, freeze, 0.0, True),
+        (2.0**31, freeze, 0.0, False),
+        (2.0**31 + 50.0, freeze_and_reset, 50.0, False),
+        (2.0**31 + 60.0, freeze, 10.0, False),
+        (2.0**31 + 70.0, reset, 10.0, False),
+        (2.0**31 + 75.0, freeze, 5.0, False),
+        (2.0**32 + 68.0, freeze, 2.0**31 - 2.0, False),
+        (2.0**32 + 76.0, freeze, 6.0, True),
+    ):
+        bench.set("energy_exported_wh", 0, total)
+        bench.step()
+        master.ask(Type.COUNTER_INTERROGATION, ACT, 1, 0, qcc)
+        _, *data, _ = master.ask(Type.COUNTER_INTERROGATION, ACT, 1, 0, b"\x05")
+        (element,) = objects_of(data)[1, 3000]
+        assert (number(element), element.quality.overflow) == (frozen, carry), total  # type: ignore[attr-defined]
+
+
 def test_a_group_without_counters_freezes_none() -> None:
     bench = Bench(1)
     master = Master(bench)

@@ -1,0 +1,203 @@
+"""What the farm takes over REST: one model a shape, and nothing that runs."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from pilotfarm.api.events import NAMES
+from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
+from pilotfarm.emulators.registry import DEVICES, FAULTS
+from pilotfarm.emulators.serving.runner import SPEED_MAX, SPEED_MIN, STEPS_BY_HAND_MAX
+from pilotfarm.emulators.wording import shown, unknown
+
+TIME_MAX_S: Final = 1e9
+"""Furthest a fault may be scheduled, and longest it may last: about 32 years of site time."""
+VALUES_MAX: Final = 200
+"""Most values of one set-point request."""
+DEVICES_MAX: Final = 10_000
+"""Most devices that one set-point request names, and that one list shows."""
+FAULTS_MAX: Final = 1_000
+"""Most faults that one list shows."""
+
+
+def _whole(value: Any) -> Any:
+    """Refuse text that is no whole number as everybody writes it, such as 1_0 or 5.0."""
+    if isinstance(value, str) and not re.fullmatch("[+-]?[0-9]{1,40}", value):
+        raise ValueError(f"must be a whole number, not {shown(value)!r}")
+    return value
+
+
+# Bounds stand before the validator, or the schema would not have them.
+Offset: TypeAlias = Annotated[int, Field(ge=0, le=2**31), BeforeValidator(_whole)]
+DevicesLimit: TypeAlias = Annotated[int, Field(ge=1, le=DEVICES_MAX), BeforeValidator(_whole)]
+FaultsLimit: TypeAlias = Annotated[int, Field(ge=1, le=FAULTS_MAX), BeforeValidator(_whole)]
+FaultNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
+
+
+def _kind(value: str) -> str:
+    if value not in DEVICES:
+        raise ValueError(unknown(value, DEVICES))
+    return value
+
+
+def _event_kinds(value: str) -> str:
+    """Take kinds of event that may be joined by commas."""
+    strange = [each for each in value.split(",") if each not in NAMES]
+    if strange:
+        raise ValueError("; ".join(unknown(each, NAMES) if each else "a kind must not be empty" for each in strange))
+    return value
+
+
+DeviceKind: TypeAlias = Annotated[str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": list(DEVICES)})]
+EventKinds: TypeAlias = Annotated[
+    str, AfterValidator(_event_kinds), WithJsonSchema({"type": "string", "enum": list(NAMES)})
+]
+
+
+class Request(BaseModel):
+    """A body the farm takes: no unknown names, no NaN, no numbers written as text."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+# ------------------------------------------------------------------------------------ set-points
+
+# Checked by the route, so that one answer can list every value that is refused, whatever is wrong with it.
+Number: TypeAlias = Annotated[Any, WithJsonSchema({"type": "number"})]
+Setpoints: TypeAlias = Annotated[
+    dict[str, Number],
+    Field(
+        min_length=1,
+        max_length=VALUES_MAX,
+        description="Set-points and commands by the quantity's name; true and on are 1",
+        examples=[{"active_power_setpoint_w": -2000.0}],
+    ),
+]
+
+
+# The farm checks these by name, so that one answer can list all that is wrong and what was meant.
+_Names: TypeAlias = dict[str, Annotated[str, Field(max_length=200)]]
+_PLACES: Final[dict[str, Any]] = {
+    "kind": {"type": "string", "enum": list(DEVICES)},
+    "group": {"type": "string"},
+    "feeder": {"type": "string"},
+    "device": {"type": "string", "maxLength": 200, "description": "Glob over device ids"},
+}
+_QUANTITY: Final = {
+    "type": "string",
+    "maxLength": 200,
+    "description": "Name or glob of quantities; measurement faults need it, others refuse it",
+}
+Place: TypeAlias = Annotated[
+    _Names, WithJsonSchema({"type": "object", "additionalProperties": False, "properties": _PLACES})
+]
+Target: TypeAlias = Annotated[
+    _Names,
+    WithJsonSchema({"type": "object", "additionalProperties": False, "properties": {**_PLACES, "quantity": _QUANTITY}}),
+]
+
+
+class BulkRequest(Request):
+    """The same values for all devices of a target, or values for each of some devices."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["target", "values"]}, {"required": ["devices"]}],
+            "examples": [
+                {"target": {"kind": "battery"}, "values": {"active_power_setpoint_w": -2000.0}},
+                {"devices": {"battery-001": {"active_power_setpoint_w": -2000.0}}},
+            ],
+        }
+    )
+
+    target: Place = Field(default_factory=dict, description="What is left out matches everything")
+    values: Setpoints = Field(default_factory=dict)
+    devices: Annotated[dict[str, Setpoints], Field(min_length=1, max_length=DEVICES_MAX)] = Field(
+        default_factory=dict, description="Values by the device's id"
+    )
+
+
+# ---------------------------------------------------------------------------------------- faults
+
+
+def _start(value: Any) -> float | datetime | None:
+    """Read seconds from now, or an instant; anything else is refused in one sentence."""
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"{shown(value)!r} is no instant such as 2026-06-15T08:00:00+02:00") from None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= TIME_MAX_S:
+        raise ValueError(f"must be null, an instant, or a number of seconds from 0 to {TIME_MAX_S:g}")
+    return float(value)
+
+
+Start: TypeAlias = Annotated[
+    float | datetime | None,
+    PlainValidator(_start),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "null"},
+                {"type": "number", "minimum": 0.0, "maximum": TIME_MAX_S},
+                {"type": "string", "format": "date-time"},
+            ]
+        }
+    ),
+]
+
+
+class FaultRequest(Request):
+    """A fault to put on the farm."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "stuck",
+                    "target": {"kind": "smart_meter", "quantity": "active_power_w"},
+                    "parameters": {"quality": "good"},
+                    "start": None,
+                    "duration_s": 60.0,
+                }
+            ]
+        }
+    )
+
+    kind: str = Field(json_schema_extra={"enum": list(FAULTS)})
+    target: Target = Field(default_factory=dict, description="What is left out matches everything")
+    mode: str | None = Field(default=None, description="One of the kind's modes; its first if left out")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="As the kind's schema says")
+    start: Start = Field(
+        default=None,
+        description="Null is the next step; a number is seconds of site time from now; text is an instant of site "
+        "time (ISO 8601, local where it has no offset). An instant already past is the next step",
+    )
+    duration_s: Annotated[float, Field(gt=0.0, le=TIME_MAX_S)] | None = Field(
+        default=None, description="Site seconds; until cleared if null"
+    )
+
+
+# ----------------------------------------------------------------------------------------- clock
+
+
+class ClockChange(Request):
+    """What to change; what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"speed": 60.0}]})
+
+    speed: float = Field(default=1.0, ge=SPEED_MIN, le=SPEED_MAX)
+    paused: bool = False
+    step_s: float = Field(default=1.0, ge=STEP_MIN_S, le=STEP_MAX_S)
+
+
+class StepRequest(Request):
+    """Steps to take by hand."""
+
+    steps: int = Field(default=1, ge=1, le=STEPS_BY_HAND_MAX, examples=[60])
