@@ -29,6 +29,8 @@ _SAID: Final[Mapping[str, str]] = {
     "model_attributes_type": _TABLE,
     "list_type": _LIST,
     "tuple_type": _LIST,
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have at most {max_length} entries",
     "datetime_type": _INSTANT,
     "datetime_parsing": _INSTANT,
     "datetime_from_date_parsing": _INSTANT,

@@ -15,10 +15,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_token(token: str | None) -> None:
-    """Raise ``ConfigError`` for a token that no header could carry as it is."""
+def check_token(token: str | None, variable: str) -> None:
+    """Raise ``ConfigError`` for a token that no header could carry as it is; it may stand in a ``variable``."""
     if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
-        raise ConfigError([Problem("--token", 0, "", "must be printable ASCII without spaces, and not empty")])
+        message = f"must be printable ASCII without spaces, and not empty ({variable} sets it, too)"
+        raise ConfigError([Problem("--token", 0, "", message)])
 
 
 def require_token(host: str, token: str | None, option: str, variable: str) -> None:
@@ -26,7 +27,7 @@ def require_token(host: str, token: str | None, option: str, variable: str) -> N
 
     ``option`` is what named the host, ``variable`` where the token may stand in the environment.
     """
-    check_token(token)
+    check_token(token, variable)
     if token is None and not is_loopback(host):
         message = f"{host} can be reached from other machines; say --token or set {variable}"
         raise ConfigError([Problem(option, 0, "", message)])

@@ -163,7 +163,7 @@ def _asked(api: str, token: str | None, method: str, path: str, body: Any = None
     from pilotfarm.emulators.errors import ConfigError, LinkError, Problem
     from pilotfarm.loadtests.hosts import check_token
 
-    check_token(token)
+    check_token(token, "PILOTFARM_TOKEN")
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     url = f"{api.rstrip('/')}/api/v1{path}"
     try:

@@ -137,7 +137,7 @@ def _run(plan: Plan, stop: Stop, csv: str | None, token: str | None) -> Report:
     from pilotfarm.loadtests.probe import Prober, probe
     from pilotfarm.loadtests.run import has_locust, load_test
 
-    check_token(token)
+    check_token(token, "PILOTFARM_SESP_TOKEN")
     if not has_locust():
         raise StateError("the load test needs Locust, which is not installed: pip install 'pilotfarm[loadtest]'")
     layout = load(plan.site)

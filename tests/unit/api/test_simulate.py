@@ -164,7 +164,7 @@ def test_what_is_recorded_is_chosen_and_needs_a_folder(tmp_path: Path) -> None:
 def test_a_word_that_chooses_nothing_is_refused_with_what_may_be_meant(tmp_path: Path) -> None:
     out = tmp_path / "ledger"
     said = refused("--out", str(out), "--quantities", "soc_fraq,totl,*_kw,rated_power_w,stop,,soc_frac")
-    assert "'soc_fraq' is no quantity of this site and no role; did you mean 'soc_frac'?" in said
+    assert "'soc_fraq' is no quantity of this site and no role; did you mean 'soc_frac', a share: 0.5 is 50 %?" in said
     assert "did you mean 'total'?" in said
     assert "'*_kw' fits no quantity" in said
     assert "'rated_power_w' is a rating" in said
