@@ -36,6 +36,12 @@ $ pilotfarm fault add offline --device 'meter-*' --duration 600
 $ pilotfarm fault list
 $ pilotfarm fault clear --all
 ```
+
+Faults of the family link act on connections, those that stand and those that come, at addresses all of whose devices
+are hit: a gateway or RTU that several share is slow when all of them are. What they do takes wall time, as protocols
+do, at any speed of the site. A TCP connection loses no bytes: loss on the medium shows as delay, and where it lasts
+as a connection that ends. What is under way when such a fault ends arrives at once. Where several stand, the first is
+nearest to the device. A connection with more than 256 KB under way in one direction is cut.
 """
 
 SEEN: Final = {
@@ -57,6 +63,45 @@ SEEN: Final = {
         ("Modbus", "the value is off, as far as its register can hold it"),
         ("IEC 104, DNP3", "the value is off; its quality is what `quality` says"),
         ("REST", "`value` is true, `reported` is off"),
+    ),
+    "blackhole": (
+        ("every protocol", "no answer; connections can be made, and stay until its timers or TCP's end them"),
+        ("IEC 104", "with its default of t1 the master closes 15 s after what it sent"),
+    ),
+    "silence": (
+        ("Modbus, DNP3", "no answer, on a connection that stands; with `unanswered` a set-point is taken all the same"),
+        ("IEC 104", "the same, while the link goes on: frames are acknowledged and TESTFR is answered"),
+    ),
+    "modbus-answer": (
+        (
+            "Modbus",
+            "an answer that is not its own (`transaction`, `unit`, `function`), two (`doubled`), or no whole one",
+        ),
+        ("Modbus, `corrupted`", "one bit is another; Modbus TCP has no checksum, so masters take the value for true"),
+        ("others", "nothing of it"),
+    ),
+    "iec104-command": (
+        ("IEC 104, `unconfirmed`", "no confirmation; the device does what it was told"),
+        ("IEC 104, `refused`", "a negative confirmation; the device is not told"),
+        ("IEC 104, `ineffective`", "a positive confirmation and no termination; the device is not told"),
+        ("IEC 104, `unterminated`", "a confirmation and no termination; the device does it"),
+        ("IEC 104, `wrong-cause`", "a confirmation with cause 5 (requested); the device does it"),
+        ("others", "nothing of it"),
+    ),
+    "dnp3-indication": (
+        (
+            "DNP3",
+            "the bit in every response; masters clear `restart`, and set the time for `need-time`, again and again",
+        ),
+        ("others", "nothing of it"),
+    ),
+    "dnp3-control": (
+        ("DNP3", "the status for every object of a select, an operate or a direct operate; the device is not told"),
+        ("others", "nothing of it"),
+    ),
+    "dnp3-confirmation": (
+        ("DNP3", "the same events once more, whenever it polls for them or the outstation tries again"),
+        ("others", "nothing of it"),
     ),
     "modbus-exception": (
         ("Modbus", "every request is answered with the exception, reads and writes alike"),
