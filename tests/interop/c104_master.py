@@ -128,7 +128,6 @@ def main(host: str, port: int, battery: int, rest: str) -> dict[str, Any]:
         said["counters"] = noticed(lambda: link.counter_interrogation(common_address=0xFFFF))
         said["clock"] = noticed(lambda: link.clock_sync(common_address=battery))
         said["test"] = noticed(lambda: link.test(common_address=battery))
-        said["nobody"] = talk.link.interrogation(common_address=4711)
         said["points"] = talk.points()
         station = talk.link.get_station(battery)
         said["read"] = noticed(station.get_point(2000).read)
@@ -142,7 +141,6 @@ def main(host: str, port: int, battery: int, rest: str) -> dict[str, Any]:
         said["out of range"] = talk.command(battery, 5010, setpoint, 900.0)
         said["neither on nor off"] = talk.command(battery, 4100, double, c104.Double.INDETERMINATE)
         said["no such object"] = talk.command(battery, 5099, setpoint, 1.0)
-        said["no such device"] = talk.command(4711, 5000, setpoint, 1.0)
 
         httpx.post(f"{rest}clock/step", json={"steps": 5}).raise_for_status()
         with talk.changed:
@@ -150,8 +148,19 @@ def main(host: str, port: int, battery: int, rest: str) -> dict[str, Any]:
             said["news"] = list(talk.news)
     finally:
         talk.client.stop()
+    said["nobody"], said["no such device"] = answers_of_nobody(host, port)
     said["missed"] = missed(host, port, battery, rest)
     return said
+
+
+def answers_of_nobody(host: str, port: int) -> tuple[bool, bool]:
+    """Whether an interrogation of a common address that nobody has, and a set-point, are confirmed within a second."""
+    talk = Conversation(host, port, command_timeout_ms=1_000)
+    try:
+        asked = talk.link.interrogation(common_address=4711)
+        return bool(asked), talk.command(4711, 5000, c104.Type.C_SE_NC_1, 1.0)
+    finally:
+        talk.client.stop()
 
 
 def missed(host: str, port: int, battery: int, rest: str) -> list[dict[str, Any]]:

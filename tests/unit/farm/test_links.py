@@ -18,7 +18,11 @@ from pilotfarm.emulators.contracts.way import Link
 from pilotfarm.emulators.links.channels import DEAD_AFTER_S, Channel, Delay, Draws, Flapping, Gap, Hole, Loss, Rate
 from pilotfarm.emulators.links.pipe import HELD_MAX_BYTES, Pipe
 
-KINDS = [kind for kind in registry.FAULTS if isinstance(registry.fault(kind), LinkFault)]
+KINDS = [
+    kind
+    for kind in registry.FAULTS
+    if isinstance(spec := registry.fault(kind), LinkFault) and not spec.protocols  # which understand what they carry
+]
 NOW_S = 1_750_000_000.0
 
 
