@@ -60,6 +60,11 @@ class _Way:
     def given_up(self, now_s: float) -> bool:
         return bool(self._under_way) and now_s >= self._under_way[0][1] + DEAD_AFTER_S
 
+    def forget(self) -> None:
+        """Let what is under way arrive nowhere."""
+        self._under_way.clear()
+        self._held = 0
+
     def open(self, now_s: float) -> None:
         """Have all that is under way arrive at once, and what comes from now on too."""
         self._channels, self._piece_octets = (), 0
@@ -96,6 +101,8 @@ class Pipe:
     def advance(self, now_s: float) -> None:
         while not self.inner.closed and (data := self._inward.arrived(now_s)) is not None:
             self.inner.receive(data, now_s)
+        if self.inner.closed:
+            self._inward.forget()
         self.inner.advance(now_s)
         self._hand_on(now_s)
         self._dead |= any(way.overfull or way.given_up(now_s) for way in (self._inward, self._outward))

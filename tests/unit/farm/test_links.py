@@ -188,6 +188,18 @@ def test_what_an_engine_said_before_it_closed_still_arrives_and_nothing_goes_in_
     assert host.heard == []
 
 
+def test_an_engine_that_has_closed_is_not_waited_for_to_hear_what_is_under_way() -> None:
+    """Or the link would ask to be woken at once, again and again, until its last words have arrived."""
+    host = Host()
+    pipe = Pipe(host, [Delay(1.0, 0.0, Draws(1, "x"))], [Delay(5.0, 0.0, Draws(1, "x"))])
+    pipe.receive(b"late", NOW_S)
+    host.to_say, host.closed = b"last words", True
+    pipe.advance(NOW_S)
+    assert pipe.deadline_s() == NOW_S + 5.0
+    pipe.receive(b"later yet", NOW_S + 1.0)
+    assert pipe.deadline_s() == NOW_S + 5.0
+
+
 def test_a_pipe_without_channels_changes_nothing() -> None:
     host = Host()
     pipe = Pipe(host, (), (), piece_octets=1)
