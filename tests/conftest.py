@@ -14,6 +14,10 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout
 
+# Under `nohup` a hang-up is ignored, by children too; with a handler of our own, which does nothing, not by them.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
+
 STORAGE = """\
   storage:
     kind: battery

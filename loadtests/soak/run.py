@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,11 +87,17 @@ async def soak(options: Options, say: Callable[[str], None]) -> Outcome:
         begin_s = time.monotonic()
         await _watch_over(watched, options, file, stop, say)
         minutes = (time.monotonic() - begin_s) / 60.0
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         _settle(watched)
     return Outcome({each.farm.name: _judge(each) for each in watched}, watched, minutes)
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: ``asyncio.wait_for`` of Python 3.11 may pass over a cancellation."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=1.0)
 
 
 def _plans(options: Options) -> list[Plan]:
