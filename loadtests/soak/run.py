@@ -92,12 +92,12 @@ async def soak(options: Options, say: Callable[[str], None]) -> Outcome:
     return Outcome({each.farm.name: _judge(each) for each in watched}, watched, minutes)
 
 
-async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+async def _end(tasks: Collection[asyncio.Task[None]], again_s: float = 1.0) -> None:
     """Cancel tasks until they have ended: ``asyncio.wait_for`` of Python 3.11 may pass over a cancellation."""
     while tasks:
         for task in tasks:
             task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=1.0)
+        _, tasks = await asyncio.wait(tasks, timeout=again_s)
 
 
 def _plans(options: Options) -> list[Plan]:

@@ -68,13 +68,16 @@ class Application(opendnp3.IMasterApplication):
             self.changed.notify_all()
 
     def after(self, begin: Callable[[], None]) -> str:
-        """Begin a task and return how the next user task ended."""
+        """Begin a task and return how the next user task ended; those that the master gives itself end as they like."""
         with self.changed:
-            before = len(self.done)
+            before = len(self._of_user())
         begin()
         with self.changed:
-            self.changed.wait_for(lambda: len(self.done) > before, PATIENCE_S)
-            return self.done[-1][1] if len(self.done) > before else "nothing"
+            self.changed.wait_for(lambda: len(self._of_user()) > before, PATIENCE_S)
+            return (*self._of_user()[before:], "nothing")[0]
+
+    def _of_user(self) -> list[str]:
+        return [result for kind, result in self.done if kind == opendnp3.MasterTaskType.USER_TASK.name]
 
 
 class Silent(opendnp3.ILogHandler):

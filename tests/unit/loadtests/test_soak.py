@@ -24,6 +24,7 @@ import httpx
 import pytest
 
 from pilotfarm.emulators import site as sites
+from pilotfarm.loadtests.soak import run
 from pilotfarm.loadtests.soak.counters import Counters
 from pilotfarm.loadtests.soak.farm import Farm, FarmError, Plan
 from pilotfarm.loadtests.soak.points import Point, decoded
@@ -196,6 +197,26 @@ def eventually(asked: Callable[[], Any], within_s: float = 90.0) -> Any:
         assert time.monotonic() < until, f"not within {within_s} s"
         time.sleep(0.1)
     return answer
+
+
+def test_a_task_that_passes_over_a_cancellation_is_told_again() -> None:
+    heard = []
+
+    async def stubborn() -> None:
+        while len(heard) < 3:
+            try:
+                await asyncio.sleep(3_600.0)
+            except asyncio.CancelledError:
+                heard.append(1)
+
+    async def ended() -> None:
+        tasks = [asyncio.create_task(stubborn())]
+        await asyncio.sleep(0)
+        await run._end(tasks, again_s=0.01)
+        assert tasks[0].done()
+
+    asyncio.run(ended())
+    assert len(heard) == 3
 
 
 def end_with_its_farms(process: subprocess.Popen[bytes]) -> None:
