@@ -10,17 +10,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import httpx
 
 from pilotfarm.emulators.errors import PilotfarmError, StateError
+from pilotfarm.loadtests import signals
 from pilotfarm.loadtests.journal import Journal
 from pilotfarm.loadtests.outcome import NoResult
 from pilotfarm.loadtests.plan import ENVIRONMENT, TOKEN_ENVIRONMENT, Plan
 from pilotfarm.loadtests.reconcile import Report, asking, fetch_stored, reconcile
-
-STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def has_locust() -> bool:
@@ -40,16 +39,13 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals; one that is ignored, as by `nohup`, stays so."""
-        before = {number: signal.getsignal(number) for number in STOPPING}
-        mine = [number for number in STOPPING if before[number] is not signal.SIG_IGN]
-        for number in mine:
-            signal.signal(number, self._on_signal)
+        """Take the signals that end a service."""
+        before = {number: signal.signal(number, self._on_signal) for number in signals.ending()}
         try:
             yield
         finally:
-            for number in mine:
-                signal.signal(number, before[number])
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     @contextmanager
     def sending(self) -> Iterator[None]:

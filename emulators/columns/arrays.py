@@ -13,6 +13,7 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 Indices: TypeAlias = npt.NDArray[np.intp]
 Columns: TypeAlias = dict[str, Floats]
 """One float64 array a quantity or parameter, one row a device; truth is 1.0 and 0.0."""
+_FINITE_MAX = float(np.finfo(np.float64).max)
 
 
 def anywhere(values: Bools | Floats | bool) -> bool:
@@ -66,3 +67,8 @@ def canonical(column: Floats) -> Floats:
 def wrapped(values: Floats, span: float) -> Floats:
     """Return ``values`` modulo a power of two, as ``np.mod`` does and ten times as fast: each operation is exact."""
     return values - np.floor(values / span) * span
+
+
+def finite(values: Floats) -> Floats:
+    """Return the largest finite numbers in place of infinite ones; what is not a number stays so."""
+    return np.clip(values, -_FINITE_MAX, _FINITE_MAX)

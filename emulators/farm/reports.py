@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.arrays import Columns, Floats, finite
 from pilotfarm.emulators.columns.views import Overlaid, Seen
 from pilotfarm.emulators.contracts.fault import Cells, MeasurementFault
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
@@ -26,7 +26,6 @@ REPORTED_MAX: Final = float(np.finfo(np.float32).max)
 
 One beyond it is reported as infinite, and said to overflow and to be invalid.
 """
-_FINITE: Final = float(np.finfo(np.float64).max)
 _OVERFLOW: Final = Quality.OVERFLOW | Quality.INVALID
 
 
@@ -120,7 +119,7 @@ class _Layer:
         cells = self._cells
         told = Cells(true[cells], reported[cells], self._note, time_s - self._start_s, self._numbers)
         # Finite, so that what stands above has a number to begin with: infinity times nothing is none.
-        reported[cells] = np.clip(self.spec.report(self.mode, told), -_FINITE, _FINITE)
+        reported[cells] = finite(self.spec.report(self.mode, told))
 
     def _numbers_of(self, misreport: Misreport) -> Mapping[str, float]:
         return misreport.spec.numbers(misreport.mode, misreport.parameters)

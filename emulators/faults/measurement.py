@@ -9,12 +9,11 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, finite
 from pilotfarm.emulators.contracts.fault import Cells, MeasurementFault
 from pilotfarm.emulators.contracts.quality import Quality
 
 _QUALITIES = {"good": Quality.GOOD, "invalid": Quality.INVALID, "questionable": Quality.NOT_TOPICAL}
-_FINITE = float(np.finfo(np.float64).max)
 
 
 class _Reported(BaseModel):
@@ -68,7 +67,7 @@ def _one_after_the_other(first: Mapping[str, Floats], second: Mapping[str, Float
         factor = first["factor"] * second["factor"]
         offset = first["offset"] * second["factor"] + second["offset"]
         # Infinity times a value of 0 would be none.
-        return {"factor": np.clip(factor, -_FINITE, _FINITE), "offset": np.clip(offset, -_FINITE, _FINITE)}
+        return {"factor": finite(factor), "offset": finite(offset)}
 
 
 def _bias(mode: str, cells: Cells) -> Floats:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 
 from pilotfarm.emulators.record.tables import read
 
@@ -55,6 +56,14 @@ def not_installed(command: list[str], within_s: float = 100.0) -> str:
     except subprocess.TimeoutExpired:
         return f"`{' '.join(command)}` did not end within {within_s:g} s"
     return f"`{' '.join(command)}` says: {done.stderr[-300:]}" if done.returncode else ""
+
+
+def installed(folder: Path, packages: Sequence[str], *options: str) -> Path:
+    """Install a client's packages in a folder of their own; skip, with the command that shows why, where that fails."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", *options, "--target", str(folder), *packages]
+    if why := not_installed(command):
+        pytest.skip(f"{packages[0]} cannot be installed here: {why}")
+    return folder
 
 
 class RunningFarm:

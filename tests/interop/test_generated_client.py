@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from running_farm import RunningFarm, not_installed, run_client
+from running_farm import RunningFarm, installed, run_client
 
 from pilotfarm.loadtests.sesp.app import make_app
 
@@ -22,11 +22,7 @@ DEVICE: Final = "battery-001"
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The generator's packages, in a folder of their own."""
-    folder = tmp_path_factory.mktemp("generator")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *GENERATOR]
-    if why := not_installed(command):
-        pytest.skip(f"openapi-python-client cannot be installed here: {why}")
-    return folder
+    return installed(tmp_path_factory.mktemp("generator"), GENERATOR, "--no-deps")
 
 
 def generate(generator: Path, schema: dict[str, Any], folder: Path) -> str:

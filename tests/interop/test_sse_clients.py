@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from running_farm import RunningFarm, brought_up, not_installed, run_client
+from running_farm import RunningFarm, brought_up, installed, run_client
 
 PACKAGES: Final = ("httpx-sse==0.4.3", "sseclient-py==1.9.0")
 CLIENTS: Final = ("httpx-sse", "sseclient-py")
@@ -16,11 +15,7 @@ CLIENTS: Final = ("httpx-sse", "sseclient-py")
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The clients, in a folder of their own."""
-    folder = tmp_path_factory.mktemp("sse")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *PACKAGES]
-    if why := not_installed(command):
-        pytest.skip(f"httpx-sse and sseclient-py cannot be installed here: {why}")
-    return str(folder)
+    return str(installed(tmp_path_factory.mktemp("sse"), PACKAGES, "--no-deps"))
 
 
 @pytest.fixture(scope="module")

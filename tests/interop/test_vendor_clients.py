@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
@@ -14,7 +13,7 @@ import pytest
 from alfen_eve_modbus_tcp import CarCharger
 from pymodbus.client import ModbusTcpClient
 from python_keba_client.keba_modbus_client import CableState, ChargingState, KebaModbusClient
-from running_farm import RunningFarm, brought_up, not_installed, run_client
+from running_farm import RunningFarm, brought_up, installed, run_client
 
 SITE: Final = Path(__file__).with_name("vendors.yaml")
 SDM_MODBUS: Final = ("sdm_modbus==0.7.0", "pymodbus==3.6.9")
@@ -31,11 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
 @pytest.fixture(scope="module")
 def sdm_modbus(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The client's packages, in a folder of their own."""
-    folder = tmp_path_factory.mktemp("sdm_modbus")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), *SDM_MODBUS]
-    if why := not_installed(command):
-        pytest.skip(f"sdm_modbus cannot be installed here: {why}")
-    return str(folder)
+    return str(installed(tmp_path_factory.mktemp("sdm_modbus"), SDM_MODBUS))
 
 
 def charging(site: RunningFarm, group: str) -> str:
