@@ -70,6 +70,8 @@ picture: $(VENV)/.dev  ## draw the README's picture
 
 pages: $(VENV)/.dev  ## write the pages of docs that are made from the code
 	$(PY) docs/pages/write.py
+	$(PY) docs/metrics.py
+	$(PY) docs/grafana/dashboard.py
 
 lock: $(VENV)/bin/pip  ## renew requirements/*.txt: the newest releases that pyproject.toml allows, with their hashes
 	@$(PIP) --upgrade uv

@@ -17,11 +17,11 @@ from pilotfarm.emulators.wording import shown, unknown
 TIME_MAX_S: Final = 1e9
 """Furthest a fault may be scheduled, and longest it may last: about 32 years of site time."""
 VALUES_MAX: Final = 200
-"""Most values of one set-point request."""
+"""Maximum number of values of one set-point request."""
 DEVICES_MAX: Final = 10_000
-"""Most devices that one set-point request names, and that one list shows."""
+"""Maximum number of devices that one set-point request names, and that one list shows."""
 FAULTS_MAX: Final = 1_000
-"""Most faults that one list shows."""
+"""Maximum number of faults that one list shows."""
 
 
 def _whole(value: Any) -> Any:

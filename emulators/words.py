@@ -10,9 +10,9 @@ from math import isfinite
 from typing import Any, Final
 
 SHOWN_MAX: Final = 40
-"""Most characters of a value in a message."""
+"""Maximum number of characters of a value in a message."""
 MEANT_MAX: Final = 3
-"""Most suggestions; more would be no help."""
+"""Maximum number of suggestions; more would be no help."""
 ALIKE: Final = 0.75
 ALIKE_SHORT: Final = 0.65
 """Similarity from which two words are one and a slip of the pen; the second for words of at most four letters."""

@@ -13,7 +13,7 @@ import typer
 from pilotfarm.api.commands import completion
 
 LISTED_MAX: Final = 10
-"""Most devices named in a line of text."""
+"""Maximum number of devices named in a line of text."""
 PAGE: Final = 100
 """Faults asked for at a time."""
 TIMEOUT_S: Final = 30.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pilotfarm.emulators.site.layout import SiteLayout
 
 LISTED_MAX: Final = 40
-"""Most endpoints that are listed one by one; more are summed up by group and protocol."""
+"""Maximum number of endpoints that are listed one by one; more are summed up by group and protocol."""
 
 Step = Annotated[
     float | None,

@@ -37,7 +37,7 @@ async def list_devices(
     device: Annotated[
         str | None, Query(description="Glob over ids, such as `meters-00*`", min_length=1, max_length=200)
     ] = None,
-    limit: Annotated[requests.DevicesLimit, Query(description="Most devices to list")] = 1_000,
+    limit: Annotated[requests.DevicesLimit, Query(description="Maximum number of devices to list")] = 1_000,
     offset: Annotated[requests.Offset, Query(description="How many to pass over first")] = 0,
 ) -> Response:
     found = here.rows_of("query", {"kind": kind, "group": group, "feeder": feeder, "device": device})

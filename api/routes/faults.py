@@ -39,7 +39,7 @@ async def list_faults(
     here: Here,
     response: Response,
     state: Annotated[Literal["pending", "active", "ended"] | None, Query(description="Only these")] = None,
-    limit: Annotated[requests.FaultsLimit, Query(description="Most faults to list")] = 100,
+    limit: Annotated[requests.FaultsLimit, Query(description="Maximum number of faults to list")] = 100,
     offset: Annotated[requests.Offset, Query(description="How many to pass over first")] = 0,
 ) -> list[models.FaultAnswer]:
     found = [fault for fault in here.farm.faults if state is None or fault.state == state]

@@ -53,9 +53,9 @@ from pilotfarm.emulators.site.layout import SiteLayout
 
 SEGMENT_S: Final = 3.0
 WAITING_MAX: Final = 20_000_000
-"""Most rows of values that may wait to be written: about 500 MB of arrays the farm has let go of."""
+"""Maximum number of rows of values that may wait to be written: about 500 MB of arrays the farm has let go of."""
 EVENTS_MAX: Final = 200_000
-"""Most rows of each of the other tables that may wait."""
+"""Maximum number of rows of each of the other tables that may wait."""
 
 _OF_A_FEEDER: Final = tuple(each.name for each in fields(FeederState) if each.name != "name")
 
@@ -75,7 +75,7 @@ class Recorded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Where a ledger is kept and what it keeps: ``every_s`` is the least site time between two records of values and
+    """Where a ledger is kept and what it keeps: ``every_s`` is the minimum site time between two records of values and
     feeders [s]; ``quantities`` are names, globs and roles, all of them if there are none."""
 
     directory: Path

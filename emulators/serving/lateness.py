@@ -40,7 +40,7 @@ class Pace:
 
 
 class Lateness:
-    """How late steps begin, in seconds of wall time; ``max_s`` is the most that is borne."""
+    """How late steps begin, in seconds of wall time; ``max_s`` is what is borne at most."""
 
     def __init__(self, max_s: float | None = None) -> None:
         self._max_s = max_s

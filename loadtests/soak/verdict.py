@@ -96,7 +96,7 @@ def far_ahead(samples: Sequence[Sample], findings: Findings, zone: tzinfo) -> li
     return criteria
 
 
-def memory(samples: Sequence[Sample], most_mb_per_h: float = MEMORY_MB_PER_H) -> Criterion:
+def memory(samples: Sequence[Sample], max_mb_per_h: float = MEMORY_MB_PER_H) -> Criterion:
     """The median of the slopes between any two samples after warm-up (Theil and Sen)."""
     after = warmed_up(samples)
     if len(after) < SAMPLES_MIN:
@@ -105,9 +105,9 @@ def memory(samples: Sequence[Sample], most_mb_per_h: float = MEMORY_MB_PER_H) ->
     slope = theilslopes(np.array([sample.rss_mb for sample in after]), hours)
     told = (
         f"{slope.slope:+.2f} MB/h ({slope.low_slope:+.2f} to {slope.high_slope:+.2f} at 95 %), "
-        f"at most {most_mb_per_h:g}; {after[0].rss_mb:.1f} to {after[-1].rss_mb:.1f} MB"
+        f"at most {max_mb_per_h:g}; {after[0].rss_mb:.1f} to {after[-1].rss_mb:.1f} MB"
     )
-    return Criterion("memory", bool(slope.slope <= most_mb_per_h), told)
+    return Criterion("memory", bool(slope.slope <= max_mb_per_h), told)
 
 
 def warmed_up(samples: Sequence[Sample]) -> Sequence[Sample]:

@@ -78,10 +78,10 @@ class Server(uvicorn.Server):
             connection.cut()
         self._tell(len(connections), self.watch.bounds.connections_max)
 
-    def _tell(self, count: int, most: int) -> None:
+    def _tell(self, count: int, max_count: int) -> None:
         """Tell the operator that connections give way, once until there are few again."""
-        if count >= most and not self._is_full:
+        if count >= max_count and not self._is_full:
             log.warning("%d connections of HTTP are open; who asks for nothing gives way to newcomers", count)
             self._is_full = True
-        elif count < most // 2:
+        elif count < max_count // 2:
             self._is_full = False

@@ -57,6 +57,10 @@ def test_memory_may_grow_while_it_warms_up_and_hardly_after(rss_mb: Callable[[fl
     assert memory(run_of(rss_mb)).met is met
 
 
+def test_memory_that_stands_grows_by_no_more_than_nothing() -> None:
+    assert memory(run_of(lambda h: 250.0), max_mb_per_h=0.0).met is True
+
+
 def test_a_slope_is_not_drawn_through_few_samples() -> None:
     assert memory(run_of(lambda h: 250.0 + 99.0 * h, n=12)).met is None
     assert memory(run_of(lambda h: 250.0 + 99.0 * h, n=14)).met is False
