@@ -159,7 +159,7 @@ class FaultAnswer(Answer):
 
     id: int
     kind: str
-    target: dict[str, str]
+    target: dict[str, str | list[str]]
     mode: str | None
     parameters: dict[str, Any]
     start: datetime

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pilotfarm.api.events import NAMES
 from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
-from pilotfarm.emulators.registry import DEVICES, FAULTS
+from pilotfarm.emulators.farm.targets import ENTRIES_MAX, ENTRY_LENGTH_MAX
+from pilotfarm.emulators.registry import DEVICES, FAULTS, PROTOCOLS
 from pilotfarm.emulators.serving.runner import SPEED_MAX, SPEED_MIN, STEPS_BY_HAND_MAX
 from pilotfarm.emulators.wording import shown, unknown
 
@@ -80,24 +81,44 @@ Setpoints: TypeAlias = Annotated[
 
 
 # The farm checks these by name, so that one answer can list all that is wrong and what was meant.
-_Names: TypeAlias = dict[str, Annotated[str, Field(max_length=200)]]
+_Names: TypeAlias = dict[str, Any]
+
+
+def _one_or_more(**schema: Any) -> dict[str, Any]:
+    one = {"type": "string", **schema}
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": ENTRIES_MAX}]}
+
+
 _PLACES: Final[dict[str, Any]] = {
-    "kind": {"type": "string", "enum": list(DEVICES)},
-    "group": {"type": "string"},
-    "feeder": {"type": "string"},
-    "device": {"type": "string", "maxLength": 200, "description": "Glob over device ids"},
+    "kind": _one_or_more(enum=list(DEVICES)),
+    "group": _one_or_more(),
+    "feeder": _one_or_more(),
+    "device": _one_or_more(maxLength=ENTRY_LENGTH_MAX, description="Glob over device ids"),
+    "exclude": _one_or_more(maxLength=ENTRY_LENGTH_MAX, description="Glob over device ids that are not meant"),
+    "station": _one_or_more(description="A station that answers for the devices"),
+    "protocol": _one_or_more(enum=list(PROTOCOLS)),
+    "map": _one_or_more(description="A map the devices are served with"),
+    "label": _one_or_more(
+        pattern="^[^=]+=[^=]+$",
+        description="A label of a group or station, such as cell=north; of each name one has to match",
+    ),
 }
-_QUANTITY: Final = {
-    "type": "string",
-    "maxLength": 200,
-    "description": "Name or glob of quantities; measurement faults need it, others refuse it",
+_OF_FAULTS: Final[dict[str, Any]] = {
+    "quantity": _one_or_more(
+        maxLength=ENTRY_LENGTH_MAX,
+        description="Name or glob of quantities; for measurement faults, which need it",
+    ),
+    "pick": {
+        "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}],
+        "description": "How many that can have the fault: all, a number, or a share such as 25 %; drawn by the seed",
+    },
 }
 Place: TypeAlias = Annotated[
     _Names, WithJsonSchema({"type": "object", "additionalProperties": False, "properties": _PLACES})
 ]
 Target: TypeAlias = Annotated[
     _Names,
-    WithJsonSchema({"type": "object", "additionalProperties": False, "properties": {**_PLACES, "quantity": _QUANTITY}}),
+    WithJsonSchema({"type": "object", "additionalProperties": False, "properties": {**_PLACES, **_OF_FAULTS}}),
 ]
 
 

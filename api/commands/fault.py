@@ -27,6 +27,32 @@ Api = Annotated[
     str, typer.Option("--api", metavar="URL", envvar="PILOTFARM_API", help="Where the farm's REST API answers.")
 ]
 Token = Annotated[str | None, typer.Option("--token", envvar="PILOTFARM_TOKEN", help="The API's token, if it has one.")]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="Devices by their ids; may be repeated, as all of a target."),
+]
+Spared = Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Devices that are spared.")]
+Kinds = Annotated[
+    list[str] | None, typer.Option("--kind", help="Devices of a kind.", autocompletion=completion.device_kinds)
+]
+Groups = Annotated[list[str] | None, typer.Option(help="Devices of a group.")]
+Feeders = Annotated[list[str] | None, typer.Option(help="Devices of a feeder.")]
+Stations = Annotated[list[str] | None, typer.Option(help="Devices behind a gateway or RTU.")]
+Protocols = Annotated[list[str] | None, typer.Option(help="Devices served over a protocol.")]
+Maps = Annotated[list[str] | None, typer.Option("--map", help="Devices served with a map.")]
+Labels = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Devices whose group or station carries a label.")
+]
+Pick = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|SHARE", help="So many of them, such as 3 or '25 %', drawn by the seed.", show_default=False
+    ),
+]
+Quantities = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="Which quantities are misreported.", autocompletion=completion.quantities),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 _API: Final = "http://127.0.0.1:8080"
 
@@ -45,16 +71,17 @@ def add(
             autocompletion=completion.fault_kinds,
         ),
     ],
-    device: Annotated[str | None, typer.Option(metavar="GLOB", help="Devices by their ids.")] = None,
-    device_kind: Annotated[
-        str | None, typer.Option("--kind", help="Devices of one kind.", autocompletion=completion.device_kinds)
-    ] = None,
-    group: Annotated[str | None, typer.Option(help="Devices of one group.")] = None,
-    feeder: Annotated[str | None, typer.Option(help="Devices of one feeder.")] = None,
-    quantity: Annotated[
-        str | None,
-        typer.Option(metavar="GLOB", help="Which quantities are misreported.", autocompletion=completion.quantities),
-    ] = None,
+    device: Devices = None,
+    exclude: Spared = None,
+    device_kind: Kinds = None,
+    group: Groups = None,
+    feeder: Feeders = None,
+    station: Stations = None,
+    protocol: Protocols = None,
+    map_name: Maps = None,
+    label: Labels = None,
+    pick: Pick = None,
+    quantity: Quantities = None,
     mode: Annotated[
         str | None,
         typer.Option(help="A variant of the fault; its first if left out.", autocompletion=completion.fault_modes),
@@ -79,10 +106,21 @@ def add(
 
     Example: `pilotfarm fault add bias --kind smart_meter --quantity active_power_w --set factor=1.1 --duration 60`
     """
-    target = {"device": device, "kind": device_kind, "group": group, "feeder": feeder, "quantity": quantity}
+    several = {
+        "device": device,
+        "exclude": exclude,
+        "kind": device_kind,
+        "group": group,
+        "feeder": feeder,
+        "station": station,
+        "protocol": protocol,
+        "map": map_name,
+        "label": label,
+        "quantity": quantity,
+    }
     body = {
         "kind": kind,
-        "target": {name: value for name, value in target.items() if value is not None},
+        "target": _target(several, pick),
         "mode": mode,
         "parameters": _parameters(settings if settings is not None else []),
         "start": None if start is None else _value(start),
@@ -146,6 +184,11 @@ def clear(
         typer.echo("no faults to clear")
 
 
+def _target(several: Mapping[str, list[str] | None], pick: str | None) -> dict[str, Any]:
+    named = {key: names[0] if len(names) == 1 else names for key, names in several.items() if names}
+    return named if pick is None else {**named, "pick": pick}
+
+
 def _listed(api: str, token: str | None, state: str | None) -> Iterator[Any]:
     """Ask for page after page until there are no more."""
     only = "" if state is None else f"&state={quote(state)}"
@@ -207,7 +250,9 @@ def _value(text: str) -> Any:
 
 
 def _line(fault: Mapping[str, Any]) -> str:
-    target = " ".join(f"{name}={value}" for name, value in fault["target"].items())
+    target = " ".join(
+        f"{name}={value if isinstance(value, str) else ','.join(value)}" for name, value in fault["target"].items()
+    )
     parts = [fault["kind"]]
     if fault["mode"] is not None:
         parts.append(fault["mode"])

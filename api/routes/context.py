@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated, Any, Final, TypeAlias
@@ -12,7 +12,7 @@ from fastapi import Depends, Path, Request
 from pilotfarm.api.events import EventStream
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Rows
-from pilotfarm.emulators.farm.targets import strange
+from pilotfarm.emulators.farm.targets import chosen, strange
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.loadtests.problems import Refused
@@ -33,14 +33,14 @@ class Context:
     def farm(self) -> Farm:
         return self.pilot.farm
 
-    def rows_of(self, where: str, target: Mapping[str, str | None]) -> Rows:
+    def rows_of(self, where: str, target: Mapping[str, str | Sequence[str] | None]) -> Rows:
         """Find the devices of a target; what of it there is not is refused, with what was meant."""
         asked = {key: value for key, value in target.items() if value is not None}
         found = strange(self.farm.population, list(self.pilot.layout.feeders), asked)
         problems = [(f"{where}.{key}" if key else where, message) for key, message in found]
         if problems:
             raise Refused(422, problems)
-        return self.farm.population.rows_of(**asked)
+        return chosen(self.farm.population, asked)
 
 
 def _context(request: Request) -> Context:

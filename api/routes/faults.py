@@ -15,7 +15,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, LinkFault, MeasurementFault, ProtocolFault
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.emulators.farm.faultboard import ENDED_KEPT, Fault
-from pilotfarm.emulators.farm.targets import PLACE_KEYS
+from pilotfarm.emulators.farm.requests import FAULT_KEYS
 from pilotfarm.loadtests.problems import Refused, StrictRoute, documented
 
 router = APIRouter(tags=["faults"], route_class=StrictRoute)
@@ -115,7 +115,7 @@ def _fault(here: Context, fault: Fault) -> models.FaultAnswer:
     return models.FaultAnswer(
         id=fault.id,
         kind=fault.spec.kind,
-        target=dict(fault.target),
+        target={key: each if isinstance(each, str) else list(each) for key, each in fault.target.items()},
         mode=fault.mode if fault.spec.modes else None,
         parameters=fault.parameters.model_dump(mode="json"),
         start=datetime.fromtimestamp(here.farm.unix_s - here.farm.time_s + fault.start_s, zone),
@@ -135,7 +135,7 @@ def _kind(spec: FaultSpec) -> models.FaultKind:
         family=spec.family,
         title=spec.title,
         modes=list(spec.modes),
-        targets=[] if everywhere else [*PLACE_KEYS, "quantity"] if measures else list(PLACE_KEYS),
+        targets=[] if everywhere else [key for key in FAULT_KEYS if measures or key != "quantity"],
         required=["quantity"] if measures else [],
         protocols=list(spec.protocols) if isinstance(spec, ProtocolFault | LinkFault) else [],
         parameters=schema,

@@ -28,11 +28,25 @@ and ends with one; without a duration it holds until it is cleared. An inactive 
 | protocol | how a device answers | the physics, and other protocols |
 | grid | the supply or the frequency | what devices say of it |
 
-The target is what all of its keys match: `device` (a glob), `kind`, `group`, `feeder`, and `quantity` (a name or glob)
-for faults of measurement. The answer names the devices that are `hit`, and those `missed`: it cannot take hold there.
+The target is what all of its keys match. The answer names the devices that are `hit`, and those `missed`: it cannot
+take hold there.
+
+| key | the devices | in a list |
+|---|---|---|
+| `device`, `exclude` | whose ids match a glob, or do not | any |
+| `kind`, `group`, `feeder` | of a kind, group or feeder of the site file | any |
+| `station`, `protocol`, `map` | behind a gateway or RTU, served over a protocol, served with a map | any |
+| `label` | whose group or station carries a label, `cell=north` | of each name any |
+| `quantity` | for faults of measurement: which quantities, a name or glob | any |
+| `pick` | of those that can have the fault `all`, so many, or a share (`25 %`), drawn by the seed | |
+
+`station`, `protocol`, `map` and a station's labels mean ways to a device: a fault of admission, link or protocol acts
+on these ways, and a device is off the network when all its ways are shut. A grid fault takes the feeders or branches
+of the devices that are picked, and with them their neighbours.
 
 ```
 $ pilotfarm fault add offline --device 'meter-*' --duration 600
+$ pilotfarm fault add latency --label cell=north --set delay_s=2.0 --pick '25 %'
 $ pilotfarm fault list
 $ pilotfarm fault clear --all
 ```

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from pilotfarm.emulators.contracts.fault import (
     AdmissionFault,
@@ -27,9 +28,10 @@ from pilotfarm.emulators.contracts.fault import (
     acts_on,
 )
 from pilotfarm.emulators.errors import ConfigError, Problem, StateError
-from pilotfarm.emulators.farm.population import Group, Population, Rows
+from pilotfarm.emulators.farm.population import Group, Population, Rows, Way
 from pilotfarm.emulators.farm.reports import Misreport, Reports
 from pilotfarm.emulators.farm.requests import FaultRequest
+from pilotfarm.emulators.farm.targets import Target, chosen, entries, on_way, picked
 from pilotfarm.emulators.grid.network import Network, Supply
 
 FAULTS_MAX: Final = 1_000
@@ -45,7 +47,7 @@ class Fault:
 
     id: int
     spec: FaultSpec
-    target: Mapping[str, str]
+    target: Target
     mode: str
     parameters: Any
     start_s: float
@@ -60,6 +62,10 @@ class Fault:
     @property
     def disturbance(self) -> Disturbance:
         return self.spec.disturbance(self.mode, self.parameters) if isinstance(self.spec, GridFault) else Disturbance()
+
+    def acts_at(self, way: Way) -> bool:
+        """Whether it acts on one of the ways to the devices it grips."""
+        return on_way(self.target, way)
 
     @property
     def end_s(self) -> float:
@@ -100,7 +106,7 @@ class FaultBoard:
     def add(
         self,
         kind: str,
-        target: Mapping[str, str] | None = None,
+        target: Mapping[str, Any] | None = None,
         mode: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         start_s: float | None = None,
@@ -108,8 +114,9 @@ class FaultBoard:
     ) -> Fault:
         """Put a fault on the farm; it takes hold with the first step at or after ``start_s``.
 
-        ``target`` may name ``kind``, ``group``, ``feeder``, ``device`` (a glob) and, for a measurement
-        fault, ``quantity`` (a glob). What is left out matches everything.
+        ``target`` has the keys of ``requests.FAULT_KEYS``: by each a name or a list of names, globs for ``device``,
+        ``exclude`` and a measurement fault's ``quantity``; ``pick`` is ``all``, a number or a share of those who
+        can have it. What is left out matches everything.
 
         Raises ``ConfigError`` with every problem, or ``StateError`` when the board is full.
         """
@@ -275,15 +282,31 @@ class FaultBoard:
 
     def _aim(self, fault: Fault) -> None:
         """Find whom a fault hits, and who of its target is missed."""
-        place = {key: value for key, value in fault.target.items() if key != "quantity"}
-        found = self._population.rows_of(**place)
-        fault.rows = {name: rows for name, rows in found.items() if _grips(fault, self._population.groups[name])}
-        missed = {name: rows for name, rows in found.items() if name not in fault.rows}
+        found = chosen(self._population, fault.target)
+        able = {name: self._able(fault, name, rows) for name, rows in found.items()}
+        gripped = {name: rows[able[name]] for name, rows in found.items() if able[name].any()}
+        missed = {name: rows[~able[name]] for name, rows in found.items() if not able[name].all()}
+        fault.rows = picked(self._population, gripped, str(fault.target.get("pick", "all")), fault.id)
         opens = fault.disturbance.opens
         if opens:
             missed = self._cut_off(fault, branch=opens == "branch")
         fault.hit = tuple(self._population.ids(fault.rows))
         fault.missed = tuple(self._population.ids(missed))
+
+    def _able(self, fault: Fault, name: str, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        """Which devices of a group can have a fault."""
+        if not isinstance(fault.spec, LinkFault | ProtocolFault):
+            return np.full(len(rows), _grips(fault, self._population.groups[name]))
+        ways = self._population.ways
+        return np.array(
+            [
+                any(
+                    acts_on(fault.spec, way.station.protocol) and fault.acts_at(way)
+                    for way in ways.get((name, row), ())
+                )
+                for row in rows.tolist()
+            ]
+        )
 
     def _cut_off(self, fault: Fault, *, branch: bool) -> Rows:
         """Widen a fault to all who share a supply with it; return those of its target that have no such supply."""
@@ -316,11 +339,10 @@ def _grips(fault: Fault, group: Group) -> bool:
         return bool(_touched(group, fault.target))
     if isinstance(fault.spec, DeviceFault):
         return group.readable.issuperset(fault.spec.needs)
-    if isinstance(fault.spec, LinkFault | ProtocolFault):
-        return any(acts_on(fault.spec, way.protocol) for way in group.layout.served)
     return True
 
 
-def _touched(group: Group, target: Mapping[str, str]) -> list[str]:
+def _touched(group: Group, target: Target) -> list[str]:
     """The quantities of a group that a measurement fault grips."""
-    return [q.name for q in group.spec.quantities if fnmatchcase(q.name, target.get("quantity", "*"))]
+    globs = entries(target, "quantity")
+    return [q.name for q in group.spec.quantities if any(fnmatchcase(q.name, glob) for glob in globs)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from typing import TypeAlias
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.errors import NoSuchPoint
 from pilotfarm.emulators.quantities import Role, quantity
-from pilotfarm.emulators.site.layout import GroupLayout, SiteLayout
+from pilotfarm.emulators.site.layout import GroupLayout, SiteLayout, StationLayout
 
 Rows: TypeAlias = dict[str, npt.NDArray[np.intp]]
 """Some devices: group name -> their rows in it."""
@@ -107,10 +107,24 @@ class Group:
         self.quality[name] = marks
 
 
+class Way(NamedTuple):
+    """One way to a device: where it is answered for, and from which map."""
+
+    station: StationLayout
+    map: str
+    labels: Mapping[str, str]
+    """The group's and the station's; of two with one name the station's."""
+
+    @classmethod
+    def to(cls, group: Group, station: StationLayout, map_name: str) -> Way:
+        return cls(station, map_name, {**group.layout.labels, **station.labels})
+
+
 class Population:
     """The groups of a site, in its order."""
 
     def __init__(self, layout: SiteLayout) -> None:
+        self.stations = layout.stations
         self.groups = {group.name: Group.made(group, layout.place) for group in layout.groups}
         self._rows = {
             device: (group, row) for group in self.groups.values() for row, device in enumerate(group.layout.devices)
@@ -140,17 +154,20 @@ class Population:
         for group in self:
             yield group, slice(start, start := start + group.size)
 
-    def rows_of(self, *, kind: str = "", group: str = "", feeder: str = "", device: str = "*") -> Rows:
-        """Find devices by kind, group, feeder and glob of the id; what is left out matches everything."""
-        found: Rows = {}
-        for each in self:
-            layout = each.layout
-            if (kind and layout.kind != kind) or (group and each.name != group) or (feeder and layout.feeder != feeder):
-                continue
-            rows = [row for row, name in enumerate(layout.devices) if device == "*" or fnmatchcase(name, device)]
-            if rows:
-                found[each.name] = np.array(rows, dtype=np.intp)
+    @cached_property
+    def ways(self) -> Mapping[tuple[str, int], Sequence[Way]]:
+        """The ways to each device that is served, by group and row."""
+        found: dict[tuple[str, int], list[Way]] = {}
+        for station in self.stations:
+            for seat in station.seats:
+                found.setdefault((seat.group, seat.row), []).append(Way.to(self.groups[seat.group], station, seat.map))
         return found
+
+    @cached_property
+    def labels(self) -> frozenset[str]:
+        """Every label that a group or a station carries, as ``name=value``."""
+        carried = [group.layout.labels for group in self] + [station.labels for station in self.stations]
+        return frozenset(f"{name}={value}" for labels in carried for name, value in labels.items())
 
     def ids(self, rows: Rows) -> list[str]:
         """Name devices, in the order of their groups."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -15,6 +15,9 @@ from pilotfarm.emulators.farm.targets import PLACE_KEYS, strange
 from pilotfarm.emulators.wording import said, unknown
 from pilotfarm.emulators.words import with_article
 
+FAULT_KEYS: Final = (*PLACE_KEYS, "pick", "quantity")
+"""What a fault's target may name."""
+
 
 class FaultRequest:
     """What was asked for; without ``problems`` there are a ``spec``, a ``mode`` of it and its ``parameters``."""
@@ -24,13 +27,15 @@ class FaultRequest:
         population: Population,
         feeders: Sequence[str],
         kind: str,
-        target: Mapping[str, str],
+        target: Mapping[str, Any],
         mode: str | None,
         parameters: Mapping[str, Any],
         duration_s: float | None,
     ) -> None:
         self.problems: list[Problem] = []
-        self.target = dict(target)
+        self.target: dict[str, str | list[str]] = {
+            key: str(value) if key == "pick" else value for key, value in target.items()
+        }
         self.mode = ""
         self.parameters: Any = None
         self.spec = registry.fault(kind) if self._known("kind", kind, list(registry.FAULTS)) else None
@@ -43,7 +48,7 @@ class FaultRequest:
             self._check_parameters(self.spec, parameters)
 
     def _check_target(self, population: Population, feeders: Sequence[str]) -> None:
-        for key, message in strange(population, feeders, self.target, (*PLACE_KEYS, "quantity")):
+        for key, message in strange(population, feeders, self.target, FAULT_KEYS):
             self._problem(f"target.{key}" if key else "target", message)
 
     def _check_kind(self, spec: FaultSpec) -> None:

@@ -16,7 +16,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec, Seat, Station, Table
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.farm import Farm
-from pilotfarm.emulators.farm.population import Group
+from pilotfarm.emulators.farm.population import Group, Way
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.site.layout import SeatLayout, StationLayout
 from pilotfarm.emulators.stations.known import Known
@@ -55,7 +55,7 @@ class Placed:
 
     group: str
     row: int
-    protocol: str
+    way: Way
     seat: Seat
     image: Image
 
@@ -96,18 +96,19 @@ class Images:
     def _place(self, layout: StationLayout) -> Place:
         protocol = registry.protocol(layout.protocol)
         remembers = protocol.remembers and bool(layout.name)
-        placed = tuple(self._placed(seat, protocol, layout.options, remembers) for seat in layout.seats)
+        placed = tuple(self._placed(seat, layout, protocol, remembers) for seat in layout.seats)
         return Place(layout, protocol.station([each.seat for each in placed], layout.options), placed)
 
-    def _placed(self, seat: SeatLayout, protocol: ProtocolSpec, options: Any, remembers: bool) -> Placed:
+    def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec, remembers: bool) -> Placed:
         group = self._farm.groups[seat.group]
         viewpoint = 0
         if remembers:
             self._remembered[seat.group, seat.map, seat.row] += 1
             viewpoint = self._remembered[seat.group, seat.map, seat.row]
-        image = self._image(group, seat, viewpoint, protocol, protocol.form(options))
+        image = self._image(group, seat, viewpoint, protocol, protocol.form(station.options))
         device = FarmDevice(self._farm.commands, group, seat.row)
-        return Placed(seat.group, seat.row, protocol.name, Seat(device, image.table, seat.row, seat.address), image)
+        way = Way.to(group, station, seat.map)
+        return Placed(seat.group, seat.row, way, Seat(device, image.table, seat.row, seat.address), image)
 
     def _image(self, group: Group, seat: SeatLayout, viewpoint: int, protocol: ProtocolSpec, form: Hashable) -> Image:
         key = group.name, seat.map, viewpoint, form, seat.deadbands

@@ -36,7 +36,13 @@ class Ways:
 
     def reachable(self, group: str, row: int) -> bool:
         """Whether masters can reach a device, as of the last step."""
-        return not any(isinstance(fault.spec, AdmissionFault) for fault in self._faults.get((group, row), ()))
+        gripping = self._faults.get((group, row))
+        if not gripping:
+            return True
+        ways = self._at.get((group, row))
+        if ways is None:
+            return not _shut(gripping)
+        return not all(_shut(self._gripping(placed)) for _, placed in ways)
 
     def stations(self, group: str, row: int) -> list[StationLayout]:
         """Where masters find a device."""
@@ -52,18 +58,22 @@ class Ways:
         places: set[int] = set()
         for device in changed:
             for number, placed in self._at.get(device, ()):
-                self._set_seat(placed, self._faults.get(device, ()))
+                self._set_seat(placed, self._gripping(placed))
                 places.add(number)
         for number in sorted(places):
             self._set_place(number)
 
+    def _gripping(self, placed: Placed) -> list[Fault]:
+        """The active faults of a device that act on one of its ways."""
+        return [fault for fault in self._faults.get((placed.group, placed.row), ()) if fault.acts_at(placed.way)]
+
     def _set_seat(self, placed: Placed, faults: Iterable[Fault]) -> None:
-        placed.reach(not any(isinstance(fault.spec, AdmissionFault) for fault in faults))
+        placed.reach(not _shut(faults))
         before = self._filters.pop(placed, {})
         filters = {
             fault.id: before.get(fault.id) or self._filter(fault.spec, fault, placed)
             for fault in faults
-            if isinstance(fault.spec, ProtocolFault) and acts_on(fault.spec, placed.protocol)
+            if isinstance(fault.spec, ProtocolFault) and acts_on(fault.spec, placed.way.station.protocol)
         }
         if filters:
             self._filters[placed] = filters
@@ -76,7 +86,7 @@ class Ways:
     def _set_place(self, number: int) -> None:
         place = self._places[number]
         place.station.filtered = any(placed.seat.filters for placed in place.placed)
-        gripping = [self._faults.get((placed.group, placed.row), []) for placed in place.placed]
+        gripping = [self._gripping(placed) for placed in place.placed]
         self._server.admit(number, _admission(gripping))
         self._server.link(number, self._links(place, gripping))
 
@@ -102,6 +112,11 @@ def _admission(gripping: Sequence[Sequence[Fault]]) -> Admission:
     """How a listener meets who connects: open while one device is not gripped, else as the strictest fault has it."""
     met = [max((_admits(fault) for fault in faults), default=Admission.OPEN) for faults in gripping]
     return max(met) if all(met) else Admission.OPEN
+
+
+def _shut(faults: Iterable[Fault]) -> bool:
+    """Whether one of them keeps masters from a device."""
+    return any(isinstance(fault.spec, AdmissionFault) for fault in faults)
 
 
 def _admits(fault: Fault) -> Admission:

@@ -7,7 +7,7 @@ printed from it. Nothing here reads a file or opens a socket.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -92,6 +92,7 @@ class GroupLayout:
     ratings: Columns
     keys: Keys
     served: tuple[ServedLayout, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ class StationLayout:
     endpoint: Endpoint
     options: Any
     seats: tuple[SeatLayout, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,11 @@ Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65_535)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 Impedance: TypeAlias = Annotated[float, Field(ge=0, le=100)]
+LabelValue: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+Labels: TypeAlias = Annotated[
+    dict[Name, LabelValue],
+    Field(max_length=20, description="Names and values of your own, such as cell: north; faults can be aimed at them"),
+]
 CableName: TypeAlias = Literal["NAYY-4x50", "NAYY-4x120", "NAYY-4x150", "AL-48", "AL-94"]
 
 DeadbandValue: TypeAlias = Annotated[
@@ -140,6 +145,7 @@ class GroupHead(Table):
     kind: str = Field(description="What the devices are; it decides their ratings, quantities and maps")
     count: int = Field(ge=1, le=DEVICES_MAX, description="How many; they are named after the group, as homes-001")
     feeder: str | None = Field(default=None, description="May be left out where the site has one feeder")
+    labels: Labels = Field(default_factory=dict)
 
 
 class Group(GroupHead):
@@ -160,6 +166,7 @@ class Station(Table):
     protocol: str = Field(description="What the station speaks")
     host: str | None = Field(default=None, description="IPv4 address; counted up from 127.0.1.1 if left out")
     port: Port | None = Field(default=None, description="The protocol's default if left out")
+    labels: Labels = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
 
 

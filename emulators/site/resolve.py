@@ -116,7 +116,7 @@ class _GroupReader:
         served = tuple(dict.fromkeys(each.served for each in services))
         nominal = self._feeders[feeder].nominal_voltage_v if feeder in self._feeders else None
         columns = ratings.sampled(spec, written, nominal, keys)
-        group = GroupLayout(name, spec.kind, devices, feeder, columns, keys, served)
+        group = GroupLayout(name, spec.kind, devices, feeder, columns, keys, served, head.labels if head else {})
         self._stations.assign(group, services)
         return group
 

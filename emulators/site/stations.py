@@ -71,6 +71,7 @@ class _SharedStation:
     spec: ProtocolSpec
     block: AddressBlock | None
     options: Any
+    labels: Mapping[str, str]
     seats: list[SeatLayout] = field(default_factory=list)
     taken: list[tuple[int, int, Path]] = field(default_factory=list)
 
@@ -80,7 +81,8 @@ class _SharedStation:
 
     def layout(self) -> StationLayout:
         assert self.block is not None
-        return StationLayout(self.name, self.spec.name, self.block.at(0), self.options, tuple(self.seats))
+        where = self.block.at(0)
+        return StationLayout(self.name, self.spec.name, where, self.options, tuple(self.seats), self.labels)
 
 
 class Stations:
@@ -112,7 +114,7 @@ class Stations:
         options = self._options(spec, station.options, path)
         port = spec.default_port if station.port is None else station.port
         block = self._allocator.station(path, station.host, port)
-        self._shared[name] = _SharedStation(name, spec, block, options)
+        self._shared[name] = _SharedStation(name, spec, block, options, station.labels)
 
     def layouts(self) -> Iterable[StationLayout]:
         for shared in self._shared.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -65,6 +66,29 @@ def test_pymodbus_reads_the_same_and_has_to_wait(
         assert found[0][:2] == [0x5375, 0x6E53]
     with connected(site) as client:
         assert registers(client)[:2] == [0x5375, 0x6E53]
+
+
+def test_a_fault_at_a_station_leaves_a_device_its_other_ways(site: RunningFarm) -> None:
+    rtu = site.ways("iec104", station="rtu")[DEVICE]
+    with broken(site, "offline", {"station": "rtu"}):
+        with pytest.raises(ConnectionError), socket.create_connection((rtu.host, rtu.port), SOON_S):
+            pass
+        with connected(site) as client:
+            assert registers(client)[:2] == [0x5375, 0x6E53]
+        assert site.values(DEVICE)["online"] == 1
+    with broken(site, "offline", {"device": DEVICE, "exclude": "meter-*"}):
+        assert site.rest.get(f"devices/{DEVICE}").json()["quantities"]["online"]["reported"] == 0
+
+
+def test_latency_on_one_protocol_is_felt_on_that_alone(site: RunningFarm) -> None:
+    with broken(site, "blackhole", {"protocol": ["iec104", "dnp3"]}), connected(site) as client:
+        assert registers(client)[:2] == [0x5375, 0x6E53]
+    with (
+        broken(site, "blackhole", {"protocol": "modbus", "map": "sunspec"}),
+        connected(site, 0.5) as client,
+        pytest.raises(ModbusException),
+    ):
+        registers(client)
 
 
 @pytest.mark.parametrize("direction", ["both", "to_device", "to_master"])

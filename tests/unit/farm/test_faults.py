@@ -136,6 +136,116 @@ def test_a_target_picks_by_kind_group_feeder_and_glob(farm: Farm, target: dict[s
     assert len(farm.faults.add("offline", target).hit) == hit
 
 
+LABELLED = """
+  meters:
+    kind: smart_meter
+    count: 40
+    feeder: east
+    labels: {cell: north, firmware: 1.4.2}
+    endpoints: [{protocol: modbus}, {protocol: iec104, station: rtu}]
+  storage:
+    kind: battery
+    count: 3
+    feeder: west
+    labels: {cell: south}
+    endpoints: [{protocol: modbus, map: sunspec}, {protocol: iec104, station: rtu}]
+  spare: {kind: battery, count: 2, feeder: west}
+"""
+RTU = "stations: {rtu: {protocol: iec104, labels: {cell: east}}}"
+
+
+@pytest.fixture
+def labelled(make_layout: Callable[..., SiteLayout]) -> Farm:
+    return Farm(make_layout(LABELLED, stations=RTU))
+
+
+@pytest.mark.parametrize(
+    ("target", "hit"),
+    [
+        ({"device": ["meters-001", "storage-00?"]}, 4),
+        ({"kind": ["battery", "smart_meter"], "exclude": "*-001"}, 42),
+        ({"exclude": ["meters-*", "spare-*"]}, 3),
+        ({"feeder": ["east", "west"]}, 45),
+        ({"station": "rtu"}, 43),
+        ({"protocol": "modbus"}, 43),
+        ({"protocol": "modbus", "station": "rtu"}, 0),
+        ({"map": "sunspec", "kind": "battery"}, 3),
+        ({"label": "cell=north"}, 40),
+        ({"label": ["cell=north", "cell=south"]}, 43),
+        ({"label": ["cell=north", "firmware=1.4.2"]}, 40),
+        ({"label": ["cell=south", "firmware=1.4.2"]}, 0),
+        ({"label": "cell=east"}, 43),
+        ({"label": "cell=north", "protocol": "iec104"}, 0),
+        ({"label": "cell=south", "protocol": "modbus"}, 3),
+        ({"pick": "all"}, 45),
+        ({"pick": 7}, 7),
+        ({"pick": "25 %", "group": "meters"}, 10),
+        ({"pick": "0.1%", "group": "storage"}, 1),
+        ({"pick": "100%"}, 45),
+        ({"pick": 1_000}, 45),
+    ],
+)
+def test_a_target_means_those_of_whom_all_its_keys_hold(labelled: Farm, target: dict[str, Any], hit: int) -> None:
+    if hit:
+        assert len(labelled.faults.add("offline", target).hit) == hit
+    else:
+        with pytest.raises(ConfigError, match="no device matches"):
+            labelled.faults.add("offline", target)
+
+
+def test_a_pick_is_drawn_by_the_seed_and_differs_from_fault_to_fault(make_layout: Callable[..., SiteLayout]) -> None:
+    def drawn(seed: int) -> list[tuple[str, ...]]:
+        farm = Farm(make_layout(LABELLED, seed, RTU))
+        return [farm.faults.add("offline", {"group": "meters", "pick": "5"}).hit for _ in range(2)]
+
+    first, second = drawn(1)
+    assert first != second
+    assert drawn(1) == [first, second]
+    assert drawn(7) != [first, second]
+
+
+def test_only_those_who_can_have_a_fault_are_picked(labelled: Farm) -> None:
+    fault = labelled.faults.add("bias", {"quantity": "soc_frac", "pick": 4}, parameters={"offset": 0.1})
+    assert len(fault.hit) == 4
+    assert set(fault.hit) < {"storage-001", "storage-002", "storage-003", "spare-001", "spare-002"}
+    assert len(fault.missed) == 40
+    answering = labelled.faults.add("modbus-exception", {"kind": "battery"})
+    assert (len(answering.hit), answering.missed) == (3, ("spare-001", "spare-002"))
+    with pytest.raises(ConfigError, match="no device of the target can have"):
+        labelled.faults.add("modbus-exception", {"protocol": "iec104"})
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ({"label": "cell=nroth"}, "target.label: cell=nroth is not known; did you mean cell=north?"),
+        ({"label": "north"}, "is no label such as cell=north"),
+        ({"station": "rtx"}, "target.station: rtx is not known; did you mean rtu?"),
+        ({"protocol": ["modbus", "iec101"]}, "target.protocol: iec101 is not known"),
+        ({"map": "sunspecs"}, "did you mean sunspec?"),
+        ({"device": ["meters-001", "meters-099"]}, "target.device: no device is called"),
+        ({"exclude": ["meters-001", "nobody"]}, "target.exclude: no device is called"),
+        ({"group": []}, "target.group: must not be an empty list"),
+        ({"group": 5}, "target.group: must be a name or a list of names"),
+        ({"group": ["meters", None]}, "target.group: must be a name or a list of names"),
+        ({"device": "x" * 201}, "target.device: a name has at most 200 characters"),
+        ({"device": ["x"] * 10_001}, "10,000 are the maximum"),
+        ({"pick": 0}, "target.pick: picks nobody"),
+        ({"pick": "0.0 %"}, "target.pick: picks nobody"),
+        ({"pick": "101 %"}, "target.pick: is more than 100 %"),
+        ({"pick": "-1"}, "target.pick: must be all, a number"),
+        ({"pick": 0.5}, "target.pick: must be all, a number"),
+        ({"pick": True}, "target.pick: must be all, a number"),
+        ({"pick": ["1", "2"]}, "target.pick: must be all, a number"),
+    ],
+)
+def test_a_target_that_cannot_be_is_refused(labelled: Farm, target: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        labelled.faults.add("offline", target)
+    assert text in str(refused.value)
+    assert list(labelled.faults) == []
+
+
 def test_devices_that_cannot_have_the_fault_are_missed_by_name(farm: Farm) -> None:
     fault = farm.faults.add("stuck", {"quantity": "soc_frac"})
     assert fault.hit == ("storage-001", "storage-002", "storage-003")
