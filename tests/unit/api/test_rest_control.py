@@ -113,7 +113,7 @@ def test_an_unexpected_error_is_a_problem_document_without_its_text(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("a secret of the house")
 
-    monkeypatch.setattr(type(still.pilot.farm.population), "rows_of", fail)
+    monkeypatch.setattr("pilotfarm.api.routes.context.chosen", fail)
     found = still.problems(500, "GET", "devices")
     assert "RuntimeError" in found[""]
     assert "secret" not in found[""]
