@@ -52,7 +52,7 @@ def made_anew(images: Images, unix_s: float) -> dict[Viewpoint, list[bytes]]:
         each.seat.device.id: each.seat.address
         for place in images.places
         for each in place.placed
-        if each.protocol == "modbus"
+        if each.way.station.protocol == "modbus"
     }
     rows = {}
     for key, image in images:
