@@ -167,7 +167,8 @@ class Iec104Station:
         return next((seat.filters for seat in self._seats if seat.address == address), ())
 
     def _made(self) -> ControlledStation:
-        return ControlledStation("iec104", self._form, {seat.address: seat for seat in self._seats}, self.options)
+        seats = {seat.address: seat for seat in self._seats}
+        return ControlledStation("iec104", self._form, seats, self.options, lambda: self.filtered)
 
 
 def format_of(options: Iec104Options) -> Format:

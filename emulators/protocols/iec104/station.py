@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
-from itertools import count
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import count, groupby
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import Seat, Traffic
+from pilotfarm.emulators.contracts.way import Restless
+from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104.asdu import Cause, Format
 from pilotfarm.emulators.protocols.iec104.commands import Selections
 from pilotfarm.emulators.protocols.iec104.counters import Counters
 from pilotfarm.emulators.protocols.iec104.events import Event, Kind
 from pilotfarm.emulators.protocols.iec104.groups import MasterGroup
 from pilotfarm.emulators.protocols.iec104.options import Iec104Options
+from pilotfarm.emulators.protocols.iec104.table import TAGGED
 
 RETURN_WITHIN_S: Final = 60.0
 """How long after a command, in site time, a change of what it acts on is taken for its return information."""
@@ -22,10 +25,18 @@ RETURN_WITHIN_S: Final = 60.0
 class ControlledStation:
     """Listens to the tables for all masters, and knows which of these share a buffer.
 
-    Nothing is listened to before the first STARTDT, unless the site file names redundancy groups.
+    Nothing is listened to before the first STARTDT, unless the site file names redundancy groups. ``filtered`` says
+    whether a seat has filters.
     """
 
-    def __init__(self, protocol: str, form: Format, seats: Mapping[int, Seat], options: Iec104Options) -> None:
+    def __init__(
+        self,
+        protocol: str,
+        form: Format,
+        seats: Mapping[int, Seat],
+        options: Iec104Options,
+        filtered: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.protocol = protocol
         self.form = form
         self.seats = seats
@@ -44,6 +55,8 @@ class ControlledStation:
         self._event_numbers = count()
         self._returns: dict[tuple[int, int], float] = {}
         """Common and object address of what a command acts on -> until when a change is its return information."""
+        self._filtered = filtered
+        self._step_s: float | None = None
         self._listening = False
         if self._named:
             self.listen()
@@ -80,12 +93,15 @@ class ControlledStation:
     def changed(self, address: int, type_id: int, objects: Mapping[int, bytes]) -> None:
         returned = self._returned(address, objects) if self._returns else {}
         if returned:
-            self._hear(Kind(address, type_id, Cause.RETURN_REMOTE), returned)
+            self._hear(Kind(address, type_id, Cause.RETURN_REMOTE), returned.items())
             objects = {ioa: data for ioa, data in objects.items() if ioa not in returned}
         if objects:
-            self._hear(Kind(address, type_id, Cause.SPONTANEOUS), objects)
+            self._hear(Kind(address, type_id, Cause.SPONTANEOUS), objects.items())
 
     def stepped(self, unix_s: float) -> None:
+        since_s, self._step_s = self._step_s, unix_s
+        if since_s is not None and since_s < unix_s and self._filtered():
+            self._hear_unasked(since_s, unix_s)
         for group in self.groups:
             for connection in group.started:
                 connection.stepped(unix_s)
@@ -100,10 +116,25 @@ class ControlledStation:
         places = self._returns
         return {ioa: data for ioa, data in objects.items() if places.pop((address, ioa), None) is not None}
 
-    def _hear(self, kind: Kind, objects: Mapping[int, bytes]) -> None:
+    def _hear_unasked(self, since_s: float, until_s: float) -> None:
+        """Hear what filters have devices tell that has not happened."""
+        for address, seat in self.seats.items():
+            for each in seat.filters:
+                if isinstance(each, Restless) and seat.reachable:
+                    clock_s = seat.table.time_at(seat.row) - seat.table.unix_s
+                    told = each.unasked(seat.table.objects(seat.row), since_s, until_s)
+                    for type_id, run in groupby(told, lambda one: one[0][0]):
+                        kind = Kind(address, TAGGED[MonitorType(type_id)], Cause.SPONTANEOUS)
+                        self._hear(kind, [self._event(octets, at_s + clock_s) for (_, octets), at_s in run])
+
+    def _event(self, octets: bytes, at_s: float) -> tuple[int, bytes]:
+        """Return the address of an object, and the object with a time tag."""
+        return int.from_bytes(octets[: self.form.object_octets], "little"), octets + self.form.time_tag(at_s)
+
+    def _hear(self, kind: Kind, objects: Collection[tuple[int, bytes]]) -> None:
         for group in self.groups:
             if group.armed:
-                had_by, numbered = group.hearing, zip(objects.items(), self._event_numbers, strict=False)
+                had_by, numbered = group.hearing, zip(objects, self._event_numbers, strict=False)
                 group.hear([Event(number, kind, ioa, data, had_by) for (ioa, data), number in numbered])
 
 

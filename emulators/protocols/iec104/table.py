@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
+from pilotfarm.emulators.contracts.way import Object
 from pilotfarm.emulators.plans.iec104 import MonitorPoint, MonitorType, ObjectPlan
 from pilotfarm.emulators.protocols.events import EventTable
 from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format, Type
@@ -127,6 +128,13 @@ class Iec104Table(EventTable):
         """Interrogation group (0 is all) -> the data units that answer it."""
         self.counters = self._cuts(totals)
         """Counter group (0 is all) -> the data units that answer it."""
+
+    def objects(self, row: int) -> list[Object]:
+        """The states and measurements of a row, as an interrogation tells them."""
+        octets = bytes(self.row(row))
+        return [
+            (kind, octets[start:stop]) for kind, start, stop in self.places.values() if kind is not MonitorType.TOTAL
+        ]
 
     # ----------------------------------------------------------------------------------- marking
 

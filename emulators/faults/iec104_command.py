@@ -16,6 +16,9 @@ _PROCESS: Final = range(45, 70)
 """Types of process information in control direction (7.2.1.2)."""
 _SYSTEM: Final = range(100, 114)
 """Types of system information and parameters in control direction (7.2.1.4, 7.2.1.5)."""
+_INTERROGATIONS: Final = range(100, 102)
+"""Of the station, and of its counters."""
+_TYPES: Final = {"process": (_PROCESS,), "interrogation": (_INTERROGATIONS,), "all": (_PROCESS, _SYSTEM)}
 _ACTIVATION, _ACTIVATION_CON, _DEACTIVATION, _ACTIVATION_TERM, _REQUEST = 6, 7, 8, 10, 5
 """Causes of transmission (7.2.3)."""
 _CAUSE_BITS: Final = 0x3F
@@ -27,8 +30,9 @@ class Commands(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    of: Literal["process", "all"] = Field(
-        "process", description="Commands and set-points, or interrogations, clock, test and parameters as well"
+    of: Literal["process", "interrogation", "all"] = Field(
+        "process",
+        description="Commands and set-points; interrogations, of counters too; or these, clock, test and parameters",
     )
 
 
@@ -37,7 +41,7 @@ class _Commanded:
     """What becomes of the commands of a station and of its answers to them."""
 
     mode: str
-    everything: bool
+    of: str
 
     def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
         cause = message[2] & _CAUSE_BITS
@@ -63,7 +67,7 @@ class _Commanded:
         return message
 
     def _grips(self, message: bytes) -> bool:
-        return message[0] in _PROCESS or (self.everything and message[0] in _SYSTEM)
+        return any(message[0] in types for types in _TYPES[self.of])
 
 
 def _with_cause(message: bytes, cause: int, flag: int = 0) -> bytes:
@@ -71,7 +75,7 @@ def _with_cause(message: bytes, cause: int, flag: int = 0) -> bytes:
 
 
 def _commanded(mode: str, parameters: Commands, key: int) -> _Commanded:
-    return _Commanded(mode, parameters.of == "all")
+    return _Commanded(mode, parameters.of)
 
 
 IEC104_COMMAND = ProtocolFault(
