@@ -46,7 +46,7 @@ class _Unheard(FrameLink):
     """Keeps a function from the station, for a while or for good."""
 
     def __init__(self, inner: Engine, mode: str, delay_s: float | None, now_s: float) -> None:
-        super().__init__(inner, frames.size_of, now_s)
+        super().__init__(inner, frames.size_of, now_s, hears=True)
         self._function = _FUNCTIONS[mode]
         self._taken_back_by = _TAKEN_BACK_BY.get(mode)
         self._delay_s = delay_s
@@ -107,7 +107,7 @@ class _Withholding(FrameLink):
     """Keeps from the master what the station owes it: acknowledgements, or tests."""
 
     def __init__(self, inner: Engine, mode: str, now_s: float) -> None:
-        super().__init__(inner, frames.size_of, now_s)
+        super().__init__(inner, frames.size_of, now_s, hears=True)
         self._mode = mode
         self._first: int | None = None
         """N(S) of the first data unit of the master since the fault began: what came before it may be acknowledged."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pilotfarm.emulators.contracts.fault import LinkFault, ProtocolFault
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.links.channels import Draws
+from pilotfarm.emulators.links.frames import FrameLink
 
 _HEADER_OCTETS: Final = 7
 """Transaction (2), protocol (2), length (2) and unit (1): MODBUS Messaging on TCP/IP V1.0b, 3.1.3."""
@@ -113,66 +114,31 @@ _CHANGES: Final = {
 }
 
 
-class _Answering:
-    """A link that looks at a device's answers frame by frame, and changes some."""
+class _Answering(FrameLink):
+    """Changes some of a device's answers."""
 
-    __slots__ = ("_cut", "_draw", "_mode", "_over", "_share_frac", "_unfinished", "inner")
-
-    def __init__(self, inner: Engine, mode: str, share_frac: float, draw: Draws) -> None:
-        self.inner = inner
+    def __init__(self, inner: Engine, mode: str, share_frac: float, draw: Draws, now_s: float) -> None:
+        super().__init__(inner, _size_of, now_s)
         self._mode = mode
         self._share_frac = share_frac
         self._draw = draw
-        self._unfinished = b""
-        self._cut = self._over = False
 
-    @property
-    def closed(self) -> bool:
-        return self._cut or self.inner.closed
-
-    def receive(self, data: bytes, now_s: float) -> None:
-        self.inner.receive(data, now_s)
-
-    def advance(self, now_s: float) -> None:
-        self.inner.advance(now_s)
-
-    def deadline_s(self) -> float | None:
-        return self.inner.deadline_s()
-
-    def take_output(self) -> bytes:
-        self._unfinished += self.inner.take_output()
-        if self._over:
-            told, self._unfinished = self._unfinished, b""
-            return told
-        changed = []
-        while not self._cut and (frame := self._next()):
-            changed.append(self._changed(frame))
-        return b"".join(changed)
-
-    def hang_up(self, now_s: float) -> None:
-        self.inner.hang_up(now_s)
-
-    def let_go(self, now_s: float) -> None:
-        self._over = True
-
-    def _next(self) -> bytes:
-        """The next whole frame of the device, or nothing yet."""
-        told = self._unfinished
-        size = _LENGTH_FROM + int.from_bytes(told[4:6], "big") if len(told) >= _LENGTH_FROM else _LENGTH_FROM
-        if len(told) < max(size, _HEADER_OCTETS + 1):
-            return b""
-        self._unfinished = told[size:]
-        return told[:size]
-
-    def _changed(self, frame: bytes) -> bytes:
+    def outward(self, frame: bytes) -> bytes:
         if self._draw() >= self._share_frac:
             return frame
-        self._cut = self._mode == "cut"
+        if self._mode == "cut":
+            self.break_off()
         return _CHANGES[self._mode](frame, self._draw)
 
 
+def _size_of(data: bytes) -> int | None:
+    if len(data) < _LENGTH_FROM:
+        return None
+    return max(_LENGTH_FROM + int.from_bytes(data[4:6], "big"), _HEADER_OCTETS + 1)
+
+
 def _answering(engine: Engine, mode: str, parameters: Answers, key: int, now_s: float) -> _Answering:
-    return _Answering(engine, mode, parameters.share_frac, Draws(key, "answer"))
+    return _Answering(engine, mode, parameters.share_frac, Draws(key, "answer"), now_s)
 
 
 MODBUS_ANSWER = LinkFault(

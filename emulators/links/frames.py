@@ -1,4 +1,4 @@
-"""A link that sees whole frames, both ways, and may change, withhold or add some."""
+"""A link that sees whole frames, and may change, withhold or add some."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ class _Frames:
 class FrameLink:
     """A link that hands on every frame as it is: kinds of fault derive from it and say what becomes of a frame.
 
-    ``now_s`` is the time at which somebody last came. What is no frame passes as it is, and so does everything once
-    the link has let go.
+    Only a link that ``hears`` sees the master's frames. ``now_s`` is the time at which somebody last came. What is no
+    frame passes as it is, and so does everything once the link has let go.
     """
 
-    def __init__(self, inner: Engine, size_of: SizeOf, now_s: float) -> None:
+    def __init__(self, inner: Engine, size_of: SizeOf, now_s: float, *, hears: bool = False) -> None:
         self.inner = inner
         self.now_s = now_s
+        self._hears = hears
         self._inward, self._outward = _Frames(size_of), _Frames(size_of)
         self._over = False
         self._broken = False
@@ -65,7 +66,7 @@ class FrameLink:
 
     def receive(self, data: bytes, now_s: float) -> None:
         self.now_s = now_s
-        if not self._over:
+        if self._hears and not self._over:
             data = b"".join(map(self.inward, self._inward.take(data)))
         if data:
             self.inner.receive(data, now_s)

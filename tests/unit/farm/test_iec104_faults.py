@@ -9,7 +9,13 @@ import pytest
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.way import Filter
 
-KINDS_OF_TYPE = {"process": (45, 46, 50, 58, 63, 69), "system": (100, 103, 107, 110, 113), "monitored": (1, 36, 70)}
+KINDS_OF_TYPE = {
+    "process": (45, 46, 50, 58, 63, 69),
+    "interrogation": (100, 101),
+    "other": (102, 103, 107, 110, 113),
+    "monitored": (1, 36, 70),
+}
+GRIPPED = {"process": ("process",), "interrogation": ("interrogation",), "all": ("process", "interrogation", "other")}
 
 
 def commanded(mode: str, of: str = "process") -> Filter:
@@ -28,12 +34,12 @@ CHANGED = {("unconfirmed", 7): None, ("unterminated", 10): None, ("wrong-cause",
 
 
 @pytest.mark.parametrize("mode", registry.fault("iec104-command").modes)
-@pytest.mark.parametrize("of", ["process", "all"])
+@pytest.mark.parametrize("of", GRIPPED)
 def test_every_type_cause_and_direction(mode: str, of: str) -> None:
     """All causes of 7.2.3 to 47, with and without the test bit: what is not said here to change stays as it is."""
     each = commanded(mode, of)
     for type_id in ALL:
-        gripped = type_id in KINDS_OF_TYPE["process"] or (of == "all" and type_id in KINDS_OF_TYPE["system"])
+        gripped = any(type_id in KINDS_OF_TYPE[kind] for kind in GRIPPED[of])
         for cause in range(1, 48):
             for test in (0, 0x80):
                 message = unit(type_id, cause, test)
