@@ -94,7 +94,7 @@ class FrameLink:
         self.inner.hang_up(now_s)
 
     def let_go(self, now_s: float) -> None:
-        self._over, self.now_s = True, now_s
+        self._over = True
         rest, self._inward.rest = self._inward.rest, b""
         if rest:
             self.inner.receive(rest, now_s)

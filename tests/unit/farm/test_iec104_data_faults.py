@@ -194,3 +194,9 @@ def test_data_units_that_another_fault_has_made_wrong_are_no_hindrance(kind: str
         assert wrong is not None
         for further in registry.fault(kind).modes:
             assert told(kind, further, wrong)
+
+
+def test_objects_that_cannot_be_told_apart_keep_their_tags() -> None:
+    cut_short = event(36, time_tag(AT_S))[:-1]
+    for mode in registry.fault("iec104-time").modes:
+        assert told("iec104-time", mode, cut_short) == cut_short

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -191,3 +192,36 @@ def test_a_queue_that_is_full_lets_the_oldest_go() -> None:
     assert bench.station.lost_events >= 900
     master.pull()
     assert sum(each.count for each in master.heard()) <= 100 + 12
+
+
+class Asked:
+    """A filter that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Sequence[Object], float, float]] = []
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        return message, None
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        return message
+
+    def unasked(self, shown: Sequence[Object], since_s: float, until_s: float) -> Iterable[tuple[Object, float]]:
+        self.asked.append((shown, since_s, until_s))
+        return ()
+
+
+def test_a_filter_is_asked_once_a_step_with_all_that_an_interrogation_gives() -> None:
+    bench, each = Bench(1, METER), Asked()
+    put(bench, each)
+    bench.step()
+    assert each.asked == [], "nobody listens"
+    Master(bench)
+    began_s = bench.unix_s
+    for dt_s in (1.0, 2.0, 0.0, 3.0):  # a second table of a station comes with the same time
+        bench.step(dt_s)
+    assert [asked[1:] for asked in each.asked] == [(began_s + 1.0, began_s + 3.0), (began_s + 3.0, began_s + 6.0)]
+    assert {kind for kind, _ in each.asked[0][0]} == {1, 3, 13}
+    bench.station.filtered = False
+    bench.step()
+    assert len(each.asked) == 2

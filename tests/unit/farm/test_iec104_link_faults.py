@@ -263,9 +263,16 @@ def test_what_came_before_the_fault_is_still_acknowledged() -> None:
     assert acknowledged(answer) == 6
 
 
-def test_nothing_is_made_good_where_nothing_is_owed() -> None:
-    told = Told("iec104-withheld", "s-frames")
-    told.ask()
+def test_data_are_made_good_as_acknowledgements_are() -> None:
+    told = Told("iec104-withheld", "acknowledgements")
+    (answer,) = told.ask()
+    assert acknowledged(answer) == 0
+    assert told.end() == [s(1)]
+
+
+def test_nothing_is_made_good_where_data_have_acknowledged_since() -> None:
+    told, frames = unacknowledging("iec104-withheld", "s-frames")
+    assert told.say(s(len(frames))), "answers that had to wait"
     assert told.end() == []
 
 
@@ -283,13 +290,57 @@ def test_a_station_that_never_tests_keeps_a_dead_connection() -> None:
     assert plain.engine.closed
     for _ in range(10):
         assert told.wait(T3_S) == []
+        assert told.engine.deadline_s() == told.now_s + T3_S
     assert not told.engine.closed
     assert told.say(u(TESTFR_ACT)) == [u(TESTFR_CON)]
     told.end()
     assert told.wait(T3_S) == [u(TESTFR_ACT)]
 
 
+def test_a_test_that_is_on_its_way_when_the_fault_begins_is_withheld_too() -> None:
+    told = Told("iec104-withheld", "tests", wrapped=False)
+    told.engine.advance(T3_S)
+    spec: Any = registry.fault("iec104-withheld")
+    link = spec.wrap(told.engine, "tests", spec.parameters(), 1, T3_S)
+    assert link.take_output() == b""
+    assert link.deadline_s() == 2 * T3_S
+
+
 # ------------------------------------------------------------------------- frames that come out wrong
+
+
+@pytest.mark.parametrize(
+    ("data", "octets"),
+    [
+        (b"\x68", None),
+        (b"\x68\x03", 0),
+        (b"\x68\x04", 6),
+        (b"\x68\xfd", 255),
+        (b"\x68\xfe", 0),
+        (b"\x69\x04", 0),
+    ],
+)
+def test_how_long_a_frame_is(data: bytes, octets: int | None) -> None:
+    assert frames.size_of(data) == octets
+
+
+def test_behind_what_is_no_frame_nothing_is_taken_for_one() -> None:
+    """As another fault nearer to the device may leave it."""
+    spec: Any = registry.fault("iec104-frame")
+
+    def told(key: int, *modes: str) -> bytes:
+        plain = Told("iec104-frame", "lost", wrapped=False)
+        engine = plain.engine
+        for mode in modes:
+            share_frac = 0.5 if mode == "start-octet" else 1.0
+            engine = spec.wrap(engine, mode, spec.parameters(share_frac=share_frac), key, 0.0)
+        engine.receive(u(TESTFR_ACT) + i(plain.sent, plain.received, TEST), 0.0)
+        octets: bytes = engine.take_output()
+        return octets
+
+    garbled = {key: octets for key in range(20) if (octets := told(key, "start-octet"))[0] != frames.START}
+    assert any(frames.START in octets[6:7] for octets in garbled.values())
+    assert {key: told(key, "start-octet", "repeated") for key in garbled} == garbled
 
 
 @pytest.fixture(scope="module")
