@@ -102,6 +102,72 @@ SEEN: Final = {
         ("IEC 104, `wrong-cause`", "a confirmation with cause 5 (requested); the device does it"),
         ("others", "nothing of it"),
     ),
+    "iec104-function": (
+        ("IEC 104, `startdt`", "connected and never started: it closes after t1, 15 s by default, and comes back"),
+        ("IEC 104, `stopdt`", "data go on after its STOPDT; it closes after t1"),
+        ("IEC 104, `testfr`", "its test frame is not answered: it closes after t1; while data come it may not ask"),
+        ("IEC 104, with `delay_s`", "the confirmation so much later, and if that is beyond t1 the same as without"),
+        ("at the end", "the connection goes on; what is to be taken late is taken at once, what was ignored is not"),
+        ("others", "nothing of it"),
+    ),
+    "iec104-withheld": (
+        ("IEC 104, `s-frames`", "what it sent is acknowledged by data of the station, or not: then it closes after t1"),
+        (
+            "IEC 104, `acknowledgements`",
+            "answers, and none of what it sent since acknowledged: it sends no more after k, 12 by default, and "
+            "closes after t1",
+        ),
+        ("IEC 104, `tests`", "no test frame after t3; a master that is gone unseen keeps its connection"),
+        ("at the end", "the connection goes on, and what is due is acknowledged at once"),
+        ("others", "nothing of it"),
+    ),
+    "iec104-frame": (
+        ("IEC 104, `send-number`", "N(S) one too high, as if a frame had been lost: it closes at once"),
+        ("IEC 104, `receive-number`", "an acknowledgement of what it never sent: it closes at once"),
+        ("IEC 104, `lost`, `repeated`", "a gap in N(S) or a frame again: it closes, or misses an answer until t1"),
+        ("IEC 104, `start-octet`", "a frame that does not begin with 0x68: it closes at once"),
+        (
+            "IEC 104, `truncated`, `cut`",
+            "half a frame, and what follows taken for its end, or the end of the connection",
+        ),
+        (
+            "IEC 104, `corrupted`",
+            "one bit of a data unit is another, which nothing tells: a wrong value, type or address",
+        ),
+        ("at the end", "a connection that has met it is closed, but for `corrupted`; others go on"),
+        ("others", "nothing of it"),
+    ),
+    "iec104-data": (
+        ("IEC 104, `common-address`", "data of a device it does not know; c104 makes a new station of it"),
+        ("IEC 104, `object-address`", "data of objects it does not know, above 8388607"),
+        ("IEC 104, `type`, `cause`", "type 99, which is reserved, or cause 0, which is not used"),
+        ("IEC 104, `count`, `truncated`", "a data unit it cannot read to its end; tshark calls it malformed"),
+        ("IEC 104", "the connection stands; numbers and acknowledgements of its frames are right"),
+        ("others", "nothing of it"),
+    ),
+    "iec104-time": (
+        ("IEC 104, `missing`", "events without a time tag, types 1, 3 and 13 in place of 30, 31 and 36"),
+        ("IEC 104, `short`", "events with CP24Time2a, types 2, 4 and 14, which 60870-5-104 does not have"),
+        ("IEC 104, `invalid`", "bit IV, beside the right time"),
+        ("IEC 104, `offset`", "another time, with its day of week; values and clock synchronisation are right"),
+        ("IEC 104, `day-of-week`, `summer-time`", "the next day of the week, or bit SU turned over, at the right time"),
+        ("IEC 104, `impossible`", "a thirteenth month"),
+        ("others", "nothing of it"),
+    ),
+    "iec104-flood": (
+        (
+            "IEC 104, `states`",
+            "states as they are, told again and again, each with a time of its own; every started master is told",
+        ),
+        ("IEC 104, `chattering`", "states that change and change back, at the end of each step as they are"),
+        ("IEC 104, `measurements`", "measurements told again; of each the newest waits, so at most one a step"),
+        (
+            "IEC 104",
+            "what it does not acknowledge in time waits in the station's queue, and beyond that the oldest is lost",
+        ),
+        ("at the end", "what waits is still told, and where no master is started kept for the next"),
+        ("others", "nothing of it"),
+    ),
     "dnp3-indication": (
         (
             "DNP3",
@@ -184,6 +250,7 @@ def _row(name: str, schema: dict[str, Any], required: list[str]) -> str:
 
 
 def _bounds(schema: dict[str, Any]) -> str:
+    schema = next(iter(schema.get("anyOf", ())), schema)  # what may be left out
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"])
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")

@@ -147,5 +147,5 @@ IEC104_TIME = ProtocolFault(
     modes=tuple(_CHANGES),
     protocols=("iec104",),
     filter=_mistimed,
-    example={"offset_s": -7200.0},
+    example={"share_frac": 0.5},
 )
