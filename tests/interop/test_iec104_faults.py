@@ -236,7 +236,7 @@ def test_c104_meets_faults(site: RunningFarm) -> None:
         "interrogation of data of nobody": True,
         "interrogation of data cut short": True,
         "flooded": True,
-        "types without time": ["M_DP_NA_1", "M_SP_NA_1"],
+        "states without time": ["M_DP_NA_1", "M_SP_NA_1"],
         "open after all": "OPEN",
         "stopped": False,
         "interrogation after all": True,
