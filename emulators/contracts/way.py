@@ -9,9 +9,10 @@ Whoever calls a hook knows no fault by name:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias
 
 
 class Engine(Protocol):
@@ -94,14 +95,24 @@ Object: TypeAlias = tuple[int, bytes]
 """A value or state of a device as a protocol tells it: the type, and octets with address and quality, without time."""
 
 
-@runtime_checkable
-class Restless(Filter, Protocol):
-    """A filter that has its device tell what has not happened."""
+class Restless(ABC):
+    """A filter that has its device tell what has not happened, and lets all messages pass."""
 
+    @property
+    @abstractmethod
+    def types(self) -> Collection[int]:
+        """Of which types of objects it wants to be shown."""
+
+    @abstractmethod
     def unasked(self, shown: Sequence[Object], since_s: float, until_s: float) -> Iterable[tuple[Object, float]]:
         """Return what the device tells in a step beside its changes, and when each is said to have happened.
 
         ``shown`` is what it would answer if asked; times are site time, after ``since_s`` and up to ``until_s``
         [s since 1970 UTC]. Asked once a step, on behalf of all masters.
         """
-        ...
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        return message, None
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        return message

@@ -5,7 +5,7 @@ Types are those of IEC 60870-5-101:2003, 7.2.1.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from pilotfarm.emulators.contracts.fault import ProtocolFault
-from pilotfarm.emulators.contracts.way import Object
+from pilotfarm.emulators.contracts.way import Object, Restless
 
 EVENTS_STEP_MAX: Final = 1_000
 """Events of one device in one step, however long that is."""
@@ -39,25 +39,22 @@ class Flood(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Flooding:
+class _Flooding(Restless):
     """Tells a device's states or measurements again and again, one after the other."""
 
     mode: str
     events_per_s: float
 
-    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
-        return message, None
-
-    def outward(self, message: bytes, now_s: float) -> bytes | None:
-        return message
+    @property
+    def types(self) -> Collection[int]:
+        return _TYPES[self.mode]
 
     def unasked(self, shown: Sequence[Object], since_s: float, until_s: float) -> Iterator[tuple[Object, float]]:
-        told = [each for each in shown if each[0] in _TYPES[self.mode]]
         first = floor(since_s * self.events_per_s)
-        count = min(floor(until_s * self.events_per_s) - first, EVENTS_STEP_MAX) if told else 0
+        count = min(floor(until_s * self.events_per_s) - first, EVENTS_STEP_MAX) if shown else 0
         for number in range(count):
-            kind, octets = told[(first + number) % len(told)]
-            further = (count - 1 - number) // len(told)  # how often this one is told after it, the last time as it is
+            kind, octets = shown[(first + number) % len(shown)]
+            further = (count - 1 - number) // len(shown)  # how often it is told after this, the last time as it is
             if self.mode == "chattering" and further % 2:
                 octets = octets[:-1] + bytes((octets[-1] ^ _TURNED[kind],))
             yield (kind, octets), since_s + (until_s - since_s) * (number + 1) / count

@@ -122,7 +122,7 @@ class ControlledStation:
             for each in seat.filters:
                 if isinstance(each, Restless) and seat.reachable:
                     clock_s = seat.table.time_at(seat.row) - seat.table.unix_s
-                    told = each.unasked(seat.table.objects(seat.row), since_s, until_s)
+                    told = each.unasked(seat.table.objects(seat.row, each.types), since_s, until_s)
                     for type_id, run in groupby(told, lambda one: one[0][0]):
                         kind = Kind(address, TAGGED[MonitorType(type_id)], Cause.SPONTANEOUS)
                         self._hear(kind, [self._event(octets, at_s + clock_s) for (_, octets), at_s in run])

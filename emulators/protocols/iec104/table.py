@@ -7,7 +7,7 @@ row. Changes are found for all rows at once, and only where a station listens. T
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -129,12 +129,10 @@ class Iec104Table(EventTable):
         self.counters = self._cuts(totals)
         """Counter group (0 is all) -> the data units that answer it."""
 
-    def objects(self, row: int) -> list[Object]:
-        """The states and measurements of a row, as an interrogation tells them."""
+    def objects(self, row: int, types: Collection[int]) -> list[Object]:
+        """What a row has of some types, as an interrogation tells it."""
         octets = bytes(self.row(row))
-        return [
-            (kind, octets[start:stop]) for kind, start, stop in self.places.values() if kind is not MonitorType.TOTAL
-        ]
+        return [(kind, octets[start:stop]) for kind, start, stop in self.places.values() if kind in types]
 
     # ----------------------------------------------------------------------------------- marking
 
