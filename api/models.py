@@ -119,6 +119,10 @@ class DeviceAnswer(Answer):
     site: str
     feeder: str
     time: datetime = Field(description="Site time the values hold for")
+    clock_offset_s: float = Field(
+        description="What its own clock is ahead of site time; an RTU tells of it by a clock that is the RTU's",
+        examples=[0.0],
+    )
     quantities: dict[str, QuantityAnswer]
 
 

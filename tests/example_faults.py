@@ -177,5 +177,5 @@ DRIFTING = ClockFault(
     kind="drifting",
     title="The clock is off, and more so every second",
     parameters=Drifting,
-    offset_s=lambda mode, parameters, elapsed_s: parameters.offset_s + parameters.drift_s_per_s * elapsed_s,
+    offset_s=lambda mode, parameters, time: parameters.offset_s + parameters.drift_s_per_s * time.elapsed_s,
 )

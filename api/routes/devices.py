@@ -65,6 +65,7 @@ async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
         site=here.pilot.layout.name,
         feeder=found.group.layout.feeder,
         time=here.farm.now,
+        clock_offset_s=round(found.clock.off_s(here.farm.unix_s), 6),
         quantities={
             each.name: models.QuantityAnswer(
                 value=number(found.true_value(each.name)),

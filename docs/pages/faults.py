@@ -42,7 +42,8 @@ take hold there.
 
 `station`, `protocol`, `map` and a station's labels mean ways to a device: a fault of admission, link or protocol acts
 on these ways, and a device is off the network when all its ways are shut. A grid fault takes the feeders or branches
-of the devices that are picked, and with them their neighbours.
+of the devices that are picked, and with them their neighbours. A clock fault whose target names an RTU as its `station`
+is one of the RTU's clock, and with it of all that the RTU tells.
 
 ```
 $ pilotfarm fault add offline --device 'meter-*' --duration 600
@@ -58,7 +59,37 @@ as a connection that ends. What is under way when such a fault ends arrives at o
 nearest to the device. A connection with more than 256 KB under way in one direction is cut.
 """
 
+_CLOCK: Final = (
+    ("IEC 104 RTU", "the same of all its devices, where the target names it as its `station`; else nothing of it"),
+    ("Modbus", "where the map has a clock (`alfen`) the time that it shows; else nothing of it"),
+    ("REST", "`clock_offset_s` of the device"),
+)
+"""What a wrong clock shows beside the time tags of a device that answers for itself."""
+
 SEEN: Final = {
+    "clock-drift": (
+        (
+            "IEC 104, DNP3",
+            "values in time, with time tags that go wrong; right again when a master has set the clock "
+            "(`clock_command: set`), and wrong anew from then on",
+        ),
+        *_CLOCK,
+    ),
+    "clock-step": (
+        (
+            "IEC 104, DNP3",
+            "values in time, with wrong time tags, until a master has set the clock (`clock_command: set`)",
+        ),
+        *_CLOCK,
+    ),
+    "clock-zone": (
+        (
+            "IEC 104, DNP3",
+            "values in time, with time tags that are hours off, until a master has set the clock; again when summer time "
+            "changes in one zone and not in the other",
+        ),
+        *_CLOCK,
+    ),
     "offline": (
         (
             "Modbus, DNP3",
@@ -253,6 +284,11 @@ def _bounds(schema: dict[str, Any]) -> str:
     schema = next(iter(schema.get("anyOf", ())), schema)  # what may be left out
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"])
+    for each in schema.get("anyOf", ()):
+        if each["type"] != "null":
+            return _bounds(each)
+    if schema["type"] == "string":
+        return "a name"
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
     if "maximum" in schema:
         return f"above {above:g}, to {schema['maximum']:g}" if low is None else f"{low:g} to {schema['maximum']:g}"

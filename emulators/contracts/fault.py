@@ -84,15 +84,27 @@ class DeviceFault(_Kind):
     overrules: Callable[[str, Any, Seen, float], Columns]
 
 
+@dataclass(frozen=True, slots=True)
+class ClockTime:
+    """When somebody looks at a clock: on the UTC scale [s since 1970], and how long after its fault began [s].
+
+    ``zone`` is the name of the site's.
+    """
+
+    unix_s: float
+    elapsed_s: float
+    zone: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockFault(_Kind):
     """The device's clock is off, and with it its time tags where it answers for itself.
 
-    ``offset_s(mode, parameters, elapsed_s)`` is by how much [s]; plus is fast.
+    ``offset_s(mode, parameters, time)`` is by how much [s]; plus is fast.
     """
 
     family: ClassVar = "clock"
-    offset_s: Callable[[str, Any, float], float]
+    offset_s: Callable[[str, Any, ClockTime], float]
 
 
 # -------------------------------------------------------------------------------- on the way

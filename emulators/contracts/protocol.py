@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.clock import Clock, Clocks
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.contracts.way import Engine, Filter, WhenFull
@@ -36,6 +37,11 @@ class Device(Protocol):
 
     @property
     def id(self) -> str: ...
+    @property
+    def clock(self) -> Clock:
+        """The device's own clock."""
+        ...
+
     def value(self, quantity: str) -> float:
         """The reported value: as of the last step, of a set-point as accepted since."""
         ...
@@ -57,23 +63,17 @@ class Device(Protocol):
         ...
 
 
-NO_CLOCKS: Final[Mapping[int, float]] = {}
-
-
 class Table(Protocol):
     """The bytes of one protocol for all devices of a group."""
 
-    def refresh(
-        self,
-        columns: Mapping[str, Floats],
-        quality: Mapping[str, Qualities],
-        unix_s: float,
-        clocks_s: Mapping[int, float] = NO_CLOCKS,
-    ) -> None:
+    clocks: Clocks
+    """What stamps for some rows; others have the time of the site."""
+
+    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
         """Take what is known as of a step; hand what moved past its deadband to the engines that listen.
 
         ``quality`` has an entry only for a quantity that is not good in every row. ``unix_s`` is the
-        site time the values hold for, for time tags; ``clocks_s`` is by how much the clocks of some rows are off.
+        site time the values hold for, for time tags.
         While nobody listens the bytes are made when somebody reads.
         """
         ...
@@ -102,6 +102,13 @@ class Seat:
     """Whether the station reaches the device."""
     filters: tuple[Filter, ...] = ()
     """The first is nearest to the application."""
+    stations_clock: Clock | None = None
+    """That of the station, where it has one of its own."""
+
+    @property
+    def clock(self) -> Clock:
+        """What stamps for the device here."""
+        return self.device.clock if self.stations_clock is None else self.stations_clock
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, everything, flags, is_nothing, nothing
+from pilotfarm.emulators.contracts.clock import DRIFT_MAX_PPM
 from pilotfarm.emulators.contracts.device import Effect, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.devices import easing, metering, support
@@ -44,6 +45,7 @@ COMMON_RATINGS: Final = (
     ),
     Rating("sesp_timeout_s", "s", 0.0, 0.0, 604_800.0, "Silence after which the SESP's link is lost; 0 is never"),
     Rating("invalid_credential", "bool", 0.0, 0.0, 1.0, "1: the device's identification is not valid and is refused"),
+    Rating("clock_drift_ppm", "ppm", 0.0, -DRIFT_MAX_PPM, DRIFT_MAX_PPM, "Drift of its clock; plus gains time"),
 )
 
 SET_POINT_ITEMS: Final = (

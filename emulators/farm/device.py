@@ -7,6 +7,7 @@ from math import isfinite
 
 import numpy as np
 
+from pilotfarm.emulators.contracts.clock import Clock
 from pilotfarm.emulators.contracts.protocol import Command
 from pilotfarm.emulators.errors import Blocked, NoSuchPoint, NotWritable, OutOfRange
 from pilotfarm.emulators.farm.commands import Commands
@@ -32,6 +33,10 @@ class FarmDevice:
     @property
     def kind(self) -> str:
         return self.group.spec.kind
+
+    @property
+    def clock(self) -> Clock:
+        return self.group.clock(self.row)
 
     def value(self, quantity: str) -> float:
         """The reported value: as of the last step, of a set-point as accepted since."""

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from pilotfarm.emulators.contracts.protocol import Command
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.farm import supply
+from pilotfarm.emulators.farm.clocks import Clocks
 from pilotfarm.emulators.farm.commands import OWN, Commands, Waiting, given
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.faultboard import FaultBoard
@@ -53,7 +54,8 @@ class Farm:
         self._wall_s: float | None = None
         self.tracer = Tracer()
         self.network = Network(tuple(layout.feeders.values()), layout.grid, supply.customers(layout, self.population))
-        self.faults = FaultBoard(self.population, self.network)
+        self.clocks = Clocks(layout, self.population)
+        self.faults = FaultBoard(self.population, self.network, self.clocks)
         supply.solve(self.network, self.population, 0.0)
 
     # ------------------------------------------------------------------------------------ read

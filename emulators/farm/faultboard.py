@@ -7,9 +7,10 @@ serves the devices looks at ``on_the_way`` when ``revision`` has moved.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +29,7 @@ from pilotfarm.emulators.contracts.fault import (
     acts_on,
 )
 from pilotfarm.emulators.errors import ConfigError, Problem, StateError
+from pilotfarm.emulators.farm.clocks import Clocks
 from pilotfarm.emulators.farm.population import Group, Population, Rows, Way
 from pilotfarm.emulators.farm.reports import Misreport, Reports
 from pilotfarm.emulators.farm.requests import FaultRequest
@@ -80,9 +82,10 @@ class Fault:
 class FaultBoard:
     """Adds, ages and clears faults."""
 
-    def __init__(self, population: Population, network: Network) -> None:
+    def __init__(self, population: Population, network: Network, clocks: Clocks) -> None:
         self._population = population
         self._network = network
+        self._clocks = clocks
         self._reports = Reports(population)
         self._faults: dict[int, Fault] = {}
         self._last_id = 0
@@ -96,8 +99,6 @@ class FaultBoard:
         self._due_s = _NEVER
         self.lost_generation_w = 0.0
         """Generation missing in the area because of faults. [W]"""
-        self._off = False
-        """Whether a clock is off, or was in the last step."""
         self.revision = 0
         """Moves whenever another set of faults is active."""
 
@@ -196,26 +197,21 @@ class FaultBoard:
                     changed.append((fault, "ended"))
             self._due_s = min((fault.due_s for fault in self), default=_NEVER)
         if changed:
+            self._set_clocks(changed)
             self._disturb()
         return changed
 
     def report(self) -> None:
-        """Make the reported columns of every group from its true ones and the active faults, and set the clocks."""
+        """Make the reported columns of every group from its true ones and the active faults."""
         self._reports.report(self._time_s)
-        if self._off:
-            self._set_clocks()
 
-    def _set_clocks(self) -> None:
-        for group in self._population:
-            group.clocks_s = {}
-        clocks = self._active(ClockFault)
-        self._off = bool(clocks)
-        for fault in clocks:
-            assert isinstance(fault.spec, ClockFault)
-            offset_s = fault.spec.offset_s(fault.mode, fault.parameters, self._time_s - fault.start_s)
-            for name, rows in fault.rows.items():
-                clocks_s = self._population.groups[name].clocks_s
-                clocks_s.update({row: clocks_s.get(row, 0.0) + offset_s for row in rows.tolist()})
+    def _set_clocks(self, changed: Sequence[tuple[Fault, str]]) -> None:
+        for fault, event in changed:
+            if isinstance(fault.spec, ClockFault) and event == "began":
+                off_by = partial(fault.spec.offset_s, fault.mode, fault.parameters)
+                self._clocks.put_off(fault.id, off_by, fault.start_s, fault.rows, entries(fault.target, "station"))
+            else:
+                self._clocks.put_right(fault.id)
 
     def overruled(self) -> Iterator[tuple[str, str, int, float]]:
         """Yield what devices follow in place of what they were told: group, quantity, row, value."""
@@ -249,7 +245,6 @@ class FaultBoard:
         # Its duration counts from the step it takes hold with, or one shorter than a step would never show.
         fault.start_s = self._time_s
         self.revision += 1
-        self._off |= isinstance(fault.spec, ClockFault)
         if isinstance(fault.spec, MeasurementFault):
             for name, rows in fault.rows.items():
                 group = self._population.groups[name]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.columns.views import Overlaid, Seen
+from pilotfarm.emulators.contracts.clock import Clock
 from pilotfarm.emulators.contracts.device import Bound, DeviceSpec, OfColumn
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.contracts.world import Place
@@ -41,8 +42,8 @@ class Group:
     quality: dict[str, Qualities] = field(default_factory=dict)
     readable: frozenset[str] = frozenset()
     writable: frozenset[str] = frozenset()
-    clocks_s: dict[int, float] = field(default_factory=dict)
-    """By how much the clocks of some devices are off, by row."""
+    clocks: dict[int, Clock] = field(default_factory=dict)
+    """Those that may be wrong, by row."""
     told: Columns = field(default_factory=dict)
     """What is reported since the last step of set-points that devices have accepted in the meantime."""
     watchers: list[Watcher] = field(default_factory=list)
@@ -66,6 +67,10 @@ class Group:
     @property
     def size(self) -> int:
         return len(self.layout.devices)
+
+    def clock(self, row: int) -> Clock:
+        """A device's own clock; one that was right so far is made here, and kept once it is wrong."""
+        return self.clocks.get(row) or Clock([(self.clocks, row)])
 
     def limit(self, bound: Bound, row: int) -> float:
         """A limit's value for one device."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
-from pilotfarm.emulators.contracts.protocol import NO_CLOCKS
+from pilotfarm.emulators.contracts.clock import Clocks
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.wire.rows import Rows
 
@@ -22,7 +22,7 @@ class EventTable(ABC):
     first read after it.
     """
 
-    __slots__ = ("_latest", "_listeners", "_marked", "_marks", "_read", "_rows", "_stale", "clocks_s", "unix_s")
+    __slots__ = ("_latest", "_listeners", "_marked", "_marks", "_read", "_rows", "_stale", "clocks", "unix_s")
 
     def _begin(self, rows: Rows, marks: npt.NDArray[np.uint8]) -> None:
         """Begin with rows of bytes, of which ``marks`` are the bits that no field writes: qualities."""
@@ -38,7 +38,7 @@ class EventTable(ABC):
         self._listeners: dict[int, list[Any]] = {}
         """By row; those who listen to none have no entry."""
         self.unix_s = 0.0
-        self.clocks_s: Mapping[int, float] = NO_CLOCKS
+        self.clocks: Clocks = {}
 
     def row(self, index: int) -> memoryview:
         """The live bytes of one device."""
@@ -48,16 +48,11 @@ class EventTable(ABC):
 
     def time_at(self, row: int) -> float:
         """What a row's clock shows. [s since 1970 UTC]"""
-        return self.unix_s + self.clocks_s.get(row, 0.0)
+        clock = self.clocks.get(row)
+        return self.unix_s if clock is None else clock.shown_s(self.unix_s)
 
-    def refresh(
-        self,
-        columns: Mapping[str, Floats],
-        quality: Mapping[str, Qualities],
-        unix_s: float,
-        clocks_s: Mapping[int, float] = NO_CLOCKS,
-    ) -> None:
-        self.unix_s, self.clocks_s = unix_s, clocks_s
+    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
+        self.unix_s = unix_s
         self._latest = columns, quality
         self._stale = True
         read, self._read = self._read, False

@@ -36,7 +36,7 @@ class Image:
 
     def refresh(self, unix_s: float) -> None:
         if self.known is None:
-            self.table.refresh(self.group.reported, self.group.quality, unix_s, self.group.clocks_s)
+            self.table.refresh(self.group.reported, self.group.quality, unix_s)
             return
         self.known.update(self.group.reported, self.group.quality)
         self.table.refresh(self.known.columns, self.known.quality, unix_s)
@@ -95,20 +95,22 @@ class Images:
 
     def _place(self, layout: StationLayout) -> Place:
         protocol = registry.protocol(layout.protocol)
-        remembers = protocol.remembers and bool(layout.name)
-        placed = tuple(self._placed(seat, layout, protocol, remembers) for seat in layout.seats)
+        placed = tuple(self._placed(seat, layout, protocol) for seat in layout.seats)
         return Place(layout, protocol.station([each.seat for each in placed], layout.options), placed)
 
-    def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec, remembers: bool) -> Placed:
-        group = self._farm.groups[seat.group]
+    def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec) -> Placed:
+        group, clock = self._farm.groups[seat.group], self._farm.clocks.of_station(station)
         viewpoint = 0
-        if remembers:
+        if clock is not None:
             self._remembered[seat.group, seat.map, seat.row] += 1
             viewpoint = self._remembered[seat.group, seat.map, seat.row]
         image = self._image(group, seat, viewpoint, protocol, protocol.form(station.options))
+        if clock is not None:
+            clock.stamp_for(image.table.clocks, seat.row)
         device = FarmDevice(self._farm.commands, group, seat.row)
         way = Way.to(group, station, seat.map)
-        return Placed(seat.group, seat.row, way, Seat(device, image.table, seat.row, seat.address), image)
+        here = Seat(device, image.table, seat.row, seat.address, stations_clock=clock)
+        return Placed(seat.group, seat.row, way, here, image)
 
     def _image(self, group: Group, seat: SeatLayout, viewpoint: int, protocol: ProtocolSpec, form: Hashable) -> Image:
         key = group.name, seat.map, viewpoint, form, seat.deadbands
@@ -117,6 +119,8 @@ class Images:
             if seat.deadbands:
                 plan = plan.reported_by(seat.deadbands)
             table = protocol.table(plan, group.size, group.columns, form)
+            if not viewpoint:
+                table.clocks = group.clocks
             names = [q.name for q in group.spec.quantities]
             known = Known(names, group.size, group.reported, group.quality) if viewpoint else None
             self._images[key] = Image(group, table, known)

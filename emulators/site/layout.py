@@ -147,6 +147,7 @@ class StationLayout:
     options: Any
     seats: tuple[SeatLayout, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
+    clock_drift_ppm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from pilotfarm.emulators.contracts.clock import DRIFT_MAX_PPM
 from pilotfarm.emulators.site.distributions import Value
 from pilotfarm.emulators.site.time_zones import known_zone
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M
@@ -167,6 +168,12 @@ class Station(Table):
     host: str | None = Field(default=None, description="IPv4 address; counted up from 127.0.1.1 if left out")
     port: Port | None = Field(default=None, description="The protocol's default if left out")
     labels: Labels = Field(default_factory=dict)
+    clock_drift_ppm: float = Field(
+        default=0.0,
+        ge=-DRIFT_MAX_PPM,
+        le=DRIFT_MAX_PPM,
+        description="Drift of its own clock, where it has one, as an RTU does; plus gains time",
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
 
 

@@ -72,6 +72,7 @@ class _SharedStation:
     block: AddressBlock | None
     options: Any
     labels: Mapping[str, str]
+    clock_drift_ppm: float
     seats: list[SeatLayout] = field(default_factory=list)
     taken: list[tuple[int, int, Path]] = field(default_factory=list)
 
@@ -81,8 +82,8 @@ class _SharedStation:
 
     def layout(self) -> StationLayout:
         assert self.block is not None
-        where = self.block.at(0)
-        return StationLayout(self.name, self.spec.name, where, self.options, tuple(self.seats), self.labels)
+        where, seats = self.block.at(0), tuple(self.seats)
+        return StationLayout(self.name, self.spec.name, where, self.options, seats, self.labels, self.clock_drift_ppm)
 
 
 class Stations:
@@ -114,7 +115,10 @@ class Stations:
         options = self._options(spec, station.options, path)
         port = spec.default_port if station.port is None else station.port
         block = self._allocator.station(path, station.host, port)
-        self._shared[name] = _SharedStation(name, spec, block, options, station.labels)
+        if station.clock_drift_ppm and not spec.remembers:
+            message = f"a station over {spec.name} has no clock of its own; that of a device is a rating of its group"
+            self._document.problem((*path, "clock_drift_ppm"), message)
+        self._shared[name] = _SharedStation(name, spec, block, options, station.labels, station.clock_drift_ppm)
 
     def layouts(self) -> Iterable[StationLayout]:
         for shared in self._shared.values():

@@ -1,10 +1,13 @@
-"""A device's clock, part by part."""
+"""What clocks show: a device's part by part, and a zone's standard and summer time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -35,3 +38,11 @@ class ClockPart(ReadOnly):
         begins = now.astype(f"datetime64[{_WHOLE[self.part]}]") if self.part in _WHOLE else np.datetime64(0, "Y")
         since = np.asarray(count - begins.astype(count.dtype)).astype(np.float64)
         return np.asarray(since + _FIRST.get(self.part, 0.0))
+
+
+@lru_cache(maxsize=256)
+def ahead_of_utc(zone: str, year: int) -> tuple[timedelta, timedelta]:
+    """Return by how much a zone's standard and summer time are ahead of UTC; the same where it has none."""
+    moments = [datetime(year, month, 1, tzinfo=ZoneInfo(zone)) for month in (1, 7)]
+    found = [moment.utcoffset() or timedelta() for moment in moments]
+    return min(found), max(found)

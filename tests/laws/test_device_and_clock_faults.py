@@ -120,7 +120,7 @@ def test_a_clock_that_is_off_shows_in_the_time_tags_of_its_device_and_in_nothing
             ear.tags, ear.times_ms = [], []
     for _ in range(5):
         pilot.step(900.0)
-    assert all(group.clocks_s == {} for group in pilot.farm.population)
+    assert all(group.clocks == {} for group in pilot.farm.population)
 
 
 def test_without_such_a_fault_nothing_is_overruled_and_no_clock_is_off(farm: Farm) -> None:
@@ -128,15 +128,17 @@ def test_without_such_a_fault_nothing_is_overruled_and_no_clock_is_off(farm: Far
     farm.pools.write = lambda *cell: written.append(cell)  # type: ignore[method-assign]
     run(farm, 3)
     assert not written
-    assert all(group.clocks_s == {} for group in farm.population)
+    assert all(group.clocks == {} for group in farm.population)
 
 
 def test_images_of_a_fresh_farm_have_no_clock_off() -> None:
-    assert all(image.group.clocks_s == {} for _, image in Images(Farm(load("tiny"))))
+    assert all(image.group.clocks == {} for _, image in Images(Farm(load("tiny"))))
 
 
 def test_what_two_faults_do_to_a_clock_adds_up(farm: Farm) -> None:
     for offset_s in (5.0, -2.0):
         farm.faults.add("drifting", {"device": "storage-002"}, parameters={"offset_s": offset_s})
     run(farm, 1)
-    assert farm.groups["storage"].clocks_s == {1: 3.0}
+    (clock,) = farm.groups["storage"].clocks.values()
+    assert clock is farm.device("storage-002").clock
+    assert clock.off_s(farm.unix_s) == 3.0

@@ -4,9 +4,9 @@ The conversation itself is py1815's ``Session``, one a master, with what ``sessi
 it, which master a connection belongs to, and when there is something to say unasked. What a master is owed (events,
 unsolicited reporting, the restart indication), and what it assigned (classes, deadbands), outlives its connection.
 
-Time. Events and freezes carry site time. A master's time writes are accepted, kept in
-``written_time_ms`` and applied to nothing: a site has one clock, and masters do not move it.
-Protocol timers run on the wall time given to the links.
+Time. Events and freezes carry what the device's clock shows, which is site time unless that clock is wrong. A master's
+time writes are accepted and kept in ``written_time_ms``; they move nothing, or with ``clock_command: set`` that clock.
+Protocol timers run on the wall time given to the links, ``need_time_interval_s`` on site time.
 
 Freezes. Immediate freezes are kept for g21 and logged as g23 events (class 3). Freeze-and-clear
 freezes and clears nothing: registers here never fall, and IEEE 1815.2 has masters subtract two
@@ -22,6 +22,7 @@ IIN1.5 (local) and IIN1.6 (trouble) are never raised; the ``general_alarm`` poin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from py1815.application import ObjectHeader
 from py1815.events import EventClass
@@ -46,6 +47,7 @@ class Outstation:
         "_attributes",
         "_changed",
         "_listening",
+        "_time_due_s",
         "connections",
         "counters",
         "now_s",
@@ -75,12 +77,18 @@ class Outstation:
         self.now_s = 0.0
         self.restarting_until_s = 0.0
         self.written_time_ms: int | None = None
+        self._time_due_s = 0.0
+        """Site time from which masters are asked for the time."""
+        self._ask_for_time_later(at_once=options.need_time)
         # Masters that the site names are owed what happens from the start.
         for master in options.masters if isinstance(options.masters, tuple) else ():
             self.association(master)
 
     def tick(self, now_s: float) -> None:
         self.now_s = max(self.now_s, now_s)
+        if self.wants_time:
+            for association in self._associations.values():
+                association.session.need_time = True
 
     def clock(self) -> float:
         return self.now_s
@@ -88,6 +96,11 @@ class Outstation:
     @property
     def restarting(self) -> bool:
         return self.now_s < self.restarting_until_s
+
+    @property
+    def wants_time(self) -> bool:
+        """Whether masters are asked for the time."""
+        return self.table.unix_s >= self._time_due_s
 
     @property
     def attributes(self) -> Mapping[int, bytes]:
@@ -141,6 +154,7 @@ class Outstation:
         """Have a new association share what the others brought about."""
         if self.written_time_ms is not None:
             newcomer.time_was_written()
+        newcomer.session.need_time = self.wants_time
         altered = {index for each in self._associations.values() for index in each.reporting.deadbands}
         for index in altered:
             self._keep(newcomer, index)
@@ -204,9 +218,17 @@ class Outstation:
     # ------------------------------------------------------------------- time, freezes, restarts
 
     def write_time(self, unix_ms: int) -> None:
+        """Take a master's time; ``OutOfRange`` where it is to set a clock that cannot show it."""
+        if self.options.clock_command == "set":
+            self.seat.clock.set(unix_ms / 1000.0, self.table.unix_s)
         self.written_time_ms = unix_ms
+        self._ask_for_time_later()
         for association in self._associations.values():
             association.time_was_written()
+
+    def _ask_for_time_later(self, *, at_once: bool = False) -> None:
+        interval_s = self.options.need_time_interval_s
+        self._time_due_s = -inf if at_once else self.table.unix_s + interval_s if interval_s else inf
 
     def freeze(self, header: ObjectHeader) -> bool:
         """Freeze the counters a header names, each an event of every master; return whether some are missing."""
@@ -224,6 +246,7 @@ class Outstation:
     def restart(self, by: Association, *, cold: bool) -> int:
         """Stand as at the start, but for the session that is to answer; return how long it takes. [ms]"""
         self.written_time_ms = None
+        self._ask_for_time_later(at_once=self.options.need_time)
         for association in self._associations.values():
             association.reporting = Reporting()
             if cold:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,3 +39,13 @@ class Dnp3Options(BaseModel):
     )
     broadcast_controls: bool = Field(True, description="Operate controls that a master sends to all outstations")
     need_time: bool = Field(False, description="Ask every master for the time, through IIN1.4, until one writes it")
+    need_time_interval_s: float = Field(
+        0.0,
+        ge=0.0,
+        le=31_622_400.0,
+        allow_inf_nan=False,
+        description="Ask for the time again so long after it was written, or after the start; 0 is never",
+    )
+    clock_command: Literal["ignore", "set"] = Field(
+        "ignore", description="What a master's time does: nothing, or it sets the device's clock"
+    )

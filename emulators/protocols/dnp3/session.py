@@ -34,6 +34,7 @@ from py1815.link import LinkFrame
 from py1815.objects import GROUP_ANALOG_INPUT_EVENT, encode_time
 from py1815.session import ParameterError, Session, UnknownObject, _Block
 
+from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.protocols.dnp3.assignments import DEADBANDS
 
 _FLOATING: Final = {5: ("<f", False), 6: ("<d", False), 7: ("<f", True), 8: ("<d", True)}
@@ -158,13 +159,13 @@ class MasterSession(Session):
         )
 
     def _handle_write(self, request: Request) -> bytes:
-        if not request.headers or request.headers[0].group != DEADBANDS:
-            return super()._handle_write(request)
         try:
+            if not request.headers or request.headers[0].group != DEADBANDS:
+                return super()._handle_write(request)
             self.owner.write_deadbands(request)
         except UnknownObject:
             self.note(IIN2Bit.OBJECT_UNKNOWN)
-        except ParameterError:
+        except (ParameterError, OutOfRange):
             self.note(IIN2Bit.PARAM_ERROR)
         except RequestError as error:
             self.note(error.bit)

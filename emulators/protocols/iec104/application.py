@@ -7,8 +7,8 @@ in, and how wide their addresses are, is the link's matter. Clauses are those of
   address. Each device then confirms, tells and terminates with its own common address; with ``broadcast_confirm:
   once`` there is one confirmation and one termination with the broadcast address.
 - The test bit makes a command a rehearsal.
-- Clock synchronisation is confirmed with the station's time before it, and does not move that time:
-  the site's clock is the farm's.
+- Clock synchronisation is confirmed with the time that the station's clock showed before it. It moves nothing, or with
+  ``clock_command: set`` that clock.
 - Frozen counters belong to the station. A reset of counters is the station's own; energy registers go on.
 - Of a device that the station does not reach, objects are what it last knew, not topical; commands are refused.
 """
@@ -28,6 +28,7 @@ from pilotfarm.emulators.protocols.iec104.outbox import Outbox
 from pilotfarm.emulators.protocols.iec104.replies import Replies
 from pilotfarm.emulators.protocols.iec104.station import ControlledStation
 from pilotfarm.emulators.protocols.iec104.table import GENERAL, Cut
+from pilotfarm.emulators.protocols.iec104.times import TIME_OCTETS
 
 _ACTIVATION: Final = frozenset({Cause.ACTIVATION})
 _EITHER: Final = frozenset({Cause.ACTIVATION, Cause.DEACTIVATION})
@@ -212,13 +213,20 @@ class Application:
         self.outbox.answer(self._form.header(kind, 1, Cause.REQUEST, 0, address) + found)
 
     def _clock(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
-        """C_CS (7.4.7): each device tells the time that its clock shows, and goes on by it."""
+        """C_CS (7.4.7): each device tells the time that its clock shows; what it is set to counts from then on."""
 
         def shown(address: int) -> bytes:
             seat = self._station.seats[address]
             return self._form.ioa(0) + self._form.time_tag(seat.table.time_at(seat.row))
 
-        self._replies.confirm(asked, addresses, body=shown)
+        if self._station.options.clock_command == "ignore":
+            self._replies.confirm(asked, addresses, body=shown)
+            return
+        before = {address: shown(address) for address in addresses}
+        if self._station.set_clocks(addresses, asked.body[-TIME_OCTETS:], rehearse=asked.test):
+            self._replies.confirm(asked, addresses, body=before.__getitem__)
+        else:
+            self._replies.confirm(asked, addresses, negative=True)
 
     def _test(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
         """C_TS (7.4.10): comes back as it came, also with another pattern than 0x55AA (lib60870 sends 0x55CC)."""

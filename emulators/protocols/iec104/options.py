@@ -67,6 +67,9 @@ class Iec104Options(BaseModel):
     command_max_age_s: float = Field(
         0.0, ge=0.0, le=86_400.0, description="Age from which a command's time tag is too late; 0 judges none"
     )
+    clock_command: Literal["ignore", "set"] = Field(
+        "ignore", description="What a clock synchronisation does: nothing, or it sets the clock of what answers"
+    )
     broadcast_confirm: Literal["each", "once"] = Field(
         "each", description="Who confirms and terminates what is asked of all: each device, or all of them together"
     )

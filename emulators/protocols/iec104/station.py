@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import count, groupby
 from typing import Final
 
+from pilotfarm.emulators.contracts.clock import can_show
 from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.contracts.way import Restless
 from pilotfarm.emulators.plans.iec104 import MonitorType
@@ -87,6 +88,20 @@ class ControlledStation:
         seat = self.seats[address]
         until_s = seat.table.unix_s + RETURN_WITHIN_S
         self._returns.update(((address, ioa), until_s) for ioa in ioas)
+
+    def set_clocks(self, addresses: Iterable[int], tag: bytes, *, rehearse: bool) -> bool:
+        """Set what stamps for some devices by a master's time, or only say whether that can be.
+
+        A time that says itself that it is invalid cannot, nor one that there is not or that no clock shows.
+        """
+        sent_s = self.form.time_of(tag)
+        if sent_s is None or not can_show(sent_s):
+            return False
+        if not rehearse:
+            clocks = {seat.clock: seat.table.unix_s for seat in map(self.seats.__getitem__, addresses)}
+            for clock, unix_s in clocks.items():
+                clock.set(sent_s, unix_s)
+        return True
 
     # --------------------------------------------------------------------------------- the table
 

@@ -209,7 +209,7 @@ class Iec104Table(EventTable):
         objects = np.empty((rows.size, block.octets + tag.size), np.uint8)
         objects[:, : block.octets] = block.objects[rows, places]
         objects[:, block.octets :] = tag
-        for row in self.clocks_s.keys() & set(rows.tolist()):
+        for row in self.clocks.keys() & set(rows.tolist()):
             objects[rows == row, block.octets :] = np.frombuffer(self.format.time_tag(self.time_at(row)), np.uint8)
         data, step = objects.tobytes(), objects.shape[1]
         starts = np.flatnonzero(np.diff(rows, prepend=-1))

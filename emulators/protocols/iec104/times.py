@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from pilotfarm.emulators.wire.clock import ahead_of_utc
 
 TIME_OCTETS: Final = 7
 UTC_ZONE: Final = "UTC"
@@ -19,7 +20,7 @@ _SUMMER: Final = 0x80
 def time_tag(unix_s: float, zone: str = UTC_ZONE) -> bytes:
     """Encode a moment; bit IV is set outside the years it can tell, 1970 to 2069, and SU in a zone's summer time."""
     moment = datetime.fromtimestamp(min(max(unix_s, 0.0), _END_S - 0.001), UTC)
-    standard, _ = _offsets(zone, moment.year)
+    standard, _ = ahead_of_utc(zone, moment.year)
     shift = ZoneInfo(zone).utcoffset(moment.astimezone(ZoneInfo(zone))) if zone != UTC_ZONE else standard
     assert shift is not None
     shown = moment + shift
@@ -44,13 +45,5 @@ def time_of(tag: bytes, zone: str = UTC_ZONE) -> float | None:
         return None
     if minute & _INVALID or year >= 100 or milliseconds >= 60_000:
         return None
-    shift = _offsets(zone, shown.year)[bool(hour & _SUMMER)]
+    shift = ahead_of_utc(zone, shown.year)[bool(hour & _SUMMER)]
     return (shown - shift).timestamp() + milliseconds / 1000.0
-
-
-@lru_cache(maxsize=256)
-def _offsets(zone: str, year: int) -> tuple[timedelta, timedelta]:
-    """Return by how much a zone's standard and summer time are ahead of UTC; the same where it has none."""
-    moments = [datetime(year, month, 1, tzinfo=ZoneInfo(zone)) for month in (1, 7)]
-    found = [moment.utcoffset() or timedelta() for moment in moments]
-    return min(found), max(found)

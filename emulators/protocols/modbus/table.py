@@ -10,7 +10,8 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Overlaid, Seen
-from pilotfarm.emulators.contracts.protocol import NO_CLOCKS, Seat
+from pilotfarm.emulators.contracts.clock import Clocks
+from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable
 from pilotfarm.emulators.plans.chains import placed
@@ -32,11 +33,11 @@ class ModbusTable:
     """
 
     __slots__ = (
-        "_clocks_s",
         "_latest",
         "_scales",
         "_tells_time",
         "_unix_s",
+        "clocks",
         "plan",
         "read",
         "reads",
@@ -57,20 +58,14 @@ class ModbusTable:
         self._latest: Mapping[str, Floats] = {}
         self._tells_time = any(CLOCK in field.source.quantities for field in fields)
         self._unix_s = 0.0
-        self._clocks_s: Mapping[int, float] = NO_CLOCKS
+        self.clocks: Clocks = {}
         # What every device of the group answers to a read as it was framed, but for the transaction: what the answer
         # begins with, and where in the row its registers lie. Masters repeat themselves, so it is looked up.
         self.reads: tuple[dict[bytes, tuple[bytes, int, int]], ...] = tuple({} for _ in plan.units)
 
-    def refresh(
-        self,
-        columns: Mapping[str, Floats],
-        quality: Mapping[str, Qualities],
-        unix_s: float,
-        clocks_s: Mapping[int, float] = NO_CLOCKS,
-    ) -> None:
+    def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
         """Take what is known. Modbus has neither qualities nor time tags to say more."""
-        self._latest, self._unix_s, self._clocks_s = columns, unix_s, clocks_s
+        self._latest, self._unix_s = columns, unix_s
         self.stale = True
         if self.read:
             self.read = False
@@ -87,8 +82,8 @@ class ModbusTable:
         columns = self._latest
         if self._tells_time:
             shown = np.full(self.rows.n, self._unix_s)
-            for row, off_s in self._clocks_s.items():
-                shown[row] += off_s
+            for row, clock in self.clocks.items():
+                shown[row] = clock.shown_s(self._unix_s)
             columns = Overlaid(columns, {CLOCK: shown})
         self.rows.encode(columns)
         self.stale = False

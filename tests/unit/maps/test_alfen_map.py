@@ -12,6 +12,7 @@ from modbus_bench import NOW_S, Bench, plausible_columns
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.contracts.clock import Clock
 
 MAPS = ("alfen", "charx")
 VOLTS, POWERS, VARS = (231.0, 229.0, 226.0), (-3_500.0, -3_400.0, -3_300.0), (-300.0, -200.0, -100.0)
@@ -178,7 +179,8 @@ def test_the_network_is_of_one_socket_and_its_limits_cannot_be_written() -> None
 
 def test_a_clock_that_is_off_shows_its_own_time() -> None:
     point = charger()
-    point.table.refresh(point.columns, {}, NOW_S, {0: 3_600.0})
+    Clock([(point.table.clocks, 0)]).set(NOW_S + 3_600.0, NOW_S)
+    point.table.refresh(point.columns, {}, NOW_S)
     assert shown(point, 171, ">i2", 200) == (datetime.fromtimestamp(NOW_S, UTC).hour + 1) % 24
 
 

@@ -27,6 +27,7 @@ from iec104_bench import (
 )
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.clock import Clock
 from pilotfarm.emulators.contracts.device import Effect
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
@@ -387,7 +388,7 @@ def test_a_command_whose_time_tag_is_too_old_is_refused(
 
 def test_age_is_judged_by_the_clock_of_the_device_and_in_the_stations_zone() -> None:
     bench = Bench(1, command_max_age_s=5.0, time_zone="Europe/Berlin")
-    bench.table.refresh(bench.columns, {}, bench.unix_s, {0: 3_600.0})
+    Clock([(bench.table.clocks, 0)]).set(bench.unix_s + 3_600.0, bench.unix_s)
     master = Master(bench)
     for shown_s, zone, good in (
         (3_600.0, "Europe/Berlin", True),

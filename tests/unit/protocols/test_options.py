@@ -34,6 +34,7 @@ NUMBERS = {
         "confirm_timeout_s": (5.0, None, 3_600.0),
         "keep_alive_s": (60.0, 0.0, 86_400.0),
         "restart_s": (2.0, 0.0, 60.0),
+        "need_time_interval_s": (0.0, 0.0, 31_622_400.0),
     },
 }
 ROOM = {"k": {"k": 32_767}, "w": {"k": 32_767}, "t2_s": {"t1_s": 255.0}}
@@ -112,6 +113,6 @@ def test_the_page_of_site_files_has_every_option_of_dnp3_with_its_default() -> N
     made = registry.protocol("dnp3").options_model()
     wanted = {name: getattr(made, name) for name in type(made).model_fields if name != "max_connections"}
     assert {name: default for name, _, default in rows} == {
-        name: str(value).lower() if isinstance(value, bool) else f"{value:g}" for name, value in wanted.items()
+        name: str(value).lower() if isinstance(value, bool | str) else f"{value:g}" for name, value in wanted.items()
     }
     assert f"{made.max_connections} on DNP3" in page
