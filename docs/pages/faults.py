@@ -85,8 +85,8 @@ SEEN: Final = {
     "clock-zone": (
         (
             "IEC 104, DNP3",
-            "values in time, with time tags that are hours off, until a master has set the clock; again when summer time "
-            "changes in one zone and not in the other",
+            "values in time, with time tags that are hours off, until a master has set the clock "
+            "(`clock_command: set`); wrong anew when one zone's summer time begins or ends",
         ),
         *_CLOCK,
     ),
