@@ -1,4 +1,4 @@
-"""Whose clock stamps what: a device has one over all protocols, an RTU one for all its devices, and no fault leaves any."""
+"""Whose clock stamps what: a device has one over all protocols, an RTU one for all its devices."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_events_of_every_master_are_stamped_by_the_clock_as_it_was_set() -> None
 
 def test_over_a_lan_the_time_counts_from_when_it_was_recorded() -> None:
     """The LAN procedure of IEEE 1815: record the current time, and write to group 50 variation 3 when that was sent."""
-    here, clock, master = outstation(clock_command="set")
+    _, clock, master = outstation(clock_command="set")
     master.ask(FunctionCode.RECORD_CURRENT_TIME)
     master.now_s += 0.75
     assert writes(master, round(WALL_S * 1000.0), 3).iin.second == 0
