@@ -187,7 +187,7 @@ def test_a_clock_synchronisation_is_confirmed_with_the_time_of_the_site(site: Ru
     addresses = sorted(way.address for way in site.ways("iec104", station="rtu").values())
 
     async def say(master: Master) -> list[Any]:
-        now = iec104.time_from_datetime(datetime.now(UTC), iec104.TimeSize.SEVEN)
+        now = iec104.time_from_datetime(datetime.now(UTC))
         cause = iec104.ClockSyncReqCause.ACTIVATION
         await master.connection.send([iec104.ClockSyncMsg(False, 0, BROADCAST, now, False, cause)])
         seen = await master.until(lambda m: isinstance(m, iec104.ClockSyncMsg) and m.asdu_address == addresses[-1])
@@ -242,7 +242,7 @@ def test_single_and_double_commands_are_followed(site: RunningFarm) -> None:
 
 def test_a_command_with_a_time_tag_is_taken(site: RunningFarm) -> None:
     address = site.ways("iec104", station="rtu")["battery-001"].address
-    now = iec104.time_from_datetime(datetime.now(UTC), iec104.TimeSize.SEVEN)
+    now = iec104.time_from_datetime(datetime.now(UTC))
     answers = as_master(site, lambda master: master.told(address, 5001, floating(500.0), time=now))
     assert answers == [(CON, False), (TERM, False)]
     site.step()
