@@ -115,7 +115,10 @@ def test_a_time_that_is_too_short_is_refused() -> None:
 @pytest.mark.parametrize("unix_ms", [1_000, 2**48 - 1])
 def test_by_default_every_time_is_taken_and_moves_nothing(options: dict[str, object], unix_ms: int) -> None:
     here, _, master = outstation(**options)
+    assert not asks(master)
     assert writes(master, unix_ms).iin.second == 0
+    here.refresh(UNIX_S + 1e7)
+    assert not asks(master)
     assert here.table.clocks == {}
 
 
@@ -143,7 +146,8 @@ def test_a_restart_begins_the_interval_anew_and_leaves_the_clock(need_time: bool
     assert clock.shown_s(UNIX_S + 89.0) == 5_059.0
     for elapsed_s in (0.0, 59.0, 60.0):
         here.refresh(UNIX_S + 89.0 + elapsed_s)
-        assert asks(master) == (elapsed_s >= from_s)
+        newcomer = Master(here.station, 2 + int(elapsed_s) // 59)
+        assert [asks(each) for each in (master, newcomer)] == [elapsed_s >= from_s] * 2
 
 
 def test_an_interval_without_an_answer_changes_no_class_of_events() -> None:
