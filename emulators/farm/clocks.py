@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -44,6 +45,7 @@ class Clocks:
         """Let a fault put off the clocks of devices, or in their place of stations that it names and that have one."""
         began_s = self._start_s + time_s
 
+        @lru_cache(maxsize=1)  # a step has one time, and many clocks
         def offset_s(unix_s: float) -> float:
             return off_by(ClockTime(unix_s, unix_s - began_s, self._zone))
 
@@ -57,13 +59,16 @@ class Clocks:
             clock.put_right(fault)
 
     def _gripped(self, rows: Rows, stations: Collection[str]) -> Iterator[Clock]:
-        ways = self._population.ways
         for name, chosen in rows.items():
             group = self._population.groups[name]
             for row in chosen.tolist():
-                named = [way.station for way in ways.get((name, row), ()) if way.station.name in stations]
-                for clock in map(self.of_station, named) if named else (None,):
+                for clock in self._of_named(name, row, stations) if stations else (None,):
                     yield group.clock(row) if clock is None else clock
+
+    def _of_named(self, group: str, row: int, stations: Collection[str]) -> Iterator[Clock | None]:
+        """The clocks of those stations of some that answer for a device; ``None`` for one that has none."""
+        ways = self._population.ways[group, row]
+        return (self.of_station(way.station) for way in ways if way.station.name in stations)
 
 
 def has_clock(station: StationLayout) -> bool:

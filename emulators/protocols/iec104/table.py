@@ -209,12 +209,13 @@ class Iec104Table(EventTable):
         objects = np.empty((rows.size, block.octets + tag.size), np.uint8)
         objects[:, : block.octets] = block.objects[rows, places]
         objects[:, block.octets :] = tag
-        for row in self.clocks.keys() & set(rows.tolist()):
-            objects[rows == row, block.octets :] = np.frombuffer(self.format.time_tag(self.time_at(row)), np.uint8)
-        data, step = objects.tobytes(), objects.shape[1]
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         ends = np.append(starts[1:], rows.size)
-        for row, first, last in zip(rows[starts].tolist(), starts.tolist(), ends.tolist(), strict=True):
+        runs = list(zip(rows[starts].tolist(), starts.tolist(), ends.tolist(), strict=True))
+        if self.clocks:
+            self._stamp(objects[:, block.octets :], runs)
+        data, step = objects.tobytes(), objects.shape[1]
+        for row, first, last in runs:
             indices = places[first:last].tolist()
             moved_objects = {
                 block.points[index].ioa: data[at * step : (at + 1) * step]
@@ -222,6 +223,16 @@ class Iec104Table(EventTable):
             }
             for listener, address in self._listeners[row]:
                 listener.changed(address, TAGGED[block.type], moved_objects)
+
+    def _stamp(self, tags: npt.NDArray[np.uint8], runs: Sequence[tuple[int, int, int]]) -> None:
+        """Write the time tags of rows with clocks that may be wrong; a run is a row, its first tag and its last."""
+        made: dict[float, npt.NDArray[np.uint8]] = {}
+        for row, first, last in runs:
+            if row in self.clocks:
+                shown_s = self.time_at(row)
+                if shown_s not in made:
+                    made[shown_s] = np.frombuffer(self.format.time_tag(shown_s), np.uint8)
+                tags[first:last] = made[shown_s]
 
     # ----------------------------------------------------------------------------------- layout
 
