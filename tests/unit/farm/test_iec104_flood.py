@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from iec104_bench import START_S, Bench, Master, spec_of
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.clock import Clock
 from pilotfarm.emulators.contracts.way import Object, Restless
 from pilotfarm.emulators.protocols.iec104.times import time_of
 
@@ -185,10 +186,11 @@ def test_a_clock_that_is_off_stamps_the_flood_too() -> None:
     bench.step()
     master.pull()
     master.heard()
-    bench.table.refresh(bench.known.columns, bench.known.quality, bench.unix_s + 1.0, {0: 60.0})
+    Clock([(bench.table.clocks, 0)]).set(bench.unix_s + 60.0, bench.unix_s)
+    bench.step()
     master.pull()
     (told,) = master.heard()
-    assert time_of(told.body[-7:]) == bench.unix_s + 61.0
+    assert time_of(told.body[-7:]) == bench.unix_s + 60.0
 
 
 def test_a_queue_that_is_full_lets_the_oldest_go() -> None:
