@@ -33,7 +33,7 @@ class Clock:
     none of them.
     """
 
-    __slots__ = ("_drift", "_faults", "_off_s", "_rows", "_since_s")
+    __slots__ = ("_drift", "_faults", "_off_s", "_rows", "_since_s", "_tags")
 
     def __init__(
         self, rows: Sequence[tuple[Clocks, int]] = (), *, drift_ppm: float = 0.0, since_s: float = 0.0
@@ -44,6 +44,8 @@ class Clock:
         """By how much it was off when it was set, or at the start, and when that was."""
         self._faults: dict[int, tuple[Offset, float]] = {}
         """By a fault's number: what it does, and how much of that somebody has healed by setting the clock."""
+        self._tags: dict[int, Offset] = {}
+        """By a fault's number: by how much time tags are off from what the clock shows."""
         for clocks, row in rows:
             self.stamp_for(clocks, row)
 
@@ -62,6 +64,10 @@ class Clock:
         faults_s = sum(offset(unix_s) - healed_s for offset, healed_s in self._faults.values())
         return min(max(unix_s + own_s + faults_s, 0.0), CLOCK_END_S - _TICK_S)
 
+    def stamped_s(self, unix_s: float) -> float:
+        """What its time tags say."""
+        return max(self.shown_s(unix_s) + sum(offset(unix_s) for offset in self._tags.values()), 0.0)
+
     def set(self, shown_s: float, unix_s: float) -> None:
         """Have it show ``shown_s`` from ``unix_s`` on; ``OutOfRange`` for a time that no clock can show.
 
@@ -73,18 +79,22 @@ class Clock:
         self._faults = {number: (offset, offset(unix_s)) for number, (offset, _) in self._faults.items()}
         self._settle(self._rows)
 
-    def put_off(self, fault: int, offset: Offset) -> None:
-        """Let a fault put it off."""
-        self._faults[fault] = offset, 0.0
+    def put_off(self, fault: int, offset: Offset, *, tags_only: bool = False) -> None:
+        """Let a fault put it off, or only its time tags."""
+        if tags_only:
+            self._tags[fault] = offset
+        else:
+            self._faults[fault] = offset, 0.0
         self._settle(self._rows)
 
     def put_right(self, fault: int) -> None:
         """End a fault: from now on it shows what it would show without it."""
-        del self._faults[fault]
+        self._faults.pop(fault, None)
+        self._tags.pop(fault, None)
         self._settle(self._rows)
 
     def _settle(self, rows: Sequence[tuple[Clocks, int]]) -> None:
-        wrong = bool(self._off_s or self._drift or self._faults)
+        wrong = bool(self._off_s or self._drift or self._faults or self._tags)
         for clocks, row in rows:
             if wrong:
                 clocks[row] = self

@@ -6,14 +6,16 @@ A measurement fault makes reported columns of true ones. Admission, link and pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats
 from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
+from pilotfarm.emulators.quantities import Quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +35,32 @@ class _Kind:
 # ------------------------------------------------------------------------------------ measurement
 
 
+Numbers: TypeAlias = Mapping[str, Floats]
+"""What faults of a kind need to know of themselves, by name: a number a cell, ``(m,)`` each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cells:
     """``m`` cells that faults of one kind grip, a quantity of a device each; every array is ``(m,)``.
 
     ``note`` is what was reported when the cell's fault began, ``elapsed_s`` how long ago that was [s of site time].
-    ``numbers`` are the parameters of the cell's fault.
+    ``numbers`` are the parameters of the cell's fault. ``keys`` are the cells' own, for draws: with a counter made of
+    ``time_s`` [s since the site's start] a draw depends on no other cell and on no length of a step. ``counts`` says
+    which cells are totals, that go on from where they are.
     """
 
     true: Floats
     reported: Floats
     note: Floats
     elapsed_s: Floats
-    numbers: Mapping[str, Floats]
+    numbers: Numbers
+    keys: Keys
+    time_s: float
+    counts: Bools
+
+
+def _itself(mode: str, quantities: Sequence[Quantity]) -> Mapping[str, str]:
+    return {each.name: each.name for each in quantities}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +78,13 @@ class MeasurementFault(_Kind):
     """What the device says of such values."""
     replaces: bool = False
     """Whether it reports the same whatever faults before it made of the truth: these are then not worked out."""
-    then: Callable[[Mapping[str, Floats], Mapping[str, Floats]], Mapping[str, Floats]] | None = None
-    """Numbers of one fault for two that follow each other, where the kind looks at neither note nor time."""
+    then: Callable[[Numbers, Numbers, Floats], Numbers] | None = None
+    """``then(first, second, passed_s)``: numbers of one fault for two that follow each other, as if it had begun with
+    the second, ``passed_s`` after the first [s]; where the kind does not look at the note."""
+    reads: Callable[[str, Sequence[Quantity]], Mapping[str, str]] = _itself
+    """``reads(mode, quantities)``: which of a device's quantities it can grip, and whose value it is given of each."""
+    by_phase: bool = False
+    """Whether it grips all quantities of a phase, so that a target need not name any."""
 
 
 # --------------------------------------------------------------------------------- the device itself
@@ -105,6 +125,8 @@ class ClockFault(_Kind):
 
     family: ClassVar = "clock"
     offset_s: Callable[[str, Any, ClockTime], float]
+    tags_only: bool = False
+    """Whether the clock is right, and only the time tags of values are off."""
 
 
 # -------------------------------------------------------------------------------- on the way

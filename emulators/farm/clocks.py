@@ -41,8 +41,20 @@ class Clocks:
         """A station's own clock; none where its devices have theirs."""
         return self._stations.get(station.name)
 
-    def put_off(self, fault: int, off_by: OffBy, time_s: float, rows: Rows, stations: Collection[str]) -> None:
-        """Let a fault put off the clocks of devices, or in their place of stations that it names and that have one."""
+    def put_off(
+        self,
+        fault: int,
+        off_by: OffBy,
+        time_s: float,
+        rows: Rows,
+        stations: Collection[str],
+        *,
+        tags_only: bool = False,
+    ) -> None:
+        """Let a fault put off the clocks of devices, or in their place of stations that it names and that have one.
+
+        With ``tags_only`` these go right, and only the time tags that are made by them are off.
+        """
         began_s = self._start_s + time_s
 
         @lru_cache(maxsize=1)  # a step has one time, and many clocks
@@ -51,7 +63,7 @@ class Clocks:
 
         self._off[fault] = list(dict.fromkeys(self._gripped(rows, stations)))
         for clock in self._off[fault]:
-            clock.put_off(fault, offset_s)
+            clock.put_off(fault, offset_s, tags_only=tags_only)
 
     def put_right(self, fault: int) -> None:
         """End a fault that may have begun."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Final
 
@@ -31,7 +30,7 @@ from pilotfarm.emulators.contracts.fault import (
 from pilotfarm.emulators.errors import ConfigError, Problem, StateError
 from pilotfarm.emulators.farm.clocks import Clocks
 from pilotfarm.emulators.farm.population import Group, Population, Rows, Way
-from pilotfarm.emulators.farm.reports import Misreport, Reports
+from pilotfarm.emulators.farm.reports import Misreport, Reports, gripped
 from pilotfarm.emulators.farm.requests import FaultRequest
 from pilotfarm.emulators.farm.targets import Target, chosen, entries, on_way, picked
 from pilotfarm.emulators.grid.network import Network, Supply
@@ -209,7 +208,8 @@ class FaultBoard:
         for fault, event in changed:
             if isinstance(fault.spec, ClockFault) and event == "began":
                 off_by = partial(fault.spec.offset_s, fault.mode, fault.parameters)
-                self._clocks.put_off(fault.id, off_by, fault.start_s, fault.rows, entries(fault.target, "station"))
+                stations, tags_only = entries(fault.target, "station"), fault.spec.tags_only
+                self._clocks.put_off(fault.id, off_by, fault.start_s, fault.rows, stations, tags_only=tags_only)
             else:
                 self._clocks.put_right(fault.id)
 
@@ -248,8 +248,11 @@ class FaultBoard:
         if isinstance(fault.spec, MeasurementFault):
             for name, rows in fault.rows.items():
                 group = self._population.groups[name]
-                notes = {q: group.reported[q][rows].copy() for q in _touched(group, fault.target)}
-                misreport = Misreport(fault.id, fault.spec, fault.mode, fault.parameters, fault.start_s, rows, notes)
+                reads = gripped(group, fault.spec, fault.mode, entries(fault.target, "quantity"))
+                notes = {q: group.reported[q][rows].copy() for q in reads}
+                misreport = Misreport(
+                    fault.id, fault.spec, fault.mode, fault.parameters, fault.start_s, rows, notes, reads
+                )
                 self._reports.begin(name, misreport)
 
     def _end(self, fault: Fault) -> None:
@@ -331,13 +334,7 @@ class FaultBoard:
 def _grips(fault: Fault, group: Group) -> bool:
     """Whether a fault can be had by the devices of a group."""
     if isinstance(fault.spec, MeasurementFault):
-        return bool(_touched(group, fault.target))
+        return bool(gripped(group, fault.spec, fault.mode, entries(fault.target, "quantity")))
     if isinstance(fault.spec, DeviceFault):
         return group.readable.issuperset(fault.spec.needs)
     return True
-
-
-def _touched(group: Group, target: Target) -> list[str]:
-    """The quantities of a group that a measurement fault grips."""
-    globs = entries(target, "quantity")
-    return [q.name for q in group.spec.quantities if any(fnmatchcase(q.name, glob) for glob in globs)]

@@ -53,7 +53,7 @@ class FaultRequest:
 
     def _check_kind(self, spec: FaultSpec) -> None:
         if isinstance(spec, MeasurementFault):
-            if not self.target.get("quantity"):
+            if not spec.by_phase and not self.target.get("quantity"):
                 self._problem(
                     "target.quantity", f"{with_article(spec.kind)} fault needs the name or glob of a quantity"
                 )

@@ -51,6 +51,11 @@ class EventTable(ABC):
         clock = self.clocks.get(row)
         return self.unix_s if clock is None else clock.shown_s(self.unix_s)
 
+    def tagged_at(self, row: int) -> float:
+        """What the time tags of a row's values say. [s since 1970 UTC]"""
+        clock = self.clocks.get(row)
+        return self.unix_s if clock is None else clock.stamped_s(self.unix_s)
+
     def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
         self.unix_s = unix_s
         self._latest = columns, quality

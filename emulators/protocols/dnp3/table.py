@@ -141,8 +141,8 @@ class Dnp3Table(EventTable):
         return tuple(dict.fromkeys((*self._places, *self._switched)))
 
     def unix_ms(self, row: int) -> int:
-        """What a row's clock shows. [ms since 1970 UTC]"""
-        return int(self.time_at(row) * 1000.0)
+        """What the time tags of a row's values say. [ms since 1970 UTC]"""
+        return int(self.tagged_at(row) * 1000.0)
 
     def listen(self, row: int, listener: Listener) -> None:
         """From here on tell ``listener`` what moves at ``row``."""

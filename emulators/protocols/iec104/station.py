@@ -136,7 +136,7 @@ class ControlledStation:
         for address, seat in self.seats.items():
             for each in seat.filters:
                 if isinstance(each, Restless) and seat.reachable:
-                    clock_s = seat.table.time_at(seat.row) - seat.table.unix_s
+                    clock_s = seat.table.tagged_at(seat.row) - seat.table.unix_s
                     told = each.unasked(seat.table.objects(seat.row, each.types), since_s, until_s)
                     for type_id, run in groupby(told, lambda one: one[0][0]):
                         kind = Kind(address, TAGGED[MonitorType(type_id)], Cause.SPONTANEOUS)

@@ -229,7 +229,7 @@ class Iec104Table(EventTable):
         made: dict[float, npt.NDArray[np.uint8]] = {}
         for row, first, last in runs:
             if row in self.clocks:
-                shown_s = self.time_at(row)
+                shown_s = self.tagged_at(row)
                 if shown_s not in made:
                     made[shown_s] = np.frombuffer(self.format.time_tag(shown_s), np.uint8)
                 tags[first:last] = made[shown_s]

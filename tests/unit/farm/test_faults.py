@@ -47,8 +47,9 @@ def true(farm: Farm, *, but: str = "") -> Told:
 
 
 def target_of(kind: str, **more: str) -> dict[str, str]:
-    """A target that suits a kind of fault: measurement faults need a quantity."""
-    return {**more, **(POWER if isinstance(registry.fault(kind), MeasurementFault) else {})}
+    """A target that suits a kind of fault: measurement faults need a quantity, unless they grip a phase."""
+    spec = registry.fault(kind)
+    return {**more, **(POWER if isinstance(spec, MeasurementFault) and not spec.by_phase else {})}
 
 
 def test_with_no_fault_the_reported_columns_are_the_true_ones(farm: Farm) -> None:
