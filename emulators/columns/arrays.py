@@ -52,6 +52,11 @@ def is_nothing(*columns: Floats) -> bool:
     return True
 
 
+def is_set(values: Floats) -> Bools:
+    """Return where a truth value is set; one that is not a number is not known to be."""
+    return np.abs(values) > 0.0
+
+
 def flags(stands: Bools) -> Floats:
     """Return 1.0 where a flag is set and 0.0 elsewhere; ``nothing`` if it is set nowhere."""
     return stands.astype(np.float64) if anywhere(stands) else nothing(len(stands))

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, is_set
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.maps.binding import (
     REVISION,
@@ -111,7 +111,7 @@ class AccountedFor(ReadOnly):
         # A limit that is too low to charge with applies as 0.
         accounted = np.isclose(applied, limit) | ((applied == 0.0) & (limit < 6.0))
         if self.also:
-            accounted &= columns[self.also] != 0.0
+            accounted &= is_set(columns[self.also])
         return np.asarray(accounted.astype(np.float64))
 
 

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, is_set
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.maps.binding import REVISION, VENDOR, Quantities, modbus_map, quantities_of, resources_of
 from pilotfarm.emulators.physics.ev import State
@@ -46,10 +46,10 @@ class StationState(ReadOnly):
 
     def of(self, columns: Mapping[str, Floats]) -> Floats:
         state = columns["charge_point_state"]
-        waits = np.where(columns["authorised"] != 0.0, 2.0, np.where(columns["charge_release"] == 0.0, 5.0, 1.0))
+        waits = np.where(is_set(columns["authorised"]), 2.0, np.where(columns["charge_release"] == 0.0, 5.0, 1.0))
         shown = np.where(state == State.B, waits, 1.0)
         shown = np.where((state == State.C) | (state == State.D), 3.0, shown)
-        return np.where(columns["fault_trip"] != 0.0, 4.0, shown)
+        return np.where(is_set(columns["fault_trip"]), 4.0, shown)
 
 
 _STATE: Final = "charge_point_state"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, is_set
 from pilotfarm.emulators.wire.derived import Cases, ReadOnly
 
 
@@ -24,7 +24,7 @@ class PilotState(ReadOnly):
         return ("charge_point_state", "authorised")
 
     def of(self, columns: Mapping[str, Floats]) -> Floats:
-        offered = columns["authorised"] != 0.0
+        offered = is_set(columns["authorised"])
         return np.where(offered, self._letters(self.after).of(columns), self._letters(self.before).of(columns))
 
     def _letters(self, states: tuple[str, ...]) -> Cases:

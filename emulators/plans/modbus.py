@@ -247,6 +247,27 @@ class RegisterPlan:
         factors = {register.scale_factor for unit in self.units for register in unit.registers if register.scale_factor}
         return {factor: 10.0 ** factor.exponent(columns) for factor in factors}
 
+    def blanks(self, columns: Seen) -> dict[str, list[tuple[int, str, float]]]:
+        """Where a map has a word for a value that is not there, by quantity: byte offset in the row, type, the word.
+
+        A float has one of its own, not a number. Where the word is 0 it cannot be told from a value and is left out.
+        Where single- and three-phase devices share a table, a phase is that of the three-phase ones.
+        """
+        found: dict[str, list[tuple[int, str, float]]] = {}
+        for number, unit in enumerate(self.units):
+            for register in unit.registers:
+                offset = self.place(number, register.address, register.width, register.function)
+                word = math.nan if np.dtype(register.dtype).kind == "f" else register.missing
+                shown = settled(register.shows, columns)
+                if offset is None or shown is None or isinstance(shown, float) or not word:
+                    continue
+                source, resource = bare(shown)
+                for name in (
+                    resource.of(each) for each in (source.quantities if source else ()) if each not in BESIDES
+                ):
+                    found.setdefault(name, []).append((offset, register.dtype, word))
+        return found
+
     def carried(self) -> set[str]:
         """Quantities that have a register to themselves."""
         return {name for unit in self.units for register in unit.registers for name in register.carries}

@@ -8,7 +8,7 @@ from math import isnan
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Bools, Floats
+from pilotfarm.emulators.columns.arrays import Bools, Floats, is_set
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.wire.sources import Source
 
@@ -74,10 +74,10 @@ class Flags(ReadOnly):
     def of(self, columns: Mapping[str, Floats]) -> Floats:
         total = np.zeros_like(columns[self.of_bit[0][1][0]])
         for bit, names in self.of_bit:
-            is_set = np.zeros(total.shape, dtype=bool)
+            found = np.zeros(total.shape, dtype=bool)
             for quantity in names:
-                is_set |= columns[quantity] != 0.0
-            total += is_set * float(1 << bit)
+                found |= is_set(columns[quantity])
+            total += found * float(1 << bit)
         return total
 
     def having(self, names: Container[str]) -> Flags | None:
@@ -129,8 +129,8 @@ class Marks(ReadOnly):
             found = (column >= low) & (column <= high)
             bits[bit] = bits[bit] | found if bit in bits else found
         total: Floats = np.zeros(len(found))
-        for bit, is_set in bits.items():
-            total += is_set * float(1 << bit)
+        for bit, stands in bits.items():
+            total += stands * float(1 << bit)
         return total
 
     def having(self, names: Container[str]) -> Marks | None:

@@ -52,7 +52,7 @@ class PowerFactor(ReadOnly):
     def of(self, columns: Mapping[str, Floats]) -> Floats:
         active_w = columns[self.active_w] * self.sign
         apparent_va = np.hypot(active_w, columns[self.reactive_var])
-        factor = np.divide(active_w, apparent_va, out=np.ones_like(active_w), where=apparent_va > 0.0)
+        factor = np.divide(active_w, apparent_va, out=np.ones_like(active_w), where=apparent_va != 0.0)
         return np.maximum(factor, self.min) * self.gain
 
 
@@ -105,7 +105,7 @@ class NeutralCurrent(ReadOnly):
         real = imaginary = 0.0 * columns[self.phases[0][0]]
         for (voltage, active, reactive), (cosine, sine) in zip(self.phases, _TURNED, strict=True):
             volts = columns[voltage]
-            per_volt = np.divide(1.0, volts, out=np.zeros_like(volts), where=volts > 0.0)
+            per_volt = np.divide(1.0, volts, out=np.zeros_like(volts), where=~(volts <= 0.0))
             in_phase, lagging = columns[active] * per_volt, columns[reactive] * per_volt
             real = real + in_phase * cosine - lagging * sine
             imaginary = imaginary - in_phase * sine - lagging * cosine

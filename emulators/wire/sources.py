@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Floats, is_set
 from pilotfarm.emulators.errors import OutOfRange
 
 
@@ -71,7 +71,7 @@ class Bits:
     def of(self, columns: Mapping[str, Floats]) -> Floats:
         total = np.zeros_like(columns[self.of_bit[0][1]])
         for bit, quantity in self.of_bit:
-            total += (columns[quantity] != 0.0) * float(1 << bit)
+            total += is_set(columns[quantity]) * float(1 << bit)
         return total
 
     def back(self, raw: float) -> dict[str, float]:
@@ -90,8 +90,10 @@ class Lookup:
         return (self.quantity,)
 
     def of(self, columns: Mapping[str, Floats]) -> Floats:
-        place = np.clip(columns[self.quantity], 0, len(self.wire) - 1).astype(np.intp)
-        return np.asarray(self.wire, dtype=np.float64)[place]
+        number = columns[self.quantity]
+        # What is not a number has no place in the table, and stays what it is.
+        place = np.clip(np.fmax(number, 0.0), 0, len(self.wire) - 1).astype(np.intp)
+        return np.where(np.isnan(number), number, np.asarray(self.wire, dtype=np.float64)[place])
 
     def back(self, raw: float) -> dict[str, float]:
         if raw not in self.wire:

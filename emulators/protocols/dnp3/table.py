@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Floats, wrapped
+from pilotfarm.emulators.columns.arrays import Floats, is_set, wrapped
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
@@ -88,7 +88,7 @@ class _State:
         return self.source.quantities
 
     def of(self, columns: Mapping[str, Floats]) -> Floats:
-        return np.where(self.source.of(columns) != 0.0, float(STATE), 0.0)
+        return np.where(is_set(self.source.of(columns)), float(STATE), 0.0)
 
     def back(self, raw: float) -> dict[str, float]:
         return self.source.back(raw)

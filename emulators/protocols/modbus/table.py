@@ -12,7 +12,7 @@ from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Overlaid, Seen
 from pilotfarm.emulators.contracts.clock import Clocks
 from pilotfarm.emulators.contracts.protocol import Seat
-from pilotfarm.emulators.contracts.quality import Qualities
+from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable
 from pilotfarm.emulators.plans.chains import placed
 from pilotfarm.emulators.plans.modbus import HOLDING, Register, RegisterPlan
@@ -21,6 +21,7 @@ from pilotfarm.emulators.wire.clock import CLOCK
 from pilotfarm.emulators.wire.rows import Rows
 from pilotfarm.emulators.wire.sinks import Kept
 
+_UNTRUE: Final = np.uint8(Quality.INVALID | Quality.NOT_TOPICAL)
 _REMEMBERED_READS: Final = 4096
 _SERIAL_FIRST: Final = 10_000_000
 """The least serial number of eight digits."""
@@ -33,7 +34,10 @@ class ModbusTable:
     """
 
     __slots__ = (
+        "_blanked",
+        "_blanks",
         "_latest",
+        "_quality",
         "_scales",
         "_tells_time",
         "_unix_s",
@@ -56,6 +60,10 @@ class ModbusTable:
         self.read = False
         """Whether somebody has read since the last step."""
         self._latest: Mapping[str, Floats] = {}
+        self._quality: Mapping[str, Qualities] = {}
+        self._blanks = plan.blanks(columns)
+        self._blanked = False
+        """Whether words for what is not there stand where encoding had written."""
         self._tells_time = any(CLOCK in field.source.quantities for field in fields)
         self._unix_s = 0.0
         self.clocks: Clocks = {}
@@ -64,8 +72,11 @@ class ModbusTable:
         self.reads: tuple[dict[bytes, tuple[bytes, int, int]], ...] = tuple({} for _ in plan.units)
 
     def refresh(self, columns: Mapping[str, Floats], quality: Mapping[str, Qualities], unix_s: float) -> None:
-        """Take what is known. Modbus has neither qualities nor time tags to say more."""
-        self._latest, self._unix_s = columns, unix_s
+        """Take what is known.
+
+        Modbus has no time tags, and for a quality only what a map shows in place of a value that is not there.
+        """
+        self._latest, self._quality, self._unix_s = columns, quality, unix_s
         self.stale = True
         if self.read:
             self.read = False
@@ -85,8 +96,23 @@ class ModbusTable:
             for row, clock in self.clocks.items():
                 shown[row] = clock.shown_s(self._unix_s)
             columns = Overlaid(columns, {CLOCK: shown})
+        if self._blanked:
+            self.rows.forget()
         self.rows.encode(columns)
+        self._blanked = self._blank()
         self.stale = False
+
+    def _blank(self) -> bool:
+        """Write over values that are not to be trusted, where the map has a word for that; whether any was."""
+        blanked = False
+        for name, bits in self._quality.items():
+            # One beyond the range is told by standing at its end.
+            bad = (bits & _UNTRUE != 0) & (bits & Quality.OVERFLOW == 0)
+            for offset, dtype, word in self._blanks.get(name, ()) if bad.any() else ():
+                data = self.rows.data
+                np.ndarray((self.rows.n,), np.dtype(dtype), data, offset, (data.shape[1],))[bad] = word
+                blanked = True
+        return blanked
 
     def scale(self, register: Register) -> float:
         """Return what a number in a register is multiplied with before its register takes it."""
@@ -220,7 +246,7 @@ class Bank:
             raise NoSuchPoint(f"bits {address} to {address + count - 1} of {len(names)}")
         had, resource = self.table.plan.quantities, self._unit.resource
         asked = [resource.of(name) for name in names[address : address + count]]
-        return [name in had and self.device.value(name) != 0.0 for name in asked]
+        return [name in had and abs(self.device.value(name)) > 0.0 for name in asked]
 
     def bits_meaning(self, address: int, bits: list[bool]) -> dict[str, float]:
         """What writing coils from ``address`` on would change; a command that is not given changes nothing."""
