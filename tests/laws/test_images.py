@@ -96,6 +96,9 @@ def eventful(farm: Farm, steps: int) -> Iterator[int]:
             farm.faults.add("bias", {"quantity": "*_power_w"}, parameters={"factor": 1.5}, duration_s=2_000.0)
         if n == 15:
             farm.faults.add("stuck", {"quantity": "*_wh"}, parameters={"quality": "invalid"}, duration_s=2_000.0)
+        if n == 17:
+            farm.faults.add("missing", {"quantity": "*"}, duration_s=600.0)
+            farm.faults.add("quality", {"quantity": "voltage_*"}, mode="not-topical", duration_s=1_500.0)
         farm.step(300.0)
         yield n
 
