@@ -15,6 +15,7 @@ from pilotfarm.emulators.plans.modbus import Register, RegisterPlan, inner
 from pilotfarm.emulators.serving.images import Image, Images
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.wire.electrical import NEUTRAL, PowerFactor
 
 HEAD: Final = """\
 name: maps
@@ -147,3 +148,33 @@ def test_a_state_that_is_missing_is_off_in_the_octet_of_a_point(layout: SiteLayo
         ]
     assert octets
     assert set(octets) == {0x80}, "IV and not on (IEC 60870-5-101, 7.2.6.1)"
+
+
+def test_modbus_tells_one_beyond_the_range_from_one_that_is_not_there(layout: SiteLayout) -> None:
+    farm = Farm(layout)
+    names = ("frequency_hz", "active_power_w")
+    for name in names:
+        farm.faults.add("out-of-range", {"quantity": name})
+    farm.step(60.0)
+    shown = {
+        (register.carries[0], register.dtype): abs(float(held(image, plan, unit, register)))
+        for image, plan, unit, register in modbus(farm)
+        if register.carries[0] in names and (register.missing or register.dtype == ">f4")
+    }
+    assert shown["frequency_hz", ">u2"] == 65_534.0
+    assert shown["active_power_w", ">i2"] == 32_767.0
+    assert shown["active_power_w", ">f4"] == np.inf
+
+
+def test_what_is_worked_out_of_a_missing_value_is_not_there_either(layout: SiteLayout) -> None:
+    """The power factor of a phase, and the current in the neutral conductor."""
+    farm = Farm(layout)
+    farm.step(60.0)
+    farm.faults.add("missing", {"quantity": "active_power_l1_w"})
+    farm.faults.add("missing", {"quantity": "voltage_l2_v"})
+    farm.step(60.0)
+    columns = farm.groups["smart-meter-sdm630"].reported
+    factor = PowerFactor("active_power_l1_w", "reactive_power_l1_var")
+    assert np.isnan(factor.of(columns)).all()
+    assert np.isnan(NEUTRAL.of(columns)).all()
+    assert np.isfinite(PowerFactor("active_power_l3_w", "reactive_power_l3_var").of(columns)).all()
