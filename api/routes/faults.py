@@ -136,7 +136,7 @@ def _kind(spec: FaultSpec) -> models.FaultKind:
         title=spec.title,
         modes=list(spec.modes),
         targets=[] if everywhere else [key for key in FAULT_KEYS if measures or key != "quantity"],
-        required=["quantity"] if measures else [],
+        required=["quantity"] if isinstance(spec, MeasurementFault) and not spec.by_phase else [],
         protocols=list(spec.protocols) if isinstance(spec, ProtocolFault | LinkFault) else [],
         parameters=schema,
         example=dict(spec.example),

@@ -37,7 +37,7 @@ take hold there.
 | `kind`, `group`, `feeder` | of a kind, group or feeder of the site file | any |
 | `station`, `protocol`, `map` | behind a gateway or RTU, served over a protocol, served with a map | any |
 | `label` | whose group or station carries a label, `cell=north` | of each name any |
-| `quantity` | for faults of measurement: which quantities, a name or glob | any |
+| `quantity` | for faults of measurement: which quantities, a name or glob; of a phase all if left out | any |
 | `pick` | of those that can have the fault `all`, so many, or a share (`25 %`), drawn by the seed | |
 
 `station`, `protocol`, `map` and a station's labels mean ways to a device: a fault of admission, link or protocol acts
@@ -52,6 +52,23 @@ $ pilotfarm fault list
 $ pilotfarm fault clear --all
 ```
 
+Faults of measurement on the same value follow each other in the order of their ids. What they draw depends on the
+seed, the device, the quantity and the site time, so it is the same again however the steps are cut and whoever else is
+there.
+
+| a value is | Modbus | IEC 104 | DNP3 | REST |
+|---|---|---|---|---|
+| `invalid` | the map's word, or as it is | IV | ONLINE cleared | `invalid` |
+| `questionable`, that is not topical | the map's word, or as it is | NT | ONLINE cleared, COMM_LOST | `not_topical` |
+| `blocked`, `substituted` | as it is | BL, SB | LOCAL_FORCED | `blocked`, `substituted` |
+| `overflow` | as it is | OV | OVER_RANGE | `overflow` |
+| infinite | the end of the register's range | OV and IV | OVER_RANGE, ONLINE cleared | `null`, `overflow,invalid` |
+| missing | the map's word, or 0 | not a number or 0, IV | 0, ONLINE cleared | `null`, `invalid` |
+
+The map's word is SunSpec's value for a point that is not implemented (0x8000, 0xFFFF and their like), and not a number
+in every register of floating point. An accumulator of SunSpec, whose word is 0, and the integers of the other maps have
+none that could be told from a value.
+
 Faults of the family link act on connections, those that stand and those that come, at addresses all of whose devices
 are hit: a gateway or RTU that several share is slow when all of them are. What they do takes wall time, as protocols
 do, at any speed of the site. A TCP connection loses no bytes: loss on the medium shows as delay, and where it lasts
@@ -65,6 +82,11 @@ _CLOCK: Final = (
     ("REST", "`clock_offset_s` of the device"),
 )
 """What a wrong clock shows beside the time tags of a device that answers for itself."""
+_OFF: Final = (
+    ("Modbus", "the value is off, as far as its register can hold it"),
+    ("IEC 104, DNP3", "the value is off; its quality is what `quality` says"),
+    ("REST", "`value` is true, `reported` is off"),
+)
 
 SEEN: Final = {
     "clock-drift": (
@@ -100,14 +122,51 @@ SEEN: Final = {
         ("REST", "what the device says itself; only its `online` is reported as 0"),
     ),
     "stuck": (
-        ("Modbus", "the register stands still; Modbus has no word for quality"),
+        ("Modbus", "the register stands still; where `quality` is not `good`, the map's word for what is not there"),
         ("IEC 104, DNP3", "the point stands still; its quality is what `quality` says"),
         ("REST", "`value` moves, `reported` stands still"),
     ),
-    "bias": (
-        ("Modbus", "the value is off, as far as its register can hold it"),
-        ("IEC 104, DNP3", "the value is off; its quality is what `quality` says"),
-        ("REST", "`value` is true, `reported` is off"),
+    "bias": _OFF,
+    "noise": _OFF,
+    "drift": _OFF,
+    "spike": _OFF,
+    "quantised": _OFF,
+    "sign-turned": (
+        ("every protocol", "the value with the other sign; where a register has none, what the map makes of that"),
+        ("REST", "`value` is true, `reported` is turned; energies stay as they are"),
+    ),
+    "missing": (
+        ("Modbus", "SunSpec's value for what is not implemented, not a number as floating point, else 0"),
+        ("IEC 104", "not a number, or for a state or a counter 0; IV, and with `questionable` NT"),
+        ("DNP3", "0, not ONLINE; an analog with REFERENCE_ERR, and with `questionable` COMM_LOST"),
+        ("REST", "`value` is true, `reported` is `null`"),
+    ),
+    "phase-missing": (
+        ("every protocol", "0 for voltage, current and powers of the phase, and its energies stand still"),
+        ("every protocol, with `shows` `nothing`", "what `missing` makes of all of these"),
+        ("REST", "`value` is true; sums, means and alarms are as they were"),
+    ),
+    "phases-swapped": (
+        ("every protocol", "of each of the two phases what the other has: voltage, current, powers, energies, alarms"),
+        ("REST", "`value` is true, `reported` and `quality` are the other phase's"),
+    ),
+    "out-of-range": (
+        ("Modbus", "the value as far as its register can hold it, by default the end of its range"),
+        ("IEC 104", "the value with OV; one that is infinite has IV too"),
+        ("DNP3", "the value with OVER_RANGE; one that is infinite is not ONLINE"),
+        ("REST", "`reported` is the value, `null` where it is infinite"),
+    ),
+    "quality": (
+        ("Modbus", "with `invalid` and `not-topical` the map's word for what is not there; else the value"),
+        ("IEC 104", "the value with IV, NT, BL, SB or OV; a counter has only IV, also for what is not topical"),
+        ("DNP3", "the value, not ONLINE; with COMM_LOST (`not-topical`), else with LOCAL_FORCED or OVER_RANGE, ONLINE"),
+        ("REST", "`value` and `reported` are true, `quality` says it"),
+    ),
+    "stale-time-tag": (
+        ("IEC 104", "changes with a time tag of then"),
+        ("IEC 104 RTU", "the same of all its devices, where the target names it as its `station`; else nothing of it"),
+        ("DNP3", "events and frozen counters with a time of then"),
+        ("Modbus", "nothing of it; it has no time tags"),
     ),
     "blackhole": (
         ("every protocol", "no answer; connections can be made, and stay until its timers or TCP's end them"),
@@ -257,6 +316,8 @@ def _seen(spec: FaultSpec) -> tuple[tuple[str, str], ...]:
 
 def _target(spec: FaultSpec) -> str:
     match spec:
+        case MeasurementFault(by_phase=True):
+            return "devices; a `quantity` narrows it"
         case MeasurementFault():
             return "devices and, needed, a `quantity`"
         case GridFault(everywhere=True):
@@ -302,7 +363,7 @@ def _shown(value: Any) -> str:
 def command(spec: FaultSpec) -> str:
     """Return a command that puts the fault on devices of `tiny`."""
     words = ["pilotfarm", "fault", "add", spec.kind]
-    if isinstance(spec, MeasurementFault):
+    if isinstance(spec, MeasurementFault) and not spec.by_phase:
         words += ["--device", "meter-*", "--quantity", "active_power_w"]
     elif not (isinstance(spec, GridFault) and spec.everywhere):
         words += ["--device", "meter-*"]
