@@ -383,3 +383,14 @@ def test_a_phase_is_one_of_three(farm: Farm) -> None:
         farm.faults.add("phases-swapped", mode="l1-l4")
     with pytest.raises(ConfigError, match="mode"):
         farm.faults.add("phase-missing", mode="n")
+
+
+def test_two_noises_in_one_draw_as_often_as_the_more_frequent(make_layout: Callable[..., SiteLayout]) -> None:
+    farm = Farm(make_layout(FEW))
+    for every_s in (100.0, 2.0):
+        farm.faults.add("noise", {**METER, **POWER}, parameters={"std": 9.0, "every_s": every_s})
+    off = []
+    for _ in range(8):
+        farm.step(1.0)
+        off.append(round(power(farm)[0], 6))
+    assert len(set(off)) == 5, "slots 0 to 4 in times 1 to 8"
