@@ -123,13 +123,15 @@ def test_a_clock_that_is_off_shows_in_the_time_tags_of_its_device_and_in_nothing
     assert all(group.clocks == {} for group in pilot.farm.population)
 
 
+@pytest.mark.parametrize("station", [False, True])
 @pytest.mark.parametrize(("given", "behind_s"), [({}, [0.0, 900.0, 0.0]), ({"lag_s": 50.0}, [50.0, 50.0, 0.0])])
 def test_a_stale_time_tag_stands_still_or_lags_while_the_clock_goes_right(
-    given: dict[str, float], behind_s: list[float]
+    given: dict[str, float], behind_s: list[float], station: bool
 ) -> None:
-    """An RTU tags what it is told by its own clock."""
+    """An RTU tags what it is told of all its devices by its own clock, which a target names as a station."""
     pilot = Pilot(load("tiny"))
-    pilot.farm.faults.add("stale-time-tag", {"group": "pv"}, parameters=given, duration_s=1_800.0)
+    target = {"station": "rtu"} if station else {"group": "pv"}
+    pilot.farm.faults.add("stale-time-tag", target, parameters=given, duration_s=1_800.0)
     ears: dict[tuple[str, str, int], Ear] = {}
     tables = {key[:3]: image.table for key, image in pilot.images if hasattr(image.table, "listen")}
     for key, table in tables.items():
@@ -139,12 +141,13 @@ def test_a_stale_time_tag_stands_still_or_lags_while_the_clock_goes_right(
         pilot.step(900.0)
         now_s = pilot.farm.unix_s
         for (group, name, viewpoint), ear in ears.items():
-            said_s = now_s - (lag_s if group == "pv" and not viewpoint else 0.0)
-            told = set(ear.tags) if name == "iec104" else set(ear.times_ms)
+            stale = bool(viewpoint) if station else group == "pv" and not viewpoint
+            said_s = now_s - (lag_s if stale else 0.0)
+            told: set[object] = {*(ear.tags if name == "iec104" else ear.times_ms)}
             assert told == {time_tag(said_s) if name == "iec104" else round(1000.0 * said_s)}, (group, name)
             assert tables[group, name, viewpoint].time_at(0) == now_s  # type: ignore[attr-defined]
             ear.tags, ear.times_ms = [], []
-    assert all(group.tags_s == {} for group in pilot.farm.population)
+    assert all(group.clocks == {} for group in pilot.farm.population)
 
 
 def test_without_such_a_fault_nothing_is_overruled_and_no_clock_is_off(farm: Farm) -> None:
