@@ -9,6 +9,8 @@ from pilotfarm.emulators import words
 
 SHOWN_MAX: Final = 40
 """Max characters of a refused value in a message."""
+KNOWN_MAX: Final = 20
+"""Max names in a message of those that are known."""
 
 _TABLE: Final = "must be an object of names and values"
 _LIST: Final = "must be a list"
@@ -63,7 +65,8 @@ def unknown(name: str, known: Iterable[str]) -> str:
     meant = words.meant(name, names)
     if meant:
         return f"{shown(name)} is not known; did you mean {words.listed(meant)}?"
-    return f"{shown(name)} is not known" + (f"; known are {', '.join(names)}" if names else "")
+    more = f" and {len(names) - KNOWN_MAX} more" if len(names) > KNOWN_MAX else ""
+    return f"{shown(name)} is not known" + (f"; known are {', '.join(names[:KNOWN_MAX])}{more}" if names else "")
 
 
 def shown(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from pilotfarm.emulators import registry, words
+from pilotfarm.emulators import registry, wording, words
 from pilotfarm.emulators.site.time_zones import known_zone
 
 RATINGS = {kind: [rating.name for rating in registry.device(kind).ratings] for kind in registry.DEVICES}
@@ -136,3 +136,9 @@ def test_what_has_no_words_of_ours_keeps_those_of_pydantic() -> None:
 def test_a_value_is_shown_as_a_site_file_writes_it_and_cut_off() -> None:
     shown = [words.quoted(value) for value in (None, True, float("nan"), [1], {}, "a", 10**5000, "x" * 50)]
     assert shown == ["nothing", "true", ".nan", "a list", "a table", "'a'", "a number without end", f"'{'x' * 36}..."]
+
+
+@pytest.mark.parametrize(("n", "more"), [(20, ""), (21, " and 1 more"), (60, " and 40 more")])
+def test_a_message_lists_only_so_many_of_the_names_there_are(n: int, more: str) -> None:
+    names = [f"kind-{k:02d}" for k in range(n)]
+    assert wording.unknown("zzz", names) == f"zzz is not known; known are {', '.join(names[:20])}{more}"
