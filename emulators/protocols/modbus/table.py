@@ -87,6 +87,7 @@ class ModbusTable:
         self._latest = columns
         if not self.stale:
             self.rows.encode_row(columns, row, names)
+            self._blanked |= self._blank(slice(row, row + 1))
 
     def make(self) -> None:
         """Encode what is known."""
@@ -99,18 +100,21 @@ class ModbusTable:
         if self._blanked:
             self.rows.forget()
         self.rows.encode(columns)
-        self._blanked = self._blank()
+        self._blanked = self._blank(slice(None))
         self.stale = False
 
-    def _blank(self) -> bool:
-        """Write over values that are not to be trusted, where the map has a word for that; whether any was."""
+    def _blank(self, rows: slice) -> bool:
+        """Write over values of some rows that are not to be trusted, where the map has a word for that.
+
+        Return whether any was.
+        """
         blanked = False
         for name, bits in self._quality.items():
             # One beyond the range is told by standing at its end.
-            bad = (bits & _UNTRUE != 0) & (bits & Quality.OVERFLOW == 0)
+            bad = (bits[rows] & _UNTRUE != 0) & (bits[rows] & Quality.OVERFLOW == 0)
             for offset, dtype, word in self._blanks.get(name, ()) if bad.any() else ():
                 data = self.rows.data
-                np.ndarray((self.rows.n,), np.dtype(dtype), data, offset, (data.shape[1],))[bad] = word
+                np.ndarray((self.rows.n,), np.dtype(dtype), data, offset, (data.shape[1],))[rows][bad] = word
                 blanked = True
         return blanked
 
