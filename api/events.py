@@ -23,7 +23,7 @@ import numpy as np
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.protocol import Command
-from pilotfarm.emulators.farm.faultboard import Fault
+from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.observer import Moment
 from pilotfarm.emulators.farm.population import Group, Population
 from pilotfarm.emulators.quantities import Role

@@ -14,7 +14,8 @@ from pilotfarm.api.routes.context import TOTAL, Context, Here, counted
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, LinkFault, MeasurementFault, ProtocolFault
 from pilotfarm.emulators.errors import StateError
-from pilotfarm.emulators.farm.faultboard import ENDED_KEPT, Fault
+from pilotfarm.emulators.farm.fault import Fault
+from pilotfarm.emulators.farm.faultboard import ENDED_KEPT
 from pilotfarm.emulators.farm.requests import FAULT_KEYS
 from pilotfarm.loadtests.problems import Refused, StrictRoute, documented
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -19,7 +18,6 @@ from pilotfarm.emulators.contracts.fault import (
     AdmissionFault,
     ClockFault,
     DeviceFault,
-    Disturbance,
     FaultSpec,
     GridFault,
     LinkFault,
@@ -29,53 +27,16 @@ from pilotfarm.emulators.contracts.fault import (
 )
 from pilotfarm.emulators.errors import ConfigError, Problem, StateError
 from pilotfarm.emulators.farm.clocks import Clocks
-from pilotfarm.emulators.farm.population import Group, Population, Rows, Way
+from pilotfarm.emulators.farm.fault import ACTIVE, ENDED, NEVER, PENDING, Fault, grips
+from pilotfarm.emulators.farm.population import Population, Rows
 from pilotfarm.emulators.farm.reports import Misreport, Reports, gripped
 from pilotfarm.emulators.farm.requests import FaultRequest
-from pilotfarm.emulators.farm.targets import Target, chosen, entries, on_way, picked
+from pilotfarm.emulators.farm.targets import chosen, entries, picked
 from pilotfarm.emulators.grid.network import Network, Supply
 
 FAULTS_MAX: Final = 1_000
 ENDED_KEPT: Final = 200
 """How many that have ended can still be asked for: those that ended last."""
-PENDING, ACTIVE, ENDED = "pending", "active", "ended"
-_NEVER: Final = float("inf")
-
-
-@dataclass(slots=True, eq=False)
-class Fault:
-    """One fault: what, on whom, from when to when (seconds since the site's start)."""
-
-    id: int
-    spec: FaultSpec
-    target: Target
-    mode: str
-    parameters: Any
-    start_s: float
-    duration_s: float | None
-    rows: Rows
-    hit: tuple[str, ...]
-    missed: tuple[str, ...]
-    state: str = PENDING
-    supplies: frozenset[Supply] = frozenset()
-    """What a grid fault opens."""
-
-    @property
-    def disturbance(self) -> Disturbance:
-        return self.spec.disturbance(self.mode, self.parameters) if isinstance(self.spec, GridFault) else Disturbance()
-
-    def acts_at(self, way: Way) -> bool:
-        """Whether it acts on one of the ways to the devices it grips."""
-        return on_way(self.target, way)
-
-    @property
-    def end_s(self) -> float:
-        return _NEVER if self.duration_s is None else self.start_s + self.duration_s
-
-    @property
-    def due_s(self) -> float:
-        """When its state changes next."""
-        return {PENDING: self.start_s, ACTIVE: self.end_s, ENDED: _NEVER}[self.state]
 
 
 class FaultBoard:
@@ -95,7 +56,7 @@ class FaultBoard:
         """The active faults by family and id."""
         self._open: set[Supply] = set()
         self._time_s = 0.0
-        self._due_s = _NEVER
+        self._due_s = NEVER
         self.lost_generation_w = 0.0
         """Generation missing in the area because of faults. [W]"""
         self.revision = 0
@@ -194,7 +155,7 @@ class FaultBoard:
                 if fault.state == ACTIVE and time_s >= fault.end_s:
                     self._end(fault)
                     changed.append((fault, "ended"))
-            self._due_s = min((fault.due_s for fault in self), default=_NEVER)
+            self._due_s = min((fault.due_s for fault in self), default=NEVER)
         if changed:
             self._set_clocks(changed)
             self._disturb()
@@ -294,7 +255,7 @@ class FaultBoard:
     def _able(self, fault: Fault, name: str, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
         """Which devices of a group can have a fault."""
         if not isinstance(fault.spec, LinkFault | ProtocolFault):
-            return np.full(len(rows), _grips(fault, self._population.groups[name]))
+            return np.full(len(rows), grips(fault, self._population.groups[name]))
         ways = self._population.ways
         return np.array(
             [
@@ -329,12 +290,3 @@ class FaultBoard:
     def _forget_oldest(self) -> None:
         while len(self._ended) > ENDED_KEPT:
             del self._faults[self._ended.popleft()]
-
-
-def _grips(fault: Fault, group: Group) -> bool:
-    """Whether a fault can be had by the devices of a group."""
-    if isinstance(fault.spec, MeasurementFault):
-        return bool(gripped(group, fault.spec, fault.mode, entries(fault.target, "quantity")))
-    if isinstance(fault.spec, DeviceFault):
-        return group.readable.issuperset(fault.spec.needs)
-    return True

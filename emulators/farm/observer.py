@@ -8,7 +8,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from pilotfarm.emulators.contracts.protocol import Command
-from pilotfarm.emulators.farm.faultboard import Fault
+from pilotfarm.emulators.farm.fault import Fault
 
 
 @dataclass(frozen=True, slots=True)

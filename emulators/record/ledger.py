@@ -39,7 +39,7 @@ import pyarrow.parquet as pq
 
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.protocol import Command
-from pilotfarm.emulators.farm.faultboard import Fault
+from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.observer import Moment
 from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.grid.network import FeederState, Network

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from pilotfarm.emulators.contracts.fault import AdmissionFault, LinkFault, ProtocolFault, acts_on
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
-from pilotfarm.emulators.farm.faultboard import Fault, FaultBoard
+from pilotfarm.emulators.farm.fault import Fault
+from pilotfarm.emulators.farm.faultboard import FaultBoard
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place, Placed
 from pilotfarm.emulators.serving.server import Server
