@@ -118,6 +118,7 @@ class DeviceAnswer(Answer):
     kind: str
     site: str
     feeder: str
+    branch: str | None = Field(description="The branch of its feeder it is on, if that has any", examples=["north/1"])
     time: datetime = Field(description="Site time the values hold for")
     clock_offset_s: float = Field(
         description="What its own clock is ahead of site time; an RTU tells of it by a clock that is the RTU's",
@@ -158,19 +159,35 @@ class BulkAnswer(Answer):
 # ----------------------------------------------------------------------------------------- faults
 
 
-class FaultAnswer(Answer):
-    """A fault of the farm, waiting, active or ended."""
-
-    id: int
+class _Fault(Answer):
     kind: str
     target: dict[str, str | list[str]]
     mode: str | None
     parameters: dict[str, Any]
     start: datetime
     duration_s: float | None
-    state: Literal["pending", "active", "ended"]
+    count: int | None
+    ramp_s: float
+    spread_s: float
     hit: list[str] = Field(description="Devices it grips")
     missed: list[str] = Field(description="Devices of the target that cannot have this fault")
+
+
+class FaultTrial(_Fault):
+    """A fault that was tried, and is nowhere."""
+
+    warnings: list[str] = Field(description="As of one that is taken")
+
+
+class FaultAnswer(_Fault):
+    """A fault of the farm, waiting, active or ended."""
+
+    id: int
+    state: Literal["pending", "active", "ended"]
+    bites: int | None = Field(
+        description="How often it has changed what passes: messages, frames, or pieces of bytes that took time; null "
+        "for families that do not act there"
+    )
 
 
 class FaultTaken(FaultAnswer):

@@ -17,6 +17,8 @@ from pilotfarm.emulators.wording import shown, unknown
 
 TIME_MAX_S: Final = 1e9
 """Furthest a fault may be scheduled, and longest it may last: about 32 years of site time."""
+COUNT_MAX: Final = 10**9
+"""Maximum number of messages that a fault may change before it ends."""
 VALUES_MAX: Final = 200
 """Maximum number of values of one set-point request."""
 DEVICES_MAX: Final = 10_000
@@ -93,6 +95,10 @@ _PLACES: Final[dict[str, Any]] = {
     "kind": _one_or_more(enum=list(DEVICES)),
     "group": _one_or_more(),
     "feeder": _one_or_more(),
+    "branch": _one_or_more(description="A branch of a feeder, as FEEDER/N from 1"),
+    "phase": _one_or_more(
+        enum=["L1", "L2", "L3"], description="A phase the devices are on; those of three phases are on all"
+    ),
     "device": _one_or_more(maxLength=ENTRY_LENGTH_MAX, description="Glob over device ids"),
     "exclude": _one_or_more(maxLength=ENTRY_LENGTH_MAX, description="Glob over device ids that are not meant"),
     "station": _one_or_more(description="A station that answers for the devices"),
@@ -203,6 +209,22 @@ class FaultRequest(Request):
     duration_s: Annotated[float, Field(gt=0.0, le=TIME_MAX_S)] | None = Field(
         default=None, description="Site seconds; until cleared if null"
     )
+    count: Annotated[int, Field(ge=1, le=COUNT_MAX)] | None = Field(
+        default=None,
+        description="It ends after it has changed so many messages of all its devices together, or with its duration; "
+        "for kinds that act on messages. So it depends on who polls",
+    )
+    ramp_s: Annotated[float, Field(ge=0.0, le=TIME_MAX_S)] = Field(
+        default=0.0,
+        description="Site seconds in which it takes its devices one after the other, by draws of the seed; a wrong "
+        "value or clock goes evenly from right to wrong",
+    )
+    spread_s: Annotated[float, Field(ge=0.0, le=TIME_MAX_S)] = Field(
+        default=0.0,
+        description="Site seconds, after its duration, in which it leaves its devices one after the other; for faults "
+        "of admission, link and protocol. One that is cleared leaves all at once",
+    )
+    dry_run: bool = Field(default=False, description="Answer with whom it would hit, and put it nowhere")
 
 
 # ----------------------------------------------------------------------------------------- clock

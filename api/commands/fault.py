@@ -37,6 +37,8 @@ Kinds = Annotated[
 ]
 Groups = Annotated[list[str] | None, typer.Option(help="Devices of a group.")]
 Feeders = Annotated[list[str] | None, typer.Option(help="Devices of a feeder.")]
+Branches = Annotated[list[str] | None, typer.Option(metavar="FEEDER/N", help="Devices of a branch of a feeder.")]
+Phases = Annotated[list[str] | None, typer.Option(metavar="L1|L2|L3", help="Devices that are on a phase.")]
 Stations = Annotated[list[str] | None, typer.Option(help="Devices behind a gateway or RTU.")]
 Protocols = Annotated[list[str] | None, typer.Option(help="Devices served over a protocol.")]
 Maps = Annotated[list[str] | None, typer.Option("--map", help="Devices served with a map.")]
@@ -76,6 +78,8 @@ def add(
     device_kind: Kinds = None,
     group: Groups = None,
     feeder: Feeders = None,
+    branch: Branches = None,
+    phase: Phases = None,
     station: Stations = None,
     protocol: Protocols = None,
     map_name: Maps = None,
@@ -98,6 +102,21 @@ def add(
             metavar="S", min=0.0, max=1e12, help="Site seconds; until cleared if left out.", show_default=False
         ),
     ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="End after so many messages that it has changed.", show_default=False),
+    ] = None,
+    ramp: Annotated[
+        float,
+        typer.Option(
+            metavar="S", min=0.0, max=1e9, help="Site seconds to take all devices in, or to go from right to wrong."
+        ),
+    ] = 0.0,
+    spread: Annotated[
+        float,
+        typer.Option(metavar="S", min=0.0, max=1e9, help="Site seconds after the duration to leave all devices in."),
+    ] = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say whom it would hit, and put it nowhere.")] = False,
     api: Api = _API,
     token: Token = None,
     as_json: AsJson = False,
@@ -112,6 +131,8 @@ def add(
         "kind": device_kind,
         "group": group,
         "feeder": feeder,
+        "branch": branch,
+        "phase": phase,
         "station": station,
         "protocol": protocol,
         "map": map_name,
@@ -125,12 +146,17 @@ def add(
         "parameters": _parameters(settings if settings is not None else []),
         "start": None if start is None else _value(start),
         "duration_s": duration,
+        "count": count,
+        "ramp_s": ramp,
+        "spread_s": spread,
+        "dry_run": dry_run,
     }
     fault = _asked(api, token, "POST", "/faults", body)
     if as_json:
         _print_json(fault)
         return
-    typer.echo(f"fault {fault['id']}: {_line(fault)}")
+    name = "dry run" if dry_run else f"fault {fault['id']}"
+    typer.echo(f"{name}: {_line(fault)}")
     typer.echo(f"hit    {_names(fault['hit'])}")
     typer.echo(f"missed {_names(fault['missed'])}")
     for warning in fault["warnings"]:
@@ -153,7 +179,7 @@ def list_faults(
         _print_json(found)
         return
     for fault in found:
-        typer.echo(f"{fault['id']:>4}  {fault['state']:<7}  {_line(fault)}  hit {len(fault['hit'])}")
+        typer.echo(f"{fault['id']:>4}  {fault['state']:<7}  {_line(fault)}  hit {len(fault['hit'])}{_bites(fault)}")
     if not found:
         typer.echo("no faults")
 
@@ -260,7 +286,17 @@ def _line(fault: Mapping[str, Any]) -> str:
     parts.append(f"from {fault['start']}")
     if fault["duration_s"] is not None:
         parts.append(f"for {fault['duration_s']:g} s")
+    if fault["count"] is not None:
+        parts.append(f"for {fault['count']} messages")
+    if fault["ramp_s"]:
+        parts.append(f"over {fault['ramp_s']:g} s")
+    if fault["spread_s"]:
+        parts.append(f"until {fault['spread_s']:g} s later")
     return " ".join(parts)
+
+
+def _bites(fault: Mapping[str, Any]) -> str:
+    return "" if fault["bites"] is None else f"  bites {fault['bites']}"
 
 
 def _names(devices: Sequence[str]) -> str:

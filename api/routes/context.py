@@ -36,7 +36,7 @@ class Context:
     def rows_of(self, where: str, target: Mapping[str, str | Sequence[str] | None]) -> Rows:
         """Find the devices of a target; what of it there is not is refused, with what was meant."""
         asked = {key: value for key, value in target.items() if value is not None}
-        found = strange(self.farm.population, list(self.pilot.layout.feeders), asked)
+        found = strange(self.farm.population, asked)
         problems = [(f"{where}.{key}" if key else where, message) for key, message in found]
         if problems:
             raise Refused(422, problems)

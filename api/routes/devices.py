@@ -64,6 +64,7 @@ async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
         kind=found.kind,
         site=here.pilot.layout.name,
         feeder=found.group.layout.feeder,
+        branch=found.group.branches[found.row] or None,
         time=here.farm.now,
         clock_offset_s=round(found.clock.off_s(here.farm.unix_s), 6),
         quantities={

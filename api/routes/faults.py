@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -53,10 +54,12 @@ async def list_faults(
     status_code=201,
     summary="Put a fault on the farm",
     description="It takes hold with the first step at or after its start. `hit` are the devices it grips, `missed` "
-    "those of the target that cannot have it. `warnings` are no refusal: the fault is taken.",
-    responses=documented(409),
+    "those of the target that cannot have it. `warnings` are no refusal: the fault is taken. With `dry_run` it is "
+    "put nowhere.",
+    response_model=models.FaultTaken,
+    responses={200: {"model": models.FaultTrial, "description": "What would be, as of now"}, **documented(409)},
 )
-async def add_fault(here: Here, request: requests.FaultRequest, response: Response) -> models.FaultTaken:
+async def add_fault(here: Here, request: requests.FaultRequest, response: Response) -> Any:
     now_s = here.farm.time_s
     start_s = _start_s(here, request.start)
     fault = here.farm.faults.add(
@@ -66,11 +69,18 @@ async def add_fault(here: Here, request: requests.FaultRequest, response: Respon
         request.parameters,
         None if start_s is None else max(start_s, now_s),
         request.duration_s,
+        ramp_s=request.ramp_s,
+        spread_s=request.spread_s,
+        count=request.count,
+        dry_run=request.dry_run,
     )
-    response.headers["Location"] = f"/api/v1/faults/{fault.id}"
     runner = here.pilot.runner
-    doubts = timing.doubts(now_s, start_s, request.duration_s, runner.speed, runner.step_s)
-    return models.FaultTaken(**_fault(here, fault).model_dump(), warnings=list(doubts))
+    doubts = list(timing.doubts(now_s, start_s, request.duration_s, runner.speed, runner.step_s))
+    if request.dry_run:
+        trial = models.FaultTrial(**_asked(here, fault), warnings=doubts)
+        return Response(trial.model_dump_json(), media_type="application/json")
+    response.headers["Location"] = f"/api/v1/faults/{fault.id}"
+    return models.FaultTaken(**_fault(here, fault).model_dump(), warnings=doubts)
 
 
 @router.delete("/faults", summary="End every fault", description="As of the next step; answers with those it ended.")
@@ -112,19 +122,23 @@ def _start_s(here: Context, start: float | datetime | None) -> float | None:
 
 
 def _fault(here: Context, fault: Fault) -> models.FaultAnswer:
+    bites = fault.bites.count if isinstance(fault.spec, LinkFault | ProtocolFault) else None
+    return models.FaultAnswer(id=fault.id, state=fault.state, bites=bites, **_asked(here, fault))
+
+
+def _asked(here: Context, fault: Fault) -> dict[str, Any]:
+    """What was asked for, and whom it grips."""
     zone = here.farm.now.tzinfo
-    return models.FaultAnswer(
-        id=fault.id,
-        kind=fault.spec.kind,
-        target={key: each if isinstance(each, str) else list(each) for key, each in fault.target.items()},
-        mode=fault.mode if fault.spec.modes else None,
-        parameters=fault.parameters.model_dump(mode="json"),
-        start=datetime.fromtimestamp(here.farm.unix_s - here.farm.time_s + fault.start_s, zone),
-        duration_s=fault.duration_s,
-        state=fault.state,
-        hit=list(fault.hit),
-        missed=list(fault.missed),
-    )
+    return {
+        "kind": fault.spec.kind,
+        "target": {key: each if isinstance(each, str) else list(each) for key, each in fault.target.items()},
+        "mode": fault.mode if fault.spec.modes else None,
+        "parameters": fault.parameters.model_dump(mode="json"),
+        "start": datetime.fromtimestamp(here.farm.unix_s - here.farm.time_s + fault.start_s, zone),
+        **asdict(fault.course),
+        "hit": list(fault.hit),
+        "missed": list(fault.missed),
+    }
 
 
 def _kind(spec: FaultSpec) -> models.FaultKind:

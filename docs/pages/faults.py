@@ -18,6 +18,19 @@ Made by `make pages` from the kinds that are registered. `GET /api/v1/faults/kin
 A fault has a kind, a target, perhaps a mode and parameters, a start and a duration in site time. It begins with a step
 and ends with one; without a duration it holds until it is cleared. An inactive fault changes no byte that is read.
 
+- `start`: with the next step, or so much later, or at an instant of site time.
+- `duration_s`: how long it holds.
+- `ramp_s`: faults of admission, link and protocol take their devices one after the other in that time; a wrong value
+  or clock goes evenly from right to wrong.
+- `spread_s`: after its duration, a fault of admission, link or protocol leaves its devices one after the other in
+  that time: how fast they come back.
+- `count`: it ends after so many messages that it has changed, of all its devices together; for faults that act on
+  messages. So it depends on who polls, and how often.
+- `dry_run`: the answer says whom it would hit, and nothing happens.
+
+Cleared, a fault leaves all its devices at once. `bites` says how often a fault of link or protocol has changed what
+passes: messages or frames that were answered otherwise, changed or kept, or pieces of bytes that took time.
+
 | family | what is broken | what stays true |
 |---|---|---|
 | measurement | what a device says of a quantity | the physics; REST shows both, as `value` and `reported` |
@@ -35,6 +48,8 @@ take hold there.
 |---|---|---|
 | `device`, `exclude` | whose ids match a glob, or do not | any |
 | `kind`, `group`, `feeder` | of a kind, group or feeder of the site file | any |
+| `branch` | on a branch of a feeder, `north/1`; REST tells it of each device | any |
+| `phase` | on a phase, `L1` to `L3`; devices of three phases are on all | any |
 | `station`, `protocol`, `map` | behind a gateway or RTU, served over a protocol, served with a map | any |
 | `label` | whose group or station carries a label, `cell=north` | of each name any |
 | `quantity` | for faults of measurement: which quantities, a name or glob; of a phase all if left out | any |
@@ -48,13 +63,16 @@ is one of the RTU's clock, and with it of all that the RTU tells.
 ```
 $ pilotfarm fault add offline --device 'meter-*' --duration 600
 $ pilotfarm fault add latency --label cell=north --set delay_s=2.0 --pick '25 %'
+$ pilotfarm fault add offline --label cell=north --duration 600 --spread 20
+$ pilotfarm fault add silence --protocol modbus --count 3 --dry-run
 $ pilotfarm fault list
 $ pilotfarm fault clear --all
 ```
 
-Faults of measurement on the same value follow each other in the order of their ids. What they draw depends on the
-seed, the device, the quantity and the site time, so it is the same again however the steps are cut and whoever else is
-there.
+## What is seen
+
+What faults of measurement draw depends on the seed, the device, the quantity and the site time, so it is the same again
+however the steps are cut and whoever else is there.
 
 | a value is | Modbus | IEC 104 | DNP3 | REST |
 |---|---|---|---|---|
@@ -74,6 +92,21 @@ are hit: a gateway or RTU that several share is slow when all of them are. What 
 do, at any speed of the site. A TCP connection loses no bytes: loss on the medium shows as delay, and where it lasts
 as a connection that ends. What is under way when such a fault ends arrives at once. Where several stand, the first is
 nearest to the device. A connection with more than 256 KB under way in one direction is cut.
+
+## Where two meet
+
+- Two on one value: each makes something of what those before it have made, in the order of their ids; one that does not
+  look (`stuck` with a value, `missing`, `out-of-range`) hides those before it. What devices say of the value adds up.
+- Two on one clock: what they put it off by adds up.
+- Two of admission: the strictest: a device that one of them cuts off is cut off.
+- Two of link: both act; the one with the lower id is nearer to the device.
+- Two of protocol: both act; a request meets the one with the higher id first, and what that answers or keeps the other
+  never sees. An answer meets the lower id first.
+- Two on one supply, or the frequency: a supply is open while one of them opens it; what the area loses adds up.
+- Of several families: grid and device, then measurement, then protocol, link and admission: the order in which a
+  value leaves its device.
+
+A fault that ends leaves what the others make of it, as if it had never been.
 """
 
 _CLOCK: Final = (

@@ -169,11 +169,23 @@ class ProtocolFault(_Kind):
     family: ClassVar = "protocol"
     protocols: tuple[str, ...]
     filter: Callable[[str, Any, int], Filter]
+    by_message: bool = True
+    """Whether it acts on messages that pass: these can be counted."""
 
 
 def acts_on(spec: LinkFault | ProtocolFault, protocol: str) -> bool:
     """Whether a fault is one of a protocol's."""
     return not spec.protocols or protocol in spec.protocols
+
+
+def on_the_way(spec: FaultSpec) -> bool:
+    """Whether a fault acts between devices and their masters."""
+    return isinstance(spec, AdmissionFault | LinkFault | ProtocolFault)
+
+
+def counts(spec: FaultSpec) -> bool:
+    """Whether a fault acts on single messages or frames, and can end after so many of them."""
+    return spec.by_message if isinstance(spec, ProtocolFault) else isinstance(spec, LinkFault) and bool(spec.protocols)
 
 
 # ------------------------------------------------------------------------------------------- grid

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
+from math import inf
 from typing import Protocol, TypeAlias
 
 
@@ -66,10 +68,24 @@ class WhenFull(IntEnum):
     LONGEST_UNUSED_GIVES_WAY = 2
 
 
+@dataclass(slots=True)
+class Bites:
+    """How often something on the way has changed what passes, and how often it may: afterwards all passes."""
+
+    count: int = 0
+    max: float = inf
+
+    @property
+    def spent(self) -> bool:
+        return self.count >= self.max
+
+
 class Link(Engine, Protocol):
     """An engine around an engine: what happens to the bytes of a connection, both ways."""
 
     inner: Engine
+    bites: Bites
+    """Counted by the link: frames that it changed, or pieces that it took over. Whoever puts it there may share one."""
 
     def let_go(self, now_s: float) -> None:
         """Hand on at once what is under way, both ways; nothing is held back after it."""

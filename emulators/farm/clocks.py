@@ -49,17 +49,21 @@ class Clocks:
         rows: Rows,
         stations: Collection[str],
         *,
+        ramp_s: float = 0.0,
         tags_only: bool = False,
     ) -> None:
         """Let a fault put off the clocks of devices, or in their place of stations that it names and that have one.
 
-        With ``tags_only`` these go right, and only the time tags that are made by them are off.
+        Over ``ramp_s`` they go from right to wrong. With ``tags_only`` these go right, and only the time tags that
+        are made by them are off.
         """
         began_s = self._start_s + time_s
 
         @lru_cache(maxsize=1)  # a step has one time, and many clocks
         def offset_s(unix_s: float) -> float:
-            return off_by(ClockTime(unix_s, unix_s - began_s, self._zone))
+            elapsed_s = unix_s - began_s
+            whole = off_by(ClockTime(unix_s, elapsed_s, self._zone))
+            return whole * elapsed_s / ramp_s if elapsed_s < ramp_s else whole
 
         self._off[fault] = list(dict.fromkeys(self._gripped(rows, stations)))
         for clock in self._off[fault]:

@@ -54,6 +54,7 @@ class Farm:
         self._wall_s: float | None = None
         self.tracer = Tracer()
         self.network = Network(tuple(layout.feeders.values()), layout.grid, supply.customers(layout, self.population))
+        supply.name_branches(self.network, self.population)
         self.clocks = Clocks(layout, self.population)
         self.faults = FaultBoard(self.population, self.network, self.clocks)
         supply.solve(self.network, self.population, 0.0)

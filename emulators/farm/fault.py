@@ -1,18 +1,50 @@
-"""One fault on a farm: what, on whom, from when to when, and whether devices of a group can have it."""
+"""One fault on a farm: what, on whom, from when to when, and which devices can have it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pilotfarm.emulators.contracts.fault import DeviceFault, Disturbance, FaultSpec, GridFault, MeasurementFault
+import numpy as np
+
+from pilotfarm.emulators.columns.arrays import Bools
+from pilotfarm.emulators.contracts.device import Keys
+from pilotfarm.emulators.contracts.fault import (
+    DeviceFault,
+    Disturbance,
+    FaultSpec,
+    GridFault,
+    MeasurementFault,
+    on_the_way,
+)
+from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.farm.population import Group, Rows, Way
 from pilotfarm.emulators.farm.reports import gripped
 from pilotfarm.emulators.farm.targets import Target, entries, on_way
 from pilotfarm.emulators.grid.network import Supply
+from pilotfarm.profiles.draws import uniform
 
 PENDING, ACTIVE, ENDED = "pending", "active", "ended"
 NEVER: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """When a fault grips its devices, and when it lets go of them; see ``FaultBoard.add``."""
+
+    duration_s: float | None = None
+    ramp_s: float = 0.0
+    spread_s: float = 0.0
+    count: int | None = None
+
+    def gripped(self, keys: Keys, number: int, elapsed_s: float) -> Bools:
+        """Return which devices are gripped so long after the beginning of the fault of that number, by their keys."""
+        found = np.full(len(keys), True)
+        if elapsed_s < self.ramp_s:
+            found &= self.ramp_s * uniform(keys, number, "ramp") <= elapsed_s
+        if self.duration_s is not None and elapsed_s >= self.duration_s:
+            found &= self.duration_s + self.spread_s * uniform(keys, number, "spread") > elapsed_s
+        return found
 
 
 @dataclass(slots=True, eq=False)
@@ -25,13 +57,16 @@ class Fault:
     mode: str
     parameters: Any
     start_s: float
-    duration_s: float | None
+    course: Course
     rows: Rows
     hit: tuple[str, ...]
     missed: tuple[str, ...]
     state: str = PENDING
     supplies: frozenset[Supply] = frozenset()
     """What a grid fault opens."""
+    bites: Bites = field(default_factory=Bites)
+    at: Rows = field(default_factory=dict)
+    """Whom it grips now, where it takes and leaves its devices one after the other."""
 
     @property
     def disturbance(self) -> Disturbance:
@@ -42,8 +77,15 @@ class Fault:
         return on_way(self.target, way)
 
     @property
+    def one_by_one(self) -> bool:
+        """Whether it takes or leaves its devices one after the other."""
+        return on_the_way(self.spec) and self.course.ramp_s + self.course.spread_s > 0.0
+
+    @property
     def end_s(self) -> float:
-        return NEVER if self.duration_s is None else self.start_s + self.duration_s
+        """When it has left the last device."""
+        lasts_s = self.course.duration_s
+        return NEVER if lasts_s is None else self.start_s + lasts_s + self.course.spread_s
 
     @property
     def due_s(self) -> float:

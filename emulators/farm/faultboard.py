@@ -25,9 +25,10 @@ from pilotfarm.emulators.contracts.fault import (
     ProtocolFault,
     acts_on,
 )
+from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.errors import ConfigError, Problem, StateError
 from pilotfarm.emulators.farm.clocks import Clocks
-from pilotfarm.emulators.farm.fault import ACTIVE, ENDED, NEVER, PENDING, Fault, grips
+from pilotfarm.emulators.farm.fault import ACTIVE, ENDED, NEVER, PENDING, Course, Fault, grips
 from pilotfarm.emulators.farm.population import Population, Rows
 from pilotfarm.emulators.farm.reports import Misreport, Reports, gripped
 from pilotfarm.emulators.farm.requests import FaultRequest
@@ -72,6 +73,11 @@ class FaultBoard:
         parameters: Mapping[str, Any] | None = None,
         start_s: float | None = None,
         duration_s: float | None = None,
+        *,
+        ramp_s: float = 0.0,
+        spread_s: float = 0.0,
+        count: int | None = None,
+        dry_run: bool = False,
     ) -> Fault:
         """Put a fault on the farm; it takes hold with the first step at or after ``start_s``.
 
@@ -79,19 +85,17 @@ class FaultBoard:
         ``exclude`` and a measurement fault's ``quantity``; ``pick`` is ``all``, a number or a share of those who
         can have it. What is left out matches everything.
 
+        It lasts for ``duration_s``, or until it has changed ``count`` messages. Over ``ramp_s`` it takes its devices
+        one after the other, or a wrong value or clock goes from right to wrong; over ``spread_s`` after its duration
+        it leaves them one after the other. [s of site time]  With ``dry_run`` nothing is put anywhere: the fault that
+        would have been is returned.
+
         Raises ``ConfigError`` with every problem, or ``StateError`` when the board is full.
         """
         if sum(fault.state != ENDED for fault in self) >= FAULTS_MAX:
             raise StateError(f"{FAULTS_MAX} faults are waiting or active; clear some first")
-        request = FaultRequest(
-            self._population,
-            [each.name for each in self._network],
-            kind,
-            target or {},
-            mode,
-            parameters or {},
-            duration_s,
-        )
+        course = Course(duration_s, ramp_s, spread_s, count)
+        request = FaultRequest(self._population, kind, target or {}, mode, parameters or {}, course)
         if request.problems:
             raise ConfigError(request.problems)
         assert request.spec is not None
@@ -102,20 +106,25 @@ class FaultBoard:
             mode=request.mode,
             parameters=request.parameters,
             start_s=self._time_s if start_s is None else start_s,
-            duration_s=duration_s,
+            course=course,
             rows={},
             hit=(),
             missed=(),
+            bites=Bites(max=NEVER if count is None else count),
         )
         self._aim(fault)
         if not fault.hit:
             reason = "no device of the target can have this fault" if fault.missed else "no device matches the target"
             raise ConfigError([Problem("fault", 0, "target", reason)])
+        if not dry_run:
+            self._put(fault)
+        return fault
+
+    def _put(self, fault: Fault) -> None:
         self._last_id = fault.id
         self._faults[fault.id] = fault
         self._due_s = min(self._due_s, fault.due_s)
         self._forget_oldest()
-        return fault
 
     def clear(self, fault_id: int) -> Fault:
         """End a fault, as of the next step; ``StateError`` if there is none of that id, or it has ended already."""
@@ -147,15 +156,18 @@ class FaultBoard:
         self._time_s = time_s
         changed = [(fault, "ended") for fault in self._cleared]
         self._cleared.clear()
-        if time_s >= self._due_s:
+        if time_s >= self._due_s or self._any_spent():
             for fault in self:
                 if fault.state == PENDING and time_s >= fault.start_s:
                     self._begin(fault)
                     changed.append((fault, "began"))
-                if fault.state == ACTIVE and time_s >= fault.end_s:
+                if fault.state == ACTIVE and (time_s >= fault.end_s or fault.bites.spent):
                     self._end(fault)
                     changed.append((fault, "ended"))
             self._due_s = min((fault.due_s for fault in self), default=NEVER)
+        for fault in self._standing_on_the_way():
+            if fault.one_by_one:
+                self._take_and_leave(fault)
         if changed:
             self._set_clocks(changed)
             self._disturb()
@@ -170,7 +182,15 @@ class FaultBoard:
             if isinstance(fault.spec, ClockFault) and event == "began":
                 off_by = partial(fault.spec.offset_s, fault.mode, fault.parameters)
                 stations, tags_only = entries(fault.target, "station"), fault.spec.tags_only
-                self._clocks.put_off(fault.id, off_by, fault.start_s, fault.rows, stations, tags_only=tags_only)
+                self._clocks.put_off(
+                    fault.id,
+                    off_by,
+                    fault.start_s,
+                    fault.rows,
+                    stations,
+                    ramp_s=fault.course.ramp_s,
+                    tags_only=tags_only,
+                )
             else:
                 self._clocks.put_right(fault.id)
 
@@ -190,10 +210,26 @@ class FaultBoard:
         """Return the active faults that grip a device's way to its masters, by group and row, in their order."""
         found: dict[tuple[str, int], list[Fault]] = {}
         for fault in self._active(AdmissionFault, LinkFault, ProtocolFault):
-            for group, rows in fault.rows.items():
+            for group, rows in (fault.at if fault.one_by_one else fault.rows).items():
                 for row in rows.tolist():
                     found.setdefault((group, row), []).append(fault)
         return found
+
+    def _any_spent(self) -> bool:
+        return any(fault.bites.spent for fault in self._standing_on_the_way())
+
+    def _standing_on_the_way(self) -> Iterator[Fault]:
+        for family in (AdmissionFault, LinkFault, ProtocolFault):
+            yield from self._standing.get(family, {}).values()
+
+    def _take_and_leave(self, fault: Fault) -> None:
+        """Find whom a fault grips now that takes or leaves its devices one after the other."""
+        elapsed_s = self._time_s - fault.start_s
+        before, fault.at = fault.at, {}
+        for name, rows in fault.rows.items():
+            keys = self._population.groups[name].layout.keys[rows]
+            fault.at[name] = rows[fault.course.gripped(keys, fault.id, elapsed_s)]
+        self.revision += any(not np.array_equal(rows, before.get(name, [-1])) for name, rows in fault.at.items())
 
     def _active(self, *families: type[FaultSpec]) -> list[Fault]:
         """The active faults of some families, in the order of their ids."""
@@ -212,7 +248,15 @@ class FaultBoard:
                 reads = gripped(group, fault.spec, fault.mode, entries(fault.target, "quantity"))
                 notes = {q: group.reported[q][rows].copy() for q in reads}
                 misreport = Misreport(
-                    fault.id, fault.spec, fault.mode, fault.parameters, fault.start_s, rows, notes, reads
+                    fault.id,
+                    fault.spec,
+                    fault.mode,
+                    fault.parameters,
+                    fault.start_s,
+                    fault.course.ramp_s,
+                    rows,
+                    notes,
+                    reads,
                 )
                 self._reports.begin(name, misreport)
 

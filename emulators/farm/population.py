@@ -42,6 +42,8 @@ class Group:
     quality: dict[str, Qualities] = field(default_factory=dict)
     readable: frozenset[str] = frozenset()
     writable: frozenset[str] = frozenset()
+    branches: Sequence[str] = ()
+    """By row, the branch of the feeder it is on, as ``FEEDER/N`` from 1; empty for none."""
     clocks: dict[int, Clock] = field(default_factory=dict)
     """Those that may be wrong, by row."""
     told: Columns = field(default_factory=dict)
@@ -130,6 +132,9 @@ class Population:
 
     def __init__(self, layout: SiteLayout) -> None:
         self.stations = layout.stations
+        self.feeders = tuple(layout.feeders)
+        self.branches: tuple[str, ...] = ()
+        """All there are, as ``Group.branches`` has them."""
         self.groups = {group.name: Group.made(group, layout.place) for group in layout.groups}
         self._rows = {
             device: (group, row) for group in self.groups.values() for row, device in enumerate(group.layout.devices)

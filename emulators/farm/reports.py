@@ -44,6 +44,8 @@ class Misreport:
     mode: str
     parameters: Any
     start_s: float
+    ramp_s: float
+    """Over which the value goes from right to wrong."""
     rows: Indices
     notes: Columns
     """``(rows,)`` by quantity: what was reported when it began."""
@@ -105,16 +107,18 @@ class _Layer:
     def __init__(self, misreport: Misreport, cells: int) -> None:
         self.spec, self.mode = misreport.spec, misreport.mode
         self.gripped = np.zeros(cells, dtype=bool)
+        self.ramps = misreport.ramp_s > 0.0
         self.moves = False
         """Whether a cell shows what another has."""
         self._cells, self._read = np.zeros(0, dtype=np.intp), np.arange(cells)
-        self._note, self._start_s = np.zeros(cells), np.zeros(cells)
+        self._note, self._start_s, self._ramp_s = np.zeros(cells), np.zeros(cells), np.zeros(cells)
         self._keys, self._counts = np.zeros(cells, dtype=np.uint64), np.zeros(0, dtype=bool)
         self._numbers = {name: np.zeros(cells) for name in self._numbers_of(misreport)}
 
     def takes(self, misreport: Misreport) -> bool:
         """Whether it is of the misreport's kind."""
-        return self.spec is misreport.spec and self.mode == misreport.mode
+        same = self.spec is misreport.spec and self.mode == misreport.mode
+        return same and self.ramps == (misreport.ramp_s > 0.0)
 
     def lay(self, misreport: Misreport, cells: Indices, read: Indices, keys: Keys) -> None:
         """Let a misreport grip cells, each showing what it makes of the one ``read`` for it.
@@ -134,7 +138,7 @@ class _Layer:
         for name, number in numbers.items():
             self._numbers[name][cells] = number
         self._note[cells] = np.concatenate(list(misreport.notes.values()))
-        self._start_s[cells] = misreport.start_s
+        self._start_s[cells], self._ramp_s[cells] = misreport.start_s, misreport.ramp_s
         self._keys[cells], self._read[cells] = keys, read
         self.moves |= bool((read != cells).any())
         self.gripped[cells] = True
@@ -143,22 +147,28 @@ class _Layer:
         """Keep the cells that are gripped; ``counts`` says of every cell whether it is a total."""
         self._cells = np.flatnonzero(self.gripped)
         self._note, self._start_s = self._note[self._cells], self._start_s[self._cells]
+        self._ramp_s = self._ramp_s[self._cells]
         self._keys, self._read, self._counts = self._keys[self._cells], self._read[self._cells], counts[self._cells]
         self._numbers = {name: number[self._cells] for name, number in self._numbers.items()}
 
     def apply(self, true: Floats, reported: Floats, time_s: float) -> None:
+        below, elapsed_s = reported[self._read], time_s - self._start_s
         told = Cells(
             true[self._read],
-            reported[self._read],
+            below,
             self._note,
-            time_s - self._start_s,
+            elapsed_s,
             self._numbers,
             self._keys,
             time_s,
             self._counts,
         )
         # Finite, so that what stands above has a number to begin with: infinity times nothing is none.
-        reported[self._cells] = finite(self.spec.report(self.mode, told))
+        made = finite(self.spec.report(self.mode, told))
+        if self.ramps:
+            share = np.minimum(elapsed_s / self._ramp_s, 1.0)
+            made = (1.0 - share) * reported[self._cells] + share * made
+        reported[self._cells] = made
 
     def _numbers_of(self, misreport: Misreport) -> Mapping[str, float]:
         return misreport.spec.numbers(misreport.mode, misreport.parameters)
@@ -211,16 +221,17 @@ class _Fold:
         layers: list[_Layer] = []
         top = np.full(len(self._keys), -1)
         for misreport in misreports:
-            spec = misreport.spec
+            spec, ramps = misreport.spec, misreport.ramp_s > 0.0
             cells, read = self._cells(misreport, misreport.notes), self._cells(misreport, misreport.reads.values())
             level = int(top[cells].max())
-            if level < 0 or not (layers[level].takes(misreport) and (spec.replaces or spec.then is not None)):
+            joins = not ramps and (spec.replaces or spec.then is not None)
+            if level < 0 or not (joins and layers[level].takes(misreport)):
                 level += 1
             while level < len(layers) and not layers[level].takes(misreport):
                 level += 1
             if level == len(layers):
                 layers.append(_Layer(misreport, len(top)))
-            if spec.replaces:
+            if spec.replaces and not ramps:
                 _drop(layers[:level], cells)
             below = np.zeros(len(cells), dtype=np.uint64)
             for layer in layers[:level]:

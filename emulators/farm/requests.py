@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from math import inf
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, MeasurementFault
+from pilotfarm.emulators.contracts.fault import (
+    DeviceFault,
+    FaultSpec,
+    GridFault,
+    MeasurementFault,
+    counts,
+    on_the_way,
+)
 from pilotfarm.emulators.errors import Problem
+from pilotfarm.emulators.farm.fault import Course
 from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.farm.targets import PLACE_KEYS, strange
 from pilotfarm.emulators.wording import said, unknown
@@ -25,12 +34,11 @@ class FaultRequest:
     def __init__(
         self,
         population: Population,
-        feeders: Sequence[str],
         kind: str,
         target: Mapping[str, Any],
         mode: str | None,
         parameters: Mapping[str, Any],
-        duration_s: float | None,
+        course: Course,
     ) -> None:
         self.problems: list[Problem] = []
         self.target: dict[str, str | list[str]] = {
@@ -39,17 +47,38 @@ class FaultRequest:
         self.mode = ""
         self.parameters: Any = None
         self.spec = registry.fault(kind) if self._known("kind", kind, list(registry.FAULTS)) else None
-        if duration_s is not None and not 0.0 < duration_s < float("inf"):
-            self._problem("duration_s", "must be a positive number of seconds, or left out")
-        self._check_target(population, feeders)
+        self._check_target(population)
+        self._check_course(course)
         if self.spec is not None:
             self._check_kind(self.spec)
+            self._check_course_of(self.spec, course)
             self._check_mode(self.spec, mode)
             self._check_parameters(self.spec, parameters)
 
-    def _check_target(self, population: Population, feeders: Sequence[str]) -> None:
-        for key, message in strange(population, feeders, self.target, FAULT_KEYS):
+    def _check_target(self, population: Population) -> None:
+        for key, message in strange(population, self.target, FAULT_KEYS):
             self._problem(f"target.{key}" if key else "target", message)
+
+    def _check_course(self, course: Course) -> None:
+        if course.duration_s is not None and not 0.0 < course.duration_s < inf:
+            self._problem("duration_s", "must be a positive number of seconds, or left out")
+        for name, seconds in (("ramp_s", course.ramp_s), ("spread_s", course.spread_s)):
+            if not 0.0 <= seconds < inf:
+                self._problem(name, "must be 0 or a positive number of seconds")
+        if course.count is not None and course.count < 1:
+            self._problem("count", "must be 1 or more, or left out")
+        if course.spread_s > 0.0 and course.duration_s is None:
+            self._problem("spread_s", "needs a duration_s to follow: one who is cleared leaves all devices at once")
+
+    def _check_course_of(self, spec: FaultSpec, course: Course) -> None:
+        """Check what not every kind can do."""
+        this = with_article(spec.kind)
+        if course.ramp_s > 0.0 and isinstance(spec, DeviceFault | GridFault):
+            self._problem("ramp_s", f"{this} fault takes hold at once")
+        if course.spread_s > 0.0 and not on_the_way(spec):
+            self._problem("spread_s", f"{this} fault ends at once; those of admission, link and protocol can spread")
+        if course.count is not None and not counts(spec):
+            self._problem("count", f"{this} fault does not act on single messages; give it a duration_s")
 
     def _check_kind(self, spec: FaultSpec) -> None:
         if isinstance(spec, MeasurementFault):

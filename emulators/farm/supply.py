@@ -40,6 +40,16 @@ def customers(layout: SiteLayout, population: Population) -> Customers:
     )
 
 
+def name_branches(network: Network, population: Population) -> None:
+    """Tell devices which branch they are on: ``FEEDER/N``, from 1 over the feeder's substations."""
+    population.branches = tuple(
+        f"{feeder}/{number + 1}" for feeder in population.feeders for number in range(network.branches(feeder))
+    )
+    for group, rows in population.placed():
+        found = (network.branch_of(customer) for customer in range(rows.start, rows.stop))
+        group.branches = [f"{group.layout.feeder}/{number + 1}" if number >= 0 else "" for number in found]
+
+
 def solve(network: Network, population: Population, dt_s: float) -> None:
     """Hand every device's power by phase to the network, which works out the voltages of the next step."""
     power = np.empty((2, 3, len(population)))

@@ -18,9 +18,22 @@ from pilotfarm.profiles.draws import uniform
 Target: TypeAlias = Mapping[str, str | Sequence[str]]
 """By key a name, or several of which one has to match. A device is meant where all keys match."""
 
-PLACE_KEYS: Final = ("kind", "group", "feeder", "device", "exclude", "station", "protocol", "map", "label")
+PLACE_KEYS: Final = (
+    "kind",
+    "group",
+    "feeder",
+    "branch",
+    "phase",
+    "device",
+    "exclude",
+    "station",
+    "protocol",
+    "map",
+    "label",
+)
 """What a target may name; what it leaves out matches everything."""
 _OF_WAYS: Final = ("station", "protocol", "map", "label")
+_PHASES: Final = ("L1", "L2", "L3")
 ENTRIES_MAX: Final = 10_000
 """Maximum number of names under one key."""
 ENTRY_LENGTH_MAX: Final = 200
@@ -46,7 +59,9 @@ def chosen(population: Population, target: Target) -> Rows:
         rows = [
             row
             for row, name in enumerate(group.layout.devices)
-            if _is_called(name, target) and (not by_way or _is_served(population, group, row, target))
+            if _is_called(name, target)
+            and _is_fed(group, row, target)
+            and (not by_way or _is_served(population, group, row, target))
         ]
         if rows:
             found[group.name] = np.array(rows, dtype=np.intp)
@@ -71,6 +86,15 @@ def _is_called(name: str, target: Target) -> bool:
     if any(fnmatchcase(name, glob) for glob in entries(target, "exclude")):
         return False
     return "device" not in target or any(fnmatchcase(name, glob) for glob in entries(target, "device"))
+
+
+def _is_fed(group: Group, row: int, target: Target) -> bool:
+    """Whether a device is on the branches and phases asked for; one of three phases is on all of them."""
+    if "branch" in target and group.branches[row] not in entries(target, "branch"):
+        return False
+    if "phase" not in target or group.columns["phases"][row] >= 2.0:
+        return True
+    return _PHASES[int(group.columns["phase"][row])] in entries(target, "phase")
 
 
 def _is_served(population: Population, group: Group, row: int, target: Target) -> bool:
@@ -116,7 +140,7 @@ def picked(population: Population, rows: Rows, pick: str, number: int) -> Rows:
 
 
 def strange(
-    population: Population, feeders: Sequence[str], target: Mapping[str, Any], keys: Sequence[str] = PLACE_KEYS
+    population: Population, target: Mapping[str, Any], keys: Sequence[str] = PLACE_KEYS
 ) -> Iterator[tuple[str, str]]:
     """Yield what of a target there is not, as key and message; the key is empty for one that no target has."""
     for key, value in target.items():
@@ -129,7 +153,7 @@ def strange(
             if wrong:
                 yield key, wrong
             else:
-                yield from ((key, message) for message in _strangers(population, feeders, key, entries(target, key)))
+                yield from ((key, message) for message in _strangers(population, key, entries(target, key)))
 
 
 def _shape(value: Any) -> str:
@@ -143,7 +167,7 @@ def _shape(value: Any) -> str:
     return "" if len(several) <= ENTRIES_MAX else f"has {len(several):,} names; {ENTRIES_MAX:,} are the maximum"
 
 
-def _strangers(population: Population, feeders: Sequence[str], key: str, values: Sequence[str]) -> Iterator[str]:
+def _strangers(population: Population, key: str, values: Sequence[str]) -> Iterator[str]:
     stations = population.stations
     if key == "label":
         yield from (_no_label(each, population) for each in values if each not in population.labels)
@@ -158,7 +182,9 @@ def _strangers(population: Population, feeders: Sequence[str], key: str, values:
         known = {
             "kind": sorted({group.layout.kind for group in population} | set(registry.DEVICES)),
             "group": list(population.groups),
-            "feeder": list(feeders),
+            "feeder": list(population.feeders),
+            "branch": list(population.branches),
+            "phase": list(_PHASES),
             "station": list(dict.fromkeys(each.name for each in stations if each.name)),
             "protocol": list(registry.PROTOCOLS),
             "map": list(dict.fromkeys(seat.map for each in stations for seat in each.seats)),

@@ -71,5 +71,6 @@ IEC104_FLOOD = ProtocolFault(
     modes=tuple(_TYPES),
     protocols=("iec104",),
     filter=_flooding,
+    by_message=False,
     example={"events_per_s": 200.0},
 )

@@ -3,8 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pilotfarm.emulators.contracts.way import Filter
+from pilotfarm.emulators.contracts.way import Bites, Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A filter whose bites are counted; once they are spent it lets all messages pass."""
+
+    inner: Filter
+    bites: Bites
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        if self.bites.spent:
+            return message, None
+        further, answer = self.inner.inward(message, now_s)
+        self.bites.count += further != message
+        return further, answer
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        if self.bites.spent:
+            return message
+        further = self.inner.outward(message, now_s)
+        self.bites.count += further != message
+        return further
 
 
 def inward(filters: Sequence[Filter], message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from pilotfarm.emulators.contracts.way import Engine
+from pilotfarm.emulators.contracts.way import Bites, Engine
 
 SizeOf: TypeAlias = Callable[[bytes], int | None]
 """How many octets the frame has that some bytes begin with: ``None`` while too few are there to tell, 0 for what can
@@ -42,6 +42,7 @@ class FrameLink:
 
     def __init__(self, inner: Engine, size_of: SizeOf, now_s: float, *, hears: bool = False) -> None:
         self.inner = inner
+        self.bites = Bites()
         self.now_s = now_s
         self._hears = hears
         self._inward, self._outward = _Frames(size_of), _Frames(size_of)
@@ -67,7 +68,7 @@ class FrameLink:
     def receive(self, data: bytes, now_s: float) -> None:
         self.now_s = now_s
         if self._hears and not self._over:
-            data = b"".join(map(self.inward, self._inward.take(data)))
+            data = b"".join(self._changed(self.inward, frame) for frame in self._inward.take(data))
         if data:
             self.inner.receive(data, now_s)
 
@@ -87,8 +88,15 @@ class FrameLink:
         for frame in self._outward.take(output):
             if self._broken:
                 break
-            told.append(self.outward(frame))
+            told.append(self._changed(self.outward, frame))
         return b"".join(told)
+
+    def _changed(self, change: Callable[[bytes], bytes], frame: bytes) -> bytes:
+        if self.bites.spent:
+            return frame
+        made = change(frame)
+        self.bites.count += made != frame
+        return made
 
     def hang_up(self, now_s: float) -> None:
         self.inner.hang_up(now_s)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from pilotfarm.emulators.contracts.way import Engine
+from pilotfarm.emulators.contracts.way import Bites, Engine
 from pilotfarm.emulators.links.channels import DEAD_AFTER_S, Channel
 
 HELD_MAX_BYTES: Final = 256 * 1024
@@ -32,7 +32,8 @@ class _Way:
     def overfull(self) -> bool:
         return self._held > HELD_MAX_BYTES
 
-    def send(self, data: bytes, now_s: float) -> None:
+    def send(self, data: bytes, now_s: float) -> int:
+        """Take bytes; return in how many pieces a channel has them, none without a channel."""
         self._held += len(data)
         size = self._piece_octets if self._piece_octets else len(data)
         for start in range(0, len(data), size):
@@ -41,6 +42,7 @@ class _Way:
             for channel in self._channels:
                 arrival_s = channel.arrival_s(len(piece), arrival_s)
             self._under_way.append((arrival_s, now_s, piece))
+        return len(range(0, len(data), size)) if self._channels else 0
 
     def arrived(self, now_s: float) -> bytes | None:
         """Return the next that has arrived, if anything has."""
@@ -79,12 +81,13 @@ class Pipe:
     or has more than ``HELD_MAX_BYTES`` under way, is closed.
     """
 
-    __slots__ = ("_dead", "_inward", "_outward", "_ready", "inner")
+    __slots__ = ("_dead", "_inward", "_outward", "_ready", "bites", "inner")
 
     def __init__(
         self, inner: Engine, inward: Sequence[Channel], outward: Sequence[Channel], *, piece_octets: int = 0
     ) -> None:
         self.inner = inner
+        self.bites = Bites()
         self._inward = _Way(inward, piece_octets if inward else 0)
         self._outward = _Way(outward, piece_octets if outward else 0)
         self._ready = b""
@@ -95,7 +98,7 @@ class Pipe:
         return self._dead or (self.inner.closed and not self._outward and not self._ready)
 
     def receive(self, data: bytes, now_s: float) -> None:
-        self._inward.send(data, now_s)
+        self.bites.count += self._inward.send(data, now_s)
         self.advance(now_s)
 
     def advance(self, now_s: float) -> None:
@@ -128,7 +131,7 @@ class Pipe:
     def _hand_on(self, now_s: float) -> None:
         output = self.inner.take_output()
         if output:
-            self._outward.send(output, now_s)
+            self.bites.count += self._outward.send(output, now_s)
         pieces = [self._ready]
         while (data := self._outward.arrived(now_s)) is not None:
             pieces.append(data)

@@ -12,6 +12,7 @@ from pilotfarm.emulators.contracts.fault import AdmissionFault, LinkFault, Proto
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.faultboard import FaultBoard
+from pilotfarm.emulators.links.filters import Counted
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place, Placed
 from pilotfarm.emulators.serving.server import Server
@@ -82,7 +83,8 @@ class Ways:
 
     def _filter(self, spec: ProtocolFault, fault: Fault, placed: Placed) -> Filter:
         key = key_of(self._seed, "filter", str(fault.id), placed.seat.device.id)
-        return spec.filter(fault.mode, fault.parameters, key)
+        made = spec.filter(fault.mode, fault.parameters, key)
+        return Counted(made, fault.bites) if spec.by_message else made
 
     def _set_place(self, number: int) -> None:
         place = self._places[number]
@@ -104,7 +106,9 @@ class Ways:
 
         def wrap(engine: Engine, connection: int, now_s: float) -> Link:
             key = key_of(self._seed, "link", str(fault.id), place.layout.protocol, name, str(connection))
-            return spec.wrap(engine, fault.mode, fault.parameters, key, now_s)
+            link = spec.wrap(engine, fault.mode, fault.parameters, key, now_s)
+            link.bites = fault.bites
+            return link
 
         return wrap
 

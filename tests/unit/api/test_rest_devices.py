@@ -19,7 +19,7 @@ DEVICES = ("charger-001", "battery-001", "pv-001", "meter-001", "home-001")
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_device_has_exactly_the_promised_shape_and_every_quantity(still: Rest, device: str) -> None:
     found = still.get(f"devices/{device}")
-    assert set(found) == {"device", "kind", "site", "feeder", "time", "clock_offset_s", "quantities"}
+    assert set(found) == {"device", "kind", "site", "feeder", "branch", "time", "clock_offset_s", "quantities"}
     assert datetime.fromisoformat(found["time"]) == still.pilot.farm.now
     real = still.pilot.farm.device(device)
     assert set(found["quantities"]) == {q.name for q in real.group.spec.quantities}

@@ -41,6 +41,44 @@ def test_the_answer_names_who_is_hit_and_who_is_missed(rest: Rest) -> None:
     assert fault["state"] == "pending"
 
 
+def test_a_dry_run_answers_as_the_fault_would_and_puts_it_nowhere(rest: Rest) -> None:
+    body = {"kind": "silence", "target": {"phase": ["L1", "L2"]}, "count": 5, "duration_s": 1e-3, "ramp_s": 2.0}
+    answer = rest("POST", "faults", json={**body, "dry_run": True})
+    assert (answer.status_code, "Location" in answer.headers) == (200, False)
+    trial = answer.json()
+    assert rest.get("faults") == []
+    taken = added(rest, **body)
+    assert trial["count"] == 5
+    assert trial["warnings"]
+    assert {**trial, "id": 1, "state": "pending", "bites": 0} == taken
+    refused = rest.problems(422, "POST", "faults", json={"kind": "ofline", "dry_run": True})
+    assert "offline" in refused["kind"]
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"count": 0}, "count"),
+        ({"count": 2.5}, "count"),
+        ({"ramp_s": -1}, "ramp_s"),
+        ({"spread_s": 1e12, "duration_s": 1.0}, "spread_s"),
+        ({"spread_s": 5.0}, "spread_s"),
+        ({"dry_run": "yes"}, "dry_run"),
+        ({"target": {"phase": "L5"}}, "target.phase"),
+        ({"target": {"branch": "street/9"}}, "target.branch"),
+    ],
+)
+def test_a_course_that_cannot_be_is_refused_by_name(rest: Rest, body: dict[str, Any], where: str) -> None:
+    assert where in rest.problems(422, "POST", "faults", json={"kind": "silence", **body})
+    assert rest.get("faults") == []
+
+
+def test_a_fault_tells_how_often_it_has_bitten_where_it_can_be_counted(rest: Rest) -> None:
+    assert added(rest, kind="latency", parameters={"delay_s": 1.0})["bites"] == 0
+    assert added(rest, kind="offline")["bites"] is None
+    assert added(rest, **METER)["bites"] is None
+
+
 def test_a_fault_goes_from_pending_over_active_to_ended(rest: Rest) -> None:
     fault = added(rest, **METER, duration_s=2.0)
     path = f"faults/{fault['id']}"
