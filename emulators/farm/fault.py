@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pilotfarm.emulators.contracts.fault import DeviceFault, Disturbance, FaultSpec, GridFault, MeasurementFault
+from pilotfarm.emulators.contracts.disturbance import Disturbance
+from pilotfarm.emulators.contracts.fault import DeviceFault, FaultSpec, GridFault, MeasurementFault
 from pilotfarm.emulators.farm.population import Group, Rows, Way
 from pilotfarm.emulators.farm.reports import gripped
 from pilotfarm.emulators.farm.targets import Target, entries, on_way
@@ -31,7 +32,7 @@ class Fault:
     missed: tuple[str, ...]
     state: str = PENDING
     supplies: frozenset[Supply] = frozenset()
-    """What a grid fault opens."""
+    """What a grid fault disturbs."""
 
     @property
     def disturbance(self) -> Disturbance:
