@@ -194,9 +194,10 @@ class LowVoltageFeeders:
         return [(self._disturbed.nodes(substation), voltage)]
 
     def _succeed(self, substations: Indices) -> None:
-        if self._failing[substations].any():
-            self._mark(substations, failing=False)
-            log.warning("feeder %s: the power flow converges again", self._name(int(substations[0])))
+        again = substations[self._failing[substations]]
+        if len(again):
+            self._mark(again, failing=False)
+            log.warning("feeder %s: the power flow converges again", self._name(int(again[0])))
 
     def _fail(self, substation: int, reason: str) -> None:
         self.failures += 1

@@ -78,7 +78,7 @@ def test_pysunspec2_reads_the_disturbed_voltages_and_then_those_of_before(
     assert by_modbus(site) == pytest.approx(before, abs=4.0)
 
 
-@pytest.mark.parametrize(("kind", "mode"), [("phase-loss", "feeder"), ("voltage-sag", None), ("islanding", "feeder")])
+@pytest.mark.parametrize(("kind", "mode"), [("phase-loss", "feeder"), ("voltage-sag", None)])
 def test_c104_is_told_the_disturbed_voltages_as_good_values(site: RunningFarm, kind: str, mode: str | None) -> None:
     parameters, factors = SEEN[kind, mode]
     with disturbed(site, kind, mode, parameters):

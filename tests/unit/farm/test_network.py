@@ -451,6 +451,20 @@ def test_where_the_last_powers_have_no_solution_a_disturbance_begins_without_loa
     assert not made.questionable.any()
 
 
+def test_what_fails_while_it_is_disturbed_and_comes_back_with_its_end_is_called_by_its_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = network(ONE, TWO, position=np.full(4, 0.9), feeder=np.array([0, 0, 1, 1]))
+    made.disturb({Supply("two"): Disturbance(voltage=(0.1, 1.0, 1.0))})
+    stepped(made, np.full(4, -2e3))
+    made.disturb({})
+    stepped(made, np.full(4, -2e3))
+    failed, back = caplog.messages
+    assert failed.startswith("feeder two: the power flow fails")
+    assert back == "feeder two: the power flow converges again"
+    assert not made.questionable.any()
+
+
 def test_a_solver_that_failed_starts_afresh_in_whatever_thread() -> None:
     """Loads without a solution, an outage and another thread leave nothing behind in a later solution."""
     used, fresh = (network(TWO, position=np.linspace(0.1, 1.0, 6), branch=np.linspace(0.0, 0.9, 6)) for _ in range(2))
