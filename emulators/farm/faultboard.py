@@ -1,6 +1,6 @@
 """The faults of a running farm: which devices each grips, and since when.
 
-What a fault does is done elsewhere: ``reports`` makes reported columns, the network opens supplies, and whoever
+What a fault does is done elsewhere: ``reports`` makes reported columns, the network disturbs supplies, and whoever
 serves the devices looks at ``on_the_way`` when ``revision`` has moved.
 """
 
