@@ -79,7 +79,14 @@ FAULTS: Final = {
     "dnp3-control": "pilotfarm.emulators.faults.dnp3:DNP3_CONTROL",
     "dnp3-confirmation": "pilotfarm.emulators.faults.dnp3:DNP3_CONFIRMATION",
     "outage": "pilotfarm.emulators.faults.grid:OUTAGE",
+    "phase-loss": "pilotfarm.emulators.faults.grid:PHASE_LOSS",
+    "voltage-sag": "pilotfarm.emulators.faults.grid:VOLTAGE_SAG",
+    "voltage-swell": "pilotfarm.emulators.faults.grid:VOLTAGE_SWELL",
+    "islanding": "pilotfarm.emulators.faults.grid:ISLANDING",
+    "tap": "pilotfarm.emulators.faults.grid:TAP_MOVED",
+    "weak-grid": "pilotfarm.emulators.faults.grid:WEAK_GRID",
     "generation-loss": "pilotfarm.emulators.faults.grid:GENERATION_LOSS",
+    "frequency-offset": "pilotfarm.emulators.faults.grid:FREQUENCY_OFFSET",
 }
 
 

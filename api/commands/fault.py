@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -55,6 +55,43 @@ Quantities = Annotated[
     list[str] | None,
     typer.Option(metavar="GLOB", help="Which quantities are misreported.", autocompletion=completion.quantities),
 ]
+Kind = Annotated[
+    str,
+    typer.Argument(
+        metavar="KIND",
+        help="Such as offline, stuck, bias, outage; docs/faults.md and REST list all.",
+        autocompletion=completion.fault_kinds,
+    ),
+]
+Mode = Annotated[
+    str | None,
+    typer.Option(help="A variant of the fault; its first if left out.", autocompletion=completion.fault_modes),
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the fault; may be repeated.")
+]
+Start = Annotated[
+    str | None, typer.Option(metavar="WHEN", help="Seconds from now or an ISO instant, in site time; else at once.")
+]
+Duration = Annotated[
+    float | None,
+    typer.Option(metavar="S", min=0.0, max=1e12, help="Site seconds; until cleared if left out.", show_default=False),
+]
+Count = Annotated[
+    int | None,
+    typer.Option(min=1, help="End after so many messages that it has changed.", show_default=False),
+]
+Ramp = Annotated[
+    float,
+    typer.Option(
+        metavar="S", min=0.0, max=1e9, help="Site seconds to take all devices in, or to go from right to wrong."
+    ),
+]
+Spread = Annotated[
+    float,
+    typer.Option(metavar="S", min=0.0, max=1e9, help="Site seconds after the duration to leave all devices in."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say whom it would hit, and put it nowhere.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 _API: Final = "http://127.0.0.1:8080"
 
@@ -65,14 +102,7 @@ def register(app: typer.Typer) -> None:
 
 @faults.command()
 def add(
-    kind: Annotated[
-        str,
-        typer.Argument(
-            metavar="KIND",
-            help="Such as offline, stuck, bias, outage; docs/faults.md and REST list all.",
-            autocompletion=completion.fault_kinds,
-        ),
-    ],
+    kind: Kind,
     device: Devices = None,
     exclude: Spared = None,
     device_kind: Kinds = None,
@@ -86,37 +116,14 @@ def add(
     label: Labels = None,
     pick: Pick = None,
     quantity: Quantities = None,
-    mode: Annotated[
-        str | None,
-        typer.Option(help="A variant of the fault; its first if left out.", autocompletion=completion.fault_modes),
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the fault; may be repeated.")
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="Seconds from now or an ISO instant, in site time; else at once.")
-    ] = None,
-    duration: Annotated[
-        float | None,
-        typer.Option(
-            metavar="S", min=0.0, max=1e12, help="Site seconds; until cleared if left out.", show_default=False
-        ),
-    ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option(min=1, help="End after so many messages that it has changed.", show_default=False),
-    ] = None,
-    ramp: Annotated[
-        float,
-        typer.Option(
-            metavar="S", min=0.0, max=1e9, help="Site seconds to take all devices in, or to go from right to wrong."
-        ),
-    ] = 0.0,
-    spread: Annotated[
-        float,
-        typer.Option(metavar="S", min=0.0, max=1e9, help="Site seconds after the duration to leave all devices in."),
-    ] = 0.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say whom it would hit, and put it nowhere.")] = False,
+    mode: Mode = None,
+    settings: Settings = None,
+    start: Start = None,
+    duration: Duration = None,
+    count: Count = None,
+    ramp: Ramp = 0.0,
+    spread: Spread = 0.0,
+    dry_run: DryRun = False,
     api: Api = _API,
     token: Token = None,
     as_json: AsJson = False,
@@ -218,7 +225,7 @@ def _target(several: Mapping[str, list[str] | None], pick: str | None) -> dict[s
 def _listed(api: str, token: str | None, state: str | None) -> Iterator[Any]:
     """Ask for page after page until there are no more."""
     only = "" if state is None else f"&state={quote(state)}"
-    for offset in count(0, PAGE):
+    for offset in itertools.count(0, PAGE):
         page = _asked(api, token, "GET", f"/faults?limit={PAGE}&offset={offset}{only}")
         yield from page
         if len(page) < PAGE:

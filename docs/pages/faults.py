@@ -7,6 +7,7 @@ import shlex
 from typing import Any, Final
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.disturbance import BRANCH
 from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, LinkFault, MeasurementFault, ProtocolFault
 
 HEAD = """\
@@ -56,9 +57,9 @@ take hold there.
 | `pick` | of those that can have the fault `all`, so many, or a share (`25 %`), drawn by the seed | |
 
 `station`, `protocol`, `map` and a station's labels mean ways to a device: a fault of admission, link or protocol acts
-on these ways, and a device is off the network when all its ways are shut. A grid fault takes the feeders or branches
-of the devices that are picked, and with them their neighbours. A clock fault whose target names an RTU as its `station`
-is one of the RTU's clock, and with it of all that the RTU tells.
+on these ways, and a device is off the network when all its ways are shut. A grid fault takes the feeders,
+transformers or branches of the devices that are picked, and with them their neighbours. A clock fault whose target
+names an RTU as its `station` is one of the RTU's clock, and with it of all that the RTU tells.
 
 ```
 $ pilotfarm fault add offline --device 'meter-*' --duration 600
@@ -93,6 +94,10 @@ do, at any speed of the site. A TCP connection loses no bytes: loss on the mediu
 as a connection that ends. What is under way when such a fault ends arrives at once. Where several stand, the first is
 nearest to the device. A connection with more than 256 KB under way in one direction is cut.
 
+A feeder described by an impedance has no transformers and branches: its devices are missed by what would take these.
+Phases are L1 to L3 of the low voltage. While it is disturbed, a feeder's substation is solved with phasors, by phase;
+voltages of before are back with the step that ends it.
+
 ## Where two meet
 
 - Two on one value: each makes something of what those before it have made, in the order of their ids; one that does not
@@ -102,7 +107,8 @@ nearest to the device. A connection with more than 256 KB under way in one direc
 - Two of link: both act; the one with the lower id is nearer to the device.
 - Two of protocol: both act; a request meets the one with the higher id first, and what that answers or keeps the other
   never sees. An answer meets the lower id first.
-- Two on one supply, or the frequency: a supply is open while one of them opens it; what the area loses adds up.
+- Several grid faults at a supply: open phases unite, factors on voltages and impedances multiply, taps, lost generation
+  and frequencies add up; what is cut off is carried for the shortest of the times given.
 - Of several families: grid and device, then measurement, then protocol, link and admission: the order in which a
   value leaves its device.
 
@@ -311,8 +317,48 @@ SEEN: Final = {
         ("IEC 104, DNP3", "nothing of it"),
     ),
     "outage": (("every protocol", "voltages and powers of 0; devices stay in contact, as by a battery of their own"),),
+    "phase-loss": (
+        ("every protocol, `feeder`, `branch`", "the phases at 0 V and without power, the others as good as before"),
+        (
+            "every protocol, `transformer`",
+            "one phase whole; two with its voltage between them, shared by what stands on each; two fuses leave none",
+        ),
+        ("customers of one phase", "dark with it: no power, `running` 0, a meter's `power_failure_alarm`"),
+        ("homes and meters of three phases", "go on, with what stands on the phases that are left"),
+        (
+            "other devices of three phases",
+            "need them all: what can deliver trips at once (`fault_trip`) and comes back by its grid code, "
+            "a charger stands still until the phase is back",
+        ),
+    ),
+    "voltage-sag": (
+        ("every protocol", "the voltages, from the step on in which it begins, and meters' alarms of dips"),
+        (
+            "loads",
+            "hold their power down to 0.7 of the nominal voltage and are impedances below; below 0.2 all is dead",
+        ),
+        ("inverters", "ride through as long as their grid code says and trip then; while they do, their power stays"),
+    ),
+    "voltage-swell": (
+        ("every protocol", "the voltages, from the step on in which it begins"),
+        ("inverters", "ride through as long as their grid code says, with volt-var and volt-watt where switched on"),
+    ),
+    "islanding": (
+        ("every protocol, without generation", "0 V at once, as in an outage"),
+        (
+            "every protocol, with generation",
+            "for `carried_s` the voltage of before times the root of what customers delivered over what they drew, "
+            "1.3 at most; 0 V then, or as soon as no inverter delivers any longer, be it by its own protection",
+        ),
+        ("every protocol", "the frequency is the area's: that of an island is not modelled"),
+    ),
+    "tap": (("every protocol", "voltages higher or lower by the steps, for all behind the transformer"),),
+    "weak-grid": (("every protocol", "voltages that move with the power by as much more; no other change"),),
     "generation-loss": (
         ("every protocol", "the frequency falls and comes back; inverters answer as their grid code has it"),
+    ),
+    "frequency-offset": (
+        ("every protocol", "a frequency that is off and stays so; inverters answer as their grid code has it"),
     ),
 }
 """Kind -> protocol, what a master sees; for other kinds the title says it."""
@@ -356,10 +402,17 @@ def _target(spec: FaultSpec) -> str:
         case GridFault(everywhere=True):
             return "none; the whole site"
         case GridFault():
-            return "devices, whose feeders or branches it takes"
+            return f"devices, whose {_supplies(spec)} it takes"
         case ProtocolFault() | LinkFault() if spec.protocols:
             return f"devices that are served over {', '.join(spec.protocols)}"
     return "whole devices"
+
+
+def _supplies(spec: GridFault) -> str:
+    """What a grid fault takes of its targets, by its modes or its example."""
+    at = spec.modes or (spec.disturbance("", spec.parameters(**spec.example)).at,)
+    *others, last = (f"{each}{'es' if each == BRANCH else 's'}" for each in at)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _parameters(schema: dict[str, Any]) -> str:
@@ -384,9 +437,11 @@ def _bounds(schema: dict[str, Any]) -> str:
     if schema["type"] == "string":
         return "a name"
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
-    if "maximum" in schema:
-        return f"above {above:g}, to {schema['maximum']:g}" if low is None else f"{low:g} to {schema['maximum']:g}"
-    return "any finite number"
+    high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
+    if high is None and below is None:
+        return "any finite number"
+    begins = f"above {above:g}," if low is None else f"{low:g}"
+    return f"{begins} to below {below:g}" if high is None else f"{begins} to {high:g}"
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,7 @@
 """What a kind of fault is to the farm: one of a few families, each with the one function it needs.
 
 A measurement fault makes reported columns of true ones. Admission, link and protocol faults use the hooks of
-``way``. A grid fault moves true columns by way of the physics: it opens supplies and takes generation from the area.
+``way``. A grid fault moves true columns by way of the physics: it disturbs supplies (``disturbance``), or the area.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import Keys
+from pilotfarm.emulators.contracts.disturbance import Disturbance
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.quantities import Quantity
@@ -189,15 +190,6 @@ def counts(spec: FaultSpec) -> bool:
 
 
 # ------------------------------------------------------------------------------------------- grid
-
-
-@dataclass(frozen=True, slots=True)
-class Disturbance:
-    """What a grid fault does: which supplies of the targeted devices it opens, and what their area loses."""
-
-    opens: str = ""
-    """``feeder``, ``branch``, or nothing."""
-    lost_generation_w: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

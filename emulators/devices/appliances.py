@@ -34,10 +34,12 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
 def drawn(columns: Seen, live: Floats | None) -> Floats:
     """Return what appliances drew in a step, ``(6, n)`` by phase, three of W and three of var.
 
-    ``live`` is 0.0 where they draw nothing and 1.0 elsewhere; ``None`` is 1.0 everywhere.
+    ``live`` is the share that they get, ``(n,)`` or by phase ``(3, n)``; ``None`` is 1.0 everywhere.
     """
     by_phase = columns["power"][:, 0].T
-    return by_phase.copy() if live is None else np.multiply(by_phase, live, order="C")
+    if live is None:
+        return by_phase.copy()
+    return np.multiply(by_phase, live if live.ndim == 1 else np.concatenate((live, live)), order="C")
 
 
 APPLIANCES: Final = Resource("appliances")

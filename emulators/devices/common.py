@@ -210,7 +210,12 @@ def life_cycle(
         new["started"] = started.astype(np.float64)
     # Where nothing stands against it, a state is the one it rests on, and the same array.
     available = new["started"] if trip is none else new["started"] * (trip == 0.0)
-    dead = seen <= DEAD_FRAC * columns["nominal_voltage_v"]
+    dead_v = DEAD_FRAC * columns["nominal_voltage_v"]
+    dead = surroundings.mains.lowest_v <= dead_v
+    if anywhere(dead):
+        # A device of three phases needs them all; a connection point is dead with the last of its own.
+        one_will_do = columns["single_phase"] > 0.0 if "single_phase" in columns else True
+        dead = np.where(one_will_do, seen <= dead_v, dead)
     if closed_now is not everything(n):
         dead |= closed_now <= 0.0
     new["identified"] = everything(n) if identified is None else identified.astype(np.float64)

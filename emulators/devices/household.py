@@ -114,8 +114,9 @@ def step(
         that can wait take what the rest of the house leaves of it.
     """
     new = dict(columns)
-    live = _live(columns, surroundings)
-    drawn = appliances.drawn(used, live)
+    share = connection.served(columns, surroundings)
+    live = None if share is None else connection.served_evenly(columns, share)
+    drawn = appliances.drawn(used, share)
     appliances_w = drawn[0] + drawn[1] + drawn[2]
     heating_w, element_w = _heated(new, surroundings, appliances_w, live, dt_s)
     ask_w = columns["deferrable_wh_per_day"] * (_UNASKED / 24.0)
@@ -132,13 +133,6 @@ def step(
     return connection.by_phase(
         new, surroundings, 0.0 - (drawn[:3] + shares * even_w), 0.0 - (drawn[3:] + shares * even_var), dt_s
     )
-
-
-def _live(columns: Columns, surroundings: Surroundings) -> Floats | None:
-    """Return 1.0 where a house has voltage and 0.0 elsewhere; ``None`` if every phase is live everywhere."""
-    if not anywhere(surroundings.mains.lowest_v <= 0.0):
-        return None
-    return (common.voltage_at(columns, surroundings.voltage_v) > 0.0).astype(np.float64)
 
 
 def _heated(

@@ -115,11 +115,14 @@ def flow(columns: Columns, parts: ResourceColumns, surroundings: Surroundings, d
     """Take the meters through one step, after the appliances behind them."""
     used = yield Turn(APPLIANCES)
     new = common.life_cycle(columns, surroundings, dt_s)
-    drawn = appliances.drawn(used, new["running"])
+    share = connection.served(columns, surroundings)
+    live = new["running"] if share is None else new["running"] * share
+    drawn = appliances.drawn(used, live)
     supplied = 0.0 - drawn
     active_w, reactive_var = supplied[:3], supplied[3:]
     if anywhere(new["pv_power_w"]):
-        active_w = active_w + _sun(new, surroundings, drawn[:3])
+        sun_w = _sun(new, surroundings, drawn[:3])
+        active_w = active_w + (sun_w if share is None else sun_w * (connection.served_evenly(columns, share) > 0.0))
     new = connection.by_phase(new, surroundings, active_w, reactive_var, dt_s)
     new["relay_open"] = 1.0 - new["grid_switch_closed"]
     _intervals(columns, new, surroundings.unix_s, dt_s)

@@ -106,6 +106,7 @@ class Farm:
             for observer in self.observers:
                 observer.fault_changed(fault, event, moment)
         self.world.swing(self.lost_generation_w + self.faults.lost_generation_w, dt_s)
+        self.world.frequency_offset_hz = self.faults.frequency_offset_hz
         own = self._overrule()
         self.pools.step(self.world.at(self.time_s, self.network.mains), dt_s)
         self._write(own)

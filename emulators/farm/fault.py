@@ -9,9 +9,9 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools
 from pilotfarm.emulators.contracts.device import Keys
+from pilotfarm.emulators.contracts.disturbance import Disturbance
 from pilotfarm.emulators.contracts.fault import (
     DeviceFault,
-    Disturbance,
     FaultSpec,
     GridFault,
     MeasurementFault,
@@ -63,7 +63,7 @@ class Fault:
     missed: tuple[str, ...]
     state: str = PENDING
     supplies: frozenset[Supply] = frozenset()
-    """What a grid fault opens."""
+    """What a grid fault disturbs."""
     bites: Bites = field(default_factory=Bites)
     at: Rows = field(default_factory=dict)
     """Whom it grips now, where it takes and leaves its devices one after the other."""

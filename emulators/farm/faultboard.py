@@ -1,6 +1,6 @@
 """The faults of a running farm: which devices each grips, and since when.
 
-What a fault does is done elsewhere: ``reports`` makes reported columns, the network opens supplies, and whoever
+What a fault does is done elsewhere: ``reports`` makes reported columns, the network disturbs supplies, and whoever
 serves the devices looks at ``on_the_way`` when ``revision`` has moved.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pilotfarm.emulators.contracts.disturbance import Disturbance, together
 from pilotfarm.emulators.contracts.fault import (
     AdmissionFault,
     ClockFault,
@@ -55,11 +56,11 @@ class FaultBoard:
         """Those that have ended, the one first that ended first."""
         self._standing: dict[type[FaultSpec], dict[int, Fault]] = {}
         """The active faults by family and id."""
-        self._open: set[Supply] = set()
         self._time_s = 0.0
         self._due_s = NEVER
         self.lost_generation_w = 0.0
         """Generation missing in the area because of faults. [W]"""
+        self.frequency_offset_hz = 0.0
         self.revision = 0
         """Moves whenever another set of faults is active."""
 
@@ -271,15 +272,16 @@ class FaultBoard:
                 self._reports.end(name, fault.id)
 
     def _disturb(self) -> None:
-        """Open and close what the active grid faults open, and lose what they lose."""
-        active = self._active(GridFault)
-        self.lost_generation_w = sum(fault.disturbance.lost_generation_w for fault in active)
-        opened = {supply for fault in active for supply in fault.supplies}
-        for supply in self._open - opened:
-            self._network.energise(*supply)
-        for supply in opened - self._open:
-            self._network.deenergise(*supply)
-        self._open = opened
+        """Disturb the supplies and the area as the active grid faults have it."""
+        met: dict[Supply, list[Disturbance]] = {}
+        area = []
+        for fault in self._active(GridFault):
+            area.append(disturbance := fault.disturbance)
+            for supply in fault.supplies:
+                met.setdefault(supply, []).append(disturbance)
+        self.lost_generation_w = sum(each.lost_generation_w for each in area)
+        self.frequency_offset_hz = sum(each.frequency_hz for each in area)
+        self._network.disturb({supply: together(*each) for supply, each in met.items()})
 
     # --------------------------------------------------------------------------------- target
 
@@ -290,9 +292,8 @@ class FaultBoard:
         gripped = {name: rows[able[name]] for name, rows in found.items() if able[name].any()}
         missed = {name: rows[~able[name]] for name, rows in found.items() if not able[name].all()}
         fault.rows = picked(self._population, gripped, str(fault.target.get("pick", "all")), fault.id)
-        opens = fault.disturbance.opens
-        if opens:
-            missed = self._cut_off(fault, branch=opens == "branch")
+        if fault.disturbance.at:
+            missed = self._widened(fault, fault.disturbance.at)
         fault.hit = tuple(self._population.ids(fault.rows))
         fault.missed = tuple(self._population.ids(missed))
 
@@ -311,13 +312,13 @@ class FaultBoard:
             ]
         )
 
-    def _cut_off(self, fault: Fault, *, branch: bool) -> Rows:
+    def _widened(self, fault: Fault, at: str) -> Rows:
         """Widen a fault to all who share a supply with it; return those of its target that have no such supply."""
         wanted: set[Supply | None] = set()
         shared: Rows = {}
         missed: Rows = {}
         feeding = {
-            group.name: [self._network.supply_of(place.start + row, branch=branch) for row in range(group.size)]
+            group.name: [self._network.supply_of(place.start + row, at) for row in range(group.size)]
             for group, place in self._population.placed()
         }
         for name, rows in fault.rows.items():

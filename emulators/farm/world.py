@@ -42,6 +42,8 @@ class World:
         self._frequency_key = key_of(layout.seed, "frequency")
         self._area = AREAS[layout.frequency_area]
         self._swing = Swing()
+        self.frequency_offset_hz = 0.0
+        """By how much faults put the frequency off, whatever its controls do."""
         sunlit = [(group, rows) for group, rows in population.placed() if _in_light(group)]
         self._sunlit = tuple(rows for _, rows in sunlit)
         self._ground = _scattered(layout, [group for group, _ in sunlit])
@@ -102,7 +104,8 @@ class World:
 
     def _frequency_hz(self, unix_s: float) -> float:
         area = self._area
-        return frequency_hz(self._frequency_key, unix_s, area.nominal_hz, area.noise) + self.swing_hz
+        undisturbed = frequency_hz(self._frequency_key, unix_s, area.nominal_hz, area.noise)
+        return undisturbed + self.swing_hz + self.frequency_offset_hz
 
 
 def _in_light(group: Group) -> bool:

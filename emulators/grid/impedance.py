@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.disturbance import Disturbance
 from pilotfarm.emulators.grid.topology import Customers
 from pilotfarm.emulators.physics import feeder as linear
 from pilotfarm.emulators.site.layout import FeederLayout
@@ -31,16 +31,33 @@ class ImpedanceFeeders:
             np.array([getattr(each, name) or 0.0 for each in feeders])
             for name in ("source_voltage_v", "resistance_ohm", "reactance_ohm")
         )
+        self._live = np.ones((3, len(feeders)), dtype=np.bool_)
+        self._acting = self._described
 
-    def voltages(self, active_w: Floats, reactive_var: Floats, energised: npt.NDArray[np.bool_]) -> Floats:
+    def disturb(self, conditions: Mapping[int, Disturbance]) -> None:
+        """Put feeders in these conditions, by their numbers, and all others in none."""
+        self._live[:] = True
+        source_v, resistance, reactance = self._described
+        self._acting = self._described
+        if not conditions:
+            return
+        factor, impedance = np.ones_like(self._live, dtype=np.float64), np.ones_like(source_v)
+        for number, condition in conditions.items():
+            self._live[:, number] = ~np.array(condition.opened)
+            factor[:, number], impedance[number] = condition.voltage, condition.impedance
+        self._acting = source_v * factor, resistance * impedance, reactance * impedance
+
+    def voltages(self, active_w: Floats, reactive_var: Floats) -> Floats:
         """Return their customers' voltages ``(3, m)`` [V] for the powers ``(3, n)`` of all customers.
 
-        ``energised`` has one value a feeder. The feeders' own powers are kept in ``power``.
+        The feeders' own powers are kept in ``power``.
         """
         active, reactive = active_w[:, self.rows], reactive_var[:, self.rows]
-        voltage: Floats = linear.voltages(active, reactive, self.feeder, self._position, *self._described)
+        voltage: Floats = linear.voltages(active, reactive, self.feeder, self._position, *self._acting)
+        live = self._live[:, self.feeder]
+        voltage *= live
         for row, power in enumerate((active, reactive)):
-            total = np.bincount(self.feeder, weights=power.sum(axis=0), minlength=len(energised))
-            self.power[row] = total * energised
-        voltage *= energised[self.feeder]
+            self.power[row] = np.bincount(
+                self.feeder, weights=(power * live).sum(axis=0), minlength=self._live.shape[1]
+            )
         return voltage

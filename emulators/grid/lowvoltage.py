@@ -6,27 +6,33 @@ the groups take turns over the steps. In between its customers keep their last v
 
 A group whose power flow does not converge is split into its substations. The one at fault keeps its last
 voltages, its customers are ``questionable``, and the failure is counted, and logged when it begins.
+
+A substation that a fault disturbs is solved apart (``disturbed``) when the turn of its group comes; the group goes on
+as if nobody stood on it, and on its own clock.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.disturbance import BRANCH, FEEDER, NOTHING, Disturbance, together
+from pilotfarm.emulators.grid.disturbed import Disturbed
 from pilotfarm.emulators.grid.powerflow import NotConverged, PowerFlow
-from pilotfarm.emulators.grid.topology import Customers, connected
+from pilotfarm.emulators.grid.sweep import Condition, Phasors
+from pilotfarm.emulators.grid.topology import Customers, Indices, Supply, connected
 from pilotfarm.emulators.physics.grid import NetworkPlan, planned
 from pilotfarm.emulators.site.layout import FeederLayout
 
 NODES_PER_POWER_FLOW: Final = 600
 
-Solved: TypeAlias = tuple[slice, Floats]
-"""Nodes, and their voltages ``(3, k)``."""
+Solved: TypeAlias = tuple[slice, Floats | Phasors]
+"""Nodes, and their voltages ``(3, k)``: phasors where they need not be 120 degrees apart."""
 
 _ROUNDING_S: Final = 1e-9  # sums of tenths of a second miss a whole one by less
 
@@ -59,6 +65,7 @@ class LowVoltageFeeders:
         self._failing = np.zeros(s, dtype=np.bool_)
         self._failures = np.zeros(s, dtype=np.int64)
         self._max_move_va = np.array([plan.transformer.rated_va for plan in plans]) * moved_frac
+        self._disturbed = Disturbed(self.topology)
         self._power_flows = list(self._grouped())
         for turn, each in enumerate(self._power_flows, 1):
             each.due_in_s = every_s * turn / len(self._power_flows)
@@ -159,82 +166,121 @@ class LowVoltageFeeders:
         return moved
 
     def _solve(self, power_flow: PowerFlow) -> list[Solved]:
-        nodes = power_flow.nodes
+        nodes, apart = power_flow.nodes, self._disturbed.among(power_flow.substations)
         try:
-            voltage = power_flow.solve(self._load[0][:, nodes], self._load[1][:, nodes])
+            voltage = power_flow.solve(*self._disturbed.left(self._load, nodes))
         except NotConverged as reason:
             if power_flow.count == 1:
-                self._fail(power_flow, str(reason))
+                self._fail(power_flow.substations.start, str(reason))
                 return []
             self._read()
             place = self._power_flows.index(power_flow)
             self._power_flows[place : place + 1] = single = power_flow.split(self.topology)
             return [solved for each in single for solved in self._solve(each)]
-        self._succeed(power_flow)
-        return [(nodes, voltage)]
-
-    def _succeed(self, power_flow: PowerFlow) -> None:
         self.solves += 1
-        self._solved_load[:, :, power_flow.nodes] = self._load[:, :, power_flow.nodes]
+        self._succeed(np.setdiff1d(np.arange(power_flow.substations.start, power_flow.substations.stop), apart))
         if power_flow not in self._unread:
             self._unread.append(power_flow)
-        if self._failing[power_flow.substations].any():
-            self._mark(power_flow, failing=False)
-            log.warning("feeder %s: the power flow converges again", self._name(power_flow))
+        self._solved_load[:, :, nodes] = self._load[:, :, nodes]
+        return [(nodes, voltage), *(solved for each in apart for solved in self._solve_apart(each))]
 
-    def _fail(self, power_flow: PowerFlow, reason: str) -> None:
+    def _solve_apart(self, substation: int) -> list[Solved]:
+        try:
+            voltage = self._disturbed.solve(substation, self._load)
+        except NotConverged as reason:
+            self._fail(substation, str(reason))
+            return []
+        self._succeed(np.array([substation]))
+        return [(self._disturbed.nodes(substation), voltage)]
+
+    def _succeed(self, substations: Indices) -> None:
+        again = substations[self._failing[substations]]
+        if len(again):
+            self._mark(again, failing=False)
+            log.warning("feeder %s: the power flow converges again", self._name(int(again[0])))
+
+    def _fail(self, substation: int, reason: str) -> None:
         self.failures += 1
-        self._solved_load[:, :, power_flow.nodes] = self._load[:, :, power_flow.nodes]
-        self._failures[power_flow.substations] += 1
-        if not self._failing[power_flow.substations].any():
-            self._mark(power_flow, failing=True)
-            log.warning("feeder %s: the power flow fails, the last voltages stand: %s", self._name(power_flow), reason)
+        nodes = self._disturbed.nodes(substation)
+        self._solved_load[:, :, nodes] = self._load[:, :, nodes]
+        self._failures[substation] += 1
+        if not self._failing[substation]:
+            self._mark(np.array([substation]), failing=True)
+            log.warning("feeder %s: the power flow fails, the last voltages stand: %s", self._name(substation), reason)
 
-    def _mark(self, power_flow: PowerFlow, *, failing: bool) -> None:
-        self._failing[power_flow.substations] = failing
+    def _mark(self, substations: Indices, *, failing: bool) -> None:
+        self._failing[substations] = failing
         questionable = np.zeros_like(self.questionable)
         questionable[self.rows] = self._failing[self._substation]
         self.questionable = questionable
 
-    def _name(self, power_flow: PowerFlow) -> str:
-        return self._feeders[int(self._owner[power_flow.substations.start])].name
+    def _name(self, substation: int) -> str:
+        return self._feeders[int(self._owner[substation])].name
+
+    def disturb(self, disturbances: Mapping[Supply, Disturbance]) -> Iterator[Solved]:
+        """Have these supplies disturbed, and no others; yield the voltages of those that change, by the last powers."""
+        numbers = {each.name: number for number, each in enumerate(self._feeders)}
+        wholes: dict[int, Disturbance] = {}
+        branches: dict[int, dict[int, Disturbance]] = {}
+        for supply, disturbance in disturbances.items():
+            if supply.feeder in self.plans:
+                substations, branch = self._reached(numbers[supply.feeder], supply)
+                for each in substations:
+                    if branch is None:
+                        wholes[each] = together(wholes.get(each, NOTHING), disturbance)
+                    else:
+                        branches.setdefault(each, {})[branch] = disturbance
+        self._read()
+        yield from self._disturbed.become(
+            {
+                each: Condition(wholes.get(each, NOTHING), branches.get(each, {}))
+                for each in wholes.keys() | branches.keys()
+            },
+            self._load,
+        )
 
     # -------------------------------------------------------------------------------- branches
 
-    def branches(self, feeder: int) -> int:
-        """Return how many branches a feeder has over all its substations; 0 if it is none of these."""
+    def count(self, feeder: int, at: str) -> int:
+        """Return how many of such supplies a feeder has over all its substations; an impedance is but a feeder."""
         plan = self.plans.get(self._feeders[feeder].name)
-        return 0 if plan is None else plan.branches * plan.substations
+        if at == FEEDER or plan is None:
+            return int(at == FEEDER)
+        return plan.substations * (plan.branches if at == BRANCH else 1)
 
     def branch_of(self, customer: int) -> int:
         """Return the branch a customer is on, counted over its feeder; -1 if that is none of these."""
-        place = int(np.searchsorted(self.rows, customer))
-        if place == len(self.rows) or self.rows[place] != customer:
+        place = self._place(customer)
+        if place < 0:
+            return -1
+        branches = self.topology.plans[int(self._substation[place])].branches
+        return self.transformer_of(customer) * branches + int(self._branch[place])
+
+    def transformer_of(self, customer: int) -> int:
+        """Return which transformer of its feeder a customer is behind; -1 if that is none of these."""
+        place = self._place(customer)
+        if place < 0:
             return -1
         substation = int(self._substation[place])
-        first = self._first[int(self._owner[substation])]
-        return (substation - first) * self.topology.plans[substation].branches + int(self._branch[place])
+        return substation - self._first[int(self._owner[substation])]
 
-    def on_branch(self, feeder: int, branch: int) -> npt.NDArray[np.bool_]:
-        """Return which of ``rows`` are on a branch of a feeder, ``(m,)``."""
-        before = (self._substation - self._first[feeder]) * self.plans[self._feeders[feeder].name].branches
-        on_branch: npt.NDArray[np.bool_] = (self._owner[self._substation] == feeder) & (before + self._branch == branch)
-        return on_branch
+    def _place(self, customer: int) -> int:
+        place = int(np.searchsorted(self.rows, customer))
+        return place if place < len(self.rows) and self.rows[place] == customer else -1
 
-    def switch(self, feeder: int, branch: int | None, *, closed: bool) -> None:
-        """Close or open a feeder's transformers, or one of its branches; its substations are due at once."""
-        plan = self.plans.get(self._feeders[feeder].name)
-        if plan is None:
-            return
-        first = self._first[feeder]
-        if branch is None:
-            switches: list[tuple[int, int | None]] = [(first + index, None) for index in range(plan.substations)]
-        else:
-            switches = [(first + branch // plan.branches, branch % plan.branches)]
-        for each in self._power_flows:
-            for substation, its_branch in switches:
-                if each.substations.start <= substation < each.substations.stop:
-                    each.switch(substation - each.substations.start, its_branch, closed=closed)
+    def _reached(self, feeder: int, supply: Supply) -> tuple[range, int | None]:
+        """Return which substations a supply of a feeder is of, and which of their branches if it is one."""
+        first, plan = self._first[feeder], self.plans[supply.feeder]
+        if supply.at == FEEDER:
+            return range(first, first + plan.substations), None
+        transformer, branch = divmod(supply.number, plan.branches if supply.at == BRANCH else 1)
+        return range(first + transformer, first + transformer + 1), branch if supply.at == BRANCH else None
+
+    def behind(self, feeder: int, supply: Supply) -> npt.NDArray[np.bool_]:
+        """Return which of ``rows`` a transformer or branch of a feeder feeds, ``(m,)``."""
+        substations, branch = self._reached(feeder, supply)
+        behind: npt.NDArray[np.bool_] = np.isin(self._substation, list(substations))
+        return behind if branch is None else behind & (self._branch == branch)
 
     # ------------------------------------------------------------------------------------ read
 
@@ -243,6 +289,8 @@ class LowVoltageFeeders:
         for each in self._unread:
             self._flows[:, each.substations] = each.flows()
         self._unread.clear()
+        for substation, flows in self._disturbed.flows():
+            self._flows[:, substation] = flows
 
     def flows(self, feeder: int) -> tuple[Floats, float]:
         """Return what flows in a feeder by the last solution, and how loaded its fullest transformer is [1].

@@ -67,8 +67,6 @@ class PowerFlow:
         self.topology = whole.subset(first, end)
         self.due_in_s = 0.0
         """Site time until it is solved again at the latest."""
-        self._open: set[tuple[int, int | None]] = set()
-        """Open switches: a substation, and one of its branches or ``None`` for its transformer."""
         s, k = end - first, stop - begin
         self._ids: dict[ComponentType, npt.NDArray[np.int32]] = {}
         start = 0
@@ -146,32 +144,12 @@ class PowerFlow:
         )
         return np.asarray(highest * self._per_va)
 
-    def switch(self, substation: int, branch: int | None, *, closed: bool) -> None:
-        """Close or open a substation's transformer at both ends, or one of its branches at the busbar.
-
-        It is due at once.
-        """
-        if branch is None:
-            component, chosen = ComponentType.transformer, np.array([substation])
-        else:
-            here = self.topology
-            at_busbar = (here.substation == substation) & (here.branch == branch) & (here.upstream < 0)
-            component, chosen = ComponentType.line, np.flatnonzero(at_busbar)
-        rows = initialize_array(DatasetType.update, component, len(chosen))
-        rows["id"] = self._ids[component][chosen]
-        rows["from_status"] = rows["to_status"] = int(closed)
-        self._model.update(update_data={component: rows})
-        (self._open.discard if closed else self._open.add)((substation, branch))
-        self.due_in_s = 0.0
-
     def split(self, whole: Topology) -> list[PowerFlow]:
-        """Return a power flow for each of its substations, with the switches as they are."""
+        """Return a power flow for each of its substations."""
         first = self.substations.start
         single = [PowerFlow(whole, first + index, first + index + 1) for index in range(self.count)]
         for each in single:
             each.due_in_s = self.due_in_s
-        for substation, branch in self._open:
-            single[substation].switch(0, branch, closed=False)
         return single
 
     # ----------------------------------------------------------------------------------- model

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.disturbance import FEEDER
 from pilotfarm.emulators.physics.grid import NetworkPlan
 
 Indices: TypeAlias = npt.NDArray[np.intp]
+
+
+class Supply(NamedTuple):
+    """What feeds customers: a feeder by its name, or one of its transformers or branches, counted from 0 over it."""
+
+    feeder: str
+    at: str = FEEDER
+    number: int = 0
+
 
 NODES_PER_BRANCH: Final = 12
 """Customers of a branch are connected at this many equally spaced nodes; nodes without a customer are left out."""

@@ -50,8 +50,10 @@ def voltages(
         Which of the F feeders a device is on.
     position : (n,)
         Share of the feeder's length between source and device, 0 to 1.
-    source_voltage_v, resistance_ohm, reactance_ohm : (F,)
-        Line-to-neutral voltage at the source, and the impedance of one phase to the far end.
+    source_voltage_v : (F,) or (3, F)
+        Line-to-neutral voltage at the source, of all phases or of each.
+    resistance_ohm, reactance_ohm : (F,)
+        Of one phase to the far end.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def voltages(
     even in the last bit, on other feeders or on the order of the rows.
     """
     order = np.argsort(feeder + 0.5 * position, kind="stable")
-    count = np.bincount(feeder, minlength=len(source_voltage_v))
+    count = np.bincount(feeder, minlength=len(resistance_ohm))
     ends = np.cumsum(count)
     place = position[order]
     push = np.repeat(resistance_ohm, count) * active_power_w[:, order]
@@ -76,7 +78,7 @@ def voltages(
     edges = np.concatenate((np.zeros((6, 1)), so_far), axis=1)
     near = so_far[:3] - np.repeat(edges[:3, ends - count], count, axis=1)
     beyond = np.repeat(edges[3:, ends], count, axis=1) - so_far[3:]
-    source = np.repeat(source_voltage_v, count)
+    source = np.repeat(source_voltage_v, count, axis=-1)
     squared = source * source + (2.0 / _GRAINS) * (near + place * beyond)
     along = np.sqrt(np.clip(squared, (LOWEST_SHARE * source) ** 2, (HIGHEST_SHARE * source) ** 2))
     result: Floats = np.empty((3, len(order)))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pilotfarm.emulators.contracts.disturbance import BRANCH
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.site import load
@@ -57,8 +58,8 @@ def test_an_outage_takes_all_on_the_targets_feeder_and_nobody_else(town: Farm) -
 def test_a_branch_goes_dark_alone(tmp_path: Path) -> None:
     (tmp_path / "branched.yaml").write_text(BRANCHED, encoding="utf-8")
     town = Farm(load(str(tmp_path / "branched.yaml")))
-    branch = town.network.supply_of(2, branch=True)
-    same = [n for n in range(12) if town.network.supply_of(n, branch=True) == branch]
+    branch = town.network.supply_of(2, BRANCH)
+    same = [n for n in range(12) if town.network.supply_of(n, BRANCH) == branch]
     assert 0 < len(same) < 12
     fault = town.faults.add("outage", {"device": "homes-003"}, mode="branch")
     assert set(fault.hit) == {f"homes-{n + 1:03}" for n in same}

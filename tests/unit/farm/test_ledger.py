@@ -119,7 +119,7 @@ def test_feeders_are_there_as_last_solved_and_their_rows_meet_those_of_values(fa
     seen = []
     for step in range(6):
         if step == 4:
-            farm.network.deenergise(next(iter(farm.layout.feeders)))
+            farm.faults.add("outage", {"feeder": next(iter(farm.layout.feeders))})
         farm.step(1.0 / 3.0)
         seen += [{"feeder": state.name, **_without_name(state)} for state in farm.network]
     ledger.close()

@@ -11,17 +11,19 @@ import numpy as np
 import pytest
 
 from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.contracts.disturbance import ALL_OPEN, BRANCH, FEEDER, Disturbance
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.grid import lowvoltage, powerflow
 from pilotfarm.emulators.grid import network as network_module
-from pilotfarm.emulators.grid.network import Customers, Network
+from pilotfarm.emulators.grid.network import Customers, Network, Supply
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout, SiteLayout
 
 ONE = FeederLayout("one", 230.0, 230.0, transformer_kva=400.0, branches=1, length_m=300.0)
 TWO = FeederLayout("two", 230.0, 235.0, transformer_kva=250.0, branches=3, length_m=300.0)
 EASY = GridLayout(solve_every_s=1.0)
+OUT = Disturbance(at=FEEDER, opened=ALL_OPEN)
 
 
 def network(
@@ -245,13 +247,13 @@ def test_a_feeder_without_supply_is_dead_and_its_neighbour_is_not(simple: bool) 
     feeder = np.array([0, 1, 0, 1])
     made = network(first, TWO, position=np.full(4, 0.9), feeder=feeder)
     alive = stepped(made, np.full(4, -1e3)).copy()
-    made.deenergise("one")
+    made.disturb({Supply("one"): OUT})
     dead = stepped(made, np.where(feeder == 0, 0.0, -1e3))
     assert not dead[:, feeder == 0].any()
     assert dead[:, feeder == 1] == pytest.approx(alive[:, feeder == 1])
     assert (made.feeder("one").energised, made.feeder("two").energised) == (False, True)
     assert (made.feeder("one").power_w, made.feeder("one").losses_w) == (0.0, 0.0)
-    made.energise("one")
+    made.disturb({})
     assert stepped(made, np.full(4, -1e3)) == pytest.approx(alive)
 
 
@@ -259,10 +261,10 @@ def test_an_open_branch_islands_who_stands_on_it_and_nobody_else() -> None:
     branch = np.array([0.1, 0.5, 0.9, 0.5])
     made = network(TWO, position=np.full(4, 0.5), branch=branch)
     assert [made.branch_of(row) for row in range(4)] == [0, 1, 2, 1]
-    made.deenergise("two", 1)
+    made.disturb({Supply("two", BRANCH, 1): OUT})
     got = stepped(made, np.array([-1e3, 0.0, -1e3, 0.0]))
     assert np.array_equal(got.any(axis=0), [True, False, True, False])
-    made.energise("two", 1)
+    made.disturb({})
     assert stepped(made, np.zeros(4)).all()
 
 
@@ -300,7 +302,7 @@ def test_a_network_without_customers_draws_what_its_transformer_does(others: int
     idle_w = made.plans["one"].transformer.no_load_loss_w
     assert state.converged
     assert (state.power_w, state.losses_w) == (pytest.approx(-idle_w, rel=0.02), pytest.approx(idle_w, rel=0.02))
-    made.deenergise("one")
+    made.disturb({Supply("one"): OUT})
     stepped(made, np.full(others, -1e3))
     assert (made.feeder("one").power_w, made.feeder("one").losses_w) == (0.0, 0.0)
 
@@ -315,9 +317,9 @@ def test_a_feeder_that_fails_does_no_harm_to_one_without_customers() -> None:
 def test_an_outage_of_something_else_is_refused() -> None:
     made = network(TWO, position=np.full(4, 0.5))
     with pytest.raises(KeyError, match="no feeder three"):
-        made.deenergise("three")
-    with pytest.raises(KeyError, match="3 branches"):
-        made.deenergise("two", 3)
+        made.disturb({Supply("three"): OUT})
+    with pytest.raises(KeyError, match="has 3 of its kind branch"):
+        made.disturb({Supply("two", BRANCH, 3): OUT})
 
 
 @pytest.mark.parametrize("kind", ["battery", "ev_charger", "pv_generator", "prosumer", "smart_meter"])
@@ -326,7 +328,7 @@ def test_devices_on_a_dead_feeder_draw_nothing_and_come_back(make_layout: Callab
     farm = Farm(make_layout(group))
     for _ in range(3):
         farm.step(10.0)
-    farm.network.deenergise("east")
+    farm.network.disturb({Supply("east"): OUT})
     for _ in range(3):
         farm.step(10.0)
     columns = farm.groups["them"].columns
@@ -334,7 +336,7 @@ def test_devices_on_a_dead_feeder_draw_nothing_and_come_back(make_layout: Callab
     assert not columns["voltage_l1_v"].any()
     assert not columns["active_power_w"].any()
     assert not columns["current_l1_a"].any()
-    farm.network.energise("east")
+    farm.network.disturb({})
     for _ in range(3):
         farm.step(900.0)
     assert (farm.groups["them"].columns["voltage_l1_v"] > 200.0).all()
@@ -422,16 +424,57 @@ def test_what_flowed_before_a_failure_can_be_asked_for_after_it() -> None:
         assert unasked.feeder("two").power_w < -18e3
 
 
+def test_an_impossible_load_on_what_is_cut_off_is_no_failure_until_it_is_back() -> None:
+    feeder = np.array([0, 1, 0, 1])
+    made = network(TWO, ONE, position=np.full(4, 0.9), feeder=feeder)
+    load = np.where(feeder == 0, IMPOSSIBLE_W, -1e3)
+    stepped(made, np.full(4, -1e3))
+    made.disturb({Supply("two"): OUT})
+    stepped(made, load)
+    assert (made.feeder("two").converged, made.failures) == (True, 0)
+    made.disturb({})
+    stepped(made, load)
+    assert (made.feeder("two").converged, made.feeder("one").converged) == (False, True)
+
+
+def test_where_the_last_powers_have_no_solution_a_disturbance_begins_without_load() -> None:
+    made = network(TWO, position=np.full(4, 0.9), branch=np.full(4, 0.1))
+    before = stepped(made, np.full(4, -2e3)).copy()
+    made.disturb({Supply("two"): Disturbance(voltage=(0.1, 1.0, 1.0))})
+    assert before.max() < 234.0
+    assert made.voltage_v == pytest.approx(np.outer([23.5, 235.0, 235.0], np.ones(4)))
+    assert not made.questionable.any()
+    stepped(made, np.full(4, -2e3))
+    assert made.questionable.all()
+    assert made.feeder("two").failures == 1
+    stepped(made, np.full(4, -1.0))
+    assert not made.questionable.any()
+
+
+def test_what_fails_while_it_is_disturbed_and_comes_back_with_its_end_is_called_by_its_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = network(ONE, TWO, position=np.full(4, 0.9), feeder=np.array([0, 0, 1, 1]))
+    made.disturb({Supply("two"): Disturbance(voltage=(0.1, 1.0, 1.0))})
+    stepped(made, np.full(4, -2e3))
+    made.disturb({})
+    stepped(made, np.full(4, -2e3))
+    failed, back = caplog.messages
+    assert failed.startswith("feeder two: the power flow fails")
+    assert back == "feeder two: the power flow converges again"
+    assert not made.questionable.any()
+
+
 def test_a_solver_that_failed_starts_afresh_in_whatever_thread() -> None:
     """Loads without a solution, an outage and another thread leave nothing behind in a later solution."""
     used, fresh = (network(TWO, position=np.linspace(0.1, 1.0, 6), branch=np.linspace(0.0, 0.9, 6)) for _ in range(2))
     power_w = np.linspace(2e3, -1e3, 6)
     stepped(used, np.full(6, -9e6))
     assert not used.feeder("two").converged
-    used.deenergise("two", 1)
+    used.disturb({Supply("two", BRANCH, 1): OUT})
     with ThreadPoolExecutor(1) as elsewhere:
         elsewhere.submit(stepped, used, np.linspace(-4e3, 3e3, 6)).result()
-    used.energise("two", 1)
+    used.disturb({})
     assert np.array_equal(stepped(used, power_w), stepped(fresh, power_w))
     assert replace(used.feeder("two"), failures=0) == fresh.feeder("two")
 
@@ -442,7 +485,7 @@ def test_only_the_substation_at_fault_is_doubted() -> None:
     town = FeederLayout("town", 230.0, 230.0, transformers=4)
     made = network(town, position=rng.uniform(0.1, 1.0, n), branch=np.arange(n) / n)
     stepped(made, np.full(n, -500.0))
-    made.deenergise("town", 0)
+    made.disturb({Supply("town", BRANCH, 0): OUT})
     power = np.full(n, -500.0)
     power[-1] = IMPOSSIBLE_W
     got = stepped(made, power)
