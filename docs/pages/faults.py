@@ -22,7 +22,7 @@ and ends with one; without a duration it holds until it is cleared. An inactive 
 - `start`: with the next step, or so much later, or at an instant of site time.
 - `duration_s`: how long it holds.
 - `ramp_s`: faults of admission, link and protocol take their devices one after the other in that time; a wrong value
-  or clock goes evenly from right to wrong.
+  or clock goes evenly from right to wrong, and a disturbance of the grid grows evenly, but for what opens.
 - `spread_s`: after its duration, a fault of admission, link or protocol leaves its devices one after the other in
   that time: how fast they come back.
 - `count`: it ends after so many messages that it has changed, of all its devices together; for faults that act on

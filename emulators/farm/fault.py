@@ -72,6 +72,12 @@ class Fault:
     def disturbance(self) -> Disturbance:
         return self.spec.disturbance(self.mode, self.parameters) if isinstance(self.spec, GridFault) else Disturbance()
 
+    def disturbs(self, time_s: float) -> Disturbance:
+        """What it does to the grid so far."""
+        elapsed_s = time_s - self.start_s
+        ramps = elapsed_s < self.course.ramp_s
+        return self.disturbance.scaled(elapsed_s / self.course.ramp_s) if ramps else self.disturbance
+
     def acts_at(self, way: Way) -> bool:
         """Whether it acts on one of the ways to the devices it grips."""
         return on_way(self.target, way)

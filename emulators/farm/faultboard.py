@@ -58,6 +58,8 @@ class FaultBoard:
         """The active faults by family and id."""
         self._time_s = 0.0
         self._due_s = NEVER
+        self._growing = False
+        """Whether a grid fault that is active has not reached its strength."""
         self.lost_generation_w = 0.0
         """Generation missing in the area because of faults. [W]"""
         self.frequency_offset_hz = 0.0
@@ -171,6 +173,7 @@ class FaultBoard:
                 self._take_and_leave(fault)
         if changed:
             self._set_clocks(changed)
+        if changed or self._growing:
             self._disturb()
         return changed
 
@@ -274,9 +277,11 @@ class FaultBoard:
     def _disturb(self) -> None:
         """Disturb the supplies and the area as the active grid faults have it."""
         met: dict[Supply, list[Disturbance]] = {}
+        self._growing = False
         area = []
         for fault in self._active(GridFault):
-            area.append(disturbance := fault.disturbance)
+            area.append(disturbance := fault.disturbs(self._time_s))
+            self._growing |= disturbance != fault.disturbance
             for supply in fault.supplies:
                 met.setdefault(supply, []).append(disturbance)
         self.lost_generation_w = sum(each.lost_generation_w for each in area)

@@ -73,7 +73,7 @@ class FaultRequest:
     def _check_course_of(self, spec: FaultSpec, course: Course) -> None:
         """Check what not every kind can do."""
         this = with_article(spec.kind)
-        if course.ramp_s > 0.0 and isinstance(spec, DeviceFault | GridFault):
+        if course.ramp_s > 0.0 and isinstance(spec, DeviceFault):
             self._problem("ramp_s", f"{this} fault takes hold at once")
         if course.spread_s > 0.0 and not on_the_way(spec):
             self._problem("spread_s", f"{this} fault ends at once; those of admission, link and protocol can spread")
