@@ -18,7 +18,7 @@ from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout, TcpEndpoint
 from pilotfarm.emulators.site.listing import endpoint_rows
-from pilotfarm.loadtests.bench import against_c, modbus, physics, sites, upkeep
+from pilotfarm.loadtests.bench import against_c, modbus, physics, sites, storm, upkeep
 from pilotfarm.loadtests.bench.masters import Dnp3Master, Iec104Master, rate
 from pilotfarm.loadtests.bench.process import Child, Pilot
 from pilotfarm.loadtests.bench.row import Row
@@ -212,6 +212,19 @@ def fault_times(quick: bool) -> Iterator[Row]:
     yield Row("g", "added by the faults", share, "%", *_aim(True, share, 10.0))
 
 
+def reconnect_storms(quick: bool) -> Iterator[Row]:
+    """(i) Everybody is cut off, and each device's master connects again: until the last is served."""
+    devices = storm.devices_max(1_000 if quick else 10_000)
+    text = sites.modbus(devices)
+    addresses = [(f"127.16.{n >> 8}.{n & 0xFF}", 1502) for n in range(1, devices + 1)]
+    spreads_s = (0.0, 5.0)
+    with Pilot(text) as pilot:
+        took_s = storm.back_s(pilot.ready_line.split()[1], addresses, SUNSPEC_BASE, spreads_s)
+    for spread_s, each_s in zip(spreads_s, took_s, strict=True):
+        what = "at once" if spread_s == 0.0 else f"within {spread_s:g} s"
+        yield Row("i", f"{devices:,} devices back {what}, all served after", each_s, "s", *_aim(True, each_s, 10.0))
+
+
 MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
     "modbus": modbus_reads,
     "modbus-c": against_c.modbus_reads,
@@ -225,6 +238,7 @@ MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
     "latency": latencies,
     "tables": table_times,
     "faults": fault_times,
+    "storm": reconnect_storms,
 }
 """Name on the command line -> measurement."""
 
