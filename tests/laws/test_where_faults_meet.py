@@ -68,7 +68,7 @@ def test_of_two_links_the_first_is_nearer_to_the_device(pilot: Pilot) -> None:
     for mode in ("transaction", "truncated"):
         faults.add("modbus-answer", mode=mode, parameters={"share_frac": 1.0})
     pilot.step(1.0)
-    assert answered(pilot) == bytes((ANSWER[0] ^ 0x80,)) + ANSWER[1 : 6 + 3]
+    assert answered(pilot) == bytes((ANSWER[0] ^ 0x80,)) + ANSWER[1:10]
 
 
 @pytest.mark.parametrize("exception_first", [True, False])
