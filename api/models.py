@@ -208,6 +208,7 @@ class FaultKind(Answer):
     targets: list[str] = Field(description="Keys its target may have")
     required: list[str] = Field(description="Keys its target must have")
     protocols: list[str] = Field(description="Protocols it acts on; empty is all")
+    counts: bool = Field(description="Whether it acts on single messages, and may end after a `count` of them")
     parameters: dict[str, Any] = Field(description="JSON Schema of its parameters")
     example: dict[str, Any] = Field(description="Parameters to try it with")
 

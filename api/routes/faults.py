@@ -13,7 +13,15 @@ from pilotfarm.api import models, requests
 from pilotfarm.api.routes import timing
 from pilotfarm.api.routes.context import TOTAL, Context, Here, counted
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, LinkFault, MeasurementFault, ProtocolFault
+from pilotfarm.emulators.contracts.fault import (
+    FaultSpec,
+    GridFault,
+    LinkFault,
+    MeasurementFault,
+    ProtocolFault,
+    counts,
+    needed,
+)
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.faultboard import ENDED_KEPT
@@ -151,8 +159,9 @@ def _kind(spec: FaultSpec) -> models.FaultKind:
         title=spec.title,
         modes=list(spec.modes),
         targets=[] if everywhere else [key for key in FAULT_KEYS if measures or key != "quantity"],
-        required=["quantity"] if isinstance(spec, MeasurementFault) and not spec.by_phase else [],
+        required=list(needed(spec)),
         protocols=list(spec.protocols) if isinstance(spec, ProtocolFault | LinkFault) else [],
+        counts=counts(spec),
         parameters=schema,
         example=dict(spec.example),
     )

@@ -31,6 +31,8 @@ class _Kind:
     """Variants by name, the default first."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """Parameters to try it with."""
+    needs: tuple[str, ...] = ()
+    """Keys that its target must have."""
 
 
 # ------------------------------------------------------------------------------------ measurement
@@ -177,6 +179,11 @@ class ProtocolFault(_Kind):
 def acts_on(spec: LinkFault | ProtocolFault, protocol: str) -> bool:
     """Whether a fault is one of a protocol's."""
     return not spec.protocols or protocol in spec.protocols
+
+
+def needed(spec: FaultSpec) -> tuple[str, ...]:
+    """Return the keys that a fault's target must have."""
+    return ("quantity",) if isinstance(spec, MeasurementFault) and not spec.by_phase else spec.needs
 
 
 def on_the_way(spec: FaultSpec) -> bool:

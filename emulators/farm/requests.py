@@ -15,6 +15,7 @@ from pilotfarm.emulators.contracts.fault import (
     GridFault,
     MeasurementFault,
     counts,
+    needed,
     on_the_way,
 )
 from pilotfarm.emulators.errors import Problem
@@ -26,6 +27,11 @@ from pilotfarm.emulators.words import with_article
 
 FAULT_KEYS: Final = (*PLACE_KEYS, "pick", "quantity")
 """What a fault's target may name."""
+_NEEDED: Final = {
+    "quantity": "the name or glob of a quantity",
+    "station": "the name of a station",
+    "label": "a label of whom it means, such as cell=north",
+}
 
 
 class FaultRequest:
@@ -81,15 +87,13 @@ class FaultRequest:
             self._problem("count", f"{this} fault does not act on single messages; give it a duration_s")
 
     def _check_kind(self, spec: FaultSpec) -> None:
-        if isinstance(spec, MeasurementFault):
-            if not spec.by_phase and not self.target.get("quantity"):
-                self._problem(
-                    "target.quantity", f"{with_article(spec.kind)} fault needs the name or glob of a quantity"
-                )
-        elif isinstance(spec, GridFault) and spec.everywhere:
+        for key in needed(spec):
+            if not self.target.get(key):
+                self._problem(f"target.{key}", f"{with_article(spec.kind)} fault needs {_NEEDED[key]}")
+        if isinstance(spec, GridFault) and spec.everywhere:
             if self.target:
                 self._problem("target", f"{with_article(spec.kind)} fault acts on the whole site and takes no target")
-        elif "quantity" in self.target:
+        elif "quantity" in self.target and not isinstance(spec, MeasurementFault):
             self._problem("target.quantity", f"{with_article(spec.kind)} fault grips whole devices")
 
     def _check_mode(self, spec: FaultSpec, mode: str | None) -> None:
