@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from pilotfarm.emulators.contracts.fault import AdmissionFault, ClockFault, DeviceFault, LinkFault, ProtocolFault
-from pilotfarm.emulators.contracts.way import Admission, Engine
+from pilotfarm.emulators.contracts.way import Admission, Bites, Engine
 
 
 class Delayed(BaseModel):
@@ -33,6 +33,7 @@ class Delay:
     inward: deque[tuple[float, bytes]] = field(default_factory=deque)
     outward: deque[tuple[float, bytes]] = field(default_factory=deque)
     ready: bytes = b""
+    bites: Bites = field(default_factory=Bites)
 
     @property
     def closed(self) -> bool:

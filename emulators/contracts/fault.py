@@ -137,14 +137,18 @@ class ClockFault(_Kind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionFault(_Kind):
-    """A device cannot be reached.
+    """A device cannot be reached, or by nobody new.
 
-    A listener behind which no device is left admits nobody; at a station with others, the device's seat is not
-    ``reachable``. ``admits(mode, parameters)`` is never ``OPEN``.
+    A listener all of whose devices are gripped meets who connects as ``admits(mode, parameters)`` has it, never
+    ``OPEN``. A device whose masters may not stay is not ``reachable`` at its seat, at a station with others too.
     """
 
     family: ClassVar = "admission"
     admits: Callable[[str, Any], Admission]
+
+
+def _spares_nobody(mode: str, parameters: Any) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,12 +157,13 @@ class LinkFault(_Kind):
 
     ``wrap(engine, mode, parameters, key, now_s)`` puts a link around an engine. ``key`` is the connection's own, for
     random draws. ``protocols`` are those whose bytes it understands, none is all: a device served on no such protocol
-    is missed.
+    is missed. ``spares(mode, parameters)`` says whether it leaves connections alone that come while it acts.
     """
 
     family: ClassVar = "link"
     protocols: tuple[str, ...] = ()
     wrap: Callable[[Engine, str, Any, int, float], Link]
+    spares: Callable[[str, Any], bool] = _spares_nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

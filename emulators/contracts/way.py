@@ -53,10 +53,24 @@ class Admission(IntEnum):
     """How a listener meets who connects; where several hold, the highest does."""
 
     OPEN = 0
-    REFUSE = 1
+    REFUSE_NEW = 1
+    """Who is there stays, and nobody else is let in."""
+    RESET_NEW = 2
+    """Who is there stays, and whoever else connects is taken and reset at once."""
+    REFUSE = 3
     """As a host whose service is down."""
-    RESET = 2
-    """Every connection is taken and closed at once."""
+    RESET = 4
+    """Every connection is taken and reset at once."""
+
+    @property
+    def shut(self) -> bool:
+        """Whether nobody stays."""
+        return self >= Admission.REFUSE
+
+    @property
+    def listens(self) -> bool:
+        """Whether anything listens."""
+        return self not in (Admission.REFUSE_NEW, Admission.REFUSE)
 
 
 class WhenFull(IntEnum):
@@ -92,6 +106,18 @@ class Link(Engine, Protocol):
         ...
 
 
+class Severing(ABC):
+    """A link that may end a connection in another way than by closing it."""
+
+    forgotten = False
+    """Whether the device has hung up and its peer is not told; from the start, or never."""
+
+    @property
+    @abstractmethod
+    def resets(self) -> bool:
+        """Whether this link has closed the connection and it is to be reset."""
+
+
 class Filter(Protocol):
     """What happens to whole messages between a seat's application and its link.
 
@@ -111,13 +137,28 @@ Object: TypeAlias = tuple[int, bytes]
 """A value or state of a device as a protocol tells it: the type, and octets with address and quality, without time."""
 
 
-class Restless(ABC):
-    """A filter that has its device tell what has not happened, and lets all messages pass."""
+class Passing:
+    """A filter that lets all messages pass; what it does beside that is for whoever derives from it."""
 
-    @property
-    @abstractmethod
-    def types(self) -> Collection[int]:
-        """Of which types of objects it wants to be shown."""
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        return message, None
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        return message
+
+
+class Cramped(Passing):
+    """A filter that leaves its device little room for the events that its masters are owed."""
+
+    events_kept: int
+    """Maximum number of events for each master, in each class; at least one."""
+
+
+class Restless(Passing, ABC):
+    """A filter that has its device tell what has not happened."""
+
+    types: Collection[int]
+    """Of which types of objects it wants to be shown."""
 
     @abstractmethod
     def unasked(self, shown: Sequence[Object], since_s: float, until_s: float) -> Iterable[tuple[Object, float]]:
@@ -126,9 +167,3 @@ class Restless(ABC):
         ``shown`` is what it would answer if asked; times are site time, after ``since_s`` and up to ``until_s``
         [s since 1970 UTC]. Asked once a step, on behalf of all masters.
         """
-
-    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
-        return message, None
-
-    def outward(self, message: bytes, now_s: float) -> bytes | None:
-        return message

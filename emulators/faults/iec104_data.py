@@ -11,6 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pilotfarm.emulators.contracts.fault import ProtocolFault
+from pilotfarm.emulators.contracts.way import Passing
 from pilotfarm.emulators.faults import iec104_units as units
 from pilotfarm.emulators.links.channels import Draws
 
@@ -83,16 +84,13 @@ _CHANGES: Final = {
 
 
 @dataclass(slots=True)
-class _Misstated:
+class _Misstated(Passing):
     """Changes some of what a device tells."""
 
     mode: str
     everything: bool
     share_frac: float
     draw: Draws
-
-    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
-        return message, None
 
     def outward(self, message: bytes, now_s: float) -> bytes | None:
         gripped = self.everything or message[0] in units.MONITORED

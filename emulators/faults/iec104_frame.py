@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pilotfarm.emulators.contracts.fault import LinkFault
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.faults import iec104_frames as frames
+from pilotfarm.emulators.faults.octets import corrupted
 from pilotfarm.emulators.links.channels import Draws
 from pilotfarm.emulators.links.frames import FrameLink
 
@@ -61,9 +62,7 @@ def _truncated(frame: bytes, draw: Draws) -> bytes:
 
 def _corrupted(frame: bytes, draw: Draws) -> bytes:
     """With one bit of its data unit turned over, which no checksum of the protocol tells."""
-    bit = int(8 * frames.HEAD_OCTETS + draw() * 8 * (len(frame) - frames.HEAD_OCTETS))
-    place, mask = bit // 8, 0x80 >> bit % 8
-    return frame[:place] + bytes((frame[place] ^ mask,)) + frame[place + 1 :]
+    return corrupted(frame, frames.HEAD_OCTETS, draw)
 
 
 def _acknowledges(frame: bytes) -> bool:

@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from pilotfarm.emulators.contracts.fault import ProtocolFault
+from pilotfarm.emulators.contracts.way import Passing
 from pilotfarm.emulators.faults import iec104_units as units
 from pilotfarm.emulators.links.channels import Draws
 
@@ -119,16 +120,13 @@ _CHANGES: Final[dict[str, Callable[[bytes, float], bytes]]] = {
 
 
 @dataclass(slots=True)
-class _Mistimed:
+class _Mistimed(Passing):
     """Changes the time tags of some of a device's events."""
 
     mode: str
     offset_s: float
     share_frac: float
     draw: Draws
-
-    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
-        return message, None
 
     def outward(self, message: bytes, now_s: float) -> bytes | None:
         if message[0] not in _TAGGED or self.draw() >= self.share_frac:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from pilotfarm.emulators.contracts.way import Bites, Engine
+from pilotfarm.emulators.contracts.way import Engine
+from pilotfarm.emulators.links.through import Through
 
 SizeOf: TypeAlias = Callable[[bytes], int | None]
 """How many octets the frame has that some bytes begin with: ``None`` while too few are there to tell, 0 for what can
@@ -33,7 +34,7 @@ class _Frames:
             yield frame
 
 
-class FrameLink:
+class FrameLink(Through):
     """A link that hands on every frame as it is: kinds of fault derive from it and say what becomes of a frame.
 
     Only a link that ``hears`` sees the master's frames. ``now_s`` is the time at which somebody last came. What is no
@@ -41,8 +42,7 @@ class FrameLink:
     """
 
     def __init__(self, inner: Engine, size_of: SizeOf, now_s: float, *, hears: bool = False) -> None:
-        self.inner = inner
-        self.bites = Bites()
+        super().__init__(inner)
         self.now_s = now_s
         self._hears = hears
         self._inward, self._outward = _Frames(size_of), _Frames(size_of)
@@ -76,9 +76,6 @@ class FrameLink:
         self.now_s = now_s
         self.inner.advance(now_s)
 
-    def deadline_s(self) -> float | None:
-        return self.inner.deadline_s()
-
     def take_output(self) -> bytes:
         output = self.inner.take_output()
         if self._over:
@@ -97,9 +94,6 @@ class FrameLink:
         made = change(frame)
         self.bites.count += made != frame
         return made
-
-    def hang_up(self, now_s: float) -> None:
-        self.inner.hang_up(now_s)
 
     def let_go(self, now_s: float) -> None:
         self._over = True

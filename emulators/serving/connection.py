@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias, cast
 
 from pilotfarm.emulators.clock import Clock
-from pilotfarm.emulators.contracts.way import Admission, Engine, Link
+from pilotfarm.emulators.contracts.way import Admission, Engine, Link, Severing
 from pilotfarm.emulators.serving.histogram import LATENCIES_S, Histogram
+from pilotfarm.emulators.serving.transports import reset
 
 OUTPUT_HIGH_BYTES: Final = 256 * 1024
 """Bytes waiting for a peer above which it is no longer read from, and events stay in its engine."""
@@ -59,11 +60,19 @@ class Host(Protocol):
     def admission(self) -> Admission: ...
     @property
     def links(self) -> Mapping[int, Wrap]: ...
+    @property
+    def sparing(self) -> Collection[int]:
+        """Which of the links a connection does not get that comes now."""
+        ...
+
     def engine(self, connection: Connection, now_s: float) -> Engine:
         """Make the engine of a connection that has just come up."""
         ...
 
     def left(self, connection: Connection) -> None: ...
+    def forget(self, connection: Connection) -> None:
+        """The device has a connection no longer, and its peer is not told."""
+        ...
 
 
 class Connection(asyncio.Protocol):
@@ -75,6 +84,7 @@ class Connection(asyncio.Protocol):
         "_engine",
         "_host",
         "_links",
+        "_spared",
         "_stall",
         "_timer",
         "_timer_s",
@@ -96,6 +106,8 @@ class Connection(asyncio.Protocol):
         self._engine: Engine | None = None
         self._links: dict[int, Link] = {}
         """The innermost first."""
+        self._spared: Collection[int] = ()
+        """Links that were there when it came, and leave it alone."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = 0.0
         self._stall: asyncio.TimerHandle | None = None
@@ -105,11 +117,12 @@ class Connection(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=OUTPUT_HIGH_BYTES)
         self._counters.open += 1
-        if self._host.admission is not Admission.OPEN:  # it was, when the peer came
-            transport.abort()
+        if self._host.admission.shut:  # it was not, when the peer came
+            self.abort()
             return
         now_s = self._clock.now_s()
         self._engine = self._host.engine(self, now_s)
+        self._spared = self._host.sparing
         self.link(self._host.links)
         self._flush(now_s)
 
@@ -138,15 +151,19 @@ class Connection(asyncio.Protocol):
         for number in [number for number in self._links if number not in links]:
             self._unlink(number, now_s)
         for number, wrap in links.items():
-            if self._engine is not None and number not in self._links:
-                self._engine = self._links[number] = wrap(self._engine, self.number, now_s)
+            if self._engine is not None and number not in self._links and number not in self._spared:
+                self._engine = self._links[number] = link = wrap(self._engine, self.number, now_s)
+                if isinstance(link, Severing) and link.forgotten:
+                    self._host.forget(self)
+                self._flush(now_s)
 
     def _unlink(self, number: int, now_s: float) -> None:
-        link = self._links.pop(number)
+        link = self._links[number]
         link.let_go(now_s)
         if self._engine is not None:
             self._engine.advance(now_s)  # the links around it take what it has handed on
         self._flush(now_s)
+        del self._links[number]
         around = next((other for other in self._links.values() if other.inner is link), None)
         if around is not None:
             around.inner = link.inner
@@ -191,13 +208,18 @@ class Connection(asyncio.Protocol):
     def give_way(self) -> None:
         """Close now, even if the peer takes nothing any more."""
         if self._transport is not None and self._transport.get_write_buffer_size():
-            self._transport.abort()
+            self.abort()
         else:
             self.close()
 
     def abort(self) -> None:
+        """Reset: the peer learns at once, and of nothing that it has not been sent yet."""
         if self._transport is not None:
-            self._transport.abort()
+            reset(self._transport)
+
+    @property
+    def _resets(self) -> bool:
+        return any(isinstance(link, Severing) and link.resets for link in self._links.values())
 
     def _flush(self, now_s: float) -> None:
         engine, transport = self._engine, self._transport
@@ -209,7 +231,10 @@ class Connection(asyncio.Protocol):
             transport.write(output)
         if engine.closed:
             self._counters.closed_by_engine += 1
-            transport.close()
+            if self._resets:
+                self.abort()
+            else:
+                transport.close()
             return
         deadline_s = engine.deadline_s()
         if deadline_s is not None and (self._timer is None or deadline_s < self._timer_s):

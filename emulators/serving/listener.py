@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from pilotfarm.emulators import registry
@@ -37,10 +37,12 @@ class Listener:
         "_when_full",
         "admission",
         "connections",
+        "forgotten",
         "links",
         "max_connections",
         "place",
         "places",
+        "sparing",
         "spontaneous",
         "transport",
     )
@@ -59,7 +61,14 @@ class Listener:
         """Those who found no place, the first to come first."""
         self.admission = Admission.OPEN
         self.links: Mapping[int, Wrap] = {}
+        self.sparing: Collection[int] = ()
+        """Which of the links are not put around connections that come."""
         self.connections: set[Connection] = set()
+        self.forgotten: dict[Connection, None] = {}
+        """Connections that the device has no longer and whose peers do not know, the longest forgotten first.
+
+        They keep their places until somebody else needs them.
+        """
         self._counters = counters
         self._talkative = talkative
         self._clock = clock
@@ -79,7 +88,7 @@ class Listener:
         while self._waiting:
             self._counters.cut += 1
             self._next().turn_away()
-        for connection in list(self.connections):
+        for connection in self.standing:
             self._counters.cut += 1
             connection.abort()
 
@@ -88,7 +97,7 @@ class Listener:
         self.transport.close()
         while self._waiting:
             self._next().turn_away()
-        for connection in list(self.connections):
+        for connection in self.standing:
             connection.close()
         for task in list(self._letting_in):
             task.cancel()
@@ -100,16 +109,33 @@ class Listener:
         return self.place.station.connect(connection.peer, now_s)
 
     def left(self, connection: Connection) -> None:
-        if connection in self.connections:
+        if connection in self.connections or connection in self.forgotten:
             self.connections.discard(connection)
-            self.places.leave(len(self.connections))
+            self.forgotten.pop(connection, None)
+            self.places.leave(self._there)
         self._talkative.discard(connection)
         self._take_waiting()
 
+    def forget(self, connection: Connection) -> None:
+        if connection not in self.connections:
+            return
+        self.connections.discard(connection)
+        self.forgotten[connection] = None
+        if self._waiting:
+            connection.abort()
+
+    @property
+    def standing(self) -> list[Connection]:
+        """All connections whose peers have them, those that the device has forgotten too."""
+        return [*self.connections, *self.forgotten]
+
+    @property
+    def _there(self) -> int:
+        return len(self.connections) + len(self.forgotten)
+
     @property
     def _has_room(self) -> bool:
-        there = len(self.connections)
-        return there < self.max_connections and self.places.admit(there)
+        return self._there < self.max_connections and self.places.admit(self._there)
 
     def _arrived(self, arrival: Arrival) -> None:
         if self.admission is not Admission.OPEN:
@@ -118,6 +144,9 @@ class Listener:
         elif self._has_room:
             self._take(arrival)
         elif len(self._waiting) < WAITING_MAX and self.places.may_wait:
+            forgotten = next((each for each in self.forgotten if each.up), None)
+            if forgotten is not None:
+                forgotten.abort()
             self._waiting.append(arrival)
             self.places.wait()
             asyncio.get_running_loop().call_later(GRACE_S, self._still_waiting, arrival)
@@ -134,7 +163,7 @@ class Listener:
         return self._waiting.popleft()
 
     def _refuse(self, arrival: Arrival) -> None:
-        if len(self.connections) < self.max_connections:
+        if self._there < self.max_connections:
             self._counters.no_room += 1
             self.places.refused()
         else:
@@ -144,7 +173,7 @@ class Listener:
     def _take(self, arrival: Arrival) -> None:
         self._counters.accepted += 1
         self._numbered += 1
-        self.places.take(len(self.connections))
+        self.places.take(self._there)
         connection = Connection(self, arrival.peer, self._numbered, self._counters, self._clock)
         self.connections.add(connection)
         task = asyncio.ensure_future(self._let_in(arrival, connection))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.way import Admission
@@ -49,7 +49,7 @@ class Server:
         problems = []
         for listener in self._listeners:
             try:
-                if listener.admission is not Admission.REFUSE:
+                if listener.admission.listens:
                     listener.open()
             except OSError as error:
                 problems.append(_explained(listener, error))
@@ -66,26 +66,29 @@ class Server:
         await asyncio.gather(*(listener.end() for listener in self._listeners))
 
     def admit(self, number: int, admission: Admission) -> None:
-        """Meet whoever connects to a listener in this way from now on; who is there is cut unless it is open."""
+        """Meet whoever connects to a listener in this way from now on; who is there is reset if it is shut."""
         listener = self._listeners[number]
         before, listener.admission = listener.admission, admission
         if admission is before or not self._started:
             return
-        if admission is not Admission.OPEN:
+        if admission.shut:
             listener.cut()
-        if admission is Admission.REFUSE:
+        if not admission.listens:
             listener.transport.close()
         elif not listener.transport.is_open:
             self._to_open.add(number)
             self._open_again()
 
-    def link(self, number: int, links: Mapping[int, Wrap]) -> None:
-        """Have these links around the engines of a listener's connections, by the number each keeps."""
+    def link(self, number: int, links: Mapping[int, Wrap], sparing: Collection[int] = ()) -> None:
+        """Have these links around the engines of a listener's connections, by the number each keeps.
+
+        Those that are ``sparing`` are put around connections that stand, and not around those that come.
+        """
         listener = self._listeners[number]
         if links.keys() == listener.links.keys():
             return
-        listener.links = links
-        for connection in list(listener.connections):
+        listener.links, listener.sparing = links, sparing
+        for connection in listener.standing:
             connection.link(links)
 
     def after_step(self) -> None:
@@ -100,7 +103,7 @@ class Server:
         for number in sorted(self._to_open):
             listener = self._listeners[number]
             try:
-                if listener.admission is not Admission.REFUSE and not listener.transport.is_open:
+                if listener.admission.listens and not listener.transport.is_open:
                     listener.open()
                 self._to_open.discard(number)
                 if number in self._said and listener.transport.is_open:

@@ -162,9 +162,21 @@ class _TcpArrival:
             raise LinkError(str(error)) from None
 
     def turn_away(self) -> None:
-        with suppress(OSError):  # of a peer that is gone
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        _reset_when_closed(self._sock)
         self._sock.close()
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection at once, and have its peer told that it was reset (RFC 9293, 3.10.7.4)."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        _reset_when_closed(sock)
+    transport.abort()
+
+
+def _reset_when_closed(sock: socket.socket) -> None:
+    with suppress(OSError):  # of a peer that is gone
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _keep_alive(sock: socket.socket) -> None:

@@ -91,15 +91,17 @@ class Ways:
         place.station.filtered = any(placed.seat.filters for placed in place.placed)
         gripping = [self._gripping(placed) for placed in place.placed]
         self._server.admit(number, _admission(gripping))
-        self._server.link(number, self._links(place, gripping))
-
-    def _links(self, place: Place, gripping: Sequence[Sequence[Fault]]) -> dict[int, Wrap]:
-        shared = [fault for fault in gripping[0] if all(fault in faults for faults in gripping)]
-        return {
-            fault.id: self._wrap(fault.spec, fault, place)
-            for fault in shared
-            if isinstance(fault.spec, LinkFault) and acts_on(fault.spec, place.layout.protocol)
-        }
+        links: dict[int, Wrap] = {}
+        sparing: set[int] = set()
+        for fault in gripping[0]:
+            spec = fault.spec
+            if not isinstance(spec, LinkFault) or not acts_on(spec, place.layout.protocol):
+                continue
+            if all(fault in faults for faults in gripping):
+                links[fault.id] = self._wrap(spec, fault, place)
+                if spec.spares(fault.mode, fault.parameters):
+                    sparing.add(fault.id)
+        self._server.link(number, links, sparing)
 
     def _wrap(self, spec: LinkFault, fault: Fault, place: Place) -> Wrap:
         name = place.layout.name or place.placed[0].seat.device.id
@@ -107,6 +109,7 @@ class Ways:
         def wrap(engine: Engine, connection: int, now_s: float) -> Link:
             key = key_of(self._seed, "link", str(fault.id), place.layout.protocol, name, str(connection))
             link = spec.wrap(engine, fault.mode, fault.parameters, key, now_s)
+            fault.bites.count += link.bites.count  # some have bitten by being put there
             link.bites = fault.bites
             return link
 
@@ -114,14 +117,19 @@ class Ways:
 
 
 def _admission(gripping: Sequence[Sequence[Fault]]) -> Admission:
-    """How a listener meets who connects: open while one device is not gripped, else as the strictest fault has it."""
+    """How a listener meets who connects: open while one device is not gripped, else as the strictest fault has it.
+
+    Masters stay while one device lets them stay.
+    """
     met = [max((_admits(fault) for fault in faults), default=Admission.OPEN) for faults in gripping]
-    return max(met) if all(met) else Admission.OPEN
+    if not all(met):
+        return Admission.OPEN
+    return max([each for each in met if not each.shut] or met)
 
 
 def _shut(faults: Iterable[Fault]) -> bool:
     """Whether one of them keeps masters from a device."""
-    return any(isinstance(fault.spec, AdmissionFault) for fault in faults)
+    return any(_admits(fault).shut for fault in faults)
 
 
 def _admits(fault: Fault) -> Admission:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -14,7 +14,9 @@ from py1815.application import FunctionCode, build_request
 from py1815.transport import segment
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.way import Admission, Engine
+from pilotfarm.emulators.contracts.fault import ProtocolFault
+from pilotfarm.emulators.contracts.way import Admission, Cramped, Engine, Restless
+from pilotfarm.emulators.links.through import Through
 from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, TESTFR_ACT, TESTFR_CON
 from pilotfarm.emulators.serving.connection import Wrap
@@ -245,7 +247,7 @@ class Sides:
     def admit(self, number: int, admission: Admission) -> None:
         self.admitted[number] = admission
 
-    def link(self, number: int, links: Mapping[int, Wrap]) -> None:
+    def link(self, number: int, links: Mapping[int, Wrap], sparing: Collection[int]) -> None:
         self.linked[number] = links
 
 
@@ -281,6 +283,38 @@ def test_an_address_admits_until_its_last_device_is_gone_and_then_as_the_stricte
     carrier.update()
     assert set(sides.admitted.values()) == {Admission.OPEN}
     assert all(placed.seat.reachable for each in pilot.images.places for placed in each.placed)
+
+
+@pytest.mark.parametrize(
+    ("of_the_meters", "of_the_others", "admission"),
+    [
+        (("refused", "refuse"), ("refused", "reset"), Admission.RESET_NEW),
+        (("refused", "refuse"), ("offline", "cut"), Admission.REFUSE_NEW),
+        (("refused", "reset"), ("offline", "refuse"), Admission.RESET_NEW),
+        (("refused", "reset"), None, Admission.OPEN),
+    ],
+)
+def test_masters_stay_at_an_address_while_one_device_lets_them_stay(
+    pilot: Pilot, of_the_meters: tuple[str, str], of_the_others: tuple[str, str] | None, admission: Admission
+) -> None:
+    carrier, sides = ways(pilot)
+    rtu = next(number for number, each in enumerate(pilot.images.places) if each.layout.name == "rtu")
+    for group in pilot.farm.groups:
+        fault = of_the_meters if group == "meter" else of_the_others
+        if fault is not None:
+            pilot.farm.faults.add(fault[0], {"group": group}, fault[1])
+    pilot.farm.step(1.0)
+    carrier.update()
+    assert sides.admitted[rtu] is admission
+    assert {placed.seat.reachable for placed in pilot.images.places[rtu].placed if placed.group == "meter"} == {True}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in registry.FAULTS if registry.fault(kind).family == "protocol"])
+def test_a_filter_that_does_more_than_change_messages_is_not_counted_by_them(kind: str) -> None:
+    spec = registry.fault(kind)
+    assert isinstance(spec, ProtocolFault)
+    made = spec.filter(next(iter(spec.modes), ""), spec.parameters(**spec.example), 1)
+    assert spec.by_message != isinstance(made, Restless | Cramped)
 
 
 def test_nobody_is_asked_while_no_fault_begins_or_ends(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,8 +358,12 @@ def test_the_key_of_a_connection_is_its_own_and_the_same_in_a_rerun(
     pilot: Pilot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys: list[int] = []
-    noted = replace(registry.fault("slow"), wrap=lambda engine, mode, parameters, key, now_s: keys.append(key))  # type: ignore[arg-type]
-    monkeypatch.setattr("example_faults.SLOW", noted)
+
+    def noted(engine: Engine, mode: str, parameters: object, key: int, now_s: float) -> Through:
+        keys.append(key)
+        return Through(engine)
+
+    monkeypatch.setattr("example_faults.SLOW", replace(registry.fault("slow"), wrap=noted))  # type: ignore[arg-type]
     registry._load.cache_clear()
     for _ in range(2):
         fresh = Pilot(load("tiny"))

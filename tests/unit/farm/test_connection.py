@@ -87,6 +87,8 @@ class Desk:
     ) -> None:
         self.counters = Counters()
         self.links = links
+        self.sparing: tuple[int, ...] = ()
+        self.forgotten = False
         self.admission = admission
         self.parrot = Parrot() if parrot is None else parrot
         self.clock = ManualClock(0.0)
@@ -99,6 +101,9 @@ class Desk:
 
     def left(self, connection: Connection) -> None:
         self.gone = True
+
+    def forget(self, connection: Connection) -> None:
+        self.forgotten = True
 
     def wait(self, seconds: float) -> None:
         self.connection.pump(self.clock.advance(seconds))

@@ -21,7 +21,7 @@ from pilotfarm.emulators.links.pipe import HELD_MAX_BYTES, Pipe
 KINDS = [
     kind
     for kind in registry.FAULTS
-    if isinstance(spec := registry.fault(kind), LinkFault) and not spec.protocols  # which understand what they carry
+    if isinstance(spec := registry.fault(kind), LinkFault) and "direction" in spec.parameters.model_fields
 ]
 NOW_S = 1_750_000_000.0
 
