@@ -12,8 +12,9 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from pilotfarm.emulators.contracts.fault import ProtocolFault
+from pilotfarm.emulators.contracts.way import Passing
 
-_CONFIRM, _OPERATING, _NO_ACKNOWLEDGEMENT = 0, (3, 4, 5), 6
+_CONFIRM, _SELECT, _OPERATING, _NO_ACKNOWLEDGEMENT = 0, 3, (3, 4, 5), 6
 _RESPONSE, _UNSOLICITED = 129, 130
 """Function codes (4.2.2.5)."""
 _FIRST_AND_FINAL, _SEQUENCE = 0xC0, 0x0F
@@ -46,12 +47,9 @@ _INDICATIONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Indicating:
+class _Indicating(Passing):
     octet: int
     bit: int
-
-    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
-        return message, None
 
     def outward(self, message: bytes, now_s: float) -> bytes | None:
         if _function(message) not in (_RESPONSE, _UNSOLICITED):
@@ -82,37 +80,35 @@ _INDEX_OCTETS: Final = {0x17: 1, 0x28: 2}
 
 
 class Refusal(BaseModel):
-    """What the device says of every control."""
+    """What the device says of controls."""
 
     model_config = ConfigDict(extra="forbid")
 
     status: int = Field(
         6,
-        ge=1,
+        ge=0,
         le=127,
-        description="Status code; 4 is not supported, 6 hardware error, 7 local, 9 not authorized, 10 automation "
-        "inhibit (IEEE 1815-2012, 11.8)",
+        description="Status code; 0 is success, 4 not supported, 6 hardware error, 7 local, 9 not authorized, "
+        "10 automation inhibit (IEEE 1815-2012, 11.8)",
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Uncontrolled:
-    """Answers selections and operations with a status, and leaves the device alone."""
+class _Uncontrolled(Passing):
+    """Answers operations, and selections if they are of ``functions``, with a status, and leaves the device alone."""
 
     status: int
+    functions: tuple[int, ...]
 
     def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
         function = _function(message)
         if function == _NO_ACKNOWLEDGEMENT:
             return None, None
-        objects = _with_status(message[2:], self.status) if function in _OPERATING else None
+        objects = _with_status(message[2:], self.status) if function in self.functions else None
         if objects is None:
             return message, None
         control = _FIRST_AND_FINAL | message[0] & _SEQUENCE
         return None, bytes((control, _RESPONSE, 0, 0)) + objects
-
-    def outward(self, message: bytes, now_s: float) -> bytes | None:
-        return message
 
 
 def _with_status(objects: bytes, status: int) -> bytes | None:
@@ -134,14 +130,18 @@ def _with_status(objects: bytes, status: int) -> bytes | None:
     return bytes(told)
 
 
+_ANSWERED: Final = {"all": _OPERATING, "operate": tuple(each for each in _OPERATING if each != _SELECT)}
+
+
 def _uncontrolled(mode: str, parameters: Refusal, key: int) -> _Uncontrolled:
-    return _Uncontrolled(parameters.status)
+    return _Uncontrolled(parameters.status, _ANSWERED[mode])
 
 
 DNP3_CONTROL = ProtocolFault(
     kind="dnp3-control",
-    title="Selections and operations are answered with a status that refuses them",
+    title="Operations, and selections or not, are answered with a status, and the device is not told",
     parameters=Refusal,
+    modes=tuple(_ANSWERED),
     protocols=("dnp3",),
     filter=_uncontrolled,
     example={"status": 9},
@@ -152,12 +152,9 @@ DNP3_CONTROL = ProtocolFault(
 
 
 @dataclass(frozen=True, slots=True)
-class _Unconfirmed:
+class _Unconfirmed(Passing):
     def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
         return (None, None) if _function(message) == _CONFIRM else (message, None)
-
-    def outward(self, message: bytes, now_s: float) -> bytes | None:
-        return message
 
 
 def _unconfirmed(mode: str, parameters: Nothing, key: int) -> _Unconfirmed:

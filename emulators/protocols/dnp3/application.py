@@ -31,7 +31,7 @@ from py1815.objects import AnalogPoint, BinaryPoint
 
 from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.plans.dnp3 import Point, PointType
-from pilotfarm.emulators.protocols.dnp3 import attributes
+from pilotfarm.emulators.protocols.dnp3 import attributes, unasked
 from pilotfarm.emulators.protocols.dnp3.assignments import Reporting
 from pilotfarm.emulators.protocols.dnp3.association import Association, Connection
 from pilotfarm.emulators.protocols.dnp3.counters import FrozenCounters
@@ -46,7 +46,9 @@ class Outstation:
         "_associations",
         "_attributes",
         "_changed",
+        "_events_kept",
         "_listening",
+        "_stepped_s",
         "_time_due_s",
         "connections",
         "counters",
@@ -71,6 +73,9 @@ class Outstation:
         self.connections: set[Connection] = set()
         self._associations: dict[int, Association] = {}
         self._attributes: dict[int, bytes] = {}
+        self._events_kept = options.event_buffer
+        self._stepped_s = 0.0
+        """The step up to which filters have told what has not happened. [s since 1970 UTC]"""
         self._listening = False
         self._changed = False
         """Whether a master has changed what the table tells."""
@@ -127,7 +132,8 @@ class Outstation:
             if not self._listening:
                 self._listening = True
                 self.table.listen(self.seat.row, self)
-            found = Association(self, master, self.options)
+                self._stepped_s = self.table.unix_s
+            found = Association(self, master, self.options, self._events_kept)
             self._join(found)
             self._associations[master] = found
             if self._changed:
@@ -183,6 +189,30 @@ class Outstation:
                 association.events.record_binary(
                     point.index, reading, event_class=EventClass(number), timestamp_ms=unix_ms
                 )
+
+    # ------------------------------------------------------------------------ what filters bring about
+
+    def filters_changed(self) -> None:
+        """Keep as many events as the seat's filters leave room for, and be told of steps if one wants to know."""
+        self._events_kept = unasked.capacity(self.seat.filters, self.options.event_buffer)
+        for association in self._associations.values():
+            association.events.resize(self._events_kept)
+        if not unasked.restless(self.seat.filters):
+            self.table.followers.discard(self)
+        elif self not in self.table.followers:
+            self._stepped_s = self.table.unix_s
+            self.table.followers.add(self)
+
+    def stepped(self) -> None:
+        """Have filters tell what has not happened in the step."""
+        row, table = self.seat.row, self.table
+        since_s, self._stepped_s = self._stepped_s, table.unix_s
+        clock_s = table.tagged_at(row) - table.unix_s
+        for each in unasked.restless(self.seat.filters) if self.seat.reachable else ():
+            for told, at_s in each.unasked(unasked.shown(table, row, each.types), since_s, table.unix_s):
+                unix_ms = int(1000.0 * max(at_s + clock_s, 0.0))
+                for association in self._associations.values():
+                    unasked.record(association.events, association.reporting, table, told, unix_ms)
 
     # ------------------------------------------------------------ what masters say of their events
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from py1815.application import FunctionCode, IIN2Bit, ObjectHeader, Request
 from py1815.control import CommandStatus
-from py1815.events import EventBuffers, EventClass
+from py1815.events import EventClass
 from py1815.objects import BinaryPoint
 from py1815.session import Control, UnknownObject
 
@@ -26,6 +26,7 @@ from pilotfarm.emulators.protocols.dnp3.assignments import (
     deadbands_read,
     deadbands_written,
 )
+from pilotfarm.emulators.protocols.dnp3.buffers import Buffers
 from pilotfarm.emulators.protocols.dnp3.controls import asked, status_of
 from pilotfarm.emulators.protocols.dnp3.counters import FROZEN, FrozenCounters
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
@@ -90,11 +91,11 @@ class Association:
 
     __slots__ = ("_answering", "connection", "events", "master", "outstation", "reporting", "session")
 
-    def __init__(self, outstation: Station, master: int, options: Dnp3Options) -> None:
+    def __init__(self, outstation: Station, master: int, options: Dnp3Options, events_kept: int) -> None:
         self.outstation = outstation
         self.master = master
         self.connection: Connection | None = None
-        self.events = EventBuffers(capacity=options.event_buffer)
+        self.events = Buffers(capacity=events_kept)
         self.reporting = Reporting()
         self._answering: list[Command] = []
         self.session = MasterSession(

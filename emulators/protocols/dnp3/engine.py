@@ -13,11 +13,20 @@ from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
 class Dnp3Station:
     """One outstation, and a link for each connection to it."""
 
-    __slots__ = ("filtered", "outstation")
+    __slots__ = ("_filtered", "outstation")
 
     def __init__(self, seats: Sequence[Seat], options: Dnp3Options) -> None:
         self.outstation = Outstation(seats, options)
-        self.filtered = False
+        self._filtered = False
+
+    @property
+    def filtered(self) -> bool:
+        return self._filtered
+
+    @filtered.setter
+    def filtered(self, filtered: bool) -> None:
+        self._filtered = filtered
+        self.outstation.filters_changed()
 
     @property
     def traffic(self) -> Traffic:

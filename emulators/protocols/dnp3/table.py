@@ -101,6 +101,12 @@ class Listener(Protocol):
     def binary_moved(self, point: Point, state: bool, flags: int, unix_ms: int) -> None: ...
 
 
+class Follower(Protocol):
+    """Who wants to know of every step."""
+
+    def stepped(self) -> None: ...
+
+
 class Dnp3Table(EventTable):
     """The objects of ``n`` outstations of one kind."""
 
@@ -129,6 +135,8 @@ class Dnp3Table(EventTable):
         self._reported = np.array([point.event_class != 0 for point in inputs.points], dtype=bool)
         self._altered: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]] = {}
         """By row: deadbands, and which points are reported, where masters have changed them."""
+        self.followers: set[Follower] = set()
+        """Told of a step after all that has moved in it; asked only while somebody listens."""
         self._heard = np.zeros(0, dtype=np.intp)
         self._tolerated = self._deadbands[:0]
         self._wanted = np.zeros((0, len(inputs.points)), dtype=bool)
@@ -270,6 +278,8 @@ class Dnp3Table(EventTable):
             last_states[row, j] = octet
             for listener in self._listeners[row]:
                 listener.binary_moved(binaries[j], bool(octet & STATE), octet & ~STATE, self.unix_ms(row))
+        for follower in self.followers:
+            follower.stepped()
 
 
 def _nothing(n: int) -> npt.NDArray[np.int32]:

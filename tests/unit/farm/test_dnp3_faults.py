@@ -29,7 +29,7 @@ STATUSES = {"two relays": (15, 27), "relay and float": (15, 25)}
 
 def made(kind: str, mode: str = "", **parameters: Any) -> Filter:
     spec: Any = registry.fault(kind)
-    return spec.filter(mode, spec.parameters(**parameters), 1)
+    return spec.filter(mode or next(iter(spec.modes), ""), spec.parameters(**parameters), 1)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_is_no_response_has_no_indications() -> None:
 
 @pytest.mark.parametrize("name", BLOCKS)
 @pytest.mark.parametrize("function", [FunctionCode.SELECT, FunctionCode.OPERATE, FunctionCode.DIRECT_OPERATE])
-@pytest.mark.parametrize("status", [1, CommandStatus.HARDWARE_ERROR, 127])
+@pytest.mark.parametrize("status", [0, 1, CommandStatus.HARDWARE_ERROR, 127])
 def test_a_control_comes_back_with_the_status_and_does_not_reach_the_device(
     name: str, function: FunctionCode, status: int
 ) -> None:
@@ -74,6 +74,15 @@ def test_a_control_comes_back_with_the_status_and_does_not_reach_the_device(
         assert expected[place] == 0
         expected[place] = status
     assert bytes(response.body) == bytes(expected)
+
+
+def test_selections_may_go_through_where_operations_are_refused() -> None:
+    each = made("dnp3-control", "operate", status=7)
+    for function in (FunctionCode.SELECT, FunctionCode.OPERATE, FunctionCode.DIRECT_OPERATE):
+        asked = build_request(function, sequence=9, body=BLOCKS["float"])
+        passed, answer = each.inward(asked, 0.0)
+        assert (passed is None) == (answer is not None) == (function is not FunctionCode.SELECT)
+        assert passed in (None, asked)
 
 
 def test_an_operation_that_asks_for_no_answer_gets_none_and_does_nothing() -> None:
