@@ -71,6 +71,7 @@ FAULTS: Final = {
     "silence": "pilotfarm.emulators.faults.silence:SILENCE",
     "modbus-exception": "pilotfarm.emulators.faults.modbus:MODBUS_EXCEPTION",
     "modbus-answer": "pilotfarm.emulators.faults.modbus:MODBUS_ANSWER",
+    "modbus-late": "pilotfarm.emulators.faults.modbus_late:MODBUS_LATE",
     "iec104-command": "pilotfarm.emulators.faults.iec104_command:IEC104_COMMAND",
     "iec104-function": "pilotfarm.emulators.faults.iec104_link:IEC104_FUNCTION",
     "iec104-withheld": "pilotfarm.emulators.faults.iec104_link:IEC104_WITHHELD",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pilotfarm.emulators.contracts.fault import LinkFault, ProtocolFault
-from pilotfarm.emulators.contracts.way import Engine
+from pilotfarm.emulators.contracts.way import Engine, Passing
+from pilotfarm.emulators.faults.octets import corrupted
 from pilotfarm.emulators.links.channels import Draws
 from pilotfarm.emulators.links.frames import FrameLink
 
@@ -22,7 +23,7 @@ _LENGTH_FROM: Final = 6
 
 
 class ModbusException(BaseModel):
-    """Every request is answered with one exception."""
+    """Requests are answered with one exception."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,28 +33,38 @@ class ModbusException(BaseModel):
         le=11,
         description="Exception code; 4 is server device failure, 6 busy (MODBUS Application Protocol V1.1b3, 7)",
     )
+    of: Literal["all", "reads", "writes"] = Field("all", description="Requests it grips; what writes and reads, writes")
+    share_frac: float = Field(1.0, gt=0.0, le=1.0, allow_inf_nan=False, description="Share of these, drawn by the seed")
+
+
+_WRITING: Final = frozenset((5, 6, 15, 16, 21, 22, 23))
+"""Function codes that write (6)."""
+_FUNCTIONS: Final = {"all": frozenset(range(0x80)), "reads": frozenset(range(0x80)) - _WRITING, "writes": _WRITING}
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusing:
-    """Answers every request with the exception of its function, and asks nobody."""
+class _Refusing(Passing):
+    """Answers requests with the exception of their function, and asks nobody."""
 
     code: int
+    functions: frozenset[int]
+    share_frac: float
+    draw: Draws
 
     def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
-        return None, bytes((message[0] | 0x80, self.code))
-
-    def outward(self, message: bytes, now_s: float) -> bytes | None:
-        return message
+        function = message[0]
+        if function & 0x7F not in self.functions or self.draw() >= self.share_frac:
+            return message, None
+        return None, bytes((function | 0x80, self.code))
 
 
 def _refusing(mode: str, parameters: ModbusException, key: int) -> _Refusing:
-    return _Refusing(parameters.code)
+    return _Refusing(parameters.code, _FUNCTIONS[parameters.of], parameters.share_frac, Draws(key, "exception"))
 
 
 MODBUS_EXCEPTION = ProtocolFault(
     kind="modbus-exception",
-    title="Every Modbus request is answered with an exception",
+    title="Modbus requests are answered with an exception",
     parameters=ModbusException,
     protocols=("modbus",),
     filter=_refusing,
@@ -78,6 +89,15 @@ def _other_transaction(frame: bytes, draw: Draws) -> bytes:
     return bytes((frame[0] ^ 0x80,)) + frame[1:]
 
 
+def _other_protocol(frame: bytes, draw: Draws) -> bytes:
+    return frame[:2] + b"\x80\0" + frame[4:]
+
+
+def _other_length(frame: bytes, draw: Draws) -> bytes:
+    """Its header counts an octet more than come."""
+    return frame[:4] + (len(frame) - _LENGTH_FROM + 1).to_bytes(2, "big") + frame[_LENGTH_FROM:]
+
+
 def _other_unit(frame: bytes, draw: Draws) -> bytes:
     return frame[:6] + bytes((frame[6] ^ 0x80,)) + frame[7:]
 
@@ -93,10 +113,7 @@ def _truncated(frame: bytes, draw: Draws) -> bytes:
 
 def _corrupted(frame: bytes, draw: Draws) -> bytes:
     """With one bit of what follows the function turned over, which no checksum of Modbus TCP tells."""
-    first = 8 * (_HEADER_OCTETS + 1)
-    bit = first + int(draw() * (8 * len(frame) - first))
-    place, mask = bit // 8, 0x80 >> bit % 8
-    return frame[:place] + bytes((frame[place] ^ mask,)) + frame[place + 1 :]
+    return corrupted(frame, _HEADER_OCTETS + 1, draw)
 
 
 def _doubled(frame: bytes, draw: Draws) -> bytes:
@@ -105,6 +122,8 @@ def _doubled(frame: bytes, draw: Draws) -> bytes:
 
 _CHANGES: Final = {
     "transaction": _other_transaction,
+    "protocol": _other_protocol,
+    "length": _other_length,
     "unit": _other_unit,
     "function": _other_function,
     "truncated": _truncated,
@@ -118,7 +137,7 @@ class _Answering(FrameLink):
     """Changes some of a device's answers."""
 
     def __init__(self, inner: Engine, mode: str, share_frac: float, draw: Draws, now_s: float) -> None:
-        super().__init__(inner, _size_of, now_s)
+        super().__init__(inner, size_of, now_s)
         self._mode = mode
         self._share_frac = share_frac
         self._draw = draw
@@ -131,7 +150,7 @@ class _Answering(FrameLink):
         return _CHANGES[self._mode](frame, self._draw)
 
 
-def _size_of(data: bytes) -> int | None:
+def size_of(data: bytes) -> int | None:
     if len(data) < _LENGTH_FROM:
         return None
     return max(_LENGTH_FROM + int.from_bytes(data[4:6], "big"), _HEADER_OCTETS + 1)
@@ -143,8 +162,8 @@ def _answering(engine: Engine, mode: str, parameters: Answers, key: int, now_s: 
 
 MODBUS_ANSWER = LinkFault(
     kind="modbus-answer",
-    title="Answers come out wrong: another transaction, unit or function, truncated, corrupted, doubled, or the "
-    "connection is cut amid one",
+    title="Answers come out wrong: another transaction, protocol, length, unit or function, truncated, corrupted, "
+    "doubled, or the connection is cut amid one",
     parameters=Answers,
     modes=tuple(_CHANGES),
     protocols=("modbus",),
