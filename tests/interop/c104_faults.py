@@ -27,7 +27,7 @@ class Site:
         self.rest = httpx.Client(base_url=rest)
 
     def hit(self, kind: str, mode: str, **parameters: Any) -> None:
-        fault = {"kind": kind, "target": {}, "mode": mode, "parameters": parameters}
+        fault = {"kind": kind, "target": {}, "mode": mode or None, "parameters": parameters}
         self.rest.post("faults", json=fault).raise_for_status()
         self.step()
 
@@ -72,7 +72,49 @@ def main(host: str, port: int, battery: int, rest: str) -> dict[str, Any]:
         said["interrogation after all"] = noticed(lambda: link.interrogation(common_address=battery))
     finally:
         talk.client.stop()
+    said |= disconnected(site, host, port, battery)
     return said
+
+
+def disconnected(site: Site, host: str, port: int, address: int) -> dict[str, Any]:
+    """What becomes of a link that stands while others are refused, and of one that is reset or forgotten."""
+    talk, said = Conversation(host, port, command_timeout_ms=2_000), {}
+    link, closed = talk.link, []
+
+    def changed(connection: c104.Connection, state: c104.ConnectionState) -> None:
+        if state == c104.ConnectionState.CLOSED_AWAIT_RECONNECT:
+            closed.append(connection)
+
+    def opens() -> bool:
+        link.unmute()
+        return bool(link.state == c104.ConnectionState.OPEN)
+
+    link.on_state_change(callable=changed)
+    try:
+        site.hit("refused", "refuse")
+        said["refused"] = refused(host, port)
+        said["stands meanwhile"] = noticed(lambda: link.interrogation(common_address=address)) and not closed
+        site.clear()
+        for kind, parameters in (("reset", {}), ("half-open", {"reset_after_s": 0.0})):
+            closed.clear()
+            site.hit(kind, "", **parameters)
+            link.interrogation(common_address=address, wait_for_response=False)
+            said[f"closes, {kind}"] = waited(lambda: bool(closed))
+            said[f"opens again, {kind}"] = waited(opens)
+            site.clear()
+    finally:
+        talk.client.stop()
+    return said
+
+
+def refused(host: str, port: int) -> bool:
+    client = c104.Client(tick_rate_ms=50)
+    link = client.add_connection(ip=host, port=port, init=c104.Init.NONE)
+    client.start()
+    try:
+        return waited(lambda: link.state == c104.ConnectionState.CLOSED_AWAIT_RECONNECT)
+    finally:
+        client.stop()
 
 
 def never_ended(site: Site, host: str, port: int, address: int) -> bool:

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 import pytest
 from pymodbus.client import ModbusTcpClient
@@ -126,6 +127,46 @@ def test_pymodbus_believes_a_corrupted_answer(site: RunningFarm) -> None:
     assert len({tuple(each) for each in wrong}) > 1, "the site stands still, and yet they differ"
 
 
+@pytest.mark.parametrize("mode", ["late", "overtaken", "lagging"])
+def test_pymodbus_takes_no_late_answer_for_the_one_it_waits_for(site: RunningFarm, mode: str) -> None:
+    with broken(site, "modbus-late", {"device": DEVICE}, mode=mode, delay_s=0.5), connected(site, 0.2) as client:
+        for _ in range(2):
+            with pytest.raises(ModbusException):
+                registers(client)
+    with connected(site) as client:
+        assert registers(client)[:2] == [0x5375, 0x6E53]
+
+
+def test_pymodbus_is_told_that_a_device_is_busy_with_writes(site: RunningFarm) -> None:
+    with (
+        broken(site, "modbus-exception", {"device": DEVICE}, code=6, of="writes"),
+        connected(site) as client,
+    ):
+        assert client.write_register(40_072, 1).exception_code == 6
+        assert registers(client)[:2] == [0x5375, 0x6E53]
+
+
+@pytest.mark.parametrize("mode", ["refuse", "reset"])
+def test_pymodbus_goes_on_over_its_connection_while_another_gets_none(site: RunningFarm, mode: str) -> None:
+    with connected(site) as client, broken(site, "refused", {"device": DEVICE}, mode=mode):
+        assert registers(client)[:2] == [0x5375, 0x6E53]
+        with pytest.raises((ModbusException, ConnectionError)), connected(site) as other:
+            registers(other)
+        assert registers(client)[:2] == [0x5375, 0x6E53]
+
+
+@pytest.mark.parametrize("kind", ["reset", "half-open"])
+def test_pymodbus_comes_back_from_a_connection_that_is_reset_or_forgotten(site: RunningFarm, kind: str) -> None:
+    with connected(site, 0.3) as client:
+        assert registers(client)[:2] == [0x5375, 0x6E53]
+        with broken(site, kind, {"device": DEVICE}):
+            with pytest.raises((ModbusException, ConnectionError)):
+                registers(client)
+            client.close()
+            assert registers(client)[:2] == [0x5375, 0x6E53]
+        assert registers(client)[:2] == [0x5375, 0x6E53]
+
+
 @pytest.mark.parametrize(("mode", "follows"), [("unheard", False), ("unanswered", True)])
 def test_a_silent_device_does_what_it_heard(site: RunningFarm, mode: str, follows: bool) -> None:
     setpoint = [row for row in site.points(DEVICE, "modbus") if row["quantity"] == "soc_min_frac"]
@@ -190,6 +231,75 @@ def test_opendnp3_polls_through_a_late_link_in_pieces(site: RunningFarm) -> None
         )
     assert said["integrity"] == "SUCCESS"
     assert len(said["static"]) == len(site.points("meter-001", "dnp3"))
+
+
+FAULTY: Final = {
+    "dnp3-response": ("sequence", "no-final", "object"),
+    "dnp3-link": ("nack", "busy"),
+    "dnp3-frame": ("header-crc", "data-crc", "source", "destination", "sequence", "doubled", "cut"),
+}
+STATUSES: Final = {
+    1: "TIMEOUT",
+    2: "NO_SELECT",
+    3: "FORMAT_ERROR",
+    4: "NOT_SUPPORTED",
+    5: "ALREADY_ACTIVE",
+    6: "HARDWARE_ERROR",
+    7: "LOCAL",
+    8: "TOO_MANY_OPS",
+    9: "NOT_AUTHORIZED",
+    10: "AUTOMATION_INHIBIT",
+    11: "PROCESSING_LIMITED",
+    12: "OUT_OF_RANGE",
+    13: "DOWNSTREAM_LOCAL",
+    14: "ALREADY_COMPLETE",
+    15: "BLOCKED",
+    16: "CANCELLED",
+    17: "BLOCKED_OTHER_MASTER",
+    18: "DOWNSTREAM_FAIL",
+    126: "NON_PARTICIPATING",
+    127: "UNDEFINED",
+}
+"""opendnp3's names of the status codes (IEEE 1815-2012, 11.8)."""
+
+
+def test_opendnp3_meets_faults(site: RunningFarm) -> None:
+    way = site.ways("dnp3")[DEVICE]
+    site.tell(DEVICE, active_power_setpoint_w=0.0)
+    said = dict(
+        run_client(
+            "opendnp3_faults.py",
+            host=way.host,
+            port=way.port,
+            outstation=way.address,
+            rest=str(site.rest.base_url),
+            device=DEVICE,
+            faults=[(kind, mode) for kind, modes in FAULTY.items() for mode in modes],
+            statuses=list(STATUSES),
+        )
+    )
+    polls, told = said.pop("polls"), said.pop("told")
+    assert [each for each, ended in polls.items() if ended == "SUCCESS"] == [
+        "dnp3-link nack",
+        "dnp3-link busy",
+        "dnp3-frame doubled",
+    ]
+    assert {ended.partition("_")[0] for ended in polls.values()} == {"SUCCESS", "FAILURE"}
+    assert told == {str(status): name for status, name in STATUSES.items()}
+    assert said.pop("selects and is told that it operates") == ["SUCCESS", "SUCCESS"]
+    assert site.values(DEVICE)["active_power_setpoint_w"] == 1_500.0, "which REST has told it"
+    assert said == dict.fromkeys(
+        (
+            "recovers",
+            "overflow",
+            "storm",
+            "reset and back",
+            "half-open and back",
+            "while half-open",
+            "after all",
+        ),
+        True,
+    )
 
 
 def test_opendnp3_is_told_why_it_may_not_operate(site: RunningFarm) -> None:

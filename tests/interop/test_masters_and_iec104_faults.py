@@ -241,6 +241,12 @@ def test_c104_meets_faults(site: RunningFarm) -> None:
         "stopped": False,
         "interrogation after all": True,
         "states without a start and with": ["OPEN_MUTED", "OPEN"],
+        "refused": True,
+        "stands meanwhile": True,
+        "closes, reset": True,
+        "opens again, reset": True,
+        "closes, half-open": True,
+        "opens again, half-open": True,
     }
 
 
