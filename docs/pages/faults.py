@@ -30,7 +30,8 @@ and ends with one; without a duration it holds until it is cleared. An inactive 
 - `dry_run`: the answer says whom it would hit, and nothing happens.
 
 Cleared, a fault leaves all its devices at once. `bites` says how often a fault of link or protocol has changed what
-passes: messages or frames that were answered otherwise, changed or kept, or pieces of bytes that took time.
+passes: messages or frames that were answered otherwise, changed or kept, pieces of bytes that took time, or connections
+that it ended.
 
 | family | what is broken | what stays true |
 |---|---|---|
@@ -160,6 +161,40 @@ SEEN: Final = {
         ("IEC 104", "a device of its own as over Modbus; at an RTU what it knew last, *not topical*, and `online` 0"),
         ("REST", "what the device says itself; only its `online` is reported as 0"),
     ),
+    "refused": (
+        (
+            "every protocol, `refuse`",
+            "a new connection is refused, as by a host on which nothing listens; others stand",
+        ),
+        ("every protocol, `reset`", "a new connection is reset before a word is said; others stand"),
+        ("gateway, RTU", "the same where all of its devices are hit; else nothing of it"),
+        ("at the end", "whoever comes is let in"),
+    ),
+    "reset": (
+        (
+            "every protocol",
+            "RST, or FIN with `close`, on each connection that stands; those that come stay, and masters come back",
+        ),
+        (
+            "every protocol, with `after_s`",
+            "the same that long after a connection began, or the fault, again and again",
+        ),
+        ("every protocol, with `after_octets`", "the same amid an answer, after so many octets from the device"),
+        ("at the end", "what stands stays"),
+    ),
+    "half-open": (
+        (
+            "every protocol",
+            "no answer on the connections that stood, until its timers end them; those that come are answered",
+        ),
+        (
+            "every protocol, with `reset_after_s`",
+            "RST so long after what it sends next, as of a device that is up again",
+        ),
+        ("IEC 104", "with its default of t1 the master closes 15 s after what it sent, a test frame at the latest"),
+        ("others who connect", "forgotten connections keep their places, and give way to who finds none"),
+        ("at the end", "RST on those that are still there"),
+    ),
     "stuck": (
         ("Modbus", "the register stands still; where `quality` is not `good`, the map's word for what is not there"),
         ("IEC 104, DNP3", "the point stands still; its quality is what `quality` says"),
@@ -216,11 +251,19 @@ SEEN: Final = {
         ("IEC 104", "the same, while the link goes on: frames are acknowledged and TESTFR is answered"),
     ),
     "modbus-answer": (
-        (
-            "Modbus",
-            "an answer that is not its own (`transaction`, `unit`, `function`), two (`doubled`), or no whole one",
-        ),
+        ("Modbus, `transaction`, `function`", "an answer that is not its own, which it drops until it gives up"),
+        ("Modbus, `protocol`, `length`, `unit`", "a wrong header, which not every master looks at; libmodbus does not"),
+        ("Modbus, `truncated`, `cut`", "no whole answer, and none to come; or the connection ends"),
+        ("Modbus, `doubled`", "the same answer again; it must not take it for that of its next request"),
         ("Modbus, `corrupted`", "one bit is another; Modbus TCP has no checksum, so masters take the value for true"),
+        ("others", "nothing of it"),
+    ),
+    "modbus-late": (
+        ("Modbus, `late`", "no answer in time; it comes while the next is waited for, and answers behind it wait too"),
+        ("Modbus, `overtaken`", "the same, and answers to later requests come before it"),
+        ("Modbus, `lagging`", "each answer comes with that to the next request, always one behind"),
+        ("Modbus", "its transaction tells a late answer from the one that is waited for; a set-point is taken in time"),
+        ("at the end", "what is held comes at once"),
         ("others", "nothing of it"),
     ),
     "iec104-command": (
@@ -305,16 +348,60 @@ SEEN: Final = {
         ("others", "nothing of it"),
     ),
     "dnp3-control": (
-        ("DNP3", "the status for every object of a select, an operate or a direct operate; the device is not told"),
+        (
+            "DNP3, `all`",
+            "the status for every object of a select, an operate or a direct operate; the device is not told",
+        ),
+        ("DNP3, `operate`", "a select as it would be without the fault, and the status when it operates"),
+        ("DNP3, with `status` 0", "success, and the device is not told"),
         ("others", "nothing of it"),
     ),
     "dnp3-confirmation": (
         ("DNP3", "the same events once more, whenever it polls for them or the outstation tries again"),
         ("others", "nothing of it"),
     ),
+    "dnp3-response": (
+        ("DNP3, `sequence`, `function`", "nothing that it waits for: it gives up as if there were no answer"),
+        ("DNP3, `no-first`, `no-final`", "an answer without its begin, or one whose end does not come"),
+        ("DNP3, `object`, `truncated`", "a response it cannot read to its end; opendnp3 says BAD_RESPONSE"),
+        ("DNP3, `corrupted`", "one bit is another, with checks that fit: a wrong value, time, index or object"),
+        ("others", "nothing of it"),
+    ),
+    "dnp3-frame": (
+        ("DNP3, `header-crc`, `data-crc`", "a frame whose check fails; it drops it, and what it belongs to with it"),
+        ("DNP3, `start`, `truncated`", "octets that are no frame, and a receiver that has to find the next"),
+        (
+            "DNP3, `source`, `destination`, `direction`",
+            "frames of another outstation, for another master or of a master",
+        ),
+        ("DNP3, `lost`, `sequence`, `no-first`, `no-final`", "segments that make no whole fragment; it gives up"),
+        ("DNP3, `repeated`, `doubled`", "a frame or a whole fragment again, which it is to know; opendnp3 does"),
+        ("DNP3, `cut`", "half a frame, and the end of the connection"),
+        ("at the end", "the connection goes on with its next frame"),
+        ("others", "nothing of it"),
+    ),
+    "dnp3-link": (
+        ("DNP3, `nack`, `not-supported`", "the refusal, and the service is not done, confirmed user data with it"),
+        ("DNP3, `busy`", "the answer with DFC set: it is to ask for the link status before it sends more"),
+        ("DNP3, `unacknowledged`", "no answer of the link; who asks for its status takes it for gone"),
+        ("DNP3", "data without confirmation, by which nearly all of TCP goes, are as they were"),
+        ("others", "nothing of it"),
+    ),
+    "dnp3-overflow": (
+        ("DNP3", "IIN2.3 once an event is lost, until it has confirmed what is left; the newest events of each class"),
+        ("at the end", "buffers as large as `event_buffer` has them; what is lost stays lost"),
+        ("others", "nothing of it"),
+    ),
+    "dnp3-storm": (
+        ("DNP3, `chattering`", "binary inputs that change and change back, at the end of each step as they are"),
+        ("DNP3, `measurements`", "analog inputs that are told though they have not moved"),
+        ("DNP3", "points of class 0 alone stay silent; what a master does not fetch or confirm overflows (IIN2.3)"),
+        ("at the end", "what waits is still told"),
+        ("others", "nothing of it"),
+    ),
     "modbus-exception": (
-        ("Modbus", "every request is answered with the exception, reads and writes alike"),
-        ("IEC 104, DNP3", "nothing of it"),
+        ("Modbus", "the exception, and the device is not asked; by default for every request, reads and writes alike"),
+        ("others", "nothing of it"),
     ),
     "outage": (("every protocol", "voltages and powers of 0; devices stay in contact, as by a battery of their own"),),
     "phase-loss": (
