@@ -43,6 +43,16 @@ MAPS: Final = {
 
 FAULTS: Final = {
     "offline": "pilotfarm.emulators.faults.device:OFFLINE",
+    "restart": "pilotfarm.emulators.faults.device_restart:RESTART",
+    "exchanged": "pilotfarm.emulators.faults.device_restart:EXCHANGED",
+    "trip": "pilotfarm.emulators.faults.device_power:TRIP",
+    "derating": "pilotfarm.emulators.faults.device_power:DERATING",
+    "over-temperature": "pilotfarm.emulators.faults.device_power:OVER_TEMPERATURE",
+    "contactor-stuck": "pilotfarm.emulators.faults.device_power:CONTACTOR_STUCK",
+    "sensor-lost": "pilotfarm.emulators.faults.device_sensor:SENSOR_LOST",
+    "follows-none": "pilotfarm.emulators.faults.device_following:FOLLOWS_NONE",
+    "follows-slowly": "pilotfarm.emulators.faults.device_following:FOLLOWS_SLOWLY",
+    "identification-refused": "pilotfarm.emulators.faults.device_following:IDENTIFICATION_REFUSED",
     "stuck": "pilotfarm.emulators.faults.measurement:STUCK",
     "bias": "pilotfarm.emulators.faults.measurement:BIAS",
     "noise": "pilotfarm.emulators.faults.measurement_drawn:NOISE",

@@ -9,10 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel
 
-from pilotfarm.emulators.contracts.fault import AdmissionFault, ClockFault, DeviceFault, LinkFault, ProtocolFault
+from pilotfarm.emulators.contracts.fault import AdmissionFault, ClockFault, LinkFault, ProtocolFault
 from pilotfarm.emulators.contracts.way import Admission, Bites, Engine
 
 
@@ -162,17 +161,6 @@ class Drifting(BaseModel):
     offset_s: float = 0.0
     drift_s_per_s: float = 0.0
 
-
-IDLING = DeviceFault(
-    kind="idling",
-    title="The device takes every set-point, and stands still",
-    parameters=Nothing,
-    needs=("active_power_setpoint_w", "active_power_setpoint_enabled", "remote_enabled"),
-    overrules=lambda mode, parameters, columns, elapsed_s: {
-        "active_power_setpoint_w": np.zeros_like(columns["active_power_setpoint_w"]),
-        "active_power_setpoint_enabled": np.ones_like(columns["active_power_setpoint_w"]),
-    },
-)
 
 DRIFTING = ClockFault(
     kind="drifting",

@@ -63,6 +63,10 @@ class StandIn:
         self.taken: list[Command] = []
         self.refuses: Exception | None = None
 
+    @property
+    def serial(self) -> str:
+        return self.id
+
     def value(self, quantity: str) -> float:
         raise AssertionError("the table is read, not the device")
 

@@ -36,6 +36,10 @@ class FakeDevice:
     table: ModbusTable | None = None
     commands: list[Command] = field(default_factory=list)
 
+    @property
+    def serial(self) -> str:
+        return self.id
+
     def value(self, quantity: str) -> float:
         return float(self.columns[quantity][self.row])
 

@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.disturbance import BRANCH
-from pilotfarm.emulators.contracts.fault import FaultSpec, GridFault, LinkFault, MeasurementFault, ProtocolFault
+from pilotfarm.emulators.contracts.fault import (
+    DeviceFault,
+    FaultSpec,
+    GridFault,
+    LinkFault,
+    MeasurementFault,
+    ProtocolFault,
+)
 
 HEAD = """\
 # Faults
@@ -21,8 +28,9 @@ and ends with one; without a duration it holds until it is cleared. An inactive 
 
 - `start`: with the next step, or so much later, or at an instant of site time.
 - `duration_s`: how long it holds.
-- `ramp_s`: faults of admission, link and protocol take their devices one after the other in that time; a wrong value
-  or clock goes evenly from right to wrong, and a disturbance of the grid grows evenly, but for what opens.
+- `ramp_s`: faults of admission, link and protocol, and `restart`, take their devices one after the other in that time;
+  a wrong value or clock goes evenly from right to wrong, and a disturbance of the grid grows evenly, but for what
+  opens.
 - `spread_s`: after its duration, a fault of admission, link or protocol leaves its devices one after the other in
   that time: how fast they come back.
 - `count`: it ends after so many messages that it has changed, of all its devices together; for faults that act on
@@ -36,7 +44,7 @@ that it ended.
 | family | what is broken | what stays true |
 |---|---|---|
 | measurement | what a device says of a quantity | the physics; REST shows both, as `value` and `reported` |
-| device | what a device does with what it was told | what it shows as told |
+| device | the device itself: its power, its switch, a sensor, what it follows, whether it is there | what it was told |
 | clock | a device's clock, and its time tags | all values |
 | admission | whether a device can be reached | the physics goes on unseen |
 | link | the bytes of a device's connections | what is asked and answered |
@@ -60,7 +68,8 @@ take hold there.
 `station`, `protocol`, `map` and a station's labels mean ways to a device: a fault of admission, link or protocol acts
 on these ways, and a device is off the network when all its ways are shut. A grid fault takes the feeders,
 transformers or branches of the devices that are picked, and with them their neighbours. A clock fault whose target
-names an RTU as its `station` is one of the RTU's clock, and with it of all that the RTU tells.
+names an RTU as its `station` is one of the RTU's clock, and with it of all that the RTU tells. A `restart` whose target
+names a `station`, `protocol`, `map` or a label of a station is one of what answers there: no device stops for it.
 
 ```
 $ pilotfarm fault add offline --device 'meter-*' --duration 600
@@ -103,6 +112,7 @@ voltages of before are back with the step that ends it.
 
 - Two on one value: each makes something of what those before it have made, in the order of their ids; one that does not
   look (`stuck` with a value, `missing`, `out-of-range`) hides those before it. What devices say of the value adds up.
+- Two on one device itself: of each effect the stronger; a device is away while one of them has it away.
 - Two on one clock: what they put it off by adds up.
 - Two of admission: the strictest: a device that one of them cuts off is cut off.
 - Two of link: both act; the one with the lower id is nearer to the device.
@@ -194,6 +204,57 @@ SEEN: Final = {
         ("IEC 104", "with its default of t1 the master closes 15 s after what it sent, a test frame at the latest"),
         ("others who connect", "forgotten connections keep their places, and give way to who finds none"),
         ("at the end", "RST on those that are still there"),
+    ),
+    "restart": (
+        ("Modbus, DNP3", "connections are cut, and refused while it is down; a boot loop is that again and again"),
+        ("Modbus gateway", "its unit answers exception 11 meanwhile"),
+        ("DNP3", "then IIN1.7 (device restart) until it is cleared, and no events or frozen counters from before"),
+        (
+            "IEC 104",
+            "then an end of initialisation (cause 0), and no events, frozen counters or selections from before",
+        ),
+        ("IEC 104 RTU", "the same where all of its devices restart at once; else one as with `offline`, *not topical*"),
+        ("REST", "its `online` is reported as 0; with `power_stops` it is not `available`"),
+    ),
+    "exchanged": (
+        ("every protocol", "as with `restart`, and then registers of energy that began at 0"),
+        ("Modbus", "another serial number where the map has one: the id of the device and the number of the fault"),
+        ("DNP3", "another serial number among its attributes (g0v248); the name (g0v247) stays"),
+        ("at the end", "connections are cut, and the first device is back with its registers"),
+    ),
+    "trip": (
+        ("every protocol", "`fault_trip` and `general_alarm` 1, `available`, `running` and powers 0"),
+        ("every protocol, `lock-out`", "the same, also after the end, until `alarm_reset` is written"),
+        ("SunSpec", "model 103 state 7 (fault), event bit 4 (shut down); model 802 state 99"),
+    ),
+    "derating": (
+        ("every protocol", "less power than it is told; a storage shows what it can charge and discharge"),
+        ("every protocol, with `alarm`", "`general_alarm` 1"),
+    ),
+    "over-temperature": (
+        ("every protocol, storage", "`temperature_max_degc`; an alarm and less power from 50 degC on, a trip above 62"),
+        ("every protocol, PV", "`cabinet_temperature_degc`; an alarm and less power from 65 degC on, none from 85"),
+    ),
+    "contactor-stuck": (
+        ("every protocol", "`grid_switch` as told, `grid_switch_closed` as it is"),
+        (
+            "every protocol, charger",
+            "it charges on; once it finds out it is out of order (`charge_point_state` 5), tripped",
+        ),
+    ),
+    "sensor-lost": (
+        ("every protocol", "what that sensor measures is `invalid`, and stands still; energies go on"),
+        ("every protocol, with `alarm`", "`general_alarm` 1"),
+    ),
+    "follows-none": (
+        ("every protocol", "a set-point that is accepted and reads back, and a power that does not follow"),
+    ),
+    "follows-slowly": (
+        ("every protocol", "a set-point that is accepted and reads back, and a power that comes to it late"),
+    ),
+    "identification-refused": (
+        ("every protocol", "`identification_failed` 1, `identified` and `remote_enabled` 0: it obeys nobody"),
+        ("every protocol, charger", "the owner of the vehicle is refused: `authorised` 0, and it does not charge"),
     ),
     "stuck": (
         ("Modbus", "the register stands still; where `quality` is not `good`, the map's word for what is not there"),
@@ -523,6 +584,8 @@ def _bounds(schema: dict[str, Any]) -> str:
             return _bounds(each)
     if schema["type"] == "string":
         return "a name"
+    if schema["type"] == "boolean":
+        return "`true`, `false`"
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
     high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
     if high is None and below is None:
@@ -532,6 +595,8 @@ def _bounds(schema: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"`{json.dumps(value)}`"
     return "" if value is None else f"`{value}`" if isinstance(value, str) else f"{value:g}"
 
 
@@ -541,6 +606,6 @@ def command(spec: FaultSpec) -> str:
     if isinstance(spec, MeasurementFault) and not spec.by_phase:
         words += ["--device", "meter-*", "--quantity", "active_power_w"]
     elif not (isinstance(spec, GridFault) and spec.everywhere):
-        words += ["--device", "meter-*"]
+        words += ["--device", "battery-*" if isinstance(spec, DeviceFault) else "meter-*"]
     words += [word for name, value in spec.example.items() for word in ("--set", f"{name}={json.dumps(value)}")]
     return shlex.join([*words, "--duration", "60"])

@@ -1,17 +1,17 @@
 """What a kind of fault is to the farm: one of a few families, each with the one function it needs.
 
-A measurement fault makes reported columns of true ones. Admission, link and protocol faults use the hooks of
-``way``. A grid fault moves true columns by way of the physics: it disturbs supplies (``disturbance``), or the area.
+A measurement fault makes reported columns of true ones. A device fault sets columns that the physics reads, and may
+take its device away for a while. Admission, link and protocol faults use the hooks of ``way``. A grid fault moves true
+columns by way of the physics: it disturbs supplies (``disturbance``), or the area.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
-from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats
-from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.columns.arrays import Bools, Floats
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.disturbance import Disturbance
 from pilotfarm.emulators.contracts.quality import Quality
@@ -93,18 +93,53 @@ class MeasurementFault(_Kind):
 # --------------------------------------------------------------------------------- the device itself
 
 
+def _no_columns(mode: str, parameters: Any) -> Mapping[str, float]:
+    return {}
+
+
+def _every_part(parameters: Any) -> str | None:
+    return None
+
+
+def _until_cleared(mode: str, parameters: Any) -> float | None:
+    return None
+
+
+ALARM: Final = "trouble"
+"""The column that raises a device's general alarm. To have that alone is not to have a fault."""
+
+
+class Away(NamedTuple):
+    """Which of some devices are away, and how long it will be until one of them goes or comes back [s]."""
+
+    now: Bools
+    turns_s: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFault(_Kind):
-    """The device does something else than it was told, and shows what it was told.
+    """The device itself fails: its physics knows of it, and so may what it reports and its connections.
 
-    ``overrules(mode, parameters, columns, elapsed_s)`` is given the columns of the gripped devices, ``(m,)`` each, and
-    returns what they follow in this step in place of their own set-points and commands, by name, ``(m,)`` each.
-    ``needs`` are the quantities it looks at or returns: devices that lack one are missed.
+    A device that can have nothing of all this is missed.
     """
 
     family: ClassVar = "device"
-    needs: tuple[str, ...]
-    overrules: Callable[[str, Any, Seen, float], Columns]
+    sets: Callable[[str, Any], Mapping[str, float]] = _no_columns
+    """``sets(mode, parameters)``: columns that the physics of kinds reads (``devices.common``), by name. They are 0
+    while no fault stands; of two faults on a device the larger number holds. Of a fault with ``away`` only those who
+    are away have them."""
+    part: Callable[[Any], str | None] = _every_part
+    """Which resource of a compound device fails by these parameters: empty is the device itself, ``None`` all that can.
+    """
+    says: MeasurementFault | None = None
+    """What it reports instead of the truth meanwhile, of the quantities that this ``reads``."""
+    away: Callable[[str, Any, Floats], Away] | None = None
+    """``away(mode, parameters, elapsed_s)``: which devices are off the network so long after each was taken, ``(m,)``;
+    below 0 it is yet to be. One that comes back has begun anew: it owes its masters nothing of what was before."""
+    exchanges: bool = False
+    """Whether the device that comes back is another one, with a serial number of its own."""
+    lasts_s: Callable[[str, Any], float | None] = _until_cleared
+    """How long it lasts by itself of a device where nobody says how long; ``None`` is until it is cleared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +229,11 @@ def needed(spec: FaultSpec) -> tuple[str, ...]:
 def on_the_way(spec: FaultSpec) -> bool:
     """Whether a fault acts between devices and their masters."""
     return isinstance(spec, AdmissionFault | LinkFault | ProtocolFault)
+
+
+def ramps(spec: FaultSpec) -> bool:
+    """Whether a fault can take its devices one after the other, or go from nothing to the whole of it."""
+    return not isinstance(spec, DeviceFault) or (spec.away is not None and not spec.exchanges)
 
 
 def counts(spec: FaultSpec) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -40,6 +40,11 @@ class Device(Protocol):
     @property
     def clock(self) -> Clock:
         """The device's own clock."""
+        ...
+
+    @property
+    def serial(self) -> str:
+        """Its serial number: its id, until it is exchanged."""
         ...
 
     def value(self, quantity: str) -> float:
@@ -133,6 +138,10 @@ class Station(Protocol):
     def traffic(self) -> Traffic: ...
     def connect(self, peer: str, now_s: float) -> Engine:
         """Make the engine of a new connection."""
+        ...
+
+    def restart(self, seats: Collection[Seat]) -> None:
+        """Devices at some of its seats have begun anew. Where all have, so has the station: it owes masters nothing."""
         ...
 
 

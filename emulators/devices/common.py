@@ -11,7 +11,8 @@ Columns used here that are no quantity's: ``sesp_silence_s`` (seconds since the 
 Two things trip a device behind an inverter, and ``fault_trip`` and ``available`` show both. A fault of its own
 (``own_trip``) stays until ``alarm_reset`` comes with its cause gone. Its grid protection (``grid_trip``) is
 not to be reset: it brings the device back by itself once the grid has been good for as long as the grid code
-says. Protection watches at all times whatever can deliver power, whoever switched support on or off.
+says. Protection watches at all times whatever can deliver power, whoever switched support on or off. A device
+fault may keep it tripped too (``faulty``), for as long as it stands.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere,
 from pilotfarm.emulators.contracts.clock import DRIFT_MAX_PPM
 from pilotfarm.emulators.contracts.device import Effect, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
-from pilotfarm.emulators.devices import easing, metering, support
+from pilotfarm.emulators.devices import easing, faulty, metering, support
 from pilotfarm.emulators.quantities import CATALOGUE, Role
 
 COMMANDS: Final = tuple(q.name for q in CATALOGUE.values() if q.role is Role.COMMAND)
@@ -114,7 +115,7 @@ def initial_columns(names: Iterable[str], ratings: Columns, n: int) -> Columns:
     ratings : one array ``(n,)`` for each rating of the kind, ``COMMON_RATINGS`` among them
         Copied in under their own names; a rating that is a quantity becomes its value.
     """
-    columns: Columns = {name: np.zeros(n) for name in (*names, "sesp_silence_s", "sesp_heard")}
+    columns: Columns = {name: np.zeros(n) for name in (*names, "sesp_silence_s", "sesp_heard")} | faulty.at_rest(n)
     columns.update(dict.fromkeys((name for name in _BEGIN_AT_1 if name in columns), np.ones(n)))
     columns.update({name: np.array(values, dtype=np.float64) for name, values in ratings.items()})
     nominal = columns["nominal_voltage_v"]
@@ -161,7 +162,12 @@ def voltage_at(columns: Columns, voltage_v: Floats) -> Floats:
 
 
 def life_cycle(
-    columns: Columns, surroundings: Surroundings, dt_s: float, *, trip_cause: Bools | None = None
+    columns: Columns,
+    surroundings: Surroundings,
+    dt_s: float,
+    *,
+    trip_cause: Bools | None = None,
+    keeps_off: Floats | None = None,
 ) -> Columns:
     """Follow commands, switch, identification and the SESP's link through one step.
 
@@ -175,6 +181,8 @@ def life_cycle(
     ----------
     trip_cause : (n,) bool, optional
         Where a reason to trip stands now.
+    keeps_off : (n,), optional
+        1 where a fault keeps it tripped, and is not to be reset.
 
     Returns
     -------
@@ -184,25 +192,18 @@ def life_cycle(
     """
     new, n = dict(columns), len(columns["started"])
     none = nothing(n)
-    identified: Bools | None = None  # everywhere
-    if columns["identification_failed"] is not none:
-        failed = columns["identification_failed"] > 0.0
-        failed &= ~(columns["identification_clear"] > 0.0)
-        new["identification_failed"], identified = flags(failed), ~failed
+    identified = faulty.identify(new)
     _update_link(new, dt_s)
     obeys = _obeys(columns, identified)
-    closed_now = columns["grid_switch"]
-    if "grid_switch_window_s" in columns:
-        closed_now = easing.follow(new, "grid_switch", closed_now, dt_s)
-    if obeys is not None:
-        closed_now = np.where(obeys, closed_now, columns["grid_switch_closed"])
+    closed_now = faulty.switched(new, obeys, dt_s)
     seen = voltage_at(columns, surroundings.voltage_v)
-    trip = own_trip = _own_trip(columns, obeys, trip_cause)
+    trip = own_trip = _own_trip(columns, obeys, faulty.locked_out(columns, trip_cause))
     if "grid_trip" in columns:
         new["own_trip"] = own_trip
         support.watch(new, surroundings, seen, dt_s)
         if new["grid_trip"] is not none:
             trip = flags((own_trip > 0.0) | (new["grid_trip"] > 0.0))
+    trip = faulty.tripped(new, trip, own_trip, keeps_off)
     if columns["start"] is not none or columns["stop"] is not none:
         started = columns["started"] > 0.0
         started |= _followed(columns["start"], obeys)
@@ -210,6 +211,8 @@ def life_cycle(
         new["started"] = started.astype(np.float64)
     # Where nothing stands against it, a state is the one it rests on, and the same array.
     available = new["started"] if trip is none else new["started"] * (trip == 0.0)
+    if columns.get("booting", none) is not none:
+        available = available * (columns["booting"] == 0.0)
     dead_v = DEAD_FRAC * columns["nominal_voltage_v"]
     dead = surroundings.mains.lowest_v <= dead_v
     if anywhere(dead):
@@ -256,7 +259,7 @@ def _own_trip(columns: Columns, obeys: Bools | None, trip_cause: Bools | None) -
     caused = trip_cause is not None and anywhere(trip_cause)
     if was_own is none and was_any is none and not caused:
         return none
-    tripped = was_any > 0.0
+    tripped = was_any > columns["tripped_meanwhile"]
     if "grid_trip" in columns:
         tripped &= columns["grid_trip"] == 0.0
         tripped |= was_own > 0.0
@@ -325,7 +328,7 @@ def end_step(new: Columns) -> Columns:
     """Return the columns at the end of a step: ``general_alarm`` where any alarm is set, every command 0 again."""
     ended = dict(new)
     alarm = none = nothing(len(new["general_alarm"]))
-    for name in ALARMS:
+    for name in (*ALARMS, "trouble"):
         stands = new.get(name, none)
         if stands is not none:
             alarm = stands if alarm is none else np.maximum(alarm, stands)

@@ -91,7 +91,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
         )
         new[f"module_excess{which}_k"] = np.zeros_like(others)
     new["rated_loss_w"] = pv.dc_drawn(new["rated_power_w"], new["rated_power_w"]) - new["rated_power_w"]
-    new["cabinet_excess_k"] = nothing(len(keys))
+    new["cabinet_excess_k"] = new["overheat_k"] = nothing(len(keys))
     new["deliverable_w"], new["delivered_before_w"] = np.zeros_like(others), new["rated_power_w"]
     return common.end_step(new)
 
@@ -99,6 +99,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Move the generators on by ``dt_s`` [s]; sun and sky are those of the step's end."""
     new = common.life_cycle(columns, surroundings, dt_s)
+    new["heat_derated_frac"] = hot = _too_hot(new)
     _observe(new, surroundings)
     harvest = _harvested(new, surroundings, dt_s)
     available = new["available_power_w"]
@@ -116,7 +117,18 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
         new["delivered_before_w"] = np.where(_too_fast(new), new["delivered_before_w"], active)
     drawn = _show_dc(new, active, harvest, dt_s)
     _warm(new, surroundings, drawn if is_nothing(drawn) else drawn - active, dt_s)
-    return common.end_step(common.at_connection(new, surroundings, active, reactive, dt_s))
+    ended = common.end_step(common.at_connection(new, surroundings, active, reactive, dt_s))
+    if not is_nothing(hot):
+        ended["general_alarm"] = np.maximum(ended["general_alarm"], hot > 0.0)
+    return ended
+
+
+def _too_hot(new: Columns) -> Floats:
+    """Return the share of their power that inverters do without because a fault makes their cabinets too warm."""
+    rise = new["overheat_k"]
+    if is_nothing(rise):
+        return rise
+    return inverter.heat_derating(new["cabinet_temperature_degc"]) * (rise > 0.0)
 
 
 def _curtailed(new: Columns, available: Floats, dt_s: float) -> Floats:
@@ -243,14 +255,14 @@ def _show_dc(new: Columns, active: Floats, harvest: _Harvest, dt_s: float) -> Fl
 
 def _warm(new: Columns, surroundings: Surroundings, loss_w: Floats, dt_s: float) -> None:
     """Show the temperature in the cabinet, which the inverter's losses [W] heat."""
-    air, before = surroundings.air_temperature_degc, new["cabinet_excess_k"]
-    if is_nothing(before, loss_w):
-        if new["cabinet_temperature_degc"][0] != air:
+    air, before, rise = surroundings.air_temperature_degc, new["cabinet_excess_k"], new["overheat_k"]
+    if is_nothing(before, loss_w, rise):
+        if anywhere(new["cabinet_temperature_degc"] != air):
             new["cabinet_temperature_degc"] = np.full_like(loss_w, air)
         return
     excess = inverter.cabinet_excess(before, loss_w / new["rated_loss_w"], dt_s)
     new["cabinet_excess_k"] = excess if anywhere(excess) else nothing(len(excess))
-    new["cabinet_temperature_degc"] = air + excess
+    new["cabinet_temperature_degc"] = air + excess if is_nothing(rise) else air + excess + rise
 
 
 DEVICE: Final = DeviceSpec(

@@ -67,6 +67,12 @@ BEHAVIOUR: Final = {
     "can control its active and reactive power": ("remote_enabled", "local_mode", "active_power_w"),
 }
 
+FAULTS: Final = (
+    "derated_frac",  # the share of its power that it does without
+    "blind",  # 1: it cannot see its own voltage or current, and trips
+    "booting",  # 1: off, and no trip
+)
+"""Columns that device faults set, besides those of ``faulty``."""
 _FACTOR: Final = "power_factor_setpoint"
 _NOMINAL_HZ: Final = 50.0
 _IN_TIME: Final = tuple(f"{stage}_out_s" for stage in protection.STAGES)
@@ -100,7 +106,7 @@ def with_inverter(columns: Columns) -> Columns:
     new["own_trip"], new["voltage_seen_pu"] = np.zeros(n), np.ones(n)
     new["delivers"], new["single_phase"] = flags(new["rated_power_w"] > 0.0), flags(new["phases"] < 2.0)
     new.update(_remembered(protection.in_service(n)))
-    new.update(dict.fromkeys(("grid_trip", *_STARTED), nothing(n)))
+    new.update(dict.fromkeys(("grid_trip", "heat_derated_frac", *_STARTED, *FAULTS), nothing(n)))
     return new
 
 
@@ -243,7 +249,7 @@ def inverter_power(new: Columns, surroundings: Surroundings, active_w: Floats, d
     vars_asked = _vars_asked(new, supports, dt_s)
     # Where vars go first, a power factor is kept at full load too; else active power keeps its value.
     kept = rated if vars_asked is None else rated * np.where(first > 0.0, np.abs(vars_asked.factor), 1.0)
-    active_max_w = np.minimum(kept, back_on_line(new))
+    active_max_w = np.minimum(kept, able_w(new))
     export_max_w = np.minimum(active_max_w, export_limit(new))
     active = inverter.clipped(active_w, -active_max_w, export_max_w)
     max_var = inverter.reactive_area(active, rated, new["rated_reactive_power_var"], code)
@@ -318,9 +324,17 @@ def export_limit(columns: Columns) -> Floats:
     return np.minimum(share * most, (1.0 - columns["volt_watt_frac"]) * columns["rated_power_w"])
 
 
-def back_on_line(columns: Columns) -> Floats | float:
-    """Return the maximum active power [W], in or out, after the return from a trip; ``inf`` in normal service."""
-    ramp = columns["reconnect_ramp_frac"]
-    if ramp is everything(len(ramp)):
-        return np.inf
-    return np.where(ramp < 1.0, ramp * columns["largest_power_w"], np.inf)
+def able_w(columns: Columns) -> Floats | float:
+    """Return the maximum active power [W], in or out, after the return from a trip and of a device that is derated.
+
+    ``inf`` in normal service.
+    """
+    ramp, derated = columns["reconnect_ramp_frac"], columns["derated_frac"]
+    if columns["heat_derated_frac"] is not nothing(len(derated)):
+        derated = np.maximum(derated, columns["heat_derated_frac"])
+    most: Floats | float = np.inf
+    if ramp is not everything(len(ramp)):
+        most = np.where(ramp < 1.0, ramp * columns["largest_power_w"], np.inf)
+    if derated is not nothing(len(derated)):
+        most = np.where(derated > 0.0, np.minimum(most, (1.0 - derated) * columns["largest_power_w"]), most)
+    return most

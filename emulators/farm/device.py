@@ -31,6 +31,10 @@ class FarmDevice:
         return self.group.layout.devices[self.row]
 
     @property
+    def serial(self) -> str:
+        return self.group.serials.get(self.row, self.id)
+
+    @property
     def kind(self) -> str:
         return self.group.spec.kind
 

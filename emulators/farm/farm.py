@@ -107,9 +107,9 @@ class Farm:
                 observer.fault_changed(fault, event, moment)
         self.world.swing(self.lost_generation_w + self.faults.lost_generation_w, dt_s)
         self.world.frequency_offset_hz = self.faults.frequency_offset_hz
-        own = self._overrule()
+        for written in self.faults.columns():
+            self.pools.put(*written)
         self.pools.step(self.world.at(self.time_s, self.network.mains), dt_s)
-        self._write(own)
         self._show_columns()
         supply.solve(self.network, self.population, dt_s)
         self.faults.report()
@@ -159,15 +159,6 @@ class Farm:
     def _values_of(self, group: Group, command: Command) -> dict[str, float]:
         """Return what a command puts in a device's columns; one of its own is no sign of the SESP."""
         return given(command.values) | ({} if command.protocol == OWN else dict(group.spec.with_any_command))
-
-    def _overrule(self) -> list[Cell]:
-        """Let faulty devices follow something else in this step; return what they were told."""
-        others = list(self.faults.overruled())
-        own = [
-            (name, quantity, row, float(self.groups[name].columns[quantity][row])) for name, quantity, row, _ in others
-        ]
-        self._write(others)
-        return own
 
     def _write(self, cells: Sequence[Cell]) -> None:
         for group, name, row, value in cells:

@@ -1,16 +1,19 @@
-"""One fault on a farm: what, on whom, from when to when, and which devices can have it."""
+"""One fault on a farm: what, on whom, from when to when, and what of a device it can grip."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Bools
+from pilotfarm.emulators.columns.arrays import Bools, Floats
+from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.disturbance import Disturbance
 from pilotfarm.emulators.contracts.fault import (
+    ALARM,
     DeviceFault,
     FaultSpec,
     GridFault,
@@ -19,9 +22,10 @@ from pilotfarm.emulators.contracts.fault import (
 )
 from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.farm.population import Group, Rows, Way
-from pilotfarm.emulators.farm.reports import gripped
+from pilotfarm.emulators.farm.reports import Misreport, gripped
 from pilotfarm.emulators.farm.targets import Target, entries, on_way
 from pilotfarm.emulators.grid.network import Supply
+from pilotfarm.emulators.quantities import split
 from pilotfarm.profiles.draws import uniform
 
 PENDING, ACTIVE, ENDED = "pending", "active", "ended"
@@ -37,11 +41,15 @@ class Course:
     spread_s: float = 0.0
     count: int | None = None
 
+    def begins_s(self, keys: Keys, number: int) -> Floats:
+        """Return how long after the beginning of the fault of that number each device is taken, by their keys [s]."""
+        return self.ramp_s * uniform(keys, number, "ramp")
+
     def gripped(self, keys: Keys, number: int, elapsed_s: float) -> Bools:
         """Return which devices are gripped so long after the beginning of the fault of that number, by their keys."""
         found = np.full(len(keys), True)
         if elapsed_s < self.ramp_s:
-            found &= self.ramp_s * uniform(keys, number, "ramp") <= elapsed_s
+            found &= self.begins_s(keys, number) <= elapsed_s
         if self.duration_s is not None and elapsed_s >= self.duration_s:
             found &= self.duration_s + self.spread_s * uniform(keys, number, "spread") > elapsed_s
         return found
@@ -79,13 +87,27 @@ class Fault:
         return self.disturbance.scaled(elapsed_s / self.course.ramp_s) if ramps else self.disturbance
 
     def acts_at(self, way: Way) -> bool:
-        """Whether it acts on one of the ways to the devices it grips."""
-        return on_way(self.target, way)
+        """Whether it acts on one of the ways to the devices it grips; one that is exchanged is gone on all."""
+        return on_way(self.target, way) or not self.by_way
+
+    @property
+    def by_way(self) -> bool:
+        """Whether it acts on those ways alone that its target means."""
+        return not (isinstance(self.spec, DeviceFault) and self.spec.exchanges)
 
     @property
     def one_by_one(self) -> bool:
         """Whether it takes or leaves its devices one after the other."""
+        if isinstance(self.spec, DeviceFault):
+            return self.spec.away is not None
         return on_the_way(self.spec) and self.course.ramp_s + self.course.spread_s > 0.0
+
+    @property
+    def ways(self) -> Rows:
+        """Whose ways to their masters it grips now."""
+        if isinstance(self.spec, DeviceFault) and self.spec.away is None:
+            return {}
+        return self.at if self.one_by_one else self.rows
 
     @property
     def end_s(self) -> float:
@@ -101,8 +123,48 @@ class Fault:
 
 def grips(fault: Fault, group: Group) -> bool:
     """Whether a fault can be had by the devices of a group."""
-    if isinstance(fault.spec, MeasurementFault):
-        return bool(gripped(group, fault.spec, fault.mode, entries(fault.target, "quantity")))
-    if isinstance(fault.spec, DeviceFault):
-        return group.readable.issuperset(fault.spec.needs)
+    spec = fault.spec
+    if isinstance(spec, MeasurementFault):
+        return bool(_misreported(fault, group))
+    if isinstance(spec, DeviceFault):
+        return spec.away is not None or bool(_misreported(fault, group) or columns_of(fault, group))
     return True
+
+
+def misreport(fault: Fault, group: Group) -> Misreport | None:
+    """Return how devices of a group misreport by a fault that begins, if they do."""
+    spec = fault.spec.says if isinstance(fault.spec, DeviceFault) else fault.spec
+    reads = _misreported(fault, group)
+    if not isinstance(spec, MeasurementFault) or not reads:
+        return None
+    rows = fault.rows[group.name]
+    notes = {name: group.reported[name][rows].copy() for name in reads}
+    ramp_s = fault.course.ramp_s
+    return Misreport(fault.id, spec, fault.mode, fault.parameters, fault.start_s, ramp_s, rows, notes, reads)
+
+
+def columns_of(fault: Fault, group: Group) -> dict[str, float]:
+    """Return which columns a device fault sets in a group, those of its resources under their full names."""
+    spec = fault.spec
+    assert isinstance(spec, DeviceFault)
+    only = spec.part(fault.parameters)
+    values = spec.sets(fault.mode, fault.parameters)
+    silent = {split(name)[0] for name in _misreported(fault, group)}
+    found: dict[str, float] = {}
+    for part in (ITSELF, *map(Resource, group.spec.resources)):
+        own = [name for name in values if part.of(name) in group.columns]
+        if (only is None or part == only) and (part in silent or any(name != ALARM for name in own)):
+            found |= {part.of(name): values[name] for name in own}
+    return found
+
+
+def _misreported(fault: Fault, group: Group) -> Mapping[str, str]:
+    """Return the quantities that devices of a group misreport by a fault, and whose value each shows."""
+    spec = fault.spec
+    if isinstance(spec, MeasurementFault):
+        return gripped(group, spec, fault.mode, entries(fault.target, "quantity"))
+    if not isinstance(spec, DeviceFault) or spec.says is None:
+        return {}
+    only = spec.part(fault.parameters)
+    reads = gripped(group, spec.says, fault.mode, ())
+    return {name: read for name, read in reads.items() if only is None or split(name)[0] == only}

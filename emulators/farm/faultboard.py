@@ -22,16 +22,16 @@ from pilotfarm.emulators.contracts.fault import (
     FaultSpec,
     GridFault,
     LinkFault,
-    MeasurementFault,
     ProtocolFault,
     acts_on,
 )
 from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.errors import ConfigError, Problem, StateError
+from pilotfarm.emulators.farm.breakdowns import Breakdowns, Written
 from pilotfarm.emulators.farm.clocks import Clocks
-from pilotfarm.emulators.farm.fault import ACTIVE, ENDED, NEVER, PENDING, Course, Fault, grips
+from pilotfarm.emulators.farm.fault import ACTIVE, ENDED, NEVER, PENDING, Course, Fault, grips, misreport
 from pilotfarm.emulators.farm.population import Population, Rows
-from pilotfarm.emulators.farm.reports import Misreport, Reports, gripped
+from pilotfarm.emulators.farm.reports import Reports
 from pilotfarm.emulators.farm.requests import FaultRequest
 from pilotfarm.emulators.farm.targets import chosen, entries, picked
 from pilotfarm.emulators.grid.network import Network, Supply
@@ -49,6 +49,7 @@ class FaultBoard:
         self._network = network
         self._clocks = clocks
         self._reports = Reports(population)
+        self._breakdowns = Breakdowns(population)
         self._faults: dict[int, Fault] = {}
         self._last_id = 0
         self._cleared: list[Fault] = []
@@ -109,7 +110,7 @@ class FaultBoard:
             mode=request.mode,
             parameters=request.parameters,
             start_s=self._time_s if start_s is None else start_s,
-            course=course,
+            course=request.course,
             rows={},
             hit=(),
             missed=(),
@@ -167,7 +168,9 @@ class FaultBoard:
                 if fault.state == ACTIVE and (time_s >= fault.end_s or fault.bites.spent):
                     self._end(fault)
                     changed.append((fault, "ended"))
+            self.revision += self._breakdowns.turn(time_s)
             self._due_s = min((fault.due_s for fault in self), default=NEVER)
+            self._due_s = min(self._due_s, self._breakdowns.turns_s)
         for fault in self._standing_on_the_way():
             if fault.one_by_one:
                 self._take_and_leave(fault)
@@ -198,23 +201,19 @@ class FaultBoard:
             else:
                 self._clocks.put_right(fault.id)
 
-    def overruled(self) -> Iterator[tuple[str, str, int, float]]:
-        """Yield what devices follow in place of what they were told: group, quantity, row, value."""
-        for fault in self._active(DeviceFault):
-            assert isinstance(fault.spec, DeviceFault)
-            for name, rows in fault.rows.items():
-                group = self._population.groups[name]
-                columns = {quantity: group.columns[quantity][rows] for quantity in fault.spec.needs}
-                others = fault.spec.overrules(fault.mode, fault.parameters, columns, self._time_s - fault.start_s)
-                for quantity, values in others.items():
-                    for row, value in zip(rows.tolist(), values.tolist(), strict=True):
-                        yield name, quantity, row, value
+    def columns(self) -> Iterator[Written]:
+        """Yield the columns that device faults set, and that are to hold something else than in the last step."""
+        return self._breakdowns.columns()
+
+    def serials(self) -> dict[tuple[str, int], str]:
+        """Return the serial numbers of devices that have been exchanged, by group and row."""
+        return {(group.name, row): serial for group in self._population for row, serial in group.serials.items()}
 
     def on_the_way(self) -> dict[tuple[str, int], list[Fault]]:
         """Return the active faults that grip a device's way to its masters, by group and row, in their order."""
         found: dict[tuple[str, int], list[Fault]] = {}
-        for fault in self._active(AdmissionFault, LinkFault, ProtocolFault):
-            for group, rows in (fault.at if fault.one_by_one else fault.rows).items():
+        for fault in self._active(AdmissionFault, LinkFault, ProtocolFault, DeviceFault):
+            for group, rows in fault.ways.items():
                 for row in rows.tolist():
                     found.setdefault((group, row), []).append(fault)
         return found
@@ -246,33 +245,24 @@ class FaultBoard:
         # Its duration counts from the step it takes hold with, or one shorter than a step would never show.
         fault.start_s = self._time_s
         self.revision += 1
-        if isinstance(fault.spec, MeasurementFault):
-            for name, rows in fault.rows.items():
-                group = self._population.groups[name]
-                reads = gripped(group, fault.spec, fault.mode, entries(fault.target, "quantity"))
-                notes = {q: group.reported[q][rows].copy() for q in reads}
-                misreport = Misreport(
-                    fault.id,
-                    fault.spec,
-                    fault.mode,
-                    fault.parameters,
-                    fault.start_s,
-                    fault.course.ramp_s,
-                    rows,
-                    notes,
-                    reads,
-                )
-                self._reports.begin(name, misreport)
+        if isinstance(fault.spec, DeviceFault):
+            self._breakdowns.begin(fault)
+        for name in fault.rows:
+            told = misreport(fault, self._population.groups[name])
+            if told is not None:
+                self._reports.begin(name, told)
 
     def _end(self, fault: Fault) -> None:
         began, fault.state = fault.state == ACTIVE, ENDED
         self._ended.append(fault.id)
         self.revision += began
-        if began:
-            del self._standing[type(fault.spec)][fault.id]
-        if began and isinstance(fault.spec, MeasurementFault):
-            for name in fault.rows:
-                self._reports.end(name, fault.id)
+        if not began:
+            return
+        del self._standing[type(fault.spec)][fault.id]
+        if isinstance(fault.spec, DeviceFault):
+            self._breakdowns.end(fault)
+        for name in fault.rows:
+            self._reports.end(name, fault.id)
 
     def _disturb(self) -> None:
         """Disturb the supplies and the area as the active grid faults have it."""

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, anywhere, canonical
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, canonical
 from pilotfarm.emulators.columns.resource import Resource, apart
 from pilotfarm.emulators.columns.views import (
     Block,
@@ -32,6 +32,7 @@ from pilotfarm.emulators.columns.views import (
 )
 from pilotfarm.emulators.contracts.device import DeviceSpec, Flow, Turn
 from pilotfarm.emulators.contracts.world import Surroundings
+from pilotfarm.emulators.farm.following import Following
 from pilotfarm.emulators.quantities import Role
 
 At: TypeAlias = Callable[[SiteRows], Surroundings]
@@ -48,10 +49,12 @@ class Pool:
     """A resource stands where its compound device does."""
     steady: tuple[str, ...] = field(init=False)
     """Quantities that stand still in most steps."""
+    following: Following = field(init=False)
 
     def __post_init__(self) -> None:
         moving = (Role.MEASUREMENT, Role.TOTAL)
         self.steady = tuple(q.name for q in self.spec.quantities if q.role not in moving and q.name in self.columns)
+        self.following = Following(q for q in self.spec.quantities if q.name in self.columns)
 
     def step(self, at: At, turns: Sequence[tuple[slice, Turn]], dt_s: float) -> None:
         """Step all devices by ``dt_s`` [s]; ``turns`` says by rows what compound kinds want of their resources."""
@@ -61,10 +64,15 @@ class Pool:
             inputs = _overlaid(inputs, turn.inputs | turn.setpoints, rows)
             if turn.live is not None:
                 world = world.darkened(turn.live, rows)
-        after = self.spec.step(inputs, world, dt_s)
+        others = self.following.followed(inputs, dt_s)
+        after = self.spec.step(inputs | others if others else inputs, world, dt_s)
         # A step leaves set-points alone: what was told for this step only ends with it.
         after |= {name: before[name] for _, turn in turns for name in turn.setpoints}
-        self.become(after)
+        self.become(after | self.told(others))
+
+    def told(self, others: Columns) -> Columns:
+        """Return what stands after a step of set-points of which devices have followed others: what they were told."""
+        return {name: self.columns[name] for name in others if name in self.following.setpoints}
 
     def become(self, after: Columns) -> None:
         """Take new columns, but keep the array of one that did not move: who encodes it need not look again."""
@@ -95,7 +103,9 @@ class _Conversation:
         assert pool.spec.flow is not None
         self._pool, self._parts = pool, parts
         seen = {resource: window.seen() for resource, window in parts.items()}
-        self._flow: Flow = pool.spec.flow(pool.columns, seen, at(pool.site_rows), dt_s)
+        self._others = pool.following.followed(pool.columns, dt_s)
+        followed = pool.columns | self._others if self._others else pool.columns
+        self._flow: Flow = pool.spec.flow(followed, seen, at(pool.site_rows), dt_s)
         self.turn: Turn | None = next(self._flow)
 
     def asks(self, pool: Pool) -> tuple[slice, Turn] | None:
@@ -111,7 +121,7 @@ class _Conversation:
             self.turn = self._flow.send(self._parts[self.turn.resource].seen())
         except StopIteration as ended:
             self.turn = None
-            self._pool.become(ended.value)
+            self._pool.become(ended.value | self._pool.told(self._others))
 
 
 class _Member(NamedTuple):
@@ -171,6 +181,14 @@ class Pools:
             self._copied.add((pool.spec.kind, name))
             pool.columns = pool.columns | {name: pool.columns[name].copy()}
         pool.columns[name][window.rows.start + row] = value
+
+    def put(self, group: str, name: str, values: Floats) -> None:
+        """Set a column of all devices of a group, and have it seen."""
+        resource, name = apart(name, tuple(self._specs[group].resources))
+        window = self._windows[group, resource]
+        column = window.pool.columns[name].copy()
+        column[window.rows] = values
+        window.pool.columns = window.pool.columns | {name: canonical(column)}
 
     def show_written(self) -> None:
         """Let what was written be seen."""

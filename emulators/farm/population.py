@@ -46,6 +46,8 @@ class Group:
     """By row, the branch of the feeder it is on, as ``FEEDER/N`` from 1; empty for none."""
     clocks: dict[int, Clock] = field(default_factory=dict)
     """Those that may be wrong, by row."""
+    serials: dict[int, str] = field(default_factory=dict)
+    """Serial numbers of some devices, by row; those of others are their ids."""
     told: Columns = field(default_factory=dict)
     """What is reported since the last step of set-points that devices have accepted in the meantime."""
     watchers: list[Watcher] = field(default_factory=list)

@@ -79,7 +79,9 @@ class Reports:
         self._folds[group] = None
 
     def end(self, group: str, fault: int) -> None:
-        del self._standing[group][fault]
+        """End what a fault misreports of a group, if it does."""
+        if self._standing.get(group, {}).pop(fault, None) is None:
+            return
         if self._standing[group]:
             self._folds[group] = None
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from pilotfarm.emulators.contracts.fault import (
     counts,
     needed,
     on_the_way,
+    ramps,
 )
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.farm.fault import Course
@@ -52,6 +54,7 @@ class FaultRequest:
         }
         self.mode = ""
         self.parameters: Any = None
+        self.course = course
         self.spec = registry.fault(kind) if self._known("kind", kind, list(registry.FAULTS)) else None
         self._check_target(population)
         self._check_course(course)
@@ -60,6 +63,9 @@ class FaultRequest:
             self._check_course_of(self.spec, course)
             self._check_mode(self.spec, mode)
             self._check_parameters(self.spec, parameters)
+            if course.duration_s is None and isinstance(self.spec, DeviceFault) and not self.problems:
+                lasts_s = self.spec.lasts_s(self.mode, self.parameters)
+                self.course = course if lasts_s is None else replace(course, duration_s=course.ramp_s + lasts_s)
 
     def _check_target(self, population: Population) -> None:
         for key, message in strange(population, self.target, FAULT_KEYS):
@@ -79,7 +85,7 @@ class FaultRequest:
     def _check_course_of(self, spec: FaultSpec, course: Course) -> None:
         """Check what not every kind can do."""
         this = with_article(spec.kind)
-        if course.ramp_s > 0.0 and isinstance(spec, DeviceFault):
+        if course.ramp_s > 0.0 and not ramps(spec):
             self._problem("ramp_s", f"{this} fault takes hold at once")
         if course.spread_s > 0.0 and not on_the_way(spec):
             self._problem("spread_s", f"{this} fault ends at once; those of admission, link and protocol can spread")

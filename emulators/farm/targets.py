@@ -77,6 +77,11 @@ def on_way(target: Target, way: Way) -> bool:
     )
 
 
+def names_ways(target: Target, group: Group) -> bool:
+    """Whether a target means devices of a group by ways to them, and not by what they are themselves."""
+    return any(key in target for key in ("station", "protocol", "map")) or not _is_labelled(group.layout.labels, target)
+
+
 def _is_place(group: Group, target: Target) -> bool:
     place = {"kind": group.layout.kind, "group": group.name, "feeder": group.layout.feeder}
     return all(value in entries(target, key) for key, value in place.items() if key in target)

@@ -29,6 +29,7 @@ _LAG: Final = 1.15
 _CABINET_K: Final = 25.0
 _CABINET_S: Final = 900.0
 _COOL_K: Final = 0.01
+_HOT_DEGC, _TOO_HOT_DEGC = 65.0, 85.0
 _STEPS_A_RESPONSE: Final = 5.0
 _PACE_MIN: Final = 1.0 / 64.0
 
@@ -188,3 +189,11 @@ def cabinet_excess(before_k: Floats, loss_share: Floats, dt_s: float) -> Floats:
     kept = exp(-dt_s / _CABINET_S)
     excess = before_k * kept + loss_share * (_CABINET_K * (1.0 - kept))
     return np.asarray(excess * (excess > _COOL_K))
+
+
+def heat_derating(cabinet_degc: Floats) -> Floats:
+    """Return the share of its power that an inverter does without for the heat in its cabinet.
+
+    Own choice: none up to 65 degC, which is more than air of 40 degC and its own losses make, and all from 85 degC on.
+    """
+    return clipped((cabinet_degc - _HOT_DEGC) / (_TOO_HOT_DEGC - _HOT_DEGC), 0.0, 1.0)

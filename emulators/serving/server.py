@@ -79,6 +79,10 @@ class Server:
             self._to_open.add(number)
             self._open_again()
 
+    def cut(self, number: int) -> None:
+        """Reset the connections of a listener, which goes on."""
+        self._listeners[number].cut()
+
     def link(self, number: int, links: Mapping[int, Wrap], sparing: Collection[int] = ()) -> None:
         """Have these links around the engines of a listener's connections, by the number each keeps.
 

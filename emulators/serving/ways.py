@@ -1,14 +1,16 @@
 """From faults to the wire: what grips a device's way to its masters reaches seats, listeners and connections.
 
 A seat is reachable, and has filters, by the faults of its device. A listener admits, and its connections have
-links, by what the faults of all its devices have in common: a gateway with one device left still answers.
+links, by what the faults of all its devices have in common: a gateway with one device left still answers. A device
+that has been away begins anew when it is back, and a station does when all of its devices do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from pilotfarm.emulators.contracts.fault import AdmissionFault, LinkFault, ProtocolFault, acts_on
+from pilotfarm.emulators.contracts.fault import AdmissionFault, DeviceFault, LinkFault, ProtocolFault, acts_on
+from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.faultboard import FaultBoard
@@ -31,6 +33,8 @@ class Ways:
         self._revision = board.revision
         self._faults: dict[tuple[str, int], list[Fault]] = {}
         self._filters: dict[Placed, dict[int, Filter]] = {}
+        self._serials: dict[tuple[str, int], str] = {}
+        """Of devices that have been exchanged, as of the last step."""
         self._at: dict[tuple[str, int], list[tuple[int, Placed]]] = {}
         for number, place in enumerate(places):
             for placed in place.placed:
@@ -64,6 +68,29 @@ class Ways:
                 places.add(number)
         for number in sorted(places):
             self._set_place(number)
+        for number, seats in self._back(before):
+            self._begin_anew(number, seats)
+
+    def _back(self, before: Mapping[tuple[str, int], Sequence[Fault]]) -> Iterator[tuple[int, Sequence[Seat]]]:
+        """Yield where devices are back that have begun anew: they were away, or others have taken their place."""
+        serials, self._serials = self._serials, self._board.serials()
+        exchanged = {
+            device for device in serials.keys() | self._serials if serials.get(device) != self._serials.get(device)
+        }
+        found: dict[int, list[Seat]] = {}
+        was_gone = {device for device, faults in before.items() if any(map(_takes_away, faults))}
+        for device in sorted(exchanged | was_gone):
+            for number, placed in self._at.get(device, ()):
+                was_away = any(_takes_away(each) and each.acts_at(placed.way) for each in before.get(device, ()))
+                if (was_away or device in exchanged) and not any(map(_takes_away, self._gripping(placed))):
+                    found.setdefault(number, []).append(placed.seat)
+        yield from sorted(found.items())
+
+    def _begin_anew(self, number: int, seats: Sequence[Seat]) -> None:
+        place = self._places[number]
+        place.station.restart(seats)
+        if len(seats) == len(place.placed):
+            self._server.cut(number)
 
     def _gripping(self, placed: Placed) -> list[Fault]:
         """The active faults of a device that act on one of its ways."""
@@ -129,8 +156,15 @@ def _admission(gripping: Sequence[Sequence[Fault]]) -> Admission:
 
 def _shut(faults: Iterable[Fault]) -> bool:
     """Whether one of them keeps masters from a device."""
-    return any(_admits(fault).shut for fault in faults)
+    return any(_takes_away(fault) or _admits(fault).shut for fault in faults)
+
+
+def _takes_away(fault: Fault) -> bool:
+    """Whether a device that such a fault grips on its way is off, and will begin anew."""
+    return isinstance(fault.spec, DeviceFault)
 
 
 def _admits(fault: Fault) -> Admission:
+    if _takes_away(fault):
+        return Admission.REFUSE
     return fault.spec.admits(fault.mode, fault.parameters) if isinstance(fault.spec, AdmissionFault) else Admission.OPEN

@@ -36,6 +36,10 @@ class FakeDevice:
     commands: list[Command] = field(default_factory=list)
     id: str = "device-1"
 
+    @property
+    def serial(self) -> str:
+        return self.id
+
     def value(self, quantity: str) -> float:
         return float(self.columns[quantity][0])
 

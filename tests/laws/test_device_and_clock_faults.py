@@ -1,83 +1,26 @@
-"""Devices that do something else than they were told, and clocks that are off, and not a step too long."""
+"""Clocks that are off, and not a step too long."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.protocols.iec104.asdu import time_tag
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site import load
-from pilotfarm.emulators.site.layout import SiteLayout
-
-P = "active_power_setpoint_w"
-HOMES = "  homes: {kind: prosumer, count: 2, feeder: east, ratings: {storage_rated_power_w: 5000}, endpoints: []}\n"
 
 
 @pytest.fixture(autouse=True)
 def examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("idling", "drifting"):
+    for name in ("drifting",):
         monkeypatch.setitem(registry.FAULTS, name, f"example_faults:{name.upper()}")
 
 
 def run(farm: Farm, steps: int) -> None:
     for _ in range(steps):
         farm.step(1.0)
-
-
-def test_a_device_that_stands_still_shows_what_it_was_told_and_follows_once_it_is_over(farm: Farm) -> None:
-    batteries = [farm.device(f"storage-00{n}") for n in (1, 2)]
-    fault = farm.faults.add("idling", {"device": "storage-001"})
-    assert fault.hit == ("storage-001",)
-    for battery in batteries:
-        battery.submit(enabled({P: 3_000.0}), "test", "me", 0.0)
-    run(farm, 30)
-    assert [battery.value(P) for battery in batteries] == [3_000.0, 3_000.0]
-    assert [round(battery.true_value("active_power_w")) for battery in batteries] == [0, 3_000]
-    batteries[0].submit(enabled({P: -2_000.0}), "test", "me", 0.0)
-    run(farm, 30)
-    assert batteries[0].true_value(P) == -2_000.0
-    assert batteries[0].true_value("active_power_w") == pytest.approx(0.0, abs=1.0)
-    farm.faults.clear(fault.id)
-    run(farm, 30)
-    assert batteries[0].true_value("active_power_w") == pytest.approx(-2_000.0, rel=0.01)
-
-
-def test_two_that_overrule_the_same_device_leave_what_it_was_told_alone(farm: Farm) -> None:
-    battery = farm.device("storage-003")
-    battery.submit(enabled({P: 3_000.0}), "test", "me", 0.0)
-    for _ in range(2):
-        farm.faults.add("idling", {"group": "storage"}, duration_s=20.0)
-    run(farm, 30)
-    assert battery.true_value(P) == 3_000.0
-    assert battery.true_value("active_power_w") == pytest.approx(3_000.0, rel=0.01)
-
-
-def test_a_device_without_the_quantities_is_missed(farm: Farm) -> None:
-    fault = farm.faults.add("idling")
-    assert {name.partition("-")[0] for name in fault.hit} == {"storage"}
-    assert {name.partition("-")[0] for name in fault.missed} == {"meters"}
-
-
-def test_a_home_that_stands_still_is_overruled_as_a_whole_and_its_neighbour_is_not(
-    make_layout: Callable[..., SiteLayout],
-) -> None:
-    struck, spared = Farm(make_layout(HOMES)), Farm(make_layout(HOMES))
-    struck.faults.add("idling", {"device": "homes-001"})
-    for farm in (struck, spared):
-        farm.device("homes-001").submit(enabled({P: -1_500.0}), "test", "me", 0.0)
-        run(farm, 60)
-    powers = [farm.device("homes-001").true_value("active_power_w") for farm in (struck, spared)]
-    assert [farm.device("homes-001").value(P) for farm in (struck, spared)] == [-1_500.0, -1_500.0]
-    assert powers[0] == pytest.approx(0.0, abs=30.0)
-    assert powers[1] == pytest.approx(-1_500.0, abs=30.0)
-    beside = [farm.device("homes-002").true_value("active_power_w") for farm in (struck, spared)]
-    assert beside[0] == pytest.approx(beside[1], rel=1e-3)
 
 
 class Ear:
@@ -150,9 +93,9 @@ def test_a_stale_time_tag_stands_still_or_lags_while_the_clock_goes_right(
     assert all(group.clocks == {} for group in pilot.farm.population)
 
 
-def test_without_such_a_fault_nothing_is_overruled_and_no_clock_is_off(farm: Farm) -> None:
+def test_without_such_a_fault_no_column_is_set_and_no_clock_is_off(farm: Farm) -> None:
     written = []
-    farm.pools.write = lambda *cell: written.append(cell)  # type: ignore[method-assign]
+    farm.pools.put = lambda *column: written.append(column)  # type: ignore[method-assign]
     run(farm, 3)
     assert not written
     assert all(group.clocks == {} for group in farm.population)

@@ -76,7 +76,7 @@ def complete(*words: str) -> list[str]:
         (("pilotfarm", "check", "no"), ["norway"]),
         (("pilotfarm", "fault", "add", ""), list(registry.FAULTS)),
         (("pilotfarm", "fault", "add", "stuck", "--kind", ""), list(registry.DEVICES)),
-        (("pilotfarm", "fault", "add", "offline", "--mode", "cu"), ["cut"]),
+        (("pilotfarm", "fault", "add", "offline", "--mode", "cut"), ["cut"]),
         (
             ("pilotfarm", "fault", "add", "stuck", "--quantity", "voltage_"),
             [name for name in CATALOGUE if name.startswith("voltage_")],

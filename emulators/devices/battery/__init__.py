@@ -107,7 +107,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     new = support.with_inverter(new)
     new["reference_power_w"] = new["largest_power_w"].copy()
     new["charge_ramp_frac_per_s"] = new["discharge_ramp_frac_per_s"] = new["ramp_frac_per_s"]
-    new["own_generation_w"] = nothing(n)
+    new["own_generation_w"] = new["overheat_k"] = nothing(n)
     new |= limits.at_rest(n)
     new["chemistry"] = np.rint(new["chemistry"])
     new["temperature_degc"] = np.clip(
@@ -199,7 +199,7 @@ def _reach_is_stale(new: Columns, dt_s: float) -> bool:
 
 def _reach(new: Columns, circuit: battery.Circuit, dt_s: float) -> None:
     """Find the maximum power that cells and converter can draw and deliver over a step [W, >= 0], at the connection."""
-    fastest = battery.thermal_derating(new["temperature_degc"]) * new["c_rate_per_h"]
+    fastest = battery.thermal_derating(_hot_spot(new, new["temperature_degc"])) * new["c_rate_per_h"]
     window = new["soc_min_frac"], new["soc_max_frac"]
     room, store = battery.reach(circuit, window, fastest, dt_s)
     converter = new["largest_power_w"]
@@ -225,7 +225,7 @@ def _show_dc(new: Columns, circuit: battery.Circuit, cell_w: Floats, dt_s: float
     new["dc_current_a"] = cell_w if resting else new["charge_rate_w"] / volts
     _reach(new, circuit, dt_s)
     charge, discharge = (new[name] for name in _REACH)
-    online, running = support.back_on_line(new), new["running"]
+    online, running = support.able_w(new), new["running"]
     if window is not None:
         charge, discharge = np.minimum(charge, window.charge_max_w), np.minimum(discharge, window.discharge_max_w)
     new["chargeable_w"] = np.minimum(charge, online) * running
@@ -249,7 +249,14 @@ def _store(new: Columns, circuit: battery.Circuit, surroundings: Surroundings, a
     new["temperature_degc"], new["temperature_max_degc"] = battery.warmed(
         new["temperature_degc"], around, heat, circuit.cells.heat_j_per_k, dt_s
     )
+    new["temperature_max_degc"] = _hot_spot(new, new["temperature_max_degc"])
     return cell_w
+
+
+def _hot_spot(new: Columns, degc: Floats) -> Floats:
+    """Return a temperature where a fault makes cells too warm. [degC]"""
+    rise = new["overheat_k"]
+    return degc if rise is nothing(len(rise)) else degc + rise
 
 
 def _moved(new: Columns, circuit: battery.Circuit, active: Floats, dt_s: float) -> tuple[Floats, Floats]:

@@ -22,7 +22,7 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Columns, is_nothing, nothing
+from pilotfarm.emulators.columns.arrays import Columns, Floats, is_nothing, nothing
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating, with_reverted
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
@@ -128,9 +128,10 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     new = session.on_phases(session.after_arrivals(columns, surroundings, dt_s))
     new = session.identified(new)
     # The identification of a charging point is its owner's; its own only decides whether it obeys.
-    of_owner = {name: new[name] for name in ("identified", "identification_failed")}
+    of_owner = {name: new[name] for name in ("identified", "identification_failed", "identification_refused")}
     new["identification_failed"] = new["credential_refused"]
-    new = common.life_cycle(new, surroundings, dt_s)
+    new["identification_refused"] = nothing(len(new["started"]))
+    new = common.life_cycle(new, surroundings, dt_s, keeps_off=_contactor_sticks(new))
     new.update(of_owner)
     limits = power.limits(new, surroundings)
     offer_a, target_w = power.asked(new, surroundings, limits)
@@ -150,6 +151,19 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     session.report(new, surroundings.time_s, dt_s)
     power.show_range(new, limits)
     return common.end_step(new)
+
+
+def _contactor_sticks(new: Columns) -> Floats | None:
+    """Return 1 where a point has found out that its contactor sticks, and is out of order; ``None`` is nowhere.
+
+    It looks for one that is welded while no vehicle charges, and for one that does not close when one is to.
+    """
+    welded, blocked = new["switch_welded"], new["switch_blocked"]
+    if is_nothing(welded, blocked):
+        return None
+    idle = new["charge_point_state"] != ev.CHARGING
+    sticks: Floats = np.maximum(welded * idle, blocked * new["vehicle_connected"])
+    return sticks
 
 
 DEVICE: Final = DeviceSpec(

@@ -46,6 +46,8 @@ def _limit_a(new: Columns) -> Floats:
     limit = np.where(new["remote_enabled"] > 0.0, new["current_limit_a"], new["rated_current_a"])
     if not is_nothing(new["sesp_link_lost"]):
         limit = np.where(new["sesp_link_lost"] > 0.0, new["fallback_current_a"], limit)
+    if not is_nothing(new["derated_frac"]):
+        limit = np.minimum(limit, (1.0 - new["derated_frac"]) * new["rated_current_a"])
     return np.minimum(limit, new["rated_current_a"]) * new["running"]
 
 

@@ -126,6 +126,8 @@ def identified(columns: Columns) -> Columns:
         for name in ("owner_refused", "credential_refused"):
             new[name] = columns[name] * kept
     failed = new["owner_refused"]
+    if not is_nothing(new["identification_refused"]):
+        failed = np.maximum(failed, new["identification_refused"] * new["vehicle_connected"])
     if not is_nothing(new["credential_refused"]):
         failed = np.maximum(failed, new["credential_refused"])
     new["identification_failed"] = failed

@@ -111,7 +111,7 @@ class Outstation:
     def attributes(self) -> Mapping[int, bytes]:
         """Made when a master asks for them: there may be ten thousand outstations, and few are asked."""
         if not self._attributes:
-            self._attributes = attributes.attributes(self.table.plan, self.seat.device.id)
+            self._attributes = attributes.attributes(self.table.plan, self.seat.device.id, self.seat.device.serial)
         return self._attributes
 
     # ---------------------------------------------------------------------------- associations
@@ -274,7 +274,18 @@ class Outstation:
         return missing
 
     def restart(self, by: Association, *, cold: bool) -> int:
-        """Stand as at the start, but for the session that is to answer; return how long it takes. [ms]"""
+        """Restart as a master asked for; its session is to answer first. Return how long it takes. [ms]"""
+        self.begin_anew(by, cold=cold)
+        if not cold:
+            return 0
+        self.restarting_until_s = self.now_s + self.options.restart_s
+        return round(self.options.restart_s * 1000.0)
+
+    def begin_anew(self, by: Association | None = None, *, cold: bool = True) -> None:
+        """Stand as at the start, but for the session of a master that is to be answered.
+
+        From a cold start there are no events and nothing is frozen, and connections end.
+        """
         self.written_time_ms = None
         self._ask_for_time_later(at_once=self.options.need_time)
         for association in self._associations.values():
@@ -283,10 +294,10 @@ class Outstation:
                 association.forget_events()
             if association is not by:
                 association.session.restart()
-        self.report_anew()
-        if not cold:
-            return 0
-        self.restarting_until_s = self.now_s + self.options.restart_s
-        for connection in self.connections:
-            connection.restart()
-        return round(self.options.restart_s * 1000.0)
+        if self._listening:
+            self.report_anew()
+        if cold:
+            self.counters = FrozenCounters(self.table.sections[PointType.COUNTER])
+            self._attributes = {}
+            for connection in self.connections:
+                connection.restart()

@@ -25,7 +25,7 @@ _TEXT_MAX: Final = 255
 _SET: Final = 0
 
 
-def attributes(plan: PointPlan, name: str) -> dict[int, bytes]:
+def attributes(plan: PointPlan, name: str, serial: str) -> dict[int, bytes]:
     """The attributes of an outstation, by variation: type, length and value. ``name`` is the device's."""
     found = {
         219: _yes(False),  # analog output events
@@ -43,7 +43,7 @@ def attributes(plan: PointPlan, name: str) -> dict[int, bytes]:
         242: _text(VERSION),  # of the software
         243: _text(VERSION),  # of the hardware
         247: _text(name),  # as its user calls it
-        248: _text(name),  # serial number
+        248: _text(serial),  # serial number
         249: _text("2:2012"),  # subset level and edition of the standard
         250: _text(plan.model),
         252: _text(MAKER),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.protocols.dnp3.application import Outstation
@@ -31,6 +31,9 @@ class Dnp3Station:
     @property
     def traffic(self) -> Traffic:
         return self.outstation.traffic
+
+    def restart(self, seats: Collection[Seat]) -> None:
+        self.outstation.begin_anew()
 
     def connect(self, peer: str, now_s: float) -> Link:
         return Link(self.outstation, peer, now_s)

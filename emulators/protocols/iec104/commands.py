@@ -124,6 +124,10 @@ class Selections:
         del self._held[point]
         return True
 
+    def clear(self) -> None:
+        """Drop all that is held."""
+        self._held.clear()
+
     def drop(self, connection: Hashable = None, address: int | None = None) -> None:
         """Drop whatever is held over a connection, or whatever is held at a common address."""
         self._held = {

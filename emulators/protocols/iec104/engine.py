@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -160,6 +160,11 @@ class Iec104Station:
         if self._shared is None:
             self._shared = self._made()
         return Iec104Engine(self, self._shared, peer, now_s)
+
+    def restart(self, seats: Collection[Seat]) -> None:
+        """Begin anew, if all devices have; an RTU whose devices come back by and by goes on."""
+        if self._shared is not None and len(seats) == len(self._seats):
+            self._shared.restart()
 
     def filters_of(self, asdu: bytes) -> tuple[Filter, ...]:
         """The filters of the seat a data unit is of; none for a broadcast."""

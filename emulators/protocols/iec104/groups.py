@@ -122,6 +122,15 @@ class MasterGroup:
             self._known.discard(receiver)
             self._lost_before += receiver.outbox.lost
 
+    def restart(self) -> None:
+        """Forget what masters are owed, and that any was told of the end of initialisation; nobody is started."""
+        for receiver in list(self._known):
+            receiver.interrupt()
+            receiver.outbox.clear()
+        self._set_started([])
+        self.buffer.take()
+        self.initialised = False
+
     def warn(self) -> None:
         """Say that events give way: once, until the next STARTDT."""
         if self._lost_told is not None and self.lost > self._lost_told:

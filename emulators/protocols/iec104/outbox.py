@@ -134,6 +134,12 @@ class Outbox:
         self._waiting = 0
         return left
 
+    def clear(self) -> None:
+        """Drop all that waits."""
+        self.give_back()
+        for waiting in (self._answers, self._ends, self._jobs):
+            waiting.clear()
+
     def forget(self, addresses: Collection[int]) -> None:
         """Drop the waiting events of some devices."""
         self._backlog = deque(each for each in self._backlog if each.kind.address not in addresses)

@@ -83,6 +83,18 @@ class ControlledStation:
             for address, seat in self.seats.items():
                 seat.table.listen(seat.row, self, address)
 
+    def restart(self) -> None:
+        """Begin anew, as after a loss of power: nothing is selected, frozen, kept for a master or on its way to one.
+
+        Each master is told of the end of initialisation when it starts the data transfer next.
+        """
+        self.selections.clear()
+        self.counters = Counters(self.form, self.seats)
+        self._returns.clear()
+        self._step_s = None
+        for group in self.groups:
+            group.restart()
+
     def commanded(self, address: int, ioas: Iterable[int]) -> None:
         """Take the next change of these objects for the return information of a command."""
         seat = self.seats[address]

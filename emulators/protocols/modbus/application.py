@@ -11,7 +11,7 @@ has a use of its own for them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import Seat
@@ -40,8 +40,12 @@ class Application:
         self._ignores = options is not None and options.unimplemented_writes == "ignore"
         self.banks: dict[int, Bank] = {}
         """By unit id, made when first asked for."""
+        self.sign(seats)
+
+    def sign(self, seats: Iterable[Seat]) -> None:
+        """Show the serial numbers of devices, wherever they are shown."""
         for seat in seats:
-            seat.table.sign(seat.row, seat.device.id, seat.address)
+            seat.table.sign(seat.row, seat.device.serial, seat.address)
 
     def answer(self, unit: int, message: bytes, peer: str, now_s: float) -> bytes | None:
         """Answer a message of at least one byte; ``None`` is silence."""

@@ -11,7 +11,7 @@ transaction, is answered by looking it up. What is looked up is where the regist
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import Seat, Traffic
@@ -146,6 +146,10 @@ class ModbusStation:
         self.connections = 0
         self.filtered = False
         self.traffic = Traffic()
+
+    def restart(self, seats: Collection[Seat]) -> None:
+        """Modbus owes its masters nothing; what may have changed is whose serial numbers are shown."""
+        self.application.sign(seats)
 
     def connect(self, peer: str, now_s: float) -> ModbusEngine:
         admitted = self.connections < self.options.max_connections

@@ -129,8 +129,8 @@ class ModbusTable:
             self.make()
         return self.rows.row(index)
 
-    def sign(self, row: int, name: str, first_unit: int) -> None:
-        """Write a device's id wherever its serial number is shown, cut to the place there is, and its unit ids."""
+    def sign(self, row: int, serial: str, first_unit: int) -> None:
+        """Write a device's serial number wherever it is shown, cut to the place there is, and its unit ids."""
         for number, unit in enumerate(self.plan.units):
             for address in unit.own_ids:
                 start = self.plan.place(number, address, 1)
@@ -140,12 +140,12 @@ class ModbusTable:
             for address, width in unit.serials:
                 start = self.plan.place(number, address, width)
                 assert start is not None, "a serial number stands in no window"
-                text = name.encode("ascii", "replace")[: 2 * width].ljust(2 * width, b"\0")
+                text = serial.encode("ascii", "replace")[: 2 * width].ljust(2 * width, b"\0")
                 self.rows.data[row, start : start + 2 * width] = np.frombuffer(text, dtype=np.uint8)
             for address in unit.serial_numbers:
                 start = self.plan.place(number, address, 2)
                 assert start is not None, "a serial number stands in no window"
-                digits = _SERIAL_FIRST + crc32(name.encode()) % (9 * _SERIAL_FIRST)
+                digits = _SERIAL_FIRST + crc32(serial.encode()) % (9 * _SERIAL_FIRST)
                 self.rows.data[row, start : start + 4] = np.frombuffer(digits.to_bytes(4, "big"), dtype=np.uint8)
 
 

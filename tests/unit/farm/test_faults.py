@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.fault import GridFault, MeasurementFault
+from pilotfarm.emulators.contracts.fault import DeviceFault, GridFault, MeasurementFault
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError, StateError
 from pilotfarm.emulators.farm.farm import Farm
@@ -23,7 +23,7 @@ ON_EVERY_PROTOCOL = """\
     feeder: east
     endpoints: [{protocol: modbus}, {protocol: iec104}, {protocol: dnp3}]
 """
-TELLING = [kind for kind in registry.FAULTS if not isinstance(registry.fault(kind), GridFault)]
+TELLING = [kind for kind in registry.FAULTS if not isinstance(registry.fault(kind), GridFault | DeviceFault)]
 """Faults that leave the physics alone."""
 
 
