@@ -57,10 +57,17 @@ class Admission(IntEnum):
     """Who is there stays, and nobody else is let in."""
     RESET_NEW = 2
     """Who is there stays, and whoever else connects is taken and reset at once."""
-    REFUSE = 3
+    SILENT = 3
+    """As behind a network that is down: who is there and who comes hear nothing, and are reset when it is over."""
+    REFUSE = 4
     """As a host whose service is down."""
-    RESET = 4
+    RESET = 5
     """Every connection is taken and reset at once."""
+
+    @property
+    def cuts_off(self) -> bool:
+        """Whether no master is answered."""
+        return self >= Admission.SILENT
 
     @property
     def shut(self) -> bool:
@@ -71,6 +78,11 @@ class Admission(IntEnum):
     def listens(self) -> bool:
         """Whether anything listens."""
         return self not in (Admission.REFUSE_NEW, Admission.REFUSE)
+
+    @property
+    def takes(self) -> bool:
+        """Whether who comes is taken, and stays."""
+        return self in (Admission.OPEN, Admission.SILENT)
 
 
 class WhenFull(IntEnum):

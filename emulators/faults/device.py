@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict
 
 from pilotfarm.emulators.contracts.fault import AdmissionFault
@@ -14,17 +16,18 @@ class Offline(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-_ADMITS = {"refuse": Admission.REFUSE, "cut": Admission.RESET}
+ADMITS: Final = {"refuse": Admission.REFUSE, "cut": Admission.RESET, "silent": Admission.SILENT}
+"""Mode -> how whoever connects is met."""
 
 
-def _admits(mode: str, parameters: Offline) -> Admission:
-    return _ADMITS[mode]
+def admits(mode: str, parameters: Offline) -> Admission:
+    return ADMITS[mode]
 
 
 OFFLINE = AdmissionFault(
     kind="offline",
     title="The device is off the network: connections are cut and refused; an RTU reports its points as not topical",
     parameters=Offline,
-    modes=tuple(_ADMITS),
-    admits=_admits,
+    modes=tuple(ADMITS),
+    admits=admits,
 )

@@ -61,14 +61,15 @@ class Restart(Exchanged):
 
 
 def _restarting(mode: str, parameters: Restart, elapsed_s: Floats) -> Away:
-    return _away(elapsed_s, parameters.down_s, parameters.every_s)
+    return away(elapsed_s, parameters.down_s, parameters.every_s)
 
 
 def _exchanging(mode: str, parameters: Exchanged, elapsed_s: Floats) -> Away:
-    return _away(elapsed_s, parameters.down_s, None)
+    return away(elapsed_s, parameters.down_s, None)
 
 
-def _away(elapsed_s: Floats, down_s: float, every_s: float | None) -> Away:
+def away(elapsed_s: Floats, down_s: float, every_s: float | None) -> Away:
+    """Return who is away for ``down_s`` each time, once or every ``every_s``, so long after each was taken ``(m,)``."""
     since_s = elapsed_s + _SOON_S
     phase_s = since_s if every_s is None else np.where(since_s < 0.0, since_s, np.mod(since_s, every_s))
     now = (phase_s >= 0.0) & (phase_s < down_s)

@@ -138,7 +138,7 @@ class Listener:
         return self._there < self.max_connections and self.places.admit(self._there)
 
     def _arrived(self, arrival: Arrival) -> None:
-        if self.admission is not Admission.OPEN:
+        if not self.admission.takes:
             self._counters.cut += 1
             arrival.turn_away()
         elif self._has_room:

@@ -8,6 +8,7 @@ that has been away begins anew when it is back, and a station does when all of i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from pilotfarm.emulators.contracts.fault import AdmissionFault, DeviceFault, LinkFault, ProtocolFault, acts_on
 from pilotfarm.emulators.contracts.protocol import Seat
@@ -15,11 +16,15 @@ from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.faultboard import FaultBoard
 from pilotfarm.emulators.links.filters import Counted
+from pilotfarm.emulators.links.severing import Forgotten
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place, Placed
 from pilotfarm.emulators.serving.server import Server
 from pilotfarm.emulators.site.layout import StationLayout
 from pilotfarm.profiles.draws import key_of
+
+_SILENCE: Final = 0
+"""The number of the link around connections at an address that is silent; faults count from 1."""
 
 
 class Ways:
@@ -117,7 +122,8 @@ class Ways:
         place = self._places[number]
         place.station.filtered = any(placed.seat.filters for placed in place.placed)
         gripping = [self._gripping(placed) for placed in place.placed]
-        self._server.admit(number, _admission(gripping))
+        admission = _admission(gripping)
+        self._server.admit(number, admission)
         links: dict[int, Wrap] = {}
         sparing: set[int] = set()
         for fault in gripping[0]:
@@ -128,6 +134,8 @@ class Ways:
                 links[fault.id] = self._wrap(spec, fault, place)
                 if spec.spares(fault.mode, fault.parameters):
                     sparing.add(fault.id)
+        if admission is Admission.SILENT:
+            links[_SILENCE] = _unanswered
         self._server.link(number, links, sparing)
 
     def _wrap(self, spec: LinkFault, fault: Fault, place: Place) -> Wrap:
@@ -143,6 +151,10 @@ class Ways:
         return wrap
 
 
+def _unanswered(engine: Engine, connection: int, now_s: float) -> Link:
+    return Forgotten(engine, None, now_s)
+
+
 def _admission(gripping: Sequence[Sequence[Fault]]) -> Admission:
     """How a listener meets who connects: open while one device is not gripped, else as the strictest fault has it.
 
@@ -151,12 +163,12 @@ def _admission(gripping: Sequence[Sequence[Fault]]) -> Admission:
     met = [max((_admits(fault) for fault in faults), default=Admission.OPEN) for faults in gripping]
     if not all(met):
         return Admission.OPEN
-    return max([each for each in met if not each.shut] or met)
+    return max([each for each in met if not each.cuts_off] or met)
 
 
 def _shut(faults: Iterable[Fault]) -> bool:
     """Whether one of them keeps masters from a device."""
-    return any(_takes_away(fault) or _admits(fault).shut for fault in faults)
+    return any(_takes_away(fault) or _admits(fault).cuts_off for fault in faults)
 
 
 def _takes_away(fault: Fault) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.fault import DeviceFault, GridFault, MeasurementFault
+from pilotfarm.emulators.contracts.fault import DeviceFault, GridFault, needed
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError, StateError
 from pilotfarm.emulators.farm.farm import Farm
@@ -21,8 +21,10 @@ ON_EVERY_PROTOCOL = """\
     kind: battery
     count: 2
     feeder: east
-    endpoints: [{protocol: modbus}, {protocol: iec104}, {protocol: dnp3}]
+    labels: {cell: north}
+    endpoints: [{protocol: modbus}, {protocol: iec104}, {protocol: dnp3}, {protocol: iec104, station: rtu}]
 """
+STATION = "stations: {rtu: {protocol: iec104}}\n"
 TELLING = [kind for kind in registry.FAULTS if not isinstance(registry.fault(kind), GridFault | DeviceFault)]
 """Faults that leave the physics alone."""
 
@@ -47,9 +49,9 @@ def true(farm: Farm, *, but: str = "") -> Told:
 
 
 def target_of(kind: str, **more: str) -> dict[str, str]:
-    """A target that suits a kind of fault: measurement faults need a quantity, unless they grip a phase."""
-    spec = registry.fault(kind)
-    return {**more, **(POWER if isinstance(spec, MeasurementFault) and not spec.by_phase else {})}
+    """A target that has what a kind of fault needs."""
+    there = {"quantity": "active_power_w", "station": "rtu", "label": "cell=north"}
+    return {**more, **{key: there[key] for key in needed(registry.fault(kind))}}
 
 
 def test_with_no_fault_the_reported_columns_are_the_true_ones(farm: Farm) -> None:
@@ -58,7 +60,10 @@ def test_with_no_fault_the_reported_columns_are_the_true_ones(farm: Farm) -> Non
 
 @pytest.mark.parametrize("kind", TELLING)
 def test_a_fault_that_is_over_leaves_no_trace(kind: str, make_layout: Callable[..., SiteLayout]) -> None:
-    struck, spared = Farm(make_layout(ON_EVERY_PROTOCOL)), Farm(make_layout(ON_EVERY_PROTOCOL))
+    struck, spared = (
+        Farm(make_layout(ON_EVERY_PROTOCOL, stations=STATION)),
+        Farm(make_layout(ON_EVERY_PROTOCOL, stations=STATION)),
+    )
     fault = struck.faults.add(kind, target_of(kind), parameters=registry.fault(kind).example, duration_s=5.0)
     for _ in range(8):
         struck.step(1.0)
@@ -69,7 +74,10 @@ def test_a_fault_that_is_over_leaves_no_trace(kind: str, make_layout: Callable[.
 
 @pytest.mark.parametrize("kind", TELLING)
 def test_a_fault_changes_no_true_column_and_no_other_device(kind: str, make_layout: Callable[..., SiteLayout]) -> None:
-    struck, spared = Farm(make_layout(ON_EVERY_PROTOCOL)), Farm(make_layout(ON_EVERY_PROTOCOL))
+    struck, spared = (
+        Farm(make_layout(ON_EVERY_PROTOCOL, stations=STATION)),
+        Farm(make_layout(ON_EVERY_PROTOCOL, stations=STATION)),
+    )
     struck.faults.add(kind, target_of(kind, device="storage-002"), parameters=registry.fault(kind).example)
     for _ in range(5):
         struck.step(1.0)
