@@ -99,13 +99,6 @@ def _wrapped(
     return wrap
 
 
-def _loss(parameters: Lossy, draw: Draws) -> Loss:
-    lost = parameters.loss_frac
-    to_good = 1.0 - lost if parameters.burst_length is None else 1.0 / parameters.burst_length
-    to_bad = lost if parameters.burst_length is None else to_good * lost / (1.0 - lost)
-    return Loss(to_bad, to_good, draw)
-
-
 LATENCY = LinkFault(
     kind="latency",
     title="What is sent arrives late",
@@ -126,7 +119,7 @@ LOSS = LinkFault(
     kind="loss",
     title="The medium loses segments; TCP repeats them, which takes time, and gives up after 15 repeats",
     parameters=Lossy,
-    wrap=_wrapped(_loss),
+    wrap=_wrapped(lambda p, draw: Loss.of(p.loss_frac, p.burst_length, draw)),
     example={"loss_frac": 0.1},
 )
 
