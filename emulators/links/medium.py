@@ -110,17 +110,17 @@ class Modem:
         self._lines = _lines(medium)
         self._cell = cell
         self._attach, self._wake = Draws(key, "attach"), Draws(key, "wake")
-        self._used_s = -inf
-        self._ready_s = -inf
+        self._used_s = self._attached_s = self._ready_s = -inf
         self.latency = {direction: latency(medium, direction) for direction in DIRECTIONS}
 
     def attach(self, now_s: float) -> None:
         """Attach anew, as a modem does that has been off its network; one that does so already goes on."""
-        if self._ready_s > now_s:
+        if self._attached_s > now_s:
             return
         medium = self.medium
         took_s = medium.attach_min_s + (medium.attach_max_s - medium.attach_min_s) * self._attach()
-        self._ready_s = now_s + took_s if self._cell is None else self._cell.attached_s(now_s, took_s)
+        self._attached_s = now_s + took_s if self._cell is None else self._cell.attached_s(now_s, took_s)
+        self._ready_s = self._attached_s
         self.use(self._ready_s)
 
     def use(self, until_s: float) -> None:

@@ -217,6 +217,7 @@ def test_an_endpoint_row_has_the_promised_keys(tmp_path):
         "site": "street",
         "protocol": "iec104",
         "map": "iec104",
+        "medium": "none",
         "host": "127.0.1.1",
         "port": 2404,
         "common_address": 1,
