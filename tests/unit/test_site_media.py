@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from pilotfarm import profiles
 from pilotfarm.api.cli import app
 from pilotfarm.emulators import site
 from pilotfarm.emulators.errors import ConfigError
@@ -145,3 +147,11 @@ def test_the_commands_show_them(tmp_path: Path) -> None:
     assert "gprs" in run("endpoints", path, "--media")
     assert {row["medium"] for row in json.loads(run("endpoints", path, "--json"))} == {"none"}
     assert ",gprs," in run("points", path, "--media", "--quantity", "voltage_l1_v")
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_a_built_in_site_has_the_media_of_its_pilot_if_asked_for_and_else_none(name: str) -> None:
+    plain, with_media = site.load(name), site.load(name, media=True)
+    assert {each.medium for each in plain.stations} == {"none"}
+    assert all(each.medium != "none" for each in with_media.stations)
+    assert [replace(each, medium="none") for each in with_media.stations] == list(plain.stations)
