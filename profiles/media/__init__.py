@@ -46,6 +46,7 @@ class Number:
     value: float
     source: str
     confidence: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def numbers(name: str) -> Mapping[str, Number]:
     named = list(raw["numbers"].items()) + [
         (f"{sleep}.{key}", each) for sleep, table in raw.get("sleeps", {}).items() for key, each in table.items()
     ]
-    return {key: Number(float(each["value"]), each["source"], each["confidence"]) for key, each in named}
+    return {key: Number(**each | {"value": float(each["value"])}) for key, each in named}
 
 
 @cache
