@@ -301,6 +301,16 @@ def test_all_octets_arrive_in_their_order(name: str) -> None:
     assert not link.closed
 
 
+def test_a_long_message_arrives_segment_by_segment() -> None:
+    host = Host()
+    link = on_air(PLAIN, host)
+    run(link, NOW_S + 60.0)
+    link.receive(bytes(10 * SEGMENT_OCTETS), NOW_S + 60.0)
+    run(link, NOW_S + 120.0)
+    assert sum(len(data) for _, data in host.heard) == 10 * SEGMENT_OCTETS
+    assert len({at for at, _ in host.heard}) > 3
+
+
 @pytest.mark.parametrize("name", ["wifi", "ethernet"])
 def test_what_a_medium_loses_tcp_repeats(name: str) -> None:
     this = replace(medium(name), loss_frac=0.4, loss_burst=2.0)
@@ -336,8 +346,10 @@ def test_an_idle_connection_is_forgotten_and_its_next_use_lost_and_the_one_after
     host.to_say = b"2"
     link.advance(NOW_S + 700.0)
     assert settled(link, NOW_S + 720.0) == b"2"  # which has kept it
-    forgotten_s = NOW_S + 720.0 + 601.0
+    forgotten_s = NOW_S + 720.0 + 600.0
     link.receive(b"lost", forgotten_s)
+    link.receive(b"lost", forgotten_s)  # in the same breath
+    assert not link.closed
     assert settled(link, forgotten_s + 30.0) == b""
     assert host.all_heard == b"1"
     assert not link.closed
@@ -371,6 +383,22 @@ def test_without_a_reset_tcp_gives_up() -> None:
     link.advance(NOW_S + 601.0 + DEAD_AFTER_S)
     assert link.closed
     assert not link.resets
+
+
+def test_a_connection_is_forgotten_after_just_that_time() -> None:
+    for idle_s, heard in ((599.999, b"1"), (600.0, b"")):
+        host, link = forgetful(resets=True)
+        link.receive(b"1", NOW_S + idle_s)
+        settled(link, NOW_S + 700.0)
+        assert host.all_heard == heard
+
+
+def test_a_medium_that_lets_go_hands_on_what_is_under_way_and_forgets_no_more() -> None:
+    host, link = forgetful(resets=True)
+    link.receive(b"1", NOW_S)
+    link.let_go(NOW_S + 0.001)
+    link.receive(b"2", NOW_S + 10_000.0)
+    assert host.heard == [(NOW_S + 0.001, b"1"), (NOW_S + 10_000.0, b"2")]
 
 
 def test_what_a_master_sent_before_it_hung_up_arrives_and_then_the_engine_is_told() -> None:
