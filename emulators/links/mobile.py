@@ -46,6 +46,7 @@ class Nat:
 
     def __init__(self, inner: Link, idle_s: float, now_s: float, *, resets_used: bool) -> None:
         self.inner: Engine = inner
+        self.bites = inner.bites
         self._link = inner
         self._idle_s = idle_s
         self._resets_used = resets_used

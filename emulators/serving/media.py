@@ -44,17 +44,17 @@ class Media:
         self._shut: set[int] = set()
         self._ways: dict[int, _Way] = {}
         cells: dict[tuple[str, str], Cell] = {}
-        found: dict[tuple[str, str], _Way] = {}
+        found: dict[tuple[str, str, str], _Way] = {}
         for number, place in enumerate(places):
             name = place.layout.medium
             if name == NONE:
                 continue
-            who = who_at(place)
-            if (who, name) not in found:
-                modem = Modem(medium(name), key_of(seed, "modem", who, name), _cell(place, name, cells))
-                found[who, name] = _Way(modem)
-            found[who, name].places.add(number)
-            self._ways[number] = found[who, name]
+            whose = place.layout.name, who_at(place), name
+            if whose not in found:
+                modem = Modem(medium(name), key_of(seed, "modem", *whose[1:]), _cell(place, name, cells))
+                found[whose] = _Way(modem)
+            found[whose].places.add(number)
+            self._ways[number] = found[whose]
 
     def __iter__(self) -> Iterator[int]:
         """Yield the number of each address that has a medium."""
