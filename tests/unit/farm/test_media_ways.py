@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from on_loopback import connected, free_port, running, until
 from test_links import NOW_S, Host, run
 
 from pilotfarm.emulators.clock import ManualClock
@@ -171,6 +175,35 @@ def test_a_cell_that_comes_back_lets_so_many_attach_at_once(tmp_path: Path) -> N
     assert ready[150] > ready[0] + this.attach_min_s
     assert ready[-1] >= 200 / 64 * this.attach_min_s
     assert modem(many, media, "far-001", "modbus").awake_s(NOW_S) - NOW_S < this.attach_min_s
+
+
+# ----------------------------------------------------------------------------------- over a socket
+
+
+def test_a_connection_that_the_operator_has_forgotten_ends_at_its_second_use(tmp_path: Path) -> None:
+    """On the clock of the test: the first request gets no answer, the second the end of the connection."""
+    port, path = free_port(), tmp_path / "site.yaml"
+    head, _, _ = SITE.partition("groups:")
+    group = f"  far: {{kind: battery, count: 1, endpoints: [{{protocol: modbus, port: {port}, medium: gprs}}]}}\n"
+    path.write_text(f"{head}groups:\n{group}", encoding="utf-8")
+    read = struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, 40_000, 2)
+
+    async def talk() -> None:
+        async with running(load(str(path))) as pilot, connected(port) as (reader, writer):
+            assert isinstance(pilot.clock, ManualClock)
+            (listener,), counters = pilot.server._listeners, pilot.server.counters["modbus"]
+            await until(lambda: bool(listener.connections))
+            for number in (1, 2):
+                pilot.clock.advance(medium("gprs").nat_idle_s or 0.0)
+                heard = counters.bytes_in
+                writer.write(read)
+                await until(lambda heard=heard: counters.bytes_in > heard)
+                assert counters.bytes_out == 0
+                assert bool(counters.closed_by_engine) == (number == 2)
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+
+    asyncio.run(talk())
 
 
 # --------------------------------------------------------------------------------- faults and media
