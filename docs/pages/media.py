@@ -6,7 +6,7 @@ from typing import Final
 
 from tables import code, table
 
-from pilotfarm.emulators.links.channels import DEAD_AFTER_S, Draws
+from pilotfarm.emulators.links.channels import DEAD_AFTER_S
 from pilotfarm.emulators.links.medium import DIRECTIONS, Direction, latency, passing_s, rate_bit_s
 from pilotfarm.emulators.links.pipe import HELD_MAX_BYTES
 from pilotfarm.profiles.draws import key_of
@@ -42,9 +42,9 @@ both and show what holds, and REST does.
 
 ## The model
 
-- **Latency**: what a message takes one way is drawn for it, from the seed, the device, the connection and the
-  number of the message. The quoted percentiles are met exactly; between them it is log-normal, beyond a floor and
-  up to a maximum. Latencies are quoted for {MESSAGE_OCTETS} octets on a link that is up, awake and idle.
+- **Latency**: what a message takes one way is drawn for it, from the seed, the device, the connection and its place
+  among the octets sent. The quoted percentiles are met exactly; between them it is log-normal, beyond a floor and up
+  to a maximum. Latencies are quoted for {MESSAGE_OCTETS} octets on a link that is up, awake and idle.
 - **Rate**: octets, and {HEADER_OCTETS} of headers a segment, pass one after the other, each way at its rate; half
   duplex, both ways share one queue. A device has one modem a medium, which all its connections share; a station has
   its own.
@@ -120,9 +120,8 @@ def _sampled(name: str) -> list[tuple[str, ...]]:
 
 
 def _percentiles(this: Medium, way: Direction) -> list[float]:
-    draw = Draws(key_of(1, this.name), way)
-    passing = passing_s(MESSAGE_OCTETS, rate_bit_s(this, way))
-    times = sorted(passing + latency(this, way).at(draw() + 2.0**-54) for _ in range(SAMPLES))
+    passing, key = passing_s(MESSAGE_OCTETS, rate_bit_s(this, way)), key_of(1, this.name)
+    times = sorted(passing + latency(this, way).drawn(key, number) for number in range(SAMPLES))
     return [times[round(share * SAMPLES) - 1] for share in (0.5, 0.95, 0.99)]
 
 

@@ -15,6 +15,7 @@ from statistics import NormalDist
 from typing import Final, Literal, TypeAlias
 
 from pilotfarm.emulators.links.channels import SEGMENT_OCTETS, Draws
+from pilotfarm.profiles.draws import uniform_one
 from pilotfarm.profiles.media import HEADER_OCTETS, MESSAGE_OCTETS, Medium
 
 Direction: TypeAlias = Literal["to_device", "to_master"]
@@ -37,9 +38,10 @@ def passing_s(octets: int, bit_per_s: float) -> float:
 class Latency:
     """What a message of a direction takes beside the passing of its octets."""
 
-    __slots__ = ("_floor_s", "_logs", "_most_s", "_slopes")
+    __slots__ = ("_direction", "_floor_s", "_logs", "_most_s", "_slopes")
 
     def __init__(self, medium: Medium, direction: Direction) -> None:
+        self._direction = direction
         self._floor_s = medium.floor_s
         passing = passing_s(MESSAGE_OCTETS, rate_bit_s(medium, direction))
         quoted = (medium.median_s, medium.p95_s, medium.p99_s)
@@ -48,6 +50,10 @@ class Latency:
             (self._logs[k + 1] - self._logs[k]) / (_SCORES[k + 1] - _SCORES[k]) for k in range(len(quoted) - 1)
         ]
         self._most_s = medium.max_s - medium.floor_s - passing
+
+    def drawn(self, key: int, sequence: int) -> float:
+        """Draw for the message of a connection that begins with this octet. [s]"""
+        return self.at(uniform_one(key, sequence, self._direction) + 2.0**-54)
 
     def at(self, share: float) -> float:
         """Return what of all messages a share, in (0, 1), takes at most. [s]"""
@@ -151,20 +157,26 @@ class Modem:
 
 
 class Air:
-    """One direction of a connection: a channel."""
+    """One direction of a connection: a channel.
 
-    __slots__ = ("_direction", "_draw", "_modem", "open_s")
+    What is drawn for a message depends on where it stands among all octets of the direction, as TCP numbers them: it
+    is the same whether those before it came in one read or in many.
+    """
 
-    def __init__(self, modem: Modem, direction: Direction, draw: Draws) -> None:
+    __slots__ = ("_direction", "_key", "_modem", "_sequence", "open_s")
+
+    def __init__(self, modem: Modem, direction: Direction, key: int) -> None:
         self._modem = modem
         self._direction: Direction = direction
-        self._draw = draw
+        self._key = key
+        self._sequence = 0
         self.open_s = -inf
         """When the connection is up."""
 
     def arrival_s(self, octets: int, sent_s: float) -> float:
         passed_s = self._modem.passed_s(octets, sent_s, self._direction)
         begin_s = max(passed_s, self._modem.awake_s(sent_s), self.open_s)
-        arrival_s = begin_s + self._modem.latency[self._direction].at(self._draw() + 2.0**-54)
+        arrival_s = begin_s + self._modem.latency[self._direction].drawn(self._key, self._sequence)
+        self._sequence += octets or 1  # as the opening of a connection counts
         self._modem.use(arrival_s)
         return arrival_s

@@ -14,7 +14,7 @@ def over(modem: Modem, engine: Engine, key: int, now_s: float) -> Link:
     Its first message waits for the exchange that sets a TCP connection up, and for the modem to wake up for that: the
     machine's own TCP, which has answered at once, is not that of the device.
     """
-    down, up = Air(modem, "to_device", Draws(key, "to_device")), Air(modem, "to_master", Draws(key, "to_master"))
+    down, up = Air(modem, "to_device", key), Air(modem, "to_master", key)
     up.open_s = down.arrival_s(0, now_s)
     down.open_s = up.open_s = up.arrival_s(0, now_s)
     pipe = Pipe(

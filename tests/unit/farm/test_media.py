@@ -13,7 +13,17 @@ import pytest
 from test_links import NOW_S, Host, run
 
 from pilotfarm.emulators.links.channels import DEAD_AFTER_S, SEGMENT_OCTETS, Draws
-from pilotfarm.emulators.links.medium import DIRECTIONS, Air, Cell, Direction, Modem, latency, passing_s, rate_bit_s
+from pilotfarm.emulators.links.medium import (
+    DIRECTIONS,
+    Air,
+    Cell,
+    Direction,
+    Latency,
+    Modem,
+    latency,
+    passing_s,
+    rate_bit_s,
+)
 from pilotfarm.emulators.links.mobile import over
 from pilotfarm.profiles import media
 from pilotfarm.profiles.media import CONFIDENCES, HEADER_OCTETS, MESSAGE_OCTETS, Medium, medium
@@ -88,7 +98,7 @@ def test_what_is_no_medium_has_no_numbers(name: str) -> None:
 
 def times(this: Medium, direction: Direction, count: int, octets: int = MESSAGE_OCTETS, key: int = 5) -> list[float]:
     """How long messages take that come one by one, on a link that is awake."""
-    channel = Air(Modem(replace(this, sleeps=()), key), direction, Draws(key, direction))
+    channel = Air(Modem(replace(this, sleeps=()), key), direction, key)
     return [channel.arrival_s(octets, 100.0 * k) - 100.0 * k for k in range(count)]
 
 
@@ -122,10 +132,9 @@ def test_octets_and_headers_of_each_segment_pass_at_the_rate() -> None:
     assert passing_s(0, 8.0) == HEADER_OCTETS
     assert passing_s(SEGMENT_OCTETS, 8.0) == SEGMENT_OCTETS + HEADER_OCTETS
     assert passing_s(SEGMENT_OCTETS + 1, 8.0) == SEGMENT_OCTETS + 1 + 2 * HEADER_OCTETS
-    short, long = (times(PLAIN, "to_master", 50, octets) for octets in (128, 128 + 1_800))
+    short_s, long_s = (middle(Modem(PLAIN, 1)).arrival_s(octets, 0.0) for octets in (128, 128 + 1_800))
     # 1,800 octets more take 1 s at 14.4 kbit/s, and one segment more.
-    more = [b - a for a, b in zip(short, long, strict=True)]
-    assert more == pytest.approx([1.0 + 8.0 * HEADER_OCTETS / 14_400.0] * 50)
+    assert long_s - short_s == pytest.approx(1.0 + 8.0 * HEADER_OCTETS / 14_400.0)
 
 
 def test_the_same_key_takes_the_same_time_and_each_direction_its_own() -> None:
@@ -143,12 +152,18 @@ class Middle(Draws):
     def __init__(self) -> None: ...
 
     def __call__(self) -> float:
-        return 0.5 - 2.0**-54
+        return 0.5
+
+
+class MiddleLatency(Latency):
+    def drawn(self, key: int, sequence: int) -> float:
+        return self.at(0.5)
 
 
 def middle(modem: Modem, direction: Direction = "to_master") -> Air:
     modem._attach = modem._wake = Middle()
-    return Air(modem, direction, Middle())
+    modem.latency = {each: MiddleLatency(modem.medium, each) for each in DIRECTIONS}
+    return Air(modem, direction, 1)
 
 
 def test_messages_of_all_connections_of_a_modem_pass_one_after_the_other() -> None:
@@ -260,29 +275,41 @@ def on_air(this: Medium, host: Host, key: int = 3) -> Any:
 def test_a_first_message_waits_for_the_connection_and_every_one_for_its_latency() -> None:
     host = Host()
     link = on_air(PLAIN, host)
-    latencies = {way: latency(PLAIN, way) for way in DIRECTIONS}
-    draws = {way: Draws(3, way) for way in DIRECTIONS}
 
-    def drawn(way: Direction) -> float:
-        return latencies[way].at(draws[way]() + 2.0**-54)
+    def drawn(way: Direction, sequence: int) -> float:
+        return latency(PLAIN, way).drawn(3, sequence)
 
     header = 8.0 * HEADER_OCTETS
-    there_s = NOW_S + header / 28_800.0 + drawn("to_device")
-    open_s = there_s + drawn("to_master")
+    there_s = NOW_S + header / 28_800.0 + drawn("to_device", 0)
+    open_s = there_s + drawn("to_master", 0)
     link.receive(b"request", NOW_S)
-    arrives_s = open_s + drawn("to_device")
+    arrives_s = open_s + drawn("to_device", 1)
     assert link.deadline_s() == pytest.approx(arrives_s, abs=1e-6)
     host.to_say = b"answer"
     link.advance(arrives_s + 1e-6)
     assert host.heard == [(arrives_s + 1e-6, b"request")]
     assert link.take_output() == b""
     passed_s = arrives_s + 1e-6 + passing_s(6, 14_400.0)
-    back_s = passed_s + drawn("to_master")
+    back_s = passed_s + drawn("to_master", 1)
     assert link.deadline_s() == pytest.approx(back_s, abs=1e-6)
     link.advance(back_s + 1e-6)
     assert link.take_output() == b"answer"
     link.receive(b"again", NOW_S + 50.0)
-    assert link.deadline_s() == pytest.approx(NOW_S + 50.0 + passing_s(5, 28_800.0) + drawn("to_device"), abs=1e-6)
+    assert link.deadline_s() == pytest.approx(NOW_S + 50.0 + passing_s(5, 28_800.0) + drawn("to_device", 8), abs=1e-6)
+
+
+def test_what_a_message_takes_does_not_depend_on_how_those_before_it_were_read() -> None:
+    def arrives(*reads: bytes) -> float:
+        host = Host()
+        link = on_air(PLAIN, host)
+        for each in reads:
+            link.receive(each, NOW_S)
+        run(link, NOW_S + 60.0)
+        link.receive(b"request", NOW_S + 60.0)
+        return float(link.deadline_s())
+
+    assert arrives(b"one", b"another") == arrives(b"oneanother") == arrives(b"o", b"neano", b"ther")
+    assert arrives(b"one", b"another") != arrives(b"one", b"another", b".")
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -114,13 +114,11 @@ def test_a_message_takes_what_is_drawn_for_its_device_and_connection(pilot: Pilo
     link = media.links(number_of(pilot, "alone-002", "modbus"))[LINK](host, 3, NOW_S)
     link.receive(b"request", NOW_S)
     key = key_of(5, "medium", "modbus", "alone-002", "3")
-    down, up = (Draws(key, way) for way in ("to_device", "to_master"))
     asleep = this.sleeps[-1]
     wake = Draws(key_of(5, "modem", "alone-002", "gprs"), "wake")()
     awake_s = asleep.wake_min_s + (asleep.wake_max_s - asleep.wake_min_s) * wake
-    tiny = 2.0**-54
     there, back = latency(this, "to_device"), latency(this, "to_master")
-    takes_s = awake_s + there.at(down() + tiny) + back.at(up() + tiny) + there.at(down() + tiny)
+    takes_s = awake_s + there.drawn(key, 0) + back.drawn(key, 0) + there.drawn(key, 1)
     assert link.deadline_s() == pytest.approx(NOW_S + takes_s, abs=1e-6)
     assert takes_s > passing_s(7, this.rate_down_bit_s)
 
