@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pilotfarm.emulators.contracts.way import Engine, Link
+from pilotfarm.emulators.contracts.way import Engine, Link, Severing
 from pilotfarm.emulators.links.channels import DEAD_AFTER_S, SEGMENT_OCTETS, Channel, Draws, Loss
 from pilotfarm.emulators.links.medium import Air, Direction, Modem
 from pilotfarm.emulators.links.pipe import Pipe
@@ -34,15 +34,12 @@ def _with_losses(air: Air, modem: Modem, key: int, direction: Direction) -> list
     return [air, Loss.of(medium.loss_frac, medium.loss_burst, Draws(key, f"loss {direction}"))]
 
 
-class Nat:
+class Nat(Severing):
     """A link that an operator's NAT or firewall forgets when nothing has passed for ``idle_s``.
 
     From then on the connection is half-open: whatever is sent, either way, is lost. With ``resets_used`` what is sent
     after the first that was lost is answered with a reset; without, TCP gives up after ``DEAD_AFTER_S``.
     """
-
-    forgotten = False
-    """The device keeps its side of the connection."""
 
     def __init__(self, inner: Link, idle_s: float, now_s: float, *, resets_used: bool) -> None:
         self.inner: Engine = inner
@@ -52,8 +49,11 @@ class Nat:
         self._resets_used = resets_used
         self._used_s = self._now_s = now_s
         self._lost_s: float | None = None
-        self._over = False
-        self.resets = False
+        self._over = self._reset = False
+
+    @property
+    def resets(self) -> bool:
+        return self._reset
 
     @property
     def closed(self) -> bool:
@@ -94,5 +94,5 @@ class Nat:
                 return True
             self._lost_s = self._now_s
         elif self._now_s > self._lost_s and self._resets_used:
-            self._over = self.resets = True
+            self._over = self._reset = True
         return False

@@ -23,7 +23,6 @@ LINK: Final = 0
 """The number of a medium's link among those of a connection. Faults count from 1: it is nearest to the device."""
 CELL: Final = "cell"
 """The label that names a cell."""
-_SHUT: Final = (Admission.REFUSE, Admission.RESET)
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +78,7 @@ class Media:
         if way is None:
             return
         was_off = way.places <= self._shut
-        (self._shut.add if admission in _SHUT else self._shut.discard)(number)
+        (self._shut.add if admission.shut else self._shut.discard)(number)
         if was_off and not way.places <= self._shut:
             way.modem.attach(self._clock.now_s())
 
