@@ -21,6 +21,7 @@ from pilotfarm.profiles.media import medium
 SEED = 332  # whose draws are short
 SITE = f"""\
 name: media
+media: false
 seed: {SEED}
 location: {{latitude_deg: 59.1, longitude_deg: 11.0, altitude_m: 10, time_zone: Europe/Oslo}}
 groups:
@@ -43,7 +44,7 @@ groups:
 def reached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
     folder = tmp_path_factory.mktemp("media")
     (folder / "media.yaml").write_text(SITE)
-    with brought_up(folder, str(folder / "media.yaml")) as farm:
+    with brought_up(folder, str(folder / "media.yaml"), "--media") as farm:
         yield farm
 
 
