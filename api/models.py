@@ -60,6 +60,7 @@ class WayAnswer(Answer):
 
     protocol: str = Field(examples=["modbus"])
     map: str = Field(examples=["sunspec"])
+    medium: str = Field(examples=["lte"], description="What lies between the devices and their masters")
 
 
 class GroupAnswer(Answer):
@@ -240,6 +241,7 @@ class EndpointAnswer(Answer):
     site: str
     protocol: str
     map: str
+    medium: str
     host: str
     port: int
     station: str | None

@@ -14,6 +14,7 @@ from pilotfarm.emulators.farm.targets import ENTRIES_MAX, ENTRY_LENGTH_MAX
 from pilotfarm.emulators.registry import DEVICES, FAULTS, PROTOCOLS
 from pilotfarm.emulators.serving.runner import SPEED_MAX, SPEED_MIN, STEPS_BY_HAND_MAX
 from pilotfarm.emulators.wording import shown, unknown
+from pilotfarm.profiles.media import NAMES as MEDIA
 
 TIME_MAX_S: Final = 1e9
 """Furthest a fault may be scheduled, and longest it may last: about 32 years of site time."""
@@ -104,6 +105,7 @@ _PLACES: Final[dict[str, Any]] = {
     "station": _one_or_more(description="A station that answers for the devices"),
     "protocol": _one_or_more(enum=list(PROTOCOLS)),
     "map": _one_or_more(description="A map the devices are served with"),
+    "medium": _one_or_more(enum=list(MEDIA), description="What lies between the devices and their masters"),
     "label": _one_or_more(
         pattern="^[^=]+=[^=]+$",
         description="A label of a group or station, such as cell=north; of each name one has to match",

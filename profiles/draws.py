@@ -27,9 +27,9 @@ from scipy.special import ndtri
 Keys: TypeAlias = npt.NDArray[np.uint64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
+_WORDS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+_GOLDEN, _MIX_1, _MIX_2 = map(np.uint64, _WORDS)
+_MASK = 2**64 - 1
 _1, _11, _27, _30, _31 = (np.uint64(number) for number in (1, 11, 27, 30, 31))
 
 
@@ -78,6 +78,18 @@ def uniform(keys: Keys, counter: npt.ArrayLike, stream: str = "") -> Floats:
         Multiples of 2**-53 in [0, 1).
     """
     return _drawn(keys, _salt(stream), counter)
+
+
+def uniform_one(key: int, counter: int, stream: str = "") -> float:
+    """Draw what ``uniform`` draws for one key and counter, without an array: for who needs one now and then."""
+    z = _mixed_int(key ^ int(_salt(stream)))
+    return (_mixed_int(z + (counter + 1) * _WORDS[0] & _MASK) >> 11) * 2.0**-53
+
+
+def _mixed_int(z: int) -> int:
+    z = (z ^ z >> 30) * _WORDS[1] & _MASK
+    z = (z ^ z >> 27) * _WORDS[2] & _MASK
+    return z ^ z >> 31
 
 
 def uniforms(keys: Keys, counter: npt.ArrayLike, streams: tuple[str, ...]) -> Floats:

@@ -44,6 +44,14 @@ Addresses: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Media: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--media/--no-media",
+        help="Have the media hold that the site file names, or none; as the file says if left out.",
+        show_default=False,
+    ),
+]
 
 
 def addressing(ports_from: int | None, addresses: str | None) -> Addressing:
@@ -75,10 +83,10 @@ def _network(text: str) -> IPv4Network:
     raise typer.BadParameter(message, param_hint="--addresses")
 
 
-def load(site: str, ports_from: int | None, addresses: str | None) -> SiteLayout:
+def load(site: str, ports_from: int | None, addresses: str | None, media: bool | None = None) -> SiteLayout:
     from pilotfarm.emulators import site as sites
 
-    return sites.load(site, addressing(ports_from, addresses))
+    return sites.load(site, addressing(ports_from, addresses), media=media)
 
 
 def _loopback_has_many() -> bool:

@@ -54,5 +54,11 @@ def maps(incomplete: str) -> list[str]:
     return _beginning(MAPS, incomplete)
 
 
+def media(incomplete: str) -> list[str]:
+    from pilotfarm.profiles.media import NAMES
+
+    return _beginning(NAMES, incomplete)
+
+
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]

@@ -42,6 +42,10 @@ Phases = Annotated[list[str] | None, typer.Option(metavar="L1|L2|L3", help="Devi
 Stations = Annotated[list[str] | None, typer.Option(help="Devices behind a gateway or RTU.")]
 Protocols = Annotated[list[str] | None, typer.Option(help="Devices served over a protocol.")]
 Maps = Annotated[list[str] | None, typer.Option("--map", help="Devices served with a map.")]
+Media = Annotated[
+    list[str] | None,
+    typer.Option("--medium", help="Devices reached over a medium.", autocompletion=completion.media),
+]
 Labels = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="Devices whose group or station carries a label.")
 ]
@@ -113,6 +117,7 @@ def add(
     station: Stations = None,
     protocol: Protocols = None,
     map_name: Maps = None,
+    medium: Media = None,
     label: Labels = None,
     pick: Pick = None,
     quantity: Quantities = None,
@@ -143,6 +148,7 @@ def add(
         "station": station,
         "protocol": protocol,
         "map": map_name,
+        "medium": medium,
         "label": label,
         "quantity": quantity,
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from pilotfarm.api.commands import Addresses, PortsFrom, Site, completion, load
+from pilotfarm.api.commands import Addresses, Media, PortsFrom, Site, completion, load
 
 if TYPE_CHECKING:
     from pilotfarm.emulators.site.layout import SiteLayout
@@ -84,6 +84,7 @@ def endpoints(
     map: Maps = None,
     ports_from: PortsFrom = None,
     addresses: Addresses = None,
+    media: Media = None,
 ) -> None:
     """List every way to every device: protocol, host, port and address there.
 
@@ -93,7 +94,7 @@ def endpoints(
     """
     chosen = _chosen(format, as_json, TableFormat.table)
     wanted = _wanted(protocol, kind, map, device)
-    layout = load(site, ports_from, addresses)
+    layout = load(site, ports_from, addresses, media)
     from pilotfarm.emulators.site.listing import ENDPOINT_FIELDS, endpoint_rows
 
     rows = endpoint_rows(layout, wanted)
@@ -118,17 +119,18 @@ def points(
     quantity: QuantityGlob = "*",
     ports_from: PortsFrom = None,
     addresses: Addresses = None,
+    media: Media = None,
 ) -> None:
     """Print the point list of a site: one row a point and endpoint, to be imported into a SCADA system.
 
-    A row has all it takes to read its point: `docs/site-file.md` explains the columns. Say `--ports-from` and
-    `--addresses` as for `pilotfarm up`. Exits with 1 if nothing matches.
+    A row has all it takes to read its point: `docs/site-file.md` explains the columns. Say `--ports-from`,
+    `--addresses` and `--media` as for `pilotfarm up`. Exits with 1 if nothing matches.
 
     Example: `pilotfarm points tiny --device 'battery-*' --protocol modbus > battery.csv`
     """
     chosen = _chosen(format, as_json, Format.csv)
     wanted = _wanted(protocol, kind, map, device, quantity)
-    layout = load(site, ports_from, addresses)
+    layout = load(site, ports_from, addresses, media)
     from pilotfarm.emulators.site.listing import POINT_FIELDS, point_rows
 
     rows = point_rows(layout, wanted)
@@ -190,7 +192,7 @@ def _show(rows: Sequence[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    columns = ("device", "kind", "protocol", "map", "host", "port")
+    columns = ("device", "kind", "protocol", "map", "medium", "host", "port")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in (*columns, "address", "station"):
         table.add_column(column, overflow="fold")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pilotfarm.api.commands import Addresses, PortsFrom, Site, load
+from pilotfarm.api.commands import Addresses, Media, PortsFrom, Site, load
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pilotfarm.emulators.site.layout import SiteLayout
+    from pilotfarm.emulators.site.layout import ServedLayout, SiteLayout
 
 PRIVILEGED: Final = 1024
 
@@ -63,6 +63,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object, whatever is found.")] = False,
     ports_from: PortsFrom = None,
     addresses: Addresses = None,
+    media: Media = None,
 ) -> None:
     """Check a site file: print every problem with file and line, or what the site comes to.
 
@@ -74,10 +75,10 @@ def check(
     from pilotfarm.emulators.errors import ConfigError
 
     if not as_json:
-        _show_checked(load(site, ports_from, addresses))
+        _show_checked(load(site, ports_from, addresses, media))
         return
     try:
-        found = _checked(load(site, ports_from, addresses))
+        found = _checked(load(site, ports_from, addresses, media))
     except ConfigError as error:
         _print_json({"problems": [{**asdict(each), "line": each.line or None} for each in error.problems]})
         raise typer.Exit(2) from None
@@ -92,7 +93,7 @@ def _checked(layout: SiteLayout) -> dict[str, Any]:
             "kind": group.kind,
             "devices": len(group.devices),
             "feeder": group.feeder,
-            "served": [{"protocol": each.protocol, "map": each.map} for each in group.served],
+            "served": [{"protocol": each.protocol, "map": each.map, "medium": each.medium} for each in group.served],
         }
         for group in layout.groups
     ]
@@ -112,7 +113,7 @@ def _checked(layout: SiteLayout) -> dict[str, Any]:
 def _show_checked(layout: SiteLayout) -> None:
     table = _table("group", "kind", "devices", "feeder", "served over")
     for group in layout.groups:
-        served = ", ".join(f"{each.protocol} ({each.map})" for each in group.served)
+        served = ", ".join(map(_way, group.served))
         table.add_row(group.name, group.kind, str(len(group.devices)), group.feeder, served or "nothing")
     _show(table)
     seats = sum(len(station.seats) for station in layout.stations)
@@ -122,6 +123,13 @@ def _show_checked(layout: SiteLayout) -> None:
     )
     for note in _notes(layout):
         typer.echo(f"note: {note}", err=True)
+
+
+def _way(served: ServedLayout) -> str:
+    from pilotfarm.profiles.media import NONE
+
+    over = "" if served.medium == NONE else f" over {served.medium}"
+    return f"{served.protocol} ({served.map}){over}"
 
 
 def _notes(layout: SiteLayout) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from pilotfarm.api.commands import Addresses, PortsFrom, Site, addressing
+from pilotfarm.api.commands import Addresses, Media, PortsFrom, Site, addressing
 from pilotfarm.loadtests import signals
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def up(
     ] = "127.0.0.1:8080",
     ports_from: PortsFrom = None,
     addresses: Addresses = None,
+    media: Media = None,
     ledger: Annotated[
         Path | None,
         typer.Option("--ledger", metavar="DIR", help="Record what is true, said, told and broken, as Parquet."),
@@ -121,7 +123,7 @@ def up(
     require_token(host, token, "--api", "PILOTFARM_TOKEN")
     hosts = _hosts(allow_host or [])
     kept = recording("--ledger", ledger, every, quantities)
-    layout = load_site(site, ports_from, addresses, start, seed, step)
+    layout = load_site(site, ports_from, addresses, start, seed, step, media)
 
     def announce(url: str) -> None:
         if not quiet:
@@ -152,12 +154,18 @@ def recording(option: str, directory: Path | None, every_s: float, quantities: s
 
 
 def load_site(
-    site: str, ports_from: int | None, addresses: str | None, start: str | None, seed: int | None, step: float | None
+    site: str,
+    ports_from: int | None,
+    addresses: str | None,
+    start: str | None,
+    seed: int | None,
+    step: float | None,
+    media: bool | None = None,
 ) -> SiteLayout:
     """Load a site as the options say; ``ConfigError`` lists every problem of its file."""
     from pilotfarm.emulators import site as sites
 
-    layout = sites.load(site, addressing(ports_from, addresses), start, seed)
+    layout = sites.load(site, addressing(ports_from, addresses), start, seed, media)
     return layout if step is None else replace(layout, step_s=step)
 
 
@@ -175,12 +183,17 @@ def _hosts(names: list[str]) -> tuple[str, ...]:
 def _show(layout: SiteLayout) -> None:
     from rich.console import Console
 
+    from pilotfarm.profiles.media import NAMES, NONE
+
     seats = sum(len(station.seats) for station in layout.stations)
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(
         f"{layout.name}: {layout.device_count:,} devices, {seats:,} endpoints at {len(layout.stations):,} addresses"
     )
     console.print(_listed(layout) if seats <= LISTED_MAX else _summed_up(layout))
+    media = Counter(station.medium for station in layout.stations for _ in station.seats)
+    if media.keys() - {NONE}:
+        console.print(f"media: {', '.join(f'{name} {media[name]:,}' for name in NAMES if media[name])}")
 
 
 def _listed(layout: SiteLayout) -> Table:

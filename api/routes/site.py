@@ -47,7 +47,9 @@ async def read_site(here: Here) -> models.SiteAnswer:
                 kind=group.kind,
                 count=len(group.devices),
                 feeder=group.feeder,
-                served=[models.WayAnswer(protocol=way.protocol, map=way.map) for way in group.served],
+                served=[
+                    models.WayAnswer(protocol=way.protocol, map=way.map, medium=way.medium) for way in group.served
+                ],
             )
             for group in layout.groups
         ],

@@ -61,12 +61,13 @@ take hold there.
 | `branch` | on a branch of a feeder, `north/1`; REST tells it of each device | any |
 | `phase` | on a phase, `L1` to `L3`; devices of three phases are on all | any |
 | `station`, `protocol`, `map` | behind a gateway or RTU, served over a protocol, served with a map | any |
+| `medium` | reached over a [medium](media.md) | any |
 | `label` | whose group or station carries a label, `cell=north` | of each name any |
 | `quantity` | for faults of measurement: which quantities, a name or glob; of a phase all if left out | any |
 | `pick` | of those that can have the fault `all`, so many, or a share (`25 %`), drawn by the seed | |
 
-`station`, `protocol`, `map` and a station's labels mean ways to a device: a fault of admission, link or protocol acts
-on these ways, and a device is off the network when all its ways are shut. A grid fault takes the feeders,
+`station`, `protocol`, `map`, `medium` and a station's labels mean ways to a device: a fault of admission, link or
+protocol acts on these ways, and a device is off the network when all its ways are shut. A grid fault takes the feeders,
 transformers or branches of the devices that are picked, and with them their neighbours. A clock fault whose target
 names an RTU as its `station` is one of the RTU's clock, and with it of all that the RTU tells. A `restart` whose target
 names a `station`, `protocol`, `map` or a label of a station is one of what answers there: no device stops for it.

@@ -7,6 +7,7 @@ from pathlib import Path
 import command_line
 import faults
 import maps
+import media
 import quantities
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -14,7 +15,7 @@ DOCS = Path(__file__).resolve().parents[1]
 
 def pages() -> dict[Path, str]:
     """Return every page by its path."""
-    single = {"quantities": quantities, "command-line": command_line, "faults": faults}
+    single = {"quantities": quantities, "command-line": command_line, "faults": faults, "media": media}
     return {DOCS / f"{name}.md": module.page() for name, module in single.items()} | {
         DOCS / "maps" / f"{name}.md": text for name, text in maps.pages().items()
     }

@@ -17,6 +17,7 @@ from pilotfarm.emulators.contracts.disturbance import Disturbance
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.quantities import Quantity
+from pilotfarm.profiles.media import Medium
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +187,10 @@ def _spares_nobody(mode: str, parameters: Any) -> bool:
     return False
 
 
+def _agrees(mode: str, parameters: Any, medium: Medium) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkFault(_Kind):
     """Something happens to the bytes of a device's connections, those that stand and those that come.
@@ -193,12 +198,15 @@ class LinkFault(_Kind):
     ``wrap(engine, mode, parameters, key, now_s)`` puts a link around an engine. ``key`` is the connection's own, for
     random draws. ``protocols`` are those whose bytes it understands, none is all: a device served on no such protocol
     is missed. ``spares(mode, parameters)`` says whether it leaves connections alone that come while it acts.
+    ``fights(mode, parameters, medium)`` says why parameters make no sense on a way over a medium, or
+    nothing.
     """
 
     family: ClassVar = "link"
     protocols: tuple[str, ...] = ()
     wrap: Callable[[Engine, str, Any, int, float], Link]
     spares: Callable[[str, Any], bool] = _spares_nobody
+    fights: Callable[[str, Any, Medium], str] = _agrees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

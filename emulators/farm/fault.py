@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +17,9 @@ from pilotfarm.emulators.contracts.fault import (
     DeviceFault,
     FaultSpec,
     GridFault,
+    LinkFault,
     MeasurementFault,
+    acts_on,
     on_the_way,
 )
 from pilotfarm.emulators.contracts.way import Bites
@@ -27,6 +29,7 @@ from pilotfarm.emulators.farm.targets import Target, entries, on_way
 from pilotfarm.emulators.grid.network import Supply
 from pilotfarm.emulators.quantities import split
 from pilotfarm.profiles.draws import uniform
+from pilotfarm.profiles.media import NONE, medium
 
 PENDING, ACTIVE, ENDED = "pending", "active", "ended"
 NEVER: Final = float("inf")
@@ -119,6 +122,21 @@ class Fault:
     def due_s(self) -> float:
         """When its state changes next."""
         return {PENDING: self.start_s, ACTIVE: self.end_s, ENDED: NEVER}[self.state]
+
+
+def fights(fault: Fault, ways: Mapping[tuple[str, int], Sequence[Way]]) -> str:
+    """Say why a fault's parameters make no sense on one of the ways it acts on, or nothing; ``ways`` are the site's."""
+    if not isinstance(fault.spec, LinkFault):
+        return ""
+    names = {
+        way.station.medium
+        for group, rows in fault.rows.items()
+        for row in rows.tolist()
+        for way in ways.get((group, row), ())
+        if fault.acts_at(way) and acts_on(fault.spec, way.station.protocol)
+    }
+    found = (fault.spec.fights(fault.mode, fault.parameters, medium(name)) for name in sorted(names - {NONE}))
+    return next(filter(None, found), "")
 
 
 def grips(fault: Fault, group: Group) -> bool:

@@ -29,7 +29,7 @@ from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.errors import ConfigError, Problem, StateError
 from pilotfarm.emulators.farm.breakdowns import Breakdowns, Written
 from pilotfarm.emulators.farm.clocks import Clocks
-from pilotfarm.emulators.farm.fault import ACTIVE, ENDED, NEVER, PENDING, Course, Fault, grips, misreport
+from pilotfarm.emulators.farm.fault import ACTIVE, ENDED, NEVER, PENDING, Course, Fault, fights, grips, misreport
 from pilotfarm.emulators.farm.population import Population, Rows
 from pilotfarm.emulators.farm.reports import Reports
 from pilotfarm.emulators.farm.requests import FaultRequest
@@ -120,6 +120,8 @@ class FaultBoard:
         if not fault.hit:
             reason = "no device of the target can have this fault" if fault.missed else "no device matches the target"
             raise ConfigError([Problem("fault", 0, "target", reason)])
+        if wrong := fights(fault, self._population.ways):
+            raise ConfigError([Problem("fault", 0, "parameters", wrong)])
         if not dry_run:
             self._put(fault)
         return fault

@@ -13,6 +13,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.farm.population import Group, Population, Rows, Way
 from pilotfarm.emulators.wording import shown, unknown
 from pilotfarm.emulators.words import quoted
+from pilotfarm.profiles import media
 from pilotfarm.profiles.draws import uniform
 
 Target: TypeAlias = Mapping[str, str | Sequence[str]]
@@ -29,10 +30,11 @@ PLACE_KEYS: Final = (
     "station",
     "protocol",
     "map",
+    "medium",
     "label",
 )
 """What a target may name; what it leaves out matches everything."""
-_OF_WAYS: Final = ("station", "protocol", "map", "label")
+_OF_WAYS: Final = ("station", "protocol", "map", "medium", "label")
 _PHASES: Final = ("L1", "L2", "L3")
 ENTRIES_MAX: Final = 10_000
 """Maximum number of names under one key."""
@@ -71,7 +73,7 @@ def chosen(population: Population, target: Target) -> Rows:
 def on_way(target: Target, way: Way) -> bool:
     """Whether a target means this way to a device it means: what it says of ways holds of this one."""
     station = way.station
-    of_way = {"station": station.name, "protocol": station.protocol, "map": way.map}
+    of_way = {"station": station.name, "protocol": station.protocol, "map": way.map, "medium": station.medium}
     return all(value in entries(target, key) for key, value in of_way.items() if key in target) and _is_labelled(
         way.labels, target
     )
@@ -193,8 +195,12 @@ def _strangers(population: Population, key: str, values: Sequence[str]) -> Itera
             "station": list(dict.fromkeys(each.name for each in stations if each.name)),
             "protocol": list(registry.PROTOCOLS),
             "map": list(dict.fromkeys(seat.map for each in stations for seat in each.seats)),
+            "medium": list(media.NAMES),
         }
         yield from (unknown(each, known[key]) for each in values if key in known and each not in known[key])
+        if key == "medium":
+            there = {each.medium for each in stations}
+            yield from (f"no way here is over {each}" for each in values if each in media.NAMES and each not in there)
 
 
 def _no_label(label: str, population: Population) -> str:

@@ -14,6 +14,7 @@ from pilotfarm.emulators.contracts.fault import LinkFault
 from pilotfarm.emulators.contracts.way import Engine, Link
 from pilotfarm.emulators.links.channels import Channel, Delay, Draws, Flapping, Gap, Hole, Loss, Rate
 from pilotfarm.emulators.links.pipe import Pipe
+from pilotfarm.profiles.media import Medium
 
 DELAY_MAX_S = 600.0
 
@@ -99,11 +100,22 @@ def _wrapped(
     return wrap
 
 
-def _loss(parameters: Lossy, draw: Draws) -> Loss:
-    lost = parameters.loss_frac
-    to_good = 1.0 - lost if parameters.burst_length is None else 1.0 / parameters.burst_length
-    to_bad = lost if parameters.burst_length is None else to_good * lost / (1.0 - lost)
-    return Loss(to_bad, to_good, draw)
+def _below_the_floor(mode: str, parameters: Latency, medium: Medium) -> str:
+    most_s = parameters.delay_s + parameters.jitter_s
+    if most_s >= medium.floor_s:
+        return ""
+    return (
+        f"adds at most {most_s:g} s where {medium.name} takes {medium.floor_s:g} s or more by itself, one way; what a "
+        "fault adds comes on top"
+    )
+
+
+def _above_the_rate(mode: str, parameters: Bandwidth, medium: Medium) -> str:
+    rates = {"to_device": medium.rate_down_bit_s, "to_master": medium.rate_up_bit_s}
+    most = min(rate for way, rate in rates.items() if parameters.direction in ("both", way))
+    if parameters.rate_bit_s < most:
+        return ""
+    return f"rate_bit_s {parameters.rate_bit_s:,.0f} is no less than the {most:,.0f} bit/s that {medium.name} has"
 
 
 LATENCY = LinkFault(
@@ -111,6 +123,7 @@ LATENCY = LinkFault(
     title="What is sent arrives late",
     parameters=Latency,
     wrap=_wrapped(lambda p, draw: Delay(p.delay_s, p.jitter_s, draw)),
+    fights=_below_the_floor,
     example={"delay_s": 0.5, "jitter_s": 1.0},
 )
 
@@ -119,6 +132,7 @@ BANDWIDTH = LinkFault(
     title="What is sent arrives bit by bit, at a rate",
     parameters=Bandwidth,
     wrap=_wrapped(lambda p, draw: Rate(p.rate_bit_s)),
+    fights=_above_the_rate,
     example={"rate_bit_s": 9_600.0},
 )
 
@@ -126,7 +140,7 @@ LOSS = LinkFault(
     kind="loss",
     title="The medium loses segments; TCP repeats them, which takes time, and gives up after 15 repeats",
     parameters=Lossy,
-    wrap=_wrapped(_loss),
+    wrap=_wrapped(lambda p, draw: Loss.of(p.loss_frac, p.burst_length, draw)),
     example={"loss_frac": 0.1},
 )
 

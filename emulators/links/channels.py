@@ -106,6 +106,12 @@ class Loss:
     draw: Draws
     _bad: bool | None = field(default=None)
 
+    @classmethod
+    def of(cls, share: float, burst_length: float | None, draw: Draws) -> Loss:
+        """Lose a share, so many in a row on average; each by itself with ``None``."""
+        to_good = 1.0 - share if burst_length is None else 1.0 / burst_length
+        return cls(share if burst_length is None else to_good * share / (1.0 - share), to_good, draw)
+
     def arrival_s(self, octets: int, sent_s: float) -> float:
         for _ in range(-(-octets // SEGMENT_OCTETS)):
             sent_s = self._repeated_until_s(sent_s)

@@ -240,14 +240,20 @@ class Connection(asyncio.Protocol):
         if deadline_s is not None and (self._timer is None or deadline_s < self._timer_s):
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer_s = deadline_s
-            wait_s = max(0.0, deadline_s - now_s)
-            self._timer = asyncio.get_running_loop().call_later(wait_s, self._due)
+            self._wait(deadline_s, now_s)
+
+    def _wait(self, deadline_s: float, now_s: float) -> None:
+        self._timer_s = deadline_s
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, deadline_s - now_s), self._due)
 
     def _due(self) -> None:
         # A deadline that moved on meanwhile costs one early call; moving the timer at each frame would cost more.
+        now_s = self._clock.now_s()
+        if now_s < self._timer_s:  # the loop counts whole milliseconds, and media have shorter times
+            self._wait(self._timer_s, now_s)
+            return
         self._timer = None
-        self.pump(self._clock.now_s())
+        self.pump(now_s)
 
     def _stalled(self) -> None:
         log.warning("%s: %s has not read for %g s; cut", self._host.address, self.peer, STALL_S)

@@ -8,6 +8,7 @@ from pilotfarm.emulators.clock import Clock, WallClock
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.observer import Observer
 from pilotfarm.emulators.serving.images import Images
+from pilotfarm.emulators.serving.media import Media
 from pilotfarm.emulators.serving.runner import Runner
 from pilotfarm.emulators.serving.server import Server
 from pilotfarm.emulators.serving.ways import Ways
@@ -38,7 +39,8 @@ class Pilot:
         self.farm.step(WARM_UP_S, self.clock.now_s())
         self.images = Images(self.farm)
         self.server = Server(self.images.places, self.clock)
-        self.ways = Ways(self.farm.faults, self.images.places, self.server, layout.seed)
+        media = Media(self.images.places, self.clock, layout.seed)
+        self.ways = Ways(self.farm.faults, self.images.places, self.server, layout.seed, media)
         self.runner = Runner(self.step, layout.step_s, self.clock, speed=speed, max_late_s=max_late_s)
 
     def observe(self, observer: Observer) -> None:

@@ -1,5 +1,7 @@
 """From faults to the wire: what grips a device's way to its masters reaches seats, listeners and connections.
 
+A medium's link is always there, within those of faults.
+
 A seat is reachable, and has filters, by the faults of its device. A listener admits, and its connections have
 links, by what the faults of all its devices have in common: a gateway with one device left still answers. A device
 that has been away begins anew when it is back, and a station does when all of its devices do.
@@ -19,20 +21,22 @@ from pilotfarm.emulators.links.filters import Counted
 from pilotfarm.emulators.links.severing import Forgotten
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place, Placed
+from pilotfarm.emulators.serving.media import Media, who_at
 from pilotfarm.emulators.serving.server import Server
 from pilotfarm.emulators.site.layout import StationLayout
 from pilotfarm.profiles.draws import key_of
 
-_SILENCE: Final = 0
-"""The number of the link around connections at an address that is silent; faults count from 1."""
+_SILENCE: Final = -1
+"""The number of the link around connections at an address that is silent; faults count from 1, a medium is 0."""
 
 
 class Ways:
     """Carries the active faults to whom they grip, whenever the board has moved."""
 
-    def __init__(self, board: FaultBoard, places: Sequence[Place], server: Server, seed: int) -> None:
+    def __init__(self, board: FaultBoard, places: Sequence[Place], server: Server, seed: int, media: Media) -> None:
         self._board = board
         self._places = places
+        self._media = media
         self._server = server
         self._seed = seed
         self._revision = board.revision
@@ -44,6 +48,8 @@ class Ways:
         for number, place in enumerate(places):
             for placed in place.placed:
                 self._at.setdefault((placed.group, placed.row), []).append((number, placed))
+        for number in media:
+            server.link(number, media.links(number))
 
     def reachable(self, group: str, row: int) -> bool:
         """Whether masters can reach a device, as of the last step."""
@@ -123,8 +129,9 @@ class Ways:
         place.station.filtered = any(placed.seat.filters for placed in place.placed)
         gripping = [self._gripping(placed) for placed in place.placed]
         admission = _admission(gripping)
+        self._media.met(number, admission)
         self._server.admit(number, admission)
-        links: dict[int, Wrap] = {}
+        links = self._media.links(number)
         sparing: set[int] = set()
         for fault in gripping[0]:
             spec = fault.spec
@@ -139,7 +146,7 @@ class Ways:
         self._server.link(number, links, sparing)
 
     def _wrap(self, spec: LinkFault, fault: Fault, place: Place) -> Wrap:
-        name = place.layout.name or place.placed[0].seat.device.id
+        name = who_at(place)
 
         def wrap(engine: Engine, connection: int, now_s: float) -> Link:
             key = key_of(self._seed, "link", str(fault.id), place.layout.protocol, name, str(connection))

@@ -17,20 +17,24 @@ __all__ = ["PORTS_FROM", "Addressing", "json_schema", "load"]
 
 
 def load(
-    name_or_path: str, addressing: Addressing | None = None, start: str | None = None, seed: int | None = None
+    name_or_path: str,
+    addressing: Addressing | None = None,
+    start: str | None = None,
+    seed: int | None = None,
+    media: bool | None = None,
 ) -> SiteLayout:
     """Load a built-in site by its name or a site file by its path.
 
-    ``start`` and ``seed`` go before what the file says, and what is wrong with them is told of the options ``--start``
-    and ``--seed``. Raises ``ConfigError`` with every problem.
+    ``start``, ``seed`` and ``media`` go before what the file says, and what is wrong with them is told of the options
+    ``--start``, ``--seed`` and ``--media``. Raises ``ConfigError`` with every problem.
     """
     file, text = _text(name_or_path)
     document = read(file, text)
     if not isinstance(document.data, dict):
         raise ConfigError(document.problems)
-    given = {"start": start, "seed": seed}
+    given = {"start": start, "seed": seed, "media": media or None}
     document.options = {(key,): f"--{key}" for key, value in given.items() if value is not None}
-    layout = resolve(document, text, Addressing() if addressing is None else addressing, start, seed)
+    layout = resolve(document, text, Addressing() if addressing is None else addressing, start, seed, media)
     if document.problems:
         raise ConfigError(sorted(set(document.problems)))
     return layout

@@ -15,6 +15,7 @@ from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.plans.deadband import Deadbands
+from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
 
 Parity: TypeAlias = Literal["none", "even", "odd"]
@@ -72,13 +73,14 @@ class WeatherLayout:
 class ServedLayout:
     """One way in which the devices of a group are served: a protocol and a map, in a form (``MapSpec.points``).
 
-    ``deadbands`` are those that the site file changes.
+    ``deadbands`` are those that the site file changes; ``medium`` is one of ``profiles.media.NAMES``.
     """
 
     protocol: str
     map: str
     form: Hashable = None
     deadbands: Deadbands = ()
+    medium: str = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class StationLayout:
     seats: tuple[SeatLayout, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
     clock_drift_ppm: float = 0.0
+    medium: str = NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ ENDPOINT_FIELDS: Final = (
     "protocol",
     "map",
     "station",
+    "medium",
     "host",
     "port",
     "serial",
@@ -51,6 +52,7 @@ POINT_FIELDS: Final = (
     "protocol",
     "map",
     "station",
+    "medium",
     "host",
     "port",
     "serial",
@@ -116,6 +118,7 @@ def endpoint_rows(layout: SiteLayout, wanted: Wanted = ALL) -> Sequence[dict[str
                     "site": layout.name,
                     "protocol": station.protocol,
                     "map": seat.map,
+                    "medium": station.medium,
                     **_where(station.endpoint),
                     label: seat.address,
                     "station": station.name or None,
@@ -176,7 +179,7 @@ def group_point_rows(
 
 def _served(station: StationLayout, seat: SeatLayout) -> ServedLayout:
     form = registry.protocol(station.protocol).form(station.options)
-    return ServedLayout(station.protocol, seat.map, form, seat.deadbands)
+    return ServedLayout(station.protocol, seat.map, form, seat.deadbands, station.medium)
 
 
 class _Template:
@@ -205,6 +208,7 @@ class _Template:
                 "spec_item": items.get(point.quantity, ""),
                 "protocol": served.protocol,
                 "map": served.map,
+                "medium": served.medium,
             }
             self._points.append((point, row, width))
 

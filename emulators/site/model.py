@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pilotfarm.emulators.contracts.clock import DRIFT_MAX_PPM
 from pilotfarm.emulators.site.distributions import Value
 from pilotfarm.emulators.site.time_zones import known_zone
+from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M
 
 DEVICES_MAX: Final = 100_000
@@ -137,6 +138,9 @@ class Endpoint(Table):
         description="How far a quantity moves before IEC 104 or DNP3 reports it: by its name or a glob over names. "
         "A later line goes before an earlier one",
     )
+    medium: str = Field(
+        default=NONE, description="What lies between each device and its masters; a station has one of its own"
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
 
 
@@ -174,6 +178,7 @@ class Station(Table):
         le=DRIFT_MAX_PPM,
         description="Drift of its own clock, where it has one, as an RTU does; plus gains time",
     )
+    medium: str = Field(default=NONE, description="What lies between the station and its masters")
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
 
 
@@ -205,6 +210,10 @@ class Head(Table):
     )
     step_s: float = Field(default=1.0, ge=0.1, le=900.0, description="Length of a physics step")
     off_loopback: bool = Field(default=False, description="Allows addresses outside 127.0.0.0/8")
+    media: bool = Field(
+        default=True,
+        description="Whether the media of endpoints and stations hold, if --media or --no-media does not say",
+    )
 
 
 class SiteFile(Head):

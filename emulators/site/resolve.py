@@ -20,7 +20,9 @@ from pilotfarm.profiles import draws
 _TABLES: Final = ("location", "feeders", "groups", "stations", "grid", "frequency", "weather")
 
 
-def resolve(document: Document, text: str, addressing: Addressing, start: str | None, seed: int | None) -> SiteLayout:
+def resolve(
+    document: Document, text: str, addressing: Addressing, start: str | None, seed: int | None, media: bool | None
+) -> SiteLayout:
     """Build the layout; problems gather in the document, and a layout with problems is not to be used."""
     data, checker = document.data, Checker(document)
     assert isinstance(data, dict), "what is no table is refused before"
@@ -39,7 +41,8 @@ def resolve(document: Document, text: str, addressing: Addressing, start: str | 
     feeders = {name: layout for name, value in feeder_tables.items() if (layout := tables.feeder(checker, name, value))}
     off_loopback = head.off_loopback if head else data.get("off_loopback") is True
     allocator = Allocator(addressing, document, off_loopback)
-    stations = Stations(checker, allocator, station_tables, place.time_zone)
+    with_media = media if media is not None else head.media if head else True
+    stations = Stations(checker, allocator, station_tables, place.time_zone, media=with_media)
     feeder_names = tuple(feeder_tables) if isinstance(data.get("feeders", {}), dict) else None
     reader = _GroupReader(checker, stations, feeder_names, feeders, used_seed)
     if not isinstance(data.get("groups"), dict):
@@ -49,6 +52,8 @@ def resolve(document: Document, text: str, addressing: Addressing, start: str | 
     if total > DEVICES_MAX:
         document.problem(("groups",), f"{total:,} devices in all; a site may have {DEVICES_MAX:,}")
     stations.report_unused()
+    if media and not stations.have_media and stations.is_complete:
+        document.problem(("media",), "no endpoint or station of the site has a medium")
     allocator.report()
     return SiteLayout(
         name=head.name if head else "",

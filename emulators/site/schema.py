@@ -11,6 +11,7 @@ from pilotfarm.emulators.contracts.device import Rating
 from pilotfarm.emulators.site.distributions import Choice
 from pilotfarm.emulators.site.model import SiteFile
 from pilotfarm.emulators.words import with_article
+from pilotfarm.profiles import media
 
 
 def json_schema() -> dict[str, Any]:
@@ -22,6 +23,8 @@ def json_schema() -> dict[str, Any]:
         ("Endpoint", "protocol", registry.PROTOCOLS),
         ("Station", "protocol", registry.PROTOCOLS),
         ("Group", "kind", registry.DEVICES),
+        ("Endpoint", "medium", media.NAMES),
+        ("Station", "medium", media.NAMES),
     ):
         parts[part]["properties"][key]["enum"] = list(names)
     parts["Endpoint"]["properties"]["map"]["anyOf"][0]["enum"] = list(registry.MAPS)

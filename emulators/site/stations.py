@@ -19,6 +19,7 @@ from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.layout import GroupLayout, SeatLayout, ServedLayout, StationLayout
 from pilotfarm.emulators.site.model import Endpoint, Station
 from pilotfarm.emulators.words import listed, quoted, with_article
+from pilotfarm.profiles.media import NAMES, NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,11 @@ class Service(EndpointTable):
     form: Hashable
     addresses_per_device: int
     deadbands: Deadbands
+    medium: str
 
     @property
     def served(self) -> ServedLayout:
-        return ServedLayout(self.protocol.name, self.map.name, self.form, self.deadbands)
+        return ServedLayout(self.protocol.name, self.map.name, self.form, self.deadbands, self.medium)
 
 
 @dataclass(slots=True)
@@ -56,11 +58,12 @@ class _OwnEndpoints:
     address: int
     options: Any
     deadbands: Deadbands
+    medium: str
 
     def stations(self) -> Iterable[StationLayout]:
         for row in range(len(self.group.devices)):
             seat = SeatLayout(self.group.name, row, self.map, self.address, self.deadbands)
-            yield StationLayout("", self.protocol, self.block.at(row), self.options, (seat,))
+            yield StationLayout("", self.protocol, self.block.at(row), self.options, (seat,), medium=self.medium)
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class _SharedStation:
     options: Any
     labels: Mapping[str, str]
     clock_drift_ppm: float
+    medium: str
     seats: list[SeatLayout] = field(default_factory=list)
     taken: list[tuple[int, int, Path]] = field(default_factory=list)
 
@@ -83,14 +87,21 @@ class _SharedStation:
     def layout(self) -> StationLayout:
         assert self.block is not None
         where, seats = self.block.at(0), tuple(self.seats)
-        return StationLayout(self.name, self.spec.name, where, self.options, seats, self.labels, self.clock_drift_ppm)
+        return StationLayout(
+            self.name, self.spec.name, where, self.options, seats, self.labels, self.clock_drift_ppm, self.medium
+        )
 
 
 class Stations:
     """The stations of a site, and the endpoints its devices have of their own."""
 
-    def __init__(self, checker: Checker, allocator: Allocator, tables: Mapping[str, Any], time_zone: str) -> None:
+    def __init__(
+        self, checker: Checker, allocator: Allocator, tables: Mapping[str, Any], time_zone: str, *, media: bool
+    ) -> None:
         self._checker = checker
+        self._media = media
+        self.have_media = False
+        """Whether anybody has a medium, be it that all are switched off."""
         self._time_zone = time_zone
         self._document = checker.document
         self._allocator = allocator
@@ -118,7 +129,8 @@ class Stations:
         if station.clock_drift_ppm and not spec.remembers:
             message = f"a station over {spec.name} has no clock of its own; that of a device is a rating of its group"
             self._document.problem((*path, "clock_drift_ppm"), message)
-        self._shared[name] = _SharedStation(name, spec, block, options, station.labels, station.clock_drift_ppm)
+        medium = self._medium(station.medium, path)
+        self._shared[name] = _SharedStation(name, spec, block, options, station.labels, station.clock_drift_ppm, medium)
 
     def layouts(self) -> Iterable[StationLayout]:
         for shared in self._shared.values():
@@ -172,7 +184,8 @@ class Stations:
             self._document.problem((*each.path, "options"), str(error))
             return None
         bands = deadbands.read(self._checker, each.table.deadbands, spec, chosen, each.path)
-        return Service(each.path, each.protocol, each.table, each.options, chosen, form, count, bands)
+        medium = station.medium if station else self._medium(each.table.medium, each.path)
+        return Service(each.path, each.protocol, each.table, each.options, chosen, form, count, bands, medium)
 
     def assign(self, group: GroupLayout, services: Iterable[Service]) -> None:
         """Give every device of a group its address for each service, at a station or of its own."""
@@ -192,13 +205,20 @@ class Stations:
         block = self._allocator.devices(at, table, len(group.devices), hosts, protocol.default_port)
         if block is not None:
             own = _OwnEndpoints(
-                group, protocol.name, service.map.name, block, address, service.options, service.deadbands
+                group,
+                protocol.name,
+                service.map.name,
+                block,
+                address,
+                service.options,
+                service.deadbands,
+                service.medium,
             )
             self._own.append(own)
 
     def _assign_seats(self, group: GroupLayout, service: Service, name: str) -> None:
         protocol, table, at = service.protocol, service.table, service.path
-        for key in ("ip", "port", "options"):
+        for key in ("ip", "port", "medium", "options"):
             if key in table.model_fields_set:
                 self._document.problem((*at, key), "belongs to the station; an endpoint has a station or this")
         if name not in self._names:
@@ -226,6 +246,13 @@ class Stations:
             SeatLayout(group.name, row, service.map.name, first + service.addresses_per_device * row, service.deadbands)
             for row in rows
         )
+
+    def _medium(self, name: str, at: Path) -> str:
+        """Return the medium that holds."""
+        if name not in NAMES:
+            self._checker.unknown((*at, "medium"), "medium", name, NAMES)
+        self.have_media |= name != NONE
+        return name if self._media else NONE
 
     # ---------------------------------------------------------------------- protocols and maps
 

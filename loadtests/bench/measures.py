@@ -18,10 +18,11 @@ from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout, TcpEndpoint
 from pilotfarm.emulators.site.listing import endpoint_rows
-from pilotfarm.loadtests.bench import against_c, modbus, physics, sites, storm, upkeep
+from pilotfarm.loadtests.bench import against_c, media, modbus, physics, sites, storm, upkeep
 from pilotfarm.loadtests.bench.masters import Dnp3Master, Iec104Master, rate
 from pilotfarm.loadtests.bench.process import Child, Pilot
 from pilotfarm.loadtests.bench.row import Row
+from pilotfarm.profiles.media import NAMES, NONE
 
 CONNECTIONS: Final = 100
 RIVAL_PORT: Final = 15_020
@@ -225,6 +226,34 @@ def reconnect_storms(quick: bool) -> Iterator[Row]:
         yield Row("i", f"{devices:,} devices back {what}, all served after", each_s, "s", *_aim(True, each_s, 10.0))
 
 
+def media_costs(quick: bool) -> Iterator[Row]:
+    """(h) What each medium adds to a read and takes from its rate, over ways without one in the same run."""
+    name, seconds = f"media-{20 * len(NAMES)}", 1.0 if quick else 5.0
+    addresses: dict[str, list[media.Address]] = {each: [] for each in NAMES}
+    for station in layout_of(name).stations:
+        assert isinstance(station.endpoint, TcpEndpoint)
+        addresses[station.medium].append((station.endpoint.host, station.endpoint.port))
+    found: dict[str, media.Exchanges] = {}
+    cpu_us: dict[str, float] = {}
+    with Pilot(sites.SITES[name]()) as pilot:
+        for each in media.FAST:
+            before_s = pilot.cpu_s()
+            found |= media.exchange({each: addresses[each]}, SUNSPEC_BASE, seconds)
+            cpu_us[each] = 1e6 * (pilot.cpu_s() - before_s) / found[each].count
+        # The others leave the processor idle, and some take minutes: all at once.
+        slow = {each: where for each, where in addresses.items() if each not in media.FAST}
+        found |= media.exchange(slow, SUNSPEC_BASE, 3.0 * seconds)
+    for each in NAMES:
+        took, none = found[each], found[NONE]
+        yield Row("h", f"{each}: a read, median", took.latency_ms, "ms")
+        yield Row("h", f"{each}: the first read of a connection, median", took.first_ms, "ms")
+        if each != NONE:
+            yield Row("h", f"{each}: a read, over none", took.latency_ms / none.latency_ms, "x")
+            yield Row("h", f"{each}: reads a second, over none", took.per_s / none.per_s, "x")
+        if each in cpu_us:
+            yield Row("h", f"{each}: processor time of the farm a read", cpu_us[each], "us")
+
+
 MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
     "modbus": modbus_reads,
     "modbus-c": against_c.modbus_reads,
@@ -239,6 +268,7 @@ MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
     "tables": table_times,
     "faults": fault_times,
     "storm": reconnect_storms,
+    "media": media_costs,
 }
 """Name on the command line -> measurement."""
 

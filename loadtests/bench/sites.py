@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from pilotfarm import profiles
+from pilotfarm.profiles.media import NAMES
 
 _HEAD = """\
 name: {name}
@@ -88,7 +89,19 @@ def mixed(devices: int) -> str:
 def busy_norway() -> str:
     """The built-in site norway, with room for many masters at each Modbus device."""
     text = profiles.site("norway").read_text(encoding="utf-8")
-    return text.replace("{protocol: modbus}", "{protocol: modbus, options: {max_connections: 1000}}")
+    return text.replace("{protocol: modbus", "{protocol: modbus, options: {max_connections: 1000}")
+
+
+def media(devices: int) -> str:
+    """Smart meters over every medium, and as many over none; no two in a cell."""
+    each = devices // len(NAMES)
+    text = _head(f"media-{devices}", f"{each} smart meters over each medium")
+    for octet, name in enumerate(NAMES):
+        text += (
+            f"  {name}:\n    kind: smart_meter\n    count: {each}\n    feeder: lv\n    endpoints:\n"
+            f"      - {{protocol: modbus, ip: 127.{96 + octet}.0.1, port: 1502, medium: {name}}}\n"
+        )
+    return text
 
 
 SITES: Final[Mapping[str, Callable[[], str]]] = {
@@ -99,5 +112,6 @@ SITES: Final[Mapping[str, Callable[[], str]]] = {
     "dnp3-5000": partial(dnp3, 5_000),
     "iec104-1000": partial(iec104, 1_000),
     "rtu-500": partial(rtu, 500),
+    "media-240": partial(media, 240),
 }
 """Name of a benchmark's site -> its site file."""

@@ -29,10 +29,12 @@ class Conversation:
         self.link.on_unexpected_message(callable=self.on_unexpected_message)
         self.client.start()
         until = time.monotonic() + 10.0
+        ask_again = 0.0
         while self.link.state != c104.ConnectionState.OPEN:
             # On loopback it sometimes stays connected without having asked to start (STARTDT).
-            if self.link.state == c104.ConnectionState.OPEN_MUTED:
+            if self.link.state == c104.ConnectionState.OPEN_MUTED and time.monotonic() > ask_again:
                 self.link.unmute()
+                ask_again = time.monotonic() + 2.0
             assert time.monotonic() < until, f"never started: {self.link.state}"
             time.sleep(0.02)
 

@@ -156,11 +156,11 @@ def network() -> str:
 
 
 @contextmanager
-def brought_up(folder: Path, site: str = "tiny") -> Iterator[RunningFarm]:
+def brought_up(folder: Path, site: str = "tiny", *options: str) -> Iterator[RunningFarm]:
     """Bring a site up with a ledger, and down again, which has to go without a hitch."""
     said = folder / "said.txt"
     command = [sys.executable, "-m", "pilotfarm.api.cli", "up", site, "--quiet", "--api", "127.0.0.1:0"]
-    command += ["--addresses", network(), "--ledger", str(folder / "ledger")]
+    command += ["--addresses", network(), "--ledger", str(folder / "ledger"), *options]
     with said.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
     try:

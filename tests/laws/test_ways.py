@@ -21,6 +21,7 @@ from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, TESTFR_ACT, TESTFR_CON
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place
+from pilotfarm.emulators.serving.media import Media
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.serving.ways import Ways
 from pilotfarm.emulators.site import load
@@ -253,7 +254,8 @@ class Sides:
 
 def ways(pilot: Pilot) -> tuple[Ways, Sides]:
     sides = Sides()
-    return Ways(pilot.farm.faults, pilot.images.places, sides, 1), sides  # type: ignore[arg-type]
+    media = Media(pilot.images.places, pilot.clock, 1)
+    return Ways(pilot.farm.faults, pilot.images.places, sides, 1, media), sides  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("first", "second"), [("refuse", "cut"), ("cut", "refuse"), ("refuse", "refuse")])

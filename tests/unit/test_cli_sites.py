@@ -69,7 +69,7 @@ def test_a_site_that_is_not_there_is_refused_by_every_command(command):
 def test_a_privileged_port_is_a_note_and_no_problem(tmp_path: Path):
     file = tmp_path / "low.yaml"
     text = profiles.site("tiny").read_text(encoding="utf-8")
-    file.write_text(text.replace("rtu: {protocol: iec104}", "rtu: {protocol: iec104, port: 404}"), encoding="utf-8")
+    file.write_text(text.replace("rtu: {protocol: iec104", "rtu: {protocol: iec104, port: 404"), encoding="utf-8")
     result = run("check", str(file))
     assert result.exit_code == 0
     assert "note: ports below 1024 may need privileges: 404" in result.stderr

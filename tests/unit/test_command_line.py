@@ -172,6 +172,6 @@ def test_a_problem_without_a_line_has_none_in_json() -> None:
 
 def test_a_note_is_in_the_json(tmp_path: Path) -> None:
     text = profiles.site("tiny").read_text(encoding="utf-8").replace("{protocol: iec104}\n\n", "")
-    (tmp_path / "low.yaml").write_text(text.replace("rtu: {protocol: iec104}", "rtu: {protocol: iec104, port: 404}"))
+    (tmp_path / "low.yaml").write_text(text.replace("rtu: {protocol: iec104", "rtu: {protocol: iec104, port: 404"))
     found = json.loads(run("check", str(tmp_path / "low.yaml"), "--json").stdout)
     assert found["notes"] == ["ports below 1024 may need privileges: 404"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from pilotfarm.profiles.draws import key_of, keys_of, normal, uniform, uniforms
+from pilotfarm.profiles.draws import key_of, keys_of, normal, uniform, uniform_one, uniforms
 
 KEYS = keys_of(7, [f"device-{i}" for i in range(20_000)])
 
@@ -17,6 +17,16 @@ def test_a_draw_depends_on_its_own_key_and_counter_alone() -> None:
     everybody = uniform(KEYS, 3, "load")
     for rows in (slice(0, 1), slice(5, 9), slice(None, None, -1)):
         assert np.array_equal(uniform(KEYS[rows], 3, "load"), everybody[rows])
+
+
+@pytest.mark.parametrize("stream", ["", "session"])
+@pytest.mark.parametrize("key", [0, 1, 2**63, 2**64 - 1])
+def test_one_draw_is_that_of_an_array_of_one(key: int, stream: str) -> None:
+    counters = [0, 1, 2, 77, 10**9, 2**62]
+    keys = np.array([key], dtype=np.uint64)
+    assert [uniform_one(key, each, stream) for each in counters] == [
+        float(uniform(keys, each, stream)[0]) for each in counters
+    ]
 
 
 def test_several_streams_at_once_are_drawn_as_one_by_one() -> None:

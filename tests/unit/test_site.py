@@ -94,11 +94,13 @@ def test_a_built_in_site_satisfies_the_schema(name):
 
 
 def _typed(value):
-    """Numbers out of words, which is all the schema needs of YAML's types here."""
+    """Numbers and truths out of words, which is all the schema needs of YAML's types here."""
     if isinstance(value, dict):
         return {key: _typed(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_typed(item) for item in value]
+    if value in ("true", "false"):
+        return value == "true"
     for kind in (int, float):
         try:
             return kind(value)
@@ -217,6 +219,7 @@ def test_an_endpoint_row_has_the_promised_keys(tmp_path):
         "site": "street",
         "protocol": "iec104",
         "map": "iec104",
+        "medium": "none",
         "host": "127.0.1.1",
         "port": 2404,
         "common_address": 1,

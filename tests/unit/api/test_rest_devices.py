@@ -88,7 +88,7 @@ def test_pages_put_together_are_the_whole_list(
 def test_endpoints_are_the_rows_of_the_command(still: Rest) -> None:
     rows = still.get("endpoints")
     assert rows == endpoint_rows(still.pilot.layout)
-    common = {"device", "kind", "site", "protocol", "map", "host", "port", "station"}
+    common = {"device", "kind", "site", "protocol", "map", "medium", "host", "port", "station"}
     labels = {"modbus": "unit", "iec104": "common_address", "dnp3": "link_address"}
     assert {row["protocol"] for row in rows} == set(labels)
     assert all(set(row) == common | {labels[row["protocol"]]} for row in rows)

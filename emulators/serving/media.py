@@ -1,0 +1,99 @@
+"""The modems of a farm: which address is on which medium, what is near each other, and what came back.
+
+A device, or a station, is on each of its media with one modem, which all its addresses on it share. Modems of one
+medium whose ways carry the same label ``cell`` share a cell. An address without a medium is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pilotfarm.emulators.clock import Clock
+from pilotfarm.emulators.contracts.way import Admission, Engine, Link
+from pilotfarm.emulators.links.medium import Cell, Modem
+from pilotfarm.emulators.links.mobile import over
+from pilotfarm.emulators.serving.connection import Wrap
+from pilotfarm.emulators.serving.images import Place
+from pilotfarm.profiles.draws import key_of
+from pilotfarm.profiles.media import NONE, medium
+
+LINK: Final = 0
+"""The number of a medium's link among those of a connection. Faults count from 1: it is nearest to the device."""
+CELL: Final = "cell"
+"""The label that names a cell."""
+
+
+@dataclass(slots=True, eq=False)
+class _Way:
+    """A modem, and the addresses that are reached by it."""
+
+    modem: Modem
+    places: set[int] = field(default_factory=set)
+
+
+class Media:
+    """The modem of every address that has one, by the address's number."""
+
+    def __init__(self, places: Sequence[Place], clock: Clock, seed: int) -> None:
+        self._clock = clock
+        self._seed = seed
+        self._places = places
+        self._shut: set[int] = set()
+        self._ways: dict[int, _Way] = {}
+        cells: dict[tuple[str, str], Cell] = {}
+        found: dict[tuple[str, str, str], _Way] = {}
+        for number, place in enumerate(places):
+            name = place.layout.medium
+            if name == NONE:
+                continue
+            whose = place.layout.name, who_at(place), name
+            if whose not in found:
+                modem = Modem(medium(name), key_of(seed, "modem", *whose[1:]), _cell(place, name, cells))
+                found[whose] = _Way(modem)
+            found[whose].places.add(number)
+            self._ways[number] = found[whose]
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the number of each address that has a medium."""
+        return iter(self._ways)
+
+    def links(self, number: int) -> dict[int, Wrap]:
+        """Return the link that an address has for its medium, if it has one."""
+        way = self._ways.get(number)
+        if way is None:
+            return {}
+        place, modem = self._places[number], way.modem
+
+        def wrap(engine: Engine, connection: int, now_s: float) -> Link:
+            key = key_of(self._seed, "medium", place.layout.protocol, who_at(place), str(connection))
+            return over(modem, engine, key, now_s)
+
+        return {LINK: wrap}
+
+    def met(self, number: int, admission: Admission) -> None:
+        """Hear how an address meets who connects: a modem none of whose addresses answered attaches again."""
+        way = self._ways.get(number)
+        if way is None:
+            return
+        was_off = way.places <= self._shut
+        (self._shut.add if admission.cuts_off else self._shut.discard)(number)
+        if was_off and not way.places <= self._shut:
+            way.modem.attach(self._clock.now_s())
+
+
+def who_at(place: Place) -> str:
+    """Name a station, or the device that answers for itself."""
+    return place.layout.name or place.placed[0].seat.device.id
+
+
+def _cell(place: Place, name: str, cells: dict[tuple[str, str], Cell]) -> Cell | None:
+    """Return the cell that an address is in, if it says so: a station by its own label, a device by its group's."""
+    labels = place.layout.labels if place.layout.name else place.placed[0].way.labels
+    label = labels.get(CELL)
+    if label is None:
+        return None
+    if (label, name) not in cells:
+        cells[label, name] = Cell(medium(name))
+    return cells[label, name]
