@@ -6,12 +6,14 @@ A test registers one with a line: ``monkeypatch.setitem(registry.FAULTS, "slow",
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
-from pilotfarm.emulators.contracts.fault import AdmissionFault, ClockFault, LinkFault, ProtocolFault
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.fault import AdmissionFault, ClockFault, LinkFault, ProtocolFault, needed
 from pilotfarm.emulators.contracts.way import Admission, Bites, Engine
 
 
@@ -168,3 +170,12 @@ DRIFTING = ClockFault(
     parameters=Drifting,
     offset_s=lambda mode, parameters, time: parameters.offset_s + parameters.drift_s_per_s * time.elapsed_s,
 )
+
+
+THERE: Mapping[str, str] = {"quantity": "active_power_w", "station": "rtu", "label": "cell=north"}
+"""What a target may name in the site ``tiny``."""
+
+
+def needs(kind: str) -> dict[str, str]:
+    """A target with what a kind of fault needs, and nothing else."""
+    return {key: THERE[key] for key in needed(registry.fault(kind))}

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from example_faults import needs
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.columns.arrays import is_nothing
-from pilotfarm.emulators.contracts.fault import DeviceFault
+from pilotfarm.emulators.contracts.fault import DeviceFault, ramps
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.devices import faulty, support
 from pilotfarm.emulators.errors import ConfigError, PointError
@@ -22,9 +23,12 @@ from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout
 
 EVERY_KIND = "".join(
-    f"  {kind}: {{kind: {kind}, count: 2, feeder: east, endpoints: []}}\n" for kind in registry.DEVICES
+    f"  {kind}: {{kind: {kind}, count: 2, feeder: east, labels: {{cell: north}}, endpoints: []}}\n"
+    for kind in registry.DEVICES
 )
-KINDS = [kind for kind in registry.FAULTS if isinstance(registry.fault(kind), DeviceFault)]
+DEVICE_FAULTS = [spec for spec in map(registry.fault, registry.FAULTS) if isinstance(spec, DeviceFault)]
+KINDS = [spec.kind for spec in DEVICE_FAULTS if "station" not in spec.needs]
+"""Those of devices, and not of what answers for them."""
 CASES = [(kind, mode) for kind in KINDS for mode in registry.fault(kind).modes or (None,)]
 INVERTERS = ("ev_charger", "battery", "pv_generator")
 P = "active_power_setpoint_w"
@@ -85,7 +89,7 @@ def test_a_device_that_has_failed_was_told_what_it_would_have_been_told(make_lay
     struck, spared = Farm(layout), Farm(layout)
     for number, (kind, mode) in enumerate(CASES):
         example = registry.fault(kind).example
-        fault = struck.faults.add(kind, {"device": "*-001"}, mode, example, duration_s=3.0)
+        fault = struck.faults.add(kind, {"device": "*-001", **needs(kind)}, mode, example, duration_s=3.0)
         for step in range(4):
             for farm in (struck, spared):
                 if step == 1:
@@ -128,7 +132,7 @@ def shown(pilot: Pilot) -> dict[object, bytes]:
 def test_once_a_fault_is_over_every_octet_is_that_of_a_farm_that_never_had_it() -> None:
     struck, spared = Pilot(load("tiny")), Pilot(load("tiny"))
     for kind, mode in CASES:
-        struck.farm.faults.add(kind, {}, mode, registry.fault(kind).example, start_s=1e6)
+        struck.farm.faults.add(kind, needs(kind), mode, registry.fault(kind).example, start_s=1e6)
     for kind, mode, target, parameters in HARMLESS:
         fault = struck.farm.faults.add(kind, target, mode, parameters, duration_s=2.0)
         for pilot in (struck, spared):
@@ -658,7 +662,7 @@ def test_what_cannot_be_is_refused_and_nothing_stands(
     assert not list(untouched.faults)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "restart"])
+@pytest.mark.parametrize("kind", [spec.kind for spec in DEVICE_FAULTS if not ramps(spec)])
 def test_what_no_device_does_before_another_takes_no_ramp(untouched: Farm, kind: str) -> None:
     with pytest.raises(ConfigError, match=f"ramp_s: an? {kind} fault takes hold at once"):
-        untouched.faults.add(kind, parameters=registry.fault(kind).example, ramp_s=10.0)
+        untouched.faults.add(kind, needs(kind), parameters=registry.fault(kind).example, ramp_s=10.0)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from example_faults import needs
 from rest_client import Rest
 
 from pilotfarm.emulators import registry
@@ -26,7 +27,8 @@ def added(rest: Rest, **body: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", registry.FAULTS)
 def test_every_kind_is_described_and_its_example_is_taken(rest: Rest, kind: str) -> None:
     (described,) = [each for each in rest.get("faults/kinds") if each["kind"] == kind]
-    target = {"quantity": "active_power_w"} if "quantity" in described["required"] else {}
+    target = needs(kind)
+    assert list(target) == described["required"]
     fault = added(rest, kind=kind, target=target, parameters=described["example"])
     assert set(described["parameters"]["properties"]) == set(fault["parameters"])
     assert fault["hit"]

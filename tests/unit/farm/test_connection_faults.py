@@ -210,7 +210,9 @@ def test_what_cannot_be_is_refused(kind: str, parameters: dict[str, Any]) -> Non
 
 def test_admissions_are_in_the_order_in_which_they_shut_out() -> None:
     assert all(first < second for first, second in pairwise(Admission))
-    assert [each.shut for each in Admission] == [False, False, False, True, True]
+    assert [each.name for each in Admission if each.shut] == ["REFUSE", "RESET"]
+    assert [each.name for each in Admission if each.cuts_off] == ["SILENT", "REFUSE", "RESET"]
+    assert [each.name for each in Admission if each.takes] == ["OPEN", "SILENT"]
     assert [each.name for each in Admission if not each.listens] == ["REFUSE_NEW", "REFUSE"]
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from example_faults import needs
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.fault import DeviceFault, GridFault, needed
+from pilotfarm.emulators.contracts.fault import DeviceFault, GridFault
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError, StateError
 from pilotfarm.emulators.farm.farm import Farm
@@ -50,8 +51,7 @@ def true(farm: Farm, *, but: str = "") -> Told:
 
 def target_of(kind: str, **more: str) -> dict[str, str]:
     """A target that has what a kind of fault needs."""
-    there = {"quantity": "active_power_w", "station": "rtu", "label": "cell=north"}
-    return {**more, **{key: there[key] for key in needed(registry.fault(kind))}}
+    return {**more, **needs(kind)}
 
 
 def test_with_no_fault_the_reported_columns_are_the_true_ones(farm: Farm) -> None:
