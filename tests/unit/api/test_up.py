@@ -20,8 +20,11 @@ import pytest
 from pymodbus.client import ModbusTcpClient
 from typer.testing import CliRunner, Result
 
+from pilotfarm.api import serve
 from pilotfarm.api.cli import app
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.record.ledger import Recording
+from pilotfarm.emulators.site import Addressing, load
 from pilotfarm.loadtests.hosts import is_loopback, parse_address
 
 PATIENCE_S = 60.0
@@ -104,6 +107,16 @@ def refused(*arguments: str, **more: str) -> str:
     assert done.returncode == 2, done.stderr
     assert "ready" not in done.stdout
     return done.stderr
+
+
+def unserved(port: int, ledger: Recording | None = None) -> str:
+    """Try to serve tiny with its API at a port; return the problems, a line each."""
+    layout = load("tiny", Addressing(ports_from=free_ports(20)))
+    announced: list[str] = []
+    with pytest.raises(ConfigError) as refusal:
+        serve.run(layout, serve.Options("127.0.0.1", port, None, 1.0, ledger), announced.append)
+    assert not announced
+    return "\n".join(map(str, refusal.value.problems))
 
 
 def here(*arguments: str, code: int = 0) -> Result:
@@ -225,9 +238,8 @@ def test_a_ledger_that_lost_rows_is_said_at_the_end_with_1(tmp_path: Path) -> No
 
 def test_a_ledger_that_cannot_be_is_said_before_anything_listens(up: Up, tmp_path: Path) -> None:
     """Neither the API's port, which is taken, nor a device's is asked for."""
-    taken = up.url.removeprefix("http://")
     (tmp_path / "file").touch()
-    said = refused("up", "tiny", "--api", taken, "--ledger", str(tmp_path / "file"))
+    said = unserved(int(up.url.rpartition(":")[2]), Recording(tmp_path / "file"))
     assert said.splitlines()[0].startswith(f"{tmp_path / 'file'}: is a file, not a folder")
     assert "listen" not in said
 
@@ -260,8 +272,8 @@ def test_a_taken_protocol_port_names_device_address_and_remedy_and_leaves_nothin
 
 
 def test_a_taken_api_port_is_said_before_anything_listens(up: Up) -> None:
-    port = up.url.rpartition(":")[2]
-    said = refused("up", "tiny", "--api", f"127.0.0.1:{port}", "--ports-from", str(free_ports(20)))
+    port = int(up.url.rpartition(":")[2])
+    said = unserved(port)
     assert f"127.0.0.1:{port}" in said
     assert "--api" in said
 
