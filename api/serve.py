@@ -40,14 +40,6 @@ class Options:
     """How late a step may begin, in wall time; None for no bound."""
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """Take ``HOST:PORT`` apart (``[::1]:8080`` for IPv6); ``ConfigError`` if it is none."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
-        raise ConfigError([Problem("--api", 0, "", f"{text!r} is not HOST:PORT, such as 127.0.0.1:8080")])
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
 def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> str:
     """Bring a site up until SIGINT, SIGTERM or SIGHUP; ``announce`` is called with the API's URL once all is up.
 

@@ -15,6 +15,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def parse_address(text: str, option: str) -> tuple[str, int]:
+    """Take ``HOST:PORT`` apart (``[::1]:8080`` for IPv6); ``ConfigError`` if it is none. ``option`` is what gave it."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
+        raise ConfigError([Problem(option, 0, "", f"{text!r} is not HOST:PORT, such as 127.0.0.1:8080")])
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 def check_token(token: str | None, variable: str) -> None:
     """Raise ``ConfigError`` for a token that no header could carry as it is; it may stand in a ``variable``."""
     if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):

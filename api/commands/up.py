@@ -114,16 +114,17 @@ def up(
     # Until the farm has its own way to end, there is nothing to clean up.
     for number in signals.ending():
         signal.signal(number, lambda *_: sys.exit(0))
-    from pilotfarm.api import serve
     from pilotfarm.loadtests import logs
-    from pilotfarm.loadtests.hosts import require_token
+    from pilotfarm.loadtests.hosts import parse_address, require_token
 
     logs.configure()
-    host, port = serve.parse_address(api)
+    host, port = parse_address(api, "--api")
     require_token(host, token, "--api", "PILOTFARM_TOKEN")
     hosts = _hosts(allow_host or [])
     kept = recording("--ledger", ledger, every, quantities)
     layout = load_site(site, ports_from, addresses, start, seed, step, media)
+    # What serves takes two seconds to import: who has mistyped something is told before.
+    from pilotfarm.api import serve
 
     def announce(url: str) -> None:
         if not quiet:

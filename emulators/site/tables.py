@@ -15,7 +15,6 @@ from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout, WeatherLayout
 from pilotfarm.emulators.site.model import Feeder, Frequency, Grid, Location, WeatherTable
 from pilotfarm.profiles.weather import WeatherFileError
-from pilotfarm.profiles.weather.files import read as read_weather
 
 DISTANCE_MAX_DEG: Final = 1.0
 """A weather file from further away is used with a note."""
@@ -99,9 +98,12 @@ def weather(checker: Checker, data: Mapping[str, Any], site: Place) -> WeatherLa
         checker.document.problem(path, f"{table.source} weather {missing}")
     if table.file is None or table.source == "synthetic":
         return WeatherLayout(clouds=table.clouds, extent_m=table.extent_m)
+    # pvlib and its pandas take a second to import, which few sites need to be understood.
+    from pilotfarm.profiles.weather.files import read
+
     file = FilePath(checker.document.file).parent / table.file
     try:
-        record = read_weather(file, table.source)
+        record = read(file, table.source)
     except WeatherFileError as error:
         checker.document.problems.append(Problem(str(file), error.line, "", str(error)))
         return WeatherLayout()

@@ -18,15 +18,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy.special import ndtr
 
 from pilotfarm.profiles.draws import Floats, Keys
 from pilotfarm.profiles.weather.clouds import Clouds
+from pilotfarm.profiles.weather.days import DAY_S, YEAR_DAYS, day_of_year
 from pilotfarm.profiles.weather.noise import autoregressive, smooth
-from pilotfarm.profiles.weather.sun import DAY_S, YEAR_DAYS, Sun, Sunlight, day_of_year
+
+if TYPE_CHECKING:
+    from pilotfarm.profiles.weather.sun import Sun, Sunlight
 
 AIR: Final = (
     "air_temperature_degc",

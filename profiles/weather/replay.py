@@ -7,14 +7,16 @@ that mornings and evenings keep their shape and an hour its energy. A leap year 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.profiles.draws import Floats
-from pilotfarm.profiles.weather.files import HOURS, Record
-from pilotfarm.profiles.weather.sun import Sun, Sunlight
+from pilotfarm.profiles.weather.record import HOURS, Record
+
+if TYPE_CHECKING:
+    from pilotfarm.profiles.weather.sun import Sun, Sunlight
 
 _Share: TypeAlias = Callable[[npt.NDArray[np.intp], Floats], Floats]
 

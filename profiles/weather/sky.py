@@ -23,9 +23,8 @@ import numpy as np
 from pilotfarm.profiles.draws import Floats
 from pilotfarm.profiles.weather.climate import Climate
 from pilotfarm.profiles.weather.clouds import Clouds
-from pilotfarm.profiles.weather.files import Record
+from pilotfarm.profiles.weather.record import Record
 from pilotfarm.profiles.weather.replay import Replay
-from pilotfarm.profiles.weather.sun import Sun
 
 GRID_S: Final = 60.0
 DAYS_KEPT: Final = 2
@@ -107,6 +106,9 @@ class Weather:
         record: Record | None = None,
         clouds: bool | None = None,
     ) -> None:
+        # pvlib and its pandas take a second to import: who only looks at a site does not wait for them.
+        from pilotfarm.profiles.weather.sun import Sun
+
         keys = np.array([key], dtype=np.uint64)
         self._zone = ZoneInfo(time_zone)
         self._sun = Sun(latitude_deg, longitude_deg, altitude_m)

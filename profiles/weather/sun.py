@@ -17,9 +17,8 @@ import pandas as pd
 import pvlib
 
 from pilotfarm.profiles.draws import Floats
+from pilotfarm.profiles.weather.days import YEAR_DAYS, day_of_year
 
-DAY_S: Final = 86_400.0
-YEAR_DAYS: Final = 365.25
 _DELTA_T_S: Final = 69.0  # Terrestrial minus universal time in the 2020s; a second moves the sun by 0.004 deg
 _REFRACTION_DEG: Final = 0.5667
 _SUN_GRID_S: Final = 300.0
@@ -99,11 +98,6 @@ class Sun:
         zenith_there = np.degrees(np.arctan2(np.hypot(north, east), up))
         refraction = np.interp(unix_s, grid, zenith - apparent)
         return zenith_there - refraction, zenith_there, np.degrees(np.unwrap(np.arctan2(east, north)))
-
-
-def day_of_year(unix_s: Floats) -> Floats:
-    """Day of the year with its fraction, from 1, on a year of 365.25 days; within a day of the calendar's."""
-    return np.asarray(unix_s / DAY_S % YEAR_DAYS + 1.0)
 
 
 def _monthly_turbidity(latitude_deg: float, longitude_deg: float) -> Floats:

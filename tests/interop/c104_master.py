@@ -18,7 +18,7 @@ CHANGES = (c104.Cot.SPONTANEOUS, c104.Cot.RETURN_INFO_REMOTE)
 
 
 class Conversation:
-    def __init__(self, host: str, port: int, command_timeout_ms: int = 20_000) -> None:
+    def __init__(self, host: str, port: int, command_timeout_ms: int = 5_000) -> None:
         self.news: list[dict[str, Any]] = []
         self.changed = threading.Condition()
         self.client = c104.Client(tick_rate_ms=50, command_timeout_ms=command_timeout_ms)

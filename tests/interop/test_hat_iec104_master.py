@@ -357,12 +357,12 @@ def test_what_one_master_froze_another_reads(site: RunningFarm) -> None:
     codes = iec104.FreezeCode
     assert as_master(site, counters(codes.FREEZE)) == {}
     then = int(site.values("meter-001")["energy_imported_wh"])
-    site.step(600)
+    site.step(120)
     assert int(site.values("meter-001")["energy_imported_wh"]) > then
     assert as_master(site, counters(codes.READ))[3001] == then
     as_master(site, counters(codes.FREEZE_AND_RESET))
     before = int(site.values("meter-001")["energy_imported_wh"])
-    site.step(600)
+    site.step(120)
     as_master(site, counters(codes.FREEZE))
     now = int(site.values("meter-001")["energy_imported_wh"])
     assert as_master(site, counters(codes.READ))[3001] == now - before

@@ -286,7 +286,7 @@ def test_a_storage_follows_active_and_reactive_power_set_over_704(
         controls.WSetEna.cvalue, controls.WSet.cvalue = 1, asked_w
         controls.VarSetEna.cvalue, controls.VarSet.cvalue = 1, asked_var
         controls.write()
-        site.step(120)
+        site.step(30)
         controls.read()
         assert (controls.WSetEna.cvalue, controls.WSet.cvalue) == (1, asked_w)
         measured = models(client)[701]
@@ -301,7 +301,7 @@ def test_a_storage_follows_active_and_reactive_power_set_over_704(
 
         controls.WSetEna.cvalue = controls.VarSetEna.cvalue = 0
         controls.write()
-        site.step(120)
+        site.step(30)
         measured.read()
         assert (measured.W.cvalue, measured.Var.cvalue) == (0, 0)
 
@@ -398,7 +398,7 @@ def test_a_storage_follows_a_share_of_its_maximum_and_a_lower_maximum(site: Runn
         rated = settings.WMaxRtg.cvalue
         controls.WSetEna.cvalue, controls.WSetMod.cvalue, controls.WSetPct.cvalue = 1, 0, 60
         controls.write()
-        site.step(120)
+        site.step(30)
         controls.read()
         measured.read()
         assert (controls.WSetMod.cvalue, controls.WSetPct.cvalue) == (0, 60)
@@ -406,7 +406,7 @@ def test_a_storage_follows_a_share_of_its_maximum_and_a_lower_maximum(site: Runn
 
         settings.WMax.cvalue = round(0.3 * rated)
         settings.write()
-        site.step(120)
+        site.step(30)
         settings.read()
         measured.read()
         assert settings.WMax.cvalue == measured.W.cvalue == pytest.approx(0.3 * rated, abs=1)
@@ -414,7 +414,7 @@ def test_a_storage_follows_a_share_of_its_maximum_and_a_lower_maximum(site: Runn
         settings.WMax.cvalue, controls.WSetEna.cvalue, controls.WSetMod.cvalue = rated, 0, 1
         settings.write()
         controls.write()
-        site.step(120)
+        site.step(30)
 
 
 def test_a_point_that_is_not_there_cannot_be_written(site: RunningFarm) -> None:

@@ -46,8 +46,8 @@ def another(group: Group, row: int, name: str) -> float:
     return low + (0.25 if now > 0.5 * (low + high) else 0.75) * (high - low)
 
 
-def made_anew(images: Images, unix_s: float) -> dict[Viewpoint, list[bytes]]:
-    """The rows of fresh tables, each made of what its image knows now."""
+def made_anew(images: Images, unix_s: float, of: Group | None = None) -> dict[Viewpoint, list[bytes]]:
+    """The rows of fresh tables, each made of what its image knows now; those of one group, or all."""
     addresses = {
         each.seat.device.id: each.seat.address
         for place in images.places
@@ -56,6 +56,8 @@ def made_anew(images: Images, unix_s: float) -> dict[Viewpoint, list[bytes]]:
     }
     rows = {}
     for key, image in images:
+        if of not in (None, image.group):
+            continue
         point_map, group = registry.point_map(key[1]), image.group
         table = registry.protocol(point_map.protocol).table(
             point_map.plan(group.spec), group.size, group.columns, key[3]
@@ -103,9 +105,10 @@ def test_the_bytes_of_every_table_are_those_of_what_is_accepted(pilot: Pilot, re
                 device.submit({name: another(device.group, device.row, name)}, "test", "me", 0.0)
                 if before is not None:
                     after = read(images)
-                    assert after == made_anew(images, farm.unix_s), (device.id, name)
+                    assert after == before | made_anew(images, farm.unix_s, device.group), (device.id, name)
                     moved += after != before
         assert moved > 10
+        assert read(images) == made_anew(images, farm.unix_s)
     pilot.step(1.0)
     assert read(images) == made_anew(images, farm.unix_s)
 

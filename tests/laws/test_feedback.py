@@ -14,6 +14,8 @@ from pilotfarm.emulators.physics import feeder, grid_code
 
 N = 16
 PV = registry.device("pv_generator")
+REST_S = 1_500.0
+"""When steps of a second have come to rest within a thousandth."""
 NOON = {"ghi_w_per_m2": 700.0, "dni_w_per_m2": 500.0, "dhi_w_per_m2": 150.0, "air_temperature_degc": 25.0}
 
 
@@ -43,7 +45,7 @@ def followed(code: str, ohm: tuple[float, float], dt_s: float, steps: int) -> tu
 @cache
 def at_rest(code: str, ohm: tuple[float, float]) -> tuple[float, float, float]:
     """Where steps of a second, which follow the responses the codes ask for, come to rest when modules are warm."""
-    power, reactive, per_unit = followed(code, ohm, 1.0, 2_400)
+    power, reactive, per_unit = followed(code, ohm, 1.0, int(REST_S))
     assert np.ptp(power[-20:], axis=0).max() < 1.0
     return float(power[-1].mean()), float(reactive[-1].mean()), float(per_unit[-1].max())
 
@@ -57,7 +59,7 @@ def at_rest(code: str, ohm: tuple[float, float]) -> tuple[float, float, float]:
 def test_volt_var_and_volt_watt_come_to_rest_where_short_steps_do(
     code: str, ohm: tuple[float, float], dt_s: float
 ) -> None:
-    steps = max(80, int(2_400 / dt_s))
+    steps = max(80, int(REST_S / dt_s))
     power, reactive, per_unit = followed(code, ohm, dt_s, steps)
     assert np.ptp(power[-10:], axis=0).max() < 20.0, "the power swings from step to step"
     assert np.ptp(reactive[-10:], axis=0).max() < 20.0, "the vars swing from step to step"

@@ -12,6 +12,8 @@ from pilotfarm.emulators.devices.prosumer import DEVICE as HOME
 from pilotfarm.emulators.quantities import EV, PV, RESOURCES, STORAGE
 
 POWERS = (("active_power", "w"), ("reactive_power", "var"))
+HEATINGS = [0.0, 1.0, 2.0]
+"""From elsewhere, by a heat pump, by electric heaters."""
 
 
 @pytest.mark.parametrize("phases", [1.0, 3.0])
@@ -62,8 +64,8 @@ def test_a_set_point_of_the_waiting_loads_is_what_they_draw() -> None:
     assert drawn[before > 100.0] == pytest.approx(10.0)
 
 
-@pytest.mark.parametrize("dt_s", [60.0, 900.0])
-def test_loads_told_to_wait_wait_until_their_deadline_and_no_longer(dt_s: float) -> None:
+@pytest.mark.parametrize(("dt_s", "hours"), [(60.0, 12.0), (900.0, 24.0)])
+def test_loads_told_to_wait_wait_until_their_deadline_and_no_longer(dt_s: float, hours: float) -> None:
     """Each lot comes at a full hour and is due ``deferrable_wait_h`` later, whatever the set-point."""
     columns = devices(HOME, 32, home_deferrable_wait_h=5.0)
     columns = told(columns, home_active_power_setpoint_w=0.0, home_active_power_setpoint_enabled=1.0)
@@ -71,7 +73,7 @@ def test_loads_told_to_wait_wait_until_their_deadline_and_no_longer(dt_s: float)
     came = {0.0: columns["home_deferrable_energy_wh"]}
     drawn = np.zeros(32)
     early = np.zeros(32)
-    for k in range(2, round(24 * HOUR_S / dt_s) + 1):
+    for k in range(2, round(hours * HOUR_S / dt_s) + 1):
         before, now_s = columns["home_deferrable_energy_wh"], k * dt_s
         columns = HOME.step(columns, surroundings(32, now_s), dt_s)
         if now_s % HOUR_S < dt_s:
@@ -85,7 +87,7 @@ def test_loads_told_to_wait_wait_until_their_deadline_and_no_longer(dt_s: float)
         assert np.all(drawn >= due - 1e-6)
     assert np.all(drawn <= sum(came.values()) + 1e-6)
     # Told to wait, they draw only in the last moments: at full power, that is a small part of a day.
-    assert np.all(early * dt_s <= 6 * HOUR_S + 10 * dt_s)
+    assert np.all(early * dt_s <= 0.25 * hours * HOUR_S + 10 * dt_s)
 
 
 def _ring(time_s: float) -> int:
@@ -139,8 +141,8 @@ def test_a_limit_curtails_no_sun_that_a_set_point_puts_into_the_storage(written:
     assert columns["active_power_w"][sunny] == pytest.approx(0.0, abs=1.0)
 
 
-@pytest.mark.parametrize("dt_s", [1.0, 60.0])
-def test_a_storage_that_fills_up_does_not_break_the_limit(dt_s: float) -> None:
+@pytest.mark.parametrize(("dt_s", "seconds"), [(1.0, 240.0), (60.0, 600.0)])
+def test_a_storage_that_fills_up_does_not_break_the_limit(dt_s: float, seconds: float) -> None:
     noon = {"ghi_w_per_m2": 900.0, "dni_w_per_m2": 800.0}
     columns = devices(HOME, 16, storage_soc_frac=0.94, storage_rated_energy_wh=6_000.0)
     columns = after(HOME, columns, 12 * HOUR_S, 60.0, dt_s, **noon)
@@ -152,7 +154,7 @@ def test_a_storage_that_fills_up_does_not_break_the_limit(dt_s: float) -> None:
         active_power_setpoint_enabled=1.0,
     )
     stored = np.zeros(16)
-    for k in range(1, round(600.0 / dt_s) + 1):
+    for k in range(1, round(seconds / dt_s) + 1):
         columns = HOME.step(columns, surroundings(16, 12 * HOUR_S + 60.0 + k * dt_s, **noon), dt_s)
         assert columns["active_power_w"].max() < 1.0
         np.maximum(stored, -columns["storage_active_power_w"], out=stored)
@@ -256,25 +258,17 @@ def test_rooms_stay_warm_in_winter() -> None:
     assert np.all(columns["outside_temperature_degc"] == -2.0)
 
 
-@pytest.mark.parametrize("dt_s", [300.0, 900.0])
-def test_rooms_and_water_stay_warm_in_a_week_of_frost_in_the_leakiest_house_of_the_defaults(dt_s: float) -> None:
+@pytest.mark.parametrize(("dt_s", "days"), [(300.0, 2), (900.0, 4)])
+def test_rooms_and_water_stay_warm_in_a_week_of_frost_in_the_leakiest_house_of_the_defaults(
+    dt_s: float, days: int
+) -> None:
     """A heat pump of 2 kW gives half of what 250 W/K lose at -11 degC; its electric element gives the rest."""
     rows = 48
     ratings = {"home_heat_loss_w_per_k": 250.0, "home_heat_pump_w": 2_000.0, "home_heaters_w": 9_000.0}
-    columns = devices(HOME, rows, ev_v2g_power_w=0.0, **ratings)
-    kinds = np.repeat([0.0, 1.0, 2.0], rows // 3)
-    made = [devices(HOME, rows, home_heating=kind, **ratings) for kind in (0.0, 1.0, 2.0)]
-    columns = {
-        name: np.where(
-            (kinds == 0.0).reshape(-1, *[1] * (made[0][name].ndim - 1)),
-            made[0][name],
-            np.where((kinds == 1.0).reshape(-1, *[1] * (made[0][name].ndim - 1)), made[1][name], made[2][name]),
-        )
-        for name in columns
-    }
+    columns = devices(HOME, rows, home_heating=np.repeat(HEATINGS, rows // 3), **ratings)
     coldest_k = np.zeros(rows)
     coldest_tank = np.full(rows, 60.0)
-    for k in range(1, round(4 * DAY_S / dt_s) + 1):
+    for k in range(1, round(days * DAY_S / dt_s) + 1):
         world = surroundings(rows, k * dt_s, air_temperature_degc=-11.0, ghi_w_per_m2=0.0)
         columns = HOME.step(columns, world, dt_s)
         away = columns["home_room_temperature_degc"] - columns["home_room_wanted_degc"]
@@ -300,14 +294,14 @@ def test_a_set_point_at_either_end_of_a_homes_reach_is_followed(dt_s: float) -> 
         assert reached["active_power_w"][steady] == pytest.approx(columns[end][steady], abs=2.0), end
 
 
-@pytest.mark.parametrize("dt_s", [10.0, 900.0])
-@pytest.mark.parametrize("heating", [0.0, 1.0, 2.0])
-def test_every_kind_of_heating_holds_room_and_water_at_any_step_length(heating: float, dt_s: float) -> None:
-    ratings = {"home_heating": heating, "home_heat_loss_w_per_k": 130.0, "home_heat_pump_w": 3_000.0}
-    columns = devices(HOME, 16, **ratings)
+@pytest.mark.parametrize("dt_s", [20.0, 900.0])
+def test_every_kind_of_heating_holds_room_and_water_at_any_step_length(dt_s: float) -> None:
+    rows = 48
+    ratings = {"home_heat_loss_w_per_k": 130.0, "home_heat_pump_w": 3_000.0}
+    columns = devices(HOME, rows, home_heating=np.repeat(HEATINGS, rows // 3), **ratings)
     start = columns["home_energy_imported_wh"]
     for k in range(1, round(6 * HOUR_S / dt_s) + 1):
-        world = surroundings(16, 5 * HOUR_S + k * dt_s, air_temperature_degc=2.0, ghi_w_per_m2=0.0)
+        world = surroundings(rows, 5 * HOUR_S + k * dt_s, air_temperature_degc=2.0, ghi_w_per_m2=0.0)
         columns = HOME.step(columns, world, dt_s)
         away = columns["home_room_temperature_degc"] - columns["home_room_wanted_degc"]
         # While the heater warms water, the room goes without.
@@ -315,9 +309,9 @@ def test_every_kind_of_heating_holds_room_and_water_at_any_step_length(heating: 
         assert np.all(away < 0.4 + 0.2)
         assert np.all(columns["home_tank_temperature_degc"] < 55.0 + 1e-9)
         assert np.all(columns["home_tank_temperature_degc"] > 40.0)
-    drawn = (columns["home_energy_imported_wh"] - start).mean()
-    assert drawn > {0.0: 500.0, 1.0: 5_000.0, 2.0: 13_000.0}[heating]
-    assert drawn < {0.0: 7_000.0, 1.0: 13_000.0, 2.0: 26_000.0}[heating]
+    drawn = (columns["home_energy_imported_wh"] - start).reshape(3, -1).mean(axis=1)
+    assert np.all(drawn > [500.0, 5_000.0, 13_000.0])
+    assert np.all(drawn < [7_000.0, 13_000.0, 26_000.0])
 
 
 def test_electric_heaters_draw_what_the_house_loses() -> None:

@@ -60,13 +60,13 @@ def drawn(rating: Rating, keys: np.ndarray) -> Floats:
     return low + (high - low) * chance
 
 
-def devices(spec: DeviceSpec, n: int = 16, *, seed: int = 1, **ratings: float) -> Columns:
-    """The columns of ``n`` devices of a kind at the start; ``ratings`` replace the defaults in every row."""
+def devices(spec: DeviceSpec, n: int = 16, *, seed: int = 1, **ratings: float | Floats) -> Columns:
+    """The columns of ``n`` devices of a kind at the start; ``ratings`` replace the defaults, ``(n,)`` or everywhere."""
     keys = keys_of(seed, [f"{spec.kind}-{k}" for k in range(n)])
     values = {rating.name: drawn(rating, keys) for rating in spec.ratings}
     unknown = set(ratings) - set(values)
     assert not unknown, f"{spec.kind} has no rating {unknown}"
-    values.update({name: np.full(n, float(value)) for name, value in ratings.items()})
+    values.update({name: np.full(n, value, dtype=np.float64) for name, value in ratings.items()})
     return spec.make(values, keys, PLACE)
 
 

@@ -15,6 +15,15 @@ from pilotfarm import profiles
 from pilotfarm.api.cli import app
 from pilotfarm.emulators import registry, site
 
+LOOK = """
+import sys
+from pilotfarm.api.cli import app
+
+for command in ("check", "points", "endpoints"):
+    app([command, "tiny"], standalone_mode=False)
+print(*sys.modules)
+"""
+
 
 def run(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
@@ -36,6 +45,13 @@ def test_help_loads_nothing_heavy():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "typer" in loaded
     assert not {"numpy", "pydantic", "scipy", "pvlib", "fastapi", "pyarrow"} & set(loaded)
+
+
+def test_a_site_is_looked_at_without_what_only_a_running_one_takes():
+    done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "numpy" in loaded
+    assert not {"pvlib", "pandas", "pyarrow", "fastapi", "power_grid_model"} & loaded
 
 
 @pytest.mark.parametrize("name", profiles.names())

@@ -84,7 +84,7 @@ def test_it_is_dark_in_polar_night_and_light_at_midnight_in_summer() -> None:
 def test_a_year_of_sun_is_what_the_pilot_gets(place: tuple[float, float, float, str], low: float, high: float) -> None:
     """Around 950, 1150 and 1850 kWh/m2 are measured; a made-up year may be a fifth off."""
     weather, start_s = Weather(*place, key=5), local(place[3], 2025, 1, 1)
-    days = [skies(weather, start_s + 86_400.0 * day, 24.0, 1_800.0) for day in range(0, 365, 5)]
+    days = [skies(weather, start_s + 86_400.0 * day, 24.0, 1_800.0) for day in range(0, 365, 9)]
     yearly = sum(sky.ghi_w_per_m2 for day in days for sky in day) * (365.0 / len(days)) * 0.5 / 1_000.0
     assert low <= yearly <= high
 

@@ -183,9 +183,9 @@ def test_the_light_of_a_place_does_not_depend_on_who_else_is_looked_at() -> None
 
 @pytest.mark.parametrize("latitude", [59.1, 47.77, 35.9])
 def test_days_are_as_clear_as_merra_2_says(latitude: float) -> None:
-    """The mean of a hundred Junes is the month's; days under a clear sky and dull ones both come."""
+    """The mean of fifteen Junes is the month's; days under a clear sky and dull ones both come."""
     weather = Weather(latitude, 11.0, 50.0, "UTC", 9, clouds=False)
-    june = [1_780_272_000.0 + 86_400.0 * (day + 365.25 * year) for year in range(25) for day in range(0, 30, 3)]
+    june = [1_780_272_000.0 + 86_400.0 * (day + 365.25 * year) for year in range(15) for day in range(0, 30, 3)]
     found = []
     for start_s in june:
         grid = start_s + np.arange(0.0, 86_400.0, 900.0)

@@ -11,18 +11,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
 import pytest
 from pymodbus.client import ModbusTcpClient
+from typer.testing import CliRunner, Result
 
-from pilotfarm.api.serve import parse_address
+from pilotfarm.api import serve
+from pilotfarm.api.cli import app
 from pilotfarm.emulators.errors import ConfigError
-from pilotfarm.loadtests.hosts import is_loopback
+from pilotfarm.emulators.record.ledger import Recording
+from pilotfarm.emulators.site import Addressing, load
+from pilotfarm.loadtests.hosts import is_loopback, parse_address
 
 PATIENCE_S = 60.0
+FOUR_RECORDS = timedelta(seconds=16)
+"""Of one every four seconds."""
 
 
 class Up:
@@ -102,6 +109,24 @@ def refused(*arguments: str, **more: str) -> str:
     return done.stderr
 
 
+def unserved(port: int, ledger: Recording | None = None) -> str:
+    """Try to serve tiny with its API at a port; return the problems, a line each."""
+    layout = load("tiny", Addressing(ports_from=free_ports(20)))
+    announced: list[str] = []
+    with pytest.raises(ConfigError) as refusal:
+        serve.run(layout, serve.Options("127.0.0.1", port, None, 1.0, ledger), announced.append)
+    assert not announced
+    return "\n".join(map(str, refusal.value.problems))
+
+
+def here(*arguments: str, code: int = 0) -> Result:
+    """A command in this process, which has to end with a code."""
+    unset = dict.fromkeys(name for name in os.environ if name.startswith("PILOTFARM"))
+    done = CliRunner().invoke(app, list(arguments), env=unset)
+    assert done.exit_code == code, done.output
+    return done
+
+
 def test_ready_is_one_plain_line_after_the_endpoints(up: Up) -> None:
     assert re.fullmatch(r"ready http://127\.0\.0\.1:[0-9]+", up.lines[-1])
     assert any("battery-001" in line and "modbus" in line for line in up.lines[:-1])
@@ -148,8 +173,7 @@ def test_events_tell_of_a_fault_a_command_and_its_effect(up: Up) -> None:
 
 def test_faults_are_put_on_listed_and_cleared_from_the_command_line(up: Up) -> None:
     def said(*arguments: str) -> str:
-        command = pilotfarm("fault", *arguments, "--api", up.url)
-        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
+        return here("fault", *arguments, "--api", up.url).stdout
 
     added = said("add", "bias", "--quantity", "soc_frac", "--set", "factor=0.5", "--json")
     fault = json.loads(added)
@@ -159,19 +183,17 @@ def test_faults_are_put_on_listed_and_cleared_from_the_command_line(up: Up) -> N
     course = ("--count", "9", "--ramp", "2", "--duration", "60", "--spread", "3", "--phase", "L1")
     assert said("add", "silence", *course, "--dry-run").startswith("dry run: silence unheard on phase=L1 from ")
     assert said("add", "silence", *course).splitlines()[0].endswith(" for 60 s for 9 messages over 2 s until 3 s later")
-    listed = said("list")
-    assert len(listed.splitlines()) == 3
-    assert "  bites 0" in listed.splitlines()[2]
-    assert {each["kind"] for each in json.loads(said("list", "--json"))} == {"bias", "offline", "silence"}
+    assert "  bites 0" in said("list").splitlines()[-1]
+    *_, bias, offline, silence = json.loads(said("list", "--json"))
+    assert (bias["kind"], offline["kind"], silence["kind"]) == ("bias", "offline", "silence")
     assert f"cleared {fault['id']}:" in said("clear", str(fault["id"]))
     assert "offline" in said("clear", "--all")
-    command = pilotfarm("fault", "add", "offline", "--start", "2027-03-01T00:00", "--api", up.url)
-    later = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    later = here("fault", "add", "offline", "--start", "2027-03-01T00:00", "--api", up.url)
     assert "days of site time ahead: at the present speed of 20" in later.stderr
     assert said("list", "--state", "pending").count("offline") == 1
     assert said("list", "--state", "active") == "no faults\n"
-    assert "did you" not in refused("fault", "list", "--state", "a&limit=1", "--api", up.url)
-    problems = refused("fault", "add", "ofline", "--kind", "batery", "--api", up.url)
+    assert "did you" not in here("fault", "list", "--state", "a&limit=1", "--api", up.url, code=2).stderr
+    problems = here("fault", "add", "ofline", "--kind", "batery", "--api", up.url, code=2).stderr
     assert "did you mean offline?" in problems
     assert "did you mean battery?" in problems
 
@@ -215,19 +237,21 @@ def test_a_ledger_that_lost_rows_is_said_at_the_end_with_1(tmp_path: Path) -> No
 
 def test_a_ledger_that_cannot_be_is_said_before_anything_listens(up: Up, tmp_path: Path) -> None:
     """Neither the API's port, which is taken, nor a device's is asked for."""
-    taken = up.url.removeprefix("http://")
     (tmp_path / "file").touch()
-    said = refused("up", "tiny", "--api", taken, "--ledger", str(tmp_path / "file"))
+    said = unserved(int(up.url.rpartition(":")[2]), Recording(tmp_path / "file"))
     assert said.splitlines()[0].startswith(f"{tmp_path / 'file'}: is a file, not a folder")
     assert "listen" not in said
 
 
-def test_what_a_ledger_keeps_is_chosen(tmp_path: Path) -> None:
+def test_what_a_ledger_keeps_is_chosen_and_a_token_from_the_environment_guards_the_api(tmp_path: Path) -> None:
     from pilotfarm.emulators.record.tables import read
 
     choice = ("--quantities", "soc_frac, voltage_l[123]_v", "--every", "4")
-    with running("--quiet", "--speed", "40", "--ledger", str(tmp_path), *choice) as farm:
-        while not list(tmp_path.glob("values/*.parquet")):
+    shown = {"Authorization": "Bearer secret"}
+    with running("--quiet", "--speed", "40", "--ledger", str(tmp_path), *choice, PILOTFARM_TOKEN="secret") as farm:
+        assert farm.client.get("/site").status_code == 401
+        begin = datetime.fromisoformat(farm.client.get("/site", headers=shown).json()["start"])
+        while datetime.fromisoformat(farm.client.get("/clock", headers=shown).json()["time"]) < begin + FOUR_RECORDS:
             assert farm.process.poll() is None
         assert farm.end(signal.SIGTERM) == 0
     values = read(tmp_path, "values").to_pandas()
@@ -247,8 +271,8 @@ def test_a_taken_protocol_port_names_device_address_and_remedy_and_leaves_nothin
 
 
 def test_a_taken_api_port_is_said_before_anything_listens(up: Up) -> None:
-    port = up.url.rpartition(":")[2]
-    said = refused("up", "tiny", "--api", f"127.0.0.1:{port}", "--ports-from", str(free_ports(20)))
+    port = int(up.url.rpartition(":")[2])
+    said = unserved(port)
     assert f"127.0.0.1:{port}" in said
     assert "--api" in said
 
@@ -257,16 +281,9 @@ def test_off_loopback_a_token_is_required(up: Up) -> None:
     assert "--token" in refused("up", "tiny", "--api", "0.0.0.0:0")
 
 
-def test_a_token_from_the_environment_guards_the_api() -> None:
-    with running("--quiet", PILOTFARM_TOKEN="secret") as farm:
-        assert farm.client.get("/site").status_code == 401
-        assert farm.client.get("/site", headers={"Authorization": "Bearer secret"}).status_code == 200
-        assert farm.end(signal.SIGTERM) == 0
-
-
 def test_a_fault_without_a_farm_says_how_to_get_one() -> None:
     port = free_ports(1)
-    said = refused("fault", "list", "--api", f"http://127.0.0.1:{port}")
+    said = here("fault", "list", "--api", f"http://127.0.0.1:{port}", code=2).stderr
     assert "no farm answers" in said
     assert "pilotfarm up" in said
 
@@ -278,7 +295,7 @@ def test_a_site_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize("text", ["", "8080", ":8080", "localhost", "localhost:x", "localhost:70000", "localhost:-1"])
 def test_an_address_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="HOST:PORT"):
-        parse_address(text)
+        parse_address(text, "--api")
 
 
 @pytest.mark.parametrize(
@@ -297,7 +314,7 @@ def test_an_address_that_is_none_is_refused(text: str) -> None:
 def test_an_address_is_taken_apart_and_known_to_be_loopback(
     text: str, expected: tuple[str, int], loopback: bool
 ) -> None:
-    assert parse_address(text) == expected
+    assert parse_address(text, "--api") == expected
     assert is_loopback(expected[0]) is loopback
 
 

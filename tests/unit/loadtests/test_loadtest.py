@@ -16,7 +16,9 @@ from typing import Any
 import httpx
 import pytest
 from stranger_sesp import stranger
+from typer.testing import CliRunner, Result
 
+from pilotfarm.api.cli import app
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.loadtests.journal import Entry, Journal
@@ -28,13 +30,17 @@ from pilotfarm.loadtests.source import FarmSource, Sample, Sender
 from pilotfarm.loadtests.users import UserPool
 
 SITE = "tiny"
-QUICK = ("--site", SITE, "--users", "5", "--duration", "2s", "--speedup", "1500", "--daily-interval", "5m")
+QUICK = ("--site", SITE, "--users", "5", "--duration", "1s", "--speedup", "3000", "--daily-interval", "5m")
 
 
-def loadtest(url: str, *options: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pilotfarm.api.cli", "loadtest", "sesp", "--url", url, *options]
-    environment = {**os.environ, **({} if token is None else {"PILOTFARM_SESP_TOKEN": token})}
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, env=environment)
+def here(url: str, *options: str, token: str | None = None) -> Result:
+    """The command in this process; Locust has one of its own all the same."""
+    environment = {} if token is None else {"PILOTFARM_SESP_TOKEN": token}
+    return CliRunner().invoke(app, ["loadtest", "sesp", "--url", url, *options], env=environment)
+
+
+def in_a_process(url: str, *options: str) -> list[str]:
+    return [sys.executable, "-m", "pilotfarm.api.cli", "loadtest", "sesp", "--url", url, *options]
 
 
 class Watched:
@@ -55,10 +61,10 @@ class Watched:
 
 def test_everything_sent_is_stored_and_the_test_ends_with_0(serve: Any, tmp_path: Path, database: str) -> None:
     report_file, journal = tmp_path / "report.json", tmp_path / "journal.sqlite"
+    options = (*QUICK, "--duration", "2s", "--json", str(report_file), "--journal", str(journal))
     with serve(make_app(database)) as url:
-        ended = loadtest(
-            url, *QUICK, "--json", str(report_file), "--journal", str(journal), "--csv", str(tmp_path / "new" / "l")
-        )
+        command = in_a_process(url, *options, "--csv", str(tmp_path / "new" / "l"))
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         everything = httpx.get(f"{url}/api/v1/readings", params={"limit": 5000}).json()["readings"]
     report = json.loads(report_file.read_text())
@@ -89,9 +95,9 @@ def test_everything_sent_is_stored_and_the_test_ends_with_0(serve: Any, tmp_path
 def test_readings_that_a_sesp_by_another_hand_acknowledges_and_does_not_store_are_found(tmp_path: Path) -> None:
     report_file = tmp_path / "report.json"
     with stranger("forgets", token="s3cret") as sesp:
-        ended = loadtest(sesp.url, *QUICK, "--json", str(report_file), token="s3cret")
+        ended = here(sesp.url, *QUICK, "--json", str(report_file), token="s3cret")
     report = json.loads(report_file.read_text())
-    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert ended.exit_code == 1, ended.stdout + ended.stderr
     assert (report["status"], report["exit_code"], report["complete"]) == ("incomplete", 1, False)
     assert report["acknowledged"] == report["sent"]
     # The first of those it took is the probe's.
@@ -102,8 +108,8 @@ def test_readings_that_a_sesp_by_another_hand_acknowledges_and_does_not_store_ar
 
 
 def test_a_sesp_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
-    ended = loadtest("http://127.0.0.1:9", *QUICK, "--json", str(tmp_path / "report.json"))
-    assert ended.returncode == 2
+    ended = here("http://127.0.0.1:9", *QUICK, "--json", str(tmp_path / "report.json"))
+    assert ended.exit_code == 2
     assert "http://127.0.0.1:9" in ended.stderr
     assert "pilotfarm sesp" in ended.stderr
     report = json.loads((tmp_path / "report.json").read_text())
@@ -116,9 +122,9 @@ def test_a_sesp_that_no_longer_says_what_it_stored_leaves_the_result_unknown(tmp
     with closing(Journal.begin(path, plan(run="earlier"))) as earlier:
         earlier.add(Entry("d", 1, 0.0, 0.0, 0.1, 201))
     with stranger(token="s3cret", mute_after=1) as sesp:
-        ended = loadtest(sesp.url, *QUICK, "--json", str(report_file), "--journal", str(path), token="s3cret")
+        ended = here(sesp.url, *QUICK, "--json", str(report_file), "--journal", str(path), token="s3cret")
         taken = sesp.taken - 1
-    assert ended.returncode == 2
+    assert ended.exit_code == 2
     report = json.loads(report_file.read_text())
     assert (report["status"], report["complete"], report["stored"], report["lost"]) == ("failed", False, None, None)
     assert report["sent"] == report["acknowledged"] == taken > 0
@@ -150,21 +156,16 @@ def test_a_locust_that_fails_is_said_with_its_last_words(tmp_path: Path) -> None
         (("--site", "nowhere"), "nowhere"),
     ],
 )
-def test_what_cannot_be_is_said_before_anything_is_sent(
-    options: tuple[str, str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from pilotfarm.api.cli import app
-
+def test_what_cannot_be_is_said_before_anything_is_sent(options: tuple[str, str], said: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "_stats.csv").mkdir()
     (tmp_path.with_name(f"{tmp_path.name}_stats.csv")).mkdir()
     report_file = tmp_path / "report.json"
     given = [option.format(tmp_path) for option in options]
-    with stranger() as sesp, pytest.raises(SystemExit) as ended:
-        app(["loadtest", "sesp", "--url", sesp.url, *QUICK, "--json", str(report_file), *given])
-    assert (ended.value.code, sesp.taken) == (2, 0)
-    err = capsys.readouterr().err
-    assert said in err
+    with stranger() as sesp:
+        ended = here(sesp.url, *QUICK, "--json", str(report_file), *given)
+    assert (ended.exit_code, sesp.taken) == (2, 0)
+    assert said in ended.stderr
     assert (tmp_path / "file").read_text() == "mine"
     if "--json" not in options:
         report = json.loads(report_file.read_text())
@@ -212,8 +213,8 @@ def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
 def test_a_test_that_sends_nothing_proves_nothing(serve: Any, tmp_path: Path) -> None:
     report_file = tmp_path / "report.json"
     with serve(make_app("sqlite://")) as url:
-        ended = loadtest(url, "--site", SITE, "--users", "1", "--duration", "1s", "--json", str(report_file))
-    assert ended.returncode == 2
+        ended = here(url, "--site", SITE, "--users", "1", "--duration", "1s", "--json", str(report_file))
+    assert ended.exit_code == 2
     assert "nothing was sent" in ended.stderr
     report = json.loads(report_file.read_text())
     assert (report["status"], report["sent"], report["stored"]) == ("failed", 0, None)
@@ -230,33 +231,28 @@ def test_a_test_that_sends_nothing_proves_nothing(serve: Any, tmp_path: Path) ->
     ],
 )
 def test_a_wrong_option_ends_with_2_and_says_which(url: str, options: tuple[str, ...], said: str) -> None:
-    ended = loadtest(url, *options)
-    assert ended.returncode == 2
+    ended = here(url, *options)
+    assert ended.exit_code == 2
     assert said in ended.stderr
 
 
-def test_a_missing_locust_is_one_line_with_the_command_to_install_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from pilotfarm.api.cli import app
-
+def test_a_missing_locust_is_one_line_with_the_command_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pilotfarm.loadtests.run.has_locust", lambda: False)
-    with pytest.raises(SystemExit) as ended:
-        app(["loadtest", "sesp", "--url", "http://127.0.0.1:9", *QUICK])
-    assert ended.value.code == 2
-    said = capsys.readouterr().err
+    ended = here("http://127.0.0.1:9", *QUICK)
+    assert ended.exit_code == 2
+    said = ended.stderr
     assert said.count("\n") == 1
     assert "pip install 'pilotfarm[loadtest]'" in said
 
 
 def test_a_signal_ends_the_test_early_and_what_was_sent_is_reconciled(serve: Any, tmp_path: Path) -> None:
     report_file = tmp_path / "report.json"
-    app = Watched(make_app("sqlite://"))
-    with serve(app) as url:
+    watched = Watched(make_app("sqlite://"))
+    with serve(watched) as url:
         options = (*QUICK, "--duration", "1h", "--json", str(report_file))
-        command = [sys.executable, "-m", "pilotfarm.api.cli", "loadtest", "sesp", "--url", url, *options]
+        command = in_a_process(url, *options)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert app.answered.wait(60.0), "nothing was sent"
+            assert watched.answered.wait(60.0), "nothing was sent"
             assert json.loads(report_file.read_text())["status"] == "unfinished"
             process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=60)

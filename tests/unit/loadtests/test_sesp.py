@@ -15,7 +15,9 @@ from typing import Any
 import httpx
 import pytest
 from sesp_bench import READINGS, reading, served
+from typer.testing import CliRunner
 
+from pilotfarm.api.cli import app
 from pilotfarm.loadtests.problems import LISTED_MAX
 from pilotfarm.loadtests.sesp.app import BODY_MAX, make_app
 from pilotfarm.loadtests.sesp.model import READINGS_MAX
@@ -188,7 +190,6 @@ def test_health_and_description_are_open_to_all(guarded: httpx.Client, path: str
 def test_off_loopback_a_token_is_needed_and_it_must_fit_a_header(
     options: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pilotfarm.api.cli import app
 
     with pytest.raises(SystemExit) as ended:
         app(["sesp", "--port", "0", "--database", str(tmp_path / "s.sqlite"), *options])
@@ -268,8 +269,7 @@ def test_the_command_says_when_it_listens_and_ends_cleanly_on_sigterm(tmp_path: 
 def test_a_port_taken_is_named_with_what_to_do(serve: Any) -> None:
     with serve(make_app("sqlite://")) as url:
         port = url.rpartition(":")[2]
-        command = [sys.executable, "-m", "pilotfarm.api.cli", "sesp", "--port", port, "--database", "sqlite://"]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 2
+        ended = CliRunner().invoke(app, ["sesp", "--port", port, "--database", "sqlite://"])
+    assert ended.exit_code == 2
     assert port in ended.stderr
     assert "--port" in ended.stderr

@@ -6,7 +6,6 @@ import logging
 import re
 import select
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,7 +17,9 @@ import httpx
 import pytest
 from sesp_bench import READINGS, new_postgresql, reading
 from sqlalchemy import Engine, event, make_url, text
+from typer.testing import CliRunner
 
+from pilotfarm.api.cli import app
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.loadtests.sesp.app import make_app
 from pilotfarm.loadtests.sesp.database import connect, without_password
@@ -65,9 +66,8 @@ def test_a_driver_that_is_missing_is_named_with_the_command_to_install_it(
 
 
 def test_a_server_that_is_not_there_is_one_line_and_the_password_is_not_in_it() -> None:
-    command = [sys.executable, "-m", "pilotfarm.api.cli", "sesp", "--port", "0", "--database", GONE]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    ended = CliRunner().invoke(app, ["sesp", "--port", "0", "--database", GONE])
+    assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert "postgresql://meter:***@127.0.0.1:9/readings" in ended.stderr
     assert "refused" in ended.stderr
     assert "s3cret" not in ended.stderr
