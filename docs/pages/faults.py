@@ -75,7 +75,7 @@ names a `station`, `protocol`, `map` or a label of a station is one of what answ
 ```
 $ pilotfarm fault add offline --device 'meter-*' --duration 600
 $ pilotfarm fault add latency --label cell=north --set delay_s=2.0 --pick '25 %'
-$ pilotfarm fault add offline --label cell=north --duration 600 --spread 20
+$ pilotfarm fault add cell-down --label cell=north --duration 600 --spread 20
 $ pilotfarm fault add silence --protocol modbus --count 3 --dry-run
 $ pilotfarm fault list
 $ pilotfarm fault clear --all
@@ -168,9 +168,35 @@ SEEN: Final = {
             "Modbus, DNP3",
             "connections that stand are cut; new ones are refused (`refuse`), or reset as they come (`cut`)",
         ),
+        (
+            "Modbus, DNP3, `silent`",
+            "no answer, on connections that stand and on those that come; all of them are reset at the end",
+        ),
         ("Modbus gateway", "its unit answers exception 11: the device behind the gateway does not answer"),
         ("IEC 104", "a device of its own as over Modbus; at an RTU what it knew last, *not topical*, and `online` 0"),
         ("REST", "what the device says itself; only its `online` is reported as 0"),
+    ),
+    "cell-down": (
+        (
+            "every protocol, devices that answer for themselves",
+            "as `offline` does: by its own nobody answers, and at the end all connections are reset and who comes is "
+            "served. What cannot be had is a connection that is not even taken: this machine's own system takes it",
+        ),
+        ("a station that carries the label", "the same, with all its devices"),
+        ("a station that does not", "devices whose group carries the label are *not topical*, or exception 11"),
+        ("with `spread_s`", "devices come back one after the other in that time: a storm of masters who connect again"),
+        ("over a medium", "modems attach again before they are answered, so many at a time as the cell takes"),
+    ),
+    "rtu-down": (("every protocol", "as `offline`, at that station alone: devices answer on their other ways"),),
+    "gateway-restart": (
+        ("Modbus gateway", "connections are cut, and refused while it is down; then it answers as before"),
+        ("IEC 104 RTU", "the same, and then an end of initialisation for each device, and no events of before"),
+        ("the devices behind it", "go on; on their other ways they answer"),
+    ),
+    "firmware-bad": (
+        ("every protocol", "as `restart` again and again, each device of the batch at the same times"),
+        ("with `pick`", "of the batch so many, or a share"),
+        ("with `ramp_s`", "each device begins at a time of its own"),
     ),
     "refused": (
         (
