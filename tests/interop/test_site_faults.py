@@ -1,4 +1,4 @@
-"""What unmodified masters meet when a cell, an RTU, a gateway or a batch of firmware fails, and when it is well again."""
+"""What masters meet when a cell, an RTU, a gateway or a batch of firmware fails, and when it is well again."""
 
 from __future__ import annotations
 
