@@ -81,6 +81,9 @@ $ pilotfarm fault list
 $ pilotfarm fault clear --all
 ```
 
+In Python the same is `farm.faults.add("bias", {"quantity": "active_power_w"}, parameters={"factor": 1.1}, ramp_s=60.0)`,
+with `clear`, `clear_all` and `get`; `farm.faults` yields those that wait, grip or have ended.
+
 ## What is seen
 
 What faults of measurement draw depends on the seed, the device, the quantity and the site time, so it is the same again
