@@ -106,3 +106,25 @@ def test_what_is_measured_wrong_is_told_wrong_by_a_device_that_fails_to_answer_r
     pilot.step(1.0)
     assert answered(pilot)[7] == 0x83
     assert pilot.farm.device("meters-001").value("active_power_w") == 5.0
+
+
+@pytest.mark.parametrize(
+    ("modes", "met"),
+    [
+        (("silent", "silent"), Admission.SILENT),
+        (("silent", "refuse"), Admission.REFUSE),
+        (("silent", None), Admission.REFUSE_NEW),
+        (("cut", None), Admission.REFUSE_NEW),
+    ],
+)
+def test_masters_of_a_gateway_stay_while_one_device_lets_them(
+    make_layout: Callable[..., SiteLayout], modes: tuple[str | None, ...], met: Admission
+) -> None:
+    behind = METERS.replace("{protocol: modbus}", "{protocol: modbus, station: gateway}")
+    pilot = Pilot(make_layout(behind, stations="stations: {gateway: {protocol: modbus}}\n"))
+    for device, mode in zip(("meters-001", "meters-002"), modes, strict=True):
+        pilot.farm.faults.add("offline" if mode else "refused", {"device": device}, mode)
+    pilot.step(1.0)
+    listener = pilot.server._listeners[0]
+    assert listener.admission is met
+    assert len(listener.links) == (met is Admission.SILENT)
