@@ -81,7 +81,7 @@ $ pilotfarm fault list
 $ pilotfarm fault clear --all
 ```
 
-In Python the same is `farm.faults.add("bias", {"quantity": "active_power_w"}, parameters={"factor": 1.1}, ramp_s=60.0)`,
+In Python the same is `farm.faults.add("bias", {"quantity": "active_power_w"}, parameters={"factor": 1.1}, ramp_s=60)`,
 with `clear`, `clear_all` and `get`; `farm.faults` yields those that wait, grip or have ended.
 
 ## What is seen
