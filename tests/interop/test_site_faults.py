@@ -92,14 +92,16 @@ def test_an_rtu_that_is_down_takes_its_own_way_alone(site: RunningFarm) -> None:
     assert not refused(rtu.host, rtu.port)
 
 
-def test_a_gateway_restarts_by_itself_and_its_devices_go_on(site: RunningFarm) -> None:
+@pytest.mark.parametrize("duration_s", [None, 60.0])
+def test_a_gateway_restarts_by_itself_and_its_devices_go_on(site: RunningFarm, duration_s: float | None) -> None:
     rtu = site.ways("iec104", station="rtu")["battery-001"]
-    with broken(site, "gateway-restart", target={"station": "rtu"}, parameters={"down_s": 3.0}) as fault:
+    asked = {"target": {"station": "rtu"}, "parameters": {"down_s": 3.0}, "duration_s": duration_s}
+    with broken(site, "gateway-restart", **asked) as fault:
         assert refused(rtu.host, rtu.port)
         with master(site, "battery-001") as client:
             assert read(client) == SUNS
         site.step(3)
-        assert site.rest.get(f"faults/{fault['id']}").json()["state"] == "ended"
+        assert site.rest.get(f"faults/{fault['id']}").json()["state"] == ("active" if duration_s else "ended")
         assert not refused(rtu.host, rtu.port)
 
 

@@ -159,11 +159,12 @@ def test_who_was_off_the_network_attaches_again_and_once(pilot: Pilot, media: Me
     media.met(number_of(pilot, "alone-001", "dnp3"), Admission.RESET)  # has no modem
 
 
-def test_a_cell_that_comes_back_lets_so_many_attach_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["offline", "cell-down"])
+def test_a_cell_that_comes_back_lets_so_many_attach_at_once(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "site.yaml"
     path.write_text(SITE.replace("count: 3", "count: 200"), encoding="utf-8")
     many = Pilot(load(str(path)), ManualClock(NOW_S))
-    fault = many.farm.faults.add("offline", {"label": "cell=north"})
+    fault = many.farm.faults.add(kind, {"label": "cell=north"})
     assert len(fault.hit) == 200
     many.step(1.0)
     many.farm.faults.clear(fault.id)
