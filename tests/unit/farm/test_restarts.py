@@ -18,6 +18,7 @@ from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT
 from pilotfarm.emulators.serving.images import Place
+from pilotfarm.emulators.serving.media import Media
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.serving.ways import Ways
 from pilotfarm.emulators.site import load
@@ -283,7 +284,7 @@ class Sides:
 
 def test_a_device_in_a_boot_loop_refuses_who_comes_while_it_is_down(pilot: Pilot) -> None:
     sides = Sides()
-    carrier = Ways(pilot.farm.faults, pilot.images.places, sides, 1)  # type: ignore[arg-type]
+    carrier = Ways(pilot.farm.faults, pilot.images.places, sides, 1, Media((), pilot.clock, 1))  # type: ignore[arg-type]
     number = pilot.images.places.index(place(pilot, "modbus", "meter"))
     pilot.farm.faults.add("restart", {"group": "meter"}, parameters={"down_s": 2.0, "every_s": 4.0}, duration_s=9.0)
     course = []
@@ -299,7 +300,7 @@ def test_a_device_in_a_boot_loop_refuses_who_comes_while_it_is_down(pilot: Pilot
 
 def test_a_station_one_of_whose_devices_is_back_keeps_its_connections(pilot: Pilot) -> None:
     sides = Sides()
-    carrier = Ways(pilot.farm.faults, pilot.images.places, sides, 1)  # type: ignore[arg-type]
+    carrier = Ways(pilot.farm.faults, pilot.images.places, sides, 1, Media((), pilot.clock, 1))  # type: ignore[arg-type]
     number = pilot.images.places.index(place(pilot, "iec104", "meter", "rtu"))
     pilot.farm.faults.add("restart", {"group": "meter"}, parameters={"down_s": 1.0})
     for _ in range(3):
