@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from pilotfarm.emulators.contracts.fault import (
 from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.farm.population import Group, Rows, Way
 from pilotfarm.emulators.farm.reports import Misreport, gripped
-from pilotfarm.emulators.farm.targets import Target, entries, on_way
+from pilotfarm.emulators.farm.targets import Target, entries, ways_meant
 from pilotfarm.emulators.grid.network import Supply
 from pilotfarm.emulators.quantities import split
 from pilotfarm.profiles.draws import uniform
@@ -78,6 +78,10 @@ class Fault:
     bites: Bites = field(default_factory=Bites)
     at: Rows = field(default_factory=dict)
     """Whom it grips now, where it takes and leaves its devices one after the other."""
+    _meant: Callable[[Way], bool] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._meant = ways_meant(self.target)
 
     @property
     def disturbance(self) -> Disturbance:
@@ -91,7 +95,7 @@ class Fault:
 
     def acts_at(self, way: Way) -> bool:
         """Whether it acts on one of the ways to the devices it grips; one that is exchanged is gone on all."""
-        return on_way(self.target, way) or not self.by_way
+        return self._meant(way) or not self.by_way
 
     @property
     def by_way(self) -> bool:

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from pilotfarm.emulators.contracts.disturbance import Disturbance, together
 from pilotfarm.emulators.contracts.fault import (
@@ -23,17 +22,17 @@ from pilotfarm.emulators.contracts.fault import (
     GridFault,
     LinkFault,
     ProtocolFault,
-    acts_on,
 )
 from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.errors import ConfigError, Problem, StateError
+from pilotfarm.emulators.farm.aiming import Aim
 from pilotfarm.emulators.farm.breakdowns import Breakdowns, Written
 from pilotfarm.emulators.farm.clocks import Clocks
-from pilotfarm.emulators.farm.fault import ACTIVE, ENDED, NEVER, PENDING, Course, Fault, fights, grips, misreport
-from pilotfarm.emulators.farm.population import Population, Rows
+from pilotfarm.emulators.farm.fault import ACTIVE, ENDED, NEVER, PENDING, Course, Fault, fights, misreport
+from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.farm.reports import Reports
 from pilotfarm.emulators.farm.requests import FaultRequest
-from pilotfarm.emulators.farm.targets import chosen, entries, picked
+from pilotfarm.emulators.farm.targets import entries
 from pilotfarm.emulators.grid.network import Network, Supply
 
 FAULTS_MAX: Final = 1_000
@@ -50,6 +49,7 @@ class FaultBoard:
         self._clocks = clocks
         self._reports = Reports(population)
         self._breakdowns = Breakdowns(population)
+        self._aim = Aim(population, network)
         self._faults: dict[int, Fault] = {}
         self._last_id = 0
         self._cleared: list[Fault] = []
@@ -116,7 +116,7 @@ class FaultBoard:
             missed=(),
             bites=Bites(max=NEVER if count is None else count),
         )
-        self._aim(fault)
+        self._aim.take(fault)
         if not fault.hit:
             reason = "no device of the target can have this fault" if fault.missed else "no device matches the target"
             raise ConfigError([Problem("fault", 0, "target", reason)])
@@ -279,55 +279,6 @@ class FaultBoard:
         self.lost_generation_w = sum(each.lost_generation_w for each in area)
         self.frequency_offset_hz = sum(each.frequency_hz for each in area)
         self._network.disturb({supply: together(*each) for supply, each in met.items()})
-
-    # --------------------------------------------------------------------------------- target
-
-    def _aim(self, fault: Fault) -> None:
-        """Find whom a fault hits, and who of its target is missed."""
-        found = chosen(self._population, fault.target)
-        able = {name: self._able(fault, name, rows) for name, rows in found.items()}
-        gripped = {name: rows[able[name]] for name, rows in found.items() if able[name].any()}
-        missed = {name: rows[~able[name]] for name, rows in found.items() if not able[name].all()}
-        fault.rows = picked(self._population, gripped, str(fault.target.get("pick", "all")), fault.id)
-        if fault.disturbance.at:
-            missed = self._widened(fault, fault.disturbance.at)
-        fault.hit = tuple(self._population.ids(fault.rows))
-        fault.missed = tuple(self._population.ids(missed))
-
-    def _able(self, fault: Fault, name: str, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        """Which devices of a group can have a fault."""
-        if not isinstance(fault.spec, LinkFault | ProtocolFault):
-            return np.full(len(rows), grips(fault, self._population.groups[name]))
-        ways = self._population.ways
-        return np.array(
-            [
-                any(
-                    acts_on(fault.spec, way.station.protocol) and fault.acts_at(way)
-                    for way in ways.get((name, row), ())
-                )
-                for row in rows.tolist()
-            ]
-        )
-
-    def _widened(self, fault: Fault, at: str) -> Rows:
-        """Widen a fault to all who share a supply with it; return those of its target that have no such supply."""
-        wanted: set[Supply | None] = set()
-        shared: Rows = {}
-        missed: Rows = {}
-        feeding = {
-            group.name: [self._network.supply_of(place.start + row, at) for row in range(group.size)]
-            for group, place in self._population.placed()
-        }
-        for name, rows in fault.rows.items():
-            wanted.update(feeding[name][row] for row in rows)
-            missed[name] = np.array([row for row in rows if feeding[name][row] is None], dtype=np.intp)
-        fault.supplies = frozenset(supply for supply in wanted if supply is not None)
-        for name, supplies in feeding.items():
-            own = [row for row, supply in enumerate(supplies) if supply in fault.supplies]
-            if own:
-                shared[name] = np.array(own, dtype=np.intp)
-        fault.rows = shared
-        return missed
 
     def _forget_oldest(self) -> None:
         while len(self._ended) > ENDED_KEPT:

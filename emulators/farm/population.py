@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
@@ -149,9 +149,9 @@ class Population:
         return len(self._rows)
 
     @property
-    def devices(self) -> tuple[str, ...]:
-        """The ids of all devices."""
-        return tuple(self._rows)
+    def devices(self) -> Set[str]:
+        """The ids of all devices, in the site's order."""
+        return self._rows.keys()
 
     def find(self, device: str) -> tuple[Group, int]:
         """Return a device's group and its row in it; ``NoSuchPoint`` if the site has none of that name."""
@@ -183,7 +183,7 @@ class Population:
 
     def ids(self, rows: Rows) -> list[str]:
         """Name devices, in the order of their groups."""
-        return [self.groups[name].layout.devices[row] for name, chosen in rows.items() for row in chosen]
+        return [self.groups[name].layout.devices[row] for name, chosen in rows.items() for row in chosen.tolist()]
 
 
 def _stands(values: Mapping[str, float]) -> Iterator[tuple[str, float]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from fnmatch import translate
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Bools, Indices
 from pilotfarm.emulators.farm.population import Group, Population, Rows, Way
 from pilotfarm.emulators.wording import shown, unknown
 from pilotfarm.emulators.words import quoted
@@ -34,7 +35,13 @@ PLACE_KEYS: Final = (
     "label",
 )
 """What a target may name; what it leaves out matches everything."""
-_OF_WAYS: Final = ("station", "protocol", "map", "medium", "label")
+_OF_WAYS: Final[Mapping[str, Callable[[Way], str]]] = {
+    "station": lambda way: way.station.name,
+    "protocol": lambda way: way.station.protocol,
+    "map": lambda way: way.map,
+    "medium": lambda way: way.station.medium,
+}
+"""What a target may say of a way, beside the labels it carries."""
 _PHASES: Final = ("L1", "L2", "L3")
 ENTRIES_MAX: Final = 10_000
 """Maximum number of names under one key."""
@@ -53,35 +60,38 @@ def entries(target: Target, key: str) -> tuple[str, ...]:
 
 def chosen(population: Population, target: Target) -> Rows:
     """Find the devices that a checked target means."""
-    by_way = any(key in target for key in _OF_WAYS)
+    named = _named(population, entries(target, "device")) if "device" in target else None
+    spared = _named(population, entries(target, "exclude"))
     found: Rows = {}
     for group in population:
-        if not _is_place(group, target):
-            continue
-        rows = [
-            row
-            for row, name in enumerate(group.layout.devices)
-            if _is_called(name, target)
-            and _is_fed(group, row, target)
-            and (not by_way or _is_served(population, group, row, target))
-        ]
-        if rows:
-            found[group.name] = np.array(rows, dtype=np.intp)
+        if _is_place(group, target):
+            rows = np.arange(group.size) if named is None else named[group.name]
+            rows = np.setdiff1d(rows, spared[group.name], assume_unique=True)
+            rows = rows[_are_fed(group, rows, target)]
+            rows = rows[_are_served(population, group, rows, target)]
+            if len(rows):
+                found[group.name] = rows
     return found
 
 
-def on_way(target: Target, way: Way) -> bool:
-    """Whether a target means this way to a device it means: what it says of ways holds of this one."""
-    station = way.station
-    of_way = {"station": station.name, "protocol": station.protocol, "map": way.map, "medium": station.medium}
-    return all(value in entries(target, key) for key, value in of_way.items() if key in target) and _is_labelled(
-        way.labels, target
-    )
+def ways_meant(target: Target) -> Callable[[Way], bool]:
+    """Return whether a target means a way to a device it means: what it says of ways holds of that one."""
+    asked = [(_OF_WAYS[key], frozenset(entries(target, key))) for key in _OF_WAYS if key in target]
+    labels = _labels_of(target)
+
+    def meant(way: Way) -> bool:
+        for of, names in asked:
+            if of(way) not in names:
+                return False
+        return not labels or _is_labelled(way.labels, labels)
+
+    return meant
 
 
 def names_ways(target: Target, group: Group) -> bool:
     """Whether a target means devices of a group by ways to them, and not by what they are themselves."""
-    return any(key in target for key in ("station", "protocol", "map")) or not _is_labelled(group.layout.labels, target)
+    by_name = any(key in target for key in ("station", "protocol", "map"))
+    return by_name or not _is_labelled(group.layout.labels, _labels_of(target))
 
 
 def _is_place(group: Group, target: Target) -> bool:
@@ -89,35 +99,66 @@ def _is_place(group: Group, target: Target) -> bool:
     return all(value in entries(target, key) for key, value in place.items() if key in target)
 
 
-def _is_called(name: str, target: Target) -> bool:
-    if any(fnmatchcase(name, glob) for glob in entries(target, "exclude")):
-        return False
-    return "device" not in target or any(fnmatchcase(name, glob) for glob in entries(target, "device"))
+def _named(population: Population, names: Sequence[str]) -> Rows:
+    """Find, in every group, the devices that have one of some names or match one that is a glob."""
+    found: dict[str, set[int]] = {group.name: set() for group in population}
+    globs = [name for name in names if _is_glob(name)]
+    for name in set(names).difference(globs):
+        if name in population.devices:
+            group, row = population.find(name)
+            found[group.name].add(row)
+    if globs:
+        match = _matching(globs)
+        for group in population:
+            found[group.name].update(row for row, name in enumerate(group.layout.devices) if match(name))
+    return {name: np.array(sorted(rows), dtype=np.intp) for name, rows in found.items()}
 
 
-def _is_fed(group: Group, row: int, target: Target) -> bool:
-    """Whether a device is on the branches and phases asked for; one of three phases is on all of them."""
-    if "branch" in target and group.branches[row] not in entries(target, "branch"):
-        return False
-    if "phase" not in target or group.columns["phases"][row] >= 2.0:
-        return True
-    return _PHASES[int(group.columns["phase"][row])] in entries(target, "phase")
+def _is_glob(name: str) -> bool:
+    return any(each in name for each in "*?[")
 
 
-def _is_served(population: Population, group: Group, row: int, target: Target) -> bool:
-    ways = population.ways.get((group.name, row), ())
-    if any(on_way(target, way) for way in ways):
-        return True
-    only_labels = not any(key in target for key in _OF_WAYS if key != "label")
-    return only_labels and _is_labelled(group.layout.labels, target)
+def _matching(globs: Sequence[str]) -> Callable[[str], object]:
+    """Return whether one of some globs matches a name, as ``fnmatchcase`` has it."""
+    return re.compile("|".join(map(translate, globs))).match
 
 
-def _is_labelled(labels: Mapping[str, str], target: Target) -> bool:
-    """Whether labels have, of every name that is asked for, one of the values asked for."""
+def _are_fed(group: Group, rows: Indices, target: Target) -> Bools:
+    """Return which devices are on the branches and phases asked for; one of three phases is on all of them."""
+    found = np.full(len(rows), True)
+    if "branch" in target:
+        branches = set(entries(target, "branch"))
+        found &= np.array([group.branches[row] in branches for row in rows.tolist()], dtype=bool)
+    if "phase" in target:
+        asked = [_PHASES.index(each) for each in entries(target, "phase")]
+        found &= (group.columns["phases"][rows] >= 2.0) | np.isin(group.columns["phase"][rows].astype(int), asked)
+    return found
+
+
+def _are_served(population: Population, group: Group, rows: Indices, target: Target) -> Bools:
+    """Return which devices have a way that is asked for; where only labels are, a device may carry them itself."""
+    by_way = any(key in target for key in _OF_WAYS)
+    labels = _labels_of(target)
+    if not by_way and _is_labelled(group.layout.labels, labels):
+        return np.full(len(rows), True)
+    meant, ways = ways_meant(target), population.ways
+    return np.array([any(map(meant, ways.get((group.name, row), ()))) for row in rows.tolist()], dtype=bool)
+
+
+_Labels: TypeAlias = Mapping[str, Collection[str]]
+"""By the name of each label that is asked for, the values asked for."""
+
+
+def _labels_of(target: Target) -> _Labels:
     wanted: dict[str, set[str]] = {}
     for each in entries(target, "label"):
         name, _, value = each.partition("=")
         wanted.setdefault(name, set()).add(value)
+    return wanted
+
+
+def _is_labelled(labels: Mapping[str, str], wanted: _Labels) -> bool:
+    """Whether labels have, of every name that is asked for, one of the values asked for."""
     return all(labels.get(name) in values for name, values in wanted.items())
 
 
@@ -175,32 +216,35 @@ def _shape(value: Any) -> str:
 
 
 def _strangers(population: Population, key: str, values: Sequence[str]) -> Iterator[str]:
-    stations = population.stations
     if key == "label":
         yield from (_no_label(each, population) for each in values if each not in population.labels)
     elif key in ("device", "exclude") and len(values) > 1:
-        names = population.devices
-        yield from (
-            f"no device is called {quoted(each)}"
-            for each in values
-            if not any(fnmatchcase(name, each) for name in names)
-        )
-    else:
-        known = {
-            "kind": sorted({group.layout.kind for group in population} | set(registry.DEVICES)),
-            "group": list(population.groups),
-            "feeder": list(population.feeders),
-            "branch": list(population.branches),
-            "phase": list(_PHASES),
-            "station": list(dict.fromkeys(each.name for each in stations if each.name)),
-            "protocol": list(registry.PROTOCOLS),
-            "map": list(dict.fromkeys(seat.map for each in stations for seat in each.seats)),
-            "medium": list(media.NAMES),
-        }
-        yield from (unknown(each, known[key]) for each in values if key in known and each not in known[key])
+        yield from (f"no device is called {quoted(each)}" for each in values if not _calls_anybody(each, population))
+    elif key in _KNOWN:
+        known = _KNOWN[key](population)
+        there = set(known)
+        yield from (unknown(each, known) for each in values if each not in there)
         if key == "medium":
-            there = {each.medium for each in stations}
-            yield from (f"no way here is over {each}" for each in values if each in media.NAMES and each not in there)
+            used = {each.medium for each in population.stations}
+            yield from (f"no way here is over {each}" for each in values if each in there and each not in used)
+
+
+_KNOWN: Final[Mapping[str, Callable[[Population], Sequence[str]]]] = {
+    "kind": lambda site: sorted({group.layout.kind for group in site} | set(registry.DEVICES)),
+    "group": lambda site: list(site.groups),
+    "feeder": lambda site: site.feeders,
+    "branch": lambda site: site.branches,
+    "phase": lambda _: _PHASES,
+    "station": lambda site: list(dict.fromkeys(each.name for each in site.stations if each.name)),
+    "protocol": lambda _: list(registry.PROTOCOLS),
+    "map": lambda site: list(dict.fromkeys(seat.map for each in site.stations for seat in each.seats)),
+    "medium": lambda _: media.NAMES,
+}
+"""By key, the names that a target may have there, in the order in which a message lists them."""
+
+
+def _calls_anybody(name: str, population: Population) -> bool:
+    return any(map(_matching([name]), population.devices)) if _is_glob(name) else name in population.devices
 
 
 def _no_label(label: str, population: Population) -> str:

@@ -55,7 +55,7 @@ def step_ms(farm: Farm, after: Callable[[], None], steps: int) -> float:
 
 def break_many(farm: Farm) -> None:
     """Put as many faults as there may be on devices all over the site."""
-    devices = farm.population.devices
+    devices = list(farm.population.devices)
     for n in range(FAULTS):
         kind, parameters = _KINDS[n % len(_KINDS)]
         target = {"device": devices[n * 7 % len(devices)], "quantity": _QUANTITIES[n % len(_QUANTITIES)]}
