@@ -23,7 +23,20 @@ FARM = Farm(load("norway", media=True))
 SITE = FARM.population
 DEVICES = list(SITE.devices)
 WAYS = [way for ways in SITE.ways.values() for way in ways]
-GLOBS = ["*", "*-00[13]", "homes-*", "*[!s]-0?1", "ferry-chargers-00*", "nobody-*", "[", "*]", "?-001", "", "HOMES-001"]
+GLOBS = [
+    "*",
+    "*-00[13]",
+    "homes-*",
+    "*[!s]-0?1",
+    "homes-0[0-9]1",
+    "HOMES-*",
+    "nobody-*",
+    "[",
+    "*]",
+    "?-001",
+    "",
+    "Homes-001",
+]
 PHASES = ["L1", "L2", "L3"]
 
 
