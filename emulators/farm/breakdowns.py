@@ -28,25 +28,27 @@ class Breakdowns:
     def __init__(self, population: Population) -> None:
         self._population = population
         self._standing: dict[int, Fault] = {}
-        """By number, in their order."""
+        """By number."""
         self._turns_s: dict[int, float] = {}
         """By the number of a fault: when a device of it goes or comes back next. [s since the site's start]"""
         self._written: set[tuple[str, str]] = set()
         """Groups and columns that hold something."""
         self._changed = False
+        self._renamed = False
+        """Whether other devices than before have been exchanged."""
 
     def begin(self, fault: Fault) -> None:
-        self._standing = dict(sorted([*self._standing.items(), (fault.id, fault)]))
+        self._standing[fault.id] = fault
         if fault.one_by_one:
             self._turns_s[fault.id] = fault.start_s
         self._changed = True
-        self._name_all()
+        self._renamed |= _exchanges(fault)
 
     def end(self, fault: Fault) -> None:
         del self._standing[fault.id]
         self._turns_s.pop(fault.id, None)
         self._changed = True
-        self._name_all()
+        self._renamed |= _exchanges(fault)
 
     @property
     def turns_s(self) -> float:
@@ -62,6 +64,8 @@ class Breakdowns:
 
     def columns(self) -> Iterator[Written]:
         """Yield every column that is to hold something else than before."""
+        if self._renamed:
+            self._name_all()
         if not self._changed:
             return
         self._changed = False
@@ -100,13 +104,17 @@ class Breakdowns:
 
     def _name_all(self) -> None:
         """Give devices that have been exchanged a serial number of their own."""
+        self._renamed = False
         for group in self._population:
             group.serials = {}
-        for fault in self._standing.values():
-            assert isinstance(fault.spec, DeviceFault)
-            for name, rows in fault.rows.items() if fault.spec.exchanges else ():
+        for fault in filter(_exchanges, sorted(self._standing.values(), key=lambda fault: fault.id)):
+            for name, rows in fault.rows.items():
                 group = self._population.groups[name]
                 group.serials |= {row: f"{group.layout.devices[row]}-{fault.id}" for row in rows.tolist()}
+
+
+def _exchanges(fault: Fault) -> bool:
+    return isinstance(fault.spec, DeviceFault) and fault.spec.exchanges
 
 
 def _same(one: Rows, other: Rows) -> bool:

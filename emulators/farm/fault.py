@@ -57,6 +57,10 @@ class Course:
             found &= self.duration_s + self.spread_s * uniform(keys, number, "spread") > elapsed_s
         return found
 
+    def rests(self, since_s: float, until_s: float) -> bool:
+        """Whether no device is taken or left between two moments after the beginning of the fault."""
+        return since_s >= self.ramp_s and (self.duration_s is None or until_s < self.duration_s)
+
 
 @dataclass(slots=True, eq=False)
 class Fault:

@@ -57,6 +57,10 @@ class FaultBoard:
         """Those that have ended, the one first that ended first."""
         self._standing: dict[type[FaultSpec], dict[int, Fault]] = {}
         """The active faults by family and id."""
+        self._turning: dict[int, Fault] = {}
+        """Those of them on the way that take or leave their devices one after the other, by id."""
+        self._counting: dict[int, Fault] = {}
+        """Those of them that end after so many messages, by id."""
         self._time_s = 0.0
         self._due_s = NEVER
         self._growing = False
@@ -159,10 +163,10 @@ class FaultBoard:
 
     def update(self, time_s: float) -> list[tuple[Fault, str]]:
         """Begin and end what is due; return every fault that changed, with ``"began"`` or ``"ended"``."""
-        self._time_s = time_s
+        since_s, self._time_s = self._time_s, time_s
         changed = [(fault, "ended") for fault in self._cleared]
         self._cleared.clear()
-        if time_s >= self._due_s or self._any_spent():
+        if time_s >= self._due_s or any(fault.bites.spent for fault in self._counting.values()):
             for fault in self:
                 if fault.state == PENDING and time_s >= fault.start_s:
                     self._begin(fault)
@@ -173,8 +177,8 @@ class FaultBoard:
             self.revision += self._breakdowns.turn(time_s)
             self._due_s = min((fault.due_s for fault in self), default=NEVER)
             self._due_s = min(self._due_s, self._breakdowns.turns_s)
-        for fault in self._standing_on_the_way():
-            if fault.one_by_one:
+        for fault in self._turning.values():
+            if not fault.course.rests(since_s - fault.start_s, time_s - fault.start_s):
                 self._take_and_leave(fault)
         if changed:
             self._set_clocks(changed)
@@ -220,13 +224,6 @@ class FaultBoard:
                     found.setdefault((group, row), []).append(fault)
         return found
 
-    def _any_spent(self) -> bool:
-        return any(fault.bites.spent for fault in self._standing_on_the_way())
-
-    def _standing_on_the_way(self) -> Iterator[Fault]:
-        for family in (AdmissionFault, LinkFault, ProtocolFault):
-            yield from self._standing.get(family, {}).values()
-
     def _take_and_leave(self, fault: Fault) -> None:
         """Find whom a fault grips now that takes or leaves its devices one after the other."""
         elapsed_s = self._time_s - fault.start_s
@@ -249,6 +246,10 @@ class FaultBoard:
         self.revision += 1
         if isinstance(fault.spec, DeviceFault):
             self._breakdowns.begin(fault)
+        elif fault.one_by_one:
+            self._turning[fault.id] = fault
+        if fault.course.count is not None:
+            self._counting[fault.id] = fault
         for name in fault.rows:
             told = misreport(fault, self._population.groups[name])
             if told is not None:
@@ -261,6 +262,8 @@ class FaultBoard:
         if not began:
             return
         del self._standing[type(fault.spec)][fault.id]
+        self._turning.pop(fault.id, None)
+        self._counting.pop(fault.id, None)
         if isinstance(fault.spec, DeviceFault):
             self._breakdowns.end(fault)
         for name in fault.rows:

@@ -81,7 +81,6 @@ class Following:
         with is still followed.
         """
         if IGNORES not in told or is_nothing(told[IGNORES], told[FOLLOWING]):
-            self._grip = None
             self._courses.clear()
             return {}
         grip = self._gripped(told[IGNORES], told[FOLLOWING])

@@ -9,7 +9,7 @@ that has been away begins anew when it is back, and a station does when all of i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from pilotfarm.emulators.contracts.fault import AdmissionFault, DeviceFault, LinkFault, ProtocolFault, acts_on
@@ -107,6 +107,16 @@ class Ways:
         """The active faults of a device that act on one of its ways."""
         return [fault for fault in self._faults.get((placed.group, placed.row), ()) if fault.acts_at(placed.way)]
 
+    def _gripping_all(self, place: Place) -> Collection[Sequence[Fault]]:
+        """What grips the devices of a place, each combination once; nothing else where one of them is free."""
+        found: set[tuple[Fault, ...]] = set()
+        for placed in place.placed:
+            faults = tuple(self._gripping(placed))
+            if not faults:
+                return [faults]
+            found.add(faults)
+        return found
+
     def _set_seat(self, placed: Placed, faults: Iterable[Fault]) -> None:
         placed.reach(not _shut(faults))
         before = self._filters.pop(placed, {})
@@ -127,13 +137,13 @@ class Ways:
     def _set_place(self, number: int) -> None:
         place = self._places[number]
         place.station.filtered = any(placed.seat.filters for placed in place.placed)
-        gripping = [self._gripping(placed) for placed in place.placed]
+        gripping = self._gripping_all(place)
         admission = _admission(gripping)
         self._media.met(number, admission)
         self._server.admit(number, admission)
         links = self._media.links(number)
         sparing: set[int] = set()
-        for fault in gripping[0]:
+        for fault in next(iter(gripping)):
             spec = fault.spec
             if not isinstance(spec, LinkFault) or not acts_on(spec, place.layout.protocol):
                 continue
@@ -162,7 +172,7 @@ def _unanswered(engine: Engine, connection: int, now_s: float) -> Link:
     return Forgotten(engine, None, now_s)
 
 
-def _admission(gripping: Sequence[Sequence[Fault]]) -> Admission:
+def _admission(gripping: Collection[Sequence[Fault]]) -> Admission:
     """How a listener meets who connects: open while one device is not gripped, else as the strictest fault has it.
 
     Masters stay while one device lets them stay.
