@@ -59,8 +59,6 @@ class FaultBoard:
         """The active faults by family and id."""
         self._turning: dict[int, Fault] = {}
         """Those of them on the way that take or leave their devices one after the other, by id."""
-        self._counting: dict[int, Fault] = {}
-        """Those of them that end after so many messages, by id."""
         self._time_s = 0.0
         self._due_s = NEVER
         self._growing = False
@@ -166,7 +164,7 @@ class FaultBoard:
         since_s, self._time_s = self._time_s, time_s
         changed = [(fault, "ended") for fault in self._cleared]
         self._cleared.clear()
-        if time_s >= self._due_s or any(fault.bites.spent for fault in self._counting.values()):
+        if time_s >= self._due_s or self._any_spent():
             for fault in self:
                 if fault.state == PENDING and time_s >= fault.start_s:
                     self._begin(fault)
@@ -224,6 +222,13 @@ class FaultBoard:
                     found.setdefault((group, row), []).append(fault)
         return found
 
+    def _any_spent(self) -> bool:
+        return any(
+            fault.bites.spent
+            for family in (LinkFault, ProtocolFault)
+            for fault in self._standing.get(family, {}).values()
+        )
+
     def _take_and_leave(self, fault: Fault) -> None:
         """Find whom a fault grips now that takes or leaves its devices one after the other."""
         elapsed_s = self._time_s - fault.start_s
@@ -248,8 +253,6 @@ class FaultBoard:
             self._breakdowns.begin(fault)
         elif fault.one_by_one:
             self._turning[fault.id] = fault
-        if fault.course.count is not None:
-            self._counting[fault.id] = fault
         for name in fault.rows:
             told = misreport(fault, self._population.groups[name])
             if told is not None:
@@ -263,7 +266,6 @@ class FaultBoard:
             return
         del self._standing[type(fault.spec)][fault.id]
         self._turning.pop(fault.id, None)
-        self._counting.pop(fault.id, None)
         if isinstance(fault.spec, DeviceFault):
             self._breakdowns.end(fault)
         for name in fault.rows:

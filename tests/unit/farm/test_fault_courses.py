@@ -87,6 +87,31 @@ def test_one_that_is_cleared_leaves_all_devices_at_once(many: Farm) -> None:
     assert gripped(many) == set()
 
 
+def test_one_that_is_cleared_moves_nobody_any_more(many: Farm) -> None:
+    fault = many.faults.add("offline", ramp_s=20.0)
+    for _ in range(5):
+        many.step(1.0)
+    many.faults.clear(fault.id)
+    many.step(1.0)
+    revision = many.faults.revision
+    many.step(10.0)
+    assert many.faults.revision == revision
+
+
+@pytest.mark.parametrize("ramp_s", [0.0, 3.0])
+@pytest.mark.parametrize(("duration_s", "spread_s"), [(None, 0.0), (3.0, 0.0), (6.0, 2.0), (6.0, 0.0)])
+def test_a_course_rests_where_no_device_is_taken_or_left(
+    ramp_s: float, duration_s: float | None, spread_s: float
+) -> None:
+    course = Course(duration_s, ramp_s, spread_s)
+    keys = np.arange(1, 2_001, dtype=np.uint64)
+    for since_s, until_s in pairwise(np.arange(-1.0, 12.0, 0.5).tolist()):
+        moves = not np.array_equal(course.gripped(keys, 7, since_s), course.gripped(keys, 7, until_s))
+        assert not (course.rests(since_s, until_s) and moves)
+    assert course.rests(ramp_s, (duration_s or 100.0) - 0.001)
+    assert not course.rests(ramp_s - 0.001, ramp_s)
+
+
 def test_who_moves_alone_moves_the_revision(many: Farm) -> None:
     many.faults.add("offline", duration_s=5.0, ramp_s=2.0)
     revisions = []

@@ -264,6 +264,18 @@ def test_behind_a_gateway_a_device_that_is_exchanged_does_not_answer_and_then_is
     assert serials() == [b"b-001", b"b-002"]
 
 
+def test_a_device_exchanged_twice_is_that_of_the_later_fault_whichever_began_first(pilot: Pilot) -> None:
+    faults, group = pilot.farm.faults, pilot.farm.groups["meter"]
+    faults.add("exchanged", {"group": "meter"}, start_s=pilot.farm.time_s + 3.0)
+    second = faults.add("exchanged", {"group": "meter"})
+    for _ in range(4):
+        pilot.step(1.0)
+        assert group.serials[0].endswith(f"-{second.id}")
+    faults.clear(second.id)
+    pilot.step(1.0)
+    assert group.serials[0].endswith("-1")
+
+
 # --------------------------------------------------------------------------------------- listeners
 
 
