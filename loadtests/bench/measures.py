@@ -203,14 +203,22 @@ def table_times(quick: bool) -> Iterator[Row]:
 
 
 def fault_times(quick: bool) -> Iterator[Row]:
-    """(g) What a thousand measurement faults add to a step of 10,000 devices."""
-    farm = Farm(layout_of("plain-10000"))
-    pairs = upkeep.faulty_step_ms(farm, 2 if quick else 9, 10 if quick else 20)
-    calm_ms, faulty_ms = (statistics.median(each) for each in zip(*pairs, strict=True))
-    share = 100.0 * (statistics.median(faulty / calm for calm, faulty in pairs) - 1.0)
-    yield Row("g", "step of 10,000 devices, no fault", calm_ms, "ms")
-    yield Row("g", f"step of 10,000 devices, {upkeep.FAULTS:,} active faults", faulty_ms, "ms")
-    yield Row("g", "added by the faults", share, "%", *_aim(True, share, 10.0))
+    """(g) What a thousand faults of each family add to a step of 10,000 devices, and how long it takes to put them."""
+    served = ("admission", "link", "protocol")
+    for name, families in (
+        ("plain-10000", [each for each in upkeep.FAMILIES if each not in served]),
+        ("modbus-10000", served),
+    ):
+        layout = layout_of(name)
+        spared, struck = upkeep.stepped(layout), upkeep.stepped(layout)
+        for family in families:
+            took = upkeep.broken(spared, struck, family, 1 if quick else 3, 20 if quick else 60)
+            these = f"{upkeep.FAULTS:,} {family} faults"
+            share = 100.0 * took.added_frac
+            yield Row("g", f"{name}: {these}, putting them on", took.put_ms, "ms")
+            yield Row("g", f"{name}: a step without {family} faults", took.spared_ms, "ms")
+            yield Row("g", f"{name}: a step with {these}", took.struck_ms, "ms")
+            yield Row("g", f"{name}: added by {these}", share, "%", *_aim(True, share, 10.0))
 
 
 def reconnect_storms(quick: bool) -> Iterator[Row]:
