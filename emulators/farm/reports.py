@@ -112,7 +112,7 @@ class _Layer:
         self.ramps = misreport.ramp_s > 0.0
         self.moves = False
         """Whether a cell shows what another has."""
-        self._cells, self._read = np.zeros(0, dtype=np.intp), np.arange(cells)
+        self.cells, self.read = np.zeros(0, dtype=np.intp), np.arange(cells)
         self._note, self._start_s, self._ramp_s = np.zeros(cells), np.zeros(cells), np.zeros(cells)
         self._keys, self._counts = np.zeros(cells, dtype=np.uint64), np.zeros(0, dtype=bool)
         self._numbers = {name: np.zeros(cells) for name in self._numbers_of(misreport)}
@@ -141,22 +141,23 @@ class _Layer:
             self._numbers[name][cells] = number
         self._note[cells] = np.concatenate(list(misreport.notes.values()))
         self._start_s[cells], self._ramp_s[cells] = misreport.start_s, misreport.ramp_s
-        self._keys[cells], self._read[cells] = keys, read
+        self._keys[cells], self.read[cells] = keys, read
         self.moves |= bool((read != cells).any())
         self.gripped[cells] = True
 
     def finish(self, counts: npt.NDArray[np.bool_]) -> None:
         """Keep the cells that are gripped; ``counts`` says of every cell whether it is a total."""
-        self._cells = np.flatnonzero(self.gripped)
-        self._note, self._start_s = self._note[self._cells], self._start_s[self._cells]
-        self._ramp_s = self._ramp_s[self._cells]
-        self._keys, self._read, self._counts = self._keys[self._cells], self._read[self._cells], counts[self._cells]
-        self._numbers = {name: number[self._cells] for name, number in self._numbers.items()}
+        self.cells = np.flatnonzero(self.gripped)
+        self._note, self._start_s = self._note[self.cells], self._start_s[self.cells]
+        self._ramp_s = self._ramp_s[self.cells]
+        self._keys, self.read, self._counts = self._keys[self.cells], self.read[self.cells], counts[self.cells]
+        self._numbers = {name: number[self.cells] for name, number in self._numbers.items()}
 
     def apply(self, true: Floats, reported: Floats, time_s: float) -> None:
-        below, elapsed_s = reported[self._read], time_s - self._start_s
+        """Report what it makes of what is reported below it; ``true`` is what is true of the cells it reads."""
+        below, elapsed_s = reported[self.read], time_s - self._start_s
         told = Cells(
-            true[self._read],
+            true,
             below,
             self._note,
             elapsed_s,
@@ -169,8 +170,8 @@ class _Layer:
         made = finite(self.spec.report(self.mode, told))
         if self.ramps:
             share = np.minimum(elapsed_s / self._ramp_s, 1.0)
-            made = (1.0 - share) * reported[self._cells] + share * made
-        reported[self._cells] = made
+            made = (1.0 - share) * reported[self.cells] + share * made
+        reported[self.cells] = made
 
     def _numbers_of(self, misreport: Misreport) -> Mapping[str, float]:
         return misreport.spec.numbers(misreport.mode, misreport.parameters)
@@ -188,23 +189,26 @@ class _Fold:
             [group.layout.keys ^ np.uint64(key_of(0, "reported", name)) for name in self._names], dtype=np.uint64
         )
         self._layers = self._laid(misreports)
+        self._gripped = np.unique(np.concatenate([layer.cells for layer in self._layers]))
         self.quality: dict[str, Qualities] = {}
         for misreport in misreports:
             self._mark(misreport)
         self.quality = {name: marks for name, marks in self.quality.items() if marks.any()}
 
     def report(self, columns: Seen, time_s: float) -> tuple[Seen, dict[str, Qualities]]:
-        true = np.stack([columns[name] for name in self._names])
-        reported = true.copy()
-        for layer in self._layers:
-            layer.apply(true.reshape(-1), reported.reshape(-1), time_s)
+        reported = np.stack([columns[name] for name in self._names])
+        cells = reported.reshape(-1)
+        for layer, true in [(layer, cells[layer.read]) for layer in self._layers]:
+            layer.apply(true, cells, time_s)
         quality = dict(self.quality)
-        beyond = np.abs(reported) > REPORTED_MAX
-        if beyond.any():
-            reported[beyond] = np.copysign(np.inf, reported[beyond])
-            for place in np.flatnonzero(beyond.any(axis=1)):
+        beyond = self._gripped[np.abs(cells[self._gripped]) > REPORTED_MAX]
+        if len(beyond):
+            cells[beyond] = np.copysign(np.inf, cells[beyond])
+            marks = np.zeros(reported.shape, dtype=np.uint8)
+            marks.reshape(-1)[beyond] = _OVERFLOW
+            for place in np.flatnonzero(marks.any(axis=1)):
                 name = self._names[place]
-                quality[name] = np.where(beyond[place], _OVERFLOW, 0).astype(np.uint8) | quality.get(name, np.uint8(0))
+                quality[name] = marks[place] | quality.get(name, np.uint8(0))
         return Overlaid(columns, dict(zip(self._names, reported, strict=True))), quality
 
     def _mark(self, misreport: Misreport) -> None:
