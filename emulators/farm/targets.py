@@ -90,7 +90,7 @@ def ways_meant(target: Target) -> Callable[[Way], bool]:
 
 def names_ways(target: Target, group: Group) -> bool:
     """Whether a target means devices of a group by ways to them, and not by what they are themselves."""
-    by_name = any(key in target for key in ("station", "protocol", "map"))
+    by_name = any(key in target for key in _OF_WAYS)
     return by_name or not _is_labelled(group.layout.labels, _labels_of(target))
 
 
