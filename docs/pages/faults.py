@@ -404,7 +404,10 @@ SEEN: Final = {
         ("IEC 104, `common-address`", "data of a device it does not know; c104 makes a new station of it"),
         ("IEC 104, `object-address`", "data of objects it does not know, above 8388607"),
         ("IEC 104, `type`, `cause`", "type 99, which is reserved, or cause 0, which is not used"),
-        ("IEC 104, `count`, `truncated`", "a data unit it cannot read to its end; tshark calls it malformed"),
+        (
+            "IEC 104, `count`, `truncated`",
+            "a data unit it cannot read to its end; tshark calls it malformed, c104 makes up an object or misses one",
+        ),
         ("IEC 104", "the connection stands; numbers and acknowledgements of its frames are right"),
         ("others", "nothing of it"),
     ),
@@ -474,7 +477,7 @@ SEEN: Final = {
     "dnp3-link": (
         ("DNP3, `nack`, `not-supported`", "the refusal, and the service is not done, confirmed user data with it"),
         ("DNP3, `busy`", "the answer with DFC set: it is to ask for the link status before it sends more"),
-        ("DNP3, `unacknowledged`", "no answer of the link; who asks for its status takes it for gone"),
+        ("DNP3, `unacknowledged`", "no answer of the link; who asks for its status may take it for gone"),
         ("DNP3", "data without confirmation, by which nearly all of TCP goes, are as they were"),
         ("others", "nothing of it"),
     ),

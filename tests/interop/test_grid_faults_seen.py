@@ -14,19 +14,11 @@ METER, BATTERY = "meter-001", "battery-001"
 SOURCE_V = 233.0
 RECONNECT_S = 70
 """EN 50549-1, 4.10.2, as profiles/grid_codes has it: 60 s of a good grid; and some."""
-VOLTAGES = (2005, 2006, 2007)
-"""Information object addresses of the three phases."""
 
 SEEN = {
-    ("outage", "feeder"): ({}, (0.0, 0.0, 0.0)),
     ("outage", "transformer"): ({}, (0.0, 0.0, 0.0)),
-    ("phase-loss", "feeder"): ({"phases": "l2"}, (1.0, 0.0, 1.0)),
     ("phase-loss", "branch"): ({"phases": "l3-l1"}, (0.0, 1.0, 0.0)),
-    ("voltage-sag", None): ({"voltage_pu": 0.6}, (0.6, 0.6, 0.6)),
     ("voltage-swell", None): ({"voltage_pu": 1.15, "phases": "l3"}, (1.0, 1.0, 1.15)),
-    ("islanding", "feeder"): ({"carried_s": 0.0}, (0.0, 0.0, 0.0)),
-    ("tap", None): ({"steps": -4}, (1 / 1.1, 1 / 1.1, 1 / 1.1)),
-    ("weak-grid", None): ({"factor": 1.5}, (1.0, 1.0, 1.0)),
 }
 """Kind and mode -> parameters, and the voltage of the phases over the source's."""
 
@@ -76,16 +68,6 @@ def test_pysunspec2_reads_the_disturbed_voltages_and_then_those_of_before(
         assert now == pytest.approx([SOURCE_V * factor for factor in factors], abs=4.0)
         assert now == pytest.approx([site.values(METER)[f"voltage_l{n}_v"] for n in (1, 2, 3)], abs=0.06)
     assert by_modbus(site) == pytest.approx(before, abs=4.0)
-
-
-@pytest.mark.parametrize(("kind", "mode"), [("phase-loss", "feeder"), ("voltage-sag", None)])
-def test_c104_is_told_the_disturbed_voltages_as_good_values(site: RunningFarm, kind: str, mode: str | None) -> None:
-    parameters, factors = SEEN[kind, mode]
-    with disturbed(site, kind, mode, parameters):
-        points = by_iec104(site, METER)
-    for address, factor in zip(VOLTAGES, factors, strict=True):
-        value, _, good = points[str(address)]
-        assert (value, good) == (pytest.approx(SOURCE_V * factor, abs=4.0), True)
 
 
 def test_c104_sees_the_battery_of_three_phases_trip_when_one_is_lost(site: RunningFarm) -> None:
