@@ -14,6 +14,8 @@ FEEDER, TRANSFORMER, BRANCH = "feeder", "transformer", "branch"
 SUPPLIES: Final = (FEEDER, TRANSFORMER, BRANCH)
 """What feeds a device: all transformers of its feeder, its own, or its branch of that."""
 
+VOLTAGE_MAX: Final = 2.0
+IMPEDANCE_MAX: Final = 1_000.0
 NONE_OPEN: Final = (False, False, False)
 ALL_OPEN: Final = (True, True, True)
 
@@ -80,9 +82,12 @@ NOTHING: Final = Disturbance()
 def together(*disturbances: Disturbance) -> Disturbance:
     """Return what disturbances of one supply come to: opens unite, factors multiply, taps and losses add.
 
-    What is cut off is carried for the shortest of the times given, and not at all where any cut gives none.
+    What is cut off is carried for the shortest of the times given, and not at all where any cut gives none. However
+    many there are, voltages come to ``VOLTAGE_MAX`` at most and impedances to ``IMPEDANCE_MAX``.
     """
-    return reduce(_both, disturbances, NOTHING)
+    met = reduce(_both, disturbances, NOTHING)
+    a, b, c = (min(factor, VOLTAGE_MAX) for factor in met.voltage)
+    return replace(met, voltage=(a, b, c), impedance=min(met.impedance, IMPEDANCE_MAX))
 
 
 def _both(one: Disturbance, other: Disturbance) -> Disturbance:

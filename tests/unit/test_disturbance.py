@@ -6,7 +6,14 @@ from itertools import permutations, product
 
 import pytest
 
-from pilotfarm.emulators.contracts.disturbance import ALL_OPEN, NOTHING, Disturbance, together
+from pilotfarm.emulators.contracts.disturbance import (
+    ALL_OPEN,
+    IMPEDANCE_MAX,
+    NOTHING,
+    VOLTAGE_MAX,
+    Disturbance,
+    together,
+)
 
 L1 = Disturbance(opened=(True, False, False), voltage=(0.5, 1.0, 1.0), impedance=2.0)
 L23 = Disturbance(opened=(False, True, True), voltage=(0.5, 0.8, 1.0), tap_frac=0.05, tap_step_frac=0.025)
@@ -38,6 +45,13 @@ def test_what_is_cut_off_is_carried_for_the_shortest_time(times: tuple[float, ..
     cuts = [Disturbance(opened=ALL_OPEN, carried_s=each) for each in times]
     for order in permutations((*cuts, L1)):
         assert together(*order).carried_s == carried_s
+
+
+def test_however_many_meet_voltage_and_impedance_have_an_end() -> None:
+    met = together(*[Disturbance(voltage=(2.0, 0.5, 1.5), impedance=100.0)] * 1_000)
+    assert met.voltage == (VOLTAGE_MAX, 0.5**1_000, VOLTAGE_MAX)
+    assert met.impedance == IMPEDANCE_MAX
+    assert together(*[Disturbance(impedance=10.0)] * 2).impedance == 100.0
 
 
 def test_two_that_cut_off_only_together_carry_nothing() -> None:
