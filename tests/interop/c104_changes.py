@@ -27,7 +27,7 @@ def main(host: str, port: int, address: int, rest: str, steps: int = 0) -> dict[
             for point in station.points
         }
         if steps:
-            httpx.post(f"{rest}clock/step", json={"steps": steps}).raise_for_status()
+            httpx.post(f"{rest}clock/step", json={"steps": steps}, timeout=60.0).raise_for_status()
             with talk.changed:
                 talk.changed.wait_for(lambda: talk.news, 10.0)
         return {"held": held, "news": list(talk.news)}

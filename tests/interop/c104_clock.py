@@ -19,7 +19,7 @@ def main(host: str, port: int, asked: int, rest: str) -> dict[str, Any]:
         confirmed = noticed(lambda: talk.link.clock_sync(common_address=asked))
         after_s = time.time()
         talk.news.clear()  # what was from before this master came
-        httpx.post(f"{rest}clock/step", json={"steps": 3}).raise_for_status()
+        httpx.post(f"{rest}clock/step", json={"steps": 3}, timeout=60.0).raise_for_status()
         with talk.changed:
             talk.changed.wait_for(lambda: len({each["ca"] for each in talk.news}) > 1, 10.0)
             return {"confirmed": confirmed, "before": before_s, "after": after_s, "news": list(talk.news)}

@@ -32,7 +32,7 @@ class Told:
 
 
 def main(host: str, port: int, battery: int, rest: str) -> dict[str, Any]:
-    site = httpx.Client(base_url=rest)
+    site = httpx.Client(base_url=rest, timeout=60.0)
 
     def hit(kind: str, target: dict[str, str], **parameters: Any) -> None:
         site.post("faults", json={"kind": kind, "target": target, "parameters": parameters}).raise_for_status()

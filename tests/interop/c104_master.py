@@ -144,7 +144,7 @@ def main(host: str, port: int, battery: int, rest: str) -> dict[str, Any]:
         said["neither on nor off"] = talk.command(battery, 4100, double, c104.Double.INDETERMINATE)
         said["no such object"] = talk.command(battery, 5099, setpoint, 1.0)
 
-        httpx.post(f"{rest}clock/step", json={"steps": 5}).raise_for_status()
+        httpx.post(f"{rest}clock/step", json={"steps": 5}, timeout=60.0).raise_for_status()
         with talk.changed:
             talk.changed.wait_for(lambda: any((n["ca"], n["ioa"]) == (battery, 2000) for n in talk.news), 10.0)
             said["news"] = list(talk.news)
@@ -168,10 +168,10 @@ def answers_of_nobody(host: str, port: int) -> tuple[bool, bool]:
 def missed(host: str, port: int, battery: int, rest: str) -> list[dict[str, Any]]:
     """What is told, on coming back, of five steps in which the client was away and a breaker opened and closed."""
     for position in (0, 1):
-        asked = httpx.post(f"{rest}devices/battery-001/setpoints", json={"grid_switch": position})
+        asked = httpx.post(f"{rest}devices/battery-001/setpoints", json={"grid_switch": position}, timeout=60.0)
         asked.raise_for_status()
-        httpx.post(f"{rest}clock/step", json={"steps": 2}).raise_for_status()
-    httpx.post(f"{rest}clock/step", json={"steps": 1}).raise_for_status()
+        httpx.post(f"{rest}clock/step", json={"steps": 2}, timeout=60.0).raise_for_status()
+    httpx.post(f"{rest}clock/step", json={"steps": 1}, timeout=60.0).raise_for_status()
     talk = Conversation(host, port)
     try:
         with talk.changed:

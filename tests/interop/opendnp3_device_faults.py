@@ -24,7 +24,7 @@ class Site:
     """The farm's REST interface, as far as it is needed here."""
 
     def __init__(self, rest: str) -> None:
-        self.rest = httpx.Client(base_url=rest)
+        self.rest = httpx.Client(base_url=rest, timeout=60.0)
 
     def step(self, steps: int = 1) -> None:
         self.rest.post("clock/step", json={"steps": steps}).raise_for_status()

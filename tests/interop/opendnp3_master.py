@@ -146,7 +146,7 @@ def main(host: str, port: int, outstation: int, rest: str) -> dict[str, Any]:
 
         before = heard.unsolicited
         with heard.changed:
-            httpx.post(f"{rest}clock/step", json={"steps": 10}).raise_for_status()
+            httpx.post(f"{rest}clock/step", json={"steps": 10}, timeout=60.0).raise_for_status()
             heard.changed.wait_for(lambda: any(e["point"] == "AI537" for e in heard.events), CHANGES_S)
         said["unsolicited"] = heard.unsolicited - before
         said["events"] = list(heard.events)
