@@ -65,7 +65,8 @@ def main(host: str, port: int, outstation: int, rest: str, device: str, mode: st
         said["asked"] = bool(application.indications[0][0] & NEED_TIME)
         said["asked when set"] = bool(polled() & NEED_TIME)
         heard.events.clear()
-        httpx.post(f"{rest}devices/{device}/setpoints", json={"active_power_setpoint_w": 1_000.0}, timeout=60.0).raise_for_status()
+        told = {"active_power_setpoint_w": 1_000.0}
+        httpx.post(f"{rest}devices/{device}/setpoints", json=told, timeout=60.0).raise_for_status()
         step(3)
         polled()
         said["events"] = list(heard.events)
