@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pilotfarm.emulators.contracts.fault import AdmissionFault, LinkFault
 from pilotfarm.emulators.contracts.way import Admission, Engine, Link
+from pilotfarm.emulators.faults.parameters import Nothing, Share
 from pilotfarm.emulators.links.channels import Draws
 from pilotfarm.emulators.links.severing import Ending, Forgotten
 from pilotfarm.emulators.links.through import Through
@@ -20,23 +21,17 @@ WAIT_MAX_S: Final = 86_400.0
 # ------------------------------------------------------------------------------------------ refused
 
 
-class Refused(BaseModel):
-    """Nothing to choose beside the mode."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 _ADMITS: Final = {"refuse": Admission.REFUSE_NEW, "reset": Admission.RESET_NEW}
 
 
-def _admits(mode: str, parameters: Refused) -> Admission:
+def _admits(mode: str, parameters: Nothing) -> Admission:
     return _ADMITS[mode]
 
 
 REFUSED = AdmissionFault(
     kind="refused",
     title="New connections are refused, or taken and reset at once; those that stand stay",
-    parameters=Refused,
+    parameters=Nothing,
     modes=tuple(_ADMITS),
     admits=_admits,
 )
@@ -44,15 +39,7 @@ REFUSED = AdmissionFault(
 # -------------------------------------------------------------------------------------------- reset
 
 
-class _Shared(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    share_frac: float = Field(
-        1.0, gt=0.0, le=1.0, allow_inf_nan=False, description="Share of the connections it grips, drawn by the seed"
-    )
-
-
-class Ends(_Shared):
+class Ends(Share):
     """When connections end."""
 
     after_s: float | None = Field(
@@ -85,7 +72,7 @@ def _ending(engine: Engine, mode: str, parameters: Ends, key: int, now_s: float)
     return link
 
 
-def _gripped(parameters: _Shared, key: int) -> bool:
+def _gripped(parameters: Share, key: int) -> bool:
     return Draws(key, "connection")() < parameters.share_frac
 
 
@@ -102,7 +89,7 @@ RESET = LinkFault(
 # ---------------------------------------------------------------------------------------- half-open
 
 
-class HalfOpen(_Shared):
+class HalfOpen(Share):
     """Whether a master ever learns of it."""
 
     reset_after_s: float | None = Field(

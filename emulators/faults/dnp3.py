@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pilotfarm.emulators.contracts.fault import ProtocolFault
 from pilotfarm.emulators.contracts.way import Passing
+from pilotfarm.emulators.faults.parameters import Nothing
 
 _CONFIRM, _SELECT, _OPERATING, _NO_ACKNOWLEDGEMENT = 0, 3, (3, 4, 5), 6
 _RESPONSE, _UNSOLICITED = 129, 130
@@ -20,12 +21,6 @@ _RESPONSE, _UNSOLICITED = 129, 130
 _FIRST_AND_FINAL, _SEQUENCE = 0xC0, 0x0F
 """Bits of the application control (4.2.2.4)."""
 _NO_FUNCTION: Final = -1
-
-
-class Nothing(BaseModel):
-    """Nothing to choose."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 def _function(message: bytes) -> int:

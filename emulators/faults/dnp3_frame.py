@@ -11,31 +11,17 @@ from typing import Final
 
 from py1815.link import MASK_DIR, MAX_ADDRESS, LinkFrame
 from py1815.transport import FIN_MASK, FIR_MASK, SEQ_MASK
-from pydantic import BaseModel, ConfigDict, Field
 
 from pilotfarm.emulators.contracts.fault import LinkFault
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.faults import dnp3_frames as frames
 from pilotfarm.emulators.faults.octets import corrupted
+from pilotfarm.emulators.faults.parameters import Share
 from pilotfarm.emulators.links.channels import Draws
 from pilotfarm.emulators.links.frames import FrameLink
 
 _BEHIND_LENGTH: Final = 3
 """Start (2) and length (1) come first (9.2.4.1)."""
-
-
-class Framing(BaseModel):
-    """How often."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    share_frac: float = Field(
-        1.0,
-        gt=0.0,
-        le=1.0,
-        allow_inf_nan=False,
-        description="Share of the frames it grips, of those that can be wrong in that way, drawn by the seed",
-    )
 
 
 # ---------------------------------------------------------------------------------- which, and what of it
@@ -160,7 +146,7 @@ class _Framing(FrameLink):
         return octets + self._fragment if self._mode == "doubled" else changed(octets, frame, self._draw)
 
 
-def _framing(engine: Engine, mode: str, parameters: Framing, key: int, now_s: float) -> _Framing:
+def _framing(engine: Engine, mode: str, parameters: Share, key: int, now_s: float) -> _Framing:
     return _Framing(engine, mode, parameters.share_frac, Draws(key, "frame"), now_s)
 
 
@@ -168,7 +154,7 @@ DNP3_FRAME = LinkFault(
     kind="dnp3-frame",
     title="Frames come out wrong: their checks, start, addresses or direction, truncated, lost or repeated, segments "
     "out of sequence, without a first or a last one, whole fragments doubled, or the connection is cut amid one",
-    parameters=Framing,
+    parameters=Share,
     modes=tuple(_CHANGES),
     protocols=("dnp3",),
     wrap=_framing,

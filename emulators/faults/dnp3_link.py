@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from py1815.link import MASK_FCB, MASK_FCV, LinkFrame, PrimaryFunction, SecondaryFunction
-from pydantic import BaseModel, ConfigDict
 
 from pilotfarm.emulators.contracts.fault import LinkFault
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.faults import dnp3_frames as frames
+from pilotfarm.emulators.faults.parameters import Nothing
 from pilotfarm.emulators.links.frames import FrameLink
 
 _SERVICES: Final = (
@@ -24,12 +24,6 @@ _SERVICES: Final = (
 )
 """What a station is to answer (9.2.4.1.3.1)."""
 _REFUSALS: Final = {"nack": SecondaryFunction.NACK, "not-supported": SecondaryFunction.NOT_SUPPORTED}
-
-
-class Services(BaseModel):
-    """Nothing to choose beside the mode."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class _Answering(FrameLink):
@@ -64,14 +58,14 @@ class _Answering(FrameLink):
         return frames.rebuilt(frame, control=frames.with_function(frame, _REFUSALS[self._mode]))
 
 
-def _answering(engine: Engine, mode: str, parameters: Services, key: int, now_s: float) -> _Answering:
+def _answering(engine: Engine, mode: str, parameters: Nothing, key: int, now_s: float) -> _Answering:
     return _Answering(engine, mode, now_s)
 
 
 DNP3_LINK = LinkFault(
     kind="dnp3-link",
     title="The link refuses its services (NACK) or does not know them, says that it is busy, or acknowledges nothing",
-    parameters=Services,
+    parameters=Nothing,
     modes=(*_REFUSALS, "busy", "unacknowledged"),
     protocols=("dnp3",),
     wrap=_answering,

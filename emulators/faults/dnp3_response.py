@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from pilotfarm.emulators.contracts.fault import ProtocolFault
 from pilotfarm.emulators.contracts.way import Passing
 from pilotfarm.emulators.faults.octets import corrupted
+from pilotfarm.emulators.faults.parameters import Share
 from pilotfarm.emulators.links.channels import Draws
 
 _RESPONSES: Final = (129, 130)
@@ -23,20 +22,6 @@ _FIRST, _FINAL, _SEQUENCE = 0x80, 0x40, 0x0F
 """Bits of the application control (4.2.2.4)."""
 _NO_FUNCTION, _NO_GROUP = 0xC1, 0xFF
 """A function code (4.2.2.5) and an object group (Annex A) that there is none of."""
-
-
-class Responses(BaseModel):
-    """How often."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    share_frac: float = Field(
-        1.0,
-        gt=0.0,
-        le=1.0,
-        allow_inf_nan=False,
-        description="Share of the responses it grips, of those that can be wrong in that way, drawn by the seed",
-    )
 
 
 def _sequence(message: bytes, draw: Draws) -> bytes:
@@ -97,7 +82,7 @@ class _Responding(Passing):
         return changed(message, self.draw)
 
 
-def _responding(mode: str, parameters: Responses, key: int) -> _Responding:
+def _responding(mode: str, parameters: Share, key: int) -> _Responding:
     return _Responding(mode, parameters.share_frac, Draws(key, "response"))
 
 
@@ -105,7 +90,7 @@ DNP3_RESPONSE = ProtocolFault(
     kind="dnp3-response",
     title="Responses come out wrong in frames that are right: another sequence number, function or object, said "
     "not to be the first or the last of an answer, truncated or corrupted",
-    parameters=Responses,
+    parameters=Share,
     modes=tuple(_CHANGES),
     protocols=("dnp3",),
     filter=_responding,

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pilotfarm.emulators.contracts.fault import ProtocolFault
 from pilotfarm.emulators.contracts.way import Passing
 from pilotfarm.emulators.faults import iec104_units as units
+from pilotfarm.emulators.faults.parameters import Share
 from pilotfarm.emulators.links.channels import Draws
 
 _RESERVED_TYPE: Final = 99
@@ -24,16 +25,11 @@ _NOBODY: Final = (0, 0xFFFF)
 """Common addresses of no device: not used, and everybody's (7.2.4)."""
 
 
-class Data(BaseModel):
+class Data(Share):
     """Which data units, and how often."""
-
-    model_config = ConfigDict(extra="forbid")
 
     of: Literal["data", "all"] = Field(
         "data", description="What is told of values and states, or answers to commands and questions as well"
-    )
-    share_frac: float = Field(
-        1.0, gt=0.0, le=1.0, allow_inf_nan=False, description="Share of the data units it grips, drawn by the seed"
     )
 
 

@@ -8,31 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from pilotfarm.emulators.contracts.fault import LinkFault
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.faults import iec104_frames as frames
 from pilotfarm.emulators.faults.octets import corrupted
+from pilotfarm.emulators.faults.parameters import Share
 from pilotfarm.emulators.links.channels import Draws
 from pilotfarm.emulators.links.frames import FrameLink
 
 _NEVER_SENT: Final = frames.MODULO // 2
 """So far ahead no frame of a master is on its way: ``k`` is at most 32767, and a sensible one far less."""
-
-
-class Framing(BaseModel):
-    """How often."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    share_frac: float = Field(
-        1.0,
-        gt=0.0,
-        le=1.0,
-        allow_inf_nan=False,
-        description="Share of the frames it grips, of those that can be wrong in that way, drawn by the seed",
-    )
 
 
 def _skipped(frame: bytes, draw: Draws) -> bytes:
@@ -107,7 +92,7 @@ class _Framing(FrameLink):
             self.break_off()
 
 
-def _framing(engine: Engine, mode: str, parameters: Framing, key: int, now_s: float) -> _Framing:
+def _framing(engine: Engine, mode: str, parameters: Share, key: int, now_s: float) -> _Framing:
     return _Framing(engine, mode, parameters.share_frac, Draws(key, "frame"), now_s)
 
 
@@ -115,7 +100,7 @@ IEC104_FRAME = LinkFault(
     kind="iec104-frame",
     title="Frames come out wrong: numbers out of sequence, frames lost, repeated, corrupted or truncated, no start "
     "octet, or the connection is cut amid one",
-    parameters=Framing,
+    parameters=Share,
     modes=tuple(_CHANGES),
     protocols=("iec104",),
     wrap=_framing,

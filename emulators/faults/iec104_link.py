@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pilotfarm.emulators.contracts.fault import LinkFault
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.faults import iec104_frames as frames
+from pilotfarm.emulators.faults.parameters import Nothing
 from pilotfarm.emulators.links.frames import FrameLink
 
 DELAY_MAX_S: Final = 600.0
@@ -97,12 +98,6 @@ IEC104_FUNCTION = LinkFault(
 # --------------------------------------------------------------------------------- what is withheld
 
 
-class Withheld(BaseModel):
-    """Nothing to choose beside the mode."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class _Withholding(FrameLink):
     """Keeps from the master what the station owes it: acknowledgements, or tests."""
 
@@ -147,14 +142,14 @@ class _Withholding(FrameLink):
         return b""
 
 
-def _withholding(engine: Engine, mode: str, parameters: Withheld, key: int, now_s: float) -> _Withholding:
+def _withholding(engine: Engine, mode: str, parameters: Nothing, key: int, now_s: float) -> _Withholding:
     return _Withholding(engine, mode, now_s)
 
 
 IEC104_WITHHELD = LinkFault(
     kind="iec104-withheld",
     title="A station acknowledges nothing by itself (S frames), nothing at all, or never tests its connections",
-    parameters=Withheld,
+    parameters=Nothing,
     modes=("s-frames", "acknowledgements", "tests"),
     protocols=("iec104",),
     wrap=_withholding,

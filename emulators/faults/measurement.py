@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pilotfarm.emulators.columns.arrays import Floats, finite
 from pilotfarm.emulators.contracts.fault import Cells, MeasurementFault, Numbers
 from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.faults.parameters import Nothing
 from pilotfarm.emulators.quantities import Quantity, Role
 
 QUALITIES = {
@@ -30,12 +31,6 @@ _MODES = {
     "substituted": Quality.SUBSTITUTED,
     "overflow": Quality.OVERFLOW,
 }
-
-
-class Nothing(BaseModel):
-    """Nothing to choose beside the mode."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Reported(BaseModel):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pilotfarm.emulators.contracts.fault import LinkFault, ProtocolFault
 from pilotfarm.emulators.contracts.way import Engine, Passing
 from pilotfarm.emulators.faults.octets import corrupted
+from pilotfarm.emulators.faults.parameters import Share
 from pilotfarm.emulators.links.channels import Draws
 from pilotfarm.emulators.links.frames import FrameLink
 
@@ -22,10 +23,8 @@ _LENGTH_FROM: Final = 6
 # --------------------------------------------------------------------------------------- exceptions
 
 
-class ModbusException(BaseModel):
+class ModbusException(Share):
     """Requests are answered with one exception."""
-
-    model_config = ConfigDict(extra="forbid")
 
     code: int = Field(
         4,
@@ -34,7 +33,6 @@ class ModbusException(BaseModel):
         description="Exception code; 4 is server device failure, 6 busy (MODBUS Application Protocol V1.1b3, 7)",
     )
     of: Literal["all", "reads", "writes"] = Field("all", description="Requests it grips; what writes and reads, writes")
-    share_frac: float = Field(1.0, gt=0.0, le=1.0, allow_inf_nan=False, description="Share of these, drawn by the seed")
 
 
 _WRITING: Final = frozenset((5, 6, 15, 16, 21, 22, 23))
@@ -73,16 +71,6 @@ MODBUS_EXCEPTION = ProtocolFault(
 
 
 # ------------------------------------------------------------------------------------- wrong answers
-
-
-class Answers(BaseModel):
-    """How often."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    share_frac: float = Field(
-        1.0, gt=0.0, le=1.0, allow_inf_nan=False, description="Share of the answers it grips, drawn by the seed"
-    )
 
 
 def _other_transaction(frame: bytes, draw: Draws) -> bytes:
@@ -156,7 +144,7 @@ def size_of(data: bytes) -> int | None:
     return max(_LENGTH_FROM + int.from_bytes(data[4:6], "big"), _HEADER_OCTETS + 1)
 
 
-def _answering(engine: Engine, mode: str, parameters: Answers, key: int, now_s: float) -> _Answering:
+def _answering(engine: Engine, mode: str, parameters: Share, key: int, now_s: float) -> _Answering:
     return _Answering(engine, mode, parameters.share_frac, Draws(key, "answer"), now_s)
 
 
@@ -164,7 +152,7 @@ MODBUS_ANSWER = LinkFault(
     kind="modbus-answer",
     title="Answers come out wrong: another transaction, protocol, length, unit or function, truncated, corrupted, "
     "doubled, or the connection is cut amid one",
-    parameters=Answers,
+    parameters=Share,
     modes=tuple(_CHANGES),
     protocols=("modbus",),
     wrap=_answering,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pilotfarm.emulators.contracts.fault import LinkFault
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.faults.modbus import size_of
+from pilotfarm.emulators.faults.parameters import Share
 from pilotfarm.emulators.links.channels import Draws
 from pilotfarm.emulators.links.frames import FrameLink
 from pilotfarm.emulators.links.pipe import HELD_MAX_BYTES
@@ -17,10 +18,8 @@ from pilotfarm.emulators.links.pipe import HELD_MAX_BYTES
 DELAY_MAX_S: Final = 600.0
 
 
-class Lateness(BaseModel):
+class Lateness(Share):
     """How late, and how often."""
-
-    model_config = ConfigDict(extra="forbid")
 
     delay_s: float = Field(
         1.5,
@@ -28,9 +27,6 @@ class Lateness(BaseModel):
         le=DELAY_MAX_S,
         allow_inf_nan=False,
         description="How late an answer is, in wall time [s]; with `lagging` the next answer brings it",
-    )
-    share_frac: float = Field(
-        1.0, gt=0.0, le=1.0, allow_inf_nan=False, description="Share of the answers it grips, drawn by the seed"
     )
 
 

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from pilotfarm.emulators.contracts.fault import ProtocolFault
+from pilotfarm.emulators.faults.parameters import Share
 from pilotfarm.emulators.links.channels import Draws
-
-
-class Silence(BaseModel):
-    """How often."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    share_frac: float = Field(
-        1.0, gt=0.0, le=1.0, allow_inf_nan=False, description="Share of the messages that is lost, drawn by the seed"
-    )
 
 
 @dataclass(slots=True)
@@ -38,14 +27,14 @@ class _Silent:
         return self.draw() < self.share_frac
 
 
-def _silent(mode: str, parameters: Silence, key: int) -> _Silent:
+def _silent(mode: str, parameters: Share, key: int) -> _Silent:
     return _Silent(mode == "unheard", parameters.share_frac, Draws(key, "silence"))
 
 
 SILENCE = ProtocolFault(
     kind="silence",
     title="Connections stand, and requests never reach the device, or it does what they ask and what it says is lost",
-    parameters=Silence,
+    parameters=Share,
     modes=("unheard", "unanswered"),
     protocols=("modbus", "iec104", "dnp3"),
     filter=_silent,

@@ -166,6 +166,27 @@ def network() -> str:
 
 
 @contextmanager
+def broken(
+    site: RunningFarm,
+    kind: str,
+    target: Mapping[str, Any],
+    mode: str | None = None,
+    duration_s: float | None = None,
+    **parameters: Any,
+) -> Iterator[dict[str, Any]]:
+    """Put a fault on a site and take a step; yield what was answered, and end it with another step."""
+    fault = {"kind": kind, "target": target, "mode": mode, "parameters": parameters, "duration_s": duration_s}
+    answer = site.rest.post("faults", json=fault)
+    assert answer.status_code == 201, answer.text
+    site.step()
+    try:
+        yield answer.json()
+    finally:
+        site.rest.delete("faults").raise_for_status()
+        site.step()
+
+
+@contextmanager
 def brought_up(folder: Path, site: str = "tiny", *options: str) -> Iterator[RunningFarm]:
     """Bring a site up with a ledger, and down again, which has to go without a hitch."""
     said = folder / "said.txt"

@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from running_farm import RunningFarm, run_client
+from running_farm import RunningFarm, broken, run_client
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
-from test_faults_on_the_way import broken
 
 METER: Final = "meter-001"
 DOUBTS: Final = {

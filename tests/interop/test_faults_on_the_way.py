@@ -11,24 +11,9 @@ from typing import Final
 import pytest
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
-from running_farm import SOON_S, RunningFarm, run_client
+from running_farm import SOON_S, RunningFarm, broken, run_client
 
 DEVICE = "battery-001"
-
-
-@contextmanager
-def broken(
-    site: RunningFarm, kind: str, target: dict[str, str], mode: str | None = None, **parameters: float | str
-) -> Iterator[None]:
-    fault = {"kind": kind, "target": target, "mode": mode, "parameters": parameters}
-    answer = site.rest.post("faults", json=fault)
-    assert answer.status_code == 201, answer.text
-    site.step()
-    try:
-        yield
-    finally:
-        site.rest.delete("faults").raise_for_status()
-        site.step()
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from dnp3.core.timestamp import DNP3Timestamp
 from dnp3.master import DefaultSOEHandler, MasterTcpRunner
 from hat.drivers import iec104, net
 from pymodbus.client import ModbusTcpClient
-from running_farm import RunningFarm, Way, brought_up, run_client
+from running_farm import RunningFarm, Way, broken, brought_up, run_client
 from test_dnp3py_master import as_master as as_dnp3_master
 from test_hat_iec104_master import BROADCAST, Master
 
@@ -59,18 +58,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
     (folder / "clocks.yaml").write_text(SITE)
     with brought_up(folder, str(folder / "clocks.yaml")) as farm:
         yield farm
-
-
-@contextmanager
-def broken(site: RunningFarm, kind: str, target: dict[str, str], **parameters: float | str) -> Iterator[None]:
-    answer = site.rest.post("faults", json={"kind": kind, "target": target, "parameters": parameters})
-    assert answer.status_code == 201, answer.text
-    site.step()
-    try:
-        yield
-    finally:
-        site.rest.delete("faults").raise_for_status()
-        site.step()
 
 
 def offset_s(site: RunningFarm, device: str) -> float:

@@ -10,25 +10,12 @@ from typing import Any
 import pytest
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
-from running_farm import SOON_S, RunningFarm, run_client
+from running_farm import SOON_S, RunningFarm, broken, run_client
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 
 BATTERY, METER = "battery-001", "meter-001"
 FAULT, OFF_BY_TRIP, STORAGE_FAULT = 7, 4, 99
 """SunSpec: St of model 103 and a bit of its Evt1; State of model 802."""
-
-
-@contextmanager
-def broken(site: RunningFarm, kind: str, device: str, mode: str | None = None, **parameters: Any) -> Iterator[None]:
-    fault = {"kind": kind, "target": {"device": device}, "mode": mode, "parameters": parameters}
-    answer = site.rest.post("faults", json=fault)
-    assert answer.status_code == 201, answer.text
-    site.step()
-    try:
-        yield
-    finally:
-        site.rest.delete("faults").raise_for_status()
-        site.step()
 
 
 @contextmanager
@@ -53,7 +40,7 @@ def test_pymodbus_is_cut_off_and_refused_while_a_device_restarts_and_then_reads_
     way = site.ways("modbus")[METER]
     with modbus(site, METER) as client:
         assert client.read_holding_registers(40_000, count=2).registers == [0x5375, 0x6E53]
-        with broken(site, "restart", METER, down_s=2.0):
+        with broken(site, "restart", {"device": METER}, down_s=2.0):
             with pytest.raises(ModbusException):
                 client.read_holding_registers(40_000, count=2)
             with pytest.raises(ConnectionError):
@@ -70,7 +57,7 @@ def test_pysunspec2_finds_another_meter_whose_register_began_at_0(site: RunningF
     with sunspec(site, METER) as before:
         assert before.common[0].SN.value == METER
         assert before.models[203][0].TotWhImp.value > 0
-    with broken(site, "exchanged", METER, down_s=1.0):
+    with broken(site, "exchanged", {"device": METER}, down_s=1.0):
         site.step(1)
         with sunspec(site, METER) as there:
             assert there.common[0].SN.value.startswith(f"{METER}-")
@@ -90,13 +77,13 @@ def test_pysunspec2_sees_a_trip_a_lock_out_and_that_the_reset_ends_it(site: Runn
             return inverter.St.value, storage.State.value, bool(inverter.Evt1.value >> OFF_BY_TRIP & 1)
 
         before, off = states(), (FAULT, STORAGE_FAULT, True)
-        with broken(site, "trip", BATTERY, "lock-out"):
+        with broken(site, "trip", {"device": BATTERY}, "lock-out"):
             assert states() == off
         assert states() == off
         site.tell(BATTERY, alarm_reset=1)
         site.step()
         assert states() == before
-        with broken(site, "trip", BATTERY):
+        with broken(site, "trip", {"device": BATTERY}):
             assert states() == off
         assert states() == before
 
@@ -107,7 +94,7 @@ def test_pysunspec2_sees_what_a_derated_battery_can_do(site: RunningFarm) -> Non
         most_w = float(client.models[702][0].WMaxRtg.cvalue)
         settings.WSet.cvalue, settings.WSetEna.value = most_w, 1
         settings.write()
-        with broken(site, "derating", BATTERY, share_frac=0.75):
+        with broken(site, "derating", {"device": BATTERY}, share_frac=0.75):
             site.step(20)
             inverter.read()
             assert float(inverter.W.cvalue) == pytest.approx(0.25 * most_w, rel=0.01)
@@ -129,7 +116,7 @@ def test_pysunspec2_writes_a_set_point_that_reads_back_and_is_not_followed(site:
         settings.WSet.cvalue, settings.WSetEna.value = 0.0, 1
         settings.write()
         site.step(10)
-        with broken(site, "follows-none", BATTERY):
+        with broken(site, "follows-none", {"device": BATTERY}):
             settings.WSet.cvalue = 1_000.0
             settings.write()
             site.step(10)

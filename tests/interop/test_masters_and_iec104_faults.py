@@ -16,8 +16,7 @@ from typing import Any, Final
 import pytest
 from hat.drivers import iec104, net
 from iec104_bench import ACT, Bench, i, s, spec_of, split, u, unit
-from running_farm import RunningFarm, run_client
-from test_faults_on_the_way import broken
+from running_farm import RunningFarm, broken, run_client
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.protocols.iec104.asdu import Type

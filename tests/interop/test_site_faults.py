@@ -5,28 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
-from running_farm import SOON_S, RunningFarm
+from running_farm import SOON_S, RunningFarm, broken
 
 NORTH = {"label": "cell=north"}
 SUNS = [0x5375, 0x6E53]
 SHORT_S = 0.3
-
-
-@contextmanager
-def broken(site: RunningFarm, kind: str, **more: Any) -> Iterator[dict[str, Any]]:
-    answer = site.rest.post("faults", json={"kind": kind, **more})
-    assert answer.status_code == 201, answer.text
-    site.step()
-    try:
-        yield answer.json()
-    finally:
-        site.rest.delete("faults").raise_for_status()
-        site.step()
 
 
 @contextmanager
@@ -57,7 +44,7 @@ def refused(host: str, port: int) -> bool:
 def test_behind_a_cell_that_is_down_nobody_answers_and_afterwards_everybody_does(site: RunningFarm) -> None:
     with master(site, "battery-001", SHORT_S) as before:
         assert read(before) == SUNS
-        with broken(site, "cell-down", target=NORTH) as fault:
+        with broken(site, "cell-down", NORTH) as fault:
             assert len(fault["hit"]) == 5
             assert online(site, "battery-001") == 0
             with pytest.raises(ModbusException):
@@ -73,7 +60,7 @@ def test_a_master_of_a_cell_that_was_down_is_reset_when_it_is_back(site: Running
     way = site.ways("modbus")["battery-001"]
     with socket.create_connection((way.host, way.port), SOON_S) as stood:
         stood.settimeout(SOON_S)
-        with broken(site, "cell-down", target=NORTH):
+        with broken(site, "cell-down", NORTH):
             stood.settimeout(SHORT_S)
             with pytest.raises(TimeoutError):
                 stood.recv(1)
@@ -84,7 +71,7 @@ def test_a_master_of_a_cell_that_was_down_is_reset_when_it_is_back(site: Running
 
 def test_an_rtu_that_is_down_takes_its_own_way_alone(site: RunningFarm) -> None:
     rtu = site.ways("iec104", station="rtu")["battery-001"]
-    with broken(site, "rtu-down", target={"station": "rtu"}):
+    with broken(site, "rtu-down", {"station": "rtu"}):
         assert refused(rtu.host, rtu.port)
         assert online(site, "battery-001") == 1
         with master(site, "battery-001") as client:
@@ -95,8 +82,7 @@ def test_an_rtu_that_is_down_takes_its_own_way_alone(site: RunningFarm) -> None:
 @pytest.mark.parametrize("duration_s", [None, 60.0])
 def test_a_gateway_restarts_by_itself_and_its_devices_go_on(site: RunningFarm, duration_s: float | None) -> None:
     rtu = site.ways("iec104", station="rtu")["battery-001"]
-    asked = {"target": {"station": "rtu"}, "parameters": {"down_s": 3.0}, "duration_s": duration_s}
-    with broken(site, "gateway-restart", **asked) as fault:
+    with broken(site, "gateway-restart", {"station": "rtu"}, duration_s=duration_s, down_s=3.0) as fault:
         assert refused(rtu.host, rtu.port)
         with master(site, "battery-001") as client:
             assert read(client) == SUNS
@@ -107,7 +93,7 @@ def test_a_gateway_restarts_by_itself_and_its_devices_go_on(site: RunningFarm, d
 
 def test_of_a_bad_batch_devices_restart_again_and_again(site: RunningFarm) -> None:
     batch = {"label": "firmware=1.4.2", "kind": ["battery", "pv_generator"]}
-    with broken(site, "firmware-bad", target=batch, parameters={"down_s": 2.0, "every_s": 5.0}) as fault:
+    with broken(site, "firmware-bad", batch, down_s=2.0, every_s=5.0) as fault:
         assert fault["hit"] == ["battery-001", "pv-001"]
         course = []
         for _ in range(11):

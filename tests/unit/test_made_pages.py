@@ -24,7 +24,9 @@ def module(name: str) -> ModuleType:
     assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = made
-    spec.loader.exec_module(made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DOCS / "pages")  # pages import their neighbours, as scripts do
+        spec.loader.exec_module(made)
     return made
 
 
