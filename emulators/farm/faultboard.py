@@ -93,7 +93,7 @@ class FaultBoard:
 
         It lasts for ``duration_s``, or until it has changed ``count`` messages. Over ``ramp_s`` it takes its devices
         one after the other, or a wrong value or clock goes from right to wrong; over ``spread_s`` after its duration
-        it leaves them one after the other. [s of site time]  With ``dry_run`` nothing is put anywhere: the fault that
+        it leaves them one after the other. [s of site time] With ``dry_run`` nothing is put anywhere: the fault that
         would have been is returned.
 
         Raises ``ConfigError`` with every problem, or ``StateError`` when the board is full.

@@ -80,7 +80,7 @@ class FaultRequest:
         if course.count is not None and course.count < 1:
             self._problem("count", "must be 1 or more, or left out")
         if course.spread_s > 0.0 and course.duration_s is None:
-            self._problem("spread_s", "needs a duration_s to follow: one who is cleared leaves all devices at once")
+            self._problem("spread_s", "needs a duration_s: a fault that is cleared leaves all devices at once")
 
     def _check_course_of(self, spec: FaultSpec, course: Course) -> None:
         """Check what not every kind can do."""
