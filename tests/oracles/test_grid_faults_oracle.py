@@ -24,6 +24,7 @@ from power_grid_model import (
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.disturbance import BRANCH, FEEDER, TRANSFORMER, Disturbance
 from pilotfarm.emulators.grid.network import Customers, Network, Supply
+from pilotfarm.emulators.grid.sweep import Condition, Sweep
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout
 
 pytestmark = pytest.mark.oracle
@@ -287,3 +288,14 @@ def test_a_fuse_at_the_medium_voltage_leaves_one_phase_whole_and_the_others_what
     # What draws less on the voltage it has is the same impedance.
     network.step(10.0, *((part * (found / NOMINAL_V / had_pu) ** 2) for part in (ACTIVE_W, REACTIVE_VAR)))
     assert np.abs(network.voltage_v - direct)[:, ACTIVE_W.max(axis=0) < 0.0].max() < 0.1
+
+
+@pytest.mark.parametrize("blown", [L1, L2, (False, False, True)])
+def test_without_load_two_windings_share_the_voltage_of_the_whole_one_and_oppose_it(
+    blown: tuple[bool, bool, bool],
+) -> None:
+    """The three stand around a triangle one side of which is open: their voltages come to nothing."""
+    topology = solved(TRANSFORMER, Disturbance(at=TRANSFORMER, blown=blown))._low_voltage.topology
+    found = Sweep(topology.subset(0, 1)).without_load(Condition(Disturbance(at=TRANSFORMER, blown=blown)))
+    assert np.abs(found.sum(axis=0)) == pytest.approx(0.0, abs=1e-9)
+    assert np.sort(np.abs(found), axis=0) == pytest.approx(np.repeat([[117.5], [117.5], [235.0]], N, axis=1))
