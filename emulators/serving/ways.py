@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from pilotfarm.emulators.contracts.fault import AdmissionFault, DeviceFault, LinkFault, ProtocolFault, acts_on
+from pilotfarm.emulators.contracts.fault import LinkFault, ProtocolFault, acts_on
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.faultboard import FaultBoard
+from pilotfarm.emulators.farm.reach import admits, shut, takes_away
 from pilotfarm.emulators.links.filters import Counted
 from pilotfarm.emulators.links.severing import Forgotten
 from pilotfarm.emulators.serving.connection import Wrap
@@ -58,8 +59,8 @@ class Ways:
             return True
         ways = self._at.get((group, row))
         if ways is None:
-            return not _shut(gripping)
-        return not all(_shut(self._gripping(placed)) for _, placed in ways)
+            return not shut(gripping)
+        return not all(shut(self._gripping(placed)) for _, placed in ways)
 
     def stations(self, group: str, row: int) -> list[StationLayout]:
         """Where masters find a device."""
@@ -89,11 +90,11 @@ class Ways:
             device for device in serials.keys() | self._serials if serials.get(device) != self._serials.get(device)
         }
         found: dict[int, list[Seat]] = {}
-        was_gone = {device for device, faults in before.items() if any(map(_takes_away, faults))}
+        was_gone = {device for device, faults in before.items() if any(map(takes_away, faults))}
         for device in sorted(exchanged | was_gone):
             for number, placed in self._at.get(device, ()):
-                was_away = any(_takes_away(each) and each.acts_at(placed.way) for each in before.get(device, ()))
-                if (was_away or device in exchanged) and not any(map(_takes_away, self._gripping(placed))):
+                was_away = any(takes_away(each) and each.acts_at(placed.way) for each in before.get(device, ()))
+                if (was_away or device in exchanged) and not any(map(takes_away, self._gripping(placed))):
                     found.setdefault(number, []).append(placed.seat)
         yield from sorted(found.items())
 
@@ -118,7 +119,7 @@ class Ways:
         return found
 
     def _set_seat(self, placed: Placed, faults: Iterable[Fault]) -> None:
-        placed.reach(not _shut(faults))
+        placed.reach(not shut(faults))
         before = self._filters.pop(placed, {})
         filters = {
             fault.id: before.get(fault.id) or self._filter(fault.spec, fault, placed)
@@ -177,23 +178,7 @@ def _admission(gripping: Collection[Sequence[Fault]]) -> Admission:
 
     Masters stay while one device lets them stay.
     """
-    met = [max((_admits(fault) for fault in faults), default=Admission.OPEN) for faults in gripping]
+    met = [max((admits(fault) for fault in faults), default=Admission.OPEN) for faults in gripping]
     if not all(met):
         return Admission.OPEN
     return max([each for each in met if not each.cuts_off] or met)
-
-
-def _shut(faults: Iterable[Fault]) -> bool:
-    """Whether one of them keeps masters from a device."""
-    return any(_takes_away(fault) or _admits(fault).cuts_off for fault in faults)
-
-
-def _takes_away(fault: Fault) -> bool:
-    """Whether a device that such a fault grips on its way is off, and will begin anew."""
-    return isinstance(fault.spec, DeviceFault)
-
-
-def _admits(fault: Fault) -> Admission:
-    if _takes_away(fault):
-        return Admission.REFUSE
-    return fault.spec.admits(fault.mode, fault.parameters) if isinstance(fault.spec, AdmissionFault) else Admission.OPEN

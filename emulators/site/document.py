@@ -77,8 +77,8 @@ def where(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def read(file: str, text: str) -> Document:
-    """Read YAML text: a table of data, or no table and a problem of the document."""
+def read(file: str, text: str, what: str = "site") -> Document:
+    """Read YAML text: a table of data, or no table and a problem of the document; ``what`` the file is, for that."""
     document = Document(file)
     if len(text) > BYTES_MAX:
         document.problem((), f"the file has more than {BYTES_MAX:,} characters")
@@ -90,7 +90,7 @@ def read(file: str, text: str) -> Document:
         else:
             document.data = _Walk(document).value(node, ())
             if not isinstance(document.data, dict) and not document.problems:
-                document.problem((), "a site file is a table of keys and values, such as `name: street`")
+                document.problem((), f"a {what} file is a table of keys and values, such as `name: street`")
     except yaml.YAMLError as error:
         line, message = yaml_words.explained(error, text)
         document.problems.append(Problem(file, line, "", f"not YAML: {message}"))

@@ -19,7 +19,7 @@ _SAID: Final = (
     (r"expected <block end>", "the line is indented otherwise than its neighbours"),
     (r"found undefined alias '(?P<name>.*)'", r"there is no anchor &\g<name>; a text that begins with * needs quotes"),
     (r"found character '(?P<char>.)' that cannot start", r"a text that begins with \g<char> needs quotes"),
-    (r"but found another document", "a second document begins; a site file is one"),
+    (r"but found another document", "a second document begins; the file is to be one"),
     (r"could not find expected ':'", "a key without its colon on the line before"),
 )  # fmt: skip
 """PyYAML's words -> ours."""

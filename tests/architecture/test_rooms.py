@@ -41,7 +41,7 @@ FLOORS = (
     ("loadtests",),
     ("api",),
 )
-TO_COME = ("emulators.scenarios", "emulators.uplink")
+TO_COME = ("emulators.uplink",)
 """Rooms whose place is kept."""
 SIBLINGS = ("emulators.devices", "emulators.maps", "emulators.protocols", "emulators.faults")
 PURE = (
@@ -56,6 +56,7 @@ PURE = (
     *SIBLINGS,
     "emulators.farm",
     "emulators.grid",
+    "emulators.scenarios",
     "emulators.site",
     "emulators.words",
     "profiles",

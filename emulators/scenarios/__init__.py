@@ -1,0 +1,1 @@
+"""Scenarios: what goes wrong at a site and when, and what must be seen, with a verdict."""

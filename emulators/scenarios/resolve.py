@@ -1,0 +1,300 @@
+"""From a scenario that has been read to a plan for a farm: every device, quantity, fault and wait checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.fault import DeviceFault, MeasurementFault
+from pilotfarm.emulators.errors import Blocked, ConfigError, PointError
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.population import Rows
+from pilotfarm.emulators.farm.targets import chosen, strange
+from pilotfarm.emulators.scenarios.model import FaultTable, SetpointsTable
+from pilotfarm.emulators.scenarios.observed import Cells, Observed, never
+from pilotfarm.emulators.scenarios.plan import Action, Break, Expect, Mend, Phase, Plan, Step, Tell, Wait
+from pilotfarm.emulators.scenarios.reading import Draft, PhaseDraft, StepDraft
+from pilotfarm.emulators.scenarios.words import Reference, Watch
+from pilotfarm.emulators.site.document import Path
+from pilotfarm.emulators.wording import unknown
+from pilotfarm.emulators.words import quoted, with_article
+
+ALL = "all"
+
+
+def resolve(draft: Draft, farm: Farm) -> Plan:
+    """Make the plan of a scenario for a farm, which stays as it is; ``ConfigError`` has every problem of the file."""
+    phases = _Resolver(draft, farm).phases()
+    if draft.problems:
+        raise ConfigError(draft.problems)
+    head = draft.head
+    assert head is not None, "what has no head has a problem"
+    return Plan(head.name, head.title, draft.document.file, head.limit, phases)
+
+
+class _Resolver:
+    def __init__(self, draft: Draft, farm: Farm) -> None:
+        self._draft = draft
+        self._document = draft.document
+        self._farm = farm
+        self._limit_s = draft.head.limit if draft.head else inf
+        steps = [step for phase in draft.phases for step in phase.steps if step is not None]
+        self._faults = {step.table.name: step.path for step in steps if step.table.fault and step.table.name}
+        kinds = (step.table.fault.kind for step in steps if step.table.fault)
+        specs = [registry.fault(kind) for kind in kinds if kind in registry.FAULTS]
+        self._can_be_wrong = any(isinstance(spec, MeasurementFault | DeviceFault) for spec in specs)
+
+    def phases(self) -> tuple[Phase, ...]:
+        found = []
+        for phase in self._draft.phases:
+            steps = tuple(self._steps(phase))
+            names = [phase.name] if phase.repeat == 1 else [f"{phase.name} {i + 1}" for i in range(phase.repeat)]
+            found += [Phase(name, steps) for name in names]
+        return tuple(found)
+
+    def _steps(self, phase: PhaseDraft) -> Iterator[Step]:
+        numbers = {step.table.name: i for i, step in enumerate(phase.steps) if step and step.table.name}
+        after = [self._after(step, i, numbers) if step else () for i, step in enumerate(phase.steps)]
+        self._check_circles(phase, after)
+        for number, step in enumerate(phase.steps):
+            if step is None:
+                continue
+            action = self._action(step)
+            when = self._observed(step.when, (*step.path, "when"), viewed=False) if step.when else None
+            self._check_times(step)
+            if action is not None:
+                yield Step(
+                    step.table.name or f"{number + 1}",
+                    _said(step),
+                    self._document.line(step.path),
+                    after[number],
+                    step.table.at or 0.0,
+                    when,
+                    action,
+                    step.table.skip or phase.skip,
+                )
+
+    # ------------------------------------------------------------------------------------- order
+
+    def _after(self, step: StepDraft, number: int, numbers: Mapping[str, int]) -> tuple[int, ...]:
+        """Return the numbers of the steps that a step waits for."""
+        if step.table.after is None:
+            return (number - 1,) if number and step.table.at is None else ()
+        for name in step.table.after:
+            if name not in numbers:
+                self._document.problem((*step.path, "after"), f"no step of its phase: {unknown(name, list(numbers))}")
+        return tuple(numbers[name] for name in step.table.after if name in numbers)
+
+    def _check_circles(self, phase: PhaseDraft, after: Sequence[Sequence[int]]) -> None:
+        left = dict(enumerate(after))
+        while True:
+            try:
+                TopologicalSorter(left).prepare()
+            except CycleError as error:
+                circle = list(dict.fromkeys(error.args[1]))
+                asking = next(number for number in circle if self._asks(phase, number))
+                self._tell_circle(phase, circle, asking)
+                left[asking] = ()
+            else:
+                return
+
+    def _asks(self, phase: PhaseDraft, number: int) -> bool:
+        """Whether a step says whom it waits for; in every circle one does."""
+        step = phase.steps[number]
+        return step is not None and step.table.after is not None
+
+    def _tell_circle(self, phase: PhaseDraft, circle: Sequence[int], asking: int) -> None:
+        steps = {number: step for number in circle if (step := phase.steps[number]) is not None}
+        named = [f"{step.table.name or _said(step)} (line {self._document.line(step.path)})" for step in steps.values()]
+        several = f"steps wait for each other in a circle: {', '.join(named)}"
+        said = several if len(circle) > 1 else "the step waits for itself"
+        self._document.problem((*steps[asking].path, "after"), said)
+
+    def _check_times(self, step: StepDraft) -> None:
+        watches = [((*step.path, "when"), step.when)] if step.when else []
+        times = [((*step.path, "at"), step.table.at or 0.0), ((*step.path, "wait"), step.table.wait or 0.0)]
+        times += [(path, watch.for_s) for path, watch in (*watches, *step.expected)]
+        for path, time_s in times:
+            if time_s >= self._limit_s:
+                self._document.problem(
+                    path, f"{time_s:g} s are never over: the scenario's limit is {self._limit_s:g} s of site time"
+                )
+
+    # ----------------------------------------------------------------------------------- actions
+
+    def _action(self, step: StepDraft) -> Action | None:
+        table, path = step.table, step.path
+        if table.fault is not None:
+            self._check_fault(table.fault, (*path, "fault"))
+            return Break(table.fault)
+        if table.setpoints is not None:
+            return Tell(self._told(table.setpoints, (*path, "setpoints")))
+        if table.clear is not None:
+            return self._mend(table.clear, (*path, "clear"))
+        if table.expect is not None:
+            found = [self._observed(watch, at, viewed=True) for at, watch in step.expected]
+            return Expect(tuple(each for each in found if each is not None))
+        return Wait(table.wait) if table.wait is not None or step.when is not None else None
+
+    def _check_fault(self, fault: FaultTable, path: Path) -> None:
+        try:
+            put(self._farm, fault, dry_run=True)
+        except ConfigError as error:
+            for problem in error.problems:
+                self._document.problem((*path, *problem.where.split(".")), problem.message)
+
+    def _mend(self, names: Sequence[str], path: Path) -> Mend:
+        if ALL in names:
+            if len(names) > 1:
+                self._document.problem(path, f"{ALL} stands alone")
+            return Mend(())
+        for name in names:
+            if name not in self._faults:
+                hint = f"; {unknown(name, list(self._faults))}" if self._faults else ""
+                self._document.problem(path, f"no step with a fault is called {quoted(name)}{hint}")
+            elif self._faults[name][1] > path[1]:  # type: ignore[operator]  # both are numbers of phases
+                self._document.problem(path, f"{quoted(name)} begins in a later phase")
+        return Mend(tuple(names))
+
+    def _told(self, table: SetpointsTable, path: Path) -> dict[str, dict[str, float]]:
+        if table.devices is not None:
+            asked = {name: (values, (*path, "devices", name)) for name, values in table.devices.items()}
+        else:
+            asked = {name: (table.values or {}, (*path, "values")) for name in self._meant(table.target or {}, path)}
+        found: dict[str, dict[str, float]] = {}
+        wrong: dict[Path, list[str]] = {}
+        for name, (values, at) in asked.items():
+            if name not in self._farm.population.devices:
+                wrong[at] = [f"there is no such device: {unknown(name, self._farm.population.devices)}"]
+            elif not values:
+                wrong[at] = ["says no value"]
+            else:
+                refused = {key: self._refused(name, key, value) for key, value in values.items()}
+                for key, message in refused.items():
+                    wrong.setdefault((*at, key), []).extend([message] if message else [])
+                found[name] = {key: float(values[key]) for key, message in refused.items() if not message}
+        for at, messages in wrong.items():
+            more = f"; {len(messages)} devices refuse it" if len(messages) > 1 else ""
+            if messages:
+                self._document.problem(at, messages[0] + more)
+        return found
+
+    def _meant(self, target: Mapping[str, Any], path: Path) -> list[str]:
+        population = self._farm.population
+        wrong = list(strange(population, target))
+        for key, message in wrong:
+            self._document.problem((*path, "target", *([key] if key else [])), message)
+        if wrong:
+            return []
+        found = population.ids(chosen(population, target))
+        if not found:
+            self._document.problem((*path, "target"), "no device matches the target")
+        return found
+
+    def _refused(self, name: str, key: str, value: Any) -> str:
+        """Say why a device refuses a value, whatever its state, or nothing."""
+        device = self._farm.device(name)
+        if not isinstance(value, bool | int | float):
+            return f"must be a number, not {quoted(value)}"
+        if key not in device.group.readable:
+            known = sorted(device.group.writable)
+            return f"{with_article(device.kind)} has no such quantity: {unknown(key, known)}"
+        try:
+            device.check({key: float(value)})
+        except Blocked:
+            return ""  # it may be permitted by then
+        except OverflowError:
+            return "is too large for a number"
+        except PointError as error:
+            return str(error)
+        return ""
+
+    # -------------------------------------------------------------------------------- conditions
+
+    def _observed(self, watch: Watch, path: Path, viewed: bool) -> Observed | None:
+        """Bind a condition to the farm; ``viewed``: whether it has to say true or reported."""
+        condition = watch.condition
+        left = self._cells(condition.left, path, viewed)
+        right = self._cells(condition.right, path, viewed) if isinstance(condition.right, Reference) else None
+        if left is None or (right is None and isinstance(condition.right, Reference)):
+            return None
+        several = right is not None and len(right) > 1
+        if several and isinstance(condition.right, Reference) and condition.right.devices != condition.left.devices:
+            self._document.problem(path, f"{condition.right} must be one device, or the same as before the comparison")
+            return None
+        found = Observed(watch, left, right)
+        wrong = never(found, self._can_be_wrong)
+        if wrong:
+            self._document.problem(path, wrong)
+        return found
+
+    def _cells(self, reference: Reference, path: Path, viewed: bool) -> Cells | None:
+        rows = self._rows(reference.devices)
+        if not rows:
+            self._document.problem(path, f"there is no such device: {self._unknown_device(reference.devices)}")
+            return None
+        wrong = [self._lacks(name, reference.quantity) for name in rows]
+        wrong += [f"say `{reference} true` or `{reference} reported`"] if viewed and reference.reported is None else []
+        for message in dict.fromkeys(filter(None, wrong)):
+            self._document.problem(path, message)
+        if any(wrong):
+            return None
+        return Cells(self._farm, rows, reference.quantity, bool(reference.reported))
+
+    def _rows(self, glob: str) -> Rows:
+        found = {
+            group.name: np.array(
+                [row for row, name in enumerate(group.layout.devices) if fnmatchcase(name, glob)], dtype=np.intp
+            )
+            for group in self._farm.population
+        }
+        return {name: rows for name, rows in found.items() if len(rows)}
+
+    def _unknown_device(self, name: str) -> str:
+        if any(each in name for each in "*?["):
+            return f"no device is called {quoted(name)}"
+        return unknown(name, self._farm.population.devices)
+
+    def _lacks(self, name: str, wanted: str) -> str:
+        group = self._farm.groups[name]
+        if wanted in group.readable:
+            return ""
+        if wanted in group.columns:
+            return f"{wanted} of {with_article(group.spec.kind)} is a matter of the model and never reported"
+        return f"{with_article(group.spec.kind)} has no such quantity: {unknown(wanted, sorted(group.readable))}"
+
+
+def put(farm: Farm, fault: FaultTable, *, dry_run: bool = False) -> Any:
+    """Put a fault on the farm, as of the next step."""
+    return farm.faults.add(
+        fault.kind,
+        fault.target,
+        fault.mode,
+        fault.parameters,
+        None,
+        fault.duration_s,
+        ramp_s=fault.ramp_s,
+        spread_s=fault.spread_s,
+        count=fault.count,
+        dry_run=dry_run,
+    )
+
+
+def _said(step: StepDraft) -> str:
+    """Say what a step does."""
+    table = step.table
+    if table.fault is not None:
+        return f"fault {table.fault.kind}"
+    if table.setpoints is not None:
+        return "setpoints"
+    if table.clear is not None:
+        return f"clear {', '.join(table.clear)}"
+    if table.wait is not None:
+        return f"wait {table.wait:g} s"
+    return "expect" if table.expect is not None else f"when {table.when}"
