@@ -21,6 +21,7 @@ COMMANDS: Final = (
     "pilotfarm.api.commands.loadtest",
     "pilotfarm.api.commands.up",
     "pilotfarm.api.commands.fault",
+    "pilotfarm.api.commands.scenario",
     "pilotfarm.api.commands.simulate",
     "pilotfarm.api.commands.bench",
 )

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from fastapi import FastAPI
 
@@ -40,17 +40,21 @@ class Options:
     """How late a step may begin, in wall time; None for no bound."""
 
 
-def run(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> str:
+Attend: TypeAlias = Callable[[Pilot, Callable[[], None]], None]
+"""Called with a pilot before its first step, and what ends it."""
+
+
+def run(layout: SiteLayout, options: Options, announce: Callable[[str], None], attend: Attend | None = None) -> str:
     """Bring a site up until SIGINT, SIGTERM or SIGHUP; ``announce`` is called with the API's URL once all is up.
 
     Returns what the ledger lost (``Ledger.loss``). Raises ``ConfigError`` when an address or the ledger's folder cannot
     be had, and ``RunError`` when a step begins too late; nothing is left open then.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(layout, options, announce))
+        return runner.run(_serve(layout, options, announce, attend))
 
 
-async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str], None]) -> str:
+async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str], None], attend: Attend | None) -> str:
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in signals.ending():
@@ -61,6 +65,8 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
         if ledger is not None:
             stack.callback(ledger.close)
             pilot.observe(ledger)
+        if attend is not None:
+            attend(pilot, asked_to_stop.set)
         sock = stack.enter_context(_bound(options.api_host, options.api_port))
         await pilot.start()
         stack.push_async_callback(pilot.close)

@@ -15,6 +15,13 @@ def sites(incomplete: str) -> list[str]:
     return _beginning(profiles.names(), incomplete)
 
 
+def scenarios(incomplete: str) -> list[str]:
+    """Built-in scenarios; paths are the shell's own to complete."""
+    from pilotfarm import profiles
+
+    return _beginning(profiles.scenario_names(), incomplete)
+
+
 def device_kinds(incomplete: str) -> list[str]:
     from pilotfarm.emulators.registry import DEVICES
 

@@ -86,7 +86,7 @@ def simulate(
     steps = max(1, round(days * DAY_S / step))
     feeders = {state.name: _Feeder(state.name) for state in farm.network}
     bar = _progress(sys.stderr.isatty())
-    with _until_interrupted() as interrupt, _recorded(farm, kept) as ledger, bar as progress:
+    with until_interrupted() as interrupt, recorded(farm, kept) as ledger, bar as progress:
         _run(farm, feeders, steps, step, interrupt, progress)
     summary = _summary(farm, begin, feeders, interrupt.received)
     if as_json:
@@ -127,14 +127,14 @@ class _Feeder:
 
 
 @dataclass(slots=True)
-class _Interrupt:
+class Interrupt:
     received: bool = False
 
 
 @contextmanager
-def _until_interrupted() -> Iterator[_Interrupt]:
+def until_interrupted() -> Iterator[Interrupt]:
     """Note SIGINT, SIGTERM and SIGHUP, so that the current step and file are finished first."""
-    interrupt = _Interrupt()
+    interrupt = Interrupt()
 
     def note(*_: object) -> None:
         interrupt.received = True
@@ -148,7 +148,7 @@ def _until_interrupted() -> Iterator[_Interrupt]:
 
 
 @contextmanager
-def _recorded(farm: Farm, recording: Recording | None) -> Iterator[Ledger | None]:
+def recorded(farm: Farm, recording: Recording | None) -> Iterator[Ledger | None]:
     if recording is None:
         yield None
         return
@@ -182,7 +182,7 @@ def _run(
     feeders: dict[str, _Feeder],
     steps: int,
     step_s: float,
-    interrupt: _Interrupt,
+    interrupt: Interrupt,
     progress: Progress | None,
 ) -> None:
     task = None if progress is None else progress.add_task(farm.layout.name, total=steps)

@@ -30,6 +30,8 @@ from pilotfarm.emulators.site.layout import SiteLayout
 STEP_MIN_S: Final = 0.1
 STEP_MAX_S: Final = 900.0
 """Longest step the models hold for: a quarter of an hour, in which sun, loads and sessions move once."""
+WARM_UP_S: Final = 1.0
+"""Length of the one step taken before anybody looks or connects, so that nobody reads an unlived device."""
 
 
 Cell: TypeAlias = tuple[str, str, int, float]

@@ -276,8 +276,8 @@ class Run:
 
     def _record(self, each: _Live, verdict: Verdict, detail: str, expected: Observed | None = None) -> None:
         step = each.step
-        text = step.text if expected is None else f"expect {expected.watch.text}"
-        self.results.append(Result(self.phase, step.name, step.line, text, verdict, each.began_s, self.time_s, detail))
+        text, line = (step.text, step.line) if expected is None else (f"expect {expected.watch.text}", expected.line)
+        self.results.append(Result(self.phase, step.name, line, text, verdict, each.began_s, self.time_s, detail))
 
 
 _NO_WALL = "there is no wall time in a run without servers"

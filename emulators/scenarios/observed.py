@@ -66,6 +66,7 @@ class Observed:
     watch: Watch
     left: Cells
     right: Cells | None
+    line: int
 
     @property
     def condition(self) -> Condition:

@@ -71,7 +71,7 @@ class _Resolver:
             if action is not None:
                 yield Step(
                     step.table.name or f"{number + 1}",
-                    _said(step),
+                    said(step),
                     self._document.line(step.path),
                     after[number],
                     step.table.at or 0.0,
@@ -111,10 +111,10 @@ class _Resolver:
 
     def _tell_circle(self, phase: PhaseDraft, circle: Sequence[int], asking: int) -> None:
         steps = {number: step for number in circle if (step := phase.steps[number]) is not None}
-        named = [f"{step.table.name or _said(step)} (line {self._document.line(step.path)})" for step in steps.values()]
+        named = [f"{step.table.name or said(step)} (line {self._document.line(step.path)})" for step in steps.values()]
         several = f"steps wait for each other in a circle: {', '.join(named)}"
-        said = several if len(circle) > 1 else "the step waits for itself"
-        self._document.problem((*steps[asking].path, "after"), said)
+        message = several if len(circle) > 1 else "the step waits for itself"
+        self._document.problem((*steps[asking].path, "after"), message)
 
     def _check_times(self, step: StepDraft) -> None:
         watches = [((*step.path, "when"), step.when)] if step.when else []
@@ -171,7 +171,7 @@ class _Resolver:
         wrong: dict[Path, list[str]] = {}
         for name, (values, at) in asked.items():
             if name not in self._farm.population.devices:
-                wrong[at] = [f"there is no such device: {unknown(name, self._farm.population.devices)}"]
+                wrong[at] = [self._unknown_device(name)]
             elif not values:
                 wrong[at] = ["says no value"]
             else:
@@ -228,7 +228,7 @@ class _Resolver:
         if several and isinstance(condition.right, Reference) and condition.right.devices != condition.left.devices:
             self._document.problem(path, f"{condition.right} must be one device, or the same as before the comparison")
             return None
-        found = Observed(watch, left, right)
+        found = Observed(watch, left, right, self._document.line(path))
         wrong = never(found, self._can_be_wrong)
         if wrong:
             self._document.problem(path, wrong)
@@ -237,7 +237,7 @@ class _Resolver:
     def _cells(self, reference: Reference, path: Path, viewed: bool) -> Cells | None:
         rows = self._rows(reference.devices)
         if not rows:
-            self._document.problem(path, f"there is no such device: {self._unknown_device(reference.devices)}")
+            self._document.problem(path, self._unknown_device(reference.devices))
             return None
         wrong = [self._lacks(name, reference.quantity) for name in rows]
         wrong += [f"say `{reference} true` or `{reference} reported`"] if viewed and reference.reported is None else []
@@ -259,7 +259,7 @@ class _Resolver:
     def _unknown_device(self, name: str) -> str:
         if any(each in name for each in "*?["):
             return f"no device is called {quoted(name)}"
-        return unknown(name, self._farm.population.devices)
+        return f"there is no such device: {unknown(name, self._farm.population.devices)}"
 
     def _lacks(self, name: str, wanted: str) -> str:
         group = self._farm.groups[name]
@@ -286,7 +286,7 @@ def put(farm: Farm, fault: FaultTable, *, dry_run: bool = False) -> Any:
     )
 
 
-def _said(step: StepDraft) -> str:
+def said(step: StepDraft) -> str:
     """Say what a step does."""
     table = step.table
     if table.fault is not None:

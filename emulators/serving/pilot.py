@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
 
 from pilotfarm.emulators.clock import Clock, WallClock
-from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.farm import WARM_UP_S, Farm
 from pilotfarm.emulators.farm.observer import Observer
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.serving.media import Media
@@ -13,9 +13,6 @@ from pilotfarm.emulators.serving.runner import Runner
 from pilotfarm.emulators.serving.server import Server
 from pilotfarm.emulators.serving.ways import Ways
 from pilotfarm.emulators.site.layout import SiteLayout
-
-WARM_UP_S: Final = 1.0
-"""Length of the one step taken before anybody may connect, so that no master reads an unlived device."""
 
 
 class Pilot:
@@ -41,6 +38,8 @@ class Pilot:
         self.server = Server(self.images.places, self.clock)
         media = Media(self.images.places, self.clock, layout.seed)
         self.ways = Ways(self.farm.faults, self.images.places, self.server, layout.seed, media)
+        self.attendants: list[Callable[[], None]] = []
+        """Called after each step, once masters can have what came of it."""
         self.runner = Runner(self.step, layout.step_s, self.clock, speed=speed, max_late_s=max_late_s)
 
     def observe(self, observer: Observer) -> None:
@@ -65,3 +64,5 @@ class Pilot:
         self.ways.update()
         self.images.refresh()
         self.server.after_step()
+        for attend in self.attendants:
+            attend()
