@@ -48,8 +48,9 @@ class Cells:
         values = np.concatenate(found) + 0.0
         if self.reported and self.quantity == REACHED:
             gone = out_of_reach(self.farm.faults, self.farm.population)
-            places = [(name, row) for name, rows in self.rows.items() for row in rows.tolist()]
-            values[[place in gone for place in places]] = 0.0
+            if gone:
+                places = [(name, row) for name, rows in self.rows.items() for row in rows.tolist()]
+                values[[place in gone for place in places]] = 0.0
         return values
 
     def device(self, number: int) -> str:
