@@ -10,6 +10,7 @@ from typing import Final, TextIO
 import typer
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.scenarios import reporting
@@ -64,7 +65,8 @@ class Report:
         self.run.advance()
         self._tell()
         if self._status is not None:
-            self._status.update(f"{self._farm.now:%Y-%m-%d %H:%M:%S}  {self.run.phase}: {self.run.waits_for()}")
+            now = f"{self._farm.now:%Y-%m-%d %H:%M:%S}"
+            self._status.update(Text(f"{now}  {self.run.phase}: {self.run.waits_for()}"))
 
     def finish(self) -> None:
         """Tell the rest and the verdict."""

@@ -86,6 +86,14 @@ def test_within_counts_from_when_it_is_first_looked_at_and_for_how_long_it_is_to
     assert dict(verdicts(broken))["holds"] == "FAIL"
 
 
+@pytest.mark.parametrize(("within", "verdict"), [("5 s", "FAIL"), ("10 s", "PASS")])
+def test_what_comes_with_a_step_of_the_site_that_is_too_late_is_late(
+    within: str, verdict: str, made: Callable[[], Farm]
+) -> None:
+    found = run(steps(CHARGE, f"{{name: soon, at: 0, expect: {CHARGES} within {within}}}"), made(), dt_s=10.0)
+    assert dict(verdicts(found))["soon"] == verdict
+
+
 def test_expectations_of_one_step_begin_together_and_each_has_its_verdict(made: Callable[[], Farm]) -> None:
     text = steps(f'expect: ["{NEVER} within 9 s", "{ALWAYS} for 3 s", "{ALWAYS}"]', "wait: 1 s")
     found = run(text, made())
@@ -146,6 +154,20 @@ def test_a_value_that_is_missing_meets_no_expectation(made: Callable[[], Farm]) 
     for operator in ("<", ">", "==", "!="):
         found = run(steps(gone, f"expect: meters-001.voltage_l1_v reported {operator} 5"), made())
         assert (str(found.results[1].verdict), found.results[1].detail) == ("FAIL", "meters-001 has no value")
+
+
+@pytest.mark.parametrize(
+    ("comparison", "holds"),
+    [
+        ("< 7", False), ("< 7.5", True), ("<= 7", True), ("<= 6.5", False), ("> 7", False), ("> 6.5", True), (">= 7", True),
+        (">= 7.5", False), ("== 7", True), ("== 8 +- 1", True), ("== 8 +- 0.5", False), ("!= 7", False), ("!= 8", True),
+        ("!= 8 +- 1", False), ("!= 8 +- 0.5", True),
+    ],
+)  # fmt: skip
+def test_a_comparison_holds_up_to_its_bound(comparison: str, holds: bool, made: Callable[[], Farm]) -> None:
+    seven = "fault: {kind: stuck, target: {device: meters-001, quantity: voltage_l1_v}, parameters: {value: 7}}"
+    found = run(steps(seven, f"expect: meters-001.voltage_l1_v reported {comparison}"), made())
+    assert (found.results[1].verdict is Verdict.PASS) == holds
 
 
 def test_all_or_any_of_several_devices(made: Callable[[], Farm]) -> None:
