@@ -9,6 +9,7 @@ from scenario_rig import draft, run, steps, verdicts
 
 from pilotfarm.emulators.contracts.protocol import Command
 from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.fault import Course
 from pilotfarm.emulators.farm.observer import Moment
 from pilotfarm.emulators.scenarios.engine import Run
 from pilotfarm.emulators.scenarios.resolve import resolve
@@ -54,6 +55,20 @@ def test_after_one_that_fails_those_that_follow_are_blocked_and_those_at_a_time_
     assert "meters-001 has 2" in failed.detail
     assert (blocked.phase, blocked.began_s, blocked.detail) == ("later", None, "a phase before it did not pass")
     assert found.verdict is Verdict.FAIL
+
+
+def test_what_failed_blocks_every_later_phase(made: Callable[[], Farm]) -> None:
+    later = "  - {name: b, skip: not now, steps: [{wait: 1 s}]}\n  - {name: c, steps: [{wait: 1 s}]}\n"
+    assert verdicts(run(steps(f"expect: {NEVER}") + later, made())) == [
+        ("1", "FAIL"),
+        ("1", "SKIPPED"),
+        ("1", "BLOCKED"),
+    ]
+
+
+def test_one_expectation_that_fails_is_enough(made: Callable[[], Farm]) -> None:
+    found = run(steps(f'expect: ["{NEVER}", "{ALWAYS} for 3 s"]', "wait: 1 s"), made())
+    assert [str(each.verdict) for each in found.results] == ["FAIL", "PASS", "BLOCKED"]
 
 
 def test_a_condition_that_never_comes_blocks_its_step_and_what_follows(made: Callable[[], Farm]) -> None:
@@ -115,6 +130,8 @@ def test_steps_go_side_by_side_where_the_file_says_after_what(made: Callable[[],
 
 
 def test_a_phase_is_repeated_as_often_as_it_says_and_times_begin_anew(made: Callable[[], Farm]) -> None:
+    twice = run(steps("wait: 2 s").replace("only", "only\n    repeat: 2"), made())
+    assert [each.phase for each in twice.results] == ["only 1", "only 2"]
     text = steps("{at: 3 s, wait: 2 s}").replace("only", "only\n    repeat: 3")
     found = run(text, made())
     assert [(each.phase, each.began_s) for each in found.results] == [
@@ -139,6 +156,25 @@ def test_faults_begin_and_end_with_their_steps(made: Callable[[], Farm]) -> None
     assert [each.state for each in farm.faults] == ["ended", "ended"]
 
 
+def test_a_fault_that_has_ended_by_itself_is_no_trouble_to_clear(made: Callable[[], Farm]) -> None:
+    off = "{name: off, fault: {kind: offline, target: {device: meters-002}, duration_s: 2}}"
+    found = run(steps(off, "wait: 5 s", "clear: off"), made())
+    assert (str(found.results[2].verdict), found.results[2].detail) == ("PASS", "ended 0 faults")
+
+
+def test_all_that_a_fault_says_reaches_the_board(made: Callable[[], Farm]) -> None:
+    farm = made()
+    run(
+        steps(
+            "fault: {kind: offline, target: {group: meters}, mode: silent, duration_s: 4, ramp_s: 2, spread_s: 3}",
+            "fault: {kind: silence, target: {group: meters}, count: 5}",
+        ),
+        farm,
+    )
+    first, second = farm.faults
+    assert (first.mode, first.course, second.course.count) == ("silent", Course(4.0, 2.0, 3.0), 5)
+
+
 def test_a_fault_of_others_stays_where_all_of_the_scenarios_are_cleared(made: Callable[[], Farm]) -> None:
     farm = made()
     farm.faults.add("offline", {"device": "meters-003"})
@@ -159,8 +195,9 @@ def test_a_value_that_is_missing_meets_no_expectation(made: Callable[[], Farm]) 
 @pytest.mark.parametrize(
     ("comparison", "holds"),
     [
-        ("< 7", False), ("< 7.5", True), ("<= 7", True), ("<= 6.5", False), ("> 7", False), ("> 6.5", True), (">= 7", True),
-        (">= 7.5", False), ("== 7", True), ("== 8 +- 1", True), ("== 8 +- 0.5", False), ("!= 7", False), ("!= 8", True),
+        ("< 7", False), ("< 7.5", True), ("<= 7", True), ("<= 6.5", False), ("> 7", False), ("> 6.5", True),
+        (">= 7", True), (">= 7.5", False), ("== 7", True), ("== 8 +- 1", True), ("== 8 +- 0.5", False),
+        ("!= 7", False), ("!= 8", True),
         ("!= 8 +- 1", False), ("!= 8 +- 0.5", True),
     ],
 )  # fmt: skip
@@ -265,6 +302,7 @@ class Told:
 def test_set_points_go_to_all_of_a_target_with_their_switches(made: Callable[[], Farm]) -> None:
     farm, told = made(), Told()
     farm.observers.append(told)
+    now_s = farm.unix_s
     target = "setpoints: {target: {kind: battery, exclude: storage-002}, values: {active_power_setpoint_w: -1000}}"
     run(steps(target), farm)
     values = {"active_power_setpoint_w": -1000.0, "active_power_setpoint_enabled": 1.0}
@@ -272,6 +310,7 @@ def test_set_points_go_to_all_of_a_target_with_their_switches(made: Callable[[],
         ("storage-001", "scenario", "made", values),
         ("storage-003", "scenario", "made", values),
     ]
+    assert {(each.received_s, each.acknowledged_s) for each in told.commands} == {(now_s, now_s)}
 
 
 def test_the_same_plan_on_the_same_farm_does_the_same(made: Callable[[], Farm]) -> None:

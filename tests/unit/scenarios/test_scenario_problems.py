@@ -123,6 +123,16 @@ def test_a_reported_value_may_be_beyond_its_bounds_where_a_fault_can_put_it_ther
     assert "is at least 0 V" in problem.message
 
 
+@pytest.mark.parametrize("comparison", ["<= 0", ">= 1", "== 1.05 +- 0.1", "== -0.05 +- 0.1", "!= 0", "< 0.01"])
+def test_what_may_be_met_at_its_bound_is_no_problem(comparison: str, small: Farm) -> None:
+    assert problems(steps(f"expect: storage-001.soc_frac true {comparison}"), small) == []
+
+
+def test_a_device_that_is_broken_itself_may_report_what_cannot_be(small: Farm) -> None:
+    broken = "fault: {kind: exchanged, target: {group: meters}}"
+    assert problems(steps(broken, "expect: meters-001.voltage_l1_v reported < -5"), small) == []
+
+
 def test_only_a_fault_that_has_begun_before_can_be_cleared(small: Farm) -> None:
     late = "  - name: later\n    steps:\n      - {name: off, fault: {kind: offline}}\n"
     (problem,) = problems(steps("clear: off") + late, small)
