@@ -1,0 +1,10 @@
+"""Measured series: what a user's CSV or Parquet file says of loads, PV power, light or air, by columns.
+
+``files`` reads a file, ``instants`` its times, ``gaps`` answers for what is missing; ``replay`` gives the values of a
+step. Everything wrong with a file is told at once (``told``).
+"""
+
+from pilotfarm.profiles.series.replay import Replayed, Resample, Series
+from pilotfarm.profiles.series.told import SeriesFileError
+
+__all__ = ["Replayed", "Resample", "Series", "SeriesFileError"]

@@ -1,0 +1,135 @@
+"""The times of a series: instants, or offsets in seconds from the site's start; in order, each once.
+
+An instant without an offset from UTC is wall time in the series' zone. In the hour that comes twice as clocks go
+back, the first pass is summer time and the second standard time, and a file that has one of them alone cannot be
+placed; in the hour that is left out as they go forward there is nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from pilotfarm.profiles.draws import Floats
+from pilotfarm.profiles.series.files import Columns
+from pilotfarm.profiles.series.told import LOOKED_AT, Mistake, SeriesFileError, at_most
+
+OFFSET_MAX_S: Final = 3_155_760_000.0
+"""A hundred years; a larger number is no offset."""
+_EXAMPLE: Final = "2025-01-31T12:15:00"
+
+
+def seconds(read: Columns, zone: str | None, start_s: float) -> Floats:
+    """Return the times in seconds since 1970 UTC.
+
+    ``start_s`` is where offsets count from. Raises ``SeriesFileError`` with everything that is wrong with them.
+    """
+    if read.times_are == "offsets":
+        return _in_order(_checked_offsets(read, zone) + start_s, read)
+    if read.times_are == "utc":
+        return _in_order(np.asarray(read.times, dtype=np.float64), read)
+    wall_s, offset_s = _parsed(read) if read.times_are == "text" else (np.asarray(read.times), None)
+    naive = np.ones(len(wall_s), dtype=np.bool_) if offset_s is None else np.isnan(offset_s)
+    unix_s = wall_s.copy() if offset_s is None else wall_s - np.where(naive, 0.0, offset_s)
+    if naive.any():
+        rows = naive.nonzero()[0]
+        if zone is None:
+            row = int(rows[0])
+            raise SeriesFileError(
+                [_at(read, row, "has no offset from UTC, and the series says no zone, such as zone: Europe/Oslo")]
+            )
+        unix_s[rows] = wall_s[rows] - _zone_offsets(read, rows, wall_s[rows], ZoneInfo(zone))
+    return _in_order(unix_s, read)
+
+
+def _at(read: Columns, row: int, message: str) -> Mistake:
+    return Mistake(read.line(row), read.said(row) + message)
+
+
+def _checked_offsets(read: Columns, zone: str | None) -> Floats:
+    times = np.asarray(read.times, dtype=np.float64)
+    wrong = (~((times >= 0.0) & (times <= OFFSET_MAX_S))).nonzero()[0].tolist()
+    mistakes = [
+        _at(read, row, f"{times[row]:.10g} is no offset in seconds from the site's start; an instant is as {_EXAMPLE}Z")
+        for row in wrong[:LOOKED_AT]
+    ]
+    if mistakes:
+        raise SeriesFileError(at_most(mistakes, len(wrong)))
+    if zone is not None:
+        raise SeriesFileError([Mistake(0, "its times are offsets from the site's start, which have no zone")])
+    return times
+
+
+def _parsed(read: Columns) -> tuple[Floats, Floats]:
+    """Return texts as seconds of the wall clock since 1970, and their offsets from UTC, NaN where they have none."""
+    wall_s, offset_s = np.empty(len(read.times)), np.full(len(read.times), np.nan)
+    wrong: list[int] = []
+    for row, text in enumerate(read.times):
+        try:
+            moment = datetime.fromisoformat(str(text))
+        except ValueError:
+            wrong.append(row)
+            continue
+        wall_s[row] = moment.replace(tzinfo=UTC).timestamp()
+        if moment.tzinfo is not None:
+            offset_s[row] = moment.utcoffset().total_seconds()  # type: ignore[union-attr]  # it is aware
+    if wrong:
+        told = [
+            _at(read, row, f"{str(read.times[row])[:40]!r} is no instant such as {_EXAMPLE}")
+            for row in wrong[:LOOKED_AT]
+        ]
+        raise SeriesFileError(at_most(told, len(wrong)))
+    return wall_s, offset_s
+
+
+def _zone_offsets(read: Columns, rows: npt.NDArray[np.intp], wall_s: Floats, zone: ZoneInfo) -> Floats:
+    """Return the offsets from UTC of wall times in a zone."""
+    moments = [datetime.fromtimestamp(each, UTC).replace(tzinfo=zone) for each in wall_s.tolist()]
+    first, second = (
+        np.array([moment.replace(fold=fold).utcoffset().total_seconds() for moment in moments])  # type: ignore[union-attr]
+        for fold in (0, 1)
+    )
+    mistakes = [
+        _at(read, int(rows[place]), f"{moments[place]:%Y-%m-%d %H:%M} is left out in {zone.key}: clocks go forward")
+        for place in (first < second).nonzero()[0].tolist()
+    ]
+    offsets = first.copy()
+    for run in _runs(first > second):
+        back = (np.diff(wall_s[run]) <= 0.0).nonzero()[0]
+        if not len(back):
+            at = run.start
+            mistakes.append(
+                _at(
+                    read,
+                    int(rows[at]),
+                    f"{moments[at]:%Y-%m-%d %H:%M} comes twice in {zone.key}, where clocks go back, and here once: "
+                    "write offsets from UTC, or both",
+                )
+            )
+        else:
+            offsets[run.start + int(back[0]) + 1 : run.stop] = second[run.start + int(back[0]) + 1 : run.stop]
+    if mistakes:
+        raise SeriesFileError(at_most(sorted(mistakes)))
+    return offsets
+
+
+def _runs(marks: npt.NDArray[np.bool_]) -> list[slice]:
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], marks, [False])).astype(np.int8)))
+    return [slice(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _in_order(unix_s: Floats, read: Columns) -> Floats:
+    """Refuse instants that come twice or before the one above them."""
+    wrong = (np.diff(unix_s) <= 0.0).nonzero()[0] + 1
+    mistakes = []
+    for row in wrong[:LOOKED_AT].tolist():
+        above = f"line {read.line(row - 1)}" if read.line(row) else f"row {row:,}"
+        told = "is the same instant as" if unix_s[row] == unix_s[row - 1] else "is earlier than"
+        mistakes.append(_at(read, row, f"{told} {above}; times go forward, each once"))
+    if mistakes:
+        raise SeriesFileError(at_most(mistakes, len(wrong)))
+    return unix_s
