@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -43,7 +43,8 @@ def _world(now: datetime) -> Surroundings:
         "weekday": now.weekday(),
         "day_of_year": now.timetuple().tm_yday,
     }
-    return Surroundings(**{f.name: known.get(f.name, 0.0) for f in fields(Surroundings)})
+    needed = (f.name for f in fields(Surroundings) if f.default is MISSING)
+    return Surroundings(**{name: known.get(name, 0.0) for name in needed})
 
 
 def h25(starts: Iterable[datetime]) -> list[Floats]:

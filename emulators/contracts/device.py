@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pilotfarm.emulators.columns.arrays import Columns, Floats
 from pilotfarm.emulators.columns.resource import Resource
 from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.replay import Most
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.quantities import Quantity
 from pilotfarm.emulators.quantities.modes import REVERTED
@@ -159,5 +160,7 @@ class DeviceSpec:
     flow: Callable[[Columns, ResourceColumns, Surroundings, float], Flow] | None = None
     sunlit: Callable[[Seen], bool] | None = None
     """Whether light has an effect on devices with these columns at the start; if not, they are given NaN as light."""
+    replays: Mapping[str, Most] = field(default_factory=dict)
+    """What a series may say of such devices (``contracts.replay``), with the largest value of each."""
     with_any_command: Mapping[str, float] = field(default_factory=dict)
     """Columns that every command sets besides its own: the sign that the SESP was heard."""

@@ -24,6 +24,7 @@ class Surroundings:
 
     The mains are those of the power flow of the step before.
     Irradiance is ``(n,)``: it differs from device to device, or is one value for all.
+    What series say (``contracts.replay``) is ``(n,)``, NaN where a model says it; ``None`` is a model everywhere.
     Everything else is one value for the site. Angles in degrees; ``local_hour`` is in [0, 24);
     ``weekday`` counts from Monday = 0; ``unix_s`` is site time on the UTC scale.
     """
@@ -46,6 +47,8 @@ class Surroundings:
     humidity_frac: float
     pressure_pa: float
     rain_mm_per_h: float
+    load_w: Floats | None = None
+    pv_power_w: Floats | None = None
 
     @property
     def voltage_v(self) -> Floats:

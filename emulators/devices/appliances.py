@@ -31,12 +31,16 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     return appliances.drawn(columns, keys_in, surroundings, dt_s)
 
 
-def drawn(columns: Seen, live: Floats | None) -> Floats:
+def drawn(columns: Seen, live: Floats | None, load_w: Floats | None) -> Floats:
     """Return what appliances drew in a step, ``(6, n)`` by phase, three of W and three of var.
 
-    ``live`` is the share that they get, ``(n,)`` or by phase ``(3, n)``; ``None`` is 1.0 everywhere.
+    ``live`` is the share that they get, ``(n,)`` or by phase ``(3, n)``; ``None`` is 1.0 everywhere. ``load_w`` is what
+    a series says of them (``Surroundings.load_w``).
     """
     by_phase = columns["power"][:, 0].T
+    if load_w is not None:
+        said = load_w * columns["load_shares"].T
+        by_phase = np.where(np.isnan(load_w), by_phase, said)
     if live is None:
         return by_phase.copy()
     return np.multiply(by_phase, live if live.ndim == 1 else np.concatenate((live, live)), order="C")

@@ -153,6 +153,11 @@ def connection_power_w(columns: Columns, current_a: Floats) -> Floats:
     return power_w
 
 
+def no_most(ratings: Columns) -> Floats:
+    """Return that devices bound a value in no way, ``(n,)``."""
+    return np.full(len(ratings["phases"]), np.inf)
+
+
 def voltage_at(columns: Columns, voltage_v: Floats) -> Floats:
     """Return the voltage at the device, line to neutral [V]: of its phase, or the mean of its three."""
     seen: Floats = columns["share_l1"] * voltage_v[0]

@@ -116,7 +116,7 @@ def step(
     new = dict(columns)
     share = connection.served(columns, surroundings)
     live = None if share is None else connection.served_evenly(columns, share)
-    drawn = appliances.drawn(used, share)
+    drawn = appliances.drawn(used, share, surroundings.load_w)
     appliances_w = drawn[0] + drawn[1] + drawn[2]
     heating_w, element_w = _heated(new, surroundings, appliances_w, live, dt_s)
     ask_w = columns["deferrable_wh_per_day"] * (_UNASKED / 24.0)

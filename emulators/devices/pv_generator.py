@@ -197,19 +197,31 @@ def _harvested(new: Columns, surroundings: Surroundings, dt_s: float) -> _Harves
         surroundings.dhi_w_per_m2,
         pv.extraterrestrial(surroundings.day_of_year),
     )
-    lit = any(map(np.count_nonzero, (sun.ghi, sun.dni, sun.dhi)))
+    lit, said_w = any(map(np.count_nonzero, (sun.ghi, sun.dni, sun.dhi))), surroundings.pv_power_w
     planes = [which for which in _PLANES if not which or not is_nothing(new[f"plane_share{which}"])]
     each = [_on_plane(new, which, sun if lit else None, surroundings, dt_s) for which in planes]
-    if not lit:
+    if not lit and (said_w is None or not anywhere(said_w > 0.0)):
         new["available_power_w"] = new["available_power_frac"] = none
         return _Harvest(none, none, none)
     harvest = each[0]
     if len(each) > 1:
         shares = [new[f"plane_share{which}"] for which in planes]
         harvest = _Harvest(*(_weighted(of_planes, shares) for of_planes in zip(*each, strict=True)))
-    new["available_power_w"] = available = pv.ac_given(harvest.dc_w, rated) * new["running"]
+    given = pv.ac_given(harvest.dc_w, rated)
+    if said_w is not None:
+        given, harvest = _as_said(new, said_w, given, harvest)
+    new["available_power_w"] = available = given * new["running"]
     new["available_power_frac"] = available / rated
     return harvest
+
+
+def _as_said(new: Columns, said_w: Floats, given_w: Floats, harvest: _Harvest) -> tuple[Floats, _Harvest]:
+    """Return the AC power that a series says where it does, and the DC power and light that this takes."""
+    by_model, rated = np.isnan(said_w), new["rated_power_w"]
+    power_w = np.where(by_model, given_w, np.clip(said_w, 0.0, rated))
+    dc_w = np.where(by_model, harvest.dc_w, pv.dc_drawn(power_w, rated) * (power_w > 0.0))
+    light = dc_w * (1_000.0 / np.maximum(new["net_dc_power_w"], _TINY))
+    return power_w, _Harvest(np.where(by_model, harvest.absorbed_w_per_m2, light), harvest.module_degc, dc_w)
 
 
 def _on_plane(new: Columns, which: str, sun: pv.Sun | None, surroundings: Surroundings, dt_s: float) -> _Harvest:
@@ -301,5 +313,6 @@ DEVICE: Final = DeviceSpec(
     make=make,
     sunlit=lambda columns: True,
     step=step,
+    replays={"pv_power": lambda ratings: ratings["rated_power_w"], "irradiance": common.no_most},
     with_any_command=common.WITH_ANY_COMMAND,
 )

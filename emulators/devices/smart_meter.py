@@ -117,7 +117,7 @@ def flow(columns: Columns, parts: ResourceColumns, surroundings: Surroundings, d
     new = common.life_cycle(columns, surroundings, dt_s)
     share = connection.served(columns, surroundings)
     live = new["running"] if share is None else new["running"] * share
-    drawn = appliances.drawn(used, live)
+    drawn = appliances.drawn(used, live, surroundings.load_w)
     supplied = 0.0 - drawn
     active_w, reactive_var = supplied[:3], supplied[3:]
     if anywhere(new["pv_power_w"]):
@@ -135,6 +135,9 @@ def _sun(new: Columns, surroundings: Surroundings, drawn_w: Floats) -> Floats:
     """Return the power of PV behind the meters by phase, ``(3, n)``. [W]"""
     rated_w = new["pv_power_w"]
     sun_w = np.minimum(rated_w * (surroundings.ghi_w_per_m2 / 1000.0 * _SYSTEM_YIELD), rated_w)
+    said_w = surroundings.pv_power_w
+    if said_w is not None:
+        sun_w = np.where(np.isnan(said_w), sun_w, np.maximum(said_w, 0.0))
     # Never more to the grid than the fuse lets through.
     kept_w = np.minimum(sun_w, new["rated_apparent_power_va"] + drawn_w.sum(axis=0))
     return np.asarray(new["pv_shares"].T * (kept_w * new["running"]))
@@ -292,5 +295,10 @@ DEVICE: Final = DeviceSpec(
     step=compound.stepped(flow, _RESOURCES),
     resources=_RESOURCES,
     flow=flow,
+    replays={
+        "load": lambda ratings: common.connection_power_w(ratings, ratings["main_fuse_a"]),
+        "pv_power": lambda ratings: ratings["pv_power_w"],
+        "irradiance": common.no_most,
+    },
     with_any_command=common.WITH_ANY_COMMAND,
 )

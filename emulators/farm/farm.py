@@ -111,7 +111,7 @@ class Farm:
         self.world.frequency_offset_hz = self.faults.frequency_offset_hz
         for written in self.faults.columns():
             self.pools.put(*written)
-        self.pools.step(self.world.at(self.time_s, self.network.mains), dt_s)
+        self.pools.step(self.world.at(self.time_s, dt_s, self.network.mains), dt_s)
         self._show_columns()
         supply.solve(self.network, self.population, dt_s)
         self.faults.report()

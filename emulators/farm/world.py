@@ -1,8 +1,12 @@
-"""What stands around the devices of a site: the sun and the air, light under the clouds, the grid's frequency."""
+"""What stands around the devices of a site: the sun and the air, light under the clouds, the grid's frequency.
+
+Series go before models, where there are any.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
@@ -14,6 +18,7 @@ from pilotfarm.emulators.columns.views import SiteRows, at_rows
 from pilotfarm.emulators.contracts.mains import Mains
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.farm.population import Group, Population
+from pilotfarm.emulators.farm.replays import Replays
 from pilotfarm.emulators.physics.frequency import AREAS, Swing, frequency_hz, swung
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.profiles.draws import key_of
@@ -48,6 +53,7 @@ class World:
         self._sunlit = tuple(rows for _, rows in sunlit)
         self._ground = _scattered(layout, [group for group, _ in sunlit])
         self._size = len(population)
+        self._replays = Replays(layout.replays, population)
 
     def unix_s(self, time_s: float) -> float:
         """Site time on the UTC scale. [s since 1970]"""
@@ -62,21 +68,34 @@ class World:
         """Let the area's frequency answer to generation that is missing in it, over ``dt_s`` [s]."""
         self._swing = swung(self._area, self._swing, lost_generation_w, dt_s)
 
-    def at(self, time_s: float, mains: Mains) -> At:
-        """Work out the surroundings of all devices; mains are those of the power flow of the step before."""
+    def at(self, time_s: float, dt_s: float, mains: Mains) -> At:
+        """Work out the surroundings of all devices in a step of ``dt_s`` that ends at ``time_s``.
+
+        Mains are those of the power flow of the step before.
+        """
         unix_s = self.unix_s(time_s)
-        everywhere, light = self._everywhere(time_s, unix_s), self._light(unix_s)
+        everywhere, light = self._everywhere(time_s, unix_s, dt_s), self._light(unix_s, dt_s)
+        load_w, pv_power_w = (self._replays.at(what, unix_s, dt_s) for what in ("load", "pv_power"))
 
         def surroundings(rows: SiteRows) -> Surroundings:
             ghi, dni, dhi = at_rows(light, rows)
             return Surroundings(
-                mains=mains.at(rows), ghi_w_per_m2=ghi, dni_w_per_m2=dni, dhi_w_per_m2=dhi, **everywhere
+                mains=mains.at(rows),
+                ghi_w_per_m2=ghi,
+                dni_w_per_m2=dni,
+                dhi_w_per_m2=dhi,
+                load_w=None if load_w is None else at_rows(load_w, rows),
+                pv_power_w=None if pv_power_w is None else at_rows(pv_power_w, rows),
+                **everywhere,
             )
 
         return surroundings
 
-    def _everywhere(self, time_s: float, unix_s: float) -> dict[str, Any]:
+    def _everywhere(self, time_s: float, unix_s: float, dt_s: float) -> dict[str, Any]:
         sky = self._weather.sun_and_air(unix_s)
+        said = self._replays.at("temperature", unix_s, dt_s)
+        if said is not None and not np.isnan(said[0]):
+            sky = replace(sky, air_temperature_degc=float(said[0]))
         local = datetime.fromtimestamp(unix_s, self.zone)
         return {
             "time_s": time_s,
@@ -88,7 +107,7 @@ class World:
             **{name: getattr(sky, name) for name in sky.__dataclass_fields__},
         }
 
-    def _light(self, unix_s: float) -> Floats:
+    def _light(self, unix_s: float, dt_s: float) -> Floats:
         """Return global, direct normal and diffuse light where each device stands, ``(3, n)``. [W/m2]"""
         light = self._weather.light(unix_s, *self._ground)
         table = np.full((3, self._size), np.nan)
@@ -100,6 +119,11 @@ class World:
                 light.dni_w_per_m2[ours],
                 light.dhi_w_per_m2[ours],
             )
+        said = self._replays.at("irradiance", unix_s, dt_s)
+        if said is not None:
+            known = ~np.isnan(table[0]) & ~np.isnan(said)
+            parted = self._weather.parted(unix_s, np.maximum(said[known], 0.0))
+            table[:, known] = parted.ghi_w_per_m2, parted.dni_w_per_m2, parted.dhi_w_per_m2
         return table
 
     def _frequency_hz(self, unix_s: float) -> float:

@@ -15,6 +15,7 @@ the appliances in the order of ``load.APPLIANCES``, the fridge, and what a home 
 ``beyond_level`` : ``(n, 2)``, the shape that the last of these follows during its last two uses;
 ``power_of_use`` : ``(n, kinds, 6)``, ``power_always`` : ``(n, 6)``, and ``power`` : ``(n, 2, 6)``, what is drawn, its
 mean over a step and at its end;
+``load_shares`` : ``(n, 6)``, by phase of a load that a series says, as what is always there;
 ``use_rate`` : ``(n, classes)``, and ``habit_h``, as in ``load.Homes``; ``fridge_period_s``, ``slot_offset_s``;
 ``frame``, ``next_s`` : the last frame drawn, and when a use begins or ends next as far as is known.
 """
@@ -71,6 +72,7 @@ def initial_columns(keys: Keys, annual_energy_wh: Floats, shares: Floats) -> Col
         "beyond_level": np.zeros((n, 2)),
         "power_of_use": np.concatenate([power_w, of_kind[:, :, None] * power_w], axis=2),
         "power_always": np.concatenate([standby_w, vars_per_watt[:, None] * standby_w], axis=1),
+        "load_shares": np.concatenate([shares, vars_per_watt[:, None] * shares], axis=1),
         "power": np.zeros((n, 2, 6)),
         "use_rate": homes.use_rate,
         "habit_h": homes.habit_h,

@@ -16,6 +16,7 @@ from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.profiles.media import NONE
+from pilotfarm.profiles.series import Replayed
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
 
 Parity: TypeAlias = Literal["none", "even", "odd"]
@@ -153,6 +154,18 @@ class StationLayout:
     medium: str = NONE
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReplayLayout:
+    """What a series says of the devices of a group, or of the whole site where ``group`` is empty.
+
+    ``what`` is one of ``contracts.replay.REPLAYABLE``; ``values`` in its unit, one a device, or one for the site.
+    """
+
+    group: str
+    what: str
+    values: Replayed
+
+
 @dataclass(frozen=True, slots=True)
 class SiteLayout:
     """A whole site. ``start`` is aware; ``text`` is the site file as read, for the record."""
@@ -171,6 +184,7 @@ class SiteLayout:
     grid: GridLayout = GridLayout()
     frequency_area: str = "continental"
     weather: WeatherLayout = WeatherLayout()
+    replays: tuple[ReplayLayout, ...] = ()
 
     def group(self, name: str) -> GroupLayout:
         return next(group for group in self.groups if group.name == name)

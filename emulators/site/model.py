@@ -15,6 +15,7 @@ from pilotfarm.emulators.contracts.clock import DRIFT_MAX_PPM
 from pilotfarm.emulators.site.distributions import Value
 from pilotfarm.emulators.site.time_zones import known_zone
 from pilotfarm.profiles.media import NONE
+from pilotfarm.profiles.series import Gaps, Resample
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M
 
 DEVICES_MAX: Final = 100_000
@@ -153,12 +154,25 @@ class GroupHead(Table):
     labels: Labels = Field(default_factory=dict)
 
 
+class ReplayTable(Table):
+    """What one thing is replayed from, in place of a model."""
+
+    series: str = Field(description="Name of a series of the site")
+    column: str | list[str] = Field(
+        description="Of its file: one for all devices, with {device} or {number} in it one a device, or a list of these"
+    )
+    unit: str = Field(description="Of the numbers in the file")
+
+
 class Group(GroupHead):
     """Devices of one kind at one feeder."""
 
     ratings: dict[str, Value] = Field(
         default_factory=dict,
         description="Each a number, or a distribution of which every device draws its own; else the kind's default",
+    )
+    replay: dict[str, ReplayTable] = Field(
+        default_factory=dict, description="What series say of the devices in place of models"
     )
     endpoints: list[Endpoint] = Field(
         default_factory=list, description="Ways to reach every device of the group; without one it is not served"
@@ -199,6 +213,36 @@ class WeatherTable(Table):
     )
 
 
+class Weather(WeatherTable):
+    """Made-up weather of the place, or a file's, or what series say."""
+
+    replay: dict[Literal["irradiance", "temperature"], ReplayTable] = Field(
+        default_factory=dict, description="What series say of the whole site in place of the weather's source"
+    )
+
+
+class SeriesTable(Table):
+    """A file of measured columns over time, for groups and the weather to replay."""
+
+    file: str = Field(min_length=1, description="A file that ends in .csv or .parquet, from the site file's folder")
+    time: str | None = Field(
+        default=None, description="The column of times: instants, or offsets in seconds; the first if left out"
+    )
+    zone: Annotated[str, AfterValidator(known_zone)] | None = Field(
+        default=None, description="Of instants without an offset from UTC: a name of the IANA data base"
+    )
+    stamp: Literal["begin", "end"] = Field(
+        default="begin", description="The end of its interval that a time stands for"
+    )
+    repeat: bool = Field(default=False, description="Whether it goes round; else models follow where it ends")
+    gaps: Gaps = Field(default="refuse", description="What holds where a value or an instant is missing")
+    resample: Resample = Field(
+        default="mean",
+        description="Of a step: the mean over it, the value at its end, or that on a line between values",
+    )
+    decimal: Literal[".", ","] = Field(default=".", description="What a CSV file has before decimals")
+
+
 class Head(Table):
     """The plain values at the top of a site file."""
 
@@ -227,7 +271,10 @@ class SiteFile(Head):
     )
     grid: Grid = Field(default=Grid(), description="When the feeders' networks are solved")
     frequency: Frequency = Field(default=Frequency(), description="Which grid sets the frequency")
-    weather: WeatherTable = Field(default=WeatherTable(), description="Made-up weather of the place, or a file's")
+    weather: Weather = Field(default=Weather(), description="Made-up weather of the place, or a file's, or a series'")
+    series: dict[Name, SeriesTable] = Field(
+        default_factory=dict, description="Measured columns over time by name, which groups and the weather may replay"
+    )
     groups: dict[Name, Group] = Field(min_length=1, description="By name: devices of one kind at one feeder")
     stations: dict[Name, Station] = Field(
         default_factory=dict, description="What answers for several devices at one address, by name: gateways and RTUs"

@@ -13,11 +13,14 @@ from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Document, Path
 from pilotfarm.emulators.site.layout import FeederLayout, GroupLayout, SiteLayout
 from pilotfarm.emulators.site.model import DEVICES_MAX, SEED_END, START_DEFAULT, GroupHead, Head, SiteFile
+from pilotfarm.emulators.site.series import SeriesReader
 from pilotfarm.emulators.site.stations import Stations
 from pilotfarm.emulators.words import quoted
 from pilotfarm.profiles import draws
 
-_TABLES: Final = ("location", "feeders", "groups", "stations", "grid", "frequency", "weather")
+_TABLES: Final = ("location", "feeders", "groups", "stations", "grid", "frequency", "weather", "series")
+_IN_A_GROUP: Final = ("ratings", "endpoints", "replay")
+"""Keys of a group that are read apart from the others."""
 
 
 def resolve(
@@ -44,9 +47,10 @@ def resolve(
     with_media = media if media is not None else head.media if head else True
     stations = Stations(checker, allocator, station_tables, place.time_zone, media=with_media)
     feeder_names = tuple(feeder_tables) if isinstance(data.get("feeders", {}), dict) else None
-    reader = _GroupReader(checker, stations, feeder_names, feeders, used_seed)
+    series = SeriesReader(checker, data)
+    reader = _GroupReader(checker, stations, series, feeder_names, feeders, used_seed)
     if not isinstance(data.get("groups"), dict):
-        stations.is_complete = False
+        stations.is_complete = series.is_complete = False
     groups = [group for name, value in group_tables.items() if (group := reader.read(name, value))]
     total = sum(len(group.devices) for group in groups)
     if total > DEVICES_MAX:
@@ -55,12 +59,14 @@ def resolve(
     if media and not stations.have_media and stations.is_complete:
         document.problem(("media",), "no endpoint or station of the site has a medium")
     allocator.report()
+    begins = tables.start(checker, start_text, place.time_zone)
+    series.of_site(data)
     return SiteLayout(
         name=head.name if head else "",
         title=head.title if head else "",
         source=document.file,
         place=place,
-        start=tables.start(checker, start_text, place.time_zone),
+        start=begins,
         seed=used_seed,
         step_s=head.step_s if head else 1.0,
         feeders=feeders,
@@ -70,6 +76,7 @@ def resolve(
         grid=tables.grid(checker, data),
         weather=tables.weather(checker, data, place),
         frequency_area=tables.frequency_area(checker, data),
+        replays=series.layouts(begins),
     )
 
 
@@ -88,6 +95,7 @@ class _GroupReader:
         self,
         checker: Checker,
         stations: Stations,
+        series: SeriesReader,
         feeder_names: tuple[str, ...] | None,
         feeders: Mapping[str, FeederLayout],
         seed: int,
@@ -95,6 +103,7 @@ class _GroupReader:
         self._checker = checker
         self._document = checker.document
         self._stations = stations
+        self._series = series
         self._feeder_names = feeder_names
         self._feeders = feeders
         self._seed = seed
@@ -103,10 +112,10 @@ class _GroupReader:
         path: Path = ("groups", name)
         if not isinstance(value, dict):
             self._document.problem(path, f"must be a table of keys and values, not {quoted(value)}")
-            self._stations.is_complete = False
+            self._stations.is_complete = self._series.is_complete = False
             return None
-        plain = {key: item for key, item in value.items() if key not in ("ratings", "endpoints")}
-        head = self._checker.read(GroupHead, plain, path, known=(*GroupHead.model_fields, "ratings", "endpoints"))
+        plain = {key: item for key, item in value.items() if key not in _IN_A_GROUP}
+        head = self._checker.read(GroupHead, plain, path, known=(*GroupHead.model_fields, *_IN_A_GROUP))
         spec = self._kind(value, path)
         feeder = self._feeder_of(value, path)
         # A group with a wrong count is checked as one device, so that its other problems show too.
@@ -115,7 +124,7 @@ class _GroupReader:
         written = ratings.read(self._checker, spec, value, path)
         endpoints = self._stations.read_endpoints(value, path)
         if spec is None:
-            self._stations.is_complete = False
+            self._stations.is_complete = self._series.is_complete = False
             return None
         services = self._stations.services(endpoints, spec)
         served = tuple(dict.fromkeys(each.served for each in services))
@@ -123,6 +132,7 @@ class _GroupReader:
         columns = ratings.sampled(spec, written, nominal, keys)
         group = GroupLayout(name, spec.kind, devices, feeder, columns, keys, served, head.labels if head else {})
         self._stations.assign(group, services)
+        self._series.of_group(group, spec, value)
         return group
 
     def _kind(self, value: Mapping[str, Any], path: Path) -> DeviceSpec | None:

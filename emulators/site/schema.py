@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import Rating
+from pilotfarm.emulators.contracts.replay import OF_THE_SITE, REPLAYABLE
 from pilotfarm.emulators.site.distributions import Choice
 from pilotfarm.emulators.site.model import SiteFile
 from pilotfarm.emulators.words import with_article
@@ -31,26 +32,40 @@ def json_schema() -> dict[str, Any]:
     ratings = parts["Group"]["properties"]["ratings"]
     # The values of a rating depend on the kind: some ratings have names.
     value, ratings["additionalProperties"] = ratings["additionalProperties"], True
-    parts["Group"]["allOf"] = [_ratings_of(kind, value) for kind in registry.DEVICES]
+    parts["Group"]["allOf"] = [_of_kind(kind, value) for kind in registry.DEVICES]
+    parts["Group"]["properties"]["replay"]["additionalProperties"] = True
+    parts["Weather"]["properties"]["replay"] = _replays(OF_THE_SITE, parts["Weather"]["properties"]["replay"])
     for part in ("Endpoint", "Station"):
         parts[part]["allOf"] = [_options_of(name, parts) for name in registry.PROTOCOLS]
     return schema
 
 
-def _ratings_of(kind: str, value: dict[str, Any]) -> dict[str, Any]:
-    ratings = {rating.name: _rating(rating, value) for rating in registry.device(kind).ratings}
+def _of_kind(kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    spec = registry.device(kind)
+    ratings = {
+        "description": f"What {with_article(kind)} is rated for",
+        "properties": {rating.name: _rating(rating, value) for rating in spec.ratings},
+        "additionalProperties": False,
+    }
+    described = {"description": f"What series say of {with_article(kind)} in place of models"}
     return {
         "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
-        "then": {
-            "properties": {
-                "ratings": {
-                    "description": f"What {with_article(kind)} is rated for",
-                    "properties": ratings,
-                    "additionalProperties": False,
-                }
-            }
-        },
+        "then": {"properties": {"ratings": ratings, "replay": _replays(tuple(spec.replays), described)}},
     }
+
+
+def _replays(names: tuple[str, ...], described: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of what is replayed, each with its units."""
+    kept = {key: item for key, item in described.items() if key in ("description", "default", "title")}
+    each = {
+        name: {
+            "allOf": [{"$ref": "#/$defs/ReplayTable"}],
+            "properties": {"unit": {"enum": list(REPLAYABLE[name].units)}},
+            "description": REPLAYABLE[name].doc,
+        }
+        for name in names
+    }
+    return {**kept, "type": "object", "properties": each, "additionalProperties": False}
 
 
 def _rating(rating: Rating, value: dict[str, Any]) -> dict[str, Any]:

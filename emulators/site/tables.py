@@ -13,7 +13,7 @@ from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout, WeatherLayout
-from pilotfarm.emulators.site.model import Feeder, Frequency, Grid, Location, WeatherTable
+from pilotfarm.emulators.site.model import Feeder, Frequency, Grid, Location, Weather, WeatherTable
 from pilotfarm.profiles.weather import WeatherFileError
 
 DISTANCE_MAX_DEG: Final = 1.0
@@ -89,10 +89,12 @@ def frequency_area(checker: Checker, data: Mapping[str, Any]) -> str:
 
 def weather(checker: Checker, data: Mapping[str, Any], site: Place) -> WeatherLayout:
     """Read the weather's table and the file it names."""
-    table = checker.read_optional(WeatherTable, data, "weather")
+    path: Path = ("weather",)
+    raw = data.get("weather", {})
+    plain = {key: item for key, item in raw.items() if key != "replay"} if isinstance(raw, dict) else raw
+    table = checker.read(WeatherTable, plain, path, known=Weather.model_fields)
     if table is None:
         return WeatherLayout()
-    path: Path = ("weather",)
     if (table.file is None) != (table.source == "synthetic"):
         missing = "needs a file" if table.file is None else "has no file; name its format as the source"
         checker.document.problem(path, f"{table.source} weather {missing}")

@@ -4,7 +4,7 @@
 step. Everything wrong with a file is told at once (``told``).
 """
 
-from pilotfarm.profiles.series.replay import Replayed, Resample, Series
+from pilotfarm.profiles.series.replay import Gaps, Replayed, Resample, Series
 from pilotfarm.profiles.series.told import SeriesFileError
 
-__all__ = ["Replayed", "Resample", "Series", "SeriesFileError"]
+__all__ = ["Gaps", "Replayed", "Resample", "Series", "SeriesFileError"]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.profiles.draws import Floats
 from pilotfarm.profiles.series.files import ROWS_MAX, VALUES_MAX, Columns
+from pilotfarm.profiles.series.replay import Gaps
 from pilotfarm.profiles.series.told import LOOKED_AT, Mistake, at_most
 
-Gaps: TypeAlias = Literal["refuse", "hold", "interpolate", "zero", "model"]
-"""Refused; the last value before, or the first after none; a line between the two; 0; what the model says."""
 Bools: TypeAlias = npt.NDArray[np.bool_]
 _ANSWER: Final = "say what holds there, such as gaps: hold"
 _SLACK: Final = 1e-6
@@ -33,7 +32,7 @@ def mistakes_in_cells(read: Columns, names: tuple[str, ...], gaps: Gaps) -> list
         return []
     missing = np.isnan(read.values)
     mistakes = _of_cells(read, names, ~(finite | missing), "is no finite number")
-    empty = missing.all(axis=0)
+    empty: Bools = np.asarray(missing.all(axis=0))
     mistakes += at_most([Mistake(0, f"column {names[at]!r} holds nothing") for at in empty.nonzero()[0]])
     if gaps == "refuse":
         mistakes += _of_cells(read, names, missing & ~empty, f"is empty; {_ANSWER}")
@@ -107,7 +106,7 @@ def _held(values: Floats) -> Floats:
 def _interpolated(times_s: Floats, values: Floats) -> Floats:
     """Return values with a line across what is missing, held at both ends."""
     done = values.copy()
-    for column in np.isnan(values).any(axis=0).nonzero()[0]:
+    for column in np.flatnonzero(np.isnan(values).any(axis=0)):
         known = ~np.isnan(values[:, column])
         done[:, column] = np.interp(times_s, times_s[known], values[known, column])
     return done

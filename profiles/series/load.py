@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from pilotfarm.profiles.series import files, gaps, instants
-from pilotfarm.profiles.series.replay import Resample, Series
+from pilotfarm.profiles.series.replay import Gaps, Resample, Series
 from pilotfarm.profiles.series.told import Mistake, SeriesFileError
 
 
@@ -21,7 +21,7 @@ class Recipe:
     time: str | None = None
     zone: str | None = None
     repeats: bool = False
-    gaps: gaps.Gaps = "refuse"
+    gaps: Gaps = "refuse"
     resample: Resample = "mean"
     decimal: str = "."
     stamp: Literal["begin", "end"] = "begin"
@@ -52,11 +52,16 @@ def load(recipe: Recipe, time: str, columns: tuple[str, ...], start_s: float) ->
     mistakes += [] if read.mistakes else gaps.mistakes_between_rows(times_s, read, recipe.gaps)
     if mistakes:
         raise SeriesFileError(mistakes)
-    interval_s = gaps.interval_s(times_s)
+    interval_s, read_s, line, said = gaps.interval_s(times_s), times_s, read.line, read.said
     times_s, values = gaps.filled(times_s, read.values, recipe.gaps)
+
+    def place(row: int) -> tuple[int, str]:
+        at = int(read_s.searchsorted(times_s[row], side="right")) - 1
+        return line(at), said(at)
+
     before, after = ([times_s[0] - interval_s], []) if recipe.stamp == "end" else ([], [times_s[-1] + interval_s])
     edges_s = np.concatenate((before, times_s, after))
-    return Series(recipe.path, columns, edges_s, values, interval_s, recipe.repeats, recipe.resample)
+    return Series(recipe.path, columns, edges_s, values, interval_s, recipe.repeats, recipe.resample, place)
 
 
 def _some(names: list[str]) -> str:

@@ -6,8 +6,9 @@ begins, it says nothing; or it goes round.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -16,11 +17,13 @@ import numpy.typing as npt
 
 from pilotfarm.profiles.draws import Floats
 
+Gaps: TypeAlias = Literal["refuse", "hold", "interpolate", "zero", "model"]
+"""Refused; the last value before, or the first after none; a line between the two; 0; what the model says."""
 Resample: TypeAlias = Literal["mean", "hold", "interpolate"]
 """Of a step: the mean over it; the value at its end; at its end on a line between two values."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Series:
     """Columns over time: ``values`` ``(rows, columns)``, each row from one of the ``rows + 1`` edges to the next.
 
@@ -34,6 +37,17 @@ class Series:
     interval_s: float
     repeats: bool
     resample: Resample
+    place: Callable[[int], tuple[int, str]]
+    """From a row of values to its line in the file, and what names it in a message where that is 0."""
+
+    @cached_property
+    def lowest(self) -> Floats:
+        """Of each column."""
+        return np.asarray(np.fmin.reduce(self.values))
+
+    @cached_property
+    def highest(self) -> Floats:
+        return np.asarray(np.fmax.reduce(self.values))
 
     @property
     def begin_s(self) -> float:

@@ -132,21 +132,29 @@ class Weather:
 
     def light(self, unix_s: float, x_m: Floats, y_m: Floats) -> Light:
         """Return the light at places of the site [m east and north of its middle] at an instant."""
-        zenith, _, extra, clear_ghi, clear_dni, clearness, diffuse = self._row(unix_s)[:7]
+        _, _, _, clear_ghi, _, clearness, diffuse = self._row(unix_s)[:7]
         n = len(x_m)
         if clear_ghi <= 0.0:
             return Light(np.zeros(n), np.zeros(n), np.zeros(n))
-        height = max(cos(radians(zenith)), 0.0)
-        to_beam = 1.0 / max(height, _COS_ZENITH_MIN)
         if self._cloudy:
             ghi = self._clouds.index(unix_s, clearness, x_m, y_m)
             ghi *= clear_ghi
         else:
             ghi = np.full(n, clearness * clear_ghi)
-        if self._cloudy or diffuse < 0.0:
+        return self.parted(unix_s, ghi, None if self._cloudy or diffuse < 0.0 else diffuse)
+
+    def parted(self, unix_s: float, ghi: Floats, diffuse: float | None = None) -> Light:
+        """Part global irradiance [W/m2] at an instant into beam and diffuse light.
+
+        ``diffuse`` is the diffuse share of it; without, [1] says it. With the sun down all is diffuse.
+        """
+        zenith, _, extra, _, clear_dni = self._row(unix_s)[:5]
+        height = max(cos(radians(zenith)), 0.0)
+        to_beam = 1.0 / max(height, _COS_ZENITH_MIN)
+        if diffuse is None:
             dni, dni_max = diffuse_share(ghi * (to_beam / extra)), _BEAM_OVER_CLEAR * clear_dni
         else:
-            dni, dni_max = np.full(n, diffuse), extra
+            dni, dni_max = np.full(len(ghi), diffuse), extra
         np.subtract(1.0, dni, out=dni)
         dni *= ghi
         dni *= to_beam

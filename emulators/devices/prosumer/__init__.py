@@ -301,5 +301,10 @@ DEVICE: Final = DeviceSpec(
     step=compound.stepped(flow, _RESOURCES),
     resources=_RESOURCES,
     flow=flow,
+    replays={
+        "load": lambda ratings: common.connection_power_w(ratings, ratings["main_fuse_a"]),
+        "pv_power": lambda ratings: ratings["pv_rated_power_w"],
+        "irradiance": common.no_most,
+    },
     with_any_command=common.WITH_ANY_COMMAND,
 )

@@ -269,7 +269,7 @@ def test_an_island_is_three_times_as_restless_as_the_continent_at_every_moment(
 @pytest.mark.parametrize("time_s", [0.0, 59.75, 3_599.5, 12_345.625, 86_399.875, 100_000.0])
 def test_the_hour_of_the_day_goes_on_through_minutes_seconds_and_fractions(farm: Farm, time_s: float) -> None:
     def hour(at_s: float) -> float:
-        return farm.world.at(at_s, farm.network.mains)((slice(0, 2),)).local_hour
+        return farm.world.at(at_s, 1.0, farm.network.mains)((slice(0, 2),)).local_hour
 
     assert hour(time_s) == pytest.approx((hour(0.0) + time_s / 3_600.0) % 24.0, abs=1e-9)
 

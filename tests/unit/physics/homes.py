@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -33,7 +33,8 @@ def world(now: datetime) -> Surroundings:
         "day_of_year": now.timetuple().tm_yday,
         "mains": Mains.of(np.full((3, 1), 230.0)),
     }
-    return Surroundings(**{field.name: seconds.get(field.name, 0.0) for field in fields(Surroundings)})
+    needed = (field.name for field in fields(Surroundings) if field.default is MISSING)
+    return Surroundings(**{name: seconds.get(name, 0.0) for name in needed})
 
 
 def stepped(columns: Columns, now: datetime, dt_s: float) -> Columns:
