@@ -60,7 +60,7 @@ def _replays(names: tuple[str, ...], described: dict[str, Any]) -> dict[str, Any
     each = {
         name: {
             "allOf": [{"$ref": "#/$defs/ReplayTable"}],
-            "properties": {"unit": {"enum": list(REPLAYABLE[name].units)}},
+            "properties": {"unit": {"enum": list(REPLAYABLE[name].units), "description": "Of the numbers in the file"}},
             "description": REPLAYABLE[name].doc,
         }
         for name in names

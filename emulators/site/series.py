@@ -110,6 +110,7 @@ class SeriesReader:
         if table.unit not in units:
             self._checker.unknown((*path, "unit"), f"unit of {what}", table.unit, tuple(units))
         if table.series not in self._tables:
+            self.is_complete = False
             self._checker.unknown((*path, "series"), "series", table.series, tuple(self._tables))
         many = isinstance(table.column, list) and len(table.column) != len(devices)
         if many:

@@ -1,0 +1,284 @@
+"""Files of series: what is read from them, what a step is given, and what is wrong with them, all at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pilotfarm.profiles.series import Replayed, Series, SeriesFileError
+from pilotfarm.profiles.series.files import NOTHING
+from pilotfarm.profiles.series.load import Recipe, columns_of, load
+
+START_S = datetime.fromisoformat("2025-03-01T00:00:00+00:00").timestamp()
+EVEN = "time,a,b\n2025-03-01T00:00Z,1,10\n2025-03-01T00:15Z,2,20\n2025-03-01T00:30Z,3,30\n2025-03-01T00:45Z,4,40\n"
+
+
+def read(path: Path, **how: Any) -> Series:
+    recipe = Recipe(path, **how)
+    time, columns = columns_of(recipe)
+    return load(recipe, time, tuple(columns), START_S)
+
+
+def csv(tmp_path: Path, text: str, **how: Any) -> Series:
+    file = tmp_path / "series.csv"
+    file.write_text(text, encoding="utf-8")
+    return read(file, **how)
+
+
+def table(tmp_path: Path, **columns: Any) -> Path:
+    file = tmp_path / "series.parquet"
+    parquet.write_table(pa.table(columns), file)
+    return file
+
+
+def mistakes(tmp_path: Path, text: str, **how: Any) -> list[tuple[int, str]]:
+    with pytest.raises(SeriesFileError) as caught:
+        csv(tmp_path, text, **how)
+    return list(caught.value.mistakes)
+
+
+def followed(series: Series, gain: float = 1.0) -> Replayed:
+    return Replayed(series, np.arange(len(series.names)), gain)
+
+
+# ------------------------------------------------------------------------------------------- what is read
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        (EVEN, {}),
+        ("\ufeff" + EVEN, {}),
+        (EVEN.replace("\n", "\r\n"), {}),
+        (EVEN.replace(",", ";"), {}),
+        (EVEN.replace(",", "\t"), {}),
+        (EVEN.replace(",1,", ";1,0;").replace(",", ";").replace("1;0", "1,0"), {"decimal": ","}),
+        (EVEN.replace("\n", "\n\n"), {}),
+        (EVEN.replace("Z", ""), {"zone": "UTC"}),
+        (EVEN.replace("T00", "T01").replace("Z", ""), {"zone": "Europe/Oslo"}),
+        (EVEN.replace("T00", "T05").replace("Z", "+05:00"), {}),
+        ("a,time,b\n1,0,10\n2,900,20\n3,1800,30\n4,2700,40\n", {"time": "time"}),
+    ],
+)
+def test_a_file_reads_the_same_however_it_is_written(tmp_path, text, how) -> None:
+    series = csv(tmp_path, text, **how)
+    assert series.names == ("a", "b")
+    assert series.values.tolist() == [[1, 10], [2, 20], [3, 30], [4, 40]]
+    assert (series.edges_s - START_S).tolist() == [0, 900, 1800, 2700, 3600]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([0, 900, 1800], pa.int64()),
+        pa.array([0.0, 900.0, 1800.0]),
+        pa.array([0, 900, 1800], pa.duration("s")),
+        pa.array([int(START_S) + at for at in (0, 900, 1800)], pa.timestamp("s", "Europe/Oslo")),
+        pa.array([(int(START_S) + at) * 10**9 for at in (0, 900, 1800)], pa.timestamp("ns", "UTC")),
+        pa.array(["2025-03-01T00:00Z", "2025-03-01T00:15Z", "2025-03-01T00:30Z"]),
+    ],
+)
+def test_parquet_has_times_of_any_type(tmp_path, times) -> None:
+    series = read(table(tmp_path, t=times, load=pa.array([1, 2, 3], pa.int32())))
+    assert (series.edges_s - START_S).tolist() == [0, 900, 1800, 2700]
+    assert series.values.tolist() == [[1], [2], [3]]
+
+
+def test_parquet_without_a_zone_is_wall_time_of_the_series_zone(tmp_path) -> None:
+    wall = pa.array([int(START_S) + at for at in (3600, 4500)], pa.timestamp("s"))
+    assert read(table(tmp_path, t=wall, load=[1.0, 2.0]), zone="Europe/Oslo").edges_s[0] == START_S
+    with pytest.raises(SeriesFileError, match="row 1: has no offset from UTC, and the series says no zone"):
+        read(table(tmp_path, t=wall, load=[1.0, 2.0]))
+
+
+def test_the_hour_that_comes_twice_is_summer_time_first(tmp_path) -> None:
+    hours = ("01:30", "02:00", "02:30", "02:00", "02:30", "03:00")
+    text = "time,a\n" + "".join(f"2025-10-26T{hour},{at}\n" for at, hour in enumerate(hours))
+    series = csv(tmp_path, text, zone="Europe/Oslo")
+    first = datetime.fromisoformat("2025-10-25T23:30:00+00:00").timestamp()
+    assert (series.edges_s - first).tolist() == [1800 * at for at in range(7)]
+
+
+def test_a_time_may_stand_for_the_end_of_its_interval(tmp_path) -> None:
+    assert (csv(tmp_path, EVEN, stamp="end").edges_s - START_S).tolist() == [-900, 0, 900, 1800, 2700]
+
+
+# ------------------------------------------------------------------------------------------- gaps
+
+HOLES = "time,a\n0,\n900,1\n1800,\n2700,4\n5400,7\n6300,8\n"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "offsets", "values"),
+    [
+        ("hold", [0, 900, 1800, 2700, 5400, 6300], [1, 1, 1, 4, 7, 8]),
+        ("zero", [0, 900, 1800, 2700, 3600, 4500, 5400, 6300], [0, 1, 0, 4, 0, 0, 7, 8]),
+        ("interpolate", [0, 900, 1800, 2700, 3600, 4500, 5400, 6300], [1, 1, 2.5, 4, 5, 6, 7, 8]),
+        ("model", [0, 900, 1800, 2700, 3600, 4500, 5400, 6300], [np.nan, 1, np.nan, 4, np.nan, np.nan, 7, 8]),
+    ],
+)
+def test_gaps_are_answered_as_said(tmp_path, gaps, offsets, values) -> None:
+    series = csv(tmp_path, HOLES, gaps=gaps)
+    assert (series.edges_s[:-1] - START_S).tolist() == offsets
+    np.testing.assert_array_equal(series.values[:, 0], values)
+
+
+def test_gaps_are_refused_unless_something_is_said(tmp_path) -> None:
+    assert mistakes(tmp_path, HOLES) == [
+        (2, "a is empty; say what holds there, such as gaps: hold"),
+        (4, "a is empty; say what holds there, such as gaps: hold"),
+        (6, "2 left out before 2025-03-01T01:30:00Z, of one every 900 s; say what holds there, such as gaps: hold"),
+    ]
+
+
+@pytest.mark.parametrize("word", NOTHING)
+def test_words_for_nothing_are_empty_cells(tmp_path, word) -> None:
+    assert np.isnan(csv(tmp_path, f"time,a\n0,1\n1,{word}\n", gaps="model").values[1, 0])
+
+
+def test_a_long_gap_is_one_mistake_and_many_are_counted(tmp_path) -> None:
+    long = "time,a\n0,1\n" + "".join(f"{at},\n" for at in range(1, 9)) + "9,2\n"
+    assert mistakes(tmp_path, long)[0] == (
+        3,
+        "a, 8 rows from here on, is empty; say what holds there, such as gaps: hold",
+    )
+    many = "time,a\n" + "".join(f"{at},{'' if at % 2 else 1}\n" for at in range(100))
+    told = mistakes(tmp_path, many)
+    assert len(told) == 21
+    assert told[-1][1] == "and 30 more like this"
+
+
+# ------------------------------------------------------------------------------------------- what is wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "how", "line", "words"),
+    [
+        ("time,a\n0,1\n900,x\n", {}, 3, "a: 'x' is not a number"),
+        ("time,a\n\n0,1\n900,x\n", {}, 4, "a: 'x' is not a number"),
+        ("time,a\n0,1\n900,1,2\n1800,1\n", {}, 3, "has 3 columns, and the line of names 2"),
+        ("time,a\n0,1\n900,inf\n", {}, 3, "a is no finite number"),
+        ("time,a\n0,\n900,\n", {}, 0, "column 'a' holds nothing"),
+        ("time,a\n0,1\n", {}, 0, "at least two rows"),
+        ("time\n0\n1\n", {}, 1, "at least two columns"),
+        ("", {}, 1, "at least two columns"),
+        ("time,a,a\n0,1,2\n1,1,2\n", {}, 1, "two columns are named 'a'"),
+        ("time,a,\n0,1,2\n1,1,2\n", {}, 1, "a column has no name"),
+        (EVEN, {"time": "when"}, 1, "no column 'when' for the time; there are 'time', 'a', 'b'"),
+        (EVEN.replace("Z", ""), {}, 2, "has no offset from UTC, and the series says no zone"),
+        (EVEN.replace("00:30Z", "00:30"), {}, 4, "has no offset from UTC"),
+        (EVEN.replace("00:30Z", "25:30Z"), {}, 4, "'2025-03-01T25:30Z' is no instant such as"),
+        ("time,a\n0,1\nx,2\n", {}, 2, "'0' is no instant such as"),
+        ("time,a\n-1,1\n0,2\n", {}, 2, "-1 is no offset in seconds"),
+        ("time,a\n1735689600,1\n1e99,2\n", {}, 3, "1e+99 is no offset in seconds"),
+        ("time,a\n0,1\n1,2\n", {"zone": "UTC"}, 0, "offsets from the site's start, which have no zone"),
+        ("time,a\n0,1\n900,2\n900,3\n", {}, 4, "is the same instant as line 3"),
+        ("time,a\n0,1\n900,2\n300,3\n", {}, 4, "is earlier than line 3"),
+        ("time,a\n2025-03-30T01:30,1\n2025-03-30T02:30,2\n", {"zone": "Europe/Oslo"}, 3, "is left out in Europe/Oslo"),
+        ("time,a\n2025-10-26T01:30,1\n2025-10-26T02:30,2\n", {"zone": "Europe/Oslo"}, 3, "comes twice in Europe/Oslo"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(tmp_path, text, how, line, words) -> None:
+    told = mistakes(tmp_path, text, **how)
+    assert told[0][0] == line
+    assert words in told[0][1]
+
+
+def test_mistakes_of_several_kinds_are_told_together(tmp_path) -> None:
+    told = mistakes(tmp_path, "time,a\n0,x\n900,2\n900,\n300,inf\n")
+    assert {line for line, _ in told} == {2, 4, 5}
+    assert sum("same instant" in message for _, message in told) == 1
+    assert sum("earlier" in message for _, message in told) == 1
+
+
+@pytest.mark.parametrize(("name", "bytes_"), [("a.csv", b"\xff\xfe\x00,\x00"), ("a.parquet", b"PAR1"), ("a.xls", b"")])
+def test_files_that_are_something_else_are_refused(tmp_path, name, bytes_) -> None:
+    (tmp_path / name).write_bytes(bytes_)
+    with pytest.raises(SeriesFileError, match=r"UTF-8|no Parquet file|ends in \.csv or \.parquet"):
+        read(tmp_path / name)
+
+
+def test_parquet_names_the_row(tmp_path) -> None:
+    with pytest.raises(SeriesFileError, match="row 3: is the same instant as row 2"):
+        read(table(tmp_path, t=[0, 900, 900], a=[1.0, 2.0, 3.0]))
+    with pytest.raises(SeriesFileError, match="row 2: a is empty"):
+        read(table(tmp_path, t=[0, 900, 1800], a=[1.0, None, 3.0]))
+    with pytest.raises(SeriesFileError, match="column 'a' holds string, no numbers"):
+        read(table(tmp_path, t=[0, 900, 1800], a=["x", "y", "z"]))
+    with pytest.raises(SeriesFileError, match="row 2: t is empty"):
+        read(table(tmp_path, t=[0, None, 1800], a=[1, 2, 3]))
+
+
+# ------------------------------------------------------------------------------------------- what a step is given
+
+
+def test_a_value_holds_until_the_next_and_is_the_same_array_meanwhile(tmp_path) -> None:
+    replayed = followed(csv(tmp_path, EVEN), gain=1e3)
+    first = replayed.at(START_S + 1.0, 1.0)
+    assert first.tolist() == [1e3, 1e4]
+    assert replayed.at(START_S + 900.0, 1.0) is first
+    assert replayed.at(START_S + 901.0, 1.0).tolist() == [2e3, 2e4]
+
+
+def test_a_long_step_has_the_mean_over_it(tmp_path) -> None:
+    series = csv(tmp_path, EVEN)
+    assert followed(series).at(START_S + 1200.0, 600.0).tolist() == [1.5, 15.0]
+    assert followed(series).at(START_S + 3600.0, 3600.0).tolist() == [2.5, 25.0]
+
+
+def test_a_series_that_ends_says_nothing_before_and_after(tmp_path) -> None:
+    for resample in ("mean", "hold", "interpolate"):
+        replayed = followed(csv(tmp_path, EVEN, resample=resample))
+        assert np.isnan(replayed.at(START_S - 1.0, 1.0)).all()
+        assert not np.isnan(replayed.at(START_S + 3599.0, 1.0)).any()
+        assert np.isnan(replayed.at(START_S + 3601.0, 1.0)).all()
+
+
+def test_a_series_that_repeats_goes_round_both_ways(tmp_path) -> None:
+    replayed = followed(csv(tmp_path, EVEN, repeats=True))
+    assert replayed.at(START_S + 3600.0 + 60.0, 60.0).tolist() == [1, 10]
+    assert replayed.at(START_S - 60.0, 60.0).tolist() == [4, 40]
+    assert replayed.at(START_S + 3600.0 + 450.0, 900.0).tolist() == [2.5, 25.0]  # half of the last, half of the first
+
+
+def test_hold_and_interpolate_are_read_at_the_end_of_the_step(tmp_path) -> None:
+    hold, line = (followed(csv(tmp_path, EVEN, resample=each)) for each in ("hold", "interpolate"))
+    assert hold.at(START_S + 900.0, 60.0).tolist() == [2, 20]
+    assert line.at(START_S + 1125.0, 60.0).tolist() == [2.25, 22.5]
+    assert line.at(START_S + 3500.0, 60.0).tolist() == [4, 40]
+    round_ = followed(csv(tmp_path, EVEN, resample="interpolate", repeats=True))
+    assert round_.at(START_S + 3150.0, 60.0).tolist() == [2.5, 25]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 50), min_size=2, max_size=12),
+    steps=st.lists(st.integers(1, 400), min_size=1, max_size=12),
+    begin=st.integers(-200, 200),
+)
+def test_energy_of_a_repeating_series_does_not_depend_on_steps(lengths, steps, begin) -> None:
+    """The sum of means times lengths is the integral, second by second."""
+    edges = START_S + np.concatenate(([0], np.cumsum(lengths)))
+    values = np.arange(1.0, len(lengths) + 1.0)[:, None]
+    series = Series(Path("x"), ("a",), edges, values, 1.0, True, "mean", lambda row: (0, ""))
+    by_second = np.repeat(values[:, 0], lengths)
+    now = START_S + begin
+    total = 0.0
+    for step in steps:
+        total += float(Replayed(series, np.array([0])).at(now + step, step)[0]) * step
+        now += step
+    seconds = np.arange(begin, begin + sum(steps)) % len(by_second)
+    assert total == pytest.approx(by_second[seconds].sum())
+
+
+def test_devices_may_share_a_column_and_have_a_gain_each(tmp_path) -> None:
+    series = csv(tmp_path, EVEN)
+    shared = Replayed(series, np.array([1, 1, 0]), np.array([1.0, 2.0, 3.0]), shift=-1.0)
+    assert shared.at(START_S + 60.0, 60.0).tolist() == [9.0, 19.0, 2.0]
