@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pilotfarm.emulators import site
+from pilotfarm.emulators import registry, site
+from pilotfarm.emulators.contracts.replay import OF_THE_SITE, REPLAYABLE
 from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.site.model import SeriesTable
 
 HEAD = """\
 name: replayed
@@ -209,3 +212,33 @@ def test_the_same_site_again_is_the_same(tmp_path) -> None:
     for name, ours in one.groups.items():
         for quantity in ours.readable:
             np.testing.assert_array_equal(ours.columns[quantity], other.groups[name].columns[quantity])
+
+
+def test_the_example_of_the_page_runs(tmp_path) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "series.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
+    for name, content in zip(("street.csv", "sky.csv"), re.findall(r"```csv\n(.*?)```", page, re.DOTALL), strict=True):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    ours = Farm(site.load(str(tmp_path / "site.yaml")))
+    for _ in range(15):
+        ours.step(60.0)
+    assert shown(ours, "meters", "active_power_w") == pytest.approx([-410.0, -1200.0])
+    assert shown(ours, "roofs", "active_power_w") == pytest.approx([400.0, 1240.0])
+    assert shown(ours, "roofs", "irradiance_horizontal_w_per_m2") == pytest.approx([365.0, 365.0])
+
+
+def test_the_page_names_everything_that_is_replayed_with_its_units() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "series.md").read_text(encoding="utf-8")
+    rows = {
+        key: (kinds, units)
+        for key, kinds, units in re.findall(r"^\| a? ?\S.* \| `(\w+)` \| (.*) \| (.*) \|$", page, re.M)
+    }
+    assert rows.keys() == REPLAYABLE.keys()
+    for what, (kinds, units) in rows.items():
+        listed = ("W, kW, MW, Wh, kWh, MWh" if "those" in units else "") + units.removeprefix("those")
+        assert listed == ", ".join(REPLAYABLE[what].units)
+        able = {kind for kind in registry.DEVICES if what in registry.device(kind).replays}
+        assert what in OF_THE_SITE or set(re.findall(r"`(\w+)`", kinds)) - {"pv_power_w"} == able
+    for key in SeriesTable.model_fields:
+        assert f"\n| `{key}` |" in page
