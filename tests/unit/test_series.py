@@ -139,6 +139,12 @@ def test_gaps_are_refused_unless_something_is_said(tmp_path) -> None:
     ]
 
 
+def test_an_interval_and_a_half_is_a_gap_and_rounding_is_none(tmp_path) -> None:
+    told = mistakes(tmp_path, "time,a\n0,1\n900,1\n1800,1\n3150,1\n")
+    assert told[0][1].startswith("1 left out before 2025-03-01T00:52:30Z")
+    assert len(csv(tmp_path, "time,a\n" + "".join(f"{0.1 * at},1\n" for at in range(50))).values) == 50
+
+
 @pytest.mark.parametrize("word", NOTHING)
 def test_words_for_nothing_are_empty_cells(tmp_path, word) -> None:
     assert np.isnan(csv(tmp_path, f"time,a\n0,1\n1,{word}\n", gaps="model").values[1, 0])

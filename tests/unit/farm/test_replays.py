@@ -161,6 +161,7 @@ def test_what_an_inverter_draws_at_night_counts_as_nothing(tmp_path) -> None:
     ours.step(60.0)
     assert shown(ours, "pv", "active_power_w") == [0.0, 0.0]
     assert shown(ours, "pv", "dc_current_a") == [0.0, 0.0]
+    assert shown(ours, "pv", "dc_voltage_v") == [0.0, 0.0]
 
 
 def test_pv_behind_a_meter_and_in_a_home(tmp_path) -> None:
@@ -181,6 +182,16 @@ def test_light_and_air_of_the_site_are_those_of_a_series(tmp_path) -> None:
         assert shown(ours, name, f"{prefix}irradiance_horizontal_w_per_m2") == [500.0, 500.0]
         assert all(100.0 < light < 900.0 for light in shown(ours, name, f"{prefix}irradiance_plane_w_per_m2"))
         assert shown(ours, name, "outside_temperature_degc") == [-5.0, -5.0]
+
+
+def test_measured_light_is_parted_into_beam_and_diffuse(tmp_path) -> None:
+    ours = farm(tmp_path, pv(), f"weather: {{replay: {{{SKY}}}}}\n")
+    light = ours.world.at(60.0, 60.0, ours.network.mains)((slice(0, 2),))
+    height = np.cos(np.radians(light.sun_zenith_deg))
+    assert light.ghi_w_per_m2 == pytest.approx(500.0)
+    assert light.dni_w_per_m2 * height + light.dhi_w_per_m2 == pytest.approx(500.0)
+    # 0.43 of what falls on the horizontal beyond the air: by Erbs 0.74 of it is diffuse.
+    assert light.dhi_w_per_m2 / 500.0 == pytest.approx(0.74, abs=0.06)
 
 
 def test_light_of_a_group_goes_before_that_of_the_site(tmp_path) -> None:
