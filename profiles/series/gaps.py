@@ -15,8 +15,8 @@ from pilotfarm.profiles.series.told import LOOKED_AT, Mistake, at_most
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 _ANSWER: Final = "say what holds there, such as gaps: hold"
-_SLACK: Final = 1e-6
-"""Of an interval: two times that are this much further apart are still one interval apart."""
+_SLACK_S: Final = 1e-5
+"""Two times that are this much further apart are still one interval apart: a number of seconds since 1970 is rounded."""
 
 
 def interval_s(times_s: Floats) -> float:
@@ -75,8 +75,8 @@ def filled(times_s: Floats, values: Floats, gaps: Gaps) -> tuple[Floats, Floats]
 
 def _left_out(times_s: Floats) -> npt.NDArray[np.int64]:
     """Return how many instants are left out between each two."""
-    apart = np.diff(times_s) / interval_s(times_s)
-    return np.maximum(np.ceil(apart - _SLACK).astype(np.int64) - 1, 0)
+    apart = (np.diff(times_s) - _SLACK_S) / interval_s(times_s)
+    return np.maximum(np.ceil(apart).astype(np.int64) - 1, 0)
 
 
 def _with_rows(times_s: Floats, values: Floats) -> tuple[Floats, Floats]:
