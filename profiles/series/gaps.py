@@ -16,7 +16,7 @@ from pilotfarm.profiles.series.told import LOOKED_AT, Mistake, at_most
 Bools: TypeAlias = npt.NDArray[np.bool_]
 _ANSWER: Final = "say what holds there, such as gaps: hold"
 _SLACK_S: Final = 1e-5
-"""Two times that are this much further apart are still one interval apart: a number of seconds since 1970 is rounded."""
+"""Two times this much further apart are still one interval apart: numbers of seconds since 1970 are rounded."""
 
 
 def interval_s(times_s: Floats) -> float:
