@@ -25,7 +25,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -101,6 +101,9 @@ _STREAMS: Final = ("stay", "energy", "vehicle", "pack", "soc", "card", "valid")
 _PACK_WH: Final = np.array((40_000.0, 52_000.0, 60_000.0, 77_000.0))
 _WANTED_MAX_FRAC: Final = 0.9  # share of a pack; a larger vars_asked comes with a larger pack
 _ONE_PHASE_MAX_W: Final = 7_400.0
+_ONE_PHASE_SURE_W: Final = 3_000.0  # a single-phase vehicle takes this at any point
+_FASTER: Final = 1.1  # than on average, so that it is done in time
+_SOC_MIN_FRAC: Final = 0.1  # of who comes with the emptiest pack
 LARGEST_CARD: Final = 16_777_215
 _CELLS_AN_HOUR: Final = 4
 _WEEK_H: Final = 168.0
@@ -160,6 +163,28 @@ def session(keys: Keys, k: npt.ArrayLike, site_type: Floats, invalid_card_share:
         vehicle_phases=np.where(power_w > _ONE_PHASE_MAX_W, 3.0, 1.0),
         card_id=1.0 + np.floor(card * LARGEST_CARD),
         card_valid=(valid >= invalid_card_share).astype(np.float64),
+    )
+
+
+def with_energy(drawn: Sessions, energy_wh: Floats, stay_s: Floats, full_power_to_frac: Floats) -> Sessions:
+    """Return sessions with an energy [Wh] and a stay [s > 0] that are known: the rest suits them, and cards are valid.
+
+    A vehicle takes the energy within its stay: up to a state of charge of ``full_power_to_frac`` it takes all the power
+    it can, and there it ends. Without a stay [0] there is no energy.
+    """
+    mean_w = energy_wh * (3_600.0 / np.maximum(stay_s, 1.0))
+    power_w = np.maximum(drawn.vehicle_power_w, _FASTER * mean_w)
+    three = (power_w > _ONE_PHASE_MAX_W) | (mean_w > _ONE_PHASE_SURE_W)
+    pack_wh = np.maximum(drawn.pack_wh, energy_wh / (full_power_to_frac - _SOC_MIN_FRAC))
+    return replace(
+        drawn,
+        stay_s=stay_s,
+        energy_wanted_wh=energy_wh,
+        pack_wh=pack_wh,
+        soc_start_frac=np.minimum(drawn.soc_start_frac, full_power_to_frac - energy_wh / pack_wh),
+        vehicle_power_w=power_w,
+        vehicle_phases=np.where(three, 3.0, drawn.vehicle_phases),
+        card_valid=np.ones_like(energy_wh),
     )
 
 

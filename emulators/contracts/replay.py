@@ -75,6 +75,13 @@ REPLAYABLE: Final[Mapping[str, Replayable]] = {
         min=-70.0,
         max=60.0,
     ),
+    "sessions": Replayable(
+        "Wh",
+        {"Wh": Unit(), "kWh": Unit(1e3), "MWh": Unit(1e6)},
+        "Vehicles at charging points: who comes and leaves when, and takes which energy",
+    ),
 }
+SESSIONS: Final = "sessions"
+"""What has a row each and no column."""
 OF_THE_SITE: Final = ("irradiance", "temperature")
 """What is said of the whole site, under ``weather``; ``irradiance`` also of a group."""

@@ -49,6 +49,8 @@ class Surroundings:
     rain_mm_per_h: float
     load_w: Floats | None = None
     pv_power_w: Floats | None = None
+    sessions: Floats | None = None
+    """Of charging points who is there or comes next: arrival and departure [s], energy [Wh], ``(3, n)``."""
 
     @property
     def voltage_v(self) -> Floats:

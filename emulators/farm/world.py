@@ -76,6 +76,9 @@ class World:
         unix_s = self.unix_s(time_s)
         everywhere, light = self._everywhere(time_s, unix_s, dt_s), self._light(unix_s, dt_s)
         load_w, pv_power_w = (self._replays.at(what, unix_s, dt_s) for what in ("load", "pv_power"))
+        sessions = self._replays.at("sessions", unix_s, dt_s)
+        if sessions is not None:
+            sessions = sessions - np.array([[self._start_unix_s], [self._start_unix_s], [0.0]])
 
         def surroundings(rows: SiteRows) -> Surroundings:
             ghi, dni, dhi = at_rows(light, rows)
@@ -86,6 +89,7 @@ class World:
                 dhi_w_per_m2=dhi,
                 load_w=None if load_w is None else at_rows(load_w, rows),
                 pv_power_w=None if pv_power_w is None else at_rows(pv_power_w, rows),
+                sessions=None if sessions is None else at_rows(sessions, rows),
                 **everywhere,
             )
 

@@ -16,7 +16,7 @@ from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.profiles.media import NONE
-from pilotfarm.profiles.series import Replayed
+from pilotfarm.profiles.series import Guests, Replayed
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
 
 Parity: TypeAlias = Literal["none", "even", "odd"]
@@ -163,7 +163,7 @@ class ReplayLayout:
 
     group: str
     what: str
-    values: Replayed
+    values: Replayed | Guests
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,8 +158,10 @@ class ReplayTable(Table):
     """What one thing is replayed from, in place of a model."""
 
     series: str = Field(description="Name of a series of the site")
-    column: str | list[str] = Field(
-        description="Of its file: one for all devices, with {device} or {number} in it one a device, or a list of these"
+    column: str | list[str] | None = Field(
+        default=None,
+        description="Of its file: one for all devices, with {device} or {number} in it one a device, or a list of "
+        "these; none for sessions",
     )
     unit: str = Field(description="Of the numbers in the file")
 

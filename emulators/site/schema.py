@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import Rating
-from pilotfarm.emulators.contracts.replay import OF_THE_SITE, REPLAYABLE
+from pilotfarm.emulators.contracts.replay import OF_THE_SITE, REPLAYABLE, SESSIONS
 from pilotfarm.emulators.site.distributions import Choice
 from pilotfarm.emulators.site.model import SiteFile
 from pilotfarm.emulators.words import with_article
@@ -62,6 +62,7 @@ def _replays(names: tuple[str, ...], described: dict[str, Any]) -> dict[str, Any
             "allOf": [{"$ref": "#/$defs/ReplayTable"}],
             "properties": {"unit": {"enum": list(REPLAYABLE[name].units), "description": "Of the numbers in the file"}},
             "description": REPLAYABLE[name].doc,
+            "required": ["column"] if name != SESSIONS else [],
         }
         for name in names
     }

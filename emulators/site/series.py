@@ -13,14 +13,14 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.replay import OF_THE_SITE, REPLAYABLE, Replayable, Unit
+from pilotfarm.emulators.contracts.replay import OF_THE_SITE, REPLAYABLE, SESSIONS, Replayable, Unit
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.layout import GroupLayout, ReplayLayout
 from pilotfarm.emulators.site.model import ReplayTable, SeriesTable
 from pilotfarm.emulators.words import quoted, suggestion, with_article
-from pilotfarm.profiles.series import Replayed, Series, SeriesFileError
+from pilotfarm.profiles.series import Guests, Recipe, Replayed, Series, SeriesFileError
 
 _PLACEHOLDERS: Final = ("{device}", "{number}")
 _TOLD_MAX: Final = 20
@@ -50,6 +50,7 @@ class _Reference:
     def column_of(self, number: int) -> str:
         """Return the column of a device, counted from 1."""
         column = self.table.column
+        assert column is not None, "checked before"
         if not isinstance(column, str):
             return column[number - 1]
         return column.replace("{device}", self.devices[number - 1]).replace("{number}", str(number))
@@ -112,9 +113,15 @@ class SeriesReader:
         if table.series not in self._tables:
             self.is_complete = False
             self._checker.unknown((*path, "series"), "series", table.series, tuple(self._tables))
-        many = isinstance(table.column, list) and len(table.column) != len(devices)
+        if (table.column is None) != (what == SESSIONS):
+            self.is_complete = False
+            told = "is missing" if table.column is None else "sessions have columns of their own; leave it out"
+            self._document.problem((*path, "column"), told)
+            return
+        columns = table.column if isinstance(table.column, list) else devices
+        many = len(columns) != len(devices)
         if many:
-            told = f"names {len(table.column):,} columns for {len(devices):,} devices"
+            told = f"names {len(columns):,} columns for {len(devices):,} devices"
             self._document.problem((*path, "column"), told)
         if table.unit in units and table.series in self._tables and not many:
             self._references.append(_Reference(path, group, what, table, devices, most))
@@ -136,17 +143,22 @@ class SeriesReader:
         self, path: Path, table: SeriesTable, references: Sequence[_Reference], start: datetime
     ) -> list[ReplayLayout]:
         # pyarrow takes its time to import, which sites without series do not need.
-        from pilotfarm.profiles.series.load import Recipe, columns_of, load
+        from pilotfarm.profiles.series.load import columns_of, load
 
         file = FilePath(self._document.file).parent / table.file
         described = table.model_dump(exclude={"file", "repeat"})
         recipe = Recipe(file, repeats=table.repeat, **described)
+        visits = [each for each in references if each.what == SESSIONS]
+        references = [each for each in references if each.what != SESSIONS]
         try:
+            found = [self._visits(each, recipe, start) for each in visits]
+            if not references:
+                return found
             time, there = columns_of(recipe)
             fitting = [each for each in references if self._has_columns(each, file, there)]
             wanted = tuple(dict.fromkeys(column for each in fitting for column in each.columns))
             if not wanted:
-                return []
+                return found
             series = load(recipe, time, wanted, start.timestamp())
         except SeriesFileError as error:
             self._document.problems += [Problem(str(file), line, "", message) for line, message in error.mistakes]
@@ -157,7 +169,26 @@ class SeriesReader:
         if not series.repeats and series.end_s <= start.timestamp():
             told = f"ends at {_when(series.end_s)}, before the site starts at {_when(start.timestamp())}"
             self._document.problem(path, f"{told}; repeat: true lets it go round")
-        return [self._layout(each, series) for each in fitting]
+        return found + [self._layout(each, series) for each in fitting]
+
+    def _visits(self, reference: _Reference, recipe: Recipe, start: datetime) -> ReplayLayout:
+        from pilotfarm.profiles.series.visits import load
+
+        stays = load(recipe, reference.devices, reference.unit.gain, start.timestamp())
+        power_w = stays.energy_wh / (stays.leave_s - stays.arrive_s) * 3_600.0
+        beyond = np.flatnonzero(power_w > reference.most[stays.point] * (1.0 + _ROUNDING))
+        for row in beyond[:_TOLD_MAX].tolist():
+            line, said = stays.place(row)
+            device, most_w = reference.devices[stays.point[row]], reference.most[stays.point[row]]
+            told = (
+                f"{said}{device} would charge {stays.energy_wh[row]:,.6g} Wh with {power_w[row]:,.6g} W on average, "
+                f"and at most {most_w:,.6g} W is possible by its ratings"
+            )
+            self._document.problems.append(Problem(str(stays.file), line, "", told))
+        if len(beyond) > _TOLD_MAX:
+            told = f"and {len(beyond) - _TOLD_MAX:,} more sessions that are too fast"
+            self._document.problems.append(Problem(str(stays.file), 0, "", told))
+        return ReplayLayout(reference.group, reference.what, Guests(stays))
 
     def _has_columns(self, reference: _Reference, file: FilePath, there: Sequence[str]) -> bool:
         """Check that a file has the columns of all devices, and none of devices that the site has not."""

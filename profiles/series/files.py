@@ -61,7 +61,7 @@ def names(path: Path, decimal: str = ".") -> list[str]:
         raise SeriesFileError([Mistake(0, f"a series is a file that ends in {' or '.join(ENDINGS)}")])
     if path.stat().st_size > BYTES_MAX:
         raise SeriesFileError([Mistake(0, f"the file has more than {BYTES_MAX:,} bytes")])
-    found = _parquet_names(path) if path.suffix.lower() == ".parquet" else _csv_layout(path, decimal)[1]
+    found = _parquet_names(path) if path.suffix.lower() == ".parquet" else csv_layout(path, decimal)[1]
     twice = sorted({name for name in found if found.count(name) > 1}) if len(set(found)) < len(found) else []
     mistakes = [Mistake(1, f"two columns are named {name!r}") for name in twice]
     mistakes += [Mistake(1, "a column has no name")] * ("" in found)
@@ -111,7 +111,7 @@ def _numbers(column: pa.ChunkedArray) -> Floats:
 # ------------------------------------------------------------------------------------------- CSV
 
 
-def _csv_layout(path: Path, decimal: str) -> tuple[str, list[str]]:
+def csv_layout(path: Path, decimal: str) -> tuple[str, list[str]]:
     """Return what parts the columns of a CSV file, and their names."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -127,7 +127,7 @@ def _csv_layout(path: Path, decimal: str) -> tuple[str, list[str]]:
 
 
 def _read_csv(path: Path, time: str, columns: Sequence[str], decimal: str) -> Columns:
-    delimiter, found = _csv_layout(path, decimal)
+    delimiter, found = csv_layout(path, decimal)
     kinds = {time: pa.string(), **dict.fromkeys(columns, pa.float64())}
     lines = cache(lambda: _lines(path))
     try:
@@ -149,11 +149,11 @@ def _read_csv(path: Path, time: str, columns: Sequence[str], decimal: str) -> Co
             raise SeriesFileError([Mistake(0, f"cannot be read: {_first_line(error)}")]) from error
         return by_hand
     _refuse_size(table.num_rows, len(columns))
-    times, times_are = _offsets([text.strip() for text in table.column(time).to_pylist()])
+    times, times_are = offsets_or_texts([text.strip() for text in table.column(time).to_pylist()])
     return Columns(times, times_are, _side_by_side(table, columns), lambda row: lines()[row], lambda row: "")
 
 
-def _offsets(texts: list[str]) -> tuple[Times, str]:
+def offsets_or_texts(texts: list[str]) -> tuple[Times, str]:
     """Return numbers where all texts are, else the texts."""
     try:
         return np.array(texts, dtype=np.float64), "offsets"
@@ -187,10 +187,10 @@ def _by_hand(path: Path, delimiter: str, decimal: str, found: Sequence[str], wan
             if len(row) == len(found):
                 texts.append(row[places[0]].strip())
                 lines.append(rows.line_num)
-                values.append(np.array([_number(row[at].strip(), decimal) or 0.0 for at in places[1:]]))
+                values.append(np.array([number_in(row[at].strip(), decimal) or 0.0 for at in places[1:]]))
     if wrong > TOLD_MAX:
         mistakes = [*mistakes[:TOLD_MAX], Mistake(mistakes[TOLD_MAX].line, "and perhaps more from here on")]
-    times, times_are = _offsets(texts)
+    times, times_are = offsets_or_texts(texts)
     together = np.array(values).reshape(len(texts), len(wanted) - 1)
     return Columns(times, times_are, together, lines.__getitem__, lambda row: "", tuple(mistakes))
 
@@ -201,11 +201,11 @@ def _told_of(row: Sequence[str], found: Sequence[str], places: Sequence[int], de
     return [
         f"{found[at]}: {row[at].strip()[:40]!r} is not a number"
         for at in places
-        if _number(row[at].strip(), decimal) is None
+        if number_in(row[at].strip(), decimal) is None
     ]
 
 
-def _number(text: str, decimal: str) -> float | None:
+def number_in(text: str, decimal: str) -> float | None:
     """Return a cell's number, NaN for an empty one, ``None`` for what is no number."""
     if text in NOTHING:
         return float("nan")

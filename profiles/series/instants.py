@@ -24,14 +24,19 @@ _EXAMPLE: Final = "2025-01-31T12:15:00"
 
 
 def seconds(read: Columns, zone: str | None, start_s: float) -> Floats:
-    """Return the times in seconds since 1970 UTC.
+    """Return the times in seconds since 1970 UTC, in order, each once.
 
     ``start_s`` is where offsets count from. Raises ``SeriesFileError`` with everything that is wrong with them.
     """
+    return _in_order(in_any_order(read, zone, start_s), read)
+
+
+def in_any_order(read: Columns, zone: str | None, start_s: float) -> Floats:
+    """Return times as ``seconds`` does, in any order."""
     if read.times_are == "offsets":
-        return _in_order(_checked_offsets(read, zone) + start_s, read)
+        return _checked_offsets(read, zone) + start_s
     if read.times_are == "utc":
-        return _in_order(np.asarray(read.times, dtype=np.float64), read)
+        return np.asarray(read.times, dtype=np.float64)
     wall_s, offset_s = _parsed(read) if read.times_are == "text" else (np.asarray(read.times), None)
     naive = np.ones(len(wall_s), dtype=np.bool_) if offset_s is None else np.isnan(offset_s)
     unix_s = wall_s.copy() if offset_s is None else wall_s - np.where(naive, 0.0, offset_s)
@@ -43,7 +48,7 @@ def seconds(read: Columns, zone: str | None, start_s: float) -> Floats:
                 [_at(read, row, "has no offset from UTC, and the series says no zone, such as zone: Europe/Oslo")]
             )
         unix_s[rows] = wall_s[rows] - _zone_offsets(read, rows, wall_s[rows], ZoneInfo(zone))
-    return _in_order(unix_s, read)
+    return unix_s
 
 
 def _at(read: Columns, row: int, message: str) -> Mistake:

@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
-
 import numpy as np
 
 from pilotfarm.profiles.series import files, gaps, instants
-from pilotfarm.profiles.series.replay import Gaps, Resample, Series
+from pilotfarm.profiles.series.replay import Recipe, Series
 from pilotfarm.profiles.series.told import Mistake, SeriesFileError
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a file is to be read; without ``time`` its first column has the times."""
-
-    path: Path
-    time: str | None = None
-    zone: str | None = None
-    repeats: bool = False
-    gaps: Gaps = "refuse"
-    resample: Resample = "mean"
-    decimal: str = "."
-    stamp: Literal["begin", "end"] = "begin"
-    """Which end of its interval a time stands for."""
 
 
 def columns_of(recipe: Recipe) -> tuple[str, list[str]]:

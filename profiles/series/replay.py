@@ -23,6 +23,21 @@ Resample: TypeAlias = Literal["mean", "hold", "interpolate"]
 """Of a step: the mean over it; the value at its end; at its end on a line between two values."""
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a file is to be read; without ``time`` its first column has the times."""
+
+    path: Path
+    time: str | None = None
+    zone: str | None = None
+    repeats: bool = False
+    gaps: Gaps = "refuse"
+    resample: Resample = "mean"
+    decimal: str = "."
+    stamp: Literal["begin", "end"] = "begin"
+    """Which end of its interval a time stands for."""
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
     """Columns over time: ``values`` ``(rows, columns)``, each row from one of the ``rows + 1`` edges to the next.

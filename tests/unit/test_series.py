@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotfarm.profiles.series import Replayed, Series, SeriesFileError
+from pilotfarm.profiles.series import Recipe, Replayed, Series, SeriesFileError
 from pilotfarm.profiles.series.files import NOTHING
-from pilotfarm.profiles.series.load import Recipe, columns_of, load
+from pilotfarm.profiles.series.load import columns_of, load
 
 START_S = datetime.fromisoformat("2025-03-01T00:00:00+00:00").timestamp()
 EVEN = "time,a,b\n2025-03-01T00:00Z,1,10\n2025-03-01T00:15Z,2,20\n2025-03-01T00:30Z,3,30\n2025-03-01T00:45Z,4,40\n"

@@ -118,7 +118,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns = session.on_phases(columns)
     columns["late_s"] = columns["vehicle_connected"] = np.zeros(n)
     columns = session.with_vehicle(columns, 0.0, np.zeros(n, dtype=np.bool_))
-    columns["late_s"] = columns["due_s"] = np.zeros(n)
+    columns["late_s"] = columns["due_s"] = columns["session_said"] = np.zeros(n)
     columns["charge_point_state"] = columns["vehicle_connected"] * float(ev.State.B)
     return session.identified(columns)
 
@@ -164,6 +164,12 @@ def _contactor_sticks(new: Columns) -> Floats | None:
     idle = new["charge_point_state"] != ev.CHARGING
     sticks: Floats = np.maximum(welded * idle, blocked * new["vehicle_connected"])
     return sticks
+
+
+def most_w(ratings: Columns) -> Floats:
+    """Return the largest power of points, from their ratings. [W]"""
+    per_ampere = np.where(ratings["phases"] >= 2.0, 3.0, 1.0) * ratings["nominal_voltage_v"]
+    return np.where(ratings["dc_power_w"] > 0.0, ratings["dc_power_w"], per_ampere * ratings["rated_current_a"])
 
 
 DEVICE: Final = DeviceSpec(
@@ -224,5 +230,6 @@ DEVICE: Final = DeviceSpec(
     },
     make=make,
     step=step,
+    replays={"sessions": most_w},
     with_any_command=common.WITH_ANY_COMMAND,
 )

@@ -28,9 +28,11 @@ _OF_A_POINT: Final = ("clientele", "invalid_card_share", "phase_count", "v2g_pow
 def after_arrivals(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
     """Return the columns after vehicles left and came; a point whose session was over draws a new one."""
     now_s = surroundings.time_s
+    stays = columns["vehicle_connected"] > 0.0
+    if surroundings.sessions is not None:
+        columns, stays = _as_said(columns, surroundings.sessions, stays, now_s - dt_s)
     if not anywhere(columns["due_s"] <= now_s):
         return columns
-    stays = columns["vehicle_connected"] > 0.0
     # A vehicle that waits for the point to be free still comes, unless it would leave before.
     over = np.flatnonzero((leaves_s(columns) <= now_s - dt_s) & (stays | ~_comes(columns)))
     if not len(over):
@@ -56,6 +58,39 @@ def after_arrivals(columns: Columns, surroundings: Surroundings, dt_s: float) ->
         new[name][over] = values
     stays[over] = False
     return with_vehicle(new, now_s, stays)
+
+
+def _as_said(columns: Columns, said: Floats, stays: Bools, before_s: float) -> tuple[Columns, Bools]:
+    """Return the columns with the next sessions that a series says, and which vehicles stay.
+
+    ``said`` is ``Surroundings.sessions``. A vehicle that a series said stays until it leaves, another one goes at once.
+    """
+    arrival_s, departure_s, energy_wh = said
+    over = ~stays | (leaves_s(columns) <= before_s) | (columns["session_said"] == 0.0)
+    rows = np.flatnonzero(~np.isnan(arrival_s) & (arrival_s != columns["arrival_s"]) & over)
+    if not len(rows):
+        return columns, stays
+    points = {name: columns[name][rows] for name in (*_OF_A_POINT, "key_high", "key_low", "taper_from_frac")}
+    number = np.maximum(columns["session_number"][rows], 0.0) + 1.0
+    drawn = sessions.session(keys_in(points), number, points["clientele"], points["invalid_card_share"])
+    wanted = sessions.with_energy(
+        drawn, energy_wh[rows], departure_s[rows] - arrival_s[rows], points["taper_from_frac"]
+    )
+    changes = {
+        "session_number": number,
+        "arrival_s": arrival_s[rows],
+        "departure_s": departure_s[rows],
+        "late_s": np.zeros(len(rows)),
+        "session_said": np.ones(len(rows)),
+        "due_s": np.full(len(rows), -np.inf),
+        **columns_of(wanted, points),
+    }
+    new, stays = dict(columns), stays.copy()
+    for name, values in changes.items():
+        new[name] = columns[name].copy()
+        new[name][rows] = values
+    stays[rows] = False
+    return new, stays
 
 
 def columns_of(drawn: sessions.Sessions, points: Columns) -> Columns:

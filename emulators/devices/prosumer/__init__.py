@@ -305,6 +305,9 @@ DEVICE: Final = DeviceSpec(
         "load": lambda ratings: common.connection_power_w(ratings, ratings["main_fuse_a"]),
         "pv_power": lambda ratings: ratings["pv_rated_power_w"],
         "irradiance": common.no_most,
+        "sessions": lambda ratings: ev_charger.most_w(
+            {name: ratings[name] for name in _SHARED_RATINGS} | of_resource(ratings, EV)
+        ),
     },
     with_any_command=common.WITH_ANY_COMMAND,
 )
