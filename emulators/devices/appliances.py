@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere
 from pilotfarm.emulators.columns.resource import Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.device import DeviceSpec, Keys
@@ -39,8 +39,8 @@ def drawn(columns: Seen, live: Floats | None, load_w: Floats | None) -> Floats:
     """
     by_phase = columns["power"][:, 0].T
     if load_w is not None:
-        said = load_w * columns["load_shares"].T
-        by_phase = np.where(np.isnan(load_w), by_phase, said)
+        said, by_model = load_w * columns["load_shares"].T, np.isnan(load_w)
+        by_phase = np.where(by_model, by_phase, said) if anywhere(by_model) else said
     if live is None:
         return by_phase.copy()
     return np.multiply(by_phase, live if live.ndim == 1 else np.concatenate((live, live)), order="C")
