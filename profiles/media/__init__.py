@@ -111,7 +111,12 @@ def medium(name: str) -> Medium:
         Sleep(sleep, **{key: found.pop(f"{sleep}.{key}") for key in table})
         for sleep, table in _raw(name).get("sleeps", {}).items()
     )
-    return Medium(name=name, title=_raw(name)["title"], sleeps=sleeps, **found)
+    return Medium(name=name, title=title(name), sleeps=sleeps, **found)
+
+
+def title(name: str) -> str:
+    """Return a line for people."""
+    return str(_raw(name)["title"])
 
 
 @cache

@@ -1,0 +1,63 @@
+"""Media that devices share, by numbers: serial buses, radio meshes, power lines. One exchange is under way at a time.
+
+Nothing beneath repeats what is lost, as TCP does on other media: whoever asked hears nothing, and asks again. A frame's
+*access* is what it takes a hop beside the passing of its octets: waiting for a free channel, repeats of the link
+itself, converters. A serial line has characters of so many bits, and silence between two frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from pilotfarm.profiles.media import numbers, title
+
+SHARED: Final = ("rs485", "zigbee", "radio_mesh", "plc_g3", "plc_prime")
+"""What several devices may be behind, one exchange at a time."""
+HOPS_MAX: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedMedium:
+    """A shared medium's numbers; what it has none of is left at its default.
+
+    ``loss_frac`` of a hop's frames do not come, and ``bit_error_rate`` of the bits are wrong, which loses their frame. A
+    device is one to ``HOPS_MAX`` hops away, by these shares of all devices. It answers after ``turnaround_min_s`` to
+    ``turnaround_max_s``. ``rate_bit_s`` is that of a line nobody has set another of.
+    """
+
+    name: str
+    title: str
+    rate_bit_s: float
+    access_median_s: float
+    access_p95_s: float
+    access_p99_s: float
+    access_max_s: float
+    frame_octets: float = 0.0
+    """The most payload of a frame, with ``header_octets`` before it; 0 for any."""
+    header_octets: float = 0.0
+    character_bits: float = 8.0
+    silence_characters: float = 0.0
+    silence_min_s: float = 0.0
+    loss_frac: float = 0.0
+    bit_error_rate: float = 0.0
+    turnaround_min_s: float = 0.0
+    turnaround_max_s: float = 0.0
+    hops_2_frac: float = 0.0
+    hops_3_frac: float = 0.0
+    hops_4_frac: float = 0.0
+
+    @property
+    def serial(self) -> bool:
+        """Whether it is a serial line, of which parity and rate are set."""
+        return self.silence_characters > 0.0
+
+
+@cache
+def shared_medium(name: str) -> SharedMedium:
+    """Return a shared medium by its name; ``KeyError`` if there is none."""
+    if name not in SHARED:
+        raise KeyError(name)
+    found = {key: each.value for key, each in numbers(name).items()}
+    return SharedMedium(name=name, title=title(name), **found)
