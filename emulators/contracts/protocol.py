@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.contracts.asking import Request
 from pilotfarm.emulators.contracts.clock import Clock, Clocks
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.quality import Qualities
@@ -227,6 +228,8 @@ class ProtocolSpec:
     remembers: bool = False
     """Whether such a station still shows what it last knew of a device it does not reach; else it says so."""
     when_full: WhenFull = WhenFull.REFUSE
+    requests: Callable[[Sequence[PointRow]], Sequence[Request]] | None = None
+    """What a station asks that polls points of a device; ``None`` where none polls."""
 
 
 class Points(Protocol):

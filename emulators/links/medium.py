@@ -14,6 +14,10 @@ from math import exp, inf, log
 from statistics import NormalDist
 from typing import Final, Literal, TypeAlias
 
+import numpy as np
+from scipy.special import ndtri
+
+from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.links.channels import SEGMENT_OCTETS, Draws
 from pilotfarm.profiles.draws import uniform_one
 from pilotfarm.profiles.media import HEADER_OCTETS, MESSAGE_OCTETS, Medium
@@ -62,6 +66,16 @@ class Latency:
         return self._floor_s + min(
             exp(self._logs[place] + self._slopes[place] * (score - _SCORES[place])), self._most_s
         )
+
+
+    def at_all(self, shares: Floats) -> Floats:
+        """Return what ``at`` returns, of many shares."""
+        scores = ndtri(shares)
+        above = scores >= _SCORES[1]
+        logs = np.where(above, self._logs[1], self._logs[0])
+        beyond = scores - np.where(above, _SCORES[1], _SCORES[0])
+        slopes = np.where(above, self._slopes[1], self._slopes[0])
+        return self._floor_s + np.minimum(np.exp(logs + slopes * beyond), self._most_s)
 
 
 @cache

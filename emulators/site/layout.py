@@ -140,6 +140,29 @@ Endpoint: TypeAlias = TcpEndpoint | SerialEndpoint
 """Where a master finds a station. ``label`` names it, unique within a site."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldLayout:
+    """How a station polls its devices: over what, how often, and what each is asked.
+
+    ``names`` are by group the quantities of each class of scans, fast, slow and counters; ``unread`` those that the
+    devices' map does not have. The devices are in the order of the station's seats, whose keys are ``keys``; ``asked`` and
+    ``answered`` are octets of the requests of ``polls``.
+    """
+
+    protocol: str
+    medium: str
+    rate_bit_s: float | None
+    scan_s: float
+    timeout_s: float
+    retries: int
+    names: Mapping[str, tuple[tuple[str, ...], ...]]
+    unread: Mapping[str, tuple[str, ...]]
+    keys: Keys
+    polls: Polls
+    asked: Floats
+    answered: Floats
+
+
 @dataclass(frozen=True, slots=True)
 class StationLayout:
     """What answers at one endpoint. ``name`` is empty where a device answers for itself."""
@@ -152,6 +175,8 @@ class StationLayout:
     labels: Mapping[str, str] = field(default_factory=dict)
     clock_drift_ppm: float = 0.0
     medium: str = NONE
+    field: FieldLayout | None = None
+    """How it polls its devices; without, it knows what they report as soon as they do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

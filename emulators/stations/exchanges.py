@@ -1,0 +1,180 @@
+"""What exchanges of a poller with devices take, many at once, over a medium by its numbers.
+
+An exchange is a request, the device's turn-around, and an answer. What is drawn is a function of its key and a
+counter. All times are in seconds.
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+from scipy.special import ndtri
+
+from pilotfarm.emulators.columns.arrays import Bools, Floats, Indices
+from pilotfarm.emulators.links.channels import RTO_MIN_S
+from pilotfarm.emulators.links.medium import Direction, latency
+from pilotfarm.emulators.links.medium import passing_s as passing
+from pilotfarm.profiles.draws import Keys, uniform
+from pilotfarm.profiles.media import Medium
+from pilotfarm.profiles.media.shared import HOPS_MAX, SharedMedium
+
+_SCORES: Final = tuple(float(ndtri(share)) for share in (0.5, 0.95, 0.99))
+
+
+class Drawn(NamedTuple):
+    """What became of some exchanges: how long each took, of that how long its answer was under way, and whether it came."""
+
+    took_s: Floats
+    back_s: Floats
+    lost: Bools
+
+
+class Way(Protocol):
+    """What lies between a poller and its devices."""
+
+    def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
+        """Draw for some of the exchanges it was made for."""
+        ...
+
+    @property
+    def nominal_s(self) -> Floats:
+        """What each takes when nothing is lost, on average about."""
+        ...
+
+
+class SharedWay:
+    """Exchanges over a shared medium.
+
+    Parameters
+    ----------
+    medium : SharedMedium
+    rate_bit_s : float
+        Of the line, where the site has set another than the medium's.
+    keys : (n,) uint64
+        Of the devices asked; they decide how many hops away each is.
+    asked, answered : (n,) float64
+        Octets of each request and each answer.
+    """
+
+    def __init__(
+        self, medium: SharedMedium, keys: Keys, asked: Floats, answered: Floats, rate_bit_s: float | None = None
+    ) -> None:
+        self._medium = medium
+        rate = medium.rate_bit_s if rate_bit_s is None else rate_bit_s
+        self.hops = hops(medium, keys)
+        self._there_s, self._back_s = (self.hops * passing_s(medium, each, rate) for each in (asked, answered))
+        kept = (_kept(medium, asked) * _kept(medium, answered)) ** self.hops
+        self._loss = 1.0 - kept
+        self._logs = [log(each) for each in (medium.access_median_s, medium.access_p95_s, medium.access_p99_s)]
+
+    @property
+    def nominal_s(self) -> Floats:
+        medium = self._medium
+        turn_s = (medium.turnaround_min_s + medium.turnaround_max_s) / 2.0
+        return self._there_s + self._back_s + 2.0 * self.hops * medium.access_median_s + turn_s
+
+    def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
+        medium, far = self._medium, self.hops[which]
+        there_s, back_s = self._there_s[which].copy(), self._back_s[which].copy()
+        for hop in range(int(far.max(initial=0))):
+            for way_s, name in ((there_s, "there"), (back_s, "back")):
+                way_s += (far > hop) * self._access_s(uniform(keys, counter, f"{name} {hop}"))
+        turn = medium.turnaround_max_s - medium.turnaround_min_s
+        turn_s = medium.turnaround_min_s + turn * uniform(keys, counter, "turn-around")
+        return Drawn(there_s + turn_s + back_s, back_s, uniform(keys, counter, "lost") < self._loss[which])
+
+    def _access_s(self, share: Floats) -> Floats:
+        score = ndtri(share + 2.0**-54)
+        return np.minimum(np.exp(np.interp(score, _SCORES, self._logs)) * self._beyond(score), self._medium.access_max_s)
+
+    def _beyond(self, score: Floats) -> Floats:
+        """What the logarithm is off by outside the quoted percentiles, where its slope goes on."""
+        low = (self._logs[1] - self._logs[0]) / (_SCORES[1] - _SCORES[0])
+        high = (self._logs[2] - self._logs[1]) / (_SCORES[2] - _SCORES[1])
+        return np.exp(low * np.minimum(score - _SCORES[0], 0.0) + high * np.maximum(score - _SCORES[2], 0.0))
+
+
+class ModemWay:
+    """Exchanges over a medium that each device is on with a modem of its own, by TCP, which repeats what is lost.
+
+    ``every_s`` is how long a device is left alone between two exchanges: its modem may fall asleep.
+    """
+
+    def __init__(self, medium: Medium, asked: Floats, answered: Floats, every_s: Floats) -> None:
+        self._medium = medium
+        self._there_s = _passed_s(asked, medium.rate_down_bit_s)
+        self._back_s = _passed_s(answered, medium.rate_up_bit_s)
+        self._wake = np.zeros((2, len(asked)))
+        for sleep in medium.sleeps:
+            asleep = every_s >= sleep.after_s
+            self._wake[:, asleep] = [[sleep.wake_min_s], [sleep.wake_max_s]]
+
+    @property
+    def nominal_s(self) -> Floats:
+        return self._there_s + self._back_s + 2.0 * self._medium.floor_s + self._wake.mean(axis=0)
+
+    def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
+        there_s = self._there_s[which] + self._way_s(keys, counter, "to_device")
+        back_s = self._back_s[which] + self._way_s(keys, counter, "to_master")
+        wake_min_s, wake_max_s = self._wake[:, which]
+        wake_s = wake_min_s + (wake_max_s - wake_min_s) * uniform(keys, counter, "wake")
+        return Drawn(wake_s + there_s + back_s, back_s, np.zeros(len(which), dtype=bool))
+
+    def _way_s(self, keys: Keys, counter: int, direction: Direction) -> Floats:
+        taken_s = latency(self._medium, direction).at_all(uniform(keys, counter, direction) + 2.0**-54)
+        loss = self._medium.loss_frac
+        if not loss:
+            return taken_s
+        repeats = np.floor(np.log(uniform(keys, counter, f"lost {direction}") + 2.0**-54) / log(loss))
+        return taken_s + RTO_MIN_S * (2.0**repeats - 1.0)
+
+
+class NoWay:
+    """Exchanges over nothing, which take no time."""
+
+    def __init__(self, n: int) -> None:
+        self.nominal_s = np.zeros(n)
+
+    def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
+        nothing = np.zeros(len(which))
+        return Drawn(nothing, nothing, np.zeros(len(which), dtype=bool))
+
+
+def _passed_s(octets: Floats, rate_bit_s: float) -> Floats:
+    return np.array([passing(int(each), rate_bit_s) for each in octets.tolist()])
+
+
+def passing_s(medium: SharedMedium, octets: Floats, rate_bit_s: float) -> Floats:
+    """Return how long octets pass a hop in frames, with the silence between two of them. [s]
+
+    A Modbus line is silent for 3.5 characters, above 19,200 bit/s for 1.75 ms (MODBUS over Serial Line V1.02, 2.5.1.1).
+    """
+    frames = _frames(medium, octets)
+    bits = (octets + frames * medium.header_octets) * medium.character_bits
+    return bits / rate_bit_s + frames * silence_s(medium, rate_bit_s)
+
+
+def silence_s(medium: SharedMedium, rate_bit_s: float) -> float:
+    """Return how long a line is silent between two frames. [s]"""
+    if rate_bit_s > 19_200.0:
+        return medium.silence_min_s
+    return medium.silence_characters * medium.character_bits / rate_bit_s
+
+
+def hops(medium: SharedMedium, keys: Keys) -> Floats:
+    """Return how many hops each device is away, 1 to ``HOPS_MAX``."""
+    further = np.cumsum([getattr(medium, f"hops_{k}_frac") for k in range(HOPS_MAX, 1, -1)])
+    return 1.0 + (uniform(keys, 0, "hops")[:, None] < further).sum(axis=1)
+
+
+def _frames(medium: SharedMedium, octets: Floats) -> Floats:
+    return np.maximum(np.ceil(octets / medium.frame_octets), 1.0) if medium.frame_octets else np.ones(len(octets))
+
+
+def _kept(medium: SharedMedium, octets: Floats) -> Floats:
+    """Return the share of messages that pass a hop."""
+    frames = _frames(medium, octets)
+    bits = (octets + frames * medium.header_octets) * medium.character_bits
+    return (1.0 - medium.loss_frac) ** frames * (1.0 - medium.bit_error_rate) ** bits
