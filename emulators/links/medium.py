@@ -10,22 +10,17 @@ from __future__ import annotations
 
 from functools import cache
 from heapq import heappop, heappush
-from math import exp, inf, log
-from statistics import NormalDist
+from math import inf
 from typing import Final, Literal, TypeAlias
-
-import numpy as np
-from scipy.special import ndtri
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.links.channels import SEGMENT_OCTETS, Draws
-from pilotfarm.profiles.draws import uniform_one
+from pilotfarm.emulators.links.spread import Spread
+from pilotfarm.profiles.draws import Keys, uniform, uniform_one
 from pilotfarm.profiles.media import HEADER_OCTETS, MESSAGE_OCTETS, Medium
 
 Direction: TypeAlias = Literal["to_device", "to_master"]
 DIRECTIONS: Final[tuple[Direction, Direction]] = ("to_device", "to_master")
-_NORMAL: Final = NormalDist()
-_SCORES: Final = tuple(map(_NORMAL.inv_cdf, (0.5, 0.95, 0.99)))
 
 
 def rate_bit_s(medium: Medium, direction: Direction) -> float:
@@ -42,18 +37,14 @@ def passing_s(octets: int, bit_per_s: float) -> float:
 class Latency:
     """What a message of a direction takes beside the passing of its octets."""
 
-    __slots__ = ("_direction", "_floor_s", "_logs", "_most_s", "_slopes")
+    __slots__ = ("_direction", "_floor_s", "_spread")
 
     def __init__(self, medium: Medium, direction: Direction) -> None:
         self._direction = direction
         self._floor_s = medium.floor_s
-        passing = passing_s(MESSAGE_OCTETS, rate_bit_s(medium, direction))
-        quoted = (medium.median_s, medium.p95_s, medium.p99_s)
-        self._logs = [log(each - medium.floor_s - passing) for each in quoted]
-        self._slopes = [
-            (self._logs[k + 1] - self._logs[k]) / (_SCORES[k + 1] - _SCORES[k]) for k in range(len(quoted) - 1)
-        ]
-        self._most_s = medium.max_s - medium.floor_s - passing
+        beside_s = medium.floor_s + passing_s(MESSAGE_OCTETS, rate_bit_s(medium, direction))
+        quoted_s = [each - beside_s for each in (medium.median_s, medium.p95_s, medium.p99_s)]
+        self._spread = Spread(quoted_s, medium.max_s - beside_s)
 
     def drawn(self, key: int, sequence: int) -> float:
         """Draw for the message of a connection that begins with this octet. [s]"""
@@ -61,21 +52,11 @@ class Latency:
 
     def at(self, share: float) -> float:
         """Return what of all messages a share, in (0, 1), takes at most. [s]"""
-        score = _NORMAL.inv_cdf(share)
-        place = 0 if score < _SCORES[1] else 1
-        return self._floor_s + min(
-            exp(self._logs[place] + self._slopes[place] * (score - _SCORES[place])), self._most_s
-        )
+        return self._floor_s + self._spread.at(share)
 
-
-    def at_all(self, shares: Floats) -> Floats:
-        """Return what ``at`` returns, of many shares."""
-        scores = ndtri(shares)
-        above = scores >= _SCORES[1]
-        logs = np.where(above, self._logs[1], self._logs[0])
-        beyond = scores - np.where(above, _SCORES[1], _SCORES[0])
-        slopes = np.where(above, self._slopes[1], self._slopes[0])
-        return self._floor_s + np.minimum(np.exp(logs + slopes * beyond), self._most_s)
+    def drawn_for(self, keys: Keys, counter: int) -> Floats:
+        """Draw for a message of each of many keys. [s]"""
+        return self._floor_s + self._spread.drawn(uniform(keys, counter, self._direction))
 
 
 @cache

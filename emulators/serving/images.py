@@ -12,14 +12,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec, Seat, Station, Table
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Group, Way
 from pilotfarm.emulators.plans.deadband import Deadbands
-from pilotfarm.emulators.site.layout import SeatLayout, StationLayout
+from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, StationLayout
+from pilotfarm.emulators.stations.exchanges import way
 from pilotfarm.emulators.stations.known import Known
+from pilotfarm.emulators.stations.polled import Polled, Polling
+from pilotfarm.emulators.stations.scanning import Scanner
 
 Viewpoint: TypeAlias = tuple[str, str, int, Hashable, Deadbands]
 """Group, map, 0 for the devices themselves or the number of a station that remembers, format, deadbands."""
@@ -31,7 +36,7 @@ class Image:
 
     group: Group
     table: Table
-    known: Known | None
+    known: Known | Polled | None
     """Not what the devices report themselves, but what stations know of them."""
 
     def refresh(self, unix_s: float) -> None:
@@ -82,11 +87,15 @@ class Images:
         self._farm = farm
         self._images: dict[Viewpoint, Image] = {}
         self._remembered: Counter[tuple[str, str, int]] = Counter()
+        self.polling: dict[str, Polling] = {}
+        """Stations that poll, by name."""
         self.places = [self._place(layout) for layout in farm.layout.stations]
 
     def refresh(self) -> None:
         """Take what is known now."""
         unix_s = self._farm.unix_s
+        for polling in self.polling.values():
+            polling.advance(self._farm.time_s)
         for image in self._images.values():
             image.refresh(unix_s)
 
@@ -95,16 +104,20 @@ class Images:
 
     def _place(self, layout: StationLayout) -> Place:
         protocol = registry.protocol(layout.protocol)
+        if layout.polling is not None:
+            self.polling[layout.name] = Polling(scanner(layout.polling, self._farm.time_s))
         placed = tuple(self._placed(seat, layout, protocol) for seat in layout.seats)
         return Place(layout, protocol.station([each.seat for each in placed], layout.options), placed)
 
     def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec) -> Placed:
         group, clock = self._farm.groups[seat.group], self._farm.clocks.of_station(station)
         viewpoint = 0
-        if clock is not None:
+        if station.polling is not None:
+            viewpoint = -len(self.polling)
+        elif clock is not None:
             self._remembered[seat.group, seat.map, seat.row] += 1
             viewpoint = self._remembered[seat.group, seat.map, seat.row]
-        image = self._image(group, seat, viewpoint, protocol, protocol.form(station.options))
+        image = self._image(group, seat, viewpoint, protocol, station)
         if clock is not None:
             clock.stamp_for(image.table.clocks, seat.row)
         device = FarmDevice(self._farm.commands, group, seat.row)
@@ -112,7 +125,10 @@ class Images:
         here = Seat(device, image.table, seat.row, seat.address, stations_clock=clock)
         return Placed(seat.group, seat.row, way, here, image)
 
-    def _image(self, group: Group, seat: SeatLayout, viewpoint: int, protocol: ProtocolSpec, form: Hashable) -> Image:
+    def _image(
+        self, group: Group, seat: SeatLayout, viewpoint: int, protocol: ProtocolSpec, station: StationLayout
+    ) -> Image:
+        form = protocol.form(station.options)
         key = group.name, seat.map, viewpoint, form, seat.deadbands
         if key not in self._images:
             plan = _plan(seat.map, group.spec.kind)
@@ -121,12 +137,42 @@ class Images:
             table = protocol.table(plan, group.size, group.columns, form)
             if not viewpoint:
                 table.clocks = group.clocks
-            names = [q.name for q in group.spec.quantities]
-            known = Known(names, group.size, group.reported, group.quality) if viewpoint else None
+            known = self._known(group, station) if viewpoint else None
             self._images[key] = Image(group, table, known)
             self._images[key].refresh(self._farm.unix_s)
             group.watchers.append(self._images[key].tell)
         return self._images[key]
+
+    def _known(self, group: Group, station: StationLayout) -> Known | Polled:
+        """Return what a station knows of the devices of a group."""
+        layout = station.polling
+        if layout is None:
+            return Known([q.name for q in group.spec.quantities], group.size, group.reported, group.quality)
+        places = np.zeros(group.size, dtype=np.intp)
+        for place, seat in enumerate(station.seats):
+            if seat.group == group.name:
+                places[seat.row] = place
+        names, unread = layout.names[group.name], layout.unread[group.name]
+        return Polled(self.polling[station.name], places, names, unread, group.reported, group.quality)
+
+
+def scanner(layout: PollingLayout, start_s: float) -> Scanner:
+    """Return what polls as a site has it laid out."""
+    polls = layout.polls
+    keys = layout.keys[polls.device]
+    over = way(
+        layout.medium, layout.rate_bit_s, keys, layout.asked, layout.answered, polls.every.astype(float) * layout.scan_s
+    )
+    return Scanner(
+        polls,
+        layout.keys,
+        over,
+        classes=layout.classes,
+        scan_s=layout.scan_s,
+        timeout_s=layout.timeout_s,
+        retries=layout.retries,
+        start_s=start_s,
+    )
 
 
 @cache

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.columns.arrays import Columns, Floats
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.plans.deadband import Deadbands
+from pilotfarm.emulators.stations.scanning import Polls
 from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.series import Guests, Replayed
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
@@ -141,12 +142,12 @@ Endpoint: TypeAlias = TcpEndpoint | SerialEndpoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FieldLayout:
+class PollingLayout:
     """How a station polls its devices: over what, how often, and what each is asked.
 
     ``names`` are by group the quantities of each class of scans, fast, slow and counters; ``unread`` those that the
-    devices' map does not have. The devices are in the order of the station's seats, whose keys are ``keys``; ``asked`` and
-    ``answered`` are octets of the requests of ``polls``.
+    devices' map does not have. The devices are in the order of the station's seats, and so are their ``keys``;
+    ``asked`` and ``answered`` are octets of the requests of ``polls``.
     """
 
     protocol: str
@@ -162,6 +163,11 @@ class FieldLayout:
     asked: Floats
     answered: Floats
 
+    @property
+    def classes(self) -> int:
+        """How many classes of scans there are."""
+        return len(next(iter(self.names.values())))
+
 
 @dataclass(frozen=True, slots=True)
 class StationLayout:
@@ -175,7 +181,7 @@ class StationLayout:
     labels: Mapping[str, str] = field(default_factory=dict)
     clock_drift_ppm: float = 0.0
     medium: str = NONE
-    field: FieldLayout | None = None
+    polling: PollingLayout | None = None
     """How it polls its devices; without, it knows what they report as soon as they do."""
 
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pilotfarm.emulators.contracts.clock import DRIFT_MAX_PPM
 from pilotfarm.emulators.site.distributions import Value
 from pilotfarm.emulators.site.time_zones import known_zone
+from pilotfarm.emulators.stations.scanning import RETRIES_MAX
 from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.series import Gaps, Resample
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M
@@ -181,6 +182,27 @@ class Group(GroupHead):
     )
 
 
+class Polling(Table):
+    """How a station asks its devices, on buses where one exchange is under way at a time."""
+
+    protocol: str = Field(default="modbus", description="What the devices speak on their bus")
+    map: str | None = Field(default=None, description="The protocol's first map for each kind if left out")
+    medium: str = Field(default="rs485", description="What lies between the station and its devices")
+    baud_rate: Annotated[int, Field(ge=300, le=10_000_000)] | None = Field(
+        default=None, description="Of a serial line [bit/s]; the medium's if left out"
+    )
+    devices_per_bus: int = Field(default=32, ge=1, le=1_000, description="How many share a bus, in the station's order")
+    scan_s: float = Field(
+        default=1.0, ge=0.1, le=86_400.0, description="Site time between two scans of measurements, states and alarms"
+    )
+    slow_s: float = Field(default=10.0, le=864_000.0, description="The same of set-points: a multiple of scan_s")
+    counters_s: float = Field(default=60.0, le=864_000.0, description="The same of energy registers")
+    timeout_s: float = Field(default=1.0, gt=0, le=600.0, description="How long an answer is waited for")
+    retries: int = Field(
+        default=2, ge=0, le=RETRIES_MAX, description="How often one that did not answer is asked again"
+    )
+
+
 class Station(Table):
     """What answers for several devices at one address: a Modbus gateway, an IEC 104 RTU."""
 
@@ -195,6 +217,9 @@ class Station(Table):
         description="Drift of its own clock, where it has one, as an RTU does; plus gains time",
     )
     medium: str = Field(default=NONE, description="What lies between the station and its masters")
+    polling: Polling | None = Field(
+        default=None, description="How it asks its devices; it knows all at once what they report if left out"
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
 
 

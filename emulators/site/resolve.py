@@ -55,6 +55,7 @@ def resolve(
     total = sum(len(group.devices) for group in groups)
     if total > DEVICES_MAX:
         document.problem(("groups",), f"{total:,} devices in all; a site may have {DEVICES_MAX:,}")
+    stations.lay_polling(groups)
     stations.report_unused()
     if media and not stations.have_media and stations.is_complete:
         document.problem(("media",), "no endpoint or station of the site has a medium")

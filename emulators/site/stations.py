@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,9 @@ from pilotfarm.emulators.site import deadbands
 from pilotfarm.emulators.site.addresses import AddressBlock, Allocator
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
-from pilotfarm.emulators.site.layout import GroupLayout, SeatLayout, ServedLayout, StationLayout
+from pilotfarm.emulators.site.layout import GroupLayout, PollingLayout, SeatLayout, ServedLayout, StationLayout
 from pilotfarm.emulators.site.model import Endpoint, Station
+from pilotfarm.emulators.site.polling import PollingReader
 from pilotfarm.emulators.words import listed, quoted, with_article
 from pilotfarm.profiles.media import NAMES, NONE
 
@@ -77,6 +78,8 @@ class _SharedStation:
     labels: Mapping[str, str]
     clock_drift_ppm: float
     medium: str
+    polls: PollingReader | None
+    polling: PollingLayout | None = None
     seats: list[SeatLayout] = field(default_factory=list)
     taken: list[tuple[int, int, Path]] = field(default_factory=list)
 
@@ -88,7 +91,15 @@ class _SharedStation:
         assert self.block is not None
         where, seats = self.block.at(0), tuple(self.seats)
         return StationLayout(
-            self.name, self.spec.name, where, self.options, seats, self.labels, self.clock_drift_ppm, self.medium
+            self.name,
+            self.spec.name,
+            where,
+            self.options,
+            seats,
+            self.labels,
+            self.clock_drift_ppm,
+            self.medium,
+            self.polling,
         )
 
 
@@ -130,13 +141,28 @@ class Stations:
             message = f"a station over {spec.name} has no clock of its own; that of a device is a rating of its group"
             self._document.problem((*path, "clock_drift_ppm"), message)
         medium = self._medium(station.medium, path)
-        self._shared[name] = _SharedStation(name, spec, block, options, station.labels, station.clock_drift_ppm, medium)
+        self._shared[name] = _SharedStation(
+            name, spec, block, options, station.labels, station.clock_drift_ppm, medium, self._polls(station, path)
+        )
+
+    def _polls(self, station: Station, path: Path) -> PollingReader | None:
+        if station.polling is None:
+            return None
+        self.have_media |= station.polling.medium != NONE
+        return PollingReader(self._checker, (*path, "polling"), station.polling, media=self._media)
 
     def layouts(self) -> Iterable[StationLayout]:
         for shared in self._shared.values():
             yield shared.layout()
         for own in self._own:
             yield from own.stations()
+
+    def lay_polling(self, groups: Sequence[GroupLayout]) -> None:
+        """Work out how stations poll their devices, once all have their seats."""
+        named = {group.name: group for group in groups}
+        for shared in self._shared.values():
+            if shared.polls is not None and shared.seats:
+                shared.polling = shared.polls.layout(shared.seats, named)
 
     def report_unused(self) -> None:
         for station in self._shared.values():

@@ -7,24 +7,22 @@ counter. All times are in seconds.
 from __future__ import annotations
 
 from math import log
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-from scipy.special import ndtri
 
 from pilotfarm.emulators.columns.arrays import Bools, Floats, Indices
 from pilotfarm.emulators.links.channels import RTO_MIN_S
 from pilotfarm.emulators.links.medium import Direction, latency
 from pilotfarm.emulators.links.medium import passing_s as passing
+from pilotfarm.emulators.links.spread import Spread
 from pilotfarm.profiles.draws import Keys, uniform
-from pilotfarm.profiles.media import Medium
-from pilotfarm.profiles.media.shared import HOPS_MAX, SharedMedium
-
-_SCORES: Final = tuple(float(ndtri(share)) for share in (0.5, 0.95, 0.99))
+from pilotfarm.profiles.media import NONE, Medium, medium
+from pilotfarm.profiles.media.shared import HOPS_MAX, SHARED, SharedMedium, shared_medium
 
 
 class Drawn(NamedTuple):
-    """What became of some exchanges: how long each took, of that how long its answer was under way, and whether it came."""
+    """What became of some exchanges: how long each took, its answer's way of that, and whether it was lost."""
 
     took_s: Floats
     back_s: Floats
@@ -67,7 +65,8 @@ class SharedWay:
         self._there_s, self._back_s = (self.hops * passing_s(medium, each, rate) for each in (asked, answered))
         kept = (_kept(medium, asked) * _kept(medium, answered)) ** self.hops
         self._loss = 1.0 - kept
-        self._logs = [log(each) for each in (medium.access_median_s, medium.access_p95_s, medium.access_p99_s)]
+        quoted_s = (medium.access_median_s, medium.access_p95_s, medium.access_p99_s)
+        self._access = Spread(quoted_s, medium.access_max_s)
 
     @property
     def nominal_s(self) -> Floats:
@@ -79,21 +78,11 @@ class SharedWay:
         medium, far = self._medium, self.hops[which]
         there_s, back_s = self._there_s[which].copy(), self._back_s[which].copy()
         for hop in range(int(far.max(initial=0))):
-            for way_s, name in ((there_s, "there"), (back_s, "back")):
-                way_s += (far > hop) * self._access_s(uniform(keys, counter, f"{name} {hop}"))
+            there_s += (far > hop) * self._access.drawn(uniform(keys, counter, f"there {hop}"))
+            back_s += (far > hop) * self._access.drawn(uniform(keys, counter, f"back {hop}"))
         turn = medium.turnaround_max_s - medium.turnaround_min_s
         turn_s = medium.turnaround_min_s + turn * uniform(keys, counter, "turn-around")
         return Drawn(there_s + turn_s + back_s, back_s, uniform(keys, counter, "lost") < self._loss[which])
-
-    def _access_s(self, share: Floats) -> Floats:
-        score = ndtri(share + 2.0**-54)
-        return np.minimum(np.exp(np.interp(score, _SCORES, self._logs)) * self._beyond(score), self._medium.access_max_s)
-
-    def _beyond(self, score: Floats) -> Floats:
-        """What the logarithm is off by outside the quoted percentiles, where its slope goes on."""
-        low = (self._logs[1] - self._logs[0]) / (_SCORES[1] - _SCORES[0])
-        high = (self._logs[2] - self._logs[1]) / (_SCORES[2] - _SCORES[1])
-        return np.exp(low * np.minimum(score - _SCORES[0], 0.0) + high * np.maximum(score - _SCORES[2], 0.0))
 
 
 class ModemWay:
@@ -113,7 +102,8 @@ class ModemWay:
 
     @property
     def nominal_s(self) -> Floats:
-        return self._there_s + self._back_s + 2.0 * self._medium.floor_s + self._wake.mean(axis=0)
+        wake_s: Floats = self._wake.mean(axis=0)
+        return self._there_s + self._back_s + 2.0 * self._medium.floor_s + wake_s
 
     def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
         there_s = self._there_s[which] + self._way_s(keys, counter, "to_device")
@@ -123,11 +113,11 @@ class ModemWay:
         return Drawn(wake_s + there_s + back_s, back_s, np.zeros(len(which), dtype=bool))
 
     def _way_s(self, keys: Keys, counter: int, direction: Direction) -> Floats:
-        taken_s = latency(self._medium, direction).at_all(uniform(keys, counter, direction) + 2.0**-54)
+        taken_s = latency(self._medium, direction).drawn_for(keys, counter)
         loss = self._medium.loss_frac
         if not loss:
             return taken_s
-        repeats = np.floor(np.log(uniform(keys, counter, f"lost {direction}") + 2.0**-54) / log(loss))
+        repeats: Floats = np.floor(np.log(uniform(keys, counter, f"lost {direction}") + 2.0**-54) / log(loss))
         return taken_s + RTO_MIN_S * (2.0**repeats - 1.0)
 
 
@@ -140,6 +130,25 @@ class NoWay:
     def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
         nothing = np.zeros(len(which))
         return Drawn(nothing, nothing, np.zeros(len(which), dtype=bool))
+
+
+def way(
+    medium_name: str,
+    rate_bit_s: float | None,
+    keys: Keys,
+    asked: Floats,
+    answered: Floats,
+    every_s: Floats | None = None,
+) -> Way:
+    """Return what lies between a station and its devices, for requests to devices with these ``keys``.
+
+    ``every_s`` is after what time each request comes again; without, modems are taken to be awake.
+    """
+    if medium_name == NONE:
+        return NoWay(len(asked))
+    if medium_name in SHARED:
+        return SharedWay(shared_medium(medium_name), keys, asked, answered, rate_bit_s)
+    return ModemWay(medium(medium_name), asked, answered, np.zeros(len(asked)) if every_s is None else every_s)
 
 
 def _passed_s(octets: Floats, rate_bit_s: float) -> Floats:
@@ -166,7 +175,8 @@ def silence_s(medium: SharedMedium, rate_bit_s: float) -> float:
 def hops(medium: SharedMedium, keys: Keys) -> Floats:
     """Return how many hops each device is away, 1 to ``HOPS_MAX``."""
     further = np.cumsum([getattr(medium, f"hops_{k}_frac") for k in range(HOPS_MAX, 1, -1)])
-    return 1.0 + (uniform(keys, 0, "hops")[:, None] < further).sum(axis=1)
+    away: Floats = 1.0 + (uniform(keys, 0, "hops")[:, None] < further).sum(axis=1)
+    return away
 
 
 def _frames(medium: SharedMedium, octets: Floats) -> Floats:
@@ -177,4 +187,5 @@ def _kept(medium: SharedMedium, octets: Floats) -> Floats:
     """Return the share of messages that pass a hop."""
     frames = _frames(medium, octets)
     bits = (octets + frames * medium.header_octets) * medium.character_bits
-    return (1.0 - medium.loss_frac) ** frames * (1.0 - medium.bit_error_rate) ** bits
+    kept: Floats = (1.0 - medium.loss_frac) ** frames * (1.0 - medium.bit_error_rate) ** bits
+    return kept

@@ -24,8 +24,9 @@ class Polling:
 
     def __init__(self, scanner: Scanner) -> None:
         self.scanner = scanner
-        self.reachable = np.ones(scanner.answers.shape[1], dtype=bool)
-        self.news: Sequence[News] = ()
+        classes, n = scanner.answers.shape
+        self.reachable = np.ones(n, dtype=bool)
+        self.news: Sequence[News] = [News(*np.zeros((3, n), dtype=bool))] * classes
 
     def advance(self, to_s: float) -> None:
         self.news = self.scanner.advance(to_s, self.reachable)
@@ -54,60 +55,66 @@ class _Picture:
 
 
 class Polled:
-    """What stations that poll know of ``n`` devices of a group, each at one station.
+    """What a station that polls knows of the ``n`` devices of a group, which stand at these places there.
 
-    ``names`` are the quantities of each class of scans; the first class tells of a device whether it is there. What is in
-    none of them does not change. A site begins with all of it known.
+    ``names`` are the quantities of each class of scans; the first class tells of a device whether it is there. Devices
+    cannot be asked for those ``unread``. What is in none of them does not change. A site begins with all of it known.
     """
 
-    __slots__ = ("_before", "_flight", "_n", "_names", "_picture", "_seated", "columns", "quality")
+    __slots__ = ("_before", "_flight", "_names", "_picture", "_places", "_polling", "_unread", "columns", "quality")
 
     def __init__(
-        self, names: Sequence[Sequence[str]], n: int, reported: Seen, quality: Mapping[str, Qualities]
+        self,
+        polling: Polling,
+        places: Indices,
+        names: Sequence[Sequence[str]],
+        unread: Sequence[str],
+        reported: Seen,
+        quality: Mapping[str, Qualities],
     ) -> None:
-        self._names = names
-        self._n = n
-        self._seated: list[tuple[Polling, Indices, Indices]] = []
+        self._polling, self._places = polling, places
+        self._names = [[name for name in each if name != REACHED] for each in names]
+        self._unread = [name for name in unread if name != REACHED]
         self._picture = _Picture(reported, quality)
         self._flight = _Picture(reported, quality)
         """Of what is on its way at the end of a step."""
         self._before = reported, quality
-        self.columns: Seen = self._picture.columns
-        self.quality: Mapping[str, Qualities] = self._picture.marks
+        self.columns: Seen = reported
+        self.quality: Mapping[str, Qualities] = quality
+        self._show()
 
-    def seat(self, polling: Polling, rows: Indices, places: Indices) -> None:
-        """Have a station poll devices: rows of the group, and their places at the station."""
-        self._seated.append((polling, rows, places))
+    def reach(self, row: int, reached: bool) -> None:
+        """Have a device hear what it is asked, or not, from the next scan on."""
+        self._polling.reachable[self._places[row]] = reached
 
     def update(self, reported: Seen, quality: Mapping[str, Qualities]) -> None:
-        """Take what stations heard in the step that ends now; what devices report from now on is read later."""
-        answers = np.ones((len(self._names), self._n), dtype=bool)
-        for number, names in enumerate(self._names):
-            heard = np.zeros((3, self._n), dtype=bool)
-            for polling, rows, places in self._seated:
-                heard[:, rows] = np.stack(polling.news[number][:3])[:, places]
-                answers[number, rows] = polling.scanner.answers[number, places]
-            fresh, landed, leaving = heard
+        """Take what the station heard in the step that ends now; what devices report from now on is read later."""
+        for names, news in zip(self._names, self._polling.news, strict=True):
+            fresh, landed, leaving = (flag[self._places] for flag in news)
             self._picture.take(names, landed, self._flight.columns, self._flight.marks)
             self._picture.take(names, fresh, *self._before)
             self._flight.take(names, leaving, *self._before)
         self._before = reported, quality
-        self._show(answers)
+        self._show()
 
     def tell(self, reported: Seen, row: int, names: Sequence[str]) -> bool:
         """Take what a device has accepted; it is known when it is read."""
         self._before = reported, self._before[1]
         return False
 
-    def _show(self, answers: Bools) -> None:
+    def _show(self) -> None:
+        n = len(self._places)
         self.columns = columns = dict(self._picture.columns)
         self.quality = quality = dict(self._picture.marks)
+        for name in self._unread:
+            quality[name] = np.full(n, Quality.INVALID, dtype=np.uint8)
+        answers = self._polling.scanner.answers[:, self._places]
+        columns[REACHED] = answers[0].astype(np.float64)
+        quality.pop(REACHED, None)
         if answers.all():
             return
-        good = np.zeros(self._n, dtype=np.uint8)
+        good = np.zeros(n, dtype=np.uint8)
         for names, answer in zip(self._names, answers, strict=True):
             stale = np.where(answer, 0, Quality.NOT_TOPICAL).astype(np.uint8)
             for name in names:
                 quality[name] = quality.get(name, good) | stale
-        columns[REACHED] = np.where(answers[0], columns[REACHED], 0.0)
-        quality.pop(REACHED, None)

@@ -1,8 +1,8 @@
 """How a station asks its devices, by arrays: who was asked when, what came back when, and who did not answer.
 
-Devices stand on buses; a bus has one exchange under way at a time. At every scan a bus asks its devices in turn: all for
-what is scanned every time, and after that some for what is scanned now and then, spread evenly over the scans. A
-request without an answer is repeated after a time-out; of a device that has not answered last time, once is tried. A
+Devices stand on buses; a bus has one exchange under way at a time. At every scan a bus asks its devices in turn: all
+for what is read every time, and after that some for what is read now and then, spread evenly over the scans. A
+request without an answer is repeated after a time-out; a device that did not answer last time is asked once. A
 bus that is still busy when a scan is due leaves that scan out. All times are site seconds.
 
 Nobody is looked up one by one: a scan of hundreds of devices is some array operations.
@@ -10,7 +10,6 @@ Nobody is looked up one by one: a scan of hundreds of devices is some array oper
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final, NamedTuple
@@ -44,13 +43,12 @@ class News(NamedTuple):
     """What a station has heard in a step of one class, by device.
 
     ``fresh``: answers to what was read in this step; ``landed``: to what was read before it; ``leaving``: read in this
-    step, and under way at its end; ``silent``: no answer.
+    step, and under way at its end.
     """
 
     fresh: Bools
     landed: Bools
     leaving: Bools
-    silent: Bools
 
 
 class Scanner:
@@ -60,12 +58,20 @@ class Scanner:
     """
 
     def __init__(
-        self, polls: Polls, keys: Keys, way: Way, *, scan_s: float, timeout_s: float, retries: int, start_s: float = 0.0
+        self,
+        polls: Polls,
+        keys: Keys,
+        way: Way,
+        *,
+        classes: int,
+        scan_s: float,
+        timeout_s: float,
+        retries: int,
+        start_s: float = 0.0,
     ) -> None:
         self._polls, self._way = polls, way
         self.scan_s, self._timeout_s, self._retries = scan_s, timeout_s, retries
-        self._keys = keys[polls.device] ^ keys_of(0, [f"request {each}" for each in range(len(polls.device))])
-        self.classes = int(polls.scan_class.max(initial=-1)) + 1
+        self.request_keys = keys[polls.device] ^ keys_of(0, [f"request {each}" for each in range(len(polls.device))])
         self._n = len(keys)
         self._first = np.flatnonzero(_first_requests(polls))
         """Of each poll, its first request."""
@@ -79,9 +85,9 @@ class Scanner:
         self._free_s = np.full(buses, start_s)
         self._read_s, self._heard_s = np.zeros(len(self._first)), np.zeros(len(self._first))
         self._comes, self._pending = (np.zeros(len(self._first), dtype=bool) for _ in range(2))
-        self.answers = np.ones((self.classes, self._n), dtype=bool)
+        self.answers = np.ones((classes, self._n), dtype=bool)
         """Whether each device answered when it was last asked, by class."""
-        self.known_s = np.full((self.classes, self._n), start_s)
+        self.known_s = np.full((classes, self._n), start_s)
         """When that was read which is known of each."""
         self._now_s = start_s
         self.scans = self.left_out = self.unanswered = 0
@@ -89,7 +95,7 @@ class Scanner:
     def advance(self, to_s: float, reachable: Bools) -> list[News]:
         """Poll up to and with ``to_s``; ``reachable`` says of each device whether it can answer. One news a class."""
         from_s, self._now_s = self._now_s, to_s
-        flags = np.zeros((self.classes, 4, self._n), dtype=bool)
+        flags = np.zeros((len(self.answers), 3, self._n), dtype=bool)
         first, last = ceil(from_s / self.scan_s - _SOON_S), ceil(to_s / self.scan_s - _SOON_S)
         for scan in range(max(first, last - SCANS_A_STEP), last):
             self._collect(scan * self.scan_s, from_s, flags)
@@ -137,7 +143,7 @@ class Scanner:
         took_s, back_s = np.zeros(len(which)), np.zeros(len(which))
         left = np.arange(len(which))
         for number in range(1 + self._retries):
-            drawn = self._way.drawn(self._keys[which[left]], scan * (1 + RETRIES_MAX) + number, which[left])
+            drawn = self._way.drawn(self.request_keys[which[left]], scan * (1 + RETRIES_MAX) + number, which[left])
             lost = drawn.lost | (drawn.took_s > self._timeout_s) | gone[left]
             took_s[left] += np.where(lost, self._timeout_s, drawn.took_s)
             back_s[left] = drawn.back_s
@@ -154,9 +160,9 @@ class Scanner:
 
     def _given_up(self, which: Indices, failed: Bools) -> Bools:
         """Which requests are not made, since one before them of the same poll failed."""
-        before = np.cumsum(failed) - failed
+        before: Indices = np.cumsum(failed) - failed
         begins = _changes(self._of[which])
-        base = before[np.flatnonzero(begins)][np.cumsum(begins) - 1]
+        base: Indices = before[np.flatnonzero(begins)][np.cumsum(begins) - 1]
         return before > base
 
     def _collect(self, to_s: float, from_s: float, flags: Bools) -> None:
@@ -168,7 +174,6 @@ class Scanner:
         what, whose, comes = self._what[done], self._whose[done], self._comes[done]
         read_s = self._read_s[done]
         self.answers[what, whose] = comes
-        flags[what, 3, whose] = ~comes
         self.unanswered += int(np.count_nonzero(~comes))
         fresh, landed = comes & (read_s >= from_s), comes & (read_s < from_s)
         flags[what[fresh], 0, whose[fresh]] = True
@@ -190,7 +195,8 @@ def fullest_scan_s(polls: Polls, nominal_s: Floats) -> Floats:
 
 def _changes(values: Indices) -> Bools:
     """Where a value differs from the one before it, and at the first."""
-    return np.diff(values, prepend=values[:1] - 1) != 0
+    changes: Bools = np.diff(values, prepend=values[:1] - 1) != 0
+    return changes
 
 
 def _first_requests(polls: Polls) -> Bools:
@@ -202,7 +208,8 @@ def _turns_of_requests(polls: Polls) -> Indices:
     begins = _first_requests(polls)
     first = np.flatnonzero(begins)
     turns = _turns(polls.bus[first], polls.scan_class[first], polls.every[first])
-    return turns[np.cumsum(begins) - 1]
+    of_requests: Indices = turns[np.cumsum(begins) - 1]
+    return of_requests
 
 
 def _turns(bus: Indices, what: Indices, every: Indices) -> Indices:

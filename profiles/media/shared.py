@@ -22,9 +22,9 @@ HOPS_MAX: Final = 4
 class SharedMedium:
     """A shared medium's numbers; what it has none of is left at its default.
 
-    ``loss_frac`` of a hop's frames do not come, and ``bit_error_rate`` of the bits are wrong, which loses their frame. A
-    device is one to ``HOPS_MAX`` hops away, by these shares of all devices. It answers after ``turnaround_min_s`` to
-    ``turnaround_max_s``. ``rate_bit_s`` is that of a line nobody has set another of.
+    A hop loses ``loss_frac`` of the frames, and those with a wrong bit, which ``bit_error_rate`` of the bits are. These
+    shares of devices are two, three and four hops away, the others one. A device answers after ``turnaround_min_s`` to
+    ``turnaround_max_s``. ``rate_bit_s`` holds for a line of which no other is set.
     """
 
     name: str

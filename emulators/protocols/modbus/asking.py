@@ -20,7 +20,7 @@ _AROUND: Final = 5
 
 
 def requests(points: Sequence[PointRow]) -> list[Request]:
-    """Return reads that have every quantity once, where it comes first: runs without a wide gap, as long as one may be."""
+    """Return reads that have every quantity once, where it comes first: runs without a wide gap, up to the maximum."""
     found = []
     first: dict[str, PointRow] = {}
     for row in points:

@@ -27,6 +27,7 @@ from pilotfarm.emulators.links.medium import (
 from pilotfarm.emulators.links.mobile import over
 from pilotfarm.profiles import media
 from pilotfarm.profiles.media import CONFIDENCES, HEADER_OCTETS, MESSAGE_OCTETS, Medium, medium
+from pilotfarm.profiles.media.shared import SHARED
 
 ALL = media.NAMES[1:]
 ASKED = {
@@ -51,7 +52,7 @@ PLAIN = Medium(
 
 def test_every_medium_has_its_file_and_every_file_is_a_medium() -> None:
     assert {entry.name for entry in files(media).iterdir() if entry.name.endswith(".yaml")} == {
-        f"{name}.yaml" for name in ALL
+        f"{name}.yaml" for name in (*ALL, *SHARED)
     }
     assert set(ALL) == ASKED
     assert media.NAMES[0] == media.NONE == "none"

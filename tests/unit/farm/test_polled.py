@@ -1,0 +1,172 @@
+"""What a station knows that polls its devices: never more than their last answers said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pilotfarm.emulators import site
+from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.serving.images import Images
+from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.stations.polled import Polled
+
+SITE = """\
+name: street
+location: {latitude_deg: 59.1, longitude_deg: 11.0, time_zone: Europe/Oslo}
+start: 2025-06-02T08:00:00
+groups:
+  meters:
+    kind: smart_meter
+    count: 6
+    endpoints: [{protocol: iec104, station: rtu}]
+  storages:
+    kind: battery
+    count: 3
+    endpoints: [{protocol: iec104, station: rtu}]
+stations:
+  rtu:
+    protocol: iec104
+    polling: {POLLING}
+"""
+SLOW = "{baud_rate: 19_200, scan_s: 6, slow_s: 12, counters_s: 30, timeout_s: 0.4, devices_per_bus: 5}"
+MESH = "{medium: radio_mesh, map: sdm630, scan_s: 20, slow_s: 20, counters_s: 40, timeout_s: 5, devices_per_bus: 3}"
+SWIFT = "{medium: none}"
+Made = Callable[..., SiteLayout]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    def load(polling: str = SLOW, *changes: tuple[str, str]) -> SiteLayout:
+        text = SITE.replace("{POLLING}", polling)
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
+        return site.load(str(tmp_path / "site.yaml"))
+
+    return load
+
+
+def known(images: Images, group: str) -> Polled:
+    found = next(image.known for viewpoint, image in images if viewpoint[0] == group and viewpoint[2] < 0)
+    assert isinstance(found, Polled)
+    return found
+
+
+@pytest.mark.parametrize(("polling", "step_s"), [(SLOW, 0.5), (SLOW, 4.0), (MESH, 1.0), (MESH, 4.0), (SWIFT, 1.0)])
+def test_what_is_known_is_what_was_reported_when_it_was_read(made: Made, polling: str, step_s: float) -> None:
+    layout = made(polling)
+    pilot = Pilot(layout)
+    farm, here = pilot.farm, pilot.images.polling["rtu"]
+    farm.faults.add("noise", {"group": "meters", "quantity": "*"}, parameters={"std": 20.0})
+    said = [(farm.time_s, {group.name: (group.reported, group.quality) for group in farm.groups.values()})]
+    moved = 0
+    for _ in range(round(60.0 / step_s)):
+        pilot.step(step_s)
+        for name, group in farm.groups.items():
+            polled, places = (
+                known(pilot.images, name),
+                [k for k, s in enumerate(layout.stations[0].seats) if s.group == name],
+            )
+            for number, names in enumerate(layout.stations[0].polling.names[name]):  # type: ignore[union-attr]
+                for row, place in enumerate(places):
+                    read_s = here.scanner.known_s[number, place]
+                    then = next(at for time_s, at in reversed(said) if time_s <= read_s + 1e-9)
+                    for quantity in (each for each in names if each != "online"):
+                        assert polled.columns[quantity][row] == then[name][0][quantity][row]
+                        moved += polled.columns[quantity][row] != group.reported[quantity][row]
+        said.append((farm.time_s, {group.name: (group.reported, group.quality) for group in farm.groups.values()}))
+    assert moved
+
+
+def test_a_device_that_does_not_answer_is_not_topical_and_keeps_its_values(made: Made) -> None:
+    pilot = Pilot(made())
+    pilot.step(1.0)
+    fault = pilot.farm.faults.add("offline", {"device": "meters-002"})
+    before = known(pilot.images, "meters").columns["energy_imported_wh"][1]
+    pilot.step(1.0)
+    polled = known(pilot.images, "meters")
+    assert not polled.quality  # nobody has found out yet
+    for _ in range(40):
+        pilot.step(1.0)
+    marks = polled.quality["active_power_w"]
+    assert marks.tolist() == [0, Quality.NOT_TOPICAL, 0, 0, 0, 0]
+    assert polled.columns["online"].tolist() == [1, 0, 1, 1, 1, 1]
+    assert "online" not in polled.quality
+    assert polled.columns["energy_imported_wh"][1] == before
+    assert not known(pilot.images, "storages").quality
+    pilot.farm.faults.clear(fault.id)
+    for _ in range(8):
+        pilot.step(1.0)
+    assert polled.columns["online"].all()
+    assert not any(marks.any() for name, marks in polled.quality.items() if name == "active_power_w")
+    assert pilot.images.polling["rtu"].scanner.unanswered > 1
+
+
+def test_a_set_point_is_known_when_it_is_read(made: Made) -> None:
+    pilot = Pilot(made("{medium: none, scan_s: 5, slow_s: 10, counters_s: 5}"))
+    storage = pilot.farm.device("storages-001")
+    storage.submit({"active_power_setpoint_w": -1_000.0}, "rest", "", 0.0)
+    assert pilot.farm.groups["storages"].reported["active_power_setpoint_w"][0] == -1_000.0
+    heard = []
+    for _ in range(12):
+        pilot.step(1.0)
+        heard.append(known(pilot.images, "storages").columns["active_power_setpoint_w"][0])
+    assert np.flatnonzero(np.array(heard) == -1_000.0)[0] + 2.0 == 11.0  # the step that ends after the scan at 10 s
+
+
+def test_what_a_map_does_not_have_nobody_knows(made: Made) -> None:
+    pilot = Pilot(made(SLOW.replace("{", "{map: sdm630, ", 1)))
+    pilot.step(1.0)
+    polled = known(pilot.images, "storages")
+    assert polled.quality["soc_frac"].tolist() == [Quality.INVALID] * 3
+    assert "active_power_w" not in polled.quality
+    assert "rated_power_w" not in polled.quality
+
+
+def test_without_media_polls_take_no_time(made: Made) -> None:
+    for layout, medium in ((made(), "rs485"), (made(SLOW, ("start:", "media: false\nstart:")), "none")):
+        polling = layout.stations[0].polling
+        assert polling is not None
+        assert polling.medium == medium
+
+
+@pytest.mark.parametrize(
+    ("polling", "where", "message"),
+    [
+        ("{medium: rs458}", "medium", "there is no medium 'rs458'; did you mean 'rs485'?"),
+        ("{medium: zigbee, scan_s: 60, counters_s: 60, slow_s: 60, baud_rate: 9600}", "baud_rate", "is no serial line"),
+        ("{scan_s: 4, slow_s: 10, medium: none}", "slow_s", "slow_s must be a multiple of scan_s, 4 s"),
+        ("{scan_s: 7, slow_s: 7, medium: none}", "polling", "counters_s must be a multiple of scan_s, 7 s"),
+        ("{protocol: dnp3}", "protocol", "no station polls over dnp3; what it can is modbus"),
+        ("{map: charx}", "map", "no map charx serves a smart_meter over modbus"),
+        ("{retries: 11}", "retries", "must be at most 10, not 11"),
+        ("{timeout_s: 0}", "timeout_s", "must be above 0, not 0"),
+        ("{scan_s: .nan}", "scan_s", "must be a finite number"),
+    ],
+)
+def test_problems(made: Made, polling: str, where: str, message: str) -> None:
+    with pytest.raises(ConfigError) as found:
+        made(polling)
+    assert [each for each in found.value.problems if each.where.endswith(where) and message in each.message], [
+        f"{each.line} {each.where}: {each.message}" for each in found.value.problems
+    ]
+    assert all(each.line == 16 for each in found.value.problems)
+
+
+def test_a_scan_that_does_not_fit_its_bus_is_told_with_the_sum(made: Made) -> None:
+    with pytest.raises(ConfigError) as found:
+        made("{baud_rate: 9600}")
+    (problem,) = found.value.problems
+    assert problem.line == 16
+    assert problem.message.startswith("a scan of 9 devices on a bus takes 9 x ")
+    assert "is due every 1 s; have fewer on a bus, a higher baud_rate, or a longer scan_s" in problem.message
+    with pytest.raises(ConfigError) as found:
+        made("{baud_rate: 9600, devices_per_bus: 4}")
+    assert found.value.problems[0].message.startswith("a scan of 4 devices on a bus takes 4 x ")
