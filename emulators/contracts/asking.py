@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 
 class Request(NamedTuple):
@@ -10,3 +12,20 @@ class Request(NamedTuple):
 
     asked: int
     answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a protocol is spoken by who asks: the requests that read points, and one that writes a value."""
+
+    requests: Callable[[Sequence[Any]], Sequence[Request]]
+    """Of a map's ``PointRow``s."""
+    write: Request
+
+
+class Line(Protocol):
+    """What commands go down from a station to a device."""
+
+    def carry(self, now_s: float) -> tuple[float, bool]:
+        """Send a command at a wall time; when it has been answered or given up, and whether it was answered."""
+        ...

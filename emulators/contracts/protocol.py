@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
-from pilotfarm.emulators.contracts.asking import Request
+from pilotfarm.emulators.contracts.asking import Asking, Line
 from pilotfarm.emulators.contracts.clock import Clock, Clocks
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.quality import Qualities
@@ -110,6 +110,8 @@ class Seat:
     """The first is nearest to the application."""
     stations_clock: Clock | None = None
     """That of the station, where it has one of its own."""
+    line: Line | None = None
+    """What commands go down, where it takes them time."""
 
     @property
     def clock(self) -> Clock:
@@ -228,8 +230,8 @@ class ProtocolSpec:
     remembers: bool = False
     """Whether such a station still shows what it last knew of a device it does not reach; else it says so."""
     when_full: WhenFull = WhenFull.REFUSE
-    requests: Callable[[Sequence[PointRow]], Sequence[Request]] | None = None
-    """What a station asks that polls points of a device; ``None`` where none polls."""
+    asking: Asking | None = None
+    """How a station polls devices; ``None`` where none does."""
 
 
 class Points(Protocol):

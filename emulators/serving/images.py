@@ -21,6 +21,7 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Group, Way
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, StationLayout
+from pilotfarm.emulators.stations.downlink import Buses, Downlink
 from pilotfarm.emulators.stations.exchanges import way
 from pilotfarm.emulators.stations.known import Known
 from pilotfarm.emulators.stations.polled import Polled, Polling
@@ -65,8 +66,9 @@ class Placed:
     image: Image
 
     def reach(self, reached: bool) -> None:
-        """Let the station reach the device, or not."""
-        self.seat.reachable = reached
+        """Let the station reach the device, or not; one that polls has to find out."""
+        if self.seat.line is None:
+            self.seat.reachable = reached
         if self.image.known is not None:
             self.image.known.reach(self.row, reached)
 
@@ -105,8 +107,12 @@ class Images:
     def _place(self, layout: StationLayout) -> Place:
         protocol = registry.protocol(layout.protocol)
         if layout.polling is not None:
-            self.polling[layout.name] = Polling(scanner(layout.polling, self._farm.time_s))
+            polling = self.polling[layout.name] = Polling(scanner(layout.polling, self._farm.time_s))
+            buses = buses_of(layout.polling)
         placed = tuple(self._placed(seat, layout, protocol) for seat in layout.seats)
+        if layout.polling is not None:
+            for place, each in enumerate(placed):
+                each.seat.line = Downlink(polling, buses, place)
         return Place(layout, protocol.station([each.seat for each in placed], layout.options), placed)
 
     def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec) -> Placed:
@@ -173,6 +179,15 @@ def scanner(layout: PollingLayout, start_s: float) -> Scanner:
         retries=layout.retries,
         start_s=start_s,
     )
+
+
+def buses_of(layout: PollingLayout) -> Buses:
+    """Return what commands go down as a site has it laid out."""
+    write = (np.full(len(layout.keys), float(octets)) for octets in layout.write)
+    over = way(layout.medium, layout.rate_bit_s, layout.keys, *write)
+    asked = way(layout.medium, layout.rate_bit_s, layout.keys[layout.polls.device], layout.asked, layout.answered)
+    exchange_s = np.bincount(layout.polls.bus, asked.nominal_s) / np.bincount(layout.polls.bus)
+    return Buses(over, layout.keys, layout.bus, exchange_s, timeout_s=layout.timeout_s, retries=layout.retries)
 
 
 @cache

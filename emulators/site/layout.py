@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices
+from pilotfarm.emulators.contracts.asking import Request
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.plans.deadband import Deadbands
@@ -162,6 +163,10 @@ class PollingLayout:
     polls: Polls
     asked: Floats
     answered: Floats
+    bus: Indices
+    """Of each device."""
+    write: Request
+    """Of a command."""
 
     @property
     def classes(self) -> int:

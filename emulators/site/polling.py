@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.asking import Request
+from pilotfarm.emulators.contracts.asking import Asking, Request
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec
 from pilotfarm.emulators.quantities import Role
@@ -19,7 +19,7 @@ from pilotfarm.emulators.site.layout import GroupLayout, PollingLayout, SeatLayo
 from pilotfarm.emulators.site.model import Polling
 from pilotfarm.emulators.stations.exchanges import way
 from pilotfarm.emulators.stations.scanning import Polls, fullest_scan_s
-from pilotfarm.emulators.words import listed, with_article
+from pilotfarm.emulators.words import listed, quoted, with_article
 from pilotfarm.profiles.media import NAMES, NONE
 from pilotfarm.profiles.media.shared import SHARED, shared_medium
 
@@ -48,13 +48,14 @@ class PollingReader:
         self._document = checker.document
         self.medium = table.medium if media else NONE
         self._every = self._multiples()
+        self._asking = self._spoken()
 
     def layout(self, seats: Sequence[SeatLayout], groups: Mapping[str, GroupLayout]) -> PollingLayout | None:
         """Return how it polls the devices of some seats; ``None`` where a problem has been told."""
         read = {name: self._read(registry.device(groups[name].kind)) for name in dict.fromkeys(s.group for s in seats)}
-        if self._every is None or not self._knows_medium() or any(each is None for each in read.values()):
-            return None
         understood = {name: each for name, each in read.items() if each is not None}
+        if not self._knows_medium() or self._every is None or self._asking is None or len(understood) < len(read):
+            return None
         polls, requests = self._polls([understood[seat.group] for seat in seats])
         keys = np.array([groups[seat.group].keys[seat.row] for seat in seats], dtype=np.uint64)
         table = self._table
@@ -71,11 +72,22 @@ class PollingReader:
             polls,
             np.array([each.asked for each in requests], dtype=np.float64),
             np.array([each.answered for each in requests], dtype=np.float64),
+            np.array([self._bus(place) for place in range(len(seats))], dtype=np.intp),
+            self._asking.write,
         )
         self._fits(made)
         return made
 
     # ------------------------------------------------------------------------------------- parts
+
+    def _spoken(self) -> Asking | None:
+        name = self._table.protocol
+        polled = [each for each in registry.PROTOCOLS if registry.protocol(each).asking]
+        if name in polled:
+            return registry.protocol(name).asking
+        message = f"no station polls over {quoted(name)}; what it can is {listed(polled)}"
+        self._document.problem((*self._path, "protocol"), message)
+        return None
 
     def _multiples(self) -> tuple[int, int, int] | None:
         """Return after how many scans each class is read."""
@@ -101,27 +113,22 @@ class PollingReader:
 
     def _read(self, spec: DeviceSpec) -> _Read | None:
         chosen = self._map(spec)
-        if chosen is None:
+        if chosen is None or self._asking is None:
             return None
-        requests = registry.protocol(chosen.protocol).requests
-        assert requests is not None
         points = chosen.points(spec, {})
         readable = {row.quantity for row in points if row.read_code is not None}
         names = tuple(
             tuple(q.name for q in spec.quantities if q.role in roles and q.name in readable) for roles in CLASSES
         )
-        asked = tuple(tuple(requests([row for row in points if row.quantity in each])) for each in names)
+        asked = tuple(tuple(self._asking.requests([row for row in points if row.quantity in each])) for each in names)
         classed = frozenset().union(*CLASSES)
         unread = tuple(q.name for q in spec.quantities if q.role in classed and q.name not in readable)
         return _Read(names, asked, unread)
 
     def _map(self, spec: DeviceSpec) -> MapSpec | None:
-        name = self._table.protocol
-        polled = [each for each in registry.PROTOCOLS if registry.protocol(each).requests]
-        if name not in polled:
-            message = f"no station polls over {name}; what it can is {listed(polled)}"
-            self._document.problem((*self._path, "protocol"), message)
+        if self._asking is None:
             return None
+        name = self._table.protocol
         fitting = {found.name: found for found in registry.maps_for(name, spec.kind)}
         chosen = fitting.get(self._table.map or next(iter(fitting), ""))
         if chosen is None:
@@ -139,12 +146,13 @@ class PollingReader:
         return Polls(device_, class_, bus_, every_), list(requests)
 
     def _asked(self, read: Sequence[_Read]) -> Iterator[tuple[int, int, int, Request]]:
-        alone = self.medium not in SHARED
         for place, each in enumerate(read):
-            bus = place if alone else place // self._table.devices_per_bus
             for scan_class, requests in enumerate(each.requests):
                 for request in requests:
-                    yield bus, scan_class, place, request
+                    yield self._bus(place), scan_class, place, request
+
+    def _bus(self, place: int) -> int:
+        return place // self._table.devices_per_bus if self.medium in SHARED else place
 
     def _fits(self, made: PollingLayout) -> None:
         """Have every bus's fullest scan fit, when all goes well."""

@@ -121,6 +121,14 @@ class Application:
         else:
             serve.handler(self, asked, addresses, now_s)
 
+    def advance(self, now_s: float) -> None:
+        """Answer what waited for devices."""
+        self._control.advance(now_s)
+
+    def deadline_s(self) -> float | None:
+        """When ``advance`` is next needed."""
+        return self._control.deadline_s()
+
     def stepped(self, unix_s: float) -> None:
         self._control.stepped()
         if unix_s == self._step_s:

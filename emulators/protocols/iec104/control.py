@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
-from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.protocol import Command, Seat
 from pilotfarm.emulators.errors import Busy, OutOfRange, PointError
 from pilotfarm.emulators.plans.iec104 import ControlPoint
 from pilotfarm.emulators.protocols.iec104.asdu import TAGGED_COMMANDS, Asdu, Cause
@@ -19,6 +21,23 @@ UNFINISHED_MAX: Final = 1024
 """Commands of one master that may wait for a step to be terminated; further ones are refused."""
 
 
+UNDER_WAY_MAX: Final = 64
+"""Commands of one master that may be on their way to devices."""
+
+
+@dataclass(slots=True)
+class _Order:
+    """A command, whose device answers at ``due_s``, or does not."""
+
+    asked: Asdu
+    seat: Seat
+    address: int
+    control: ControlPoint
+    operation: Operation
+    due_s: float = 0.0
+    comes: bool = True
+
+
 class Control:
     """C_SC, C_DC, C_SE (7.4.6, 7.4.9): select, operate, or give a selection back.
 
@@ -26,7 +45,7 @@ class Control:
     ``termination: after_step`` when a step has taken it, behind the return information that came of it.
     """
 
-    __slots__ = ("_outbox", "_peer", "_replies", "_station", "_unfinished")
+    __slots__ = ("_outbox", "_peer", "_replies", "_station", "_under_way", "_unfinished")
 
     def __init__(self, station: ControlledStation, peer: str, outbox: Outbox, replies: Replies) -> None:
         self._station = station
@@ -35,6 +54,8 @@ class Control:
         self._replies = replies
         self._unfinished: list[tuple[Asdu, Seat, float]] = []
         """Commands that wait for a step, and the time of their table when they came."""
+        self._under_way: list[_Order] = []
+        """Commands on their way to devices."""
 
     def take(self, asked: Asdu, address: int, now_s: float) -> None:
         """Answer one command."""
@@ -59,9 +80,25 @@ class Control:
             if operation.select or asked.test:
                 self._rehearse(asked, seat, point, operation, now_s)
             else:
-                self._operate(asked, seat, address, control, operation, now_s)
+                self._send(_Order(asked, seat, address, control, operation), now_s)
         except PointError as error:
-            self._replies.mirror(asked, next(REFUSAL[each] for each in type(error).__mro__ if each in REFUSAL))
+            self._refuse(asked, error)
+
+    def advance(self, now_s: float) -> None:
+        """Answer commands as the devices have, or have not."""
+        due = [each for each in self._under_way if each.due_s <= now_s]
+        self._under_way = [each for each in self._under_way if each.due_s > now_s]
+        for each in due:
+            try:
+                if not each.comes:
+                    raise Busy("the device does not answer its station")
+                self._operate(each, now_s)
+            except PointError as error:
+                self._refuse(each.asked, error)
+
+    def deadline_s(self) -> float | None:
+        """When the next device answers, or is given up."""
+        return min((each.due_s for each in self._under_way), default=None)
 
     def stepped(self) -> None:
         """Terminate the commands that a step has taken."""
@@ -71,7 +108,12 @@ class Control:
         self._unfinished = [each for each in self._unfinished if each[1].table.unix_s == each[2]]
 
     def drop(self) -> None:
-        """The link's data transfer has ended: its selections end too."""
+        """The link's data transfer has ended: its selections end too. What is on its way comes, and nobody is told."""
+        for each in self._under_way:
+            if each.comes:
+                with suppress(PointError):
+                    self._submit(each, each.due_s)
+        self._under_way.clear()
         self._station.selections.drop(connection=self)
 
     def _holder(self, asked: Asdu) -> tuple[Hashable, int]:
@@ -94,16 +136,31 @@ class Control:
         else:
             self._outbox.answer(self._station.form.answer(asked, Cause.ACTIVATION_TERM))
 
-    def _operate(
-        self, asked: Asdu, seat: Seat, address: int, control: ControlPoint, operation: Operation, now_s: float
-    ) -> None:
+    def _refuse(self, asked: Asdu, error: PointError) -> None:
+        self._replies.mirror(asked, next(REFUSAL[each] for each in type(error).__mro__ if each in REFUSAL))
+
+    def _send(self, order: _Order, now_s: float) -> None:
+        """Have a device operate: at once, or when the command has gone down its line."""
+        if order.seat.line is None:
+            self._operate(order, now_s)
+            return
+        if len(self._under_way) >= UNDER_WAY_MAX:
+            raise Busy("too many commands are on their way")
+        order.due_s, order.comes = order.seat.line.carry(now_s)
+        self._under_way.append(order)
+        self.advance(now_s)
+
+    def _operate(self, order: _Order, now_s: float) -> None:
         if len(self._unfinished) >= UNFINISHED_MAX:
             raise Busy("too many commands wait for a step")
-        command = seat.device.submit(operation.values, self._station.protocol, self._peer, now_s)
-        self._replies.confirm(asked, (address,))
+        command = self._submit(order, now_s)
+        self._replies.confirm(order.asked, (order.address,))
         command.acknowledged_s = now_s
-        self._station.commanded(address, control.returns)
+        self._station.commanded(order.address, order.control.returns)
         if self._station.options.termination == "after_step":
-            self._unfinished.append((asked, seat, seat.table.unix_s))
+            self._unfinished.append((order.asked, order.seat, order.seat.table.unix_s))
         else:
-            self._outbox.answer(self._station.form.answer(asked, Cause.ACTIVATION_TERM))
+            self._outbox.answer(self._station.form.answer(order.asked, Cause.ACTIVATION_TERM))
+
+    def _submit(self, order: _Order, now_s: float) -> Command:
+        return order.seat.device.submit(order.operation.values, self._station.protocol, self._peer, now_s)

@@ -60,12 +60,15 @@ class Iec104Engine:
         self._now_s = now_s
         self._link.advance(now_s)
         self._follow()
+        self._application.advance(now_s)
         self._pump(now_s)
 
     def deadline_s(self) -> float | None:
         if self._link.room and (self._in_place or self._application.outbox.pending):
             return self._now_s
-        return self._link.deadline_s()
+        due = self._link.deadline_s()
+        waited = self._application.deadline_s()
+        return due if waited is None or due is None else min(due, waited)
 
     def take_output(self) -> bytes:
         return self._link.take_output()

@@ -14,7 +14,7 @@ from typing import Final
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec
 from pilotfarm.emulators.contracts.way import WhenFull
 from pilotfarm.emulators.plans.chains import Chains
-from pilotfarm.emulators.protocols.modbus.asking import requests
+from pilotfarm.emulators.protocols.modbus.asking import ASKING
 from pilotfarm.emulators.protocols.modbus.engine import ModbusStation
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 from pilotfarm.emulators.protocols.modbus.table import ModbusTable
@@ -37,5 +37,5 @@ PROTOCOL: Final = ProtocolSpec(
     # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.2: the oldest unused connection is closed.
     when_full=WhenFull.LONGEST_UNUSED_GIVES_WAY,
     form=_form,
-    requests=requests,
+    asking=ASKING,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from pilotfarm.emulators.contracts.asking import Request
+from pilotfarm.emulators.contracts.asking import Asking, Request
 from pilotfarm.emulators.contracts.protocol import PointRow
 
 GAP_MAX: Final = 16
@@ -55,3 +55,7 @@ def _cut(runs: Iterable[tuple[int, int]], count_max: int) -> Iterator[int]:
             ends = max(ends, last)
     if begins >= 0:
         yield ends - begins
+
+
+ASKING: Final = Asking(requests, Request(13, 8))
+"""A write of two registers by function 16 (6.12), and its answer."""

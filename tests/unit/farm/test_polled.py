@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from iec104_bench import Master, float_element
 
 from pilotfarm.emulators import site
+from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
@@ -37,6 +40,7 @@ stations:
 SLOW = "{baud_rate: 19_200, scan_s: 6, slow_s: 12, counters_s: 30, timeout_s: 0.4, devices_per_bus: 5}"
 MESH = "{medium: radio_mesh, map: sdm630, scan_s: 20, slow_s: 20, counters_s: 40, timeout_s: 5, devices_per_bus: 3}"
 SWIFT = "{medium: none}"
+NOW_S = 1_000.0
 Made = Callable[..., SiteLayout]
 
 
@@ -51,6 +55,18 @@ def made(tmp_path: Path) -> Made:
         return site.load(str(tmp_path / "site.yaml"))
 
     return load
+
+
+def ordered(master: Master, seat: Seat) -> list[Asdu]:
+    """Have a storage charge with 1 kW; what comes back at once."""
+    return master.ask(Type.SETPOINT, Cause.ACTIVATION, seat.address, 5_000, float_element(-1_000.0))
+
+
+def heard(master: Master, now_s: float) -> list[Asdu]:
+    """What has come by then."""
+    master.now_s = now_s
+    master.pull()
+    return master.heard()
 
 
 def known(images: Images, group: str) -> Polled:
@@ -137,6 +153,55 @@ def test_without_media_polls_take_no_time(made: Made) -> None:
         assert polling.medium == medium
 
 
+def test_a_command_goes_down_the_line_and_is_confirmed_when_the_device_has_answered(made: Made) -> None:
+    pilot = Pilot(made())
+    (place,) = pilot.images.places
+    seat = next(each.seat for each in place.placed if each.seat.device.id == "storages-001")
+    master = Master(place, NOW_S)  # type: ignore[arg-type]
+    assert ordered(master, seat) == []
+    assert seat.device.value("active_power_setpoint_w") == 0.0
+    due_s = master.engine.deadline_s()
+    assert due_s is not None
+    # 13 octets there, 8 back, two silences and a turn-around of 10 to 50 ms, and perhaps an exchange before it.
+    assert NOW_S + 0.02 < due_s < NOW_S + 0.3
+    assert heard(master, due_s - 0.001) == []
+    confirmed, ended = heard(master, due_s)
+    assert [(each.cause, each.negative) for each in (confirmed, ended)] == [(7, False), (10, False)]
+    assert seat.device.value("active_power_setpoint_w") == -1_000.0
+
+    pilot.farm.faults.add("offline", {"device": "storages-001"})
+    pilot.step(1.0)
+    assert ordered(master, seat) == []
+    assert heard(master, due_s + 1.19) == []  # three tries of 0.4 s
+    (refused,) = heard(master, due_s + 1.5)
+    assert (refused.cause, refused.negative) == (7, True)
+
+
+def test_a_command_that_is_on_its_way_comes_when_the_master_is_gone(made: Made) -> None:
+    pilot = Pilot(made())
+    (place,) = pilot.images.places
+    seat = next(each.seat for each in place.placed if each.seat.device.id == "storages-001")
+    master = Master(place, NOW_S)  # type: ignore[arg-type]
+    ordered(master, seat)
+    assert seat.device.value("active_power_setpoint_w") == 0.0
+    master.engine.hang_up(NOW_S)
+    assert seat.device.value("active_power_setpoint_w") == -1_000.0
+
+
+def test_commands_of_a_bus_wait_for_each_other_and_those_of_others_do_not(made: Made) -> None:
+    pilot = Pilot(made())
+    (place,) = pilot.images.places
+    near, same, other = (place.placed[k].seat.line for k in (0, 1, 8))
+    assert near is not None
+    assert same is not None
+    assert other is not None
+    first, _ = near.carry(NOW_S)
+    second, _ = same.carry(NOW_S)
+    assert second >= first + 0.02
+    assert other.carry(NOW_S)[0] < NOW_S + 0.3
+    assert near.carry(NOW_S + 60.0)[0] > NOW_S + 60.0
+
+
 @pytest.mark.parametrize(
     ("polling", "where", "message"),
     [
@@ -144,7 +209,7 @@ def test_without_media_polls_take_no_time(made: Made) -> None:
         ("{medium: zigbee, scan_s: 60, counters_s: 60, slow_s: 60, baud_rate: 9600}", "baud_rate", "is no serial line"),
         ("{scan_s: 4, slow_s: 10, medium: none}", "slow_s", "slow_s must be a multiple of scan_s, 4 s"),
         ("{scan_s: 7, slow_s: 7, medium: none}", "polling", "counters_s must be a multiple of scan_s, 7 s"),
-        ("{protocol: dnp3}", "protocol", "no station polls over dnp3; what it can is modbus"),
+        ("{protocol: dnp3}", "protocol", "no station polls over 'dnp3'; what it can is modbus"),
         ("{map: charx}", "map", "no map charx serves a smart_meter over modbus"),
         ("{retries: 11}", "retries", "must be at most 10, not 11"),
         ("{timeout_s: 0}", "timeout_s", "must be above 0, not 0"),
