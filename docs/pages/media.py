@@ -11,6 +11,7 @@ from pilotfarm.emulators.links.medium import DIRECTIONS, Direction, latency, pas
 from pilotfarm.emulators.links.pipe import HELD_MAX_BYTES
 from pilotfarm.profiles.draws import key_of
 from pilotfarm.profiles.media import HEADER_OCTETS, MESSAGE_OCTETS, NAMES, NONE, Medium, medium, numbers
+from pilotfarm.profiles.media.shared import SHARED, shared_medium
 
 SAMPLES: Final = 4_000
 HEAD: Final = f"""\
@@ -33,7 +34,7 @@ groups:
       - {{protocol: modbus, medium: gprs}}
       - {{protocol: iec104, station: rtu}}
 stations:
-  rtu: {{protocol: iec104, medium: fibre_sm}}      # the RTU's; what lies behind it takes no time
+  rtu: {{protocol: iec104, medium: fibre_sm}}      # the RTU's; what lies behind it: stations.md
 ```
 
 `media: false` at the top of the file has all of them `none` until somebody says `--media`, as the built-in sites
@@ -87,6 +88,32 @@ _COLUMNS: Final = (
     ("a cell's rate up, down", ("cell_rate_up_bit_s", "cell_rate_down_bit_s")),
     ("attach at once", ("cell_attaches",)),
 )
+SHARED_HEAD: Final = """
+## Shared media
+
+Several devices are behind these, one exchange at a time, and no TCP repeats what is lost. They lie between a station
+and the devices that it polls ([stations.md](stations.md)).
+
+- **Access** is what a frame takes a hop beside the passing of its octets: waiting for a free channel, repeats of the
+  link itself, converters. It is spread as the latencies above are.
+- **Passing**: the octets of each frame and its header at the rate, a hop after the other; on a serial line in
+  characters of so many bits, after a silence of 3.5 characters, or 1.75 ms above 19,200 bit/s.
+- **Loss**: a hop loses a share of the frames, and those with a wrong bit. Whoever asked hears nothing, and asks again.
+- **Hops**: these shares of the devices are two, three and four hops away, the others one.
+
+"""
+_SHARED_COLUMNS: Final = (
+    ("rate", ("rate_bit_s",)),
+    ("access, median", ("access_median_s",)),
+    ("95 %", ("access_p95_s",)),
+    ("99 %", ("access_p99_s",)),
+    ("at most", ("access_max_s",)),
+    ("turn-around", ("turnaround_min_s", "turnaround_max_s")),
+    ("a frame's octets, header", ("frame_octets", "header_octets")),
+    ("frames lost a hop", ("loss_frac",)),
+    ("bits wrong", ("bit_error_rate",)),
+    ("two, three, four hops", ("hops_2_frac", "hops_3_frac", "hops_4_frac")),
+)
 _SAMPLED: Final = ("medium", "way", "median", "95 %", "99 %", "quoted")
 
 
@@ -94,6 +121,7 @@ def page() -> str:
     """Return the whole page."""
     names = [name for name in NAMES if name != NONE]
     rows = [[code(name), *(_values(name, keys) for _, keys in _COLUMNS)] for name in names]
+    shared = [[code(name), *(_values(name, keys) for _, keys in _SHARED_COLUMNS)] for name in SHARED]
     sleeps = [
         (code(name), each.name, _time(each.after_s), f"{_time(each.wake_min_s)} to {_time(each.wake_max_s)}")
         for name in names
@@ -108,7 +136,10 @@ def page() -> str:
             f"\n## Samples\n\nOf {SAMPLES:,} messages of {MESSAGE_OCTETS} octets each way; a test holds them against "
             "the quoted percentiles.\n\n",
             table(_SAMPLED, [row for name in names for row in _sampled(name)]),
-            *(_sources(name) for name in names),
+            *(_sources(name, medium(name).title) for name in names),
+            SHARED_HEAD,
+            table(("medium", *(title for title, _ in _SHARED_COLUMNS)), shared),
+            *(_sources(name, shared_medium(name).title) for name in SHARED),
         )
     )
 
@@ -129,7 +160,7 @@ def _way(direction: Direction) -> str:
     return direction.replace("_", " ")
 
 
-def _sources(name: str) -> str:
+def _sources(name: str, title: str) -> str:
     """What a medium's numbers rest on, a line for all that have it in common."""
     grounds: dict[tuple[str, str], list[str]] = {}
     for key, number in numbers(name).items():
@@ -137,12 +168,12 @@ def _sources(name: str) -> str:
         said = f"{code(key)} {_value(number.value, key)}{note}"
         grounds.setdefault((number.confidence, number.source), []).append(said)
     rows = [(", ".join(each), confidence, source) for (confidence, source), each in grounds.items()]
-    return f"\n## `{name}`\n\n{medium(name).title}.\n\n{table(('number', 'confidence', 'source'), rows)}"
+    return f"\n## `{name}`\n\n{title}.\n\n{table(('number', 'confidence', 'source'), rows)}"
 
 
 def _values(name: str, keys: tuple[str, ...]) -> str:
     found = [_value(numbers(name)[key].value, key) for key in keys if key in numbers(name)]
-    return (" to " if keys[0] == "attach_min_s" else ", ").join(found)
+    return (" to " if "_min_" in keys[0] else ", ").join(found)
 
 
 def _value(value: float, key: str) -> str:

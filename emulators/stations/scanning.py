@@ -81,8 +81,7 @@ class Scanner:
         self._on = polls.bus[self._first]
         self._bus_first = np.flatnonzero(_changes(polls.bus))
         self._turn = _turns(self._on, self._what, polls.every[self._first])
-        buses = len(self._bus_first)
-        self._free_s = np.full(buses, start_s)
+        self._free_s = np.full(len(self._bus_first), start_s)
         self._read_s, self._heard_s = np.zeros(len(self._first)), np.zeros(len(self._first))
         self._comes, self._pending = (np.zeros(len(self._first), dtype=bool) for _ in range(2))
         self.answers = np.ones((classes, self._n), dtype=bool)
@@ -91,6 +90,10 @@ class Scanner:
         """When that was read which is known of each."""
         self._now_s = start_s
         self.scans = self.left_out = self.unanswered = 0
+
+    @property
+    def buses(self) -> int:
+        return len(self._bus_first)
 
     def advance(self, to_s: float, reachable: Bools) -> list[News]:
         """Poll up to and with ``to_s``; ``reachable`` says of each device whether it can answer. One news a class."""

@@ -131,7 +131,7 @@ QUOTED = {
     "addresses need about": "emulators/serving/descriptors.py",
     "open files, and this user may open": "emulators/serving/descriptors.py",
     "can be reached from other machines; say --token or set": "loadtests/hosts.py",
-    "no such file and no built-in site": "emulators/site/__init__.py",
+    "no such file and no built-in": "emulators/site/source.py",
     "no farm answers at": "api/commands/fault.py",
     "may need privileges": "api/commands/sites.py",
 }

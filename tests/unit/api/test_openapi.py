@@ -39,6 +39,7 @@ OPERATIONS = [
     ("patch", "/api/v1/clock"),
     ("post", "/api/v1/clock/step"),
     ("get", "/api/v1/endpoints"),
+    ("get", "/api/v1/stations"),
     ("get", "/api/v1/events"),
     ("get", "/metrics"),
     ("get", "/healthz"),
@@ -52,6 +53,7 @@ FORGIVING = {
     ("get", "/api/v1/faults/kinds"),
     ("get", "/api/v1/clock"),
     ("get", "/api/v1/endpoints"),
+    ("get", "/api/v1/stations"),
     ("get", "/metrics"),
     ("get", "/healthz"),
 }

@@ -27,12 +27,13 @@ from pilotfarm.emulators.links.medium import (
 from pilotfarm.emulators.links.mobile import over
 from pilotfarm.profiles import media
 from pilotfarm.profiles.media import CONFIDENCES, HEADER_OCTETS, MESSAGE_OCTETS, Medium, medium
-from pilotfarm.profiles.media.shared import SHARED
+from pilotfarm.profiles.media.shared import SHARED, SharedMedium, shared_medium
 
 ALL = media.NAMES[1:]
 ASKED = {
     "ethernet", "fibre_mm", "fibre_sm", "wifi", "gsm", "gprs", "edge", "umts", "lte", "lte_m", "nb_iot",
 }  # fmt: skip
+STANDARDS = ("IEEE", "3GPP", "ITU-T", "RFC", "MODBUS")
 PLAIN = Medium(
     name="plain",
     title="",
@@ -58,7 +59,7 @@ def test_every_medium_has_its_file_and_every_file_is_a_medium() -> None:
     assert media.NAMES[0] == media.NONE == "none"
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [*ALL, *SHARED])
 def test_every_number_says_what_it_rests_on(name: str) -> None:
     found = media.numbers(name)
     for key, number in found.items():
@@ -66,10 +67,10 @@ def test_every_number_says_what_it_rests_on(name: str) -> None:
         assert len(number.source) > 10, key
         # What nobody has said is assumed, and what a standard says names it.
         assert number.confidence == "assumed" or "none found" not in number.source, key
-        assert number.confidence != "standard" or number.source.split()[0] in ("IEEE", "3GPP", "ITU-T", "RFC"), key
-    known = {field.name for field in fields(Medium)} - {"name", "title", "sleeps"}
+        assert number.confidence != "standard" or number.source.split()[0] in STANDARDS, key
+    known = {field.name for field in fields(SharedMedium if name in SHARED else Medium)} - {"name", "title", "sleeps"}
     assert {key for key in found if "." not in key} <= known
-    assert medium(name).title
+    assert (shared_medium(name) if name in SHARED else medium(name)).title
 
 
 @pytest.mark.parametrize("name", ALL)
