@@ -110,7 +110,6 @@ class Polled:
             quality[name] = np.full(n, Quality.INVALID, dtype=np.uint8)
         answers = self._polling.scanner.answers[:, self._places]
         columns[REACHED] = answers[0].astype(np.float64)
-        quality.pop(REACHED, None)
         if answers.all():
             return
         good = np.zeros(n, dtype=np.uint8)

@@ -14,6 +14,7 @@ from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Type
+from pilotfarm.emulators.protocols.iec104.control import UNDER_WAY_MAX
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
@@ -137,6 +138,26 @@ def test_a_set_point_is_known_when_it_is_read(made: Made) -> None:
     assert np.flatnonzero(np.array(heard) == -1_000.0)[0] + 2.0 == 11.0  # the step that ends after the scan at 10 s
 
 
+def test_what_was_accepted_before_a_scan_is_read_by_it(made: Made) -> None:
+    pilot = Pilot(made("{medium: none, scan_s: 5, slow_s: 5, counters_s: 5}"))
+    pilot.step(4.0)
+    pilot.farm.device("storages-001").submit({"active_power_setpoint_w": -1_000.0}, "rest", "", 0.0)
+    pilot.step(1.0)
+    assert known(pilot.images, "storages").columns["active_power_setpoint_w"][0] == -1_000.0
+
+
+def test_what_is_good_again_has_no_quality_once_it_is_read(made: Made) -> None:
+    pilot = Pilot(made("{medium: none}"))
+    fault = pilot.farm.faults.add("quality", {"device": "meters-002", "quantity": "active_power_w"})
+    pilot.step(1.0)
+    pilot.step(1.0)
+    assert known(pilot.images, "meters").quality.keys() == {"active_power_w"}
+    pilot.farm.faults.clear(fault.id)
+    pilot.step(1.0)
+    pilot.step(1.0)
+    assert not known(pilot.images, "meters").quality
+
+
 def test_what_a_map_does_not_have_nobody_knows(made: Made) -> None:
     pilot = Pilot(made(SLOW.replace("{", "{map: sdm630, ", 1)))
     pilot.step(1.0)
@@ -188,6 +209,27 @@ def test_a_command_that_is_on_its_way_comes_when_the_master_is_gone(made: Made) 
     assert seat.device.value("active_power_setpoint_w") == -1_000.0
 
 
+def test_so_many_commands_may_be_on_their_way(made: Made) -> None:
+    pilot = Pilot(made())
+    (place,) = pilot.images.places
+    seat = next(each.seat for each in place.placed if each.seat.device.id == "storages-001")
+    master = Master(place, NOW_S)  # type: ignore[arg-type]
+    for _ in range(UNDER_WAY_MAX):
+        assert ordered(master, seat) == []
+    (refused,) = ordered(master, seat)
+    assert (refused.cause, refused.negative) == (7, True)
+
+
+def test_commands_wait_for_the_exchange_that_is_under_way(made: Made) -> None:
+    """Between none of one and all of one: those of this bus take some 70 ms on average."""
+    pilot = Pilot(made())
+    line = pilot.images.places[0].placed[0].seat.line
+    assert line is not None
+    took_s = np.array([line.carry(NOW_S + 10.0 * k)[0] - NOW_S - 10.0 * k for k in range(60)])
+    assert took_s.max() - took_s.min() > 0.08
+    assert len(set(took_s.round(6).tolist())) == 60
+
+
 def test_commands_of_a_bus_wait_for_each_other_and_those_of_others_do_not(made: Made) -> None:
     pilot = Pilot(made())
     (place,) = pilot.images.places
@@ -232,6 +274,14 @@ def test_a_scan_that_does_not_fit_its_bus_is_told_with_the_sum(made: Made) -> No
     assert problem.line == 16
     assert problem.message.startswith("a scan of 9 devices on a bus takes 9 x ")
     assert "is due every 1 s; have fewer on a bus, a higher baud_rate, or a longer scan_s" in problem.message
+    takes_s = float(problem.message.split("= ")[1].split()[0])
+    fits, does_not = (
+        f"{{baud_rate: 9600, scan_s: {scan_s}, slow_s: {10 * scan_s}, counters_s: {60 * scan_s}}}"
+        for scan_s in (1.01 * takes_s, 0.97 * takes_s)
+    )
+    made(fits)
+    with pytest.raises(ConfigError, match="is due every"):
+        made(does_not)
     with pytest.raises(ConfigError) as found:
         made("{baud_rate: 9600, devices_per_bus: 4}")
     assert found.value.problems[0].message.startswith("a scan of 4 devices on a bus takes 4 x ")

@@ -263,7 +263,13 @@ def test_a_shared_medium_takes_what_its_numbers_say(name: str) -> None:
     frames = 2.0 + (100.0 > shape.frame_octets > 0)
     if frames == 2.0:
         one = 1.0 - (1.0 - shape.loss_frac) ** frames * (1.0 - shape.bit_error_rate) ** bits
-        assert float(np.mean(lost[far == 1.0])) == pytest.approx(one, abs=0.01)
+        for away in set(far.tolist()):
+            assert float(np.mean(lost[far == away])) == pytest.approx(1.0 - (1.0 - one) ** away, abs=0.015)
+    quick_s = (took_s - far * passing_s(shape, np.full(n, 8.0), shape.rate_bit_s) - back_s)[far == 1.0]
+    assert np.median(quick_s) > shape.turnaround_min_s
+    there_s, back_s = (passing_s(shape, np.full(n, octets), shape.rate_bit_s) for octets in (8.0, 100.0))
+    turn_s = (shape.turnaround_min_s + shape.turnaround_max_s) / 2.0
+    assert over.nominal_s == pytest.approx(far * (there_s + back_s + 2.0 * shape.access_median_s) + turn_s)
     assert not np.array_equal(over.drawn(here, 8, np.arange(n)).took_s, took_s)
 
 
@@ -284,6 +290,30 @@ def test_a_modem_that_is_left_alone_for_long_falls_asleep() -> None:
     assert np.mean(asleep) - np.mean(awake) == pytest.approx((deepest.wake_min_s + deepest.wake_max_s) / 2, abs=0.4)
     assert awake.min() > 2 * gprs.floor_s
     assert not over.drawn(here, 1, np.arange(n)).lost.any()
+
+
+def test_what_tcp_repeats_is_late() -> None:
+    """After 0.2 s, 0.6 s, 1.4 s and so on: each wait is twice the one before."""
+    wifi, n = medium("wifi"), 4_000
+    here, octets, often = keys(n), np.full(n, 20.0), np.zeros(n)
+    lossless, lossy = (
+        ModemWay(replace(wifi, loss_frac=loss), octets, octets, often).drawn(here, 1, np.arange(n)).back_s
+        for loss in (0.0, 0.3)
+    )
+    late = np.round(lossy - lossless, 9)
+    assert set(late.tolist()) > {0.0, 0.2, 0.6, 1.4}
+    assert float(np.mean(late > 0.0)) == pytest.approx(0.3, abs=0.03)
+    assert float(np.mean(late > 0.2)) == pytest.approx(0.09, abs=0.02)
+
+
+def test_what_a_modem_takes_when_all_goes_well() -> None:
+    gprs = medium("gprs")
+    sleep = gprs.sleeps[0]
+    octets, often = np.full(2, 20.0), np.array([sleep.after_s - 0.01, sleep.after_s])
+    awake_s, asleep_s = ModemWay(gprs, octets, octets, often).nominal_s
+    passed_s = 8.0 * 72.0 * (1.0 / gprs.rate_down_bit_s + 1.0 / gprs.rate_up_bit_s)
+    assert awake_s == pytest.approx(passed_s + 2.0 * gprs.floor_s)
+    assert asleep_s - awake_s == pytest.approx((sleep.wake_min_s + sleep.wake_max_s) / 2.0)
 
 
 def test_ways_by_name() -> None:
