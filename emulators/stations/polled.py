@@ -74,7 +74,8 @@ class Polled:
     ) -> None:
         self._polling, self._places = polling, places
         self._names = [[name for name in each if name != REACHED] for each in names]
-        self._unread = [name for name in unread if name != REACHED]
+        invalid = np.full(len(places), Quality.INVALID, dtype=np.uint8)
+        self._unread = {name: invalid for name in unread if name != REACHED}
         self._picture = _Picture(reported, quality)
         self._flight = _Picture(reported, quality)
         """Of what is on its way at the end of a step."""
@@ -103,16 +104,13 @@ class Polled:
         return False
 
     def _show(self) -> None:
-        n = len(self._places)
         self.columns = columns = dict(self._picture.columns)
-        self.quality = quality = dict(self._picture.marks)
-        for name in self._unread:
-            quality[name] = np.full(n, Quality.INVALID, dtype=np.uint8)
+        self.quality = quality = self._picture.marks | self._unread
         answers = self._polling.scanner.answers[:, self._places]
         columns[REACHED] = answers[0].astype(np.float64)
         if answers.all():
             return
-        good = np.zeros(n, dtype=np.uint8)
+        good = np.zeros(len(self._places), dtype=np.uint8)
         for names, answer in zip(self._names, answers, strict=True):
             stale = np.where(answer, 0, Quality.NOT_TOPICAL).astype(np.uint8)
             for name in names:
