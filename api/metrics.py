@@ -112,9 +112,9 @@ class _FarmCollector(Collector):
         yield "pilotfarm_event_subscribers", self._events.subscribers
         yield "pilotfarm_events_dropped", self._events.dropped
         if self._ledger is not None:
-            yield "pilotfarm_ledger_rows_written", self._ledger.rows_written
-            yield "pilotfarm_ledger_rows_dropped", self._ledger.rows_dropped
-            yield "pilotfarm_ledger_write_errors", self._ledger.write_errors
+            yield "pilotfarm_ledger_rows_written", self._ledger.writer.rows_written
+            yield "pilotfarm_ledger_rows_dropped", self._ledger.writer.rows_dropped
+            yield "pilotfarm_ledger_write_errors", self._ledger.writer.errors
 
 
 _FAMILIES: Final[Mapping[str, Any]] = {

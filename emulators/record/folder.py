@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pilotfarm.emulators.errors import ConfigError, Problem
-from pilotfarm.emulators.record import merging
-from pilotfarm.emulators.record.schema import SCHEMAS, VERSION, version_of
+from pilotfarm.emulators.record.exchange import recover
+from pilotfarm.emulators.record.schema import RUN, SCHEMAS, VERSION, version_of
+from pilotfarm.emulators.record.tables import runs_in
 
 LOCK: Final = ".lock"
 _PROBE_BYTES: Final = 65_536
@@ -35,7 +36,7 @@ def claimed(directory: Path) -> int:
         lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         _take(lock, directory)
         for table in SCHEMAS:
-            merging.recover(directory, table)
+            recover(directory, table)
             _fits(directory / table, SCHEMAS[table])
         for folder in (directory, *(directory / table for table in SCHEMAS if (directory / table).exists())):
             _probe(folder)
@@ -46,6 +47,17 @@ def claimed(directory: Path) -> int:
         release(lock)
         raise
     return lock
+
+
+def new_run(directory: Path) -> int:
+    """Return the number of the next run in a folder; they count from 1."""
+    told = (path.stem.removeprefix(f"{RUN}-") for path in directory.glob(f"{RUN}-*.json"))
+    return 1 + max([*runs_in(directory), *(int(number) for number in told if number.isdecimal())], default=0)
+
+
+def about(directory: Path, run: int) -> Path:
+    """Return the file that says what a run is of."""
+    return directory / f"{RUN}-{run}.json"
 
 
 def release(lock: int) -> None:
@@ -63,7 +75,7 @@ def _take(lock: int, directory: Path) -> None:
 
 
 def _fits(folder: Path, schema: pa.Schema) -> None:
-    file = max(folder.glob("*.parquet"), default=None)
+    file = max(folder.rglob("*.parquet"), default=None)
     if file is None:
         return
     try:

@@ -1,41 +1,37 @@
 """The truth ledger: what every device really did, what it said, and what it was told, as Parquet.
 
-Five tables, each a folder of small files that any Parquet reader takes as one table:
+Tables, each a folder of files that any Parquet reader takes as one table:
 
-=========  =====================================================================================
-values     one row a device, quantity and recorded step: true, reported, quality
-commands   one row a commanded quantity: by whom, when received, acknowledged, taken by a step
-effects    one row when the physics followed a command, or did not: ``effective``, ``superseded``
-           by a later command, ``expired``
-faults     one row whenever a fault began or ended
-feeders    one row a feeder and recorded step: its power flow as last solved
-=========  =====================================================================================
+==========  =====================================================================================
+values      one row a device, quantity and recorded step: true, reported, quality
+commands    one row a commanded quantity, when a step takes it
+effects     one row when the physics followed a command, or did not: ``effective``, ``superseded``
+            by a later command, ``expired``
+faults      one row whenever a fault began or ended
+feeders     one row a feeder and recorded step: its power flow as last solved
+steps       one row a step: when it was taken, in the machine's time
+receipts    one row a command: who sent it, when it was received and acknowledged
+countdowns  as values, of quantities that count wall time
+==========  =====================================================================================
 
-Every row has ``run`` (when the farm was started), ``site_time`` and ``wall_time``. Ratings, which do
-not change, and command pulses, which are rows of ``commands``, are not in ``values``. A feeder's columns
-are those of ``network.FeederState``. ``docs/ledger.md`` describes it for its readers.
+The last three are of the wall clock; the others say again what they said when a run is repeated, byte by byte. Every
+row has its ``site_time``; its run is the name of the folder that its file is in. Ratings, which do not change, and
+command pulses, which are rows of ``commands``, are not in ``values``. A feeder's columns are those of
+``network.FeederState``. ``docs/ledger.md`` describes it for its readers.
 
-A file is written whole under another name, synced and then renamed, every ``SEGMENT_S``, so a crash loses
-the last few seconds and leaves no broken file; ``merging`` makes few large ones of them. Both are done by a thread
-of its own. When the disk cannot keep up, is full or cannot be written, rows wait in memory up to ``WAITING_MAX``;
-beyond it the oldest are dropped, counted and reported, and the farm goes on.
+What came is written every few seconds (``writer``), each file whole under another name, synced and then renamed, so a
+crash loses the last seconds and leaves no broken file. Of what came in a window of site time (``windows``) one file is
+made when it is over (``shelf``).
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from importlib.metadata import version
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.protocol import Command
@@ -43,23 +39,16 @@ from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.observer import Moment
 from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.grid.network import FeederState, Network
-from pilotfarm.emulators.record import folder
-from pilotfarm.emulators.record.backlog import Backlog
-from pilotfarm.emulators.record.merging import Merging, sync
-from pilotfarm.emulators.record.schema import CONVENTIONS, SCHEMAS, VERSION, described
-from pilotfarm.emulators.record.selection import chosen
-from pilotfarm.emulators.record.tables import Step, instant, values_table
+from pilotfarm.emulators.record import about, folder
+from pilotfarm.emulators.record.schema import OF_GROUPS, SCHEMAS, described
+from pilotfarm.emulators.record.selection import Chosen, chosen, counting
+from pilotfarm.emulators.record.shelf import Shelf
+from pilotfarm.emulators.record.tables import Step, instant
+from pilotfarm.emulators.record.windows import length_for
+from pilotfarm.emulators.record.writer import Writer
 from pilotfarm.emulators.site.layout import SiteLayout
 
-SEGMENT_S: Final = 3.0
-WAITING_MAX: Final = 20_000_000
-"""Maximum number of rows of values that may wait to be written: about 500 MB of arrays the farm has let go of."""
-EVENTS_MAX: Final = 200_000
-"""Maximum number of rows of each of the other tables that may wait."""
-
 _OF_A_FEEDER: Final = tuple(each.name for each in fields(FeederState) if each.name != "name")
-
-log = logging.getLogger(__name__)
 
 
 class Recorded(Protocol):
@@ -107,84 +96,45 @@ class Ledger:
         lossless: bool = False,
     ):
         self.directory = directory
-        self.rows_written = 0
-        self.write_errors = 0
         self._population, self._network = site.population, site.network
-        self._names = chosen(site.population, quantities)
+        self._names = _by_table(site.population, quantities)
         self._clock = clock
-        self._lossless = lossless
         self._every_s = every_s
         self._recorded_s = float("-inf")
-        self._run = datetime.fromtimestamp(clock.now_s(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        self._segment = 0
-        about = {
-            "ledger_version": VERSION,
-            "pilotfarm_version": version("pilotfarm"),
-            "run": self._run,
-            "site": site.layout.name,
-            "source": site.layout.source,
-            "seed": site.layout.seed,
-            "start": site.layout.start.isoformat(),
-            "step_s": site.layout.step_s,
-            "every_s": every_s,
-            "quantities": list(quantities) or ["*"],
-            "conventions": CONVENTIONS,
-        }
-        self._about = json.dumps({**about, "site_file": site.layout.text}, indent=2) + "\n"
-        self._schemas = {table: described(table, about) for table in SCHEMAS}
-        self._backlogs = {table: Backlog(table) for table in SCHEMAS}
-        self._mergings = {table: Merging(directory, table) for table in SCHEMAS}
-        self._lock = threading.Condition()
-        self._closing = self._pressed = False
+        rows = sum(group.size * len(self._names["values"][group.name]) for group in site.population)
+        length = length_for(rows, max(every_s, site.layout.step_s))
         self._claim = folder.claimed(directory)
-        self._thread = threading.Thread(target=self._write_on, name="ledger", daemon=True)
-        self._thread.start()
-
-    @property
-    def rows_dropped(self) -> int:
-        return sum(self.rows_lost.values())
-
-    @property
-    def rows_lost(self) -> dict[str, int]:
-        """How many rows of which table were dropped unwritten; of tables that lost any."""
-        return {table: backlog.lost for table, backlog in self._backlogs.items() if backlog.lost}
-
-    @property
-    def last_error(self) -> str:
-        """Why some table cannot be written now; empty if all can."""
-        return next((backlog.error for backlog in self._backlogs.values() if backlog.error), "")
+        self.run = folder.new_run(directory)
+        said = about.of_files(site.layout, every_s, quantities)
+        shelves = {table: Shelf(directory, table, self.run, described(table, said)) for table in SCHEMAS}
+        told = folder.about(directory, self.run), about.of_run(site.layout, self.run, clock.now_s(), said)
+        self.writer = Writer(directory, shelves, length, *told, clock, lossless=lossless)
 
     @property
     def loss(self) -> str:
         """What was lost and why, in a sentence; empty if nothing was."""
-        lost = " and ".join(f"{rows:,} of {table}" for table, rows in self.rows_lost.items())
-        why = self.last_error or "the disk was too slow, or could not be written for a while"
+        lost = " and ".join(f"{rows:,} of {table}" for table, rows in self.writer.rows_lost.items())
+        why = self.writer.last_error or "the disk was too slow, or could not be written for a while"
         return f"rows of the ledger in {self.directory} were lost, {lost}: {why}" if lost else ""
+
+    def close(self) -> None:
+        """Write what waits; what cannot be written is counted as lost."""
+        self.writer.close()
+        folder.release(self._claim)
 
     # ------------------------------------------------------------------------------- observing
 
     def stepped(self, moment: Moment) -> None:
-        if moment.time_s - self._recorded_s < self._every_s - 1e-9:
-            return
-        self._recorded_s = moment.time_s
-        wall_s = self._clock.now_s()
-        values = self._backlogs["values"]
-        with self._lock:
-            for group in self._population:
-                names = self._names[group.name]
-                if names:
-                    known = group.columns, group.reported, dict(group.quality)
-                    step = Step(moment.unix_s, wall_s, group, names, *known)
-                    values.add(step, step.rows)
-            while values.rows > WAITING_MAX // 2 and self._waits(values):
-                self._press()
-                self._lock.wait(1.0)
-            if values.rows > WAITING_MAX // 2:
-                self._press()
-            values.shrink(WAITING_MAX)
-        for feeder in self._network:
-            row = {name: getattr(feeder, name) for name in _OF_A_FEEDER}
-            self._event("feeders", moment, feeder=feeder.name, **row)
+        at = instant(moment.unix_s)
+        self._event("steps", moment, wall_time=instant(self._clock.now_s()))
+        if moment.time_s - self._recorded_s >= self._every_s - 1e-9:
+            self._recorded_s = moment.time_s
+            for table in OF_GROUPS:
+                self.writer.add(table, [*self._reported(at, self._names[table])])
+            for feeder in self._network:
+                row = {name: getattr(feeder, name) for name in _OF_A_FEEDER}
+                self._event("feeders", moment, feeder=feeder.name, **row)
+        self.writer.pass_to(at)
 
     def commanded(self, command: Command, moment: Moment) -> None:
         for name, value in command.values.items():
@@ -197,10 +147,15 @@ class Ledger:
                 value=value,
                 limited_to=command.limited.get(name),
                 protocol=command.protocol,
-                peer=command.peer,
-                received=instant(command.received_s),
-                acknowledged=None if command.acknowledged_s is None else instant(command.acknowledged_s),
             )
+        self._event(
+            "receipts",
+            moment,
+            command=command.id,
+            peer=command.peer,
+            received=instant(command.received_s),
+            acknowledged=None if command.acknowledged_s is None else instant(command.acknowledged_s),
+        )
 
     def traced(self, command: Command, name: str, outcome: str, moment: Moment) -> None:
         self._event("effects", moment, command=command.id, device=command.device, quantity=name, outcome=outcome)
@@ -213,106 +168,28 @@ class Ledger:
             kind=fault.spec.kind,
             event=event,
             mode=fault.mode,
-            target=json.dumps(dict(fault.target)),
+            target=json.dumps(dict(fault.target), sort_keys=True),
             parameters=fault.parameters.model_dump_json(),
+            duration_s=fault.course.duration_s,
+            ramp_s=fault.course.ramp_s,
+            spread_s=fault.course.spread_s,
+            count=fault.course.count,
             devices=list(fault.hit),
         )
 
-    def close(self) -> None:
-        """Write what waits and end the thread; what cannot be written is counted as lost."""
-        with self._lock:
-            self._closing = True
-            self._lock.notify_all()
-        self._thread.join()
-        for backlog in self._backlogs.values():
-            backlog.shrink(0)
-        folder.release(self._claim)
-
-    def _press(self) -> None:
-        """Have what waits written now; the lock is held."""
-        self._pressed = True
-        self._lock.notify_all()
-
-    def _waits(self, backlog: Backlog) -> bool:
-        """Whether the farm is to wait for room. A disk that takes nothing is not waited for."""
-        return self._lossless and not backlog.error and self._thread.is_alive()
+    def _reported(self, at: datetime, chosen: Chosen) -> Iterator[Step]:
+        for group in self._population:
+            if names := chosen[group.name]:
+                yield Step(at, group, names, group.columns, group.reported, dict(group.quality))
 
     def _event(self, table: str, moment: Moment, **row: Any) -> None:
-        stamps = {
-            "run": self._run,
-            "site_time": instant(moment.unix_s),
-            "wall_time": instant(self._clock.now_s()),
-        }
-        backlog = self._backlogs[table]
-        with self._lock:
-            while backlog.rows >= EVENTS_MAX and self._waits(backlog):
-                self._press()
-                self._lock.wait(1.0)
-            backlog.add({**stamps, **row})
-            backlog.shrink(EVENTS_MAX)
+        self.writer.add(table, [{"site_time": instant(moment.unix_s), **row}])
 
-    # --------------------------------------------------------------------------------- writing
 
-    def _write_on(self) -> None:
-        while True:
-            with self._lock:
-                self._lock.wait_for(lambda: self._closing or self._pressed, SEGMENT_S)
-                closing, self._pressed = self._closing, False
-                taken = {table: backlog.take(WAITING_MAX // 8) for table, backlog in self._backlogs.items()}
-                self._lock.notify_all()
-            self._segment += 1
-            wrote = [self._write(self._backlogs[table], items) for table, items in taken.items() if items]
-            if closing and not any(wrote):
-                break
-            if not closing:
-                self._merge()
-        for merging in self._mergings.values():
-            merging.close()
-
-    def _merge(self) -> None:
-        """Merge files until rows wait for a file of their own."""
-        due_s = self._clock.now_s() + SEGMENT_S / 2
-        for merging in self._mergings.values():
-            while merging.step():
-                if self._closing or self._clock.now_s() >= due_s or self._backlogs["values"].rows >= WAITING_MAX // 8:
-                    return
-
-    def _write(self, backlog: Backlog, taken: list[tuple[Any, int]]) -> bool:
-        """Write one file; ``False``, counted and reported, if the disk would not have it."""
-        table = backlog.table
-        path = self.directory / table / f"{self._run}-{self._segment:08d}.parquet"
-        items = [item for item, _ in taken]
-        try:
-            made = values_table(self._run, items) if table == "values" else pa.Table.from_pylist(items, SCHEMAS[table])
-            self._put(path, made.replace_schema_metadata(self._schemas[table].metadata))
-        except (OSError, pa.ArrowException, MemoryError) as error:
-            self.write_errors += 1
-            with self._lock:
-                news = backlog.failed(taken, str(error))
-                backlog.shrink(WAITING_MAX if table == "values" else EVENTS_MAX)
-            if news:
-                log.warning("the ledger cannot write %s to %s: %s; rows wait in memory", table, self.directory, error)
-            return False
-        self._mergings[table].add(path, made.num_rows)
-        self.rows_written += made.num_rows
-        with self._lock:
-            news = backlog.written(made.num_rows)
-        if news:
-            lost = f"{backlog.lost:,} rows were lost" if backlog.lost else "no row was lost"
-            log.warning("the ledger writes %s to %s again, with all that waited; %s", table, self.directory, lost)
-        return True
-
-    def _put(self, path: Path, rows: pa.Table) -> None:
-        """Write a file whole: under another name until it is on the disk."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        about = self.directory / f"{self._run}.json"
-        if not about.exists():
-            about.write_text(self._about, encoding="utf-8")
-        partial = path.with_suffix(".part")
-        try:
-            pq.write_table(rows, partial, compression="zstd")
-            sync(partial)
-            partial.replace(path)
-        finally:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
+def _by_table(population: Population, quantities: Sequence[str]) -> Mapping[str, Chosen]:
+    """Return the quantities of each group that ``values`` and ``countdowns`` hold."""
+    every, counted = chosen(population, quantities), counting(population)
+    return {
+        "values": {group: [name for name in names if name not in counted] for group, names in every.items()},
+        "countdowns": {group: [name for name in names if name in counted] for group, names in every.items()},
+    }

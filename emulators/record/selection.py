@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 from typing import Final
 
 from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.farm.population import Population
-from pilotfarm.emulators.quantities import CATALOGUE, Role, split
+from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, split
+from pilotfarm.emulators.quantities.modes import modes_of
 from pilotfarm.emulators.words import suggestion
 
 ROLES: Final = tuple(role for role in Role if role not in (Role.RATING, Role.COMMAND))
@@ -23,6 +24,11 @@ def recordable(population: Population) -> Chosen:
         group.name: [quantity.name for quantity in group.spec.quantities if quantity.role in ROLES]
         for group in population
     }
+
+
+def counting(population: Population) -> Set[str]:
+    """Return the quantities of a site that count wall time."""
+    return {mode.remaining for group in population for mode in modes_of(group.readable, RESOURCES)}
 
 
 def chosen(population: Population, patterns: Sequence[str]) -> Chosen:

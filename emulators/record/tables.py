@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.farm.population import Group
-from pilotfarm.emulators.record.schema import SCHEMAS, TIME
+from pilotfarm.emulators.record.exchange import halfway
+from pilotfarm.emulators.record.schema import RUN, SCHEMAS, TIME
 
 _READS_MAX: Final = 10
 """How often files may be merged away under a reader before it gives up."""
@@ -25,8 +26,7 @@ _READS_MAX: Final = 10
 class Step:
     """What one group reported at one step; the arrays belong to the farm and never change again."""
 
-    site_s: float
-    wall_s: float
+    site_time: datetime
     group: Group
     names: Sequence[str]
     columns: Seen
@@ -39,28 +39,45 @@ class Step:
 
 
 def read(directory: Path, table: str) -> pa.Table:
-    """Read a table of a ledger as it stands, whether or not a farm is still writing it.
+    """Read a table of a ledger as it stands, with the column ``run``, whether or not a farm is still writing it.
 
     Raises ``KeyError`` for a table there is none of; an empty ledger gives an empty table.
     """
     schema = SCHEMAS[table]
     for attempt in range(_READS_MAX):
-        files = sorted((directory / table).glob("*.parquet"))
-        if not files and (directory / f".{table}.old").exists():
-            continue  # between the two renames of a merge
+        files = [(run, path) for run in runs_in(directory, table) for path in files_of(directory, table, run)]
+        if halfway(directory, table):
+            continue
         try:
-            return pa.concat_tables([pq.read_table(file, schema=schema) for file in files] or [schema.empty_table()])
-        except FileNotFoundError:  # merged since they were listed
+            parts = [_of_run(run, pq.read_table(path, schema=schema, partitioning=None)) for run, path in files]
+        except FileNotFoundError:  # in a larger one since they were listed
             if attempt == _READS_MAX - 1:
                 raise
-    return schema.empty_table()
+            continue
+        return pa.concat_tables(parts or [_of_run(0, schema.empty_table())])
+    return _of_run(0, schema.empty_table())
+
+
+def runs_in(directory: Path, table: str = "*") -> list[int]:
+    """Return the numbers of the runs of which there are files, of one table or of any."""
+    folders = directory.glob(f"{table}/{RUN}=*")
+    return sorted({int(number) for path in folders if (number := path.name.removeprefix(f"{RUN}=")).isdecimal()})
+
+
+def files_of(directory: Path, table: str, run: int) -> list[Path]:
+    """Return the files of a run in a table, by site time."""
+    return sorted((directory / table / f"{RUN}={run}").glob("*.parquet"))
+
+
+def _of_run(run: int, rows: pa.Table) -> pa.Table:
+    return rows.append_column(RUN, pa.array(np.full(rows.num_rows, run, dtype=np.int32)))
 
 
 def instant(unix_s: float) -> datetime:
     return datetime.fromtimestamp(unix_s, UTC)
 
 
-def values_table(run: str, steps: Sequence[Step]) -> pa.Table:
+def values_table(steps: Sequence[Step]) -> pa.Table:
     """Lay steps out as rows: for each step and group, quantity by quantity, device by device."""
     parts = [_values_part(step) for step in steps]
     devices, kinds, quantities = _Names(), _Names(), _Names()
@@ -71,21 +88,15 @@ def values_table(run: str, steps: Sequence[Step]) -> pa.Table:
         indices["kind"].append(np.full(n * len(names), kinds.of([step.group.spec.kind])[0], dtype=np.int32))
         indices["quantity"].append(np.repeat(quantities.of(names), n))
     counts = [len(part[0]) for part in parts]
-    stamps = {
-        # Rounded as the other tables' stamps are, so that rows of one step meet.
-        name: np.repeat(pa.array([instant(each) for each in times], TIME).cast(pa.int64()).to_numpy(), counts)
-        for name, times in (("site_time", [s.site_s for s in steps]), ("wall_time", [s.wall_s for s in steps]))
-    }
+    times = pa.array([step.site_time for step in steps], TIME).cast(pa.int64()).to_numpy()
     named = {
         name: pa.DictionaryArray.from_arrays(np.concatenate(indices[name]), pa.array(known.names))
         for name, known in (("device", devices), ("kind", kinds), ("quantity", quantities))
     }
-    runs = pa.DictionaryArray.from_arrays(np.zeros(sum(counts), dtype=np.int32), pa.array([run]))
     true, reported, quality = (np.concatenate([part[i] for part in parts]) for i in range(3))
     return pa.Table.from_arrays(
         [
-            runs,
-            *(pa.array(stamps[name]).cast(TIME) for name in ("site_time", "wall_time")),
+            pa.array(np.repeat(times, counts)).cast(TIME),
             *(named[name] for name in ("device", "kind", "quantity")),
             pa.array(true),
             pa.array(reported),

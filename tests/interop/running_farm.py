@@ -30,9 +30,9 @@ UP_WITHIN_S: Final = 60.0
 SOON_S: Final = 60.0
 PILOTFARM: Final = """
 from pilotfarm.api.cli import main
-from pilotfarm.emulators.record import ledger
+from pilotfarm.emulators.record import writer
 
-ledger.SEGMENT_S = 0.2
+writer.SEGMENT_S = 0.2
 main()
 """
 
@@ -147,8 +147,9 @@ class RunningFarm:
             )
 
         command = self.rows("commands", told)[-1]
-        assert command["received"] <= command["acknowledged"], command
-        return command
+        (receipt,) = self.rows("receipts", lambda row: row["command"] == command["command"])
+        assert receipt["received"] <= receipt["acknowledged"], receipt
+        return {**receipt, **command}
 
     def proves(self, device: str, quantity: str, value: float, protocol: str) -> None:
         """The ledger has the command as this protocol brought it, acknowledged, and in effect."""

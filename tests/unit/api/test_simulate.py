@@ -19,7 +19,7 @@ from pilotfarm.api.cli import app
 from pilotfarm.api.commands import simulate
 from pilotfarm.emulators.farm import farm
 from pilotfarm.emulators.quantities import Role, quantity
-from pilotfarm.emulators.record import ledger
+from pilotfarm.emulators.record import writer
 from pilotfarm.emulators.record.tables import read
 
 DEVICES = ["charger-001", "battery-001", "pv-001", "meter-001", "home-001"]
@@ -136,7 +136,7 @@ def test_rows_that_are_lost_are_said_with_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_size_limit: Callable[[int], None]
 ) -> None:
     """A disk with room for what is tried at the start and for the feeders, not for the values."""
-    monkeypatch.setattr(ledger, "SEGMENT_S", 3_600.0)
+    monkeypatch.setattr(writer, "SEGMENT_S", 3_600.0)
     command = ["simulate", "tiny", "--days", "0.2", "--json", "--out", str(tmp_path)]
     file_size_limit(70_000)
     done = CliRunner().invoke(app, command)
@@ -188,7 +188,7 @@ def test_ctrl_c_leaves_readable_files_and_a_summary_so_far(tmp_path: Path) -> No
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            while not list(tmp_path.glob("values/*.parquet")):
+            while not list(tmp_path.glob("values/*/*.parquet")):
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)
             said, _ = process.communicate(timeout=60)

@@ -12,10 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -25,11 +27,11 @@ from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.grid.network import FeederState
 from pilotfarm.emulators.quantities import Role
-from pilotfarm.emulators.record import ledger as ledger_module
+from pilotfarm.emulators.record import writer as writer_module
 from pilotfarm.emulators.record.backlog import Backlog
 from pilotfarm.emulators.record.ledger import Ledger
-from pilotfarm.emulators.record.schema import SCHEMAS
-from pilotfarm.emulators.record.selection import recordable
+from pilotfarm.emulators.record.schema import OF_GROUPS, SCHEMAS
+from pilotfarm.emulators.record.selection import counting, recordable
 from pilotfarm.emulators.record.tables import read
 from pilotfarm.emulators.site.layout import SiteLayout
 
@@ -46,13 +48,23 @@ def recorded(farm: Farm, directory: Path, steps: int, clock: ManualClock, **opti
 
 
 def rows_a_step(farm: Farm) -> int:
-    return sum(farm.groups[name].size * len(names) for name, names in recordable(farm.population).items())
+    return sum(rows_by_table(farm).values())
+
+
+def rows_by_table(farm: Farm) -> dict[str, int]:
+    """How many rows a step has in each table that has rows of every step."""
+    counted, found = counting(farm.population), {"feeders": len(list(farm.network)), "steps": 1}
+    for name, names in recordable(farm.population).items():
+        size, counts = farm.groups[name].size, len(counted & set(names))
+        found["countdowns"] = found.get("countdowns", 0) + size * counts
+        found["values"] = found.get("values", 0) + size * (len(names) - counts)
+    return found
 
 
 def test_every_value_of_every_step_is_there_true_and_reported(farm: Farm, tmp_path: Path) -> None:
     farm.faults.add("bias", {"device": "meters-002", "quantity": "active_power_w"}, parameters={"offset": 100.0})
     recorded(farm, tmp_path, 5, ManualClock())
-    values = read(tmp_path, "values").to_pandas()
+    values = pd.concat([read(tmp_path, table).to_pandas() for table in OF_GROUPS])
     names = {
         group.name: [q.name for q in group.spec.quantities if q.role not in (Role.RATING, Role.COMMAND)]
         for group in farm.groups.values()
@@ -74,9 +86,9 @@ def test_every_value_of_every_step_is_there_true_and_reported(farm: Farm, tmp_pa
 def test_stamps_are_site_time_and_wall_time(farm: Farm, tmp_path: Path) -> None:
     clock = ManualClock(1_800_000_000.0)
     recorded(farm, tmp_path, 3, clock)
-    values = read(tmp_path, "values").to_pandas()
-    site = np.unique(values["site_time"].astype("int64")) / 1e6
-    wall = np.unique(values["wall_time"].astype("int64")) / 1e6
+    steps = read(tmp_path, "steps").to_pandas()
+    site, wall = (steps[name].astype("int64") / 1e6 for name in ("site_time", "wall_time"))
+    assert set(read(tmp_path, "values")["site_time"].to_pylist()) == set(steps["site_time"])
     assert np.allclose(site, farm.unix_s - np.array([2.0, 1.0, 0.0]))
     assert np.allclose(wall, 1_800_000_000.5 + np.array([0.0, 0.5, 1.0]))
 
@@ -89,14 +101,15 @@ def test_a_command_is_traced_from_receipt_to_effect(farm: Farm, tmp_path: Path) 
     recorded(farm, tmp_path, 60, ManualClock())
     commands = read(tmp_path, "commands").to_pandas().set_index("quantity")
     row = commands.loc["active_power_setpoint_w"]
-    assert (row["value"], row["protocol"], row["peer"], row["device"]) == (
-        4_000.0,
-        "iec104",
+    assert (row["value"], row["protocol"], row["device"]) == (4_000.0, "iec104", "storage-001")
+    (receipt,) = read(tmp_path, "receipts").to_pylist()
+    assert (receipt["command"], receipt["peer"], receipt["site_time"]) == (
+        row["command"],
         "127.0.0.1:5",
-        "storage-001",
+        row["site_time"],
     )
-    assert row["received"].timestamp() == 1_750_000_000.25
-    assert row["acknowledged"].timestamp() == 1_750_000_000.5
+    assert receipt["received"].timestamp() == 1_750_000_000.25
+    assert receipt["acknowledged"].timestamp() == 1_750_000_000.5
     effects = read(tmp_path, "effects").to_pandas()
     assert list(zip(effects["command"], effects["quantity"], effects["outcome"], strict=True)) == [
         (command.id, "active_power_w", "effective")
@@ -124,8 +137,9 @@ def test_feeders_are_there_as_last_solved_and_their_rows_meet_those_of_values(fa
         seen += [{"feeder": state.name, **_without_name(state)} for state in farm.network]
     ledger.close()
     feeders = read(tmp_path, "feeders")
-    columns = [name for name in feeders.column_names if name not in ("run", "site_time", "wall_time")]
-    assert feeders.select(columns).to_pylist() == seen
+    columns = [name for name in feeders.column_names if name not in ("run", "site_time")]
+    key = itemgetter("feeder")  # within a file by feeder, and then by time
+    assert feeders.select(columns).to_pylist() == sorted(seen, key=key)
     assert {row["energised"] for row in seen} == {True, False}
     assert set(feeders["site_time"].to_pylist()) == set(read(tmp_path, "values")["site_time"].to_pylist())
 
@@ -156,7 +170,7 @@ def test_a_second_run_adds_to_the_folder_and_loses_nothing(
 def test_an_empty_ledger_reads_as_empty_tables(tmp_path: Path) -> None:
     for name, schema in SCHEMAS.items():
         table = read(tmp_path, name)
-        assert (table.num_rows, table.schema) == (0, schema)
+        assert (table.num_rows, table.drop_columns("run").schema) == (0, schema)
 
 
 def test_a_disk_that_cannot_be_written_is_counted_and_does_not_stop_the_farm(farm: Farm, tmp_path: Path) -> None:
@@ -166,12 +180,13 @@ def test_a_disk_that_cannot_be_written_is_counted_and_does_not_stop_the_farm(far
     ledger = disk.ledger
     ledger.close()
     assert farm.steps == 4
-    assert ledger.write_errors > 0
-    assert ledger.rows_lost == {"values": 3 * rows_a_step(farm), "feeders": 3 * len(list(farm.network))}
-    assert ledger.rows_dropped == sum(ledger.rows_lost.values())
-    assert ledger.rows_written == 0
-    assert "ledger" in ledger.last_error
-    assert f"{3 * rows_a_step(farm):,} of values and {ledger.rows_lost['feeders']} of feeders: " in ledger.loss
+    assert ledger.writer.errors > 0
+    assert ledger.writer.rows_lost == {table: 3 * rows for table, rows in rows_by_table(farm).items()}
+    assert ledger.writer.rows_dropped == sum(ledger.writer.rows_lost.values())
+    assert ledger.writer.rows_written == 0
+    assert "ledger" in ledger.writer.last_error
+    lost = ledger.writer.rows_lost
+    assert f"{lost['values']:,} of values and {lost['feeders']} of feeders and 3 of steps and " in ledger.loss
 
 
 class Memory:
@@ -220,13 +235,13 @@ class Disk:
 
     def fails(self) -> None:
         """Wait until all that waits has been tried, and has failed."""
-        failed = self.ledger.write_errors
-        until(lambda: self.ledger.write_errors >= failed + 2 * len(SCHEMAS))
+        failed = self.ledger.writer.errors
+        until(lambda: self.ledger.writer.errors >= failed + 2 * len(SCHEMAS))
 
     def comes_back(self) -> None:
         """Let the ledger write again, and end it once it has."""
         self.folder.unlink()
-        until(lambda: self.ledger.rows_written > 0)
+        until(lambda: self.ledger.writer.rows_written > 0)
         self.ledger.close()
 
     def read(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
@@ -236,7 +251,7 @@ class Disk:
 def test_what_waited_for_the_disk_is_written_in_its_order_once_it_is_back(
     farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "SEGMENT_S", 0.01)
+    monkeypatch.setattr(writer_module, "SEGMENT_S", 0.01)
     disk = Disk(tmp_path / "ledger", farm)
     for k in range(30):
         farm.device(f"storage-00{k % 3 + 1}").submit(enabled({"active_power_setpoint_w": 100.0 * k}), "test", "me", 0.0)
@@ -245,13 +260,12 @@ def test_what_waited_for_the_disk_is_written_in_its_order_once_it_is_back(
         if k % 10 == 9:
             disk.fails()
     disk.comes_back()
-    assert disk.ledger.rows_dropped == 0
+    assert disk.ledger.writer.rows_dropped == 0
     for name, columns in COLUMNS.items():
         assert disk.read(name, *columns) == disk.memory.tables[name], name
         assert len(disk.memory.tables[name]) >= 30
     for name in ("values", "feeders"):
         times = [at.timestamp() for (at,) in disk.read(name, "site_time")]
-        assert times == sorted(times)
         assert sorted(set(times)) == disk.memory.times_s
         assert len({times.count(at) for at in set(times)}) == 1, "every step is whole"
 
@@ -264,28 +278,30 @@ def test_each_table_says_for_itself_when_it_cannot_be_written_and_when_all_that_
     file_size_limit: Callable[[int], None],
 ) -> None:
     """On a disk with room for the small table alone, its writes do not end the trouble of the large one."""
-    monkeypatch.setattr(ledger_module, "SEGMENT_S", 0.005)
+    monkeypatch.setattr(writer_module, "SEGMENT_S", 0.005)
     ledger = Ledger(tmp_path / "ledger", farm, ManualClock())
     farm.observers.append(ledger)
     folder = tmp_path / "ledger"
     farm.step(1.0)
-    until(lambda: ledger.rows_written == rows_a_step(farm) + 2)
-    large, small = (path.stat().st_size for name in ("values", "feeders") for path in (folder / name).iterdir())
+    until(lambda: ledger.writer.rows_written == rows_a_step(farm))
+    sizes = {name: path.stat().st_size for name in rows_by_table(farm) for path in (folder / name).rglob("*.parquet")}
+    large, small = sizes.pop("values"), max(sizes.values())
     with caplog.at_level(logging.WARNING):
         file_size_limit((small + large) // 2)
+        others = rows_a_step(farm) - rows_by_table(farm)["values"]
         for _ in range(4):
-            before = ledger.rows_written, ledger.write_errors
+            before = ledger.writer.rows_written, ledger.writer.errors
             farm.step(1.0)
-            until(lambda before=before: ledger.rows_written == before[0] + 2)  # type: ignore[misc]
-            until(lambda before=before: ledger.write_errors > before[1])  # type: ignore[misc]
-        assert "File too large" in ledger.last_error
+            until(lambda before=before: ledger.writer.rows_written == before[0] + others)  # type: ignore[misc]
+            until(lambda before=before: ledger.writer.errors > before[1])  # type: ignore[misc]
+        assert "File too large" in ledger.writer.last_error
         file_size_limit(-1)
-        until(lambda: not ledger.last_error)
+        until(lambda: not ledger.writer.last_error)
         ledger.close()
     cannot, again = (record.getMessage() for record in caplog.records)
     assert cannot.startswith(f"the ledger cannot write values to {folder}: ")
     assert again == f"the ledger writes values to {folder} again, with all that waited; no row was lost"
-    assert read(folder, "values").num_rows == 5 * rows_a_step(farm)
+    assert read(folder, "values").num_rows == 5 * rows_by_table(farm)["values"]
     assert ledger.loss == ""
 
 
@@ -340,8 +356,8 @@ def test_a_full_disk_is_counted_and_leaves_no_broken_file(farm: Farm, small_disk
         farm.step(1.0)
     ledger.close()
     assert farm.steps == 21
-    assert ledger.write_errors > 0
-    assert "No space left" in ledger.last_error
+    assert ledger.writer.errors > 0
+    assert "No space left" in ledger.writer.last_error
     assert list(small_disk.rglob("*.part")) == []
     assert all(pq.read_table(file).num_rows for file in small_disk.rglob("*.parquet"))
 
@@ -351,10 +367,10 @@ def test_memory_is_bounded_and_the_oldest_goes_first(
     farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lossless: bool
 ) -> None:
     """A simulation, which loses no row as long as the disk takes any, does not wait for one that takes nothing."""
-    kept, per_step = 12, rows_a_step(farm)
-    monkeypatch.setattr(ledger_module, "SEGMENT_S", 0.01)
-    monkeypatch.setattr(ledger_module, "WAITING_MAX", kept * per_step)
-    monkeypatch.setattr(ledger_module, "EVENTS_MAX", 20)
+    kept, per_step = 12, rows_by_table(farm)["values"]
+    monkeypatch.setattr(writer_module, "SEGMENT_S", 0.01)
+    monkeypatch.setattr(writer_module, "WAITING_MAX", kept * per_step)
+    monkeypatch.setattr(writer_module, "EVENTS_MAX", 20)
     disk = Disk(tmp_path / "ledger", farm, lossless=lossless)
     farm.step(1.0)
     disk.fails()
@@ -365,8 +381,8 @@ def test_memory_is_bounded_and_the_oldest_goes_first(
     disk.comes_back()
     times_s = disk.memory.times_s
     times = [at.timestamp() for (at,) in disk.read("values", "site_time")]
-    assert times == [at for at in times_s[-kept:] for _ in range(per_step)]
-    feeders = disk.read("feeders", "site_time", "feeder")
+    assert sorted(times) == [at for at in times_s[-kept:] for _ in range(per_step)]
+    feeders = sorted(disk.read("feeders", "site_time", "feeder"))
     assert [(at.timestamp(), name) for at, name in feeders] == [
         (at, n) for at in times_s[-10:] for n in ("east", "west")
     ]
@@ -374,13 +390,14 @@ def test_memory_is_bounded_and_the_oldest_goes_first(
     effects = disk.memory.tables["effects"]
     assert disk.read("effects", *COLUMNS["effects"]) == effects[-20:]
     lost_events = 61 * 2 - 20 + 60 * 2 - 20 + max(len(effects) - 20, 0)
-    assert disk.ledger.rows_dropped == (61 - kept) * per_step + lost_events
+    lost_events += 61 - 20 + 60 - 20  # steps and receipts
+    assert disk.ledger.writer.rows_dropped == (61 - kept) * per_step + lost_events
 
 
 def test_a_simulation_waits_for_the_disk_and_loses_no_row(
     farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "EVENTS_MAX", 4)
+    monkeypatch.setattr(writer_module, "EVENTS_MAX", 4)
     recorded(farm, tmp_path, 30, ManualClock(), lossless=True)
     assert read(tmp_path, "feeders").num_rows == 30 * len(list(farm.network))
 
@@ -390,17 +407,17 @@ import sys, time
 from pathlib import Path
 from pilotfarm.emulators.clock import WallClock
 from pilotfarm.emulators.farm.farm import Farm
-from pilotfarm.emulators.record import ledger
+from pilotfarm.emulators.record import writer
 from pilotfarm.emulators.record.backlog import Backlog
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.site import load
-ledger.SEGMENT_S = 0.05
+writer.SEGMENT_S = 0.05
 farm = Farm(load("tiny"))
 book = Ledger(Path(sys.argv[1]), farm, WallClock())
 farm.observers.append(book)
 while True:
     farm.step(1.0)
-    if book.rows_written:
+    if book.writer.rows_written:
         print("written", flush=True)
 """
 

@@ -14,7 +14,7 @@ import pytest
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.farm.farm import Farm
-from pilotfarm.emulators.record.folder import LOCK, claimed, release
+from pilotfarm.emulators.record.folder import LOCK, about, claimed, new_run, release
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.record.schema import SCHEMAS, VERSION, described
 from pilotfarm.emulators.record.tables import read
@@ -119,8 +119,8 @@ def test_a_refusal_leaves_the_folder_to_the_next(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", SCHEMAS)
 def test_a_ledger_of_another_version_or_with_other_columns_is_refused(tmp_path: Path, table: str) -> None:
-    path = tmp_path / table / "r-00000001.parquet"
-    path.parent.mkdir()
+    path = tmp_path / table / "run=1" / "20260615T060000Z.parquet"
+    path.parent.mkdir(parents=True)
     ours = described(table, {"ledger_version": VERSION})
     fields = [pa.field(f"old_{field.name}", field.type) for field in ours]
     files = {
@@ -140,11 +140,30 @@ def test_a_ledger_of_another_version_or_with_other_columns_is_refused(tmp_path: 
 
 
 def test_a_half_written_file_of_a_crash_is_taken_away(farm: Farm, tmp_path: Path) -> None:
-    (tmp_path / "values").mkdir()
-    (tmp_path / "values" / "r-00000001.part").write_bytes(b"PAR1")
+    (tmp_path / ".values.run=3.next").mkdir()
+    for name in ("rows", "joined", "20260615T060000Z", "next/20260615T060000Z.parquet"):
+        Path(f"{tmp_path}/.values.run=3.{name}").write_bytes(b"PAR1")
     ledger = Ledger(tmp_path, farm, ManualClock())
     farm.observers.append(ledger)
     farm.step(1.0)
     ledger.close()
-    assert {path.suffix for path in (tmp_path / "values").iterdir()} == {".parquet"}
+    assert {path.suffix for path in (tmp_path / "values" / "run=1").iterdir()} == {".parquet"}
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == {LOCK}
     assert read(tmp_path, "values").num_rows > 0
+
+
+def test_runs_are_numbered_by_what_is_there(tmp_path: Path) -> None:
+    assert new_run(tmp_path) == 1
+    (tmp_path / "values" / "run=9").mkdir(parents=True)
+    (tmp_path / "values" / "run=x").mkdir()
+    (tmp_path / "run-other.json").touch()
+    assert new_run(tmp_path) == 10
+    about(tmp_path, 10).touch()
+    assert new_run(tmp_path) == 11
+
+
+def test_a_ledger_whose_files_are_in_no_folder_of_a_run_is_of_another_version(tmp_path: Path) -> None:
+    path = tmp_path / "values" / "20261129T122311.123456Z-00000001.parquet"
+    path.parent.mkdir()
+    pq.write_table(described("values", {"ledger_version": 2}).empty_table(), path)
+    assert "holds a ledger of version 2" in refused(tmp_path)
