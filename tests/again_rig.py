@@ -18,6 +18,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.contracts.fault import needed
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import WARM_UP_S, Farm
 from pilotfarm.emulators.record import windows
 from pilotfarm.emulators.record.ledger import Ledger
@@ -49,7 +50,7 @@ def commands(farm: Farm, step: int) -> Iterator[tuple[str, Mapping[str, float]]]
             values = {name: low + (high - low) * (step % 5) / 4}
             if f"{name.removesuffix('_w')}_reversion_s" in group.readable and step % 2:
                 values[f"{name.removesuffix('_w')}_reversion_s"] = 100_000.0
-            yield group.layout.devices[row], values
+            yield group.layout.devices[row], enabled(values)
 
 
 def add_faults(farm: Farm, step: int) -> int:
