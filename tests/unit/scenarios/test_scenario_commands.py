@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
+from again_rig import digests
 from on_loopback import connected, free_port, running, step
 from scenario_rig import draft, steps
 from typer.testing import CliRunner, Result
@@ -62,14 +63,17 @@ def test_a_run_that_fails_says_so_to_people_and_programs(folder: Path) -> None:
     assert told[4]["ended"] == "2026-06-15T08:00:04+02:00"
 
 
-def test_served_it_does_what_it_does_without_servers(folder: Path) -> None:
+def test_served_it_does_what_it_does_without_servers_and_ends_with_the_same_step(folder: Path) -> None:
     fast, served = folder / "fast.jsonl", folder / "served.jsonl"
-    assert scenario("run", folder / "good.yaml", "--fast", "--json", fast).exit_code == 0
-    network = ("--api", "127.0.68.1:0", "--addresses", "127.0.68.0/24", "--speed", "100")
-    done = scenario("run", folder / "good.yaml", "--json", served, *network)
+    done = scenario("run", folder / "good.yaml", "--fast", "--json", fast, "--ledger", folder / "fast")
+    assert done.exit_code == 0
+    network = ("--api", "127.0.68.1:0", "--addresses", "127.0.68.0/24", "--speed", "10000")
+    done = scenario("run", folder / "good.yaml", "--json", served, "--ledger", folder / "served", *network)
     assert done.exit_code == 0, done.output
     assert done.output.count("\nready http://127.0.68.1:") + done.output.startswith("ready http://127.0.68.1:") == 1
     assert served.read_text(encoding="utf-8") == fast.read_text(encoding="utf-8")
+    assert digests(folder / "served") == digests(folder / "fast")
+    assert len(digests(folder / "fast")) > 2
 
 
 def test_masters_meet_what_a_scenario_breaks(folder: Path) -> None:
