@@ -23,6 +23,7 @@ COMMANDS: Final = (
     "pilotfarm.api.commands.fault",
     "pilotfarm.api.commands.scenario",
     "pilotfarm.api.commands.simulate",
+    "pilotfarm.api.commands.ledger",
     "pilotfarm.api.commands.bench",
 )
 """Modules with a function ``register(app)`` that adds their commands."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path as FilePath
 from typing import Any, Literal, TypeAlias
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices
@@ -204,7 +205,7 @@ class ReplayLayout:
 
 @dataclass(frozen=True, slots=True)
 class SiteLayout:
-    """A whole site. ``start`` is aware; ``text`` is the site file as read, for the record."""
+    """A whole site. ``start`` is aware. ``text`` is the site file as read, ``files`` those it names, for the record."""
 
     name: str
     title: str
@@ -221,6 +222,7 @@ class SiteLayout:
     frequency_area: str = "continental"
     weather: WeatherLayout = WeatherLayout()
     replays: tuple[ReplayLayout, ...] = ()
+    files: tuple[FilePath, ...] = ()
 
     def group(self, name: str) -> GroupLayout:
         return next(group for group in self.groups if group.name == name)

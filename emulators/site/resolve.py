@@ -78,6 +78,7 @@ def resolve(
         weather=tables.weather(checker, data, place),
         frequency_area=tables.frequency_area(checker, data),
         replays=series.layouts(begins),
+        files=tuple(document.files),
     )
 
 

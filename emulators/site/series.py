@@ -146,6 +146,7 @@ class SeriesReader:
         from pilotfarm.profiles.series.load import columns_of, load
 
         file = FilePath(self._document.file).parent / table.file
+        self._document.files.append(file)
         described = table.model_dump(exclude={"file", "repeat"})
         recipe = Recipe(file, repeats=table.repeat, **described)
         visits = [each for each in references if each.what == SESSIONS]

@@ -104,6 +104,7 @@ def weather(checker: Checker, data: Mapping[str, Any], site: Place) -> WeatherLa
     from pilotfarm.profiles.weather.files import read
 
     file = FilePath(checker.document.file).parent / table.file
+    checker.document.files.append(file)
     try:
         record = read(file, table.source)
     except WeatherFileError as error:
