@@ -18,8 +18,8 @@ from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.record import shelf, writer
 from pilotfarm.emulators.record.about import of_run
-from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.record.comparison import COMPARED
+from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.record.schema import OF_THE_WALL_CLOCK, SCHEMAS
 from pilotfarm.emulators.site.layout import SiteLayout
 
@@ -85,14 +85,14 @@ def test_rows_are_compared_in_whatever_files_they_stand(
         (
             tell(3, active_power_setpoint_w=500.0),
             tell(4, active_power_setpoint_w=500.0),
-            "commands part at 2026-06-21T08:00:03+00:00: command 1 quantity active_power_setpoint_enabled is in the first "
-            "alone",
+            "commands part at 2026-06-21T08:00:03+00:00: command 1 quantity active_power_setpoint_enabled is in the "
+            "first alone",
         ),
         (
             tell(3, active_power_setpoint_w=500.0),
             tell(3, active_power_setpoint_w=501.0),
-            "commands part at 2026-06-21T08:00:03+00:00: command 1 quantity active_power_setpoint_w has value 500.0 and "
-            "501.0",
+            "commands part at 2026-06-21T08:00:03+00:00: command 1 quantity active_power_setpoint_w has value 500.0 "
+            "and 501.0",
         ),
         (
             lambda farm, step: farm.faults.add("offline", {"device": "meters-001"}) if step == 1 else None,
