@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -57,6 +57,13 @@ class Shelf:
     def __init__(self, directory: Path, table: str, run: int, schema: pa.Schema) -> None:
         self._folder = directory / table / f"{RUN}={run}"
         self._schema, self._by = schema, SORTED_BY.get(table, ())
+        # Unsorted rows have everything between least and greatest, but for their time.
+        few = [field.name for field in schema if not pa.types.is_floating(field.type)]
+        self._of_parts: dict[str, Any] = {
+            "compression": "zstd",
+            "use_dictionary": few,
+            "write_statistics": ["site_time"],
+        }
         self._parts = 0
         self._kept: _Kept | None = None
         self._left: deque[_Kept] = deque(maxlen=LEFT_MAX)
@@ -121,7 +128,7 @@ class Shelf:
         made = beside(self._folder, "rows")
         name = f"{kept.window.name}-{self._parts:08d}.parquet"
         try:
-            pq.write_table(rows, made, compression="zstd")
+            pq.write_table(rows, made, **self._of_parts)
             sync(made)
             replace(self._folder, (), made, name)
         finally:
@@ -209,7 +216,7 @@ class Shelf:
             (_, first, *_), (*_, last) = (path.stem.split("-") for path in (there[0], there[-1]))
             name = f"{kept.window.name}-{first}-{last}.parquet"
             try:
-                with pq.ParquetWriter(made, self._schema, compression="zstd") as writer:
+                with pq.ParquetWriter(made, self._schema, **self._of_parts) as writer:
                     for chunk in _chunks(there):
                         writer.write_table(chunk)
                         yield
