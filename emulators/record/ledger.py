@@ -113,7 +113,7 @@ class Ledger:
     @property
     def loss(self) -> str:
         """What was lost and why, in a sentence; empty if nothing was."""
-        lost = " and ".join(f"{rows:,} of {table}" for table, rows in self.writer.rows_lost.items())
+        lost = ", ".join(f"{rows:,} of {table}" for table, rows in self.writer.rows_lost.items())
         why = self.writer.last_error or "the disk was too slow, or could not be written for a while"
         return f"rows of the ledger in {self.directory} were lost, {lost}: {why}" if lost else ""
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from datetime import timedelta
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from again_rig import digests
 
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.contracts.protocol import Command
@@ -27,6 +29,7 @@ from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.grid.network import FeederState
 from pilotfarm.emulators.quantities import Role
+from pilotfarm.emulators.record import windows
 from pilotfarm.emulators.record import writer as writer_module
 from pilotfarm.emulators.record.backlog import Backlog
 from pilotfarm.emulators.record.ledger import Ledger
@@ -167,6 +170,19 @@ def test_a_second_run_adds_to_the_folder_and_loses_nothing(
     assert len(list((tmp_path / "ledger").glob("*.json"))) == 2
 
 
+@pytest.mark.parametrize("rows", [1, 100, 1_000])
+def test_how_many_rows_are_taken_at_once_is_no_matter_to_a_file(
+    make_layout: Callable[..., SiteLayout], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """A window ends with its last row, though the farm is further on."""
+    monkeypatch.setattr(windows, "LENGTHS", (timedelta(seconds=2),))
+    for name in ("all", "some"):
+        recorded(Farm(make_layout()), tmp_path / name, 7, ManualClock(), lossless=True)
+        monkeypatch.setattr(writer_module, "WAITING_MAX", 8 * rows)
+    assert digests(tmp_path / "all") == digests(tmp_path / "some")
+    assert len(list((tmp_path / "some" / "values" / "run=1").iterdir())) == 4
+
+
 def test_an_empty_ledger_reads_as_empty_tables(tmp_path: Path) -> None:
     for name, schema in SCHEMAS.items():
         table = read(tmp_path, name)
@@ -186,7 +202,7 @@ def test_a_disk_that_cannot_be_written_is_counted_and_does_not_stop_the_farm(far
     assert ledger.writer.rows_written == 0
     assert "ledger" in ledger.writer.last_error
     lost = ledger.writer.rows_lost
-    assert f"{lost['values']:,} of values and {lost['feeders']} of feeders and 3 of steps and " in ledger.loss
+    assert f"{lost['values']:,} of values, {lost['feeders']} of feeders, 3 of steps, " in ledger.loss
 
 
 class Memory:
