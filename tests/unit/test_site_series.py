@@ -59,7 +59,9 @@ def changed(old: str, new: str, text: str = GOOD) -> str:
 
 
 def test_the_site_all_others_are_made_from_replays(tmp_path) -> None:
-    found = site.load(write(tmp_path)).replays
+    layout = site.load(write(tmp_path))
+    found = layout.replays
+    assert layout.files == (tmp_path / "loads.csv", tmp_path / "sky.csv")
     assert [(each.group, each.what) for each in found] == [("meters", "load"), ("pv", "pv_power"), ("", "irradiance")]
 
 
