@@ -117,7 +117,7 @@ def flow(columns: Columns, parts: ResourceColumns, surroundings: Surroundings, d
     new = common.life_cycle(columns, surroundings, dt_s)
     share = connection.served(columns, surroundings)
     live = new["running"] if share is None else new["running"] * share
-    drawn = appliances.drawn(used, live, surroundings.load_w)
+    drawn = appliances.drawn(used, live, surroundings)
     supplied = 0.0 - drawn
     active_w, reactive_var = supplied[:3], supplied[3:]
     if anywhere(new["pv_power_w"]):

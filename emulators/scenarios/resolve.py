@@ -16,7 +16,7 @@ from pilotfarm.emulators.errors import Blocked, ConfigError, PointError
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Rows
 from pilotfarm.emulators.farm.targets import chosen, strange
-from pilotfarm.emulators.scenarios.model import FaultTable, SetpointsTable
+from pilotfarm.emulators.scenarios.model import OVERRIDES, FaultTable, SetpointsTable
 from pilotfarm.emulators.scenarios.observed import Cells, Observed, never
 from pilotfarm.emulators.scenarios.plan import Action, Break, Expect, Mend, Phase, Plan, Step, Tell, Wait
 from pilotfarm.emulators.scenarios.reading import Draft, PhaseDraft, StepDraft
@@ -131,7 +131,7 @@ class _Resolver:
     def _action(self, step: StepDraft) -> Action | None:
         table, path = step.table, step.path
         if table.fault is not None:
-            self._check_fault(table.fault, (*path, "fault"))
+            self._check_fault(table.fault, (*path, step.action))
             return Break(table.fault)
         if table.setpoints is not None:
             return Tell(self._told(table.setpoints, (*path, "setpoints")))
@@ -147,7 +147,8 @@ class _Resolver:
             put(self._farm, fault, dry_run=True)
         except ConfigError as error:
             for problem in error.problems:
-                self._document.problem((*path, *problem.where.split(".")), problem.message)
+                where = problem.where.removeprefix("parameters.") if path[-1] in OVERRIDES else problem.where
+                self._document.problem((*path, *where.split(".")), problem.message)
 
     def _mend(self, names: Sequence[str], path: Path) -> Mend:
         if ALL in names:
@@ -289,6 +290,8 @@ def put(farm: Farm, fault: FaultTable, *, dry_run: bool = False) -> Any:
 def said(step: StepDraft) -> str:
     """Say what a step does."""
     table = step.table
+    if table.fault is not None and step.action in OVERRIDES:
+        return f"{step.action} {', '.join(f'{name} {value}' for name, value in table.fault.parameters.items())}"
     if table.fault is not None:
         return f"fault {table.fault.kind}"
     if table.setpoints is not None:
