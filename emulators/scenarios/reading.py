@@ -153,10 +153,11 @@ class Draft:
         return self._checker.read(FaultTable, value, path)
 
     def _override(self, value: Mapping[str, Any], path: Path) -> FaultTable | None:
-        tables = [
-            (key, self._checker.read(OVERRIDES[key], value[key], (*path, key))) for key in OVERRIDES if key in value
-        ]
-        return next((table.as_fault(key) for key, table in tables if table is not None), None)
+        for key in OVERRIDES:
+            table = self._checker.read(OVERRIDES[key], value[key], (*path, key)) if key in value else None
+            if table is not None:
+                return table.as_fault(key)
+        return None
 
     def _told(self, value: Any, path: Path) -> SetpointsTable | None:
         table = self._checker.read(SetpointsTable, value, path)

@@ -291,7 +291,11 @@ def said(step: StepDraft) -> str:
     """Say what a step does."""
     table = step.table
     if table.fault is not None and step.action in OVERRIDES:
-        return f"{step.action} {', '.join(f'{name} {value}' for name, value in table.fault.parameters.items())}"
+        given = (
+            f"{name} {value if isinstance(value, str) else f'{value:g}'}"
+            for name, value in table.fault.parameters.items()
+        )
+        return f"{step.action} {', '.join(given)}"
     if table.fault is not None:
         return f"fault {table.fault.kind}"
     if table.setpoints is not None:
