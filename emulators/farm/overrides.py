@@ -6,12 +6,12 @@ to them adds up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import cos, isnan, radians, sin
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Floats, anywhere
+from pilotfarm.emulators.columns.arrays import Floats, Indices
 from pilotfarm.emulators.contracts.fault import Override
 from pilotfarm.emulators.contracts.override import CHANGEABLE, Change
 from pilotfarm.emulators.farm.fault import Fault
@@ -23,6 +23,7 @@ class Overrides:
 
     def __init__(self, population: Population) -> None:
         self._population = population
+        self._starts = {group.name: place.start for group, place in population.placed()}
         self._standing: dict[int, Fault] = {}
         self._changes: Mapping[str, Change] = {}
         self._moved = False
@@ -51,19 +52,21 @@ class Overrides:
         for fault in sorted(self._standing.values(), key=lambda fault: fault.id):
             assert isinstance(fault.spec, Override)
             for name, shift in fault.spec.shifts(fault.parameters).items():
-                change = found.get(name) or self._unchanged(name)
-                for group, place in self._population.placed():
-                    rows = (fault.at if fault.one_by_one else fault.rows).get(group.name)
-                    if rows is None or not group.feels(name):
-                        continue
-                    rows = rows + place.start
+                for rows in self._felt(fault, name):
+                    change = found.get(name) or self._unchanged(name)
                     change.where[rows] = 1.0
                     change.factor[rows] *= shift.factor
                     change.added[rows] += shift.added
                     if not isnan(shift.value):
                         change.value[rows] = shift.value
-                found[name] = change
-        return {name: change for name, change in found.items() if anywhere(change.where)}
+                    found[name] = change
+        return found
+
+    def _felt(self, fault: Fault, name: str) -> Iterator[Indices]:
+        """Yield the rows in the site of those whom a fault grips now and to whom a number matters."""
+        for group, rows in (fault.at if fault.one_by_one else fault.rows).items():
+            if len(rows) and self._population.groups[group].feels(name):
+                yield rows + self._starts[group]
 
     def _unchanged(self, name: str) -> Change:
         n = len(self._population)
