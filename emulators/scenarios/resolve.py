@@ -68,6 +68,7 @@ class _Resolver:
             action = self._action(step)
             when = self._observed(step.when, (*step.path, "when"), viewed=False) if step.when else None
             self._check_times(step)
+            self._check_cleared(phase, number, after)
             if action is not None:
                 yield Step(
                     step.table.name or f"{number + 1}",
@@ -115,6 +116,16 @@ class _Resolver:
         several = f"steps wait for each other in a circle: {', '.join(named)}"
         message = several if len(circle) > 1 else "the step waits for itself"
         self._document.problem((*steps[asking].path, "after"), message)
+
+    def _check_cleared(self, phase: PhaseDraft, number: int, after: Sequence[Sequence[int]]) -> None:
+        """Tell of a step that clears what waits for it; where its phase is repeated, that is of the round before."""
+        step = phase.steps[number]
+        if step is None or step.table.clear is None or phase.repeat > 1:
+            return
+        later = [(*step.path[:-1], each) for each in _waiting(number, after)]
+        for name in step.table.clear:
+            if self._faults.get(name) in later:
+                self._document.problem((*step.path, "clear"), f"{quoted(name)} begins after this step")
 
     def _check_times(self, step: StepDraft) -> None:
         watches = [((*step.path, "when"), step.when)] if step.when else []
@@ -269,6 +280,16 @@ class _Resolver:
         if wanted in group.columns:
             return f"{wanted} of {with_article(group.spec.kind)} is a matter of the model and never reported"
         return f"{with_article(group.spec.kind)} has no such quantity: {unknown(wanted, sorted(group.readable))}"
+
+
+def _waiting(number: int, after: Sequence[Sequence[int]]) -> set[int]:
+    """Return the steps that wait for one, be it by way of others."""
+    found: set[int] = set()
+    new = {number}
+    while new:
+        new = {each for each, before in enumerate(after) if new & set(before)} - found
+        found |= new
+    return found
 
 
 def put(farm: Farm, fault: FaultTable, *, dry_run: bool = False) -> Any:

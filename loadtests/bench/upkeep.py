@@ -22,7 +22,6 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
     "measurement": ("stuck", "bias", "noise"),
     "device": ("follows-none", "derating"),
     "clock": ("clock-step", "clock-drift"),
-    "override": ("weather", "load"),
     "admission": ("offline", "refused"),
     "link": ("latency", "loss"),
     "protocol": ("silence", "modbus-exception"),

@@ -16,6 +16,7 @@ from pilotfarm.emulators.scenarios.reading import load
 GROUPS = """\
   storage: {kind: battery, count: 2, feeder: east, endpoints: [{protocol: modbus}]}
   meters: {kind: smart_meter, count: 3, feeder: west, endpoints: [{protocol: modbus}]}
+  points: {kind: ev_charger, count: 1, feeder: west, endpoints: [{protocol: modbus}]}
 """
 
 
@@ -34,7 +35,7 @@ ONE_MISTAKE = {
     "no device of a glob": ("expect: meter-*.online true == 1", "no device is called 'meter-*'"),
     "no such quantity": ("expect: meters-001.volt_l1_v true > 1", "did you mean voltage_l1_v"),
     "quantity of others": ("expect: meters-001.soc_frac true > 1", "a smart_meter has no such quantity"),
-    "quantity of some only": ('expect: "*.soc_frac true > 0.5"', "a smart_meter has no such quantity"),
+    "quantity of some only": ('expect: "[ms]*.soc_frac true > 0.5"', "a smart_meter has no such quantity"),
     "never reported": ("expect: meters-001.phase reported == 1", "never reported"),
     "a pulse": ("expect: storage-001.start reported == 1", "falls back to 0"),
     "neither true nor reported": ("expect: meters-001.online == 1", "`meters-001.online true` or"),
@@ -43,6 +44,12 @@ ONE_MISTAKE = {
     "at its least": ("expect: meters-001.voltage_l1_v reported < 0", "is at least 0 V"),
     "above all": ("expect: storage-001.soc_frac true > 1", "is from 0 to 1"),
     "beyond its tolerance": ("expect: storage-001.soc_frac true == 1.2 +- 0.1", "is from 0 to 1"),
+    "a set-point beyond the device": (
+        "expect: storage-001.active_power_setpoint_w true == 1e9",
+        "active_power_setpoint_w is from -",
+    ),
+    "a number with itself": ("expect: meters-001.active_power_w true > meters-001.active_power_w true", "with itself"),
+    "half a state": ("expect: points-001.charge_point_state true == 2.5", "is a whole number from 0 to 5"),
     "half a switch": ("expect: meters-001.online true == 0.5", "is 0 or 1"),
     "a nameplate": ("expect: storage-001.rated_power_w true > 1e9", "does not change; storage-001 has"),
     "several on the right": ('expect: "storage-001.online true == meters-*.online true"', "must be one device"),
@@ -153,6 +160,31 @@ def test_only_a_fault_that_has_begun_before_can_be_cleared(small: Farm) -> None:
     (problem,) = problems(steps("clear: off") + late, small)
     assert "begins in a later phase" in problem.message
     assert problems(steps("{name: off, fault: {kind: offline}}", "clear: off"), small) == []
+
+
+@pytest.mark.parametrize("repeat", [1, 2])
+def test_what_begins_after_a_step_cannot_be_cleared_by_it(repeat: int, small: Farm) -> None:
+    text = steps("clear: off", "wait: 5 s", "{name: off, fault: {kind: offline}}", "{at: 9 s, clear: off}")
+    found = problems(text.replace("only", f"only\n    repeat: {repeat}"), small)
+    assert [(each.line, each.message) for each in found] == [(FIRST + 1, "'off' begins after this step")] * (
+        repeat == 1
+    )
+
+
+@pytest.mark.parametrize(
+    "possible",
+    [
+        "storage-001.soc_min_frac true == 0.95",  # once soc_max_frac is higher
+        "any storage-*.active_power_setpoint_w true == 0",
+        "points-001.charge_point_state true == 2",
+        "points-001.charge_point_state true < 0.5",
+        "meters-001.active_power_w true >= meters-001.active_power_w true",
+        "meters-001.active_power_w true != meters-001.active_power_w reported",
+        "meters-001.active_power_w true != meters-002.active_power_w true",
+    ],
+)
+def test_what_may_come_is_no_problem(possible: str, small: Farm) -> None:
+    assert problems(steps(f"expect: {possible}"), small) == []
 
 
 TOP = {
