@@ -26,8 +26,10 @@ def added(rest: Rest, **body: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", registry.FAULTS)
-def test_every_kind_is_described_and_its_example_is_taken(make_rest: Callable[..., Rest], kind: str) -> None:
-    rest = make_rest(load("tiny", media=kind == "medium"))
+def test_every_kind_is_described_and_its_example_is_taken(
+    tiny: SiteLayout, make_rest: Callable[..., Rest], kind: str
+) -> None:
+    rest = make_rest(load("tiny", media=True) if kind == "medium" else tiny)
     (described,) = [each for each in rest.get("faults/kinds") if each["kind"] == kind]
     target = needs(kind)
     assert list(target) == described["required"]
