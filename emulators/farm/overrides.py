@@ -65,7 +65,7 @@ class Overrides:
     def _felt(self, fault: Fault, name: str) -> Iterator[Indices]:
         """Yield the rows in the site of those whom a fault grips now and to whom a number matters."""
         for group, rows in (fault.at if fault.one_by_one else fault.rows).items():
-            if len(rows) and self._population.groups[group].feels(name):
+            if self._population.groups[group].feels(name):
                 yield rows + self._starts[group]
 
     def _unchanged(self, name: str) -> Change:

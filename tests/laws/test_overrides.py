@@ -183,8 +183,9 @@ def test_a_heat_pump_draws_more_in_the_cold(make_layout: Callable[..., SiteLayou
     ],
 )
 def test_a_load_is_times_and_plus_what_it_would_be_within_the_fuse(
-    parameters: dict[str, float], expected: Callable[[float], float], layout: SiteLayout
+    parameters: dict[str, float], expected: Callable[[float], float], make_layout: Callable[..., SiteLayout]
 ) -> None:
+    layout = make_layout(EVERY_KIND)
     struck, spared = Farm(layout), Farm(layout)
     struck.faults.add("load", {"device": "smart_meter-001"}, parameters=parameters)
     for farm in (struck, spared):

@@ -14,8 +14,9 @@ from test_links import NOW_S
 from test_media_ways import SITE, modem, number_of
 
 from pilotfarm.emulators.clock import ManualClock
+from pilotfarm.emulators.contracts.way import Admission
 from pilotfarm.emulators.errors import ConfigError
-from pilotfarm.emulators.serving.media import LINK
+from pilotfarm.emulators.serving.media import LINK, Media
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site import load
 from pilotfarm.profiles.media import NAMES, medium
@@ -105,6 +106,16 @@ def test_who_joins_its_own_modem_that_is_there_does_not_attach(pilot: Pilot) -> 
     move(pilot, "lte", {"device": "far-001"})
     now_s = pilot.clock.now_s()
     assert native.awake_s(now_s) - now_s < medium("lte").attach_min_s
+
+
+def test_who_has_moved_does_not_keep_its_old_modem_on_the_network(pilot: Pilot) -> None:
+    media = Media(pilot.images.places, pilot.clock, 5)
+    moved, left = (number_of(pilot, "near-003", protocol) for protocol in ("modbus", "dnp3"))
+    media.move(moved, "edge")
+    for admission in (Admission.REFUSE, Admission.OPEN):
+        media.met(left, admission)
+    now_s = pilot.clock.now_s()
+    assert modem(pilot, media, "near-003", "dnp3").awake_s(now_s) - now_s >= medium("gprs").attach_min_s
 
 
 def test_of_two_the_later_holds_and_the_other_when_it_is_over(pilot: Pilot) -> None:
