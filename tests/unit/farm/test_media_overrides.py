@@ -76,6 +76,13 @@ def test_a_station_moves_when_all_of_its_devices_do(pilot: Pilot) -> None:
     assert over(pilot, "near-001", "modbus") == "gprs"
 
 
+def test_a_station_stays_where_its_devices_move_apart(pilot: Pilot) -> None:
+    move(pilot, "edge", {"device": "near-001"})
+    move(pilot, "umts", {"device": ["near-002", "near-003"]})
+    assert [over(pilot, f"near-{n:03}", "modbus") for n in (1, 2, 3)] == ["edge", "umts", "umts"]
+    assert over(pilot, "near-001", "iec104") == "gprs"
+
+
 def test_what_is_on_one_medium_has_one_modem_and_shares_the_cell_there(pilot: Pilot) -> None:
     media = pilot.ways._media
     native = modem(pilot, media, "far-001", "dnp3")

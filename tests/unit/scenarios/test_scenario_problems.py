@@ -14,7 +14,12 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.scenarios.reading import load
 
 GROUPS = """\
-  storage: {kind: battery, count: 2, feeder: east, endpoints: [{protocol: modbus}]}
+  storage:
+    kind: battery
+    count: 2
+    feeder: east
+    ratings: {rated_power_w: {choice: [4_000, 5_000]}}
+    endpoints: [{protocol: modbus}]
   meters: {kind: smart_meter, count: 3, feeder: west, endpoints: [{protocol: modbus}]}
   points: {kind: ev_charger, count: 1, feeder: west, endpoints: [{protocol: modbus}]}
 """
@@ -162,6 +167,20 @@ def test_only_a_fault_that_has_begun_before_can_be_cleared(small: Farm) -> None:
     assert problems(steps("{name: off, fault: {kind: offline}}", "clear: off"), small) == []
 
 
+def test_a_set_point_that_one_device_can_have_is_no_problem_of_any(small: Farm) -> None:
+    least, most = sorted(small.device(f"storage-00{n}").true_value("rated_power_w") for n in (1, 2))
+    assert least < most
+    text = f'expect: "{{}} storage-*.active_power_setpoint_w true == {most:.0f} +- 1"'
+    assert problems(steps(text.format("any")), small) == []
+    (problem,) = problems(steps(text.format("all")), small)
+    assert f"is from -{least:g} to {least:g} W" in problem.message
+
+
+def test_what_is_wrong_with_a_parameter_stands_where_it_is_written(small: Farm) -> None:
+    found = problems(steps("weather: {temperature_rise_k: 5, from_deg: 90}"), small)
+    assert [each.where for each in found] == ["phases[0].steps[0].weather.from_deg"]
+
+
 @pytest.mark.parametrize("repeat", [1, 2])
 def test_what_begins_after_a_step_cannot_be_cleared_by_it(repeat: int, small: Farm) -> None:
     text = steps("clear: off", "wait: 5 s", "{name: off, fault: {kind: offline}}", "{at: 9 s, clear: off}")
@@ -174,8 +193,7 @@ def test_what_begins_after_a_step_cannot_be_cleared_by_it(repeat: int, small: Fa
 @pytest.mark.parametrize(
     "possible",
     [
-        "storage-001.soc_min_frac true == 0.95",  # once soc_max_frac is higher
-        "any storage-*.active_power_setpoint_w true == 0",
+        "storage-001.soc_max_frac true == 0",  # once soc_min_frac is lower
         "points-001.charge_point_state true == 2",
         "points-001.charge_point_state true < 0.5",
         "meters-001.active_power_w true >= meters-001.active_power_w true",
