@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_site import SITE
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import Override
@@ -17,6 +18,7 @@ from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.world import AIR
 from pilotfarm.emulators.faults.overrides import LOAD, WEATHER
+from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout
 
 EVERY_KIND = "".join(
@@ -41,10 +43,20 @@ WHO: dict[str, tuple[str, dict[str, float], set[str]]] = {
 """By parameter, an override and the groups to which it matters."""
 
 
-@pytest.fixture
-def layout(make_layout: Callable[..., SiteLayout]) -> SiteLayout:
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> SiteLayout:
     """Two devices of every kind, at noon, and two meters with PV."""
-    return make_layout(EVERY_KIND + SUNNY)
+    path = tmp_path_factory.mktemp("site") / "small.yaml"
+    path.write_text(SITE.format(seed=1, groups=EVERY_KIND + SUNNY), encoding="utf-8")
+    return load(str(path))
+
+
+@pytest.fixture(scope="module")
+def spared(layout: SiteLayout) -> Farm:
+    """One that has none of this, after three steps."""
+    farm = Farm(layout)
+    run(farm, 3)
+    return farm
 
 
 def shown(farm: Farm, device: str) -> dict[str, float]:
@@ -65,16 +77,14 @@ def test_every_parameter_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("case", WHO)
-def test_who_feels_it_is_hit_and_moves_and_nobody_else(case: str, layout: SiteLayout) -> None:
+def test_who_feels_it_is_hit_and_moves_and_nobody_else(case: str, layout: SiteLayout, spared: Farm) -> None:
     kind, parameters, who = WHO[case]
-    struck, spared = Farm(layout), Farm(layout)
-    for farm in (struck, spared):
-        run(farm, 2)
+    struck = Farm(layout)
+    run(struck, 2)
     fault = struck.faults.add(kind, {"device": "*-001"}, parameters=parameters)
     assert set(fault.hit) == {f"{group}-001" for group in who}
     assert set(fault.missed) == {f"{group}-001" for group in struck.groups.keys() - who}
     run(struck)
-    run(spared)
     moved = {name for name in struck.population.devices if shown(struck, name) != shown(spared, name)}
     assert moved == set(fault.hit)
 
@@ -121,7 +131,7 @@ def test_light_is_a_share_or_a_value_and_power_follows(layout: SiteLayout) -> No
     struck.faults.add("weather", {"device": "pv_generator-002"}, parameters={"irradiance_w_per_m2": 321.0})
     struck.faults.add("weather", {"device": "sunny-001"}, parameters={"irradiance_w_per_m2": 0.0})
     for farm in (struck, spared):
-        run(farm, 60)
+        run(farm, 3, 20.0)
     light = "irradiance_horizontal_w_per_m2"
     assert of(struck, "pv_generator-001", light) == pytest.approx(0.25 * of(spared, "pv_generator-001", light))
     assert of(struck, "pv_generator-002", light) == pytest.approx(321.0)
@@ -162,38 +172,37 @@ def test_a_heat_pump_draws_more_in_the_cold(make_layout: Callable[..., SiteLayou
     struck, spared = Farm(site), Farm(site)
     struck.faults.add("weather", parameters={"temperature_degc": -15.0})
     for farm in (struck, spared):
-        run(farm, 48, 900.0)
+        run(farm, 16, 900.0)
     drawn = [farm.groups["homes"].columns["home_energy_imported_wh"].sum() for farm in (struck, spared)]
     assert drawn[0] > 1.5 * drawn[1]
 
 
-@pytest.mark.parametrize(
-    ("parameters", "expected"),
-    [
-        ({"factor": 3.0}, lambda before: 3.0 * before),
-        ({"factor": 0.0}, lambda before: 0.0),
-        ({"added_w": 500.0}, lambda before: before + 500.0),
-        ({"added_w": -50.0}, lambda before: before - 50.0),
-        ({"factor": 2.0, "added_w": 100.0}, lambda before: 2.0 * before + 100.0),
-        ({"power_w": 1234.0}, lambda before: 1234.0),
-        ({"power_w": 1000.0, "factor": 2.0, "added_w": 5.0}, lambda before: 2005.0),
-        ({"power_w": -300.0}, lambda before: -300.0),
-        ({"factor": 100.0, "added_w": 1e6}, lambda before: 3 * 230.0 * 63.0),
-        ({"added_w": -1e6}, lambda before: -3 * 230.0 * 63.0),
-    ],
+LOADS: tuple[tuple[dict[str, float], Callable[[float], float]], ...] = (
+    ({"factor": 3.0}, lambda before: 3.0 * before),
+    ({"factor": 0.0}, lambda before: 0.0),
+    ({"added_w": 500.0}, lambda before: before + 500.0),
+    ({"added_w": -50.0}, lambda before: before - 50.0),
+    ({"factor": 2.0, "added_w": 100.0}, lambda before: 2.0 * before + 100.0),
+    ({"power_w": 1234.0}, lambda before: 1234.0),
+    ({"power_w": 1000.0, "factor": 2.0, "added_w": 5.0}, lambda before: 2005.0),
+    ({"power_w": -300.0}, lambda before: -300.0),
+    ({"factor": 100.0, "added_w": 1e6}, lambda before: 3 * 230.0 * 63.0),
+    ({"added_w": -1e6}, lambda before: -3 * 230.0 * 63.0),
 )
-def test_a_load_is_times_and_plus_what_it_would_be_within_the_fuse(
-    parameters: dict[str, float], expected: Callable[[float], float], make_layout: Callable[..., SiteLayout]
-) -> None:
-    layout = make_layout(EVERY_KIND)
+
+
+def test_a_load_is_times_and_plus_what_it_would_be_within_the_fuse(make_layout: Callable[..., SiteLayout]) -> None:
+    layout = make_layout(f"  meters: {{kind: smart_meter, count: {len(LOADS)}, feeder: east, endpoints: []}}\n")
     struck, spared = Farm(layout), Farm(layout)
-    struck.faults.add("load", {"device": "smart_meter-001"}, parameters=parameters)
+    for device, (parameters, _) in zip(struck.population.devices, LOADS, strict=True):
+        struck.faults.add("load", {"device": device}, parameters=parameters)
     for farm in (struck, spared):
         run(farm)
-    drawn = -of(struck, "smart_meter-001", "active_power_w")
-    assert drawn == pytest.approx(expected(-of(spared, "smart_meter-001", "active_power_w")), abs=1e-6)
-    phases = sum(of(struck, "smart_meter-001", f"active_power_l{n}_w") for n in (1, 2, 3))
-    assert phases == pytest.approx(-drawn, abs=1e-6)
+    for device, (parameters, expected) in zip(struck.population.devices, LOADS, strict=True):
+        drawn = -of(struck, device, "active_power_w")
+        assert drawn == pytest.approx(expected(-of(spared, device, "active_power_w")), abs=1e-6), parameters
+        phases = sum(of(struck, device, f"active_power_l{n}_w") for n in (1, 2, 3))
+        assert phases == pytest.approx(-drawn, abs=1e-6)
 
 
 def test_a_load_times_a_factor_stays_on_its_phases_and_takes_its_vars_along(layout: SiteLayout) -> None:
@@ -234,7 +243,7 @@ def under(farm: Farm) -> set[int]:
     return set() if change is None else set(np.flatnonzero(change.where).tolist())
 
 
-@pytest.mark.parametrize("from_deg", [0.0, 90.0, 200.0, 270.0])
+@pytest.mark.parametrize("from_deg", [90.0, 200.0])
 def test_a_front_takes_devices_by_where_they_stand_and_leaves_each_after_its_time(
     from_deg: float, make_layout: Callable[..., SiteLayout]
 ) -> None:
@@ -329,12 +338,11 @@ NAN = float("nan")
         ),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(kind: str, request_: dict[str, Any], said: str, layout: SiteLayout) -> None:
-    farm = Farm(layout)
+def test_what_cannot_be_is_refused_in_words(kind: str, request_: dict[str, Any], said: str, spared: Farm) -> None:
     with pytest.raises(ConfigError) as refused:
-        farm.faults.add(kind, **request_)
+        spared.faults.add(kind, **request_)
     assert said in str(refused.value)
-    assert list(farm.faults) == []
+    assert list(spared.faults) == []
 
 
 def test_the_example_of_each_is_taken_by_every_kind_it_matters_to(layout: SiteLayout) -> None:
@@ -342,5 +350,5 @@ def test_the_example_of_each_is_taken_by_every_kind_it_matters_to(layout: SiteLa
     for spec in map(registry.fault, registry.FAULTS):
         if isinstance(spec, Override):
             assert farm.faults.add(spec.kind, parameters=spec.example, ramp_s=5.0, spread_s=5.0, duration_s=5.0).hit
-    run(farm, 20)
+    run(farm, 4, 5.0)
     assert {fault.state for fault in farm.faults} == {"ended"}
