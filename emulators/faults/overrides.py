@@ -74,9 +74,9 @@ def _shifts(parameters: Weather) -> dict[str, Shift]:
         "rain": parameters.rain_mm_per_h,
     }
     found = {name: Shift(value=value) for name, value in values.items() if value is not None}
-    if parameters.irradiance_factor is not None:
+    if parameters.irradiance_factor not in (None, 1.0):
         found["irradiance"] = Shift(factor=parameters.irradiance_factor)
-    if parameters.temperature_rise_k is not None:
+    if parameters.temperature_rise_k not in (None, 0.0):
         found["temperature"] = Shift(added=parameters.temperature_rise_k)
     return found
 

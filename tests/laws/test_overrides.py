@@ -304,6 +304,7 @@ NAN = float("nan")
         ("weather", {"parameters": {"temperature_rise_k": NAN}}, "must be a finite number"),
         ("weather", {"parameters": {"humidity_frac": 1.1}}, "must be at most 1"),
         ("weather", {"parameters": {}}, "needs something that is other than usual"),
+        ("weather", {"parameters": {"irradiance_factor": 1.0, "temperature_rise_k": 0.0}}, "is other than usual"),
         ("weather", {"parameters": {"from_deg": 90.0}, "ramp_s": 5.0}, "needs something that is other than usual"),
         (
             "weather",
