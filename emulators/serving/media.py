@@ -50,18 +50,19 @@ class Media:
         """By who they are of and their medium."""
         self._ways: dict[int, _Way] = {}
         """That by which each address is reached now."""
-        for number, place in enumerate(places):
-            if place.layout.medium != NONE:
-                self._join(number, place.layout.medium)
+        self._own = {number: place.layout.medium for number, place in enumerate(places) if place.layout.medium != NONE}
+        for number, name in self._own.items():
+            self._join(number, name)
 
     def __iter__(self) -> Iterator[int]:
         """Yield the number of each address that has a medium."""
-        return iter(self._ways)
+        return iter(self._own)
 
-    def move(self, number: int, name: str) -> None:
-        """Have an address on a medium for now, if it has one of its own; a modem that nobody was on attaches."""
-        own, before = self._places[number].layout.medium, self._ways.get(number)
-        if own == NONE or name == (before.modem.medium.name if before else NONE):
+    def move(self, number: int, name: str = "") -> None:
+        """Have an address that has a medium on another one for now, or on its own; a modem nobody was on attaches."""
+        own, before = self._own.get(number), self._ways.get(number)
+        name = name or own or NONE
+        if own is None or name == (before.modem.medium.name if before else NONE):
             return
         if before is not None:
             before.places.discard(number)
@@ -91,7 +92,7 @@ class Media:
             key = key_of(self._seed, "medium", place.layout.protocol, who_at(place), str(connection))
             return over(modem, engine, key, now_s)
 
-        own = modem.medium.name == place.layout.medium
+        own = modem.medium.name == self._own[number]
         return {LINK if own else -1 - NAMES.index(modem.medium.name): wrap}
 
     def met(self, number: int, admission: Admission) -> None:

@@ -141,7 +141,7 @@ class Ways:
         place.station.filtered = any(placed.seat.filters for placed in place.placed)
         gripping = self._gripping_all(place)
         admission = _admission(gripping)
-        self._media.move(number, _medium(gripping) or place.layout.medium)
+        self._media.move(number, _medium(gripping))
         self._media.met(number, admission)
         self._server.admit(number, admission)
         links = self._media.links(number)
