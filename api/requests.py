@@ -218,13 +218,13 @@ class FaultRequest(Request):
     )
     ramp_s: Annotated[float, Field(ge=0.0, le=TIME_MAX_S)] = Field(
         default=0.0,
-        description="Site seconds in which it takes its devices one after the other, by draws of the seed; a wrong "
-        "value or clock goes evenly from right to wrong",
+        description="Site seconds in which it takes its devices one after the other, by draws of the seed or, "
+        "of weather with `from_deg`, by where they stand; a wrong value or clock goes evenly from right to wrong",
     )
     spread_s: Annotated[float, Field(ge=0.0, le=TIME_MAX_S)] = Field(
         default=0.0,
         description="Site seconds, after its duration, in which it leaves its devices one after the other; for faults "
-        "of admission, link and protocol. One that is cleared leaves all at once",
+        "of admission, link and protocol and for overrides. One that is cleared leaves all at once",
     )
     dry_run: bool = Field(default=False, description="Answer with whom it would hit, and put it nowhere")
 

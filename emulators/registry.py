@@ -110,6 +110,9 @@ FAULTS: Final = {
     "weak-grid": "pilotfarm.emulators.faults.grid:WEAK_GRID",
     "generation-loss": "pilotfarm.emulators.faults.grid:GENERATION_LOSS",
     "frequency-offset": "pilotfarm.emulators.faults.grid:FREQUENCY_OFFSET",
+    "weather": "pilotfarm.emulators.faults.overrides:WEATHER",
+    "load": "pilotfarm.emulators.faults.overrides:LOAD",
+    "medium": "pilotfarm.emulators.faults.overrides:MEDIUM",
 }
 
 

@@ -11,11 +11,12 @@ from faults_seen import SEEN
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.disturbance import BRANCH
 from pilotfarm.emulators.contracts.fault import (
-    DeviceFault,
     FaultSpec,
     GridFault,
     LinkFault,
     MeasurementFault,
+    MediumOverride,
+    Override,
     ProtocolFault,
 )
 
@@ -30,11 +31,11 @@ and ends with one; without a duration it holds until it is cleared. An inactive 
 
 - `start`: with the next step, or so much later, or at an instant of site time.
 - `duration_s`: how long it holds.
-- `ramp_s`: faults of admission, link and protocol, and `restart`, take their devices one after the other in that time;
-  a wrong value or clock goes evenly from right to wrong, and a disturbance of the grid grows evenly, but for what
-  opens.
-- `spread_s`: after its duration, a fault of admission, link or protocol leaves its devices one after the other in
-  that time: how fast they come back.
+- `ramp_s`: faults of admission, link and protocol, overrides and `restart` take their devices one after the other in
+  that time; a wrong value or clock goes evenly from right to wrong, and a disturbance of the grid grows evenly, but for
+  what opens.
+- `spread_s`: after its duration, a fault of admission, link or protocol or an override leaves its devices one after the
+  other in that time: how fast they come back.
 - `count`: it ends after so many messages that it has changed, of all its devices together; for faults that act on
   messages. So it depends on who polls, and how often.
 - `dry_run`: the answer says whom it would hit, and nothing happens.
@@ -52,6 +53,7 @@ that it ended.
 | link | the bytes of a device's connections | what is asked and answered |
 | protocol | how a device answers | the physics, and other protocols |
 | grid | the supply or the frequency | what devices say of it |
+| override | nothing: weather, load or medium are others than models, series and the site file have them | all else |
 
 The target is what all of its keys match. The answer names the devices that are `hit`, and those `missed`: it cannot
 take hold there.
@@ -69,16 +71,20 @@ take hold there.
 | `pick` | of those that can have the fault `all`, so many, or a share (`25 %`), drawn by the seed | |
 
 `station`, `protocol`, `map`, `medium` and a station's labels mean ways to a device: a fault of admission, link or
-protocol acts on these ways, and a device is off the network when all its ways are shut. A grid fault takes the feeders,
-transformers or branches of the devices that are picked, and with them their neighbours. A clock fault whose target
-names an RTU as its `station` is one of the RTU's clock, and with it of all that the RTU tells. A `restart` whose target
-names a `station`, `protocol`, `map` or a label of a station is one of what answers there: no device stops for it.
+protocol and the override `medium` act on these ways, and a device is off the network when all its ways are shut. A grid
+fault takes the feeders, transformers or branches of the devices that are picked, and with them their neighbours. A
+clock fault whose target names an RTU as its `station` is one of the RTU's clock, and with it of all that the RTU tells.
+A `restart` whose target names a `station`, `protocol`, `map` or a label of a station is one of what answers there: no
+device stops for it.
 
 ```
 $ pilotfarm fault add offline --device 'meter-*' --duration 600
 $ pilotfarm fault add latency --label cell=north --set delay_s=2.0 --pick '25 %'
 $ pilotfarm fault add cell-down --label cell=north --duration 600 --spread 20
 $ pilotfarm fault add silence --protocol modbus --count 3 --dry-run
+$ pilotfarm fault add weather --set irradiance_factor=0.2 --set from_deg=270 --ramp 60 --duration 300 --spread 60
+$ pilotfarm fault add load --group homes --set added_w=3000 --pick '25 %'
+$ pilotfarm fault add medium --label cell=north --set medium=gprs --duration 600
 $ pilotfarm fault list
 $ pilotfarm fault clear --all
 ```
@@ -126,8 +132,10 @@ voltages of before are back with the step that ends it.
   never sees. An answer meets the lower id first.
 - Several grid faults at a supply: open phases unite, factors on voltages and impedances multiply, taps, lost generation
   and frequencies add up; what is cut off is carried for the shortest of the times given.
-- Of several families: grid and device, then measurement, then protocol, link and admission: the order in which a
-  value leaves its device.
+- Two overrides of one number: a value of the higher id holds, then factors multiply, and what is added adds up. Of two
+  media that of the higher id holds; a medium is nearer to the device than faults of link.
+- Of several families: override, grid and device, then measurement, then protocol, link and admission: the order in
+  which a value leaves its device.
 
 A fault that ends leaves what the others make of it, as if it had never been.
 """
@@ -172,6 +180,10 @@ def _target(spec: FaultSpec) -> str:
             return "none; the whole site"
         case GridFault():
             return f"devices, whose {_supplies(spec)} it takes"
+        case Override():
+            return "devices to which what is changed matters"
+        case MediumOverride():
+            return "devices with a way that has another medium than that"
         case ProtocolFault() | LinkFault() if spec.protocols:
             return f"devices that are served over {', '.join(spec.protocols)}"
     return "whole devices"
@@ -227,6 +239,6 @@ def command(spec: FaultSpec) -> str:
     if isinstance(spec, MeasurementFault) and not spec.by_phase:
         words += ["--device", "meter-*", "--quantity", "active_power_w"]
     elif not (isinstance(spec, GridFault) and spec.everywhere):
-        words += ["--device", "battery-*" if isinstance(spec, DeviceFault) else "meter-*"]
+        words += ["--device", {"device": "battery-*", "override": "home-*"}.get(spec.family, "meter-*")]
     words += [word for name, value in spec.example.items() for word in ("--set", f"{name}={json.dumps(value)}")]
     return shlex.join([*words, "--duration", "60"])

@@ -415,5 +415,29 @@ SEEN: Final = {
     "frequency-offset": (
         ("every protocol", "a frequency that is off and stays so; inverters answer as their grid code has it"),
     ),
+    "weather": (
+        ("PV and its weather stations", "irradiance, air and modules as they are then, and the power that comes of it"),
+        ("meters", "the power of PV behind them"),
+        ("homes", "what PV, heat pump and heating make of it; `outside_temperature_degc`"),
+        ("storages", "temperatures that follow the air, as far as their room lets it in"),
+        ("devices with `from_deg`", "in the order in which they stand, the first at once and the last after `ramp_s`"),
+        (
+            "devices whose PV follows a series",
+            "what the series says times `irradiance_factor`; with `irradiance_w_per_m2` what the model makes of that",
+        ),
+        ("every protocol", "true values: nothing is wrong with what devices say"),
+    ),
+    "load": (
+        ("meters, homes", "more or less power, by phases as it was; never more than the main fuse lets through"),
+        ("every protocol", "true values, and voltages that move with the load"),
+    ),
+    "medium": (
+        (
+            "every protocol",
+            "connections go on, and what is under way arrives; then the modem attaches to the other medium, and "
+            "latency, rates, sleep and losses are that one's. At the end it attaches to its own medium again",
+        ),
+        ("REST", "`medium` of endpoints is what the site file has"),
+    ),
 }
 """Kind -> protocol, what a master sees; for other kinds the title says it."""

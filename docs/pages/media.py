@@ -69,6 +69,10 @@ What a fault of the link adds comes on top: `latency`, `loss` and the others act
 is below the medium's floor, or a `bandwidth` no lower than its rate, is refused. A fault's target may name a
 `medium`.
 
+For a time ways may be over another medium: `pilotfarm fault add medium --label cell=north --set medium=gprs`, the
+override [`medium`](faults.md#medium). Connections go on; a device has a modem there too, which attaches, and
+afterwards its own attaches again.
+
 A circuit-switched call (`gsm`) takes longer to set up than t1 of IEC 104, which is 15 s: give the master a longer
 one.
 

@@ -160,6 +160,8 @@ class DeviceSpec:
     flow: Callable[[Columns, ResourceColumns, Surroundings, float], Flow] | None = None
     sunlit: Callable[[Seen], bool] | None = None
     """Whether light has an effect on devices with these columns at the start; if not, they are given NaN as light."""
+    feels: tuple[str, ...] = ()
+    """What of the air has an effect on such devices or is shown by them, by the names of ``override.CHANGEABLE``."""
     replays: Mapping[str, Most] = field(default_factory=dict)
     """What a series may say of such devices (``contracts.replay``), with the largest value of each."""
     with_any_command: Mapping[str, float] = field(default_factory=dict)

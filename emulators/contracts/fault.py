@@ -2,7 +2,8 @@
 
 A measurement fault makes reported columns of true ones. A device fault sets columns that the physics reads, and may
 take its device away for a while. Admission, link and protocol faults use the hooks of ``way``. A grid fault moves true
-columns by way of the physics: it disturbs supplies (``disturbance``), or the area.
+columns by way of the physics: it disturbs supplies (``disturbance``), or the area. An override breaks nothing: weather,
+load or medium are others than usual (``override``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 from pilotfarm.emulators.columns.arrays import Bools, Floats
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.disturbance import Disturbance
+from pilotfarm.emulators.contracts.override import Shift
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.quantities import Quantity
@@ -236,7 +238,12 @@ def needed(spec: FaultSpec) -> tuple[str, ...]:
 
 def on_the_way(spec: FaultSpec) -> bool:
     """Whether a fault acts between devices and their masters."""
-    return isinstance(spec, AdmissionFault | LinkFault | ProtocolFault)
+    return isinstance(spec, AdmissionFault | LinkFault | ProtocolFault | MediumOverride)
+
+
+def spreads(spec: FaultSpec) -> bool:
+    """Whether a fault can leave its devices one after the other."""
+    return on_the_way(spec) or isinstance(spec, Override)
 
 
 def ramps(spec: FaultSpec) -> bool:
@@ -262,6 +269,43 @@ class GridFault(_Kind):
     """It acts on the whole site, and takes no target."""
 
 
+# ------------------------------------------------------------------------------------- overrides
+
+
+def _from_nowhere(parameters: Any) -> float | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override(_Kind):
+    """What surrounds devices, or what their customers draw, is not what models and series say.
+
+    ``shifts(parameters)`` says what becomes of each number, by the names of ``override.CHANGEABLE``. A device to
+    which none of them matters is missed. ``from_deg(parameters)`` is where it comes from, by degrees from north over
+    east: it takes and leaves devices by where they stand. With ``None`` the seed draws their order.
+    """
+
+    family: ClassVar = "override"
+    shifts: Callable[[Any], Mapping[str, Shift]]
+    from_deg: Callable[[Any], float | None] = _from_nowhere
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediumOverride(_Kind):
+    """Ways to devices are over another medium: ``medium(parameters)`` is its name, one of ``profiles.media.NAMES``."""
+
+    family: ClassVar = "override"
+    medium: Callable[[Any], str]
+
+
 FaultSpec: TypeAlias = (
-    MeasurementFault | DeviceFault | ClockFault | AdmissionFault | LinkFault | ProtocolFault | GridFault
+    MeasurementFault
+    | DeviceFault
+    | ClockFault
+    | AdmissionFault
+    | LinkFault
+    | ProtocolFault
+    | GridFault
+    | Override
+    | MediumOverride
 )

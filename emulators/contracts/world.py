@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.mains import Mains
+from pilotfarm.emulators.contracts.override import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Surroundings:
     """What surrounds ``n`` devices during one step, as of the step's end.
 
     The mains are those of the power flow of the step before.
-    Irradiance is ``(n,)``: it differs from device to device, or is one value for all.
+    Irradiance is ``(n,)``: it differs from device to device, or is one value for all. So may overrides have the air.
     What series say (``contracts.replay``) is ``(n,)``, NaN where a model says it; ``None`` is a model everywhere.
     Everything else is one value for the site. Angles in degrees; ``local_hour`` is in [0, 24);
     ``weekday`` counts from Monday = 0; ``unix_s`` is site time on the UTC scale.
@@ -41,16 +42,18 @@ class Surroundings:
     ghi_w_per_m2: Floats | float
     dni_w_per_m2: Floats | float
     dhi_w_per_m2: Floats | float
-    air_temperature_degc: float
-    wind_speed_m_per_s: float
-    wind_direction_deg: float
-    humidity_frac: float
-    pressure_pa: float
-    rain_mm_per_h: float
+    air_temperature_degc: Floats | float
+    wind_speed_m_per_s: Floats | float
+    wind_direction_deg: Floats | float
+    humidity_frac: Floats | float
+    pressure_pa: Floats | float
+    rain_mm_per_h: Floats | float
     load_w: Floats | None = None
     pv_power_w: Floats | None = None
     sessions: Floats | None = None
     """Of charging points who is there or comes next: arrival and departure [s], energy [Wh], ``(3, n)``."""
+    load_change: Change | None = None
+    """What overrides make of what appliances draw [W]."""
 
     @property
     def voltage_v(self) -> Floats:

@@ -67,7 +67,7 @@ _NO_LIMIT_W: Final = 1e9
 ELSEWHERE, HEAT_PUMP, HEATERS = 0.0, 1.0, 2.0
 _HOUSE: Final = tuple(field.name for field in fields(home.House))
 _OVER: Final = tuple(field.name for field in fields(home.Response))
-_SUPPLY_DEGC: Final = np.array([home.HOT_WATER_DEGC, home.SUPPLY_TEMPERATURE_DEGC])
+_SUPPLY_DEGC: Final = np.array([[home.HOT_WATER_DEGC], [home.SUPPLY_TEMPERATURE_DEGC]])
 
 
 def make(ratings: Columns, keys: Keys) -> Columns:
@@ -116,7 +116,7 @@ def step(
     new = dict(columns)
     share = connection.served(columns, surroundings)
     live = None if share is None else connection.served_evenly(columns, share)
-    drawn = appliances.drawn(used, share, surroundings.load_w)
+    drawn = appliances.drawn(used, share, surroundings)
     appliances_w = drawn[0] + drawn[1] + drawn[2]
     heating_w, element_w = _heated(new, surroundings, appliances_w, live, dt_s)
     ask_w = columns["deferrable_wh_per_day"] * (_UNASKED / 24.0)
@@ -148,7 +148,7 @@ def _heated(
     pumped, own_w, element_max_w = new["source"] == HEAT_PUMP, new["own_w"], new["element_w"]
     if live is not None:
         own_w, element_max_w = np.where(electric > 0.0, own_w * live, own_w), element_max_w * live
-    tank_cop, room_cop = np.where(pumped, home.heat_pump_cop(outside, _SUPPLY_DEGC)[:, None], 1.0)
+    tank_cop, room_cop = np.where(pumped, home.heat_pump_cop(outside, _SUPPLY_DEGC), 1.0)
     tank = new["tank_temperature_degc"]
     tapped_w = _tapped(new, surroundings, dt_s) * (tank > home.TAPPED_MIN_DEGC)
     cold_tank, kelvin_per_watt = home.unheated_tank(tank, room, tapped_w, dt_s)

@@ -166,7 +166,7 @@ def _observe(new: Columns, surroundings: Surroundings) -> None:
     """Read the weather station; what has not changed stays the same array."""
     n = len(new["rated_power_w"])
     new["irradiance_horizontal_w_per_m2"] = np.full(n, surroundings.ghi_w_per_m2)
-    of_site = {
+    of_air = {
         "outside_temperature_degc": surroundings.air_temperature_degc,
         "wind_speed_m_per_s": surroundings.wind_speed_m_per_s,
         "wind_direction_deg": surroundings.wind_direction_deg,
@@ -174,8 +174,7 @@ def _observe(new: Columns, surroundings: Surroundings) -> None:
         "pressure_pa": surroundings.pressure_pa,
         "rain_mm_per_h": surroundings.rain_mm_per_h,
     }
-    changed = {name: value for name, value in of_site.items() if new[name][0] != value}
-    new.update(zip(changed, np.repeat(list(changed.values()), n).reshape(-1, n), strict=True))
+    new |= {name: np.full(n, value) for name, value in of_air.items() if anywhere(new[name] != value)}
 
 
 class _Harvest(NamedTuple):
@@ -313,6 +312,7 @@ DEVICE: Final = DeviceSpec(
     make=make,
     sunlit=lambda columns: True,
     step=step,
+    feels=("temperature", "wind_speed", "wind_direction", "humidity", "pressure", "rain"),
     replays={"pv_power": lambda ratings: ratings["rated_power_w"], "irradiance": common.no_most},
     with_any_command=common.WITH_ANY_COMMAND,
 )

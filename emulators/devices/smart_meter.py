@@ -117,7 +117,7 @@ def flow(columns: Columns, parts: ResourceColumns, surroundings: Surroundings, d
     new = common.life_cycle(columns, surroundings, dt_s)
     share = connection.served(columns, surroundings)
     live = new["running"] if share is None else new["running"] * share
-    drawn = appliances.drawn(used, live, surroundings.load_w)
+    drawn = appliances.drawn(used, live, surroundings)
     supplied = 0.0 - drawn
     active_w, reactive_var = supplied[:3], supplied[3:]
     if anywhere(new["pv_power_w"]):
@@ -134,7 +134,8 @@ def flow(columns: Columns, parts: ResourceColumns, surroundings: Surroundings, d
 def _sun(new: Columns, surroundings: Surroundings, drawn_w: Floats) -> Floats:
     """Return the power of PV behind the meters by phase, ``(3, n)``. [W]"""
     rated_w = new["pv_power_w"]
-    sun_w = np.minimum(rated_w * (surroundings.ghi_w_per_m2 / 1000.0 * _SYSTEM_YIELD), rated_w)
+    # The light of a group without PV is not known: there it is none.
+    sun_w = np.fmin(rated_w * (surroundings.ghi_w_per_m2 / 1000.0 * _SYSTEM_YIELD), rated_w)
     said_w = surroundings.pv_power_w
     if said_w is not None:
         sun_w = np.where(np.isnan(said_w), sun_w, np.maximum(said_w, 0.0))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, Indices
-from pilotfarm.emulators.contracts.fault import LinkFault, ProtocolFault, acts_on
+from pilotfarm.emulators.contracts.fault import LinkFault, MediumOverride, Override, ProtocolFault, acts_on
 from pilotfarm.emulators.farm.fault import Fault, grips
-from pilotfarm.emulators.farm.population import Population, Rows
+from pilotfarm.emulators.farm.overrides import met
+from pilotfarm.emulators.farm.population import Population, Rows, Way
 from pilotfarm.emulators.farm.targets import chosen, picked
 from pilotfarm.emulators.grid.network import Network, Supply
+from pilotfarm.profiles.media import NONE
 
 
 class _Feeding(NamedTuple):
@@ -40,18 +42,29 @@ class Aim:
         fault.rows = picked(self._population, gripped, str(fault.target.get("pick", "all")), fault.id)
         if fault.disturbance.at:
             missed = self._widened(fault, fault.disturbance.at)
+        if isinstance(fault.spec, Override) and (from_deg := fault.spec.from_deg(fault.parameters)) is not None:
+            fault.met = met(self._population, fault.rows, from_deg)
         fault.hit = tuple(self._population.ids(fault.rows))
         fault.missed = tuple(self._population.ids(missed))
+
+    def missing(self, fault: Fault) -> str:
+        """Say why a fault that has been aimed hits nobody."""
+        if not fault.missed:
+            return "no device matches the target"
+        if isinstance(fault.spec, MediumOverride):
+            if all(station.medium == NONE for station in self._population.stations):
+                return "no way of this site has a medium; those of a built-in one hold with --media"
+            return f"no way to the target's devices is over another medium than {fault.parameters.medium}"
+        return "no device of the target can have this fault"
 
     def _able(self, fault: Fault, name: str, rows: Indices) -> Bools:
         """Return which devices of a group can have a fault."""
         spec = fault.spec
-        if not isinstance(spec, LinkFault | ProtocolFault):
+        if not isinstance(spec, LinkFault | ProtocolFault | MediumOverride):
             return np.full(len(rows), grips(fault, self._population.groups[name]))
         ways = (self._population.ways.get((name, row), ()) for row in rows.tolist())
         return np.array(
-            [any(acts_on(spec, way.station.protocol) and fault.acts_at(way) for way in own) for own in ways],
-            dtype=bool,
+            [any(_can(spec, fault.parameters, way) and fault.acts_at(way) for way in own) for own in ways], dtype=bool
         )
 
     def _widened(self, fault: Fault, at: str) -> Rows:
@@ -75,3 +88,10 @@ class Aim:
                 numbers[group.name] = np.array([supplies.setdefault(each, len(supplies) - 1) for each in feeding])
             self._feeding[at] = _Feeding([each for each in supplies if each is not None], numbers)
         return self._feeding[at]
+
+
+def _can(spec: LinkFault | ProtocolFault | MediumOverride, parameters: Any, way: Way) -> bool:
+    """Whether a way can have a fault: one without a medium has none that could be another one."""
+    if isinstance(spec, MediumOverride):
+        return way.station.medium not in (NONE, spec.medium(parameters))
+    return acts_on(spec, way.station.protocol)

@@ -109,6 +109,7 @@ class Farm:
                 observer.fault_changed(fault, event, moment)
         self.world.swing(self.lost_generation_w + self.faults.lost_generation_w, dt_s)
         self.world.frequency_offset_hz = self.faults.frequency_offset_hz
+        self.world.changes = self.faults.changes()
         for written in self.faults.columns():
             self.pools.put(*written)
         self.pools.step(self.world.at(self.time_s, dt_s, self.network.mains), dt_s)

@@ -19,8 +19,10 @@ from pilotfarm.emulators.contracts.fault import (
     GridFault,
     LinkFault,
     MeasurementFault,
+    Override,
     acts_on,
     on_the_way,
+    spreads,
 )
 from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.farm.population import Group, Rows, Way
@@ -48,14 +50,23 @@ class Course:
         """Return how long after the beginning of the fault of that number each device is taken, by their keys [s]."""
         return self.ramp_s * uniform(keys, number, "ramp")
 
-    def gripped(self, keys: Keys, number: int, elapsed_s: float) -> Bools:
-        """Return which devices are gripped so long after the beginning of the fault of that number, by their keys."""
+    def gripped(self, keys: Keys, number: int, elapsed_s: float, met: Floats | None = None) -> Bools:
+        """Return which devices are gripped so long after the beginning of the fault of that number, by their keys.
+
+        ``met`` says instead in which order it takes and leaves them, from 0 to 1.
+        """
         found = np.full(len(keys), True)
         if elapsed_s < self.ramp_s:
-            found &= self.begins_s(keys, number) <= elapsed_s
+            found &= (self.begins_s(keys, number) if met is None else self.ramp_s * met) <= elapsed_s
         if self.duration_s is not None and elapsed_s >= self.duration_s:
-            found &= self.duration_s + self.spread_s * uniform(keys, number, "spread") > elapsed_s
+            left = uniform(keys, number, "spread") if met is None else met
+            found &= self.duration_s + self.spread_s * left > elapsed_s
         return found
+
+    @property
+    def takes_time(self) -> bool:
+        """Whether devices are taken or left one after the other, where the kind can do that."""
+        return self.ramp_s + self.spread_s > 0.0
 
     def rests(self, since_s: float, until_s: float) -> bool:
         """Whether no device is taken or left between two moments after the beginning of the fault."""
@@ -82,6 +93,8 @@ class Fault:
     bites: Bites = field(default_factory=Bites)
     at: Rows = field(default_factory=dict)
     """Whom it grips now, where it takes and leaves its devices one after the other."""
+    met: Mapping[str, Floats] = field(default_factory=dict)
+    """By group, when it meets each device, from 0 to 1, where it comes from somewhere."""
     _meant: Callable[[Way], bool] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,12 +124,12 @@ class Fault:
         """Whether it takes or leaves its devices one after the other."""
         if isinstance(self.spec, DeviceFault):
             return self.spec.away is not None
-        return on_the_way(self.spec) and self.course.ramp_s + self.course.spread_s > 0.0
+        return spreads(self.spec) and self.course.takes_time
 
     @property
     def ways(self) -> Rows:
         """Whose ways to their masters it grips now."""
-        if isinstance(self.spec, DeviceFault) and self.spec.away is None:
+        if not on_the_way(self.spec) and not (isinstance(self.spec, DeviceFault) and self.spec.away is not None):
             return {}
         return self.at if self.one_by_one else self.rows
 
@@ -154,6 +167,8 @@ def grips(fault: Fault, group: Group) -> bool:
         return bool(_misreported(fault, group))
     if isinstance(spec, DeviceFault):
         return spec.away is not None or bool(_misreported(fault, group) or columns_of(fault, group))
+    if isinstance(spec, Override):
+        return any(map(group.feels, spec.shifts(fault.parameters)))
     return True
 
 

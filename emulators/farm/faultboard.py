@@ -21,14 +21,18 @@ from pilotfarm.emulators.contracts.fault import (
     FaultSpec,
     GridFault,
     LinkFault,
+    MediumOverride,
+    Override,
     ProtocolFault,
 )
+from pilotfarm.emulators.contracts.override import Change
 from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.errors import ConfigError, Problem, StateError
 from pilotfarm.emulators.farm.aiming import Aim
 from pilotfarm.emulators.farm.breakdowns import Breakdowns, Written
 from pilotfarm.emulators.farm.clocks import Clocks
 from pilotfarm.emulators.farm.fault import ACTIVE, ENDED, NEVER, PENDING, Course, Fault, fights, misreport
+from pilotfarm.emulators.farm.overrides import Overrides
 from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.farm.reports import Reports
 from pilotfarm.emulators.farm.requests import FaultRequest
@@ -49,6 +53,7 @@ class FaultBoard:
         self._clocks = clocks
         self._reports = Reports(population)
         self._breakdowns = Breakdowns(population)
+        self._overrides = Overrides(population)
         self._aim = Aim(population, network)
         self._faults: dict[int, Fault] = {}
         self._last_id = 0
@@ -120,8 +125,7 @@ class FaultBoard:
         )
         self._aim.take(fault)
         if not fault.hit:
-            reason = "no device of the target can have this fault" if fault.missed else "no device matches the target"
-            raise ConfigError([Problem("fault", 0, "target", reason)])
+            raise ConfigError([Problem("fault", 0, "target", self._aim.missing(fault))])
         if wrong := fights(fault, self._population.ways):
             raise ConfigError([Problem("fault", 0, "parameters", wrong)])
         if not dry_run:
@@ -209,6 +213,10 @@ class FaultBoard:
         """Yield the columns that device faults set, and that are to hold something else than in the last step."""
         return self._breakdowns.columns()
 
+    def changes(self) -> Mapping[str, Change]:
+        """Return what overrides make of weather and load now."""
+        return self._overrides.changes()
+
     def serials(self) -> dict[tuple[str, int], str]:
         """Return the serial numbers of devices that have been exchanged, by group and row."""
         return {(group.name, row): serial for group in self._population for row, serial in group.serials.items()}
@@ -216,7 +224,7 @@ class FaultBoard:
     def on_the_way(self) -> dict[tuple[str, int], list[Fault]]:
         """Return the active faults that grip a device's way to its masters, by group and row, in their order."""
         found: dict[tuple[str, int], list[Fault]] = {}
-        for fault in self._active(AdmissionFault, LinkFault, ProtocolFault, DeviceFault):
+        for fault in self._active(AdmissionFault, LinkFault, ProtocolFault, DeviceFault, MediumOverride):
             for group, rows in fault.ways.items():
                 for row in rows.tolist():
                     found.setdefault((group, row), []).append(fault)
@@ -235,8 +243,11 @@ class FaultBoard:
         before, fault.at = fault.at, {}
         for name, rows in fault.rows.items():
             keys = self._population.groups[name].layout.keys[rows]
-            fault.at[name] = rows[fault.course.gripped(keys, fault.id, elapsed_s)]
-        self.revision += any(not np.array_equal(rows, before.get(name, [-1])) for name, rows in fault.at.items())
+            fault.at[name] = rows[fault.course.gripped(keys, fault.id, elapsed_s, fault.met.get(name))]
+        moved = any(not np.array_equal(rows, before.get(name, [-1])) for name, rows in fault.at.items())
+        self.revision += moved
+        if moved and isinstance(fault.spec, Override):
+            self._overrides.move()
 
     def _active(self, *families: type[FaultSpec]) -> list[Fault]:
         """The active faults of some families, in the order of their ids."""
@@ -253,6 +264,8 @@ class FaultBoard:
             self._breakdowns.begin(fault)
         elif fault.one_by_one:
             self._turning[fault.id] = fault
+        if isinstance(fault.spec, Override):
+            self._overrides.begin(fault)
         for name in fault.rows:
             told = misreport(fault, self._population.groups[name])
             if told is not None:
@@ -268,6 +281,8 @@ class FaultBoard:
         self._turning.pop(fault.id, None)
         if isinstance(fault.spec, DeviceFault):
             self._breakdowns.end(fault)
+        if isinstance(fault.spec, Override):
+            self._overrides.end(fault)
         for name in fault.rows:
             self._reports.end(name, fault.id)
 

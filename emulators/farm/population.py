@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.columns.arrays import Columns, Floats
 from pilotfarm.emulators.columns.views import Overlaid, Seen
 from pilotfarm.emulators.contracts.clock import Clock
 from pilotfarm.emulators.contracts.device import Bound, DeviceSpec, OfColumn
@@ -20,6 +20,8 @@ from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.errors import NoSuchPoint
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.site.layout import GroupLayout, SiteLayout, StationLayout
+from pilotfarm.profiles.draws import key_of
+from pilotfarm.profiles.weather import scattered
 
 Rows: TypeAlias = dict[str, npt.NDArray[np.intp]]
 """Some devices: group name -> their rows in it."""
@@ -67,6 +69,17 @@ class Group:
     @property
     def name(self) -> str:
         return self.layout.name
+
+    @property
+    def in_light(self) -> bool:
+        """Whether light has an effect on its devices."""
+        return self.spec.sunlit is not None and self.spec.sunlit(self.columns)
+
+    def feels(self, name: str) -> bool:
+        """Whether what overrides may change (``contracts.override``) matters to its devices."""
+        if name == "irradiance":
+            return self.in_light
+        return name in self.spec.replays if name == "load" else name in self.spec.feels
 
     @property
     def size(self) -> int:
@@ -133,6 +146,7 @@ class Population:
     """The groups of a site, in its order."""
 
     def __init__(self, layout: SiteLayout) -> None:
+        self._seed, self._extent_m = layout.seed, layout.weather.extent_m
         self.stations = layout.stations
         self.feeders = tuple(layout.feeders)
         self.branches: tuple[str, ...] = ()
@@ -165,6 +179,11 @@ class Population:
         start = 0
         for group in self:
             yield group, slice(start, start := start + group.size)
+
+    def stand(self, name: str) -> tuple[Floats, Floats]:
+        """Return where the devices of a group stand: metres east and north of the site's middle."""
+        group = self.groups[name].layout
+        return scattered(group.keys, key_of(self._seed, "ground", group.feeder), self._extent_m)
 
     @cached_property
     def ways(self) -> Mapping[tuple[str, int], Sequence[Way]]:

@@ -15,10 +15,11 @@ from pilotfarm.emulators.contracts.fault import (
     FaultSpec,
     GridFault,
     MeasurementFault,
+    Override,
     counts,
     needed,
-    on_the_way,
     ramps,
+    spreads,
 )
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.farm.fault import Course
@@ -87,8 +88,10 @@ class FaultRequest:
         this = with_article(spec.kind)
         if course.ramp_s > 0.0 and not ramps(spec):
             self._problem("ramp_s", f"{this} fault takes hold at once")
-        if course.spread_s > 0.0 and not on_the_way(spec):
-            self._problem("spread_s", f"{this} fault ends at once; those of admission, link and protocol can spread")
+        if course.spread_s > 0.0 and not spreads(spec):
+            self._problem(
+                "spread_s", f"{this} fault ends at once; those of admission, link and protocol and overrides can spread"
+            )
         if course.count is not None and not counts(spec):
             self._problem("count", f"{this} fault does not act on single messages; give it a duration_s")
 
@@ -117,6 +120,9 @@ class FaultRequest:
             for each in error.errors():
                 message = said(each, spec.parameters.model_fields)
                 self._problem(".".join(("parameters", *map(str, each["loc"]))), message)
+            return
+        if isinstance(spec, Override) and spec.from_deg(self.parameters) is not None and not self.course.takes_time:
+            self._problem("parameters.from_deg", "needs a ramp_s or spread_s: without, it is everywhere at once")
 
     def _known(self, where: str, name: str, names: list[str]) -> bool:
         if name in names:

@@ -1,29 +1,39 @@
 """What stands around the devices of a site: the sun and the air, light under the clouds, the grid's frequency.
 
-Series go before models, where there are any.
+Series go before models, where there are any, and overrides before both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Floats
+from pilotfarm.emulators.columns.arrays import Bools, Floats
 from pilotfarm.emulators.columns.views import SiteRows, at_rows
 from pilotfarm.emulators.contracts.mains import Mains
+from pilotfarm.emulators.contracts.override import Change
 from pilotfarm.emulators.contracts.world import Surroundings
-from pilotfarm.emulators.farm.population import Group, Population
+from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.farm.replays import Replays
 from pilotfarm.emulators.physics.frequency import AREAS, Swing, frequency_hz, swung
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.profiles.draws import key_of
-from pilotfarm.profiles.weather import Weather, scattered
+from pilotfarm.profiles.weather import Weather
 
+AIR: Final = {
+    "temperature": "air_temperature_degc",
+    "wind_speed": "wind_speed_m_per_s",
+    "wind_direction": "wind_direction_deg",
+    "humidity": "humidity_frac",
+    "pressure": "pressure_pa",
+    "rain": "rain_mm_per_h",
+}
+"""What overrides may change of the air, and what it is called in the surroundings."""
 At: TypeAlias = Callable[[SiteRows], Surroundings]
 """Gives the surroundings of devices by their rows in the site."""
 
@@ -49,9 +59,11 @@ class World:
         self._swing = Swing()
         self.frequency_offset_hz = 0.0
         """By how much faults put the frequency off, whatever its controls do."""
-        sunlit = [(group, rows) for group, rows in population.placed() if _in_light(group)]
+        self.changes: Mapping[str, Change] = {}
+        """What overrides make of light, air and load."""
+        sunlit = [(group.name, rows) for group, rows in population.placed() if group.in_light]
         self._sunlit = tuple(rows for _, rows in sunlit)
-        self._ground = _scattered(layout, [group for group, _ in sunlit])
+        self._ground = _joined([population.stand(name) for name, _ in sunlit])
         self._size = len(population)
         self._replays = Replays(layout.replays, population)
 
@@ -75,7 +87,13 @@ class World:
         """
         unix_s = self.unix_s(time_s)
         everywhere, light = self._everywhere(time_s, unix_s, dt_s), self._light(unix_s, dt_s)
-        load_w, pv_power_w = (self._replays.at(what, unix_s, dt_s) for what in ("load", "pv_power"))
+        load_w, pv_power_w = self._replays.at("load", unix_s, dt_s), self._pv_power_w(unix_s, dt_s)
+        load = self.changes.get("load")
+        air = {
+            field: self.changes[name].of(np.full(self._size, everywhere[field]))
+            for name, field in AIR.items()
+            if name in self.changes
+        }
         sessions = self._replays.at("sessions", unix_s, dt_s)
         if sessions is not None:
             sessions = sessions - np.array([[self._start_unix_s], [self._start_unix_s], [0.0]])
@@ -90,7 +108,8 @@ class World:
                 load_w=None if load_w is None else at_rows(load_w, rows),
                 pv_power_w=None if pv_power_w is None else at_rows(pv_power_w, rows),
                 sessions=None if sessions is None else at_rows(sessions, rows),
-                **everywhere,
+                load_change=None if load is None else load.at(rows),
+                **everywhere | {field: at_rows(values, rows) for field, values in air.items()},
             )
 
         return surroundings
@@ -125,10 +144,23 @@ class World:
             )
         said = self._replays.at("irradiance", unix_s, dt_s)
         if said is not None:
-            known = ~np.isnan(table[0]) & ~np.isnan(said)
-            parted = self._weather.parted(unix_s, np.maximum(said[known], 0.0))
-            table[:, known] = parted.ghi_w_per_m2, parted.dni_w_per_m2, parted.dhi_w_per_m2
+            self._shine(table, ~np.isnan(table[0]) & ~np.isnan(said), np.maximum(said, 0.0), unix_s)
+        change = self.changes.get("irradiance")
+        if change is not None:
+            self._shine(table, change.where > 0.0, change.of(table[0]), unix_s)
         return table
+
+    def _shine(self, table: Floats, where: Bools, ghi: Floats, unix_s: float) -> None:
+        """Have another global irradiance ``(n,)`` in some rows of a table of light."""
+        parted = self._weather.parted(unix_s, ghi[where])
+        table[:, where] = parted.ghi_w_per_m2, parted.dni_w_per_m2, parted.dhi_w_per_m2
+
+    def _pv_power_w(self, unix_s: float, dt_s: float) -> Floats | None:
+        """Return what series say of PV power: a share of it, or the model's, where the irradiance is overridden."""
+        said, change = self._replays.at("pv_power", unix_s, dt_s), self.changes.get("irradiance")
+        if said is None or change is None:
+            return said
+        return np.where(np.isnan(change.value), said * change.factor, np.nan)
 
     def _frequency_hz(self, unix_s: float) -> float:
         area = self._area
@@ -136,17 +168,9 @@ class World:
         return undisturbed + self.swing_hz + self.frequency_offset_hz
 
 
-def _in_light(group: Group) -> bool:
-    return group.spec.sunlit is not None and group.spec.sunlit(group.columns)
-
-
-def _scattered(layout: SiteLayout, groups: Sequence[Group]) -> tuple[Floats, Floats]:
-    """Where the devices in the light stand: metres east and north of the site's middle."""
-    if not groups:
+def _joined(places: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    """Return the places of several groups as those of one."""
+    if not places:
         return np.zeros(0), np.zeros(0)
-    places = [
-        scattered(group.layout.keys, key_of(layout.seed, "ground", group.layout.feeder), layout.weather.extent_m)
-        for group in groups
-    ]
     east, north = (np.concatenate(side) for side in zip(*places, strict=True))
     return east, north

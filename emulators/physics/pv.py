@@ -137,12 +137,12 @@ def through_cover(facing: Floats) -> Floats:
     return np.asarray(at_node + rise * place)
 
 
-def settled_excess(irradiance: Floats, wind_m_per_s: float) -> Floats:
+def settled_excess(irradiance: Floats, wind_m_per_s: Floats | float) -> Floats:
     """How much warmer than the air modules get in an irradiance [K], by [3]."""
     return np.asarray(irradiance * (1.0 / (_LOSS_AT_STILL + _LOSS_BY_WIND * wind_m_per_s)))
 
 
-def warmed(excess_k: Floats, irradiance: Floats, wind_m_per_s: float, dt_s: float) -> tuple[Floats, Floats]:
+def warmed(excess_k: Floats, irradiance: Floats, wind_m_per_s: Floats | float, dt_s: float) -> tuple[Floats, Floats]:
     """Excess over the air at the end of a step in steady light, and its mean over the step [K].
 
     A first-order lag, exact for any step.

@@ -6,11 +6,13 @@ the JSON Schema. What needs a site (devices, quantities, faults) is checked in `
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
+from pilotfarm.emulators.faults.overrides import Load, OtherMedium, Weather
 from pilotfarm.emulators.scenarios.words import TEXT_MAX, TIME_PATTERN, instant, seconds
 from pilotfarm.emulators.site.model import SEED_END, Name, Table
 
@@ -59,21 +61,52 @@ Names: TypeAlias = Annotated[tuple[str, ...], _texts(STEPS_MAX), _texts_schema(S
 Expectations: TypeAlias = Annotated[tuple[str, ...], _texts(EXPECTATIONS_MAX), _texts_schema(EXPECTATIONS_MAX)]
 
 
-class FaultTable(Table):
-    """A fault, as REST takes it; it begins with its step."""
+class OverrideTable(Table):
+    """Whom it is about and for how long; it begins with its step."""
 
-    kind: str = Field(description="One of the kinds of docs/faults.md")
     target: dict[str, Any] = Field(default_factory=dict, description="Whom; what is left out matches everything")
-    mode: str | None = Field(default=None, description="One of the kind's modes; its first if left out")
-    parameters: dict[str, Any] = Field(default_factory=dict, description="As the kind's schema says")
     duration_s: Annotated[float, Field(gt=0.0, le=1e9)] | None = Field(
         default=None, description="Site seconds; until it is cleared, or the scenario ends, if left out"
     )
+    ramp_s: NotNegative = Field(default=0.0, description="Site seconds to take all devices in")
+    spread_s: NotNegative = Field(default=0.0, description="Site seconds after its duration to leave all devices in")
+
+    def as_fault(self, kind: str) -> FaultTable:
+        """Return it as a fault of the kind, as REST takes it."""
+        course = {name: getattr(self, name) for name in OverrideTable.model_fields}
+        own = sorted(self.model_fields_set - course.keys())
+        return FaultTable(kind=kind, parameters={name: getattr(self, name) for name in own}, **course)
+
+
+class WeatherTable(OverrideTable, Weather):
+    """Another weather over some devices."""
+
+
+class LoadTable(OverrideTable, Load):
+    """More or less load."""
+
+
+class MediumTable(OverrideTable, OtherMedium):
+    """Another medium on the ways to some devices."""
+
+
+OVERRIDES: Final[Mapping[str, type[OverrideTable]]] = {
+    "weather": WeatherTable,
+    "load": LoadTable,
+    "medium": MediumTable,
+}
+"""Steps that are faults in words of their own: parameters stand beside the target."""
+
+
+class FaultTable(OverrideTable):
+    """A fault, as REST takes it."""
+
+    kind: str = Field(description="One of the kinds of docs/faults.md")
+    mode: str | None = Field(default=None, description="One of the kind's modes; its first if left out")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="As the kind's schema says")
     count: Annotated[int, Field(ge=1, le=10**9)] | None = Field(
         default=None, description="It ends after it has changed so many messages"
     )
-    ramp_s: NotNegative = Field(default=0.0, description="Site seconds to take all devices in")
-    spread_s: NotNegative = Field(default=0.0, description="Site seconds after its duration to leave all devices in")
 
 
 class SetpointsTable(Table):
@@ -100,6 +133,9 @@ class StepTable(Table):
     )
     skip: Text | None = Field(default=None, description="Why it is left out for now")
     fault: FaultTable | None = Field(default=None, description="Break something")
+    weather: WeatherTable | None = Field(default=None, description="Have another weather")
+    load: LoadTable | None = Field(default=None, description="Have homes draw more or less")
+    medium: MediumTable | None = Field(default=None, description="Have ways on another medium")
     setpoints: SetpointsTable | None = Field(default=None, description="Tell devices set-points and commands")
     clear: Names | None = Field(default=None, description="End the faults of the steps named, or `all`")
     wait: Seconds | None = Field(default=None, description="Let site time pass")
@@ -110,7 +146,7 @@ class StepTable(Table):
     )
 
 
-ACTIONS: Final = ("fault", "setpoints", "clear", "wait", "expect")
+ACTIONS: Final = ("fault", *OVERRIDES, "setpoints", "clear", "wait", "expect")
 
 
 class PhaseTable(Table):
@@ -136,6 +172,9 @@ class Head(Table):
     )
     step_s: Annotated[float, Field(ge=STEP_MIN_S, le=STEP_MAX_S)] | None = Field(
         default=None, description="Length of a physics step; the site's if left out"
+    )
+    media: bool | None = Field(
+        default=None, description="Whether the media of endpoints and stations hold; as the site says if left out"
     )
     limit: Seconds = Field(
         default=LIMIT_S, description="Longest it may take in site time, whatever it waits for; a day if left out"

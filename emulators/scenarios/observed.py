@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Final
@@ -14,7 +14,7 @@ from pilotfarm.emulators.columns.arrays import Bools, Floats
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Rows
 from pilotfarm.emulators.farm.reach import out_of_reach
-from pilotfarm.emulators.quantities import Role, quantity
+from pilotfarm.emulators.quantities import Quantity, Role, quantity
 from pilotfarm.emulators.scenarios.words import Condition, Watch
 
 REACHED: Final = "online"
@@ -107,20 +107,48 @@ def _number(value: float) -> str:
 
 def never(observed: Observed, can_be_wrong: bool) -> str:
     """Say why a condition can hold at no time, or nothing; ``can_be_wrong``: reported values may be beyond bounds."""
-    condition, of = observed.condition, quantity(observed.condition.left.quantity)
+    condition, left, of = observed.condition, observed.left, quantity(observed.condition.left.quantity)
     if of.role is Role.COMMAND:
         return f"can never be seen: {of.name} is a command, which falls back to 0 with the step that takes it"
-    if isinstance(condition.right, float) and not (observed.left.reported and can_be_wrong):
-        low, high = of.min, of.max
-        if of.is_binary and not _possible(condition, 0.0, 0.0) and not _possible(condition, 1.0, 1.0):
-            return f"can never hold: {of.name} is 0 or 1"
-        if not _possible(condition, low, high):
-            unit = "" if of.unit in ("1", "enum", "bool") else f" {of.unit}"
-            bounds = f"from {low:g} to {high:g}" if isfinite(low) and isfinite(high) else f"at least {low:g}"
-            return f"can never hold: {of.name} is {bounds}{unit}"
+    if condition.left == condition.right and condition.operator in ("<", ">", "!="):
+        return f"can never hold: it compares {condition.left} with itself"
+    if isinstance(condition.right, float) and not (left.reported and can_be_wrong):
+        bounds = list(_bounds(left))
+        held = [_met(condition, *each, whole=of.is_binary or of.unit == "enum") for each in bounds]
+        if not (any(held) if condition.any_device else all(held)):
+            return f"can never hold: {of.name} is {_said(of, *bounds[held.index(False)])}"
         if of.role is Role.RATING and not observed.holds():
             return f"can never hold: {of.name} is on the nameplate and does not change; {observed.seen()}"
     return ""
+
+
+def _bounds(cells: Cells) -> Iterator[tuple[float, float]]:
+    """Yield what a quantity is at least and at most: of a set-point for each device, else once."""
+    of = quantity(cells.quantity)
+    if of.role is not Role.SETPOINT:
+        yield of.min, of.max
+        return
+    for name, rows in cells.rows.items():
+        group = cells.farm.groups[name]
+        limits = group.spec.limits.get(of.name)
+        moves = limits is not None and any(column in group.writable for column in limits.columns)
+        for row in rows.tolist():
+            yield (of.min, of.max) if moves else group.bounds(of.name, row)
+
+
+def _said(of: Quantity, low: float, high: float) -> str:
+    """Say what a quantity is at least and at most."""
+    if of.is_binary:
+        return "0 or 1"
+    unit = "" if of.unit in ("1", "enum") else f" {of.unit}"
+    whole = "a whole number " if of.unit == "enum" else ""
+    return f"{whole}from {low:g} to {high:g}{unit}" if isfinite(low) and isfinite(high) else f"at least {low:g}{unit}"
+
+
+def _met(condition: Condition, low: float, high: float, *, whole: bool) -> bool:
+    """Whether a number from ``low`` to ``high`` meets a comparison, or a whole one of them."""
+    numbers = range(int(low), int(high) + 1) if whole else ()
+    return any(_possible(condition, each, each) for each in numbers) if whole else _possible(condition, low, high)
 
 
 def _possible(condition: Condition, low: float, high: float) -> bool:

@@ -13,6 +13,7 @@ from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.scenarios.model import (
     ACTIONS,
     EXPANDED_MAX,
+    OVERRIDES,
     FaultTable,
     Head,
     PhaseTable,
@@ -35,6 +36,8 @@ class StepDraft:
 
     table: StepTable
     path: Path
+    action: str
+    """The key of what it does; empty where it only waits for a condition."""
     when: Watch | None
     expected: tuple[tuple[Path, Watch], ...]
 
@@ -66,7 +69,7 @@ class Draft:
     def layout(
         self, site: str | None = None, seed: int | None = None, addressing: Addressing | None = None
     ) -> SiteLayout:
-        """Load the site it is for, with its start, seed and step.
+        """Load the site it is for, with its start, seed, step and media.
 
         ``site`` and ``seed`` go before the file's. Raises ``ConfigError`` with the problems of both files.
         """
@@ -79,7 +82,7 @@ class Draft:
         start = head.start if head else None
         used_seed = seed if seed is not None else head.seed if head else None
         try:
-            layout = sites.load(name, addressing, start, used_seed)
+            layout = sites.load(name, addressing, start, used_seed, head.media if head else None)
         except ConfigError as error:
             for problem in error.problems:
                 self._add(problem, own_seed=seed is None)
@@ -93,7 +96,7 @@ class Draft:
     def _add(self, problem: Problem, own_seed: bool) -> None:
         """Take a problem of the site's; one of what this file gives in place of the site's is told here."""
         key = problem.file.removeprefix("--")
-        if problem.file == "--start" or (problem.file == "--seed" and own_seed):
+        if problem.file in ("--start", "--media") or (problem.file == "--seed" and own_seed):
             self.document.problem((key,), problem.message)
         else:
             self.document.problems.append(problem)
@@ -131,23 +134,30 @@ class Draft:
         if not isinstance(value, dict):
             self.document.problem(path, f"must be a table such as `wait: 60 s`, not {quoted(value)}")
             return None
-        plain = {key: each for key, each in value.items() if key not in ("fault", "setpoints")}
+        plain = {key: each for key, each in value.items() if key not in ("fault", "setpoints", *OVERRIDES)}
         table = self._checker.read(StepTable, plain, path)
-        fault = self._fault(value["fault"], (*path, "fault")) if "fault" in value else None
+        fault = self._fault(value["fault"], (*path, "fault")) if "fault" in value else self._override(value, path)
         told = self._told(value["setpoints"], (*path, "setpoints")) if "setpoints" in value else None
-        self._check_action(value, path)
+        action = self._action(value, path)
         when = value.get("when")
         watched = self._watch(when, (*path, "when")) if isinstance(when, str) else None
         expected = tuple(self._expected(value.get("expect"), (*path, "expect")))
         if table is None:
             return None
-        return StepDraft(table.model_copy(update={"fault": fault, "setpoints": told}), path, watched, expected)
+        return StepDraft(table.model_copy(update={"fault": fault, "setpoints": told}), path, action, watched, expected)
 
     def _fault(self, value: Any, path: Path) -> FaultTable | None:
         if isinstance(value, dict) and "start" in value:
             self.document.problem((*path, "start"), "a fault begins with its step, which may have `at` or `when`")
             value = {key: each for key, each in value.items() if key != "start"}
         return self._checker.read(FaultTable, value, path)
+
+    def _override(self, value: Mapping[str, Any], path: Path) -> FaultTable | None:
+        for key in OVERRIDES:
+            table = self._checker.read(OVERRIDES[key], value[key], (*path, key)) if key in value else None
+            if table is not None:
+                return table.as_fault(key)
+        return None
 
     def _told(self, value: Any, path: Path) -> SetpointsTable | None:
         table = self._checker.read(SetpointsTable, value, path)
@@ -174,7 +184,7 @@ class Draft:
 
     # ----------------------------------------------------------------------------------- checking
 
-    def _check_action(self, value: Mapping[str, Any], path: Path) -> None:
+    def _action(self, value: Mapping[str, Any], path: Path) -> str:
         found = [key for key in ACTIONS if key in value]
         if len(found) > 1:
             self.document.problem(path, f"a step does one thing, not {' and '.join(found)}; make a step of each")
@@ -182,6 +192,7 @@ class Draft:
             self.document.problem(path, f"does nothing: it needs {listed((*ACTIONS, 'when'))}")
         if "at" in value and "after" in value:
             self.document.problem((*path, "at"), "does not go with after: a step waits for a time or for others")
+        return next(iter(found), "")
 
     def _once(self, names: dict[str, Path], value: Any, path: Path, what: str) -> None:
         """Tell of a name that is given twice."""

@@ -16,7 +16,7 @@ from pilotfarm.emulators.errors import Blocked, ConfigError, PointError
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Rows
 from pilotfarm.emulators.farm.targets import chosen, strange
-from pilotfarm.emulators.scenarios.model import FaultTable, SetpointsTable
+from pilotfarm.emulators.scenarios.model import OVERRIDES, FaultTable, SetpointsTable
 from pilotfarm.emulators.scenarios.observed import Cells, Observed, never
 from pilotfarm.emulators.scenarios.plan import Action, Break, Expect, Mend, Phase, Plan, Step, Tell, Wait
 from pilotfarm.emulators.scenarios.reading import Draft, PhaseDraft, StepDraft
@@ -68,6 +68,7 @@ class _Resolver:
             action = self._action(step)
             when = self._observed(step.when, (*step.path, "when"), viewed=False) if step.when else None
             self._check_times(step)
+            self._check_cleared(phase, number, after)
             if action is not None:
                 yield Step(
                     step.table.name or f"{number + 1}",
@@ -116,6 +117,16 @@ class _Resolver:
         message = several if len(circle) > 1 else "the step waits for itself"
         self._document.problem((*steps[asking].path, "after"), message)
 
+    def _check_cleared(self, phase: PhaseDraft, number: int, after: Sequence[Sequence[int]]) -> None:
+        """Tell of a step that clears what waits for it; where its phase is repeated, that is of the round before."""
+        step = phase.steps[number]
+        if step is None or step.table.clear is None or phase.repeat > 1:
+            return
+        later = [(*step.path[:-1], each) for each in _waiting(number, after)]
+        for name in step.table.clear:
+            if self._faults.get(name) in later:
+                self._document.problem((*step.path, "clear"), f"{quoted(name)} begins after this step")
+
     def _check_times(self, step: StepDraft) -> None:
         watches = [((*step.path, "when"), step.when)] if step.when else []
         times = [((*step.path, "at"), step.table.at or 0.0), ((*step.path, "wait"), step.table.wait or 0.0)]
@@ -131,7 +142,7 @@ class _Resolver:
     def _action(self, step: StepDraft) -> Action | None:
         table, path = step.table, step.path
         if table.fault is not None:
-            self._check_fault(table.fault, (*path, "fault"))
+            self._check_fault(table.fault, (*path, step.action))
             return Break(table.fault)
         if table.setpoints is not None:
             return Tell(self._told(table.setpoints, (*path, "setpoints")))
@@ -147,7 +158,8 @@ class _Resolver:
             put(self._farm, fault, dry_run=True)
         except ConfigError as error:
             for problem in error.problems:
-                self._document.problem((*path, *problem.where.split(".")), problem.message)
+                where = problem.where.removeprefix("parameters.") if path[-1] in OVERRIDES else problem.where
+                self._document.problem((*path, *where.split(".")), problem.message)
 
     def _mend(self, names: Sequence[str], path: Path) -> Mend:
         if ALL in names:
@@ -270,6 +282,16 @@ class _Resolver:
         return f"{with_article(group.spec.kind)} has no such quantity: {unknown(wanted, sorted(group.readable))}"
 
 
+def _waiting(number: int, after: Sequence[Sequence[int]]) -> set[int]:
+    """Return the steps that wait for one, be it by way of others."""
+    found: set[int] = set()
+    new = {number}
+    while new:
+        new = {each for each, before in enumerate(after) if new & set(before)} - found
+        found |= new
+    return found
+
+
 def put(farm: Farm, fault: FaultTable, *, dry_run: bool = False) -> Any:
     """Put a fault on the farm, as of the next step."""
     return farm.faults.add(
@@ -289,6 +311,12 @@ def put(farm: Farm, fault: FaultTable, *, dry_run: bool = False) -> Any:
 def said(step: StepDraft) -> str:
     """Say what a step does."""
     table = step.table
+    if table.fault is not None and step.action in OVERRIDES:
+        given = (
+            f"{name} {value if isinstance(value, str) else f'{value:g}'}"
+            for name, value in table.fault.parameters.items()
+        )
+        return f"{step.action} {', '.join(given)}"
     if table.fault is not None:
         return f"fault {table.fault.kind}"
     if table.setpoints is not None:

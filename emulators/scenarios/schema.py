@@ -7,7 +7,7 @@ from typing import Any
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.farm.requests import FAULT_KEYS
 from pilotfarm.emulators.farm.targets import PLACE_KEYS
-from pilotfarm.emulators.scenarios.model import ACTIONS, ScenarioFile
+from pilotfarm.emulators.scenarios.model import ACTIONS, OVERRIDES, ScenarioFile
 
 
 def json_schema() -> dict[str, Any]:
@@ -19,6 +19,8 @@ def json_schema() -> dict[str, Any]:
     fault["properties"]["kind"]["enum"] = list(registry.FAULTS)
     fault["allOf"] = [_of_kind(kind) for kind in registry.FAULTS]
     fault["properties"]["target"] |= _target(FAULT_KEYS)
+    for table in OVERRIDES.values():
+        parts[table.__name__]["properties"]["target"] |= _target((*PLACE_KEYS, "pick"))
     parts["SetpointsTable"]["oneOf"] = [{"required": ["target", "values"]}, {"required": ["devices"]}]
     parts["SetpointsTable"]["properties"]["target"]["anyOf"][0] |= _target(PLACE_KEYS)
     step = parts["StepTable"]

@@ -1,7 +1,8 @@
 """The modems of a farm: which address is on which medium, what is near each other, and what came back.
 
 A device, or a station, is on each of its media with one modem, which all its addresses on it share. Modems of one
-medium whose ways carry the same label ``cell`` share a cell. An address without a medium is left alone.
+medium whose ways carry the same label ``cell`` share a cell. An address without a medium is left alone. One that is
+moved to another medium for a while has a modem there too, which attaches.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from pilotfarm.emulators.links.mobile import over
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place
 from pilotfarm.profiles.draws import key_of
-from pilotfarm.profiles.media import NONE, medium
+from pilotfarm.profiles.media import NAMES, NONE, medium
 
 LINK: Final = 0
-"""The number of a medium's link among those of a connection. Faults count from 1: it is nearest to the device."""
+"""The number of the link of an address's own medium among those of a connection; those of others are below it.
+
+Faults count from 1: a medium is nearest to the device.
+"""
 CELL: Final = "cell"
 """The label that names a cell."""
 
@@ -41,23 +45,41 @@ class Media:
         self._seed = seed
         self._places = places
         self._shut: set[int] = set()
+        self._cells: dict[tuple[str, str], Cell] = {}
+        self._all: dict[tuple[str, str, str], _Way] = {}
+        """By who they are of and their medium."""
         self._ways: dict[int, _Way] = {}
-        cells: dict[tuple[str, str], Cell] = {}
-        found: dict[tuple[str, str, str], _Way] = {}
-        for number, place in enumerate(places):
-            name = place.layout.medium
-            if name == NONE:
-                continue
-            whose = place.layout.name, who_at(place), name
-            if whose not in found:
-                modem = Modem(medium(name), key_of(seed, "modem", *whose[1:]), _cell(place, name, cells))
-                found[whose] = _Way(modem)
-            found[whose].places.add(number)
-            self._ways[number] = found[whose]
+        """That by which each address is reached now."""
+        self._own = {number: place.layout.medium for number, place in enumerate(places) if place.layout.medium != NONE}
+        for number, name in self._own.items():
+            self._join(number, name)
 
     def __iter__(self) -> Iterator[int]:
         """Yield the number of each address that has a medium."""
-        return iter(self._ways)
+        return iter(self._own)
+
+    def move(self, number: int, name: str = "") -> None:
+        """Have an address that has a medium on another one for now, or on its own; a modem nobody was on attaches."""
+        own, before = self._own.get(number), self._ways.get(number)
+        name = name or own or NONE
+        if own is None or name == (before.modem.medium.name if before else NONE):
+            return
+        if before is not None:
+            before.places.discard(number)
+            del self._ways[number]
+        if name != NONE and self._join(number, name):
+            self._ways[number].modem.attach(self._clock.now_s())
+
+    def _join(self, number: int, name: str) -> bool:
+        """Reach an address by the modem it has on a medium; return whether nobody else is."""
+        place = self._places[number]
+        whose = place.layout.name, who_at(place), name
+        if whose not in self._all:
+            modem = Modem(medium(name), key_of(self._seed, "modem", *whose[1:]), _cell(place, name, self._cells))
+            self._all[whose] = _Way(modem)
+        self._ways[number] = way = self._all[whose]
+        way.places.add(number)
+        return len(way.places) == 1
 
     def links(self, number: int) -> dict[int, Wrap]:
         """Return the link that an address has for its medium, if it has one."""
@@ -70,7 +92,8 @@ class Media:
             key = key_of(self._seed, "medium", place.layout.protocol, who_at(place), str(connection))
             return over(modem, engine, key, now_s)
 
-        return {LINK: wrap}
+        own = modem.medium.name == self._own[number]
+        return {LINK if own else -1 - NAMES.index(modem.medium.name): wrap}
 
     def met(self, number: int, admission: Admission) -> None:
         """Hear how an address meets who connects: a modem none of whose addresses answered attaches again."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from pilotfarm.emulators.contracts.fault import LinkFault, ProtocolFault, acts_on
+from pilotfarm.emulators.contracts.fault import LinkFault, MediumOverride, ProtocolFault, acts_on
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.farm.fault import Fault
@@ -28,7 +28,8 @@ from pilotfarm.emulators.site.layout import StationLayout
 from pilotfarm.profiles.draws import key_of
 
 _SILENCE: Final = -1
-"""The number of the link around connections at an address that is silent; faults count from 1, a medium is 0."""
+"""The number of the link around connections at an address that is silent; those of faults are above, of media beside.
+"""
 
 
 class Ways:
@@ -140,6 +141,7 @@ class Ways:
         place.station.filtered = any(placed.seat.filters for placed in place.placed)
         gripping = self._gripping_all(place)
         admission = _admission(gripping)
+        self._media.move(number, _medium(gripping))
         self._media.met(number, admission)
         self._server.admit(number, admission)
         links = self._media.links(number)
@@ -182,3 +184,12 @@ def _admission(gripping: Collection[Sequence[Fault]]) -> Admission:
     if not all(met):
         return Admission.OPEN
     return max([each for each in met if not each.cuts_off] or met)
+
+
+def _medium(gripping: Collection[Sequence[Fault]]) -> str:
+    """Return what the way to a listener is over instead of its own medium, as the last has it that grips all there."""
+    found = ""
+    for fault in next(iter(gripping)):
+        if isinstance(fault.spec, MediumOverride) and all(fault in faults for faults in gripping):
+            found = fault.spec.medium(fault.parameters)
+    return found

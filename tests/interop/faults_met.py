@@ -16,11 +16,12 @@ from pilotfarm.emulators.contracts.fault import (
 
 SITE: Final = """\
 name: met
-title: A battery and a meter on feeders of their own, each at its own addresses, and a meter behind stations
+title: A battery and a meter on feeders of their own, each at its own addresses, a meter behind stations, a PV roof
 location: {latitude_deg: 59.1, longitude_deg: 11.0, altitude_m: 10, time_zone: Europe/Oslo}
 start: 2026-06-15T08:00:00
 seed: 1
 step_s: 1
+weather: {clouds: false}
 feeders:
   street: {source_voltage_v: 233}
   lane: {source_voltage_v: 233}
@@ -46,12 +47,18 @@ groups:
     endpoints:
       - {protocol: modbus, station: gateway}
       - {protocol: iec104, station: rtu}
-      - {protocol: dnp3}
+      - {protocol: dnp3, medium: ethernet}
+  roof:
+    kind: pv_generator
+    count: 1
+    feeder: lane
+    endpoints: *everywhere
 stations:
-  gateway: {protocol: modbus}
-  rtu: {protocol: iec104}
+  gateway: {protocol: modbus, medium: ethernet}
+  rtu: {protocol: iec104, medium: ethernet}
 """
-BATTERY, METER, CELLAR = "battery-001", "meter-001", "cellar-001"
+BATTERY, METER, CELLAR, ROOF = "battery-001", "meter-001", "cellar-001", "roof-001"
+DEVICES: Final = (BATTERY, METER, CELLAR, ROOF)
 STATIONS: Final = {"modbus": "gateway", "iec104": "rtu"}
 """Behind which the cellar's meter is; there is none of DNP3."""
 USUAL: Final = {
@@ -125,6 +132,7 @@ ALFEN: Final = "interop/test_masters_and_clocks.py::test_pymodbus_reads_the_wron
 """The only map of Modbus with a clock."""
 MOVES: Final = ({"active_power_setpoint_w": 1_500.0},)
 POWER: Final = ("active_power_w",)
+SKY: Final = ("irradiance_horizontal_w_per_m2", "outside_temperature_degc")
 
 TABLE: Final = (
     # ---------------------------------------------------------------- the device itself
@@ -302,6 +310,10 @@ TABLE: Final = (
     Row("weak-grid", "lower", device=METER, given={"factor": 100.0}),
     Row("generation-loss", "lower", of=("frequency_hz",), steps=5, given={"power_w": 3e9}),
     Row("frequency-offset", "lower", of=("frequency_hz",), given={"offset_hz": -0.3}),
+    # ---------------------------------------------------------------- weather, load and medium
+    Row("weather", "lower", device=ROOF, of=SKY, given={"irradiance_factor": 0.5, "temperature_rise_k": -8.0}),
+    Row("load", "lower", device=METER, of=POWER, given={"added_w": 5_000.0}),
+    Row("medium", "later", device=CELLAR, later_s=0.02, given={"medium": "lte"}),
 )
 
 # ---------------------------------------------------------------------------------------- the clients

@@ -26,6 +26,7 @@ from pilotfarm.emulators.contracts.fault import (
     FaultSpec,
     GridFault,
     LinkFault,
+    Override,
     ProtocolFault,
     acts_on,
     needed,
@@ -79,7 +80,7 @@ def test_each_client_sees_what_the_table_says_and_then_what_it_saw_before(
             seen = clients.look(row.device, again, row.of, AS_BEFORE, written)
             cases = judged(farm, row, seen, before, before)
             hold("as before", AS_BEFORE, followed(farm, row.device, written, cases) if written else cases)
-            if isinstance(registry.fault(row.kind), DeviceFault | GridFault):  # which move what is true
+            if isinstance(registry.fault(row.kind), DeviceFault | GridFault | Override):  # which move what is true
                 assert all(map(came_back, cases.values())), "\n".join(map(str, cases.values()))
 
 

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 from answering import Child
-from faults_met import BATTERY, CELLAR, METER, PROTOCOLS, STATIONS, WRITES
+from faults_met import CELLAR, DEVICES, PROTOCOLS, STATIONS, WRITES
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusException
 from running_farm import RunningFarm, Way
@@ -131,7 +131,7 @@ class Clients:
         self.children = {"iec104": Child("c104_looks.py"), "dnp3": Child("opendnp3_looks.py")}
         self.reached = {
             (device, protocol): (way_to(site, device, protocol), places(site, device, protocol))
-            for device in (BATTERY, METER, CELLAR)
+            for device in DEVICES
             for protocol in PROTOCOLS
         }
 

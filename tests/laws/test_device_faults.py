@@ -268,7 +268,7 @@ def test_a_pv_inverter_gets_hot_derates_with_an_alarm_and_recovers(farm: Farm) -
 
 def test_at_night_a_hot_cabinet_cools_down_in_every_row(farm: Farm) -> None:
     night = farm.world.at
-    farm.world.at = lambda time_s, mains: night(time_s + 14 * 3600.0, mains)  # type: ignore[method-assign]
+    farm.world.at = lambda time_s, dt_s, mains: night(time_s + 14 * 3600.0, dt_s, mains)  # type: ignore[method-assign]
     run(farm, 40, 900.0)
     fault = farm.faults.add("over-temperature", {"device": "pv_generator-002"}, parameters={"rise_k": 20.0})
     run(farm, 1)

@@ -12,7 +12,7 @@ from test_images import read
 
 from pilotfarm import profiles
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.fault import DeviceFault, GridFault, MeasurementFault, counts, on_the_way
+from pilotfarm.emulators.contracts.fault import DeviceFault, GridFault, MeasurementFault, Override, counts, spreads
 from pilotfarm.emulators.contracts.way import Admission
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.farm.farm import Farm
@@ -56,7 +56,7 @@ def wishes(draw: st.DrawFn) -> dict[str, Any]:
         wish["target"]["quantity"] = draw(st.sampled_from(["active_power_w", "*_v", "*", "energy_*"]))
     if not isinstance(spec, DeviceFault):
         wish["ramp_s"] = draw(seconds)
-    if on_the_way(spec) and wish["duration_s"] is not None:
+    if spreads(spec) and wish["duration_s"] is not None:
         wish["spread_s"] = draw(seconds)
     if counts(spec):
         wish["count"] = draw(st.none() | st.integers(1, 3))
@@ -64,7 +64,7 @@ def wishes(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def moves_physics(kind: str) -> bool:
-    return isinstance(registry.fault(kind), DeviceFault | GridFault)
+    return isinstance(registry.fault(kind), DeviceFault | GridFault | Override)
 
 
 @cache
@@ -110,6 +110,7 @@ def test_a_farm_whose_faults_are_over_is_one_that_never_had_them(asked: list[dic
         assert group.reported is group.columns
         assert group.quality == {}
         assert {row for row, clock in group.clocks.items() if clock.off_s(farm.unix_s)} == set()
+    assert farm.world.changes == {}
     assert (farm.faults.lost_generation_w, farm.faults.frequency_offset_hz) == (0.0, 0.0)
     if not any(moves_physics(wish["kind"]) for wish in taken):
         assert read(pilot.images) == calm()

@@ -322,5 +322,6 @@ DEVICE: Final = DeviceSpec(
     follows={**common.FOLLOWS, "active_power_setpoint_w": Effect("active_power_w")},
     make=make,
     step=step,
+    feels=("temperature",),
     with_any_command=common.WITH_ANY_COMMAND,
 )

@@ -301,6 +301,7 @@ DEVICE: Final = DeviceSpec(
     step=compound.stepped(flow, _RESOURCES),
     resources=_RESOURCES,
     flow=flow,
+    feels=("temperature", "wind_speed"),
     replays={
         "load": lambda ratings: common.connection_power_w(ratings, ratings["main_fuse_a"]),
         "pv_power": lambda ratings: ratings["pv_rated_power_w"],

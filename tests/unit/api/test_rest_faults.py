@@ -11,6 +11,7 @@ from example_faults import needs
 from rest_client import Rest
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout
 
 METER = {"kind": "stuck", "target": {"kind": "smart_meter", "quantity": "active_power_w"}}
@@ -25,7 +26,10 @@ def added(rest: Rest, **body: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", registry.FAULTS)
-def test_every_kind_is_described_and_its_example_is_taken(rest: Rest, kind: str) -> None:
+def test_every_kind_is_described_and_its_example_is_taken(
+    tiny: SiteLayout, make_rest: Callable[..., Rest], kind: str
+) -> None:
+    rest = make_rest(load("tiny", media=True) if kind == "medium" else tiny)
     (described,) = [each for each in rest.get("faults/kinds") if each["kind"] == kind]
     target = needs(kind)
     assert list(target) == described["required"]

@@ -64,6 +64,17 @@ def test_a_group_more_changes_no_other_groups_own_numbers(make_layout: Callable[
         assert np.array_equal(positions(alone.groups[name].layout), positions(joined.groups[name].layout))
 
 
+def test_meters_without_pv_do_not_mind_that_others_have_some(make_layout: Callable[..., SiteLayout]) -> None:
+    plain = "  plain: {kind: smart_meter, count: 2, feeder: east, endpoints: []}\n"
+    sunny = "  sunny: {kind: smart_meter, count: 2, feeder: west, ratings: {pv_power_w: 5000}, endpoints: []}\n"
+    alone, joined = Farm(make_layout(plain)), Farm(make_layout(plain + sunny))
+    powers = []
+    for farm in (alone, joined):
+        farm.step(1.0)
+        powers.append(farm.groups["plain"].columns["active_power_w"].tolist())
+    assert powers[0] == powers[1]
+
+
 CHARGERS = """\
   park:
     kind: ev_charger

@@ -10,7 +10,7 @@ import pytest
 from example_faults import needs
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.fault import DeviceFault, GridFault
+from pilotfarm.emulators.contracts.fault import DeviceFault, GridFault, Override
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError, StateError
 from pilotfarm.emulators.farm.farm import Farm
@@ -23,10 +23,10 @@ ON_EVERY_PROTOCOL = """\
     count: 2
     feeder: east
     labels: {cell: north}
-    endpoints: [{protocol: modbus}, {protocol: iec104}, {protocol: dnp3}, {protocol: iec104, station: rtu}]
+    endpoints: [{protocol: modbus, medium: lte}, {protocol: iec104}, {protocol: dnp3}, {protocol: iec104, station: rtu}]
 """
 STATION = "stations: {rtu: {protocol: iec104}}\n"
-TELLING = [kind for kind in registry.FAULTS if not isinstance(registry.fault(kind), GridFault | DeviceFault)]
+TELLING = [kind for kind in registry.FAULTS if not isinstance(registry.fault(kind), GridFault | DeviceFault | Override)]
 """Faults that leave the physics alone."""
 
 

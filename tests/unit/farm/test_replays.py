@@ -194,6 +194,30 @@ def test_measured_light_is_parted_into_beam_and_diffuse(tmp_path) -> None:
     assert light.dhi_w_per_m2 / 500.0 == pytest.approx(0.74, abs=0.06)
 
 
+def test_overrides_go_before_series(tmp_path) -> None:
+    weather = f"weather: {{replay: {{{SKY}, temperature: {{series: sky, column: air, unit: degC}}}}}}\n"
+    ours = farm(tmp_path, meters(load("[one, two]")) + pv(sun()) + pv(name="lit"), weather)
+    add = ours.faults.add
+    add("load", {"device": "meters-001"}, parameters={"factor": 2.0, "added_w": 300.0})
+    add("load", {"device": "meters-002"}, parameters={"power_w": 50.0})
+    add("weather", {"device": "pv-001"}, parameters={"irradiance_factor": 0.25})
+    add("weather", {"device": "pv-002"}, parameters={"irradiance_w_per_m2": 900.0, "temperature_rise_k": 7.0})
+    add("weather", {"device": "lit-002"}, parameters={"irradiance_factor": 0.25, "temperature_degc": 30.0})
+    for _ in range(4):
+        ours.step(60.0)
+    assert shown(ours, "meters", "active_power_w") == pytest.approx([-2300.0, -50.0])
+    share, modelled = shown(ours, "pv", "active_power_w")
+    assert share == pytest.approx(125.0)
+    assert modelled > 3000.0
+    for name, light, air in (("pv", [125.0, 900.0], [-5.0, 2.0]), ("lit", [500.0, 125.0], [-5.0, 30.0])):
+        assert shown(ours, name, "irradiance_horizontal_w_per_m2") == pytest.approx(light)
+        assert shown(ours, name, "outside_temperature_degc") == pytest.approx(air)
+    ours.faults.clear_all()
+    ours.step(60.0)
+    assert shown(ours, "meters", "active_power_w") == pytest.approx([-1000.0, -2000.0])
+    assert shown(ours, "pv", "available_power_w") == pytest.approx([500.0, 500.0])
+
+
 def test_light_of_a_group_goes_before_that_of_the_site(tmp_path) -> None:
     own = "irradiance: {series: loads, column: one, unit: kW/m2}"
     ours = farm(tmp_path, pv() + pv(own, "other"), f"weather: {{replay: {{{SKY}}}}}\n")

@@ -8,6 +8,7 @@ import pytest
 from scenario_rig import draft, run, steps, verdicts
 
 from pilotfarm.emulators.contracts.protocol import Command
+from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.fault import Course
 from pilotfarm.emulators.farm.observer import Moment
@@ -154,6 +155,37 @@ def test_faults_begin_and_end_with_their_steps(made: Callable[[], Farm]) -> None
     found = run(text, farm)
     assert {str(each.verdict) for each in found.results} == {"PASS"}, found.results
     assert [each.state for each in farm.faults] == ["ended", "ended"]
+
+
+def test_load_and_weather_are_others_until_they_are_cleared(made: Callable[[], Farm]) -> None:
+    draws = "meters-001.active_power_w true"
+    text = steps(
+        "{name: more, load: {target: {device: meters-001}, power_w: 5000, added_w: 7}}", f"expect: {draws} == -5007",
+        "{name: cold, weather: {target: {group: storage}, temperature_degc: -30, duration_s: 900, ramp_s: 2}}",
+        "clear: more", f"expect: {draws} > -5007", "wait: 5 min", "clear: all",
+    )  # fmt: skip
+    farm = made()
+    found = run(text, farm)
+    assert {str(each.verdict) for each in found.results} == {"PASS"}, found.results
+    assert found.results[0].text == "load added_w 7, power_w 5000"
+    assert [(each.spec.kind, each.course, each.state) for each in farm.faults] == [
+        ("load", Course(), "ended"),
+        ("weather", Course(900.0, 2.0), "ended"),
+    ]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_ways_are_on_another_medium_where_the_scenario_has_media(own: bool) -> None:
+    text = f"site: tiny\nmedia: {str(own).lower()}\n" + steps(
+        "{name: fallback, medium: {target: {group: battery, protocol: modbus}, medium: gprs}}", "clear: fallback"
+    )
+    made = draft(text)
+    farm = Farm(made.layout())
+    if own:
+        assert run(text, farm).results[0].detail == "fault 1 on 1 device"
+    else:
+        with pytest.raises(ConfigError, match="no way of this site has a medium"):
+            resolve(made, farm)
 
 
 def test_a_fault_that_has_ended_by_itself_is_no_trouble_to_clear(made: Callable[[], Farm]) -> None:

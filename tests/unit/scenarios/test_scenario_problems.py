@@ -14,8 +14,14 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.scenarios.reading import load
 
 GROUPS = """\
-  storage: {kind: battery, count: 2, feeder: east, endpoints: [{protocol: modbus}]}
+  storage:
+    kind: battery
+    count: 2
+    feeder: east
+    ratings: {rated_power_w: {choice: [4_000, 5_000]}}
+    endpoints: [{protocol: modbus}]
   meters: {kind: smart_meter, count: 3, feeder: west, endpoints: [{protocol: modbus}]}
+  points: {kind: ev_charger, count: 1, feeder: west, endpoints: [{protocol: modbus}]}
 """
 
 
@@ -34,7 +40,7 @@ ONE_MISTAKE = {
     "no device of a glob": ("expect: meter-*.online true == 1", "no device is called 'meter-*'"),
     "no such quantity": ("expect: meters-001.volt_l1_v true > 1", "did you mean voltage_l1_v"),
     "quantity of others": ("expect: meters-001.soc_frac true > 1", "a smart_meter has no such quantity"),
-    "quantity of some only": ('expect: "*.soc_frac true > 0.5"', "a smart_meter has no such quantity"),
+    "quantity of some only": ('expect: "[ms]*.soc_frac true > 0.5"', "a smart_meter has no such quantity"),
     "never reported": ("expect: meters-001.phase reported == 1", "never reported"),
     "a pulse": ("expect: storage-001.start reported == 1", "falls back to 0"),
     "neither true nor reported": ("expect: meters-001.online == 1", "`meters-001.online true` or"),
@@ -43,6 +49,12 @@ ONE_MISTAKE = {
     "at its least": ("expect: meters-001.voltage_l1_v reported < 0", "is at least 0 V"),
     "above all": ("expect: storage-001.soc_frac true > 1", "is from 0 to 1"),
     "beyond its tolerance": ("expect: storage-001.soc_frac true == 1.2 +- 0.1", "is from 0 to 1"),
+    "a set-point beyond the device": (
+        "expect: storage-001.active_power_setpoint_w true == 1e9",
+        "active_power_setpoint_w is from -",
+    ),
+    "a number with itself": ("expect: meters-001.active_power_w true > meters-001.active_power_w true", "with itself"),
+    "half a state": ("expect: points-001.charge_point_state true == 2.5", "is a whole number from 0 to 5"),
     "half a switch": ("expect: meters-001.online true == 0.5", "is 0 or 1"),
     "a nameplate": ("expect: storage-001.rated_power_w true > 1e9", "does not change; storage-001 has"),
     "several on the right": ('expect: "storage-001.online true == meters-*.online true"', "must be one device"),
@@ -71,6 +83,21 @@ ONE_MISTAKE = {
     "a fault that cannot count": (BIAS.format("parameters: {factor: 2}, count: 3"), "does not act on single messages"),
     "a fault that cannot spread": (BIAS.format("parameters: {factor: 2}, duration_s: 3, spread_s: 3"), "ends at once"),
     "a fault of another protocol": ("fault: {kind: dnp3-storm}", "no device of the target can have this fault"),
+    "light below none": ("weather: {target: {group: meters}, irradiance_factor: -1}", "must be at least 0"),
+    "air as cold as none": ("weather: {target: {group: storage}, temperature_degc: -300}", "must be at least -70"),
+    "light that is no number": ("weather: {irradiance_factor: .nan}", "must be a finite number"),
+    "weather as ever": ("weather: {target: {group: storage}}", "needs something that is other than usual"),
+    "weather twice": ("weather: {temperature_rise_k: 1, temperature_degc: 1}", "does not go with"),
+    "weather nobody feels": ("weather: {target: {group: meters}, temperature_rise_k: 5}", "no device of the target"),
+    "weather misspelt": ("weather: {temperatur_rise_k: 5}", "did you mean 'temperature_rise_k'"),
+    "a front at once": ("weather: {temperature_rise_k: 5, from_deg: 90}", "needs a ramp_s or spread_s"),
+    "load of nobody": ("load: {target: {group: storage}, factor: 2}", "no device of the target can have"),
+    "load for a misspelt time": ("load: {factor: 2, durations_s: 5}", "did you mean 'duration_s'"),
+    "load of no such group": ("load: {target: {grup: meters}, factor: 2}", "did you mean group"),
+    "no such medium": ("medium: {medium: gpsr}", "did you mean gprs"),
+    "medium where there are none": ("medium: {medium: gprs}", "no way of this site has a medium"),
+    "override that is none": ("load: 5", "must be a table of keys and values, not 5"),
+    "override and fault": ("{load: {factor: 2}, fault: {kind: offline}}", "does one thing, not fault and load"),
     "clear what never was": ("clear: nobody", "no step with a fault is called 'nobody'"),
     "clear all and more": ("clear: [all, nobody]", "all stands alone"),
     "set-point out of range": (TOLD.format("active_power_setpoint_w: 1e9"), "2 devices refuse it"),
@@ -140,6 +167,44 @@ def test_only_a_fault_that_has_begun_before_can_be_cleared(small: Farm) -> None:
     assert problems(steps("{name: off, fault: {kind: offline}}", "clear: off"), small) == []
 
 
+def test_a_set_point_that_one_device_can_have_is_no_problem_of_any(small: Farm) -> None:
+    least, most = sorted(small.device(f"storage-00{n}").true_value("rated_power_w") for n in (1, 2))
+    assert least < most
+    text = f'expect: "{{}} storage-*.active_power_setpoint_w true == {most:.0f} +- 1"'
+    assert problems(steps(text.format("any")), small) == []
+    (problem,) = problems(steps(text.format("all")), small)
+    assert f"is from -{least:g} to {least:g} W" in problem.message
+
+
+def test_what_is_wrong_with_a_parameter_stands_where_it_is_written(small: Farm) -> None:
+    found = problems(steps("weather: {temperature_rise_k: 5, from_deg: 90}"), small)
+    assert [each.where for each in found] == ["phases[0].steps[0].weather.from_deg"]
+
+
+@pytest.mark.parametrize("repeat", [1, 2])
+def test_what_begins_after_a_step_cannot_be_cleared_by_it(repeat: int, small: Farm) -> None:
+    text = steps("clear: off", "wait: 5 s", "{name: off, fault: {kind: offline}}", "{at: 9 s, clear: off}")
+    found = problems(text.replace("only", f"only\n    repeat: {repeat}"), small)
+    assert [(each.line, each.message) for each in found] == [(FIRST + 1, "'off' begins after this step")] * (
+        repeat == 1
+    )
+
+
+@pytest.mark.parametrize(
+    "possible",
+    [
+        "storage-001.soc_max_frac true == 0",  # once soc_min_frac is lower
+        "points-001.charge_point_state true == 2",
+        "points-001.charge_point_state true < 0.5",
+        "meters-001.active_power_w true >= meters-001.active_power_w true",
+        "meters-001.active_power_w true != meters-001.active_power_w reported",
+        "meters-001.active_power_w true != meters-002.active_power_w true",
+    ],
+)
+def test_what_may_come_is_no_problem(possible: str, small: Farm) -> None:
+    assert problems(steps(f"expect: {possible}"), small) == []
+
+
 TOP = {
     "no phases": ("name: made\n", 1, "phases", "is missing"),
     "phases that are none": ("name: made\nphases: 5\n", 2, "phases", "must be a list of phases, not 5"),
@@ -151,6 +216,7 @@ TOP = {
     "two phases of one name": (steps("wait: 1 s") * 2, 6, "name", "written twice"),
     "no seed": ("seed: -1\n" + steps("wait: 1 s"), 1, "seed", "at least 0"),
     "too long a step": ("step_s: 1000\n" + steps("wait: 1 s"), 1, "step_s", "at most 900"),
+    "no media": ("media: perhaps\n" + steps("wait: 1 s"), 1, "media", "true or false"),
     "no limit": ("limit: 0\n" + steps("wait: 1 s"), 1, "limit", "above 0"),
 }
 

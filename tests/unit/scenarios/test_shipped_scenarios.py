@@ -27,7 +27,7 @@ NAMES = profiles.scenario_names()
 
 
 def test_there_are_some_and_they_are_called_by_their_files() -> None:
-    assert len(NAMES) >= 7
+    assert len(NAMES) >= 8
     assert [head.name for name in NAMES if (head := load(name).head)] == NAMES
 
 
@@ -86,6 +86,10 @@ WRONG = {
     "a parameter that is needed": {"fault": {"kind": "voltage-sag"}},
     "no such mode": {"fault": {"kind": "offline", "mode": "loud"}},
     "no such key of a target": {"fault": {"kind": "offline", "target": {"grup": "homes"}}},
+    "no such parameter of a weather": {"weather": {"irradiance": 0.5}},
+    "light below none": {"weather": {"irradiance_factor": -0.5}},
+    "a key of a target that is not of loads": {"load": {"factor": 2, "target": {"quantity": "online"}}},
+    "no such medium": {"medium": {"medium": "gpsr"}},
     "two things": {"wait": 5, "clear": "all"},
     "nothing": {"name": "idle"},
     "no time": {"wait": "soon"},
@@ -99,6 +103,9 @@ RIGHT = {
     "several": {"expect": ["a.soc_frac true < 1"], "at": 0},
     "set-points": {"setpoints": {"target": {"kind": "battery"}, "values": {"start": 1}}},
     "set-points of each": {"setpoints": {"devices": {"a": {"start": 1}}}},
+    "weather": {"weather": {"irradiance_factor": 0.5, "from_deg": 90, "ramp_s": 5, "target": {"pick": "50 %"}}},
+    "a load": {"load": {"added_w": -200}},
+    "a medium": {"medium": {"medium": "gprs", "target": {"label": ["cell=north"]}}},
     "a fault": {"fault": {"kind": "voltage-sag", "parameters": {"voltage_pu": 0.5}}},
 }
 
