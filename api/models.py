@@ -36,6 +36,14 @@ class PlaceAnswer(Answer):
     time_zone: str = Field(examples=["Europe/Oslo"])
 
 
+class InputAnswer(Answer):
+    """A file that the site file names, as it was read."""
+
+    name: str = Field(description="As the site file writes it", examples=["street.csv"])
+    sha256: str
+    bytes: int
+
+
 class FeederAnswer(Answer):
     """A feeder as described, and as its power flow stands; powers are plus towards the medium voltage."""
 
@@ -84,6 +92,7 @@ class SiteAnswer(Answer):
     devices: int = Field(description="How many")
     feeders: list[FeederAnswer]
     groups: list[GroupAnswer]
+    inputs: list[InputAnswer] = Field(description="The files of series and weather that it was made from")
 
 
 # ---------------------------------------------------------------------------------------- devices

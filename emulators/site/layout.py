@@ -203,6 +203,15 @@ class ReplayLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file that a site file names, as written there, with its SHA-256 in hexadecimal digits and its size."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class SiteLayout:
     """A whole site. ``start`` is aware; ``text`` is the site file as read, for the record."""
 
@@ -221,6 +230,8 @@ class SiteLayout:
     frequency_area: str = "continental"
     weather: WeatherLayout = WeatherLayout()
     replays: tuple[ReplayLayout, ...] = ()
+    inputs: tuple[InputFile, ...] = ()
+    """The files it was made from besides the site file: series and weather, by their names."""
 
     def group(self, name: str) -> GroupLayout:
         return next(group for group in self.groups if group.name == name)

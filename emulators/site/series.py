@@ -17,6 +17,7 @@ from pilotfarm.emulators.contracts.replay import OF_THE_SITE, REPLAYABLE, SESSIO
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
+from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import GroupLayout, ReplayLayout
 from pilotfarm.emulators.site.model import ReplayTable, SeriesTable
 from pilotfarm.emulators.words import quoted, suggestion, with_article
@@ -63,8 +64,8 @@ class _Reference:
 class SeriesReader:
     """Gathers what groups and the weather replay, then reads each file once, for all of them."""
 
-    def __init__(self, checker: Checker, data: Mapping[str, Any]) -> None:
-        self._checker = checker
+    def __init__(self, checker: Checker, data: Mapping[str, Any], inputs: Inputs) -> None:
+        self._checker, self._inputs = checker, inputs
         self._document = checker.document
         self._tables = checker.table(data, "series", at_least_one=False)
         self._references: list[_Reference] = []
@@ -143,33 +144,38 @@ class SeriesReader:
         self, path: Path, table: SeriesTable, references: Sequence[_Reference], start: datetime
     ) -> list[ReplayLayout]:
         # pyarrow takes its time to import, which sites without series do not need.
+        from pilotfarm.profiles.series.files import BYTES_MAX
+
+        described = table.model_dump(exclude={"file", "repeat"})
+
+        def read(file: FilePath) -> list[ReplayLayout]:
+            recipe = Recipe(file, repeats=table.repeat, **described)
+            visits = [self._visits(each, recipe, start) for each in references if each.what == SESSIONS]
+            columns = [each for each in references if each.what != SESSIONS]
+            return visits + (self._columns(path, columns, recipe, start) if columns else [])
+
+        try:
+            return self._inputs.read(table.file, (*path, "file"), BYTES_MAX, read) or []
+        except SeriesFileError as error:
+            file = str(self._inputs.place(table.file))
+            self._document.problems += [Problem(file, line, "", message) for line, message in error.mistakes]
+            return []
+
+    def _columns(
+        self, path: Path, references: Sequence[_Reference], recipe: Recipe, start: datetime
+    ) -> list[ReplayLayout]:
         from pilotfarm.profiles.series.load import columns_of, load
 
-        file = FilePath(self._document.file).parent / table.file
-        described = table.model_dump(exclude={"file", "repeat"})
-        recipe = Recipe(file, repeats=table.repeat, **described)
-        visits = [each for each in references if each.what == SESSIONS]
-        references = [each for each in references if each.what != SESSIONS]
-        try:
-            found = [self._visits(each, recipe, start) for each in visits]
-            if not references:
-                return found
-            time, there = columns_of(recipe)
-            fitting = [each for each in references if self._has_columns(each, file, there)]
-            wanted = tuple(dict.fromkeys(column for each in fitting for column in each.columns))
-            if not wanted:
-                return found
-            series = load(recipe, time, wanted, start.timestamp())
-        except SeriesFileError as error:
-            self._document.problems += [Problem(str(file), line, "", message) for line, message in error.mistakes]
+        time, there = columns_of(recipe)
+        fitting = [each for each in references if self._has_columns(each, recipe.path, there)]
+        wanted = tuple(dict.fromkeys(column for each in fitting for column in each.columns))
+        if not wanted:
             return []
-        except OSError as error:
-            self._document.problem((*path, "file"), f"{file} cannot be read: {error.strerror}")
-            return []
+        series = load(recipe, time, wanted, start.timestamp())
         if not series.repeats and series.end_s <= start.timestamp():
             told = f"ends at {_when(series.end_s)}, before the site starts at {_when(start.timestamp())}"
             self._document.problem(path, f"{told}; repeat: true lets it go round")
-        return found + [self._layout(each, series) for each in fitting]
+        return [self._layout(each, series) for each in fitting]
 
     def _visits(self, reference: _Reference, recipe: Recipe, start: datetime) -> ReplayLayout:
         from pilotfarm.profiles.series.visits import load

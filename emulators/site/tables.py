@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path as FilePath
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
+from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout, WeatherLayout
 from pilotfarm.emulators.site.model import Feeder, Frequency, Grid, Location, Weather, WeatherTable
 from pilotfarm.profiles.weather import WeatherFileError
@@ -87,7 +87,7 @@ def frequency_area(checker: Checker, data: Mapping[str, Any]) -> str:
     return "" if table is None else table.area
 
 
-def weather(checker: Checker, data: Mapping[str, Any], site: Place) -> WeatherLayout:
+def weather(checker: Checker, data: Mapping[str, Any], site: Place, inputs: Inputs) -> WeatherLayout:
     """Read the weather's table and the file it names."""
     path: Path = ("weather",)
     raw = data.get("weather", {})
@@ -101,16 +101,15 @@ def weather(checker: Checker, data: Mapping[str, Any], site: Place) -> WeatherLa
     if table.file is None or table.source == "synthetic":
         return WeatherLayout(clouds=table.clouds, extent_m=table.extent_m)
     # pvlib and its pandas take a second to import, which few sites need to be understood.
-    from pilotfarm.profiles.weather.files import read
+    from pilotfarm.profiles.weather.files import BYTES_MAX, read
 
-    file = FilePath(checker.document.file).parent / table.file
+    source, file = table.source, inputs.place(table.file)
     try:
-        record = read(file, table.source)
+        record = inputs.read(table.file, (*path, "file"), BYTES_MAX, lambda found: read(found, source))
     except WeatherFileError as error:
         checker.document.problems.append(Problem(str(file), error.line, "", str(error)))
         return WeatherLayout()
-    except OSError as error:
-        checker.document.problem((*path, "file"), f"{file} cannot be read: {error.strerror}")
+    if record is None:
         return WeatherLayout()
     notes = [f"{file}: {note}" for note in record.notes]
     away = abs(record.latitude_deg - site.latitude_deg), abs(record.longitude_deg - site.longitude_deg)

@@ -59,8 +59,6 @@ def names(path: Path, decimal: str = ".") -> list[str]:
     """Return the names of a file's columns, in their order. Raises ``SeriesFileError``, ``OSError``."""
     if path.suffix.lower() not in ENDINGS:
         raise SeriesFileError([Mistake(0, f"a series is a file that ends in {' or '.join(ENDINGS)}")])
-    if path.stat().st_size > BYTES_MAX:
-        raise SeriesFileError([Mistake(0, f"the file has more than {BYTES_MAX:,} bytes")])
     found = _parquet_names(path) if path.suffix.lower() == ".parquet" else csv_layout(path, decimal)[1]
     twice = sorted({name for name in found if found.count(name) > 1}) if len(set(found)) < len(found) else []
     mistakes = [Mistake(1, f"two columns are named {name!r}") for name in twice]
