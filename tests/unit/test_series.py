@@ -107,6 +107,19 @@ def test_the_hour_that_comes_twice_is_summer_time_first(tmp_path) -> None:
     assert (series.edges_s - first).tolist() == [1800 * at for at in range(7)]
 
 
+@pytest.mark.parametrize("form", ["{}T{}:00.25{}", "{} {}{}", "{}T{}:00{}"])
+@pytest.mark.parametrize("offset", ["Z", "-02:30", "+0130", ""])
+def test_times_that_are_alike_read_as_one_by_one(tmp_path, form, offset) -> None:
+    """The last time has a week's date, which is read by itself, and then all are."""
+    times = [form.format("2025-03-01", each, offset) for each in ("00:00", "00:15", "00:30")]
+    zone = None if offset else "Asia/Kolkata"
+    alike = csv(tmp_path, "time,a\n" + "".join(f"{each},1\n" for each in times), zone=zone)
+    last = form.format("2025-W09-6", "00:30", offset)
+    apart = csv(tmp_path, "time,a\n" + "".join(f"{each},1\n" for each in (*times[:2], last)), zone=zone)
+    assert apart.edges_s.tolist() == alike.edges_s.tolist()
+    assert alike.begin_s == datetime.fromisoformat(times[0] + ("" if offset else "+05:30")).timestamp()
+
+
 def test_a_time_may_stand_for_the_end_of_its_interval(tmp_path) -> None:
     assert (csv(tmp_path, EVEN, stamp="end").edges_s - START_S).tolist() == [-900, 0, 900, 1800, 2700]
 
