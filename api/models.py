@@ -44,6 +44,15 @@ class InputAnswer(Answer):
     bytes: int
 
 
+class PriceAnswer(Answer):
+    """What energy costs now, and how that stands in the day, as far as its series has the day."""
+
+    per_mwh: float
+    currency: str = Field(description="ISO 4217", examples=["EUR"])
+    cheaper_h: float = Field(description="Hours of the site's day in which it is cheaper")
+    dearer_h: float
+
+
 class FeederAnswer(Answer):
     """A feeder as described, and as its power flow stands; powers are plus towards the medium voltage."""
 
@@ -124,6 +133,8 @@ class QuantityAnswer(Answer):
 class DeviceAnswer(Answer):
     """A device with everything it has."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # one without a price is sent without
+
     device: str
     kind: str
     site: str
@@ -134,6 +145,7 @@ class DeviceAnswer(Answer):
         description="What its own clock is ahead of site time; an RTU tells of it by a clock that is the RTU's",
         examples=[0.0],
     )
+    price: PriceAnswer | None = Field(default=None, description="Of energy here; only where a series says it")
     quantities: dict[str, QuantityAnswer]
 
 

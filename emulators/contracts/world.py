@@ -51,6 +51,8 @@ class Surroundings:
     pv_power_w: Floats | None = None
     sessions: Floats | None = None
     """Of charging points who is there or comes next: arrival and departure [s], energy [Wh], ``(3, n)``."""
+    prices: Floats | None = None
+    """Of energy: the price [1/MWh], for how long on this day it is cheaper and for how long dearer [h], ``(3, n)``."""
 
     @property
     def voltage_v(self) -> Floats:

@@ -18,7 +18,7 @@ from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.stations.scanning import Polls
 from pilotfarm.profiles.media import NONE
-from pilotfarm.profiles.series import Guests, Replayed
+from pilotfarm.profiles.series import Guests, Prices, Replayed
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
 
 Parity: TypeAlias = Literal["none", "even", "odd"]
@@ -199,7 +199,7 @@ class ReplayLayout:
 
     group: str
     what: str
-    values: Replayed | Guests
+    values: Replayed | Guests | Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +230,8 @@ class SiteLayout:
     frequency_area: str = "continental"
     weather: WeatherLayout = WeatherLayout()
     replays: tuple[ReplayLayout, ...] = ()
+    currency: str = ""
+    """Of prices, ISO 4217; empty where nothing says a price."""
     inputs: tuple[InputFile, ...] = ()
     """The files it was made from besides the site file: series and weather, by their names."""
 

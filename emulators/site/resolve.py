@@ -19,7 +19,7 @@ from pilotfarm.emulators.site.stations import Stations
 from pilotfarm.emulators.words import quoted
 from pilotfarm.profiles import draws
 
-_TABLES: Final = ("location", "feeders", "groups", "stations", "grid", "frequency", "weather", "series")
+_TABLES: Final = ("location", "feeders", "groups", "stations", "grid", "frequency", "weather", "market", "series")
 _IN_A_GROUP: Final = ("ratings", "endpoints", "replay")
 """Keys of a group that are read apart from the others."""
 
@@ -49,7 +49,8 @@ def resolve(
     stations = Stations(checker, allocator, station_tables, place.time_zone, media=with_media)
     feeder_names = tuple(feeder_tables) if isinstance(data.get("feeders", {}), dict) else None
     inputs = Inputs(document)
-    series = SeriesReader(checker, data, inputs)
+    begins = tables.start(checker, start_text, place.time_zone)
+    series = SeriesReader(checker, data, inputs, begins, place.time_zone)
     reader = _GroupReader(checker, stations, series, feeder_names, feeders, used_seed)
     if not isinstance(data.get("groups"), dict):
         stations.is_complete = series.is_complete = False
@@ -62,9 +63,9 @@ def resolve(
     if media and not stations.have_media and stations.is_complete:
         document.problem(("media",), "no endpoint or station of the site has a medium")
     allocator.report()
-    begins = tables.start(checker, start_text, place.time_zone)
+    tables.market(checker, data)
     series.of_site(data)
-    sky, replays = tables.weather(checker, data, place, inputs), series.layouts(begins)
+    sky, replays = tables.weather(checker, data, place, inputs), series.layouts()
     return SiteLayout(
         name=head.name if head else "",
         title=head.title if head else "",
@@ -81,6 +82,7 @@ def resolve(
         weather=sky,
         frequency_area=tables.frequency_area(checker, data),
         replays=replays,
+        currency=series.currency(),
         inputs=inputs.found,
     )
 

@@ -13,7 +13,7 @@ from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout, WeatherLayout
-from pilotfarm.emulators.site.model import Feeder, Frequency, Grid, Location, Weather, WeatherTable
+from pilotfarm.emulators.site.model import Feeder, Frequency, Grid, Location, Market, Table, Weather, WeatherTable
 from pilotfarm.profiles.weather import WeatherFileError
 
 DISTANCE_MAX_DEG: Final = 1.0
@@ -85,6 +85,13 @@ def grid(checker: Checker, data: Mapping[str, Any]) -> GridLayout:
 def frequency_area(checker: Checker, data: Mapping[str, Any]) -> str:
     table = checker.read_optional(Frequency, data, "frequency")
     return "" if table is None else table.area
+
+
+def market(checker: Checker, data: Mapping[str, Any]) -> None:
+    """Check the table of the market, which has what a series says of it and nothing else."""
+    raw = data.get("market", {})
+    plain = {key: item for key, item in raw.items() if key != "replay"} if isinstance(raw, dict) else raw
+    checker.read(Table, plain, ("market",), known=Market.model_fields)
 
 
 def weather(checker: Checker, data: Mapping[str, Any], site: Place, inputs: Inputs) -> WeatherLayout:

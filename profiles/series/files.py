@@ -27,7 +27,7 @@ ROWS_MAX: Final = 1_200_000
 VALUES_MAX: Final = 100_000_000
 """Rows times columns that are replayed: 800 MB."""
 ENDINGS: Final = (".csv", ".parquet")
-NOTHING: Final = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
+NOTHING: Final = ("", "-", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "n/e", "N/E")
 _NAMES_MAX: Final = 10_000_000  # characters of the line of names
 _DELIMITERS: Final = ",;\t"
 _BLOCK: Final = 1 << 24
@@ -43,8 +43,8 @@ Times: TypeAlias = Floats | list[str]
 class Columns:
     """What was read: ``values`` is ``(rows, columns)`` and NaN where nothing is.
 
-    ``times`` are texts, or numbers: seconds since 1970 UTC where ``times_are`` is ``utc``, seconds of the wall clock
-    since 1970 where it is ``wall``, and offsets in seconds where it is ``offsets``.
+    ``times`` are texts where ``times_are`` is ``text``, or numbers: seconds since 1970 UTC where it is ``utc``, seconds
+    of the wall clock since 1970 where it is ``wall``, and offsets in seconds where it is ``offsets``.
     """
 
     times: Times
@@ -154,16 +154,8 @@ def _read_csv(path: Path, time: str, columns: Sequence[str], decimal: str) -> Co
             raise SeriesFileError([Mistake(0, f"cannot be read: {_first_line(error)}")]) from error
         return by_hand
     _refuse_size(table.num_rows, len(columns))
-    times, times_are = offsets_or_texts([text.strip() for text in table.column(time).to_pylist()])
-    return Columns(times, times_are, _side_by_side(table, columns), lambda row: lines()[row], lambda row: "")
-
-
-def offsets_or_texts(texts: list[str]) -> tuple[Times, str]:
-    """Return numbers where all texts are, else the texts."""
-    try:
-        return np.array(texts, dtype=np.float64), "offsets"
-    except ValueError:
-        return texts, "text"
+    texts = [text.strip() for text in table.column(time).to_pylist()]
+    return Columns(texts, "text", _side_by_side(table, columns), lambda row: lines()[row], lambda row: "")
 
 
 def _lines(path: Path) -> list[int]:
@@ -195,9 +187,8 @@ def _by_hand(path: Path, delimiter: str, decimal: str, found: Sequence[str], wan
                 values.append(np.array([number_in(row[at].strip(), decimal) or 0.0 for at in places[1:]]))
     if wrong > TOLD_MAX:
         mistakes = [*mistakes[:TOLD_MAX], Mistake(mistakes[TOLD_MAX].line, "and perhaps more from here on")]
-    times, times_are = offsets_or_texts(texts)
     together = np.array(values).reshape(len(texts), len(wanted) - 1)
-    return Columns(times, times_are, together, lines.__getitem__, lambda row: "", tuple(mistakes))
+    return Columns(texts, "text", together, lines.__getitem__, lambda row: "", tuple(mistakes))
 
 
 def _told_of(row: Sequence[str], found: Sequence[str], places: Sequence[int], decimal: str) -> list[str]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from pilotfarm.profiles.draws import Floats
 from pilotfarm.profiles.series.files import Columns, Times
+from pilotfarm.profiles.series.replay import Recipe
 from pilotfarm.profiles.series.told import LOOKED_AT, Mistake, SeriesFileError, at_most
 
 OFFSET_MAX_S: Final = 3_155_760_000.0
@@ -24,40 +25,53 @@ OFFSET_MAX_S: Final = 3_155_760_000.0
 _EXAMPLE: Final = "2025-01-31T12:15:00"
 
 
-def seconds(read: Columns, zone: str | None, start_s: float) -> Floats:
+def seconds(read: Columns, recipe: Recipe, start_s: float) -> Floats:
     """Return the times in seconds since 1970 UTC, in order, each once.
 
     ``start_s`` is where offsets count from. Raises ``SeriesFileError`` with everything that is wrong with them.
     """
-    return _in_order(in_any_order(read, zone, start_s), read)
+    return _in_order(in_any_order(read, recipe, start_s), read)
 
 
-def in_any_order(read: Columns, zone: str | None, start_s: float) -> Floats:
+def in_any_order(read: Columns, recipe: Recipe, start_s: float) -> Floats:
     """Return times as ``seconds`` does, in any order."""
-    if read.times_are == "offsets":
-        return _checked_offsets(read, zone) + start_s
+    offsets = _offsets(read, recipe)
+    if offsets is not None:
+        return _checked(offsets, read, recipe) + start_s
     if read.times_are == "utc":
         return np.asarray(read.times, dtype=np.float64)
-    wall_s, offset_s = _parsed(read) if read.times_are == "text" else (np.asarray(read.times), None)
+    wall_s, offset_s = _parsed(read, recipe.time_format) if read.times_are == "text" else (np.asarray(read.times), None)
     naive = np.ones(len(wall_s), dtype=np.bool_) if offset_s is None else np.isnan(offset_s)
     unix_s = wall_s.copy() if offset_s is None else wall_s - np.where(naive, 0.0, offset_s)
     if naive.any():
         rows = naive.nonzero()[0]
-        if zone is None:
+        if recipe.zone is None:
             row = int(rows[0])
             raise SeriesFileError(
                 [_at(read, row, "has no offset from UTC, and the series says no zone, such as zone: Europe/Oslo")]
             )
-        unix_s[rows] = wall_s[rows] - _zone_offsets(read, rows, wall_s[rows], ZoneInfo(zone))
+        unix_s[rows] = wall_s[rows] - _zone_offsets(read, rows, wall_s[rows], ZoneInfo(recipe.zone))
     return unix_s
+
+
+def _offsets(read: Columns, recipe: Recipe) -> Floats | None:
+    """Return times that are numbers, or texts of numbers."""
+    if read.times_are == "offsets":
+        return np.asarray(read.times, dtype=np.float64)
+    if read.times_are != "text" or recipe.time_format is not None:
+        return None
+    try:
+        return np.array(read.times, dtype=np.float64)
+    except ValueError:
+        return None
 
 
 def _at(read: Columns, row: int, message: str) -> Mistake:
     return Mistake(read.line(row), read.said(row) + message)
 
 
-def _checked_offsets(read: Columns, zone: str | None) -> Floats:
-    times = np.asarray(read.times, dtype=np.float64)
+def _checked(times: Floats, read: Columns, recipe: Recipe) -> Floats:
+    """Return offsets that are some."""
     wrong = (~((times >= 0.0) & (times <= OFFSET_MAX_S))).nonzero()[0].tolist()
     mistakes = [
         _at(read, row, f"{times[row]:.10g} is no offset in seconds from the site's start; an instant is as {_EXAMPLE}Z")
@@ -65,20 +79,24 @@ def _checked_offsets(read: Columns, zone: str | None) -> Floats:
     ]
     if mistakes:
         raise SeriesFileError(at_most(mistakes, len(wrong)))
-    if zone is not None:
+    if recipe.zone is not None:
         raise SeriesFileError([Mistake(0, "its times are offsets from the site's start, which have no zone")])
     return times
 
 
-def _parsed(read: Columns) -> tuple[Floats, Floats]:
-    """Return texts as seconds of the wall clock since 1970, and their offsets from UTC, NaN where they have none."""
-    if (alike := _parsed_at_once(read.times)) is not None:
+def _parsed(read: Columns, form: str | None) -> tuple[Floats, Floats]:
+    """Return texts as seconds of the wall clock since 1970, and their offsets from UTC, NaN where they have none.
+
+    Of a span, such as ``01.01.2025 00:00 - 01.01.2025 01:00``, the beginning counts.
+    """
+    if form is None and (alike := _parsed_at_once(read.times)) is not None:
         return alike
     wall_s, offset_s = np.empty(len(read.times)), np.full(len(read.times), np.nan)
     wrong: list[int] = []
     for row, text in enumerate(read.times):
+        begin = str(text).partition(" - ")[0].strip()
         try:
-            moment = datetime.fromisoformat(str(text))
+            moment = datetime.fromisoformat(begin) if form is None else datetime.strptime(begin, form)  # noqa: DTZ007 - aware or not is told apart below
         except ValueError:
             wrong.append(row)
             continue
@@ -86,10 +104,8 @@ def _parsed(read: Columns) -> tuple[Floats, Floats]:
         if moment.tzinfo is not None:
             offset_s[row] = moment.utcoffset().total_seconds()  # type: ignore[union-attr]  # it is aware
     if wrong:
-        told = [
-            _at(read, row, f"{str(read.times[row])[:40]!r} is no instant such as {_EXAMPLE}")
-            for row in wrong[:LOOKED_AT]
-        ]
+        meant = f"such as {_EXAMPLE}; others need a time_format" if form is None else f"by the time_format {form!r}"
+        told = [_at(read, row, f"{str(read.times[row])[:40]!r} is no instant {meant}") for row in wrong[:LOOKED_AT]]
         raise SeriesFileError(at_most(told, len(wrong)))
     return wall_s, offset_s
 

@@ -64,10 +64,10 @@ def load(recipe: Recipe, devices: Sequence[str], gain: float, start_s: float) ->
     ]
     times: list[Floats] = []
     for at, name in ((1, "arrive"), (2, "leave")):
-        texts, times_are = files.offsets_or_texts([cells[at] for _, cells in rows])
-        read = files.Columns(texts, times_are, np.zeros((0, 0)), line, partial(named, name))
+        texts = [cells[at] for _, cells in rows]
+        read = files.Columns(texts, "text", np.zeros((0, 0)), line, partial(named, name))
         try:
-            times.append(instants.in_any_order(read, recipe.zone, start_s))
+            times.append(instants.in_any_order(read, recipe, start_s))
         except SeriesFileError as error:
             mistakes += error.mistakes
     order = np.arange(len(rows))

@@ -75,6 +75,45 @@ def test_a_file_reads_the_same_however_it_is_written(tmp_path, text, how) -> Non
     assert (series.edges_s - START_S).tolist() == [0, 900, 1800, 2700, 3600]
 
 
+ENTSOE = """\
+"MTU (CET/CEST)","Day-ahead Price [EUR/MWh]","Currency","BZN|NO1"
+"26.10.2025 01:00 - 26.10.2025 02:00","-1.05","EUR",""
+"26.10.2025 02:00 - 26.10.2025 03:00","0.00","EUR",""
+"26.10.2025 02:00 - 26.10.2025 03:00","11.20","EUR",""
+"26.10.2025 03:00 - 26.10.2025 04:00","n/e","EUR",""
+"""
+SMARD = """\
+Datum von;Datum bis;Deutschland/Luxemburg [€/MWh]
+26.10.2025 01:00;26.10.2025 02:00;-1,05
+26.10.2025 02:00;26.10.2025 02:00;0,00
+26.10.2025 02:00;26.10.2025 03:00;11,20
+26.10.2025 03:00;26.10.2025 04:00;-
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "decimal"),
+    [(ENTSOE, "Day-ahead Price [EUR/MWh]", "."), (SMARD, "Deutschland/Luxemburg [€/MWh]", ",")],
+)
+def test_day_ahead_prices_are_read_as_they_are_published(tmp_path, text, column, decimal) -> None:
+    (tmp_path / "prices.csv").write_text("\ufeff" + text.replace("\n", "\r\n"), encoding="utf-8")
+    form = {"zone": "Europe/Oslo", "time_format": "%d.%m.%Y %H:%M", "decimal": decimal, "gaps": "hold"}
+    recipe = Recipe(tmp_path / "prices.csv", **form)
+    series = load(recipe, columns_of(recipe)[0], (column,), START_S)
+    first = datetime.fromisoformat("2025-10-26T01:00:00+02:00").timestamp()
+    assert (series.edges_s - first).tolist() == [0, 3600, 7200, 10800, 14400]
+    assert series.values[:, 0].tolist() == [-1.05, 0.0, 11.2, 11.2]
+
+
+@pytest.mark.parametrize(
+    ("times", "form"),
+    [(("202503010000", "202503010015"), "%Y%m%d%H%M"), (("1/3/25 0:00", "1/3/25 0:15"), "%d/%m/%y %H:%M")],
+)
+def test_times_of_another_form_are_read_by_it(tmp_path, times, form) -> None:
+    series = csv(tmp_path, "time,a\n" + "".join(f"{each},1\n" for each in times), time_format=form, zone="UTC")
+    assert (series.edges_s - START_S).tolist() == [0, 900, 1800]
+
+
 @pytest.mark.parametrize(
     "times",
     [
@@ -195,6 +234,8 @@ def test_a_long_gap_is_one_mistake_and_many_are_counted(tmp_path) -> None:
         (EVEN.replace("Z", ""), {}, 2, "has no offset from UTC, and the series says no zone"),
         (EVEN.replace("00:30Z", "00:30"), {}, 4, "has no offset from UTC"),
         (EVEN.replace("00:30Z", "25:30Z"), {}, 4, "'2025-03-01T25:30Z' is no instant such as"),
+        (EVEN.replace("2025-03-01T", "01.03.2025 "), {}, 2, "12:15:00; others need a time_format"),
+        ("time,a\n01.03.2025 00:00,1\n2025-03-01,2\n", {"time_format": "%d.%m.%Y %H:%M"}, 3, "by the time_format '%d"),
         ("time,a\n0,1\nx,2\n", {}, 2, "'0' is no instant such as"),
         ("time,a\n-1,1\n0,2\n", {}, 2, "-1 is no offset in seconds"),
         ("time,a\n1735689600,1\n1e99,2\n", {}, 3, "1e+99 is no offset in seconds"),
