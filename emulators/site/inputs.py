@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from pilotfarm.emulators.site.document import Document, Path
 from pilotfarm.emulators.site.layout import InputFile
+from pilotfarm.profiles.series.told import first_line
 
 _T = TypeVar("_T")
 
@@ -50,7 +51,7 @@ class Inputs:
                 read = reader(file)
             after = file.stat()
         except OSError as error:
-            self._document.problem(path, f"{file} cannot be read: {error.strerror or error}")
+            self._document.problem(path, f"{file} cannot be read: {error.strerror or first_line(error)}")
             return None
         if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
             self._document.problem(path, f"{file} has changed while it was read")

@@ -148,7 +148,7 @@ class SeriesReader:
         from pilotfarm.profiles.series.load import columns_of, load
 
         time, there = columns_of(recipe)
-        fitting = [each for each in references if self._has_columns(each, recipe.path, there)]
+        fitting = [each for each in references if self._has_columns(each, recipe.path, time, there)]
         wanted = tuple(dict.fromkeys(column for each in fitting for column in each.columns))
         if not wanted:
             return []
@@ -165,11 +165,14 @@ class SeriesReader:
         self._tell(recipe.path, reference.impossible_visits(stays))
         return ReplayLayout(reference.group, reference.what, Guests(stays))
 
-    def _has_columns(self, reference: Reference, file: FilePath, there: Sequence[str]) -> bool:
+    def _has_columns(self, reference: Reference, file: FilePath, time: str, there: Sequence[str]) -> bool:
         """Check that a file has the columns of all devices, and none of devices that the site has not."""
         known, path = set(there), (*reference.path, "column")
         missing = [column for column in dict.fromkeys(reference.columns) if column not in known]
-        if missing:
+        if time in missing:
+            told = f"{quoted(time)} is the column of times of {file.name}; say which other one is, with time:"
+            self._document.problem(path, told)
+        elif missing:
             others = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             hint = suggestion(missing[0], there[:_HINTED]) if not others else ""
             self._document.problem(path, f"{file.name} has no column {quoted(missing[0])}{others}{hint}")

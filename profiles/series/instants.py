@@ -16,12 +16,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pilotfarm.profiles.draws import Floats
-from pilotfarm.profiles.series.files import Columns, Times
+from pilotfarm.profiles.series.columns import Columns, Times
+from pilotfarm.profiles.series.csv_file import number_in
 from pilotfarm.profiles.series.replay import Recipe
 from pilotfarm.profiles.series.told import LOOKED_AT, Mistake, SeriesFileError, at_most
 
 OFFSET_MAX_S: Final = 3_155_760_000.0
 """A hundred years; a larger number is no offset."""
+_YEARS: Final = (1900, 2199)
+_BEGIN_S, _END_S = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (_YEARS[0], _YEARS[1] + 1))
 _EXAMPLE: Final = "2025-01-31T12:15:00"
 
 
@@ -39,8 +42,9 @@ def in_any_order(read: Columns, recipe: Recipe, start_s: float) -> Floats:
     if offsets is not None:
         return _checked(offsets, read, recipe) + start_s
     if read.times_are == "utc":
-        return np.asarray(read.times, dtype=np.float64)
+        return _in_bounds(np.asarray(read.times, dtype=np.float64), read)
     wall_s, offset_s = _parsed(read, recipe.time_format) if read.times_are == "text" else (np.asarray(read.times), None)
+    _in_bounds(wall_s, read)
     naive = np.ones(len(wall_s), dtype=np.bool_) if offset_s is None else np.isnan(offset_s)
     unix_s = wall_s.copy() if offset_s is None else wall_s - np.where(naive, 0.0, offset_s)
     if naive.any():
@@ -63,7 +67,15 @@ def _offsets(read: Columns, recipe: Recipe) -> Floats | None:
     try:
         return np.array(read.times, dtype=np.float64)
     except ValueError:
+        return _told_apart(read)
+
+
+def _told_apart(read: Columns) -> Floats | None:
+    """Return NaN for what is no number among offsets, of which the first is one; ``None`` of instants."""
+    numbers = [number_in(str(text), ".") for text in read.times]
+    if numbers[0] is None:
         return None
+    return np.array([np.nan if number is None else number for number in numbers])
 
 
 def _at(read: Columns, row: int, message: str) -> Mistake:
@@ -74,7 +86,12 @@ def _checked(times: Floats, read: Columns, recipe: Recipe) -> Floats:
     """Return offsets that are some."""
     wrong = (~((times >= 0.0) & (times <= OFFSET_MAX_S))).nonzero()[0].tolist()
     mistakes = [
-        _at(read, row, f"{times[row]:.10g} is no offset in seconds from the site's start; an instant is as {_EXAMPLE}Z")
+        _at(
+            read,
+            row,
+            f"{str(read.times[row])[:40] or 'an empty cell'} is no offset in seconds from the site's start; "
+            f"an instant is as {_EXAMPLE}Z",
+        )
         for row in wrong[:LOOKED_AT]
     ]
     if mistakes:
@@ -82,6 +99,15 @@ def _checked(times: Floats, read: Columns, recipe: Recipe) -> Floats:
     if recipe.zone is not None:
         raise SeriesFileError([Mistake(0, "its times are offsets from the site's start, which have no zone")])
     return times
+
+
+def _in_bounds(times_s: Floats, read: Columns) -> Floats:
+    """Refuse instants of other centuries: they are slips, and clocks and zones know nothing of them."""
+    wrong = (~((times_s >= _BEGIN_S) & (times_s < _END_S))).nonzero()[0]
+    told = [_at(read, row, f"is not in the years {_YEARS[0]} to {_YEARS[1]}") for row in wrong[:LOOKED_AT].tolist()]
+    if told:
+        raise SeriesFileError(at_most(told, len(wrong)))
+    return times_s
 
 
 def _parsed(read: Columns, form: str | None) -> tuple[Floats, Floats]:

@@ -37,3 +37,7 @@ def at_most(mistakes: Sequence[Mistake], total: int | None = None) -> list[Mista
     if count > len(kept):
         kept.append(Mistake(kept[-1].line, f"and {count - len(kept):,} more like this"))
     return kept
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -78,6 +78,12 @@ WRONG_IN_THE_SITE = {
         "no series of a battery 'load'; known are price",
     ),
     "a column too few": ("[east, west]", "[east]", 21, "names 1 columns for 2 devices"),
+    "the column of times": (
+        "[east, west]",
+        "[east, time]",
+        21,
+        "'time' is the column of times of loads.csv; say which",
+    ),
     "a column that is not there": ("[east, west]", "[east, wset]", 21, "loads.csv has no column 'wset'; did you mean"),
     "devices without a column": ("count: 2\n    replay", "count: 4\n    replay", 15, "'meters-003' and 1 more"),
     "devices the site has not": (
