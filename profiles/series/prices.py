@@ -28,10 +28,11 @@ class Prices:
         Its first row is the price; then for how many hours of the day, as far as the series has it, energy is cheaper,
         and for how many it is dearer. NaN where the series says nothing. It is the same array until something moves.
         """
-        price = self.prices.at(end_s, dt_s)
-        begin_s = end_s - dt_s
-        if self._price is not price or not self._day[0] <= begin_s < self._day[1]:
+        price, begin_s = self.prices.at(end_s, dt_s), end_s - dt_s
+        is_another_day = not self._day[0] <= begin_s < self._day[1]
+        if is_another_day:
             self._look_at_day(begin_s)
+        if is_another_day or price is not self._price:
             self._price = price
             cheaper_h, dearer_h = (self._lasts_h @ than for than in (self._of_day < price, self._of_day > price))
             known = np.where(np.isnan(price), np.nan, 1.0)
@@ -39,10 +40,9 @@ class Prices:
         return self._now
 
     def _look_at_day(self, unix_s: float) -> None:
-        if not self._day[0] <= unix_s < self._day[1]:
-            today = datetime.fromtimestamp(unix_s, UTC).astimezone(self._zone).date()
-            midnights = (datetime.combine(day, time(), self._zone) for day in (today, today + timedelta(days=1)))
-            begin_s, end_s = (midnight.timestamp() for midnight in midnights)
-            self._day = begin_s, end_s
-            lasts_s, self._of_day = self.prices.between(begin_s, end_s)
-            self._lasts_h = lasts_s / 3_600.0
+        today = datetime.fromtimestamp(unix_s, UTC).astimezone(self._zone).date()
+        midnights = (datetime.combine(day, time(), self._zone) for day in (today, today + timedelta(days=1)))
+        begin_s, end_s = (midnight.timestamp() for midnight in midnights)
+        self._day = begin_s, end_s
+        lasts_s, self._of_day = self.prices.between(begin_s, end_s)
+        self._lasts_h = lasts_s / 3_600.0

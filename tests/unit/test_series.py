@@ -258,6 +258,7 @@ def test_a_long_gap_is_one_mistake_and_many_are_counted(tmp_path) -> None:
         ("time,a\n0,1_000\n900,2\n", {}, 2, "a: '1_000' is not a number"),
         ("time,a\n0,\u0661\n900,2\n", {}, 2, "a: '\u0661' is not a number"),
         ("time;a\n0;1.234,5\n900;2\n", {"decimal": ","}, 2, "a: '1.234,5' is not a number"),
+        ("time;a\n0;1.234\n900;2\n", {"decimal": ","}, 2, "a: '1.234' is not a number"),
         ("sep=;\ntime;a\n0;1\n900;2\n", {}, 1, "is a line for Excel alone"),
         ('time,a\n0,1\n900,"' + "2" * 200_000 + "\n", {}, 3, "cannot be read: field larger than"),
         ("time,a\n-1,1\n0,2\n", {}, 2, "-1 is no offset in seconds"),
@@ -273,6 +274,18 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path, text, how, line, words) -
     told = mistakes(tmp_path, text, **how)
     assert told[0][0] == line
     assert words in told[0][1]
+
+
+def test_instants_before_1970_are_as_good(tmp_path) -> None:
+    assert csv(tmp_path, "time,a\n1900-01-01T00:00Z,1\n1900-01-01T01:00Z,2\n").begin_s == -2_208_988_800.0
+
+
+def test_a_long_file_is_counted_before_it_is_in_memory(tmp_path) -> None:
+    with (tmp_path / "a.csv").open("wb") as file:
+        file.write(b"time,a\n0,1\n")
+        file.truncate(250_000_000)  # zeros that take no room on the disk
+    with pytest.raises(SeriesFileError, match="at least two rows"):
+        load(Recipe(tmp_path / "a.csv"), "time", ("a",), START_S)
 
 
 def test_a_row_of_two_lines_moves_those_below_it(tmp_path) -> None:

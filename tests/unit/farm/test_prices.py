@@ -65,29 +65,33 @@ def test_a_storage_charges_in_the_cheapest_hours_of_the_day_and_discharges_in_th
 
 def test_hours_of_one_price_are_all_cheap_or_dear_and_a_day_of_one_price_is_neither(tmp_path: Path) -> None:
     night = [50.0] * 6 + [90.0] * 18
-    power_w = np.array(by_hour(Farm(load(tmp_path, HEAD + MARKET + STORES, hours("2025-06-02", night))), "stores"))
+    farm = Farm(load(tmp_path, HEAD + MARKET + STORES, hours("2025-06-02", night)))
+    power_w = np.array(by_hour(farm, "stores", count=8))
     assert (power_w[:6] < 0.0).all()
     assert (power_w[6:] > 0.0).all()
-    flat = by_hour(Farm(load(tmp_path, HEAD + MARKET + STORES, hours("2025-06-02", [70.0] * 24))), "stores")
-    assert flat == [0.0] * 24
+    farm = Farm(load(tmp_path, HEAD + MARKET + STORES, hours("2025-06-02", [70.0] * 24)))
+    assert by_hour(farm, "stores", count=11) == [0.0] * 11
 
 
 def test_the_storage_of_a_home_follows_the_price_and_one_by_the_clock_does_not(tmp_path: Path) -> None:
     text = HEAD + MARKET + "groups:\n  tariff: {kind: prosumer, count: 1, ratings: {storage_own_mode: tariff}}\n"
     farm = Farm(load(tmp_path, text + "  clock: {kind: prosumer, count: 1}\n"))
-    tariff_w = by_hour(farm, "tariff", "storage_active_power_w", 14)
-    assert tariff_w[12] < 0.0 == tariff_w[10]
+    tariff_w = by_hour(farm, "tariff", "storage_active_power_w", 11)
+    assert farm.groups["clock"].columns["storage_active_power_w"][0] < 0.0 == tariff_w[10]
+    assert by_hour(farm, "tariff", "storage_active_power_w", 2)[1] < 0.0
     priced, bare = (
         Farm(load(tmp_path, head + STORES.replace("own_mode: tariff, ", ""))) for head in (HEAD + MARKET, HEAD)
     )
-    assert by_hour(priced, "stores") == by_hour(bare, "stores")
+    assert by_hour(priced, "stores", count=11) == by_hour(bare, "stores", count=11)
 
 
 def test_where_no_price_is_known_it_follows_the_clock(tmp_path: Path) -> None:
     farm = Farm(load(tmp_path, HEAD + MARKET + STORES, hours("2025-06-02", DAY[:14])))
     clock = Farm(load(tmp_path, HEAD + STORES.replace("own_mode: tariff, ", "")))
-    by_price, by_clock = by_hour(farm, "stores"), by_hour(clock, "stores")
-    assert by_price[:14] != by_clock[:14]
+    by_price, by_clock = by_hour(farm, "stores", count=18), by_hour(clock, "stores", count=18)
+    known = sorted(range(14), key=DAY.__getitem__)
+    assert sorted(np.flatnonzero(np.array(by_price[:14]) < 0.0)) == sorted(known[:4])
+    assert sorted(np.flatnonzero(np.array(by_price[:14]) > 0.0)) == sorted(known[-4:])
     assert by_price[15:] == by_clock[15:]
     assert any(by_clock[15:])
     assert np.isnan(farm.world.prices_of("stores")).all()
@@ -111,8 +115,19 @@ def test_a_day_with_an_hour_that_comes_twice_has_twenty_five(tmp_path: Path) -> 
     assert farm.now == datetime.fromisoformat("2025-10-27T00:00:00+01:00")
 
 
+def test_a_price_that_lasts_over_midnight_is_seen_in_the_new_day(tmp_path: Path) -> None:
+    long = "time,area\n2025-06-02T06:00,1\n2025-06-02T18:00,2\n2025-06-03T06:00,3\n"
+    farm = Farm(load(tmp_path, HEAD.replace("T00:00:00", "T23:59:00") + MARKET + STORES, long))
+    farm.step(60.0)
+    assert farm.world.prices_of("stores")[:, 0].tolist() == [2, 12, 0]
+    farm.step(60.0)
+    assert farm.world.prices_of("stores")[:, 0].tolist() == [2, 0, 12]
+
+
 def test_what_a_group_pays_goes_before_the_market(tmp_path: Path) -> None:
-    contract = "  own: {kind: battery, count: 2, replay: {price: {series: more, column: [a, b], unit: ct/kWh}}}\n"
+    own = "ratings: {own_mode: tariff}, replay: {price: {series: more, column: [a, b], unit: ct/kWh}}"
+    contract = f"  own: {{kind: battery, count: 2, {own}}}\n"
+    assert load(tmp_path, HEAD + "groups:\n" + contract).currency == "EUR", "it needs no market"
     farm = Farm(load(tmp_path, HEAD + MARKET + STORES + contract))
     assert farm.world.prices_of("own") is None
     farm.step(60.0)
