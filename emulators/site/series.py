@@ -103,7 +103,7 @@ class SeriesReader:
         """Return what prices are in, of which a site has one; say where a group follows prices and there are none."""
         for group in self._by_price:
             if not {("", PRICE), (group.name, PRICE)} & self._asked:
-                told = "follow the price of energy, and neither the group nor market: replays one"
+                told = "a tariff follows the price of energy, and neither the group nor market: replays one"
                 self._document.problem(("groups", group.name, "ratings"), told)
         prices = sorted((each for each in self._references if each.what == PRICE), key=lambda each: each.group != "")
         for each in prices[1:]:

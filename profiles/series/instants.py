@@ -33,11 +33,15 @@ def seconds(read: Columns, recipe: Recipe, start_s: float) -> Floats:
 
     ``start_s`` is where offsets count from. Raises ``SeriesFileError`` with everything that is wrong with them.
     """
-    return _in_order(in_any_order(read, recipe, start_s), read)
+    return _in_order(_unix_s(read, recipe, start_s, ordered=True), read)
 
 
 def in_any_order(read: Columns, recipe: Recipe, start_s: float) -> Floats:
-    """Return times as ``seconds`` does, in any order."""
+    """Return times as ``seconds`` does, in any order: then nothing tells apart an hour from the same hour again."""
+    return _unix_s(read, recipe, start_s, ordered=False)
+
+
+def _unix_s(read: Columns, recipe: Recipe, start_s: float, *, ordered: bool) -> Floats:
     offsets = _offsets(read, recipe)
     if offsets is not None:
         return _checked(offsets, read, recipe) + start_s
@@ -54,7 +58,7 @@ def in_any_order(read: Columns, recipe: Recipe, start_s: float) -> Floats:
             raise SeriesFileError(
                 [_at(read, row, "has no offset from UTC, and the series says no zone, such as zone: Europe/Oslo")]
             )
-        unix_s[rows] = wall_s[rows] - _zone_offsets(read, rows, wall_s[rows], ZoneInfo(recipe.zone))
+        unix_s[rows] = wall_s[rows] - _zone_offsets(read, rows, wall_s[rows], ZoneInfo(recipe.zone), ordered)
     return unix_s
 
 
@@ -71,9 +75,10 @@ def _offsets(read: Columns, recipe: Recipe) -> Floats | None:
 
 
 def _told_apart(read: Columns) -> Floats | None:
-    """Return NaN for what is no number among offsets, of which the first is one; ``None`` of instants."""
+    """Return NaN for what is no number among offsets, as the first time that is there is one; else ``None``."""
     numbers = [number_in(str(text), ".") for text in read.times]
-    if numbers[0] is None:
+    first = next((number for number, text in zip(numbers, read.times, strict=True) if text), None)
+    if first is None:
         return None
     return np.array([np.nan if number is None else number for number in numbers])
 
@@ -147,7 +152,7 @@ def _parsed_at_once(texts: Times) -> tuple[Floats, Floats] | None:
     return None
 
 
-def _zone_offsets(read: Columns, rows: npt.NDArray[np.intp], wall_s: Floats, zone: ZoneInfo) -> Floats:
+def _zone_offsets(read: Columns, rows: npt.NDArray[np.intp], wall_s: Floats, zone: ZoneInfo, ordered: bool) -> Floats:
     """Return the offsets from UTC of wall times in a zone."""
     moments = [datetime.fromtimestamp(each, UTC).replace(tzinfo=zone) for each in wall_s.tolist()]
     first, second = (
@@ -161,16 +166,12 @@ def _zone_offsets(read: Columns, rows: npt.NDArray[np.intp], wall_s: Floats, zon
     offsets = first.copy()
     for run in _runs(first > second):
         back = (np.diff(wall_s[run]) <= 0.0).nonzero()[0]
-        if not len(back):
-            at = run.start
-            mistakes.append(
-                _at(
-                    read,
-                    int(rows[at]),
-                    f"{moments[at]:%Y-%m-%d %H:%M} comes twice in {zone.key}, where clocks go back, and here once: "
-                    "write offsets from UTC, or both",
-                )
-            )
+        if not ordered or not len(back):
+            here = ", and here once: write offsets from UTC, or both" if ordered else ": write offsets from UTC"
+            told = f" comes twice in {zone.key}, where clocks go back{here}"
+            # Of times in order one stands for the hour; of others each is a place to write.
+            places = range(run.start, run.start + 1 if ordered else run.stop)
+            mistakes += [_at(read, int(rows[at]), f"{moments[at]:%Y-%m-%d %H:%M}{told}") for at in places]
         else:
             offsets[run.start + int(back[0]) + 1 : run.stop] = second[run.start + int(back[0]) + 1 : run.stop]
     if mistakes:

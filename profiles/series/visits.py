@@ -7,7 +7,7 @@ Visits may stand in any order; those of a point do not overlap.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -131,10 +131,14 @@ def _parquet_rows(path: Path) -> _Table:
 def _texts(column: pa.ChunkedArray) -> list[str]:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    elif pa.types.is_duration(column.type):
+        column = column.cast(pa.duration("us"), safe=False)
     return [_text(cell) for cell in column.to_pylist()]
 
 
 def _text(cell: Any) -> str:
     if cell is None:
         return ""
+    if isinstance(cell, timedelta):
+        cell = cell.total_seconds()
     return cell.isoformat() if isinstance(cell, datetime) else str(cell).strip()

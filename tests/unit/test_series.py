@@ -253,6 +253,8 @@ def test_a_long_gap_is_one_mistake_and_many_are_counted(tmp_path) -> None:
         ("time,a\n0,1\nx,2\n", {}, 3, "x is no offset in seconds"),
         ("time,a\n0,1\n,2\n", {}, 3, "an empty cell is no offset in seconds"),
         ("time,a\n2025-03-01T00:00Z,1\n900,2\n", {}, 3, "'900' is no instant such as"),
+        ("time,a\n,1\n2025-03-01T00:00Z,2\n", {}, 2, "'' is no instant such as"),
+        ("time,a\n,1\n,2\n", {}, 2, "'' is no instant such as"),
         ("time,a\n0001-01-01,1\n0001-01-02,2\n", {"zone": "Europe/Oslo"}, 2, "is not in the years 1900 to 2199"),
         ("time,a\n2199-12-31T23:59Z,1\n2200-01-01T00:00Z,2\n", {}, 3, "is not in the years 1900 to 2199"),
         ("time,a\n0,1_000\n900,2\n", {}, 2, "a: '1_000' is not a number"),

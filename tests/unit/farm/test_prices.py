@@ -153,7 +153,7 @@ def test_every_currency_has_both_units() -> None:
 
 def test_a_tariff_without_a_price_is_a_problem(tmp_path: Path) -> None:
     homes = "groups:\n  homes: {kind: prosumer, count: 3, ratings: {storage_own_mode: tariff}}\n"
-    words = "follow the price of energy, and neither the group nor market: replays one"
+    words = "a tariff follows the price of energy, and neither the group nor market: replays one"
     assert told(tmp_path, HEAD + homes) == [("site.yaml", line_of(tmp_path, "prosumer"), words)]
     mixed = STORES.replace("own_mode: tariff", "own_mode: {choice: [schedule, tariff], weights: [1, 1]}")
     assert told(tmp_path, HEAD + mixed.replace("count: 2", "count: 40"))[0][2] == words
