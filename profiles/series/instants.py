@@ -154,13 +154,9 @@ def _parsed_at_once(texts: Times) -> tuple[Floats, Floats] | None:
 
 def _zone_offsets(read: Columns, rows: npt.NDArray[np.intp], wall_s: Floats, zone: ZoneInfo, ordered: bool) -> Floats:
     """Return the offsets from UTC of wall times in a zone."""
-    moments = [datetime.fromtimestamp(each, UTC).replace(tzinfo=zone) for each in wall_s.tolist()]
-    first, second = (
-        np.array([moment.replace(fold=fold).utcoffset().total_seconds() for moment in moments])  # type: ignore[union-attr]
-        for fold in (0, 1)
-    )
+    first, second = _of_both_folds(wall_s, zone)
     mistakes = [
-        _at(read, int(rows[place]), f"{moments[place]:%Y-%m-%d %H:%M} is left out in {zone.key}: clocks go forward")
+        _at(read, int(rows[place]), f"{_wall(wall_s[place])} is left out in {zone.key}: clocks go forward")
         for place in (first < second).nonzero()[0].tolist()
     ]
     offsets = first.copy()
@@ -171,12 +167,35 @@ def _zone_offsets(read: Columns, rows: npt.NDArray[np.intp], wall_s: Floats, zon
             told = f" comes twice in {zone.key}, where clocks go back{here}"
             # Of times in order one stands for the hour; of others each is a place to write.
             places = range(run.start, run.start + 1 if ordered else run.stop)
-            mistakes += [_at(read, int(rows[at]), f"{moments[at]:%Y-%m-%d %H:%M}{told}") for at in places]
+            mistakes += [_at(read, int(rows[at]), f"{_wall(wall_s[at])}{told}") for at in places]
         else:
             offsets[run.start + int(back[0]) + 1 : run.stop] = second[run.start + int(back[0]) + 1 : run.stop]
     if mistakes:
         raise SeriesFileError(at_most(sorted(mistakes)))
     return offsets
+
+
+def _of_both_folds(wall_s: Floats, zone: ZoneInfo) -> tuple[Floats, Floats]:
+    """Return the offsets of wall times from UTC, the first time they come and the second.
+
+    All times of a day have those of its beginning and its end, unless they differ: only of such days each is looked up.
+    """
+    days, at = np.unique(np.floor(wall_s / 86_400.0), return_inverse=True)
+    begin, end = _looked_up(days * 86_400.0, zone), _looked_up(days * 86_400.0 + 86_399.0, zone)
+    first, second = begin[:, at]
+    moved = (begin != end).any(axis=0)[at]
+    first[moved], second[moved] = _looked_up(wall_s[moved], zone)
+    return first, second
+
+
+def _looked_up(wall_s: Floats, zone: ZoneInfo) -> Floats:
+    moments = [datetime.fromtimestamp(each, UTC).replace(tzinfo=zone) for each in wall_s.tolist()]
+    folds = [[moment.replace(fold=fold).utcoffset() for moment in moments] for fold in (0, 1)]
+    return np.array([[offset.total_seconds() for offset in each] for each in folds])  # type: ignore[union-attr]
+
+
+def _wall(wall_s: float) -> str:
+    return f"{datetime.fromtimestamp(wall_s, UTC):%Y-%m-%d %H:%M}"
 
 
 def _runs(marks: npt.NDArray[np.bool_]) -> list[slice]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -171,6 +172,15 @@ def test_times_that_are_alike_read_as_one_by_one(tmp_path, form, offset) -> None
     apart = csv(tmp_path, "time,a\n" + "".join(f"{each},1\n" for each in (*times[:2], last)), zone=zone)
     assert apart.edges_s.tolist() == alike.edges_s.tolist()
     assert alike.begin_s == datetime.fromisoformat(times[0] + ("" if offset else "+05:30")).timestamp()
+
+
+@pytest.mark.parametrize("zone", ["Europe/Oslo", "Australia/Lord_Howe", "Africa/Casablanca"])
+def test_wall_times_are_the_instants_they_came_from(tmp_path, zone) -> None:
+    """From March to October every half an hour, both of those that come twice among them."""
+    unix_s = np.arange(0.0, 245 * 86_400.0, 1_800.0) + START_S
+    here = [datetime.fromtimestamp(each, ZoneInfo(zone)) for each in unix_s.tolist()]
+    text = "time,a\n" + "".join(f"{each:%Y-%m-%dT%H:%M},1\n" for each in here)
+    assert (csv(tmp_path, text, zone=zone).edges_s[:-1] == unix_s).all()
 
 
 def test_a_time_may_stand_for_the_end_of_its_interval(tmp_path) -> None:
