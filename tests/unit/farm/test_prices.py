@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scenario_rig import problems, run, steps, verdicts
 
 from pilotfarm.emulators import site
@@ -14,6 +16,7 @@ from pilotfarm.emulators.contracts.replay import CURRENCIES, REPLAYABLE
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.profiles.series import Prices, Replayed, Series
 
 HEAD = """\
 name: priced
@@ -113,6 +116,23 @@ def test_a_day_with_an_hour_that_comes_twice_has_twenty_five(tmp_path: Path) -> 
             farm.step(900.0)
         assert farm.world.prices_of("stores")[:, 0].tolist() == [hour, hour, 24 - hour]
     assert farm.now == datetime.fromisoformat("2025-10-27T00:00:00+01:00")
+
+
+@settings(deadline=None, max_examples=25)
+@given(lasts_s=st.lists(st.integers(600, 20_000), min_size=1, max_size=8), data=st.data())
+def test_every_second_of_a_day_is_cheaper_dearer_or_the_same(lasts_s: list[int], data: st.DataObject) -> None:
+    """Told apart second by second, of two devices with prices of their own and of a series that goes round."""
+    day_s = datetime.fromisoformat("2025-06-02T00:00:00+00:00").timestamp()
+    edges_s = day_s + np.concatenate(([0], np.cumsum(lasts_s)))
+    values = np.array([[data.draw(st.integers(-3, 3)) for _ in range(2)] for _ in lasts_s], dtype=np.float64)
+    series = Series(Path("x"), ("a", "b"), edges_s, values, 1.0, True, "mean", lambda row: (0, ""))
+    prices = Prices(Replayed(series, np.arange(2), 10.0), "UTC")
+    by_second = 10.0 * values[np.repeat(np.arange(len(lasts_s)), lasts_s)][np.arange(86_400) % sum(lasts_s)]
+    for second in data.draw(st.lists(st.integers(0, 86_399), min_size=1, max_size=4)):
+        price, cheaper_h, dearer_h = prices.at(day_s + second + 1.0, 1.0)
+        assert price.tolist() == by_second[second].tolist()
+        assert cheaper_h * 3_600.0 == pytest.approx((by_second < price).sum(axis=0))
+        assert dearer_h * 3_600.0 == pytest.approx((by_second > price).sum(axis=0))
 
 
 def test_a_price_that_lasts_over_midnight_is_seen_in_the_new_day(tmp_path: Path) -> None:
