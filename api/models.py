@@ -36,6 +36,23 @@ class PlaceAnswer(Answer):
     time_zone: str = Field(examples=["Europe/Oslo"])
 
 
+class InputAnswer(Answer):
+    """A file that the site file names, as it was read."""
+
+    name: str = Field(description="As the site file writes it", examples=["street.csv"])
+    sha256: str
+    bytes: int
+
+
+class PriceAnswer(Answer):
+    """What energy costs now, and how that stands in the day, as far as its series has the day."""
+
+    per_mwh: float
+    currency: str = Field(description="ISO 4217", examples=["EUR"])
+    cheaper_h: float = Field(description="Hours of the site's day in which it is cheaper")
+    dearer_h: float
+
+
 class FeederAnswer(Answer):
     """A feeder as described, and as its power flow stands; powers are plus towards the medium voltage."""
 
@@ -84,6 +101,7 @@ class SiteAnswer(Answer):
     devices: int = Field(description="How many")
     feeders: list[FeederAnswer]
     groups: list[GroupAnswer]
+    inputs: list[InputAnswer] = Field(description="The files of series and weather that it was made from")
 
 
 # ---------------------------------------------------------------------------------------- devices
@@ -115,6 +133,8 @@ class QuantityAnswer(Answer):
 class DeviceAnswer(Answer):
     """A device with everything it has."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # one without a price is sent without
+
     device: str
     kind: str
     site: str
@@ -125,6 +145,7 @@ class DeviceAnswer(Answer):
         description="What its own clock is ahead of site time; an RTU tells of it by a clock that is the RTU's",
         examples=[0.0],
     )
+    price: PriceAnswer | None = Field(default=None, description="Of energy here; only where a series says it")
     quantities: dict[str, QuantityAnswer]
 
 

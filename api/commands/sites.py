@@ -107,6 +107,7 @@ def _checked(layout: SiteLayout) -> dict[str, Any]:
         "endpoints": sum(len(station.seats) for station in layout.stations),
         "addresses": len(layout.stations),
         "groups": groups,
+        "inputs": [asdict(each) for each in layout.inputs],
     }
 
 
@@ -121,6 +122,8 @@ def _show_checked(layout: SiteLayout) -> None:
         f"{layout.name}: {layout.device_count:,} devices, {seats:,} endpoints at {len(layout.stations):,} addresses, "
         f"starts {layout.start.isoformat()}: no problems"
     )
+    for each in layout.inputs:
+        typer.echo(f"from {each.name}: {each.bytes:,} bytes, SHA-256 {each.sha256}")
     for note in _notes(layout):
         typer.echo(f"note: {note}", err=True)
 

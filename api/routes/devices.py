@@ -56,6 +56,7 @@ async def list_devices(
     description="`value` is what is true, `reported` what the device says; they differ only under a fault. While it is "
     "off the network its `online` is reported as 0: masters get no answer, and from an RTU what it last knew.",
     responses=documented(404),
+    response_model_exclude_unset=True,
 )
 async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
     found = here.farm.device(device)
@@ -77,7 +78,17 @@ async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
             )
             for each in found.group.spec.quantities
         },
+        **_priced(here, found),
     )
+
+
+def _priced(here: Context, device: FarmDevice) -> dict[str, models.PriceAnswer]:
+    prices = here.farm.world.prices_of(device.group.name)
+    if prices is None or np.isnan(prices[0, device.row]):
+        return {}
+    per_mwh, cheaper_h, dearer_h = prices[:, device.row].tolist()
+    currency = here.pilot.layout.currency
+    return {"price": models.PriceAnswer(per_mwh=per_mwh, currency=currency, cheaper_h=cheaper_h, dearer_h=dearer_h)}
 
 
 @router.get(

@@ -53,6 +53,7 @@ async def read_site(here: Here) -> models.SiteAnswer:
             )
             for group in layout.groups
         ],
+        inputs=[models.InputAnswer.model_validate(each, from_attributes=True) for each in layout.inputs],
     )
 
 

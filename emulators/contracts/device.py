@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pilotfarm.emulators.columns.arrays import Columns, Floats
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats
 from pilotfarm.emulators.columns.resource import Resource
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.replay import Most
@@ -164,5 +164,7 @@ class DeviceSpec:
     """What of the air has an effect on such devices or is shown by them, by the names of ``override.CHANGEABLE``."""
     replays: Mapping[str, Most] = field(default_factory=dict)
     """What a series may say of such devices (``contracts.replay``), with the largest value of each."""
+    by_price: Callable[[Columns], Bools] | None = None
+    """Which devices follow the price of energy, by their ratings ``(n,)``; ``None`` is none of them."""
     with_any_command: Mapping[str, float] = field(default_factory=dict)
     """Columns that every command sets besides its own: the sign that the SESP was heard."""

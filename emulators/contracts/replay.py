@@ -23,6 +23,9 @@ class Unit:
     """It is an energy of each interval, by ``gain`` in Wh; the mean power is meant."""
     of_rating: bool = False
     """It is a share of the largest value that the device can have."""
+    currency: str = ""
+    """ISO 4217, of a price: its values are in no other unit of money, and bounded by ``reach`` times the bounds."""
+    reach: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,24 @@ _POWER: Final = {
     "Wh": Unit(of_interval=True),
     "kWh": Unit(1e3, of_interval=True),
     "MWh": Unit(1e6, of_interval=True),
+}
+CURRENCIES: Final = {
+    **dict.fromkeys(("EUR", "GBP", "CHF", "USD"), 1.0),
+    "AUD": 3.0,
+    "CZK": 25.0,
+    "DKK": 8.0,
+    "HUF": 400.0,
+    "NOK": 12.0,
+    "PLN": 5.0,
+    "RON": 5.0,
+    "SEK": 12.0,
+}
+"""What electricity is paid in, and about how many make a euro or more: for bounds alone, nothing is converted."""
+_PRICE: Final = {
+    **{f"{name}/MWh": Unit(currency=name, reach=reach) for name, reach in CURRENCIES.items()},
+    **{f"{name}/kWh": Unit(1e3, currency=name, reach=reach) for name, reach in CURRENCIES.items()},
+    "ct/kWh": Unit(10.0, currency="EUR"),
+    "p/kWh": Unit(10.0, currency="GBP"),
 }
 REPLAYABLE: Final[Mapping[str, Replayable]] = {
     "load": Replayable("W", _POWER, "What the household's appliances draw; minus is power to the grid"),
@@ -80,8 +101,16 @@ REPLAYABLE: Final[Mapping[str, Replayable]] = {
         {"Wh": Unit(), "kWh": Unit(1e3), "MWh": Unit(1e6)},
         "Vehicles at charging points: who comes and leaves when, and takes which energy",
     ),
+    "price": Replayable(
+        "a MWh",
+        _PRICE,
+        "Of energy from the grid and to it; below 0 who draws it is paid",
+        min=-10_000.0,
+        max=10_000.0,
+    ),
 }
 SESSIONS: Final = "sessions"
 """What has a row each and no column."""
-OF_THE_SITE: Final = ("irradiance", "temperature")
-"""What is said of the whole site, under ``weather``; ``irradiance`` also of a group."""
+PRICE: Final = "price"
+OF_THE_SITE: Final = {"weather": ("irradiance", "temperature"), "market": (PRICE,)}
+"""What is said of the whole site, by the table that says it; all of it but ``temperature`` also of a group."""

@@ -54,6 +54,8 @@ class Surroundings:
     """Of charging points who is there or comes next: arrival and departure [s], energy [Wh], ``(3, n)``."""
     load_change: Change | None = None
     """What overrides make of what appliances draw [W]."""
+    prices: Floats | None = None
+    """Of energy: the price [1/MWh], for how long on this day it is cheaper and for how long dearer [h], ``(3, n)``."""
 
     @property
     def voltage_v(self) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.site.layout import ReplayLayout
-from pilotfarm.profiles.series import Guests, Replayed
+from pilotfarm.profiles.series import Guests, Prices, Replayed
 
 
 class Replays:
@@ -37,7 +37,7 @@ class Replays:
 class _Said:
     """One thing that series say, each of some rows; of two that say it of a device, the later goes before."""
 
-    def __init__(self, size: int, sources: Sequence[tuple[slice, Replayed | Guests]]) -> None:
+    def __init__(self, size: int, sources: Sequence[tuple[slice, Replayed | Guests | Prices]]) -> None:
         self._size, self._sources = size, sources
         self._now: list[Floats] = []
         self._values = np.zeros(0)

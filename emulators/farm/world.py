@@ -17,6 +17,7 @@ from pilotfarm.emulators.columns.arrays import Bools, Floats
 from pilotfarm.emulators.columns.views import SiteRows, at_rows
 from pilotfarm.emulators.contracts.mains import Mains
 from pilotfarm.emulators.contracts.override import Change
+from pilotfarm.emulators.contracts.replay import PRICE
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.farm.replays import Replays
@@ -66,6 +67,8 @@ class World:
         self._ground = _joined([population.stand(name) for name, _ in sunlit])
         self._size = len(population)
         self._replays = Replays(layout.replays, population)
+        self._rows = {group.name: rows for group, rows in population.placed()}
+        self._prices: Floats | None = None
 
     def unix_s(self, time_s: float) -> float:
         """Site time on the UTC scale. [s since 1970]"""
@@ -75,6 +78,10 @@ class World:
     def swing_hz(self) -> float:
         """How far lost generation has moved the frequency."""
         return self._swing.deviation_hz
+
+    def prices_of(self, group: str) -> Floats | None:
+        """Return ``Surroundings.prices`` of the devices of a group in the last step."""
+        return None if self._prices is None else self._prices[:, self._rows[group]]
 
     def swing(self, lost_generation_w: float, dt_s: float) -> None:
         """Let the area's frequency answer to generation that is missing in it, over ``dt_s`` [s]."""
@@ -97,6 +104,7 @@ class World:
         sessions = self._replays.at("sessions", unix_s, dt_s)
         if sessions is not None:
             sessions = sessions - np.array([[self._start_unix_s], [self._start_unix_s], [0.0]])
+        self._prices = prices = self._replays.at(PRICE, unix_s, dt_s)
 
         def surroundings(rows: SiteRows) -> Surroundings:
             ghi, dni, dhi = at_rows(light, rows)
@@ -109,6 +117,7 @@ class World:
                 pv_power_w=None if pv_power_w is None else at_rows(pv_power_w, rows),
                 sessions=None if sessions is None else at_rows(sessions, rows),
                 load_change=None if load is None else load.at(rows),
+                prices=None if prices is None else at_rows(prices, rows),
                 **everywhere | {field: at_rows(values, rows) for field, values in air.items()},
             )
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import file_digest
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from pilotfarm.emulators.record.schema import CONVENTIONS, VERSION
@@ -33,14 +31,5 @@ def of_run(layout: SiteLayout, run: int, started_s: float, said: Mapping[str, An
     """Return what stands beside the tables, as JSON: ``said`` by the files, and what is of this run alone."""
     started = datetime.fromtimestamp(started_s, UTC).isoformat()
     own = {"run": run, "started": started, "source": layout.source}
-    files = {str(path): _fingerprint(path) for path in layout.files}
+    files = {each.name: each.sha256 for each in layout.inputs}
     return json.dumps({**own, **said, "files": files, "site_file": layout.text}, indent=2) + "\n"
-
-
-def _fingerprint(path: Path) -> str:
-    """Return the SHA-256 of a file, empty for one that is gone by now."""
-    try:
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

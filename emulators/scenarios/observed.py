@@ -17,6 +17,8 @@ from pilotfarm.emulators.farm.reach import out_of_reach
 from pilotfarm.emulators.quantities import Quantity, Role, quantity
 from pilotfarm.emulators.scenarios.words import Condition, Watch
 
+PRICE: Final = "price_per_mwh"
+"""Of energy at a device, in the site's currency: no quantity of the device, and so only true."""
 REACHED: Final = "online"
 """Reported as 0 of a device off the network: masters get no answer."""
 
@@ -41,6 +43,8 @@ class Cells:
 
     def values(self) -> Floats:
         """Return the values ``(devices,)`` as of the last step; one that cannot be said is not finite."""
+        if self.quantity == PRICE:
+            return np.concatenate([self._prices(name)[rows] for name, rows in self.rows.items()])
         found = [
             (self.farm.groups[name].reported if self.reported else self.farm.groups[name].columns)[self.quantity][rows]
             for name, rows in self.rows.items()
@@ -52,6 +56,10 @@ class Cells:
                 places = [(name, row) for name, rows in self.rows.items() for row in rows.tolist()]
                 values[[place in gone for place in places]] = 0.0
         return values
+
+    def _prices(self, group: str) -> Floats:
+        prices = self.farm.world.prices_of(group)
+        return np.full(self.farm.groups[group].size, np.nan) if prices is None else prices[0]
 
     def device(self, number: int) -> str:
         return self.farm.population.ids(self.rows)[number]
@@ -107,7 +115,10 @@ def _number(value: float) -> str:
 
 def never(observed: Observed, can_be_wrong: bool) -> str:
     """Say why a condition can hold at no time, or nothing; ``can_be_wrong``: reported values may be beyond bounds."""
-    condition, left, of = observed.condition, observed.left, quantity(observed.condition.left.quantity)
+    condition, left = observed.condition, observed.left
+    if condition.left.quantity == PRICE:
+        return ""
+    of = quantity(condition.left.quantity)
     if of.role is Role.COMMAND:
         return f"can never be seen: {of.name} is a command, which falls back to 0 with the step that takes it"
     if condition.left == condition.right and condition.operator in ("<", ">", "!="):

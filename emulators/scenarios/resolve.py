@@ -17,7 +17,7 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Rows
 from pilotfarm.emulators.farm.targets import chosen, strange
 from pilotfarm.emulators.scenarios.model import OVERRIDES, FaultTable, SetpointsTable
-from pilotfarm.emulators.scenarios.observed import Cells, Observed, never
+from pilotfarm.emulators.scenarios.observed import PRICE, Cells, Observed, never
 from pilotfarm.emulators.scenarios.plan import Action, Break, Expect, Mend, Phase, Plan, Step, Tell, Wait
 from pilotfarm.emulators.scenarios.reading import Draft, PhaseDraft, StepDraft
 from pilotfarm.emulators.scenarios.words import Reference, Watch
@@ -251,7 +251,10 @@ class _Resolver:
         if not rows:
             self._document.problem(path, self._unknown_device(reference.devices))
             return None
-        wrong = [self._lacks(name, reference.quantity) for name in rows]
+        if reference.quantity == PRICE and self._farm.layout.currency:
+            wrong = [f"{PRICE} is what is, and no device says it; say true"] if reference.reported else []
+        else:
+            wrong = [self._lacks(name, reference.quantity) for name in rows]
         wrong += [f"say `{reference} true` or `{reference} reported`"] if viewed and reference.reported is None else []
         for message in dict.fromkeys(filter(None, wrong)):
             self._document.problem(path, message)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
 from typing import Any, Final, TypeAlias
 
 import yaml
@@ -46,15 +45,13 @@ class _Loader(yaml.SafeLoader):
 class Document:
     """A file's data, the line of every value, and what is wrong with it so far.
 
-    ``options`` are values that somebody gave in place of the file's, by the name they gave them under. ``files`` are
-    those that the data names and that were read.
+    ``options`` are values that somebody gave in place of the file's, by the name they gave them under.
     """
 
     file: str
     data: Any = None
     problems: list[Problem] = field(default_factory=list)
     options: dict[Path, str] = field(default_factory=dict)
-    files: list[FilePath] = field(default_factory=list)
     _lines: dict[Path, int] = field(default_factory=dict)
 
     def line(self, path: Path) -> int:

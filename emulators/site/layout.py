@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path as FilePath
 from typing import Any, Literal, TypeAlias
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices
@@ -19,7 +18,7 @@ from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.stations.scanning import Polls
 from pilotfarm.profiles.media import NONE
-from pilotfarm.profiles.series import Guests, Replayed
+from pilotfarm.profiles.series import Guests, Prices, Replayed
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
 
 Parity: TypeAlias = Literal["none", "even", "odd"]
@@ -200,12 +199,21 @@ class ReplayLayout:
 
     group: str
     what: str
-    values: Replayed | Guests
+    values: Replayed | Guests | Prices
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file that a site file names, as written there, with its SHA-256 in hexadecimal digits and its size."""
+
+    name: str
+    sha256: str
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class SiteLayout:
-    """A whole site. ``start`` is aware. ``text`` is the site file as read, ``files`` those it names, for the record."""
+    """A whole site. ``start`` is aware. ``text`` is the site file as read, for the record."""
 
     name: str
     title: str
@@ -222,7 +230,10 @@ class SiteLayout:
     frequency_area: str = "continental"
     weather: WeatherLayout = WeatherLayout()
     replays: tuple[ReplayLayout, ...] = ()
-    files: tuple[FilePath, ...] = ()
+    currency: str = ""
+    """Of prices, ISO 4217; empty where nothing says a price."""
+    inputs: tuple[InputFile, ...] = ()
+    """The files it was made from besides the site file: series and weather, by their names."""
 
     def group(self, name: str) -> GroupLayout:
         return next(group for group in self.groups if group.name == name)

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 
 from pilotfarm.emulators.contracts.clock import DRIFT_MAX_PPM
 from pilotfarm.emulators.site.distributions import Value
-from pilotfarm.emulators.site.time_zones import known_zone
+from pilotfarm.emulators.site.time_zones import known_zone, of_instants
 from pilotfarm.emulators.stations.scanning import RETRIES_MAX
 from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.series import Gaps, Resample
@@ -248,6 +248,14 @@ class Weather(WeatherTable):
     )
 
 
+class Market(Table):
+    """What energy costs."""
+
+    replay: dict[Literal["price"], ReplayTable] = Field(
+        default_factory=dict, description="What a series says of the price at the whole site"
+    )
+
+
 class SeriesTable(Table):
     """A file of measured columns over time, for groups and the weather to replay."""
 
@@ -257,6 +265,9 @@ class SeriesTable(Table):
     )
     zone: Annotated[str, AfterValidator(known_zone)] | None = Field(
         default=None, description="Of instants without an offset from UTC: a name of the IANA data base"
+    )
+    time_format: Annotated[str, AfterValidator(of_instants)] | None = Field(
+        default=None, description="Of times that are not as ISO 8601 has them, such as %d.%m.%Y %H:%M"
     )
     stamp: Literal["begin", "end"] = Field(
         default="begin", description="The end of its interval that a time stands for"
@@ -299,8 +310,9 @@ class SiteFile(Head):
     grid: Grid = Field(default=Grid(), description="When the feeders' networks are solved")
     frequency: Frequency = Field(default=Frequency(), description="Which grid sets the frequency")
     weather: Weather = Field(default=Weather(), description="Made-up weather of the place, or a file's, or a series'")
+    market: Market = Field(default=Market(), description="What energy costs, as a series says")
     series: dict[Name, SeriesTable] = Field(
-        default_factory=dict, description="Measured columns over time by name, which groups and the weather may replay"
+        default_factory=dict, description="Measured columns over time by name, for groups, weather and market to replay"
     )
     groups: dict[Name, Group] = Field(min_length=1, description="By name: devices of one kind at one feeder")
     stations: dict[Name, Station] = Field(

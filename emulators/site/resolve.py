@@ -11,6 +11,7 @@ from pilotfarm.emulators.site import ratings, tables
 from pilotfarm.emulators.site.addresses import Addressing, Allocator
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Document, Path
+from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import FeederLayout, GroupLayout, SiteLayout
 from pilotfarm.emulators.site.model import DEVICES_MAX, SEED_END, START_DEFAULT, GroupHead, Head, SiteFile
 from pilotfarm.emulators.site.series import SeriesReader
@@ -18,7 +19,7 @@ from pilotfarm.emulators.site.stations import Stations
 from pilotfarm.emulators.words import quoted
 from pilotfarm.profiles import draws
 
-_TABLES: Final = ("location", "feeders", "groups", "stations", "grid", "frequency", "weather", "series")
+_TABLES: Final = ("location", "feeders", "groups", "stations", "grid", "frequency", "weather", "market", "series")
 _IN_A_GROUP: Final = ("ratings", "endpoints", "replay")
 """Keys of a group that are read apart from the others."""
 
@@ -47,7 +48,9 @@ def resolve(
     with_media = media if media is not None else head.media if head else True
     stations = Stations(checker, allocator, station_tables, place.time_zone, media=with_media)
     feeder_names = tuple(feeder_tables) if isinstance(data.get("feeders", {}), dict) else None
-    series = SeriesReader(checker, data)
+    inputs = Inputs(document)
+    begins = tables.start(checker, start_text, place.time_zone)
+    series = SeriesReader(checker, data, inputs, begins, place.time_zone)
     reader = _GroupReader(checker, stations, series, feeder_names, feeders, used_seed)
     if not isinstance(data.get("groups"), dict):
         stations.is_complete = series.is_complete = False
@@ -60,8 +63,9 @@ def resolve(
     if media and not stations.have_media and stations.is_complete:
         document.problem(("media",), "no endpoint or station of the site has a medium")
     allocator.report()
-    begins = tables.start(checker, start_text, place.time_zone)
+    tables.market(checker, data)
     series.of_site(data)
+    sky, replays = tables.weather(checker, data, place, inputs), series.layouts()
     return SiteLayout(
         name=head.name if head else "",
         title=head.title if head else "",
@@ -75,10 +79,11 @@ def resolve(
         stations=() if document.problems else tuple(stations.layouts()),
         text=text,
         grid=tables.grid(checker, data),
-        weather=tables.weather(checker, data, place),
+        weather=sky,
         frequency_area=tables.frequency_area(checker, data),
-        replays=series.layouts(begins),
-        files=tuple(document.files),
+        replays=replays,
+        currency=series.currency(),
+        inputs=inputs.found,
     )
 
 

@@ -34,7 +34,9 @@ def json_schema() -> dict[str, Any]:
     value, ratings["additionalProperties"] = ratings["additionalProperties"], True
     parts["Group"]["allOf"] = [_of_kind(kind, value) for kind in registry.DEVICES]
     parts["Group"]["properties"]["replay"]["additionalProperties"] = True
-    parts["Weather"]["properties"]["replay"] = _replays(OF_THE_SITE, parts["Weather"]["properties"]["replay"])
+    for table, said in OF_THE_SITE.items():
+        of_table = parts[table.capitalize()]["properties"]
+        of_table["replay"] = _replays(said, of_table["replay"])
     for part in ("Endpoint", "Station"):
         parts[part]["allOf"] = [_options_of(name, parts) for name in registry.PROTOCOLS]
     return schema

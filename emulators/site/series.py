@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -13,93 +11,68 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.replay import OF_THE_SITE, REPLAYABLE, SESSIONS, Replayable, Unit
+from pilotfarm.emulators.contracts.replay import OF_THE_SITE, PRICE, REPLAYABLE, SESSIONS
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
+from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import GroupLayout, ReplayLayout
 from pilotfarm.emulators.site.model import ReplayTable, SeriesTable
+from pilotfarm.emulators.site.reference import Reference
 from pilotfarm.emulators.words import quoted, suggestion, with_article
-from pilotfarm.profiles.series import Guests, Recipe, Replayed, Series, SeriesFileError
+from pilotfarm.profiles.series import Guests, Prices, Recipe, Replayed, Series, SeriesFileError
+from pilotfarm.profiles.series.told import Mistake
 
-_PLACEHOLDERS: Final = ("{device}", "{number}")
-_TOLD_MAX: Final = 20
-_ROUNDING: Final = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class _Reference:
-    """One thing that is replayed: for the devices of a group, or for the site, which is one device without a name."""
-
-    path: Path
-    group: str
-    what: str
-    table: ReplayTable
-    devices: tuple[str, ...]
-    most: Floats
-    """The largest value of each device, infinite where nothing bounds it."""
-
-    @property
-    def replayable(self) -> Replayable:
-        return REPLAYABLE[self.what]
-
-    @property
-    def unit(self) -> Unit:
-        return self.replayable.units[self.table.unit]
-
-    def column_of(self, number: int) -> str:
-        """Return the column of a device, counted from 1."""
-        column = self.table.column
-        assert column is not None, "checked before"
-        if not isinstance(column, str):
-            return column[number - 1]
-        return column.replace("{device}", self.devices[number - 1]).replace("{number}", str(number))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(map(self.column_of, range(1, len(self.devices) + 1)))
+_HINTED: Final = 20
+"""Columns of a file among which a misspelt one is looked for."""
 
 
 class SeriesReader:
     """Gathers what groups and the weather replay, then reads each file once, for all of them."""
 
-    def __init__(self, checker: Checker, data: Mapping[str, Any]) -> None:
-        self._checker = checker
+    def __init__(
+        self, checker: Checker, data: Mapping[str, Any], inputs: Inputs, start: datetime, time_zone: str
+    ) -> None:
+        self._checker, self._inputs = checker, inputs
+        self._start_s, self._zone = start.timestamp(), time_zone
         self._document = checker.document
         self._tables = checker.table(data, "series", at_least_one=False)
-        self._references: list[_Reference] = []
+        self._references: list[Reference] = []
         self._named: set[str] = set()
+        self._asked: set[tuple[str, str]] = set()
+        self._by_price: list[GroupLayout] = []
         self.is_complete = True
         """Whether every reference is known; else none is called unused."""
 
     def of_group(self, group: GroupLayout, spec: DeviceSpec, value: Mapping[str, Any]) -> None:
         """Take what a group replays."""
         path: Path = ("groups", group.name)
+        if spec.by_price is not None and spec.by_price(group.ratings).any():
+            self._by_price.append(group)
         for what, raw in self._checker.table(value, "replay", at_least_one=False, under=path).items():
             at: Path = (*path, "replay", what)
             if what in spec.replays:
                 self._refer(at, group.name, what, raw, group.devices, spec.replays[what](group.ratings))
-                continue
-            self.is_complete = False
-            if spec.replays:
-                self._checker.unknown(at, f"series of {with_article(spec.kind)}", what, tuple(spec.replays))
-            else:
-                self._document.problem(at, f"{with_article(spec.kind)} replays nothing")
-
-    def of_site(self, data: Mapping[str, Any]) -> None:
-        """Take what the weather replays."""
-        weather = data.get("weather")
-        if not isinstance(weather, dict):
-            return
-        for what, raw in self._checker.table(weather, "replay", at_least_one=False, under=("weather",)).items():
-            at: Path = ("weather", "replay", what)
-            if what in OF_THE_SITE:
-                self._refer(at, "", what, raw, ("",), np.array([np.inf]))
             else:
                 self.is_complete = False
-                self._checker.unknown(at, "series of the weather", what, OF_THE_SITE)
+                self._checker.unknown(at, f"series of {with_article(spec.kind)}", what, tuple(spec.replays))
+
+    def of_site(self, data: Mapping[str, Any]) -> None:
+        """Take what the weather and the market replay."""
+        for table, names in OF_THE_SITE.items():
+            described = data.get(table)
+            if not isinstance(described, dict):
+                continue  # told where the table is read
+            for what, raw in self._checker.table(described, "replay", at_least_one=False, under=(table,)).items():
+                at: Path = (table, "replay", what)
+                if what in names:
+                    self._refer(at, "", what, raw, ("",), np.array([np.inf]))
+                else:
+                    self.is_complete = False
+                    self._checker.unknown(at, f"series of the {table}", what, names)
 
     def _refer(self, path: Path, group: str, what: str, raw: Any, devices: tuple[str, ...], most: Floats) -> None:
+        self._asked.add((group, what))
         table = self._checker.read(ReplayTable, raw, path)
         named = raw.get("series") if isinstance(raw, dict) else None
         if isinstance(named, str):
@@ -124,9 +97,23 @@ class SeriesReader:
             told = f"names {len(columns):,} columns for {len(devices):,} devices"
             self._document.problem((*path, "column"), told)
         if table.unit in units and table.series in self._tables and not many:
-            self._references.append(_Reference(path, group, what, table, devices, most))
+            self._references.append(Reference(path, group, what, table, devices, most))
 
-    def layouts(self, start: datetime) -> tuple[ReplayLayout, ...]:
+    def currency(self) -> str:
+        """Return what prices are in, of which a site has one; say where a group follows prices and there are none."""
+        for group in self._by_price:
+            if not {("", PRICE), (group.name, PRICE)} & self._asked:
+                told = "a tariff follows the price of energy, and neither the group nor market: replays one"
+                self._document.problem(("groups", group.name, "ratings"), told)
+        prices = sorted((each for each in self._references if each.what == PRICE), key=lambda each: each.group != "")
+        for each in prices[1:]:
+            if each.unit.currency != prices[0].unit.currency:
+                first = self._document.locate((*prices[0].path, "unit"))
+                told = f"is in {each.unit.currency}, and {first} in {prices[0].unit.currency}; a site has one currency"
+                self._document.problem((*each.path, "unit"), told)
+        return prices[0].unit.currency if prices else ""
+
+    def layouts(self) -> tuple[ReplayLayout, ...]:
         """Read the files and return what is replayed from them."""
         found: list[ReplayLayout] = []
         for name, raw in self._tables.items():
@@ -136,147 +123,76 @@ class SeriesReader:
                 self._document.problem(path, "nothing replays it")
             if table is not None:
                 ours = [each for each in self._references if each.table.series == name]
-                found += self._of_file(path, table, ours, start)
+                found += self._of_file(path, table, ours)
         return tuple(found)
 
-    def _of_file(
-        self, path: Path, table: SeriesTable, references: Sequence[_Reference], start: datetime
-    ) -> list[ReplayLayout]:
+    def _of_file(self, path: Path, table: SeriesTable, references: Sequence[Reference]) -> list[ReplayLayout]:
         # pyarrow takes its time to import, which sites without series do not need.
+        from pilotfarm.profiles.series.files import BYTES_MAX
+
+        described = table.model_dump(exclude={"file", "repeat"})
+
+        def read(file: FilePath) -> list[ReplayLayout]:
+            recipe = Recipe(file, repeats=table.repeat, **described)
+            visits = [self._visits(each, recipe) for each in references if each.what == SESSIONS]
+            columns = [each for each in references if each.what != SESSIONS]
+            return visits + (self._columns(path, columns, recipe) if columns else [])
+
+        try:
+            return self._inputs.read(table.file, (*path, "file"), BYTES_MAX, read) or []
+        except SeriesFileError as error:
+            self._tell(self._inputs.place(table.file), error.mistakes)
+            return []
+
+    def _columns(self, path: Path, references: Sequence[Reference], recipe: Recipe) -> list[ReplayLayout]:
         from pilotfarm.profiles.series.load import columns_of, load
 
-        file = FilePath(self._document.file).parent / table.file
-        self._document.files.append(file)
-        described = table.model_dump(exclude={"file", "repeat"})
-        recipe = Recipe(file, repeats=table.repeat, **described)
-        visits = [each for each in references if each.what == SESSIONS]
-        references = [each for each in references if each.what != SESSIONS]
-        try:
-            found = [self._visits(each, recipe, start) for each in visits]
-            if not references:
-                return found
-            time, there = columns_of(recipe)
-            fitting = [each for each in references if self._has_columns(each, file, there)]
-            wanted = tuple(dict.fromkeys(column for each in fitting for column in each.columns))
-            if not wanted:
-                return found
-            series = load(recipe, time, wanted, start.timestamp())
-        except SeriesFileError as error:
-            self._document.problems += [Problem(str(file), line, "", message) for line, message in error.mistakes]
+        time, there = columns_of(recipe)
+        fitting = [each for each in references if self._has_columns(each, recipe.path, time, there)]
+        wanted = tuple(dict.fromkeys(column for each in fitting for column in each.columns))
+        if not wanted:
             return []
-        except OSError as error:
-            self._document.problem((*path, "file"), f"{file} cannot be read: {error.strerror}")
-            return []
-        if not series.repeats and series.end_s <= start.timestamp():
-            told = f"ends at {_when(series.end_s)}, before the site starts at {_when(start.timestamp())}"
+        series = load(recipe, time, wanted, self._start_s)
+        if not series.repeats and series.end_s <= self._start_s:
+            told = f"ends at {_when(series.end_s)}, before the site starts at {_when(self._start_s)}"
             self._document.problem(path, f"{told}; repeat: true lets it go round")
-        return found + [self._layout(each, series) for each in fitting]
+        return [self._layout(each, series) for each in fitting]
 
-    def _visits(self, reference: _Reference, recipe: Recipe, start: datetime) -> ReplayLayout:
+    def _visits(self, reference: Reference, recipe: Recipe) -> ReplayLayout:
         from pilotfarm.profiles.series.visits import load
 
-        stays = load(recipe, reference.devices, reference.unit.gain, start.timestamp())
-        power_w = stays.energy_wh / (stays.leave_s - stays.arrive_s) * 3_600.0
-        beyond = np.flatnonzero(power_w > reference.most[stays.point] * (1.0 + _ROUNDING))
-        for row in beyond[:_TOLD_MAX].tolist():
-            line, said = stays.place(row)
-            device, most_w = reference.devices[stays.point[row]], reference.most[stays.point[row]]
-            told = (
-                f"{said}{device} would charge {stays.energy_wh[row]:,.6g} Wh with {power_w[row]:,.6g} W on average, "
-                f"and at most {most_w:,.6g} W is possible by its ratings"
-            )
-            self._document.problems.append(Problem(str(stays.file), line, "", told))
-        if len(beyond) > _TOLD_MAX:
-            told = f"and {len(beyond) - _TOLD_MAX:,} more sessions that are too fast"
-            self._document.problems.append(Problem(str(stays.file), 0, "", told))
+        stays = load(recipe, reference.devices, reference.unit.gain, self._start_s)
+        self._tell(recipe.path, reference.impossible_visits(stays))
         return ReplayLayout(reference.group, reference.what, Guests(stays))
 
-    def _has_columns(self, reference: _Reference, file: FilePath, there: Sequence[str]) -> bool:
+    def _has_columns(self, reference: Reference, file: FilePath, time: str, there: Sequence[str]) -> bool:
         """Check that a file has the columns of all devices, and none of devices that the site has not."""
         known, path = set(there), (*reference.path, "column")
         missing = [column for column in dict.fromkeys(reference.columns) if column not in known]
-        if missing:
+        if time in missing:
+            told = f"{quoted(time)} is the column of times of {file.name}; say which other one is, with time:"
+            self._document.problem(path, told)
+        elif missing:
             others = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-            hint = suggestion(missing[0], there[:_TOLD_MAX]) if not others else ""
+            hint = suggestion(missing[0], there[:_HINTED]) if not others else ""
             self._document.problem(path, f"{file.name} has no column {quoted(missing[0])}{others}{hint}")
-        strange = _of_nobody(reference, there)
+        strange = reference.of_nobody(there)
         if strange:
             others = f" and {len(strange) - 1:,} more" if len(strange) > 1 else ""
             told = f"{file.name} has a column {quoted(strange[0])}{others}, of devices that {reference.group} has not"
             self._document.problem(path, f"{told}: it has {len(reference.devices):,}")
         return not missing
 
-    def _layout(self, reference: _Reference, series: Series) -> ReplayLayout:
-        unit, places = reference.unit, {name: place for place, name in enumerate(series.names)}
+    def _layout(self, reference: Reference, series: Series) -> ReplayLayout:
+        places = {name: place for place, name in enumerate(series.names)}
         columns = np.array([places[name] for name in reference.columns], dtype=np.intp)
-        gain: Floats | float = unit.gain
-        if unit.of_interval:
-            gain = unit.gain * 3_600.0 / series.interval_s
-        if unit.of_rating:
-            gain = unit.gain * reference.most
-        self._check_values(reference, series, columns, gain)
-        return ReplayLayout(reference.group, reference.what, Replayed(series, columns, gain, unit.shift))
+        self._tell(series.file, reference.impossible(series, columns))
+        values = Replayed(series, columns, reference.gain(series.interval_s), reference.unit.shift)
+        priced = reference.what == PRICE
+        return ReplayLayout(reference.group, reference.what, Prices(values, self._zone) if priced else values)
 
-    def _check_values(
-        self, reference: _Reference, series: Series, columns: np.ndarray[Any, np.dtype[np.intp]], gain: Floats | float
-    ) -> None:
-        """Refuse values that devices cannot have: their unit is another, or a rating."""
-        kind, unit = reference.replayable, reference.unit
-        most = np.minimum(reference.most, kind.max)
-        least = np.maximum(kind.min, np.where(np.isinf(reference.most), -np.inf, kind.min_share * reference.most))
-        lowest, highest = (np.asarray(each)[columns] * gain + unit.shift for each in (series.lowest, series.highest))
-        slack = _ROUNDING * np.maximum(np.abs(np.where(np.isinf(most), 0.0, most)), 1.0)
-        over, under = highest > most + slack, lowest < least - slack
-        wrong = (over | under).nonzero()[0]
-        for row in wrong[:_TOLD_MAX].tolist():
-            column = int(columns[row])
-            bound = most[row] if over[row] else least[row]
-            factor = gain[row] if isinstance(gain, np.ndarray) else gain
-            values = series.values[:, column] * factor + unit.shift
-            at = int((values > bound + slack[row]).argmax() if over[row] else (values < bound - slack[row]).argmax())
-            whose = f" of {reference.devices[row]}" if reference.group else ""
-            told = (
-                f"{series.names[column]}: {reference.what}{whose} would be {values[at]:,.6g} {kind.unit}, and "
-                f"{'at most' if over[row] else 'at least'} {bound:,.6g} {kind.unit} is possible by its ratings"
-            )
-            line, said = series.place(at)
-            self._document.problems.append(
-                Problem(
-                    str(series.file),
-                    line,
-                    "",
-                    said + told + _other_unit(reference, highest[row], lowest[row], most[row]),
-                )
-            )
-        if len(wrong) > _TOLD_MAX:
-            told = f"and {len(wrong) - _TOLD_MAX:,} more devices whose {reference.what} is not possible"
-            self._document.problems.append(Problem(str(series.file), 0, "", told))
-
-
-def _of_nobody(reference: _Reference, there: Sequence[str]) -> list[str]:
-    """Return columns that are named as those of devices are, and are of none."""
-    column = reference.table.column
-    if not isinstance(column, str) or not any(each in column for each in _PLACEHOLDERS):
-        return []
-    pattern = re.escape(column).replace(re.escape("{device}"), rf"{re.escape(reference.group)}-\d+")
-    named = re.compile(pattern.replace(re.escape("{number}"), r"\d+"))
-    ours = set(reference.columns)
-    return [each for each in there if each not in ours and named.fullmatch(each)]
-
-
-def _other_unit(reference: _Reference, highest: float, lowest: float, most: float) -> str:
-    """Say in which other unit the values would be possible."""
-    used = reference.unit
-    if used.of_rating or used.shift:
-        return ""
-    reach = max(abs(highest), abs(lowest))
-    fitting = [
-        name
-        for name, unit in reference.replayable.units.items()
-        if not unit.of_rating and unit.of_interval == used.of_interval and not unit.shift
-        if reach * unit.gain / used.gain <= most and unit.gain < used.gain
-    ]
-    return f"; are the numbers in {fitting[-1]}?" if fitting else ""
+    def _tell(self, file: FilePath, mistakes: Sequence[Mistake]) -> None:
+        self._document.problems += [Problem(str(file), line, "", message) for line, message in mistakes]
 
 
 def _when(unix_s: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path as FilePath
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -12,8 +11,9 @@ from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
+from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout, WeatherLayout
-from pilotfarm.emulators.site.model import Feeder, Frequency, Grid, Location, Weather, WeatherTable
+from pilotfarm.emulators.site.model import Feeder, Frequency, Grid, Location, Market, Table, Weather, WeatherTable
 from pilotfarm.profiles.weather import WeatherFileError
 
 DISTANCE_MAX_DEG: Final = 1.0
@@ -87,7 +87,14 @@ def frequency_area(checker: Checker, data: Mapping[str, Any]) -> str:
     return "" if table is None else table.area
 
 
-def weather(checker: Checker, data: Mapping[str, Any], site: Place) -> WeatherLayout:
+def market(checker: Checker, data: Mapping[str, Any]) -> None:
+    """Check the table of the market, which has what a series says of it and nothing else."""
+    raw = data.get("market", {})
+    plain = {key: item for key, item in raw.items() if key != "replay"} if isinstance(raw, dict) else raw
+    checker.read(Table, plain, ("market",), known=Market.model_fields)
+
+
+def weather(checker: Checker, data: Mapping[str, Any], site: Place, inputs: Inputs) -> WeatherLayout:
     """Read the weather's table and the file it names."""
     path: Path = ("weather",)
     raw = data.get("weather", {})
@@ -101,17 +108,15 @@ def weather(checker: Checker, data: Mapping[str, Any], site: Place) -> WeatherLa
     if table.file is None or table.source == "synthetic":
         return WeatherLayout(clouds=table.clouds, extent_m=table.extent_m)
     # pvlib and its pandas take a second to import, which few sites need to be understood.
-    from pilotfarm.profiles.weather.files import read
+    from pilotfarm.profiles.weather.files import BYTES_MAX, read
 
-    file = FilePath(checker.document.file).parent / table.file
-    checker.document.files.append(file)
+    source, file = table.source, inputs.place(table.file)
     try:
-        record = read(file, table.source)
+        record = inputs.read(table.file, (*path, "file"), BYTES_MAX, lambda found: read(found, source))
     except WeatherFileError as error:
         checker.document.problems.append(Problem(str(file), error.line, "", str(error)))
         return WeatherLayout()
-    except OSError as error:
-        checker.document.problem((*path, "file"), f"{file} cannot be read: {error.strerror}")
+    if record is None:
         return WeatherLayout()
     notes = [f"{file}: {note}" for note in record.notes]
     away = abs(record.latitude_deg - site.latitude_deg), abs(record.longitude_deg - site.longitude_deg)

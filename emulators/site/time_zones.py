@@ -1,17 +1,30 @@
-"""The time zone of a site: a name of the IANA data base, and what to write in place of one that is not there."""
+"""Names of time zones and forms of instants: what a site file may say, and what to write in place of others."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pilotfarm.emulators.words import listed, meant, quoted
 
+_INSTANT: Final = datetime(2023, 10, 29, 13, 45, tzinfo=UTC)
 _OFFSET: Final = re.compile(r"(UTC|GMT|Z)?\s*([+-])(\d{1,2})(?::?(\d\d))?", re.IGNORECASE)
 _ABBREVIATION: Final = re.compile(r"[A-Za-z]{1,5}([+-]?\d.*)?")
 _BY_PLACE: Final = "name a place of the IANA data base, such as Europe/Oslo"
 _EAST_MAX, _WEST_MAX = 14, 12  # hours of Etc/GMT-14 and Etc/GMT+12
+
+
+def of_instants(form: str) -> str:
+    """Return a form of instants as ``datetime.strptime`` has them; ``ValueError`` says what is wrong with it."""
+    try:
+        again = datetime.strptime(_INSTANT.strftime(form), form)  # noqa: DTZ007 - a zone may be in it or not
+    except ValueError as error:
+        raise ValueError(f"{quoted(form)} is no form of instants, such as %d.%m.%Y %H:%M") from error
+    if again.date() != _INSTANT.date():
+        raise ValueError(f"{quoted(form)} has no whole date in it, such as %d.%m.%Y %H:%M has")
+    return form
 
 
 def known_zone(name: str) -> str:

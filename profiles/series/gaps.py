@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.profiles.draws import Floats
-from pilotfarm.profiles.series.files import ROWS_MAX, VALUES_MAX, Columns
+from pilotfarm.profiles.series.columns import ROWS_MAX, VALUES_MAX, Columns
 from pilotfarm.profiles.series.replay import Gaps
 from pilotfarm.profiles.series.told import LOOKED_AT, Mistake, at_most
 

@@ -26,7 +26,7 @@ def load(recipe: Recipe, time: str, columns: tuple[str, ...], start_s: float) ->
     read = files.read(recipe.path, time, columns, recipe.decimal)
     mistakes = [*read.mistakes, *gaps.mistakes_in_cells(read, columns, recipe.gaps)]
     try:
-        times_s = instants.seconds(read, recipe.zone, start_s)
+        times_s = instants.seconds(read, recipe, start_s)
     except SeriesFileError as error:
         raise SeriesFileError([*mistakes, *error.mistakes]) from None
     # Lines that could not be read leave gaps of their own.

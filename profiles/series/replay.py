@@ -34,6 +34,8 @@ class Recipe:
     gaps: Gaps = "refuse"
     resample: Resample = "mean"
     decimal: str = "."
+    time_format: str | None = None
+    """Of times that are not as ISO 8601 has them, in the words of ``datetime.strptime``."""
     stamp: Literal["begin", "end"] = "begin"
     """Which end of its interval a time stands for."""
 
@@ -103,6 +105,16 @@ class Replayed:
         row = int(series.edges_s.searchsorted(time_s, side="right")) - 1
         return self._row(row) if series.resample == "hold" else self._between(row, time_s)
 
+    def between(self, begin_s: float, end_s: float) -> tuple[Floats, Floats]:
+        """Return what the series has between two instants: for how long [s], and the values ``(values, devices)``."""
+        if not self.series.repeats:
+            begin_s, end_s = max(begin_s, self.series.begin_s), min(end_s, self.series.end_s)
+        spans = list(self._spans(begin_s, end_s))
+        if not spans:
+            return np.zeros(0), np.zeros((0, len(self._nothing)))
+        values = np.concatenate([self.series.values[rows] for rows, _ in spans])
+        return np.concatenate([lasts_s for _, lasts_s in spans]), self._scaled(values)
+
     def _within(self, time_s: float) -> float | None:
         """Return where in the series an instant lies; ``None`` for nowhere."""
         series = self.series
@@ -116,7 +128,7 @@ class Replayed:
         return self._kept[1]
 
     def _scaled(self, values: Floats) -> Floats:
-        return np.asarray(values[self._columns] * self._gain + self._shift)
+        return np.asarray(values[..., self._columns] * self._gain + self._shift)
 
     def _between(self, row: int, time_s: float) -> Floats:
         series = self.series

@@ -30,8 +30,14 @@ class SeriesFileError(ValueError):
 
 def at_most(mistakes: Sequence[Mistake], total: int | None = None) -> list[Mistake]:
     """Return the first mistakes, and how many more there are of ``total``, which counts these if left out."""
+    if not mistakes:
+        return []
     count = len(mistakes) if total is None else total
     kept = list(mistakes[:TOLD_MAX])
     if count > len(kept):
         kept.append(Mistake(kept[-1].line, f"and {count - len(kept):,} more like this"))
     return kept
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

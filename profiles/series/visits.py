@@ -6,10 +6,10 @@ Visits may stand in any order; those of a point do not overlap.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from pilotfarm.profiles.draws import Floats
-from pilotfarm.profiles.series import files, instants
+from pilotfarm.profiles.series import csv_file, files, instants
+from pilotfarm.profiles.series.columns import Columns
 from pilotfarm.profiles.series.replay import Recipe
 from pilotfarm.profiles.series.stays import Stays
 from pilotfarm.profiles.series.told import LOOKED_AT, Mistake, SeriesFileError, at_most
@@ -39,7 +40,7 @@ def load(recipe: Recipe, devices: Sequence[str], gain: float, start_s: float) ->
     if missing:
         told = f"sessions have columns {', '.join(COLUMNS)}; there is no {', '.join(missing)}"
         raise SeriesFileError([Mistake(1, told)])
-    is_csv = recipe.path.suffix.lower() == ".csv"
+    is_csv = not files.is_parquet(recipe.path)
     rows, mistakes = _csv_rows(recipe, found) if is_csv else (_parquet_rows(recipe.path), [])
     if not rows:
         raise SeriesFileError(mistakes or [Mistake(0, "has no sessions")])
@@ -64,10 +65,10 @@ def load(recipe: Recipe, devices: Sequence[str], gain: float, start_s: float) ->
     ]
     times: list[Floats] = []
     for at, name in ((1, "arrive"), (2, "leave")):
-        texts, times_are = files.offsets_or_texts([cells[at] for _, cells in rows])
-        read = files.Columns(texts, times_are, np.zeros((0, 0)), line, partial(named, name))
+        texts = [cells[at] for _, cells in rows]
+        read = Columns(texts, "text", np.zeros((0, 0)), line, partial(named, name))
         try:
-            times.append(instants.in_any_order(read, recipe.zone, start_s))
+            times.append(instants.in_any_order(read, recipe, start_s))
         except SeriesFileError as error:
             mistakes += error.mistakes
     order = np.arange(len(rows))
@@ -82,7 +83,7 @@ def load(recipe: Recipe, devices: Sequence[str], gain: float, start_s: float) ->
         some = [
             Mistake(place(row)[0], f"{place(row)[1]}{rows[row][1][0]} {told}") for row in at_rows[:LOOKED_AT].tolist()
         ]
-        mistakes += at_most(some, len(at_rows)) if some else []
+        mistakes += at_most(some, len(at_rows))
     if mistakes:
         raise SeriesFileError(mistakes)
     arrive_s, leave_s = times
@@ -99,27 +100,21 @@ def load(recipe: Recipe, devices: Sequence[str], gain: float, start_s: float) ->
 
 
 def _energy(text: str, decimal: str) -> float:
-    found = files.number_in(text, decimal)
+    found = csv_file.number_in(text, decimal)
     return float("nan") if found is None else found
 
 
 def _csv_rows(recipe: Recipe, found: Sequence[str]) -> tuple[_Table, list[Mistake]]:
-    delimiter, _ = files.csv_layout(recipe.path, recipe.decimal)
+    delimiter, _ = csv_file.layout(recipe.path, recipe.decimal)
     places = [found.index(name) for name in COLUMNS]
     rows: _Table = []
     mistakes: list[Mistake] = []
-    with recipe.path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        next(reader)
-        for row in reader:
-            if row and len(row) != len(found):
-                told = f"has {len(row):,} columns, and the line of names {len(found):,}"
-                mistakes.append(Mistake(reader.line_num, told))
-            elif row:
-                rows.append((reader.line_num, [row[at].strip() for at in places]))
-            if len(rows) > ROWS_MAX:
-                break
-    return rows, at_most(mistakes) if mistakes else []
+    for line, row in islice(csv_file.rows(recipe.path, delimiter), ROWS_MAX + 1):
+        if len(row) == len(found):
+            rows.append((line, [row[at].strip() for at in places]))
+        else:
+            mistakes.append(Mistake(line, f"has {len(row):,} columns, and the line of names {len(found):,}"))
+    return rows, at_most(mistakes)
 
 
 def _parquet_rows(path: Path) -> _Table:
@@ -136,10 +131,14 @@ def _parquet_rows(path: Path) -> _Table:
 def _texts(column: pa.ChunkedArray) -> list[str]:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    elif pa.types.is_duration(column.type):
+        column = column.cast(pa.duration("us"), safe=False)
     return [_text(cell) for cell in column.to_pylist()]
 
 
 def _text(cell: Any) -> str:
     if cell is None:
         return ""
+    if isinstance(cell, timedelta):
+        cell = cell.total_seconds()
     return cell.isoformat() if isinstance(cell, datetime) else str(cell).strip()

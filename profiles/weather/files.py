@@ -39,8 +39,6 @@ _BOUNDS: Final = {
 
 def read(path: Path, form: str) -> Record:
     """Read a weather file; ``form`` is ``epw``, ``tmy3`` or ``pvgis``. Raises ``WeatherFileError``, ``OSError``."""
-    if path.stat().st_size > BYTES_MAX:
-        raise WeatherFileError(0, f"the file has more than {BYTES_MAX:,} bytes")
     text = path.read_text(encoding="utf-8-sig", errors="replace").replace("\r\n", "\n")
     try:
         with warnings.catch_warnings():

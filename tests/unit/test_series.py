@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfarm.profiles.series import Recipe, Replayed, Series, SeriesFileError
-from pilotfarm.profiles.series.files import NOTHING
+from pilotfarm.profiles.series.csv_file import NOTHING
 from pilotfarm.profiles.series.load import columns_of, load
 
 START_S = datetime.fromisoformat("2025-03-01T00:00:00+00:00").timestamp()
@@ -75,6 +76,45 @@ def test_a_file_reads_the_same_however_it_is_written(tmp_path, text, how) -> Non
     assert (series.edges_s - START_S).tolist() == [0, 900, 1800, 2700, 3600]
 
 
+ENTSOE = """\
+"MTU (CET/CEST)","Day-ahead Price [EUR/MWh]","Currency","BZN|NO1"
+"26.10.2025 01:00 - 26.10.2025 02:00","-1.05","EUR",""
+"26.10.2025 02:00 - 26.10.2025 03:00","0.00","EUR",""
+"26.10.2025 02:00 - 26.10.2025 03:00","11.20","EUR",""
+"26.10.2025 03:00 - 26.10.2025 04:00","n/e","EUR",""
+"""
+SMARD = """\
+Datum von;Datum bis;Deutschland/Luxemburg [€/MWh]
+26.10.2025 01:00;26.10.2025 02:00;-1,05
+26.10.2025 02:00;26.10.2025 02:00;0,00
+26.10.2025 02:00;26.10.2025 03:00;11,20
+26.10.2025 03:00;26.10.2025 04:00;-
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "decimal"),
+    [(ENTSOE, "Day-ahead Price [EUR/MWh]", "."), (SMARD, "Deutschland/Luxemburg [€/MWh]", ",")],
+)
+def test_day_ahead_prices_are_read_as_they_are_published(tmp_path, text, column, decimal) -> None:
+    (tmp_path / "prices.csv").write_text("\ufeff" + text.replace("\n", "\r\n"), encoding="utf-8")
+    form = {"zone": "Europe/Oslo", "time_format": "%d.%m.%Y %H:%M", "decimal": decimal, "gaps": "hold"}
+    recipe = Recipe(tmp_path / "prices.csv", **form)
+    series = load(recipe, columns_of(recipe)[0], (column,), START_S)
+    first = datetime.fromisoformat("2025-10-26T01:00:00+02:00").timestamp()
+    assert (series.edges_s - first).tolist() == [0, 3600, 7200, 10800, 14400]
+    assert series.values[:, 0].tolist() == [-1.05, 0.0, 11.2, 11.2]
+
+
+@pytest.mark.parametrize(
+    ("times", "form"),
+    [(("202503010000", "202503010015"), "%Y%m%d%H%M"), (("1/3/25 0:00", "1/3/25 0:15"), "%d/%m/%y %H:%M")],
+)
+def test_times_of_another_form_are_read_by_it(tmp_path, times, form) -> None:
+    series = csv(tmp_path, "time,a\n" + "".join(f"{each},1\n" for each in times), time_format=form, zone="UTC")
+    assert (series.edges_s - START_S).tolist() == [0, 900, 1800]
+
+
 @pytest.mark.parametrize(
     "times",
     [
@@ -84,6 +124,7 @@ def test_a_file_reads_the_same_however_it_is_written(tmp_path, text, how) -> Non
         pa.array([int(START_S) + at for at in (0, 900, 1800)], pa.timestamp("s", "Europe/Oslo")),
         pa.array([(int(START_S) + at) * 10**9 for at in (0, 900, 1800)], pa.timestamp("ns", "UTC")),
         pa.array(["2025-03-01T00:00Z", "2025-03-01T00:15Z", "2025-03-01T00:30Z"]),
+        pa.array(["2025-03-01T00:00Z", "2025-03-01T00:15Z", "2025-03-01T00:30Z"]).dictionary_encode(),
     ],
 )
 def test_parquet_has_times_of_any_type(tmp_path, times) -> None:
@@ -99,12 +140,47 @@ def test_parquet_without_a_zone_is_wall_time_of_the_series_zone(tmp_path) -> Non
         read(table(tmp_path, t=wall, load=[1.0, 2.0]))
 
 
+def test_days_are_their_beginnings(tmp_path) -> None:
+    days = pa.array([20_148, 20_149], pa.date32())
+    series = read(table(tmp_path, t=days, load=[1.0, 2.0]), zone="Europe/Oslo")
+    assert (series.edges_s - START_S).tolist() == [-3600, 82_800, 169_200]
+
+
+def test_a_column_of_words_may_be_in_any_encoding(tmp_path) -> None:
+    """Nobody looks at it."""
+    text = "time,a,where\n0,1,\u00fcber\n900,2,x\n"
+    (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
+    assert load(Recipe(tmp_path / "a.csv"), "time", ("a",), START_S).values.tolist() == [[1], [2]]
+
+
 def test_the_hour_that_comes_twice_is_summer_time_first(tmp_path) -> None:
     hours = ("01:30", "02:00", "02:30", "02:00", "02:30", "03:00")
     text = "time,a\n" + "".join(f"2025-10-26T{hour},{at}\n" for at, hour in enumerate(hours))
     series = csv(tmp_path, text, zone="Europe/Oslo")
     first = datetime.fromisoformat("2025-10-25T23:30:00+00:00").timestamp()
     assert (series.edges_s - first).tolist() == [1800 * at for at in range(7)]
+
+
+@pytest.mark.parametrize("form", ["{}T{}:00.25{}", "{} {}{}", "{}T{}:00{}"])
+@pytest.mark.parametrize("offset", ["Z", "-02:30", "+0130", ""])
+def test_times_that_are_alike_read_as_one_by_one(tmp_path, form, offset) -> None:
+    """The last time has a week's date, which is read by itself, and then all are."""
+    times = [form.format("2025-03-01", each, offset) for each in ("00:00", "00:15", "00:30")]
+    zone = None if offset else "Asia/Kolkata"
+    alike = csv(tmp_path, "time,a\n" + "".join(f"{each},1\n" for each in times), zone=zone)
+    last = form.format("2025-W09-6", "00:30", offset)
+    apart = csv(tmp_path, "time,a\n" + "".join(f"{each},1\n" for each in (*times[:2], last)), zone=zone)
+    assert apart.edges_s.tolist() == alike.edges_s.tolist()
+    assert alike.begin_s == datetime.fromisoformat(times[0] + ("" if offset else "+05:30")).timestamp()
+
+
+@pytest.mark.parametrize("zone", ["Europe/Oslo", "Australia/Lord_Howe", "Africa/Casablanca"])
+def test_wall_times_are_the_instants_they_came_from(tmp_path, zone) -> None:
+    """From March to October every half an hour, both of those that come twice among them."""
+    unix_s = np.arange(0.0, 245 * 86_400.0, 1_800.0) + START_S
+    here = [datetime.fromtimestamp(each, ZoneInfo(zone)) for each in unix_s.tolist()]
+    text = "time,a\n" + "".join(f"{each:%Y-%m-%dT%H:%M},1\n" for each in here)
+    assert (csv(tmp_path, text, zone=zone).edges_s[:-1] == unix_s).all()
 
 
 def test_a_time_may_stand_for_the_end_of_its_interval(tmp_path) -> None:
@@ -182,9 +258,23 @@ def test_a_long_gap_is_one_mistake_and_many_are_counted(tmp_path) -> None:
         (EVEN.replace("Z", ""), {}, 2, "has no offset from UTC, and the series says no zone"),
         (EVEN.replace("00:30Z", "00:30"), {}, 4, "has no offset from UTC"),
         (EVEN.replace("00:30Z", "25:30Z"), {}, 4, "'2025-03-01T25:30Z' is no instant such as"),
-        ("time,a\n0,1\nx,2\n", {}, 2, "'0' is no instant such as"),
+        (EVEN.replace("2025-03-01T", "01.03.2025 "), {}, 2, "12:15:00; others need a time_format"),
+        ("time,a\n01.03.2025 00:00,1\n2025-03-01,2\n", {"time_format": "%d.%m.%Y %H:%M"}, 3, "by the time_format '%d"),
+        ("time,a\n0,1\nx,2\n", {}, 3, "x is no offset in seconds"),
+        ("time,a\n0,1\n,2\n", {}, 3, "an empty cell is no offset in seconds"),
+        ("time,a\n2025-03-01T00:00Z,1\n900,2\n", {}, 3, "'900' is no instant such as"),
+        ("time,a\n,1\n2025-03-01T00:00Z,2\n", {}, 2, "'' is no instant such as"),
+        ("time,a\n,1\n,2\n", {}, 2, "'' is no instant such as"),
+        ("time,a\n0001-01-01,1\n0001-01-02,2\n", {"zone": "Europe/Oslo"}, 2, "is not in the years 1900 to 2199"),
+        ("time,a\n2199-12-31T23:59Z,1\n2200-01-01T00:00Z,2\n", {}, 3, "is not in the years 1900 to 2199"),
+        ("time,a\n0,1_000\n900,2\n", {}, 2, "a: '1_000' is not a number"),
+        ("time,a\n0,\u0661\n900,2\n", {}, 2, "a: '\u0661' is not a number"),
+        ("time;a\n0;1.234,5\n900;2\n", {"decimal": ","}, 2, "a: '1.234,5' is not a number"),
+        ("time;a\n0;1.234\n900;2\n", {"decimal": ","}, 2, "a: '1.234' is not a number"),
+        ("sep=;\ntime;a\n0;1\n900;2\n", {}, 1, "is a line for Excel alone"),
+        ('time,a\n0,1\n900,"' + "2" * 200_000 + "\n", {}, 3, "cannot be read: field larger than"),
         ("time,a\n-1,1\n0,2\n", {}, 2, "-1 is no offset in seconds"),
-        ("time,a\n1735689600,1\n1e99,2\n", {}, 3, "1e+99 is no offset in seconds"),
+        ("time,a\n1735689600,1\n1e99,2\n", {}, 3, "1e99 is no offset in seconds"),
         ("time,a\n0,1\n1,2\n", {"zone": "UTC"}, 0, "offsets from the site's start, which have no zone"),
         ("time,a\n0,1\n900,2\n900,3\n", {}, 4, "is the same instant as line 3"),
         ("time,a\n0,1\n900,2\n300,3\n", {}, 4, "is earlier than line 3"),
@@ -198,6 +288,25 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path, text, how, line, words) -
     assert words in told[0][1]
 
 
+def test_instants_before_1970_are_as_good(tmp_path) -> None:
+    assert csv(tmp_path, "time,a\n1900-01-01T00:00Z,1\n1900-01-01T01:00Z,2\n").begin_s == -2_208_988_800.0
+
+
+def test_a_long_file_is_counted_before_it_is_in_memory(tmp_path) -> None:
+    with (tmp_path / "a.csv").open("wb") as file:
+        file.write(b"time,a\n0,1\n")
+        file.truncate(250_000_000)  # zeros that take no room on the disk
+    with pytest.raises(SeriesFileError, match="at least two rows"):
+        load(Recipe(tmp_path / "a.csv"), "time", ("a",), START_S)
+
+
+def test_a_row_of_two_lines_moves_those_below_it(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text('time,a,where\n0,1,"two\nlines"\n900,,x\n1800,3,y\n', encoding="utf-8")
+    with pytest.raises(SeriesFileError) as caught:
+        load(Recipe(tmp_path / "a.csv"), "time", ("a",), START_S)
+    assert [line for line, _ in caught.value.mistakes] == [4]
+
+
 def test_mistakes_of_several_kinds_are_told_together(tmp_path) -> None:
     told = mistakes(tmp_path, "time,a\n0,x\n900,2\n900,\n300,inf\n")
     assert {line for line, _ in told} == {2, 4, 5}
@@ -205,7 +314,17 @@ def test_mistakes_of_several_kinds_are_told_together(tmp_path) -> None:
     assert sum("earlier" in message for _, message in told) == 1
 
 
-@pytest.mark.parametrize(("name", "bytes_"), [("a.csv", b"\xff\xfe\x00,\x00"), ("a.parquet", b"PAR1"), ("a.xls", b"")])
+@pytest.mark.parametrize(
+    ("name", "bytes_"),
+    [
+        ("a.csv", b"\xff\xfe\x00,\x00"),
+        ("a.csv", EVEN.encode("utf-16-le")),
+        ("a.csv", EVEN.encode("utf-16-be")),
+        ("a.csv", "time,a,\u00fc\n0,1,2\n".encode("latin-1")),
+        ("a.parquet", b"PAR1"),
+        ("a.xls", b""),
+    ],
+)
 def test_files_that_are_something_else_are_refused(tmp_path, name, bytes_) -> None:
     (tmp_path / name).write_bytes(bytes_)
     with pytest.raises(SeriesFileError, match=r"UTF-8|no Parquet file|ends in \.csv or \.parquet"):

@@ -61,7 +61,7 @@ def changed(old: str, new: str, text: str = GOOD) -> str:
 def test_the_site_all_others_are_made_from_replays(tmp_path) -> None:
     layout = site.load(write(tmp_path))
     found = layout.replays
-    assert layout.files == (tmp_path / "loads.csv", tmp_path / "sky.csv")
+    assert [each.name for each in layout.inputs] == ["loads.csv", "sky.csv"]
     assert [(each.group, each.what) for each in found] == [("meters", "load"), ("pv", "pv_power"), ("", "irradiance")]
 
 
@@ -73,13 +73,19 @@ WRONG_IN_THE_SITE = {
     "unit by a slip": ('"{device}", unit: W', '"{device}", unit: kw', 15, "did you mean 'kW'"),
     "what no weather has": ("    irradiance:", "    load:", 9, "no series of the weather 'load'"),
     "what no meter has": ("      load:", "      loads:", 15, "no series of a smart_meter 'loads'; did you mean 'load'"),
-    "a kind that replays nothing": (
+    "what no battery has": (
         "battery, count: 1}",
         "battery, count: 1, replay: {load: {series: sky, column: air, unit: W}}}",
         22,
-        "a battery replays nothing",
+        "no series of a battery 'load'; known are price",
     ),
     "a column too few": ("[east, west]", "[east]", 21, "names 1 columns for 2 devices"),
+    "the column of times": (
+        "[east, west]",
+        "[east, time]",
+        21,
+        "'time' is the column of times of loads.csv; say which",
+    ),
     "a column that is not there": ("[east, west]", "[east, wset]", 21, "loads.csv has no column 'wset'; did you mean"),
     "devices without a column": ("count: 2\n    replay", "count: 4\n    replay", 15, "'meters-003' and 1 more"),
     "devices the site has not": (
@@ -91,6 +97,8 @@ WRONG_IN_THE_SITE = {
     "no such file": ("file: sky.csv", "file: sky.parquet", 6, "cannot be read: No such file"),
     "a zone that is none": ("zone: UTC", "zone: Oslo", 5, "there is no time zone 'Oslo'; did you mean 'Europe/Oslo'"),
     "gaps of no kind": ("zone: UTC}", "zone: UTC, gaps: guess}", 5, "refuse"),
+    "a form of times without a date": ("zone: UTC}", "zone: UTC, time_format: '%H:%M'}", 5, "has no whole date in it"),
+    "a form that is none": ("zone: UTC}", "zone: UTC, time_format: '%Q'}", 5, "'%Q' is no form of instants, such as"),
     "an unknown key": ("zone: UTC}", "zone: UTC, repeats: true}", 5, "did you mean 'repeat'"),
     "it is over before": (
         "start: 2025",
@@ -165,4 +173,4 @@ def test_the_schema_takes_what_the_site_file_takes(tmp_path) -> None:
 
 def test_what_kinds_replay_is_known_and_everything_is_replayed_by_someone() -> None:
     by_kinds = {what for kind in registry.DEVICES for what in registry.device(kind).replays}
-    assert by_kinds | set(OF_THE_SITE) == set(REPLAYABLE)
+    assert by_kinds | {what for names in OF_THE_SITE.values() for what in names} == set(REPLAYABLE)

@@ -287,7 +287,7 @@ def loaded(folder: Path, weather: str) -> Farm:
 def test_a_site_follows_the_file_it_names(tmp_path: Path) -> None:
     epw(tmp_path / "here.epw")
     farm = loaded(tmp_path, "{source: epw, file: here.epw}")
-    assert farm.layout.files == (tmp_path / "here.epw",)
+    assert [each.name for each in farm.layout.inputs] == ["here.epw"]
     farm.step(1.0)
     (group,) = farm.groups.values()
     assert group.columns["outside_temperature_degc"] == pytest.approx(np.full(3, (181 * 24 + 10) / 1_000.0), abs=1e-3)

@@ -1,8 +1,7 @@
 """Battery storage (use case UC-2-STO): charges and discharges as asked, within energy, power and heat.
 
-Without an active power set-point it follows a schedule of its own, charging around noon and discharging
-in the evening (``own_schedule_frac``). With the SESP's link lost it falls back to 0 W; limits stay in force, and
-voltage and frequency support go on. ``limits`` says what goes before what.
+Without an active power set-point it follows the clock or the price of energy (``own``). With the SESP's link lost it
+falls back to 0 W; limits stay in force, and voltage and frequency support go on. ``limits`` says what goes before what.
 
 A battery is so many equal cells (``cell_count``) behind a converter; the models are in ``physics.battery``,
 ``physics.cells`` and ``physics.ageing``. A chemistry is named in the site file.
@@ -10,16 +9,16 @@ A battery is so many equal cells (``cell_count``) behind a converter; the models
 
 from __future__ import annotations
 
-from math import pi, sin
 from typing import Final
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, anywhere, flags, nothing
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Keys, Limits, OfColumn, Rating, with_reverted
+from pilotfarm.emulators.contracts.replay import PRICE
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import common, support
-from pilotfarm.emulators.devices.battery import limits, wear
+from pilotfarm.emulators.devices.battery import limits, own, wear
 from pilotfarm.emulators.devices.keys import key_columns
 from pilotfarm.emulators.physics import ageing, battery, cells, inverter
 from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, INVERTER, PROTECTION, SUPPORT, modes, quantities
@@ -79,7 +78,7 @@ RATINGS: Final = (
     Rating("nominal_dc_voltage_v", "V", 400.0, 12.0, 1_500.0, "DC voltage of all cells at their nominal voltage"),
     Rating("room_min_degc", "degC", 10.0, -40.0, 40.0, "The room is heated to at least this"),
     Rating("room_max_degc", "degC", 30.0, 0.0, 60.0, "The room is cooled to at most this"),
-    Rating("own_schedule_frac", "1", 0.4, 0.0, 1.0, "Power of the daily schedule it follows when not asked; 0 idles"),
+    *own.RATINGS,
     Rating("grid_charging_allowed", "bool", 1.0, 0.0, 1.0, "1: charges from the grid too, 0: only from PV at its side"),
 )
 
@@ -156,24 +155,15 @@ def step(columns: Columns, surroundings: Surroundings, dt_s: float) -> Columns:
 
 
 def _asked(new: Columns, surroundings: Surroundings) -> Floats:
-    """Active power asked for [W]: the SESP's set-point, or the own schedule, or 0 with the link lost."""
-    own = none = nothing(len(new["rated_power_w"]))
-    share = _schedule(surroundings.local_hour)
-    if share != 0.0:
-        own = new["own_schedule_frac"] * (1.0 - new["sesp_link_lost"]) * share * new["rated_power_w"]
+    """Active power asked for [W]: the SESP's set-point, or what it follows by itself, or 0 with the link lost."""
+    by_itself = none = nothing(len(new["rated_power_w"]))
+    share = own.share(new, surroundings)
+    if anywhere(share):
+        by_itself = new["own_schedule_frac"] * (1.0 - new["sesp_link_lost"]) * share * new["rated_power_w"]
     if new["active_power_setpoint_enabled"] is none:
-        return own
+        return by_itself
     by_set_point = new["remote_enabled"] * new["active_power_setpoint_enabled"] > 0.0
-    return np.where(by_set_point, new["active_power_setpoint_w"], own)
-
-
-def _schedule(hour: float) -> float:
-    """Share of the schedule's power at an hour of the day: charges from 10 to 15, discharges from 17 to 22."""
-    if 10.0 < hour < 15.0:
-        return -sin(pi * (hour - 10.0) / 5.0)
-    if 17.0 < hour < 22.0:
-        return sin(pi * (hour - 17.0) / 5.0)
-    return 0.0
+    return np.where(by_set_point, new["active_power_setpoint_w"], by_itself)
 
 
 def _circuit(new: Columns, of: cells.Cells) -> battery.Circuit:
@@ -323,5 +313,7 @@ DEVICE: Final = DeviceSpec(
     make=make,
     step=step,
     feels=("temperature",),
+    replays={PRICE: common.no_most},
+    by_price=own.by_price,
     with_any_command=common.WITH_ANY_COMMAND,
 )

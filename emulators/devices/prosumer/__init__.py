@@ -42,6 +42,7 @@ from pilotfarm.emulators.contracts.device import (
     Turn,
     with_reverted,
 )
+from pilotfarm.emulators.contracts.replay import PRICE
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import (
     appliances,
@@ -309,6 +310,8 @@ DEVICE: Final = DeviceSpec(
         "sessions": lambda ratings: ev_charger.most_w(
             {name: ratings[name] for name in _SHARED_RATINGS} | of_resource(ratings, EV)
         ),
+        PRICE: common.no_most,
     },
+    by_price=lambda ratings: battery.own.by_price(of_resource(ratings, STORAGE)),
     with_any_command=common.WITH_ANY_COMMAND,
 )

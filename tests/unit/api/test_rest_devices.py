@@ -9,11 +9,26 @@ from typing import Any
 import pytest
 from rest_client import Rest
 
+from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.emulators.site.listing import Wanted, endpoint_rows, point_rows
 
 KINDS = {"ev_charger", "battery", "pv_generator", "smart_meter", "prosumer"}
 DEVICES = ("charger-001", "battery-001", "pv-001", "meter-001", "home-001")
+
+
+def test_a_device_shows_what_energy_costs_where_a_series_says_it(make_rest) -> None:
+    priced = make_rest(load("replay", start="2026-06-15T12:00:00"))
+    priced.pilot.farm.step(60.0)
+    assert priced.get("devices/storage-001")["price"] == {
+        "per_mwh": 9.44,
+        "currency": "EUR",
+        "cheaper_h": 1.0,
+        "dearer_h": 22.0,
+    }
+    assert [each["name"] for each in priced.get("site")["inputs"]] == [
+        f"replay/{name}.csv" for name in ("cars", "loads", "prices", "weather")
+    ]
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from pilotfarm.api.cli import app
+from pilotfarm.emulators import site
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
@@ -135,11 +134,8 @@ def test_what_is_no_ledger_is_refused(play: Callable[..., Path], tmp_path: Path)
     assert (done.exit_code, "one: has no run 7; it has 1" in done.output) == (2, True)
 
 
-def test_a_run_says_which_files_its_site_reads_and_what_they_were(
-    make_layout: Callable[..., SiteLayout], tmp_path: Path
-) -> None:
-    (tmp_path / "load.csv").write_bytes(b"1,2")
-    files = (tmp_path / "load.csv", tmp_path / "gone.csv")
-    layout = SimpleNamespace(source="small.yaml", text="name: small", files=files)
-    said = json.loads(of_run(layout, 1, 0.0, {}))  # type: ignore[arg-type]
-    assert said["files"] == {str(files[0]): hashlib.sha256(b"1,2").hexdigest(), str(files[1]): ""}
+def test_a_run_says_which_files_its_site_reads_and_what_they_were() -> None:
+    layout = site.load("replay")
+    said = json.loads(of_run(layout, 1, 0.0, {}))
+    assert said["files"] == {each.name: each.sha256 for each in layout.inputs}
+    assert len(said["files"]) > 1

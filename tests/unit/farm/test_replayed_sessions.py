@@ -154,3 +154,27 @@ def test_sessions_take_no_column(tmp_path) -> None:
     file.write_text(file.read_text().replace("series: cars,", "series: cars, column: energy,"))
     with pytest.raises(ConfigError, match="sessions have columns of their own"):
         site.load(str(file))
+
+
+def test_an_hour_that_comes_twice_is_a_mistake_of_every_row_that_has_it(tmp_path) -> None:
+    """Rows in any order cannot say which of the two is meant."""
+    comes = ("02:30", "02:10", "01:30")
+    rows = [f"2025-10-26T{each},2025-10-26T04:30,points-00{at},1" for at, each in enumerate(comes, 1)]
+    cars = "\n".join((CARS.splitlines()[0], *rows))
+    with pytest.raises(ConfigError) as caught:
+        site.load(write(tmp_path, cars, ", zone: Europe/Berlin"))
+    assert [problem.line for problem in caught.value.problems] == [2, 3]
+    assert all(
+        "comes twice in Europe/Berlin, where clocks go back: write" in str(each) for each in caught.value.problems
+    )
+
+
+def test_parquet_has_visits_by_durations_too(tmp_path) -> None:
+    write(tmp_path, file="cars.parquet")
+    columns = {
+        name: pa.array([600, 4_200][at : at + 1], pa.duration("s")) for at, name in enumerate(("arrive", "leave"))
+    }
+    parquet.write_table(pa.table({**columns, "device": ["points-002"], "energy": [3]}), tmp_path / "cars.parquet")
+    farm = Farm(site.load(str(tmp_path / "site.yaml")))
+    run(farm, 900.0)
+    assert shown(farm, "vehicle_connected") == [0, 1, 0]

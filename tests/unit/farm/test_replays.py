@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pilotfarm.emulators import registry, site
-from pilotfarm.emulators.contracts.replay import OF_THE_SITE, REPLAYABLE
+from pilotfarm.emulators.contracts.replay import CURRENCIES, OF_THE_SITE, REPLAYABLE
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.site.model import SeriesTable
 
@@ -272,8 +272,10 @@ def test_the_page_names_everything_that_is_replayed_with_its_units() -> None:
     assert rows.keys() == REPLAYABLE.keys()
     for what, (kinds, units) in rows.items():
         listed = ("W, kW, MW, Wh, kWh, MWh" if "those" in units else "") + units.removeprefix("those")
-        assert listed == ", ".join(REPLAYABLE[what].units)
+        known = [name for name, unit in REPLAYABLE[what].units.items() if unit.currency in ("", "EUR")]
+        assert listed.removesuffix("; of other currencies too") == ", ".join(known)
         able = {kind for kind in registry.DEVICES if what in registry.device(kind).replays}
-        assert what in OF_THE_SITE or set(re.findall(r"`(\w+)`", kinds)) - {"pv_power_w"} == able
+        assert what in OF_THE_SITE["weather"] or set(re.findall(r"`(\w+)`", kinds)) - {"pv_power_w"} == able
+    assert f"{', '.join(sorted(CURRENCIES))}." in page
     for key in SeriesTable.model_fields:
         assert f"\n| `{key}` |" in page
