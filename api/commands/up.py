@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections import Counter
@@ -127,6 +128,7 @@ def up(
     from pilotfarm.api import serve
 
     def announce(url: str) -> None:
+        gc.freeze()  # what is there now stays: no collection needs to look at it, nor the end of the process
         if not quiet:
             _show(layout)
         sys.stdout.write(f"ready {url}\n")
