@@ -44,8 +44,10 @@ def _network(text: str) -> str:
 
 
 class Asked(Request):
-    """The farm to bring up; what is left out is as the site file says. Without ``speed`` it is paused from the start."""
+    """The farm to bring up; what is left out is as the site file says. Without ``speed`` it is paused."""
 
+    folder: str = "."
+    """Where paths begin."""
     site: str = "tiny"
     text: str | None = None
     """Of a site file, in place of ``site``."""
@@ -61,9 +63,10 @@ class Asked(Request):
 
 def main() -> None:
     """Serve whoever holds the process, until its input ends."""
-    asked, answer = open(0, "rb", buffering=0, closefd=False), _answers()
+    asked = open(0, "rb", buffering=0)  # noqa: SIM115  to the end
+    answer = _answers()
     logs.configure()
-    import pilotfarm.profiles.weather.sun  # noqa: F401, PLC0415  what every farm imports as it begins
+    import pilotfarm.profiles.weather.sun  # noqa: F401  what every farm imports as it begins
 
     gc.freeze()  # what has been imported stays: no collection needs to look at it again
     for line in iter(asked.readline, b""):
@@ -146,6 +149,7 @@ def _layout(asked: Asked) -> Iterator[SiteLayout]:
 
 
 def _load(asked: Asked, addressing: Addressing) -> SiteLayout:
+    os.chdir(asked.folder)
     try:
         if asked.text is None:
             layout = sites.load(asked.site, addressing, asked.start, asked.seed, asked.media)
