@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,11 @@ DIES_WITHIN_S: Final = 2.0
 """How long a process that has closed its connections may take to be gone."""
 SAID_MAX: Final = 20_000
 """Characters at the end of what a process said that are told."""
-_COMMAND: Final = (sys.executable, "-P", "-m", "pilotfarm.api.farm_child")
+LINE_MAX: Final = 500
+"""Characters of a line of it: what died lists every module that it had."""
+_COMMAND: Final = (sys.executable, "-P", "-X", "faulthandler", "-m", "pilotfarm.api.farm_child")
+
+__tracebackhide__ = True  # pytest shows the line of the test
 
 _spare: list[FarmProcess] = []
 
@@ -39,6 +44,7 @@ class FarmProcess:
         self._holder = os.getpid()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed by ``close``
         self._begin = 0
+        self._said = ""
         # In a session of its own: Ctrl-C is for the holder, whose tests may need the farm to end well.
         self._process = subprocess.Popen(  # noqa: S603  our own program, no shell
             _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, start_new_session=True
@@ -76,6 +82,7 @@ class FarmProcess:
         if self._holder == os.getpid() and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        self.said()
         for pipe in (self._process.stdin, self._process.stdout, self._stderr):
             with contextlib.suppress(OSError):
                 if pipe is not None:
@@ -83,13 +90,19 @@ class FarmProcess:
 
     def said(self) -> str:
         """Return what it has said on standard error since the farm began to come up."""
-        self._stderr.seek(self._begin)
-        return self._stderr.read().decode("utf-8", "replace")[-SAID_MAX:].strip()
+        if not self._stderr.closed:
+            # By no seek: the place where the process writes next is ours, too.
+            end = os.fstat(self._stderr.fileno()).st_size
+            said = os.pread(self._stderr.fileno(), end - self._begin, self._begin)
+            lines = said.decode("utf-8", "replace")[-SAID_MAX:].strip().splitlines()
+            self._said = "\n".join(line if len(line) <= LINE_MAX else f"{line[:LINE_MAX]}..." for line in lines)
+        return self._said
 
     def trouble(self) -> LinkError:
         """Say what has become of a process that does not answer, and what it said before."""
         try:
-            what = f"has ended with {self._process.wait(DIES_WITHIN_S)}"
+            code = self._process.wait(DIES_WITHIN_S)
+            what = f"has ended {f'by {signal.Signals(-code).name}' if code < 0 else f'with {code}'}"
         except subprocess.TimeoutExpired:
             what = "does not answer"
         said = self.said()

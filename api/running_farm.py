@@ -25,6 +25,8 @@ PAGE: Final = 10_000
 """Devices asked for at a time."""
 POLL_S: Final = 0.01
 
+__tracebackhide__ = True  # pytest shows the line of the test
+
 Names: TypeAlias = str | Sequence[str] | None
 """One name or glob, or several."""
 
@@ -103,6 +105,9 @@ class RunningFarm:
         )
         self._process = process
 
+    def __repr__(self) -> str:
+        return f"<RunningFarm {self.url}>"
+
     # ---------------------------------------------------------------------------------- what there is
 
     def devices(
@@ -152,7 +157,9 @@ class RunningFarm:
         """
         if not values:
             raise TypeError("setpoint needs a value, such as active_power_setpoint_w=-1500")
-        limited: dict[str, float] = self._of_device("POST", device, "/setpoints", values)["limited"]
+        limited: dict[str, float] = self._of_device(
+            "POST", device, "/setpoints", {name: float(each) for name, each in values.items()}
+        )["limited"]
         return limited
 
     def inject(
@@ -250,7 +257,6 @@ class RunningFarm:
 
         ``NotSeen`` if it has not come by then, ``ConfigError`` if it cannot be read or can never hold.
         """
-        __tracebackhide__ = True
         answer = self._ask("POST", "clock/until", {"condition": condition, "within_s": within_s})
         passed_s, time = float(answer["passed_s"]), datetime.fromisoformat(answer["time"])
         if answer["held"]:
