@@ -46,7 +46,11 @@ class NotSeen(AssertionError):
 
 
 class Fault:
-    """A fault of a farm. In a `with` block it is in force, and after it is gone."""
+    """A fault of a farm, which takes hold with a step and ends with one.
+
+    As a ``with`` block it is in force inside, and gone after it: a paused site takes a step as the block begins, and
+    one as it ends.
+    """
 
     def __init__(self, farm: RunningFarm, answer: Mapping[str, Any]) -> None:
         self._farm = farm
@@ -55,7 +59,7 @@ class Fault:
         self.hit: list[str] = answer["hit"]
         """Devices it grips."""
         self.missed: list[str] = answer["missed"]
-        """Devices of the target that cannot have it."""
+        """Devices it is aimed at that cannot have it."""
 
     @property
     def state(self) -> str:
@@ -91,18 +95,22 @@ class Fault:
 
 
 class RunningFarm:
-    """A farm that is up, by its REST API; a device is named by its id, a quantity by its name in the catalogue."""
+    """A farm that is up, of ``running`` or of `pilotfarm up`: at the URL that its ready line says.
+
+    A device is named by its id, a quantity by its name in the catalogue. ``LinkError`` says that the farm is gone.
+    """
 
     def __init__(self, url: str, *, token: str | None = None, process: FarmProcess | None = None) -> None:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self.url = url
-        self.client = httpx.Client(
+        self.client: httpx.Client = httpx.Client(
             base_url=f"{url.rstrip('/')}/api/v1/",
             headers=headers,
             timeout=ANSWER_WITHIN_S,
             trust_env=False,  # a proxy has no business between a test and its farm
             verify=url.startswith("https:"),
         )
+        """For all else that REST has: `farm.client.get("site").json()`."""
         self._process = process
 
     def __repr__(self) -> str:
@@ -137,22 +145,22 @@ class RunningFarm:
         return chosen(self.endpoints, device, protocol, map, station)
 
     def value(self, device: str, quantity: str | None = None) -> float:
-        """What is true of a device, as of the last step; or of what it names: `meter-001.voltage_l1_v`.
+        """What is true of a device as of the last step; NaN is a value that cannot be said.
 
-        NaN is a value that cannot be said.
+        The quantity may stand with the device: ``value("meter-001.voltage_l1_v")``.
         """
         return _number(self._quantity(device, quantity)["value"])
 
     def reported(self, device: str, quantity: str | None = None) -> float:
-        """What a device says, so what its masters are told; it differs from ``value`` only under a fault."""
+        """What a device says, and so what its masters are told; it differs from ``value`` only under a fault."""
         return _number(self._quantity(device, quantity)["reported"])
 
     # ---------------------------------------------------------------------------- command, break, mend
 
     def setpoint(self, device: str, **values: float) -> dict[str, float]:
-        """Tell a device set-points and commands, for the next step to take; all or none.
+        """Tell a device set-points and commands, all of them or none, for the next step to take.
 
-        Returns what it cannot follow in full at present, and what it will follow instead. ``ConfigError`` has every
+        Returns what it cannot follow in full at present, with what it will follow instead. ``ConfigError`` has every
         reason why it is refused.
         """
         if not values:
@@ -189,9 +197,10 @@ class RunningFarm:
         spread_s: float = 0.0,
         **parameters: Any,
     ) -> Fault:
-        """Put a fault on the devices of a target, as of the next step; what is left out of it matches everything.
+        """Put a fault on devices, as of the next step.
 
-        ``start`` is seconds of site time from now, or an instant. Every other name is a parameter of the fault.
+        From ``device`` to ``pick`` is whom it is aimed at: what is left out matches everything. ``start`` is seconds
+        of site time from now, or an instant. Any further name is a parameter of the fault, such as ``factor=1.1``.
         ``ConfigError`` has every reason why it is refused.
         """
         target = {

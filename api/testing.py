@@ -29,14 +29,14 @@ def running(
     ports_from: int | None = None,
     addresses: str | None = None,
 ) -> Iterator[RunningFarm]:
-    """Bring a farm up in a process of its own, and end it with the block.
+    """Bring a farm up in a process of its own, for as long as the block lasts.
 
     ``site`` is the name of a built-in site (left out: tiny) or the path of a site file, ``text`` what a site file would
-    say. It is paused unless it has a ``speed``. It listens on free ports of 127.0.0.1, or where ``ports_from`` or
-    ``addresses`` say, as those options of `pilotfarm up` do. The rest is in place of what the site file says.
+    say. ``start``, ``seed``, ``step_s`` and ``media`` go before what the site says. Without a ``speed`` it is paused.
+    It listens on free ports of 127.0.0.1, or where ``ports_from`` or ``addresses`` say, as with `pilotfarm up`.
 
-    Raises ``ConfigError`` with every problem of the site, and ``LinkError`` with what the farm said if it dies, at once
-    or at the end.
+    ``ConfigError`` has every problem of the site. ``LinkError`` says that the farm has died, at its start or by the end
+    of the block, and what it has said.
     """
     if site is not None and text is not None:
         raise TypeError("running takes site or text, not both")

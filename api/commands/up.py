@@ -131,8 +131,7 @@ def up(
         gc.freeze()  # what is there now stays: no collection needs to look at it, nor the end of the process
         if not quiet:
             _show(layout)
-        sys.stdout.write(f"ready {url}\n")
-        sys.stdout.flush()
+        typer.echo(f"ready {url}")
 
     if loss := serve.run(layout, serve.Options(host, port, token, speed, kept, hosts, max_late), announce):
         typer.echo(f"error: {loss}", err=True)
