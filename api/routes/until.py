@@ -33,7 +33,7 @@ router = APIRouter(tags=["clock"], route_class=StrictRoute)
     "`all meter-*.voltage_l1_v reported > 207 for 60 s`; it is looked at now and after every step. Answers once it "
     "holds, or once `within_s` are over: `held` says which.",
 )
-async def wait_until(here: Here, request: Request, asked: requests.UntilRequest) -> models.UntilAnswer:
+async def step_until(here: Here, request: Request, asked: requests.UntilRequest) -> models.UntilAnswer:
     wanted, within_s = _wanted(here, asked)
     began_s = here.farm.time_s
     held = await _come(here, request, Watching(wanted, within_s, lambda: here.farm.time_s))
