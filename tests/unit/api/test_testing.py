@@ -20,7 +20,7 @@ import pytest
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
 
-from pilotfarm.api import farm_process
+from pilotfarm.api import farm_process, running_farm
 from pilotfarm.api.endpoint import Endpoint
 from pilotfarm.api.testing import ConfigError, LinkError, NotSeen, RunningFarm, running
 
@@ -86,6 +86,12 @@ def test_devices_are_listed_by_what_they_are(farm: RunningFarm) -> None:
     assert farm.devices() == ["charger-001", "battery-001", "pv-001", "meter-001", "home-001"]
     assert farm.devices(kind="battery", feeder="street") == ["battery-001"]
     assert farm.devices(device="*-001", group="pv") == ["pv-001"]
+
+
+def test_a_long_list_of_devices_comes_in_pages(farm: RunningFarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    for page in (1, 2, 5):
+        monkeypatch.setattr(running_farm, "PAGE", page)
+        assert farm.devices() == ["charger-001", "battery-001", "pv-001", "meter-001", "home-001"]
 
 
 def test_nothing_moves_until_it_is_stepped(farm: RunningFarm) -> None:
@@ -256,6 +262,14 @@ def test_a_site_that_cannot_be_is_refused_with_every_problem(options: dict[str, 
     assert [line[: len(problem)] for line, problem in zip(lines, problems, strict=True)] == problems
 
 
+def test_a_path_begins_where_the_caller_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "two.yaml").write_text(SITE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for site in ("two.yaml", Path("two.yaml")):
+        with running(site, addresses="127.0.53.0/24") as farm:
+            assert farm.endpoint("meters-002", "modbus").host == "127.0.53.2"
+
+
 def test_a_site_is_of_a_file_or_of_a_text() -> None:
     with pytest.raises(TypeError, match="not both"), running("tiny", text=SITE):
         pass
@@ -413,6 +427,7 @@ def test_a_farm_that_dies_says_what_it_said(plugged: pytest.Pytester) -> None:
 def test_a_process_ends_with_its_holder_whatever_it_is_at(farm: RunningFarm) -> None:
     process = farm_of(farm)._process
     where = farm.endpoint("meter-001", "modbus")
+    assert os.getsid(process.pid) != os.getsid(0)  # Ctrl-C is for the holder
     assert process.stdin is not None
     with open(os.devnull, "wb") as nothing:
         os.dup2(nothing.fileno(), process.stdin.fileno())  # as the system does when a holder is killed
