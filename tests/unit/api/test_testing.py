@@ -5,6 +5,7 @@ The tests that end such a process stand last, for the next farm costs a new one.
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import socket
@@ -22,7 +23,10 @@ from pymodbus.exceptions import ModbusIOException
 
 from pilotfarm.api import farm_process, running_farm
 from pilotfarm.api.endpoint import Endpoint
+from pilotfarm.api.ports import BLOCK
 from pilotfarm.api.testing import ConfigError, LinkError, NotSeen, RunningFarm, running
+from pilotfarm.emulators import registry
+from pilotfarm.emulators.farm.requests import FAULT_KEYS
 
 pytest_plugins = ("pytester",)
 
@@ -107,7 +111,7 @@ def test_nothing_moves_until_it_is_stepped(farm: RunningFarm) -> None:
 
 
 def test_a_setpoint_is_followed_and_its_limit_told(farm: RunningFarm) -> None:
-    assert farm.setpoint("battery-001", active_power_setpoint_w=-1200) == {}
+    assert farm.setpoint("battery-001", active_power_setpoint_w=-1200, start=True) == {}
     began = farm.time
     passed_s = farm.until("battery-001.active_power_w == -1200 +- 1", within_s=60)
     assert farm.time - began == timedelta(seconds=passed_s)
@@ -176,7 +180,10 @@ def test_a_start_may_be_an_instant_and_a_value_may_be_none(farm: RunningFarm) ->
         (lambda farm: farm.setpoint("battery-001", soc_frac=1), "soc_frac cannot be written"),
         (lambda farm: farm.endpoint("pv-01", "modbus"), "did you mean pv-001?"),
         (lambda farm: farm.endpoint("pv-001", "mobdus"), "no way over this protocol: .* did you mean modbus?"),
-        (lambda farm: farm.endpoint("pv-001", "iec104", map="sunspec"), "name one of its ways"),
+        (
+            lambda farm: farm.endpoint("pv-001", "modbus", map="alfen"),
+            "name one of its ways over modbus: map='sunspec'",
+        ),
         (lambda farm: farm.inject("bais", device="pv-001"), "did you mean bias?"),
         (lambda farm: farm.inject("offline", device="pw-001"), "no device matches"),
         (lambda farm: farm.inject("bias", device="pv-001", quantity="*_w", facto=2), "did you mean factor?"),
@@ -202,6 +209,13 @@ def test_a_farm_of_somebody_else_s_is_driven_by_its_url(farm: RunningFarm) -> No
     with pytest.raises(LinkError, match="no farm answers at http"):
         _ = nowhere.time
     nowhere.close()
+
+
+@pytest.mark.parametrize("kind", registry.FAULTS)
+def test_every_parameter_of_a_fault_has_a_name_of_its_own(kind: str) -> None:
+    taken = inspect.signature(RunningFarm.inject).parameters.keys()
+    assert not registry.fault(kind).parameters.model_fields.keys() & taken
+    assert taken >= set(FAULT_KEYS)
 
 
 # ------------------------------------------------------------------------- farms beside and after each other
@@ -240,6 +254,15 @@ def test_a_farm_knows_nothing_of_the_one_before_it_in_its_process() -> None:
 def farm_of(farm: RunningFarm) -> farm_process.FarmProcess:
     assert farm._process is not None
     return farm._process
+
+
+def test_a_site_of_many_stations_claims_all_of_its_ports() -> None:
+    with running(text=SITE.replace("count: 2", f"count: {BLOCK + 1}")) as farm:
+        places = [each.port for each in farm.endpoints]
+        assert places == list(range(places[0], places[0] + BLOCK + 1))
+        for port in (places[0], places[-1]):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sign, pytest.raises(OSError, match="in use"):
+                sign.bind(("127.0.0.1", port))
 
 
 @pytest.mark.parametrize(
@@ -314,6 +337,12 @@ def test_marks_settings_and_parameters_choose_the_farm(plugged: pytest.Pytester)
                     assert fault.state == "active"
                 pilotfarm.until("meters-001.online reported == 1", within_s=100)
 
+            @pytest.mark.pilotfarm("nowhere.yaml")
+            class TestMarks:
+                @pytest.mark.pilotfarm(text=SITE)
+                def test_a_text_goes_before_the_site_of_a_class(self, pilotfarm):
+                    assert (site(pilotfarm)["name"], site(pilotfarm)["seed"]) == ("two", 5)
+
             @pytest.mark.parametrize("pilotfarm", ["tiny", {"site": "tiny", "seed": 9}], indirect=True)
             def test_parameters(pilotfarm, request):
                 assert site(pilotfarm)["name"] == "tiny"
@@ -326,10 +355,10 @@ def test_marks_settings_and_parameters_choose_the_farm(plugged: pytest.Pytester)
 
             def test_the_factory(shared):
                 assert (site(shared)["name"], site(shared)["seed"], site(shared)["step_s"]) == ("two", 10, 1)
-            """
+            """.replace("SITE", repr(SITE))
         }
     )
-    plugged.inline_run(tests[0] if isinstance(tests, tuple) else tests, "--strict-markers").assertoutcome(passed=5)
+    plugged.inline_run(tests[0] if isinstance(tests, tuple) else tests, "--strict-markers").assertoutcome(passed=6)
 
 
 def test_the_option_goes_before_the_settings_and_trouble_is_told_plainly(plugged: pytest.Pytester) -> None:
