@@ -35,15 +35,7 @@ router = APIRouter(tags=["clock"], route_class=StrictRoute)
 )
 async def step_until(here: Here, request: Request, asked: requests.UntilRequest) -> models.UntilAnswer:
     wanted, within_s = _wanted(here, asked)
-    began_s = here.farm.time_s
-    held = await _come(here, request, Watching(wanted, within_s, lambda: here.farm.time_s))
-    return models.UntilAnswer(
-        time=here.farm.now,
-        passed_s=round(here.farm.time_s - began_s, 6),
-        condition=wanted.watch.text,
-        held=held,
-        seen=wanted.seen(),
-    )
+    return await _come(here, request, wanted, within_s)
 
 
 def _wanted(here: Context, asked: requests.UntilRequest) -> tuple[Observed, float]:
@@ -76,13 +68,21 @@ def _wrong_times(read: Watch, within_s: float | None) -> Iterator[tuple[str, str
         yield "within_s", "is said twice: leave it out, or `within` in the condition"
 
 
-async def _come(here: Context, request: Request, watching: Watching) -> bool:
-    """Whether it has come, looking now and after each step; who has gone is not waited for."""
-    answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+async def _come(here: Context, request: Request, wanted: Observed, within_s: float) -> models.UntilAnswer:
+    """Look now and after each step until it has come or cannot; who has gone is not waited for."""
+    farm, began_s = here.farm, here.farm.time_s
+    watching = Watching(wanted, within_s, lambda: farm.time_s)
+    answer: asyncio.Future[models.UntilAnswer] = asyncio.get_running_loop().create_future()
+
+    def told(held: bool) -> models.UntilAnswer:
+        passed_s = round(farm.time_s - began_s, 6)
+        text = wanted.watch.text
+        return models.UntilAnswer(time=farm.now, passed_s=passed_s, condition=text, held=held, seen=wanted.seen())
 
     def look() -> None:
+        # Told here: by the time somebody else has its turn, the clock may have taken further steps.
         if not answer.done() and (come := watching.look()) is not None:
-            answer.set_result(come)
+            answer.set_result(told(come))
 
     here.pilot.attendants.append(look)
     try:
@@ -92,6 +92,6 @@ async def _come(here: Context, request: Request, watching: Watching) -> bool:
                 await here.pilot.runner.step_by_hand(1)
             else:
                 await asyncio.wait([answer], timeout=PATROL_S)
-        return answer.done() and answer.result()
+        return answer.result() if answer.done() else told(False)
     finally:
         here.pilot.attendants.remove(look)
