@@ -30,10 +30,10 @@ def test_nothing(pilotfarm, number):
 
 
 def fixture_times(quick: bool) -> Iterator[Row]:
-    """(k) Set-up and teardown of the fixture `pilotfarm`, first and further ones of a run, against the command."""
+    """(l) Set-up and teardown of the fixture `pilotfarm`, first and further ones of a run, against the command."""
     what = f"the fixture of {SITE}, set-up and teardown"
     if find_spec("pytest") is None:
-        yield Row("k", f"{what}: over the command", None, "x", "<= 1.1", note="there is no pytest: pip install pytest")
+        yield Row("l", f"{what}: over the command", None, "x", "<= 1.1", note="there is no pytest: pip install pytest")
         return
     command, first, further = [], [], []
     for _ in range(1 if quick else 7):
@@ -41,12 +41,12 @@ def fixture_times(quick: bool) -> Iterator[Row]:
         one, *others = _fixture_s(4)
         first.append(one)
         further.append(statistics.median(others))
-    yield Row("k", f"`pilotfarm up {SITE}` until ready, and its end", statistics.median(command), "s")
-    yield Row("k", f"{what}: the first of a run", statistics.median(first), "s")
-    yield Row("k", f"{what}: each further one", statistics.median(further), "s")
+    yield Row("l", f"`pilotfarm up {SITE}` until ready, and its end", statistics.median(command), "s")
+    yield Row("l", f"{what}: the first of a run", statistics.median(first), "s")
+    yield Row("l", f"{what}: each further one", statistics.median(further), "s")
     for name, took_s, most in (("the first", first, 1.1), ("each further one", further, 0.25)):
         ratio = statistics.median(a / b for a, b in zip(took_s, command, strict=True))
-        yield Row("k", f"ratio to the command: {name}", ratio, "x", f"<= {most:g}", ratio <= most)
+        yield Row("l", f"ratio to the command: {name}", ratio, "x", f"<= {most:g}", ratio <= most)
 
 
 def _command_s() -> float:
