@@ -6,7 +6,7 @@ from collections.abc import Collection
 from importlib.metadata import version
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI, Security
+from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.responses import RedirectResponse
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
@@ -74,15 +74,19 @@ def create_app(
     app.include_router(watch.outside, responses=refused)
     app.include_router(watch.unlocked)
 
-    @app.get("/openapi.json", include_in_schema=False)
-    async def read_schema() -> dict[str, Any]:
-        return app.openapi()
-
-    @app.get("/", include_in_schema=False)
-    async def read_root() -> RedirectResponse:
-        return RedirectResponse(f"{PREFIX}/docs")
-
+    app.get("/openapi.json", include_in_schema=False)(_read_schema)
+    app.get("/", include_in_schema=False)(_read_root)
     return app
+
+
+# Not inside of ``create_app``: FastAPI keeps what it has called, and with it would keep an app that has ended.
+async def _read_schema(request: Request) -> dict[str, Any]:
+    schema: dict[str, Any] = request.app.openapi()
+    return schema
+
+
+async def _read_root() -> RedirectResponse:
+    return RedirectResponse(f"{PREFIX}/docs")
 
 
 class _Bodies:
