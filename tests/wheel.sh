@@ -34,7 +34,7 @@ try() {  # brings norway up where other packages have the names of our folders, 
   ../venv/bin/pip install --quiet --disable-pip-version-check pytest
   echo 'def test_farm(pilotfarm): assert pilotfarm.value("battery-001.soc_frac") > 0' >test_farm.py
   ../venv/bin/python -m pytest -q test_farm.py
-  ../venv/bin/python -m pytest -q -p no:pilotfarm test_farm.py | grep -q "fixture 'pilotfarm' not found"
+  { ../venv/bin/python -m pytest -q -p no:pilotfarm test_farm.py || true; } | grep "fixture 'pilotfarm' not found"
 }
 
 mapfile -t pythons < <(./pythons.sh)
