@@ -6,7 +6,7 @@ from collections.abc import Collection
 from importlib.metadata import version
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI, Security
+from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.responses import RedirectResponse
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pilotfarm.api.events import EventStream
-from pilotfarm.api.routes import clock, devices, faults, setpoints, site, stations, watch
+from pilotfarm.api.routes import clock, devices, faults, setpoints, site, stations, until, watch
 from pilotfarm.api.routes.context import Context
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
@@ -68,21 +68,25 @@ def create_app(
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
     refused = problems.documented(401) if token else {}
     api = APIRouter(prefix=PREFIX, responses=refused)
-    for module in (site, stations, devices, setpoints, faults, clock, watch):
+    for module in (site, stations, devices, setpoints, faults, clock, until, watch):
         api.include_router(module.router)
     app.include_router(api, dependencies=locks)
     app.include_router(watch.outside, responses=refused)
     app.include_router(watch.unlocked)
 
-    @app.get("/openapi.json", include_in_schema=False)
-    async def read_schema() -> dict[str, Any]:
-        return app.openapi()
-
-    @app.get("/", include_in_schema=False)
-    async def read_root() -> RedirectResponse:
-        return RedirectResponse(f"{PREFIX}/docs")
-
+    app.get("/openapi.json", include_in_schema=False)(_read_schema)
+    app.get("/", include_in_schema=False)(_read_root)
     return app
+
+
+# Not inside of ``create_app``: FastAPI keeps what it has called, and with it would keep an app that has ended.
+async def _read_schema(request: Request) -> dict[str, Any]:
+    schema: dict[str, Any] = request.app.openapi()
+    return schema
+
+
+async def _read_root() -> RedirectResponse:
+    return RedirectResponse(f"{PREFIX}/docs")
 
 
 class _Bodies:

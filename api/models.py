@@ -249,6 +249,16 @@ class ClockAnswer(Answer):
     worst_late_s: float = Field(description="Wall seconds")
 
 
+class UntilAnswer(Answer):
+    """What has come of waiting for a condition."""
+
+    time: datetime = Field(description="Site time")
+    passed_s: float = Field(description="Site seconds since it was asked")
+    condition: str
+    held: bool = Field(description="False: it has not come in time")
+    seen: str = Field(description="What decides it now", examples=["battery-001 has 0.499858"])
+
+
 # ------------------------------------------------------------------------------------------ lists
 
 

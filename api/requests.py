@@ -12,6 +12,7 @@ from pilotfarm.api.events import NAMES
 from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
 from pilotfarm.emulators.farm.targets import ENTRIES_MAX, ENTRY_LENGTH_MAX
 from pilotfarm.emulators.registry import DEVICES, FAULTS, PROTOCOLS
+from pilotfarm.emulators.scenarios.words import SECONDS_MAX, TEXT_MAX
 from pilotfarm.emulators.serving.runner import SPEED_MAX, SPEED_MIN, STEPS_BY_HAND_MAX
 from pilotfarm.emulators.wording import shown, unknown
 from pilotfarm.profiles.media import NAMES as MEDIA
@@ -246,3 +247,19 @@ class StepRequest(Request):
     """Steps to take by hand."""
 
     steps: int = Field(default=1, ge=1, le=STEPS_BY_HAND_MAX, examples=[60])
+
+
+class UntilRequest(Request):
+    """What to wait for, and for how long."""
+
+    condition: str = Field(
+        min_length=1,
+        max_length=TEXT_MAX,
+        description="As in a scenario; where it says neither true nor reported, true is meant",
+        examples=["battery-001.soc_frac < 0.5"],
+    )
+    within_s: Annotated[float, Field(ge=0.0, le=SECONDS_MAX)] | None = Field(
+        default=None,
+        description="Site seconds in which it has to begin to hold; 0 looks now. The condition may say it instead",
+        examples=[3600.0],
+    )

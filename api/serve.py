@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -22,6 +22,8 @@ from pilotfarm.loadtests.web.watch import Bounds
 
 GRACE_S: Final = 2
 """How long requests may go on once the farm is told to stop."""
+TICK_S: Final = 0.1
+"""Between two looks of the HTTP server at its connections, as uvicorn has it."""
 _END_S: Final = 10.0
 
 
@@ -82,7 +84,7 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
             pilot.runner.change()  # no step is late for what it took to come up
             await asyncio.wait(watch, return_when=asyncio.FIRST_COMPLETED)
         app.state.context.events.close()
-        http.should_exit = True
+        http.leave()
         pilot.stop()
         await _ended(tasks)
         for task in (watch[-1], ready):
@@ -104,8 +106,21 @@ class _Http(Server):
 
     def __init__(self, app: FastAPI, connections_max: int) -> None:
         self.is_up = asyncio.Event()
+        self._leaving = asyncio.Event()
         bounds = Bounds.of(connections_max)
         super().__init__(app, self.is_up.set, bounds, lifespan="off", timeout_graceful_shutdown=GRACE_S)
+
+    def leave(self) -> None:
+        """Have it end now, and not with its next tick."""
+        self.should_exit = True
+        self._leaving.set()
+
+    async def main_loop(self) -> None:
+        tick = 0
+        while not await self.on_tick(tick):
+            tick += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), TICK_S)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

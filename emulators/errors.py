@@ -44,7 +44,7 @@ class ConfigError(PilotfarmError):
     """A site file, an option or an address that cannot work; lists every problem found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

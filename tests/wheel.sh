@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install a built wheel outside the checkout and bring a site up from another project's folder, on each Python.
+# Install a built wheel outside the checkout and bring sites up from another project's folder, on each Python.
 set -euo pipefail
 wheel=$(readlink -f "$1")
 cd "$(dirname "$0")"
@@ -31,6 +31,10 @@ try() {  # brings norway up where other packages have the names of our folders, 
   ../venv/bin/python -c "import httpx, sys; httpx.get(sys.argv[1] + '/api/v1/docs/swagger-ui.css').raise_for_status()" "$url"
   kill -TERM "$pid"
   wait "$pid"
+  ../venv/bin/pip install --quiet --disable-pip-version-check pytest
+  echo 'def test_farm(pilotfarm): assert pilotfarm.value("battery-001.soc_frac") > 0' >test_farm.py
+  ../venv/bin/python -m pytest -q test_farm.py
+  { ../venv/bin/python -m pytest -q -p no:pilotfarm test_farm.py || true; } | grep "fixture 'pilotfarm' not found"
 }
 
 mapfile -t pythons < <(./pythons.sh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections import Counter
@@ -127,10 +128,10 @@ def up(
     from pilotfarm.api import serve
 
     def announce(url: str) -> None:
+        gc.freeze()  # what is there now stays: no collection needs to look at it, nor the end of the process
         if not quiet:
             _show(layout)
-        sys.stdout.write(f"ready {url}\n")
-        sys.stdout.flush()
+        typer.echo(f"ready {url}")
 
     if loss := serve.run(layout, serve.Options(host, port, token, speed, kept, hosts, max_late), announce):
         typer.echo(f"error: {loss}", err=True)

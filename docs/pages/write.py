@@ -8,6 +8,7 @@ import command_line
 import faults
 import maps
 import media
+import python_api
 import quantities
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -15,7 +16,13 @@ DOCS = Path(__file__).resolve().parents[1]
 
 def pages() -> dict[Path, str]:
     """Return every page by its path."""
-    single = {"quantities": quantities, "command-line": command_line, "faults": faults, "media": media}
+    single = {
+        "quantities": quantities,
+        "command-line": command_line,
+        "faults": faults,
+        "media": media,
+        "python-api": python_api,
+    }
     return {DOCS / f"{name}.md": module.page() for name, module in single.items()} | {
         DOCS / "maps" / f"{name}.md": text for name, text in maps.pages().items()
     }

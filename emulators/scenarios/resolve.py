@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from math import inf
 from typing import Any
-
-import numpy as np
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import DeviceFault, MeasurementFault
 from pilotfarm.emulators.errors import Blocked, ConfigError, PointError
 from pilotfarm.emulators.farm.farm import Farm
-from pilotfarm.emulators.farm.population import Rows
 from pilotfarm.emulators.farm.targets import chosen, strange
+from pilotfarm.emulators.scenarios.binding import Binder
 from pilotfarm.emulators.scenarios.model import OVERRIDES, FaultTable, SetpointsTable
-from pilotfarm.emulators.scenarios.observed import PRICE, Cells, Observed, never
+from pilotfarm.emulators.scenarios.observed import Observed
 from pilotfarm.emulators.scenarios.plan import Action, Break, Expect, Mend, Phase, Plan, Step, Tell, Wait
 from pilotfarm.emulators.scenarios.reading import Draft, PhaseDraft, StepDraft
-from pilotfarm.emulators.scenarios.words import Reference, Watch
+from pilotfarm.emulators.scenarios.words import Watch
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.wording import unknown
 from pilotfarm.emulators.words import quoted, with_article
@@ -48,7 +46,8 @@ class _Resolver:
         self._faults = {step.table.name: step.path for step in steps if step.table.fault and step.table.name}
         kinds = (step.table.fault.kind for step in steps if step.table.fault)
         specs = [registry.fault(kind) for kind in kinds if kind in registry.FAULTS]
-        self._can_be_wrong = any(isinstance(spec, MeasurementFault | DeviceFault) for spec in specs)
+        can_be_wrong = any(isinstance(spec, MeasurementFault | DeviceFault) for spec in specs)
+        self._binder = Binder(farm, can_be_wrong)
 
     def phases(self) -> tuple[Phase, ...]:
         found = []
@@ -183,7 +182,7 @@ class _Resolver:
         wrong: dict[Path, list[str]] = {}
         for name, (values, at) in asked.items():
             if name not in self._farm.population.devices:
-                wrong[at] = [self._unknown_device(name)]
+                wrong[at] = [self._binder.unknown_device(name)]
             elif not values:
                 wrong[at] = ["says no value"]
             else:
@@ -231,58 +230,8 @@ class _Resolver:
 
     def _observed(self, watch: Watch, path: Path, viewed: bool) -> Observed | None:
         """Bind a condition to the farm; ``viewed``: whether it has to say true or reported."""
-        condition = watch.condition
-        left = self._cells(condition.left, path, viewed)
-        right = self._cells(condition.right, path, viewed) if isinstance(condition.right, Reference) else None
-        if left is None or (right is None and isinstance(condition.right, Reference)):
-            return None
-        several = right is not None and len(right) > 1
-        if several and isinstance(condition.right, Reference) and condition.right.devices != condition.left.devices:
-            self._document.problem(path, f"{condition.right} must be one device, or the same as before the comparison")
-            return None
-        found = Observed(watch, left, right, self._document.line(path))
-        wrong = never(found, self._can_be_wrong)
-        if wrong:
-            self._document.problem(path, wrong)
-        return found
-
-    def _cells(self, reference: Reference, path: Path, viewed: bool) -> Cells | None:
-        rows = self._rows(reference.devices)
-        if not rows:
-            self._document.problem(path, self._unknown_device(reference.devices))
-            return None
-        if reference.quantity == PRICE and self._farm.layout.currency:
-            wrong = [f"{PRICE} is what is, and no device says it; say true"] if reference.reported else []
-        else:
-            wrong = [self._lacks(name, reference.quantity) for name in rows]
-        wrong += [f"say `{reference} true` or `{reference} reported`"] if viewed and reference.reported is None else []
-        for message in dict.fromkeys(filter(None, wrong)):
-            self._document.problem(path, message)
-        if any(wrong):
-            return None
-        return Cells(self._farm, rows, reference.quantity, bool(reference.reported))
-
-    def _rows(self, glob: str) -> Rows:
-        found = {
-            group.name: np.array(
-                [row for row, name in enumerate(group.layout.devices) if fnmatchcase(name, glob)], dtype=np.intp
-            )
-            for group in self._farm.population
-        }
-        return {name: rows for name, rows in found.items() if len(rows)}
-
-    def _unknown_device(self, name: str) -> str:
-        if any(each in name for each in "*?["):
-            return f"no device is called {quoted(name)}"
-        return f"there is no such device: {unknown(name, self._farm.population.devices)}"
-
-    def _lacks(self, name: str, wanted: str) -> str:
-        group = self._farm.groups[name]
-        if wanted in group.readable:
-            return ""
-        if wanted in group.columns:
-            return f"{wanted} of {with_article(group.spec.kind)} is a matter of the model and never reported"
-        return f"{with_article(group.spec.kind)} has no such quantity: {unknown(wanted, sorted(group.readable))}"
+        tell = partial(self._document.problem, path)
+        return self._binder.bind(watch, self._document.line(path), tell, viewed=viewed)
 
 
 def _waiting(number: int, after: Sequence[Sequence[int]]) -> set[int]:

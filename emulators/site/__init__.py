@@ -11,7 +11,7 @@ from pilotfarm.emulators.site.resolve import resolve
 from pilotfarm.emulators.site.schema import json_schema
 from pilotfarm.emulators.site.source import text_of
 
-__all__ = ["PORTS_FROM", "Addressing", "json_schema", "load"]
+__all__ = ["PORTS_FROM", "Addressing", "json_schema", "load", "load_text"]
 
 
 def load(
@@ -27,6 +27,18 @@ def load(
     ``--start``, ``--seed`` and ``--media``. Raises ``ConfigError`` with every problem.
     """
     file, text = text_of(name_or_path, "site", profiles.names(), profiles.site)
+    return load_text(text, file, addressing, start, seed, media)
+
+
+def load_text(
+    text: str,
+    file: str,
+    addressing: Addressing | None = None,
+    start: str | None = None,
+    seed: int | None = None,
+    media: bool | None = None,
+) -> SiteLayout:
+    """Load a site from the text of its file, as ``load`` does; ``file`` is its name, and where its files are from."""
     document = read(file, text)
     if not isinstance(document.data, dict):
         raise ConfigError(document.problems)

@@ -61,7 +61,10 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for door in self._doors:
             door.close()
-        await super().shutdown(sockets)
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+        else:  # nobody to wait for, as uvicorn would
+            await self.lifespan.shutdown()
         for connection in list(self.server_state.connections):  # who has not read its answer by now
             connection.cut()
 

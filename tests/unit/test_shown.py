@@ -7,10 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import ExitStack
 from ipaddress import IPv4Network
 from pathlib import Path
-from socket import create_server
 
 import pytest
 import yaml
@@ -22,7 +20,6 @@ from pilotfarm.emulators.site import Addressing
 from pilotfarm.emulators.site.listing import endpoint_rows
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = 20
 
 
 def text_of(name: str) -> str:
@@ -38,37 +35,24 @@ def run(*words: str) -> list[str]:
     return [line.rstrip() for line in CliRunner().invoke(app, list(words)).output.splitlines()]
 
 
-def free_ports() -> int:
-    """Find the first of ``PORTS`` ports in a row that nobody has now."""
-    for first in range(22_000 + os.getpid() % 7_000, 32_000, PORTS):
-        with ExitStack() as stack:
-            try:
-                for port in range(first, first + PORTS):
-                    stack.enter_context(create_server(("127.0.0.1", port)))
-            except OSError:
-                continue
-        return first
-    raise AssertionError("no free ports")
-
-
-def test_the_fixture_for_pytest_brings_a_farm_up_and_its_tests_pass(tmp_path: Path) -> None:
-    conftest, tests = (block.replace("21000", str(free_ports())) for block in blocks("docs/testing-in-ci.md", "python"))
-    (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
-    (tmp_path / "test_battery.py").write_text(tests, encoding="utf-8")
-    command = tmp_path / "pilotfarm"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m pilotfarm.api.cli "$@"\n', encoding="utf-8")
-    command.chmod(0o755)
+def test_the_tests_shown_pass_where_the_plugin_is_installed(tmp_path: Path) -> None:
+    shown = re.findall(
+        r"^`(\w+\.py)`:\n\n```python\n(.*?)^```$", text_of("docs/testing-in-ci.md"), re.DOTALL | re.MULTILINE
+    )
+    for name, code in shown:
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    tests = "".join(code for name, code in shown if name.startswith("test_")).count("\ndef test_")
+    assert tests == 4
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PILOTFARM", "PYTEST"))}
-    environment = {**clean, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "NO_PROXY": "127.0.0.1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
-        env=environment,
+        [sys.executable, "-m", "pytest", "-q", "-p", "pilotfarm.api.pytest_plugin", "-p", "no:cacheprovider", "."],
+        env={**clean, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    assert f"{tests} passed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("block", blocks("docs/testing-in-ci.md", "yaml"))

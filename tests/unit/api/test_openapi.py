@@ -38,6 +38,7 @@ OPERATIONS = [
     ("get", "/api/v1/clock"),
     ("patch", "/api/v1/clock"),
     ("post", "/api/v1/clock/step"),
+    ("post", "/api/v1/clock/until"),
     ("get", "/api/v1/endpoints"),
     ("get", "/api/v1/stations"),
     ("get", "/api/v1/events"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import ref
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -216,3 +218,15 @@ def test_a_ledger_that_cannot_write_shows_in_the_metrics(tiny: SiteLayout, tmp_p
     found = metrics(Rest(pilot, create_app(pilot, ledger=ledger)))
     assert found["pilotfarm_ledger_write_errors_total", ""] >= 1.0
     assert found["pilotfarm_ledger_rows_dropped_total", ""] > 0.0
+
+
+def test_an_app_that_nobody_has_any_more_is_gone_with_its_farm(
+    tiny: SiteLayout, make_rest: Callable[..., Rest]
+) -> None:
+    rest = make_rest(tiny)
+    assert rest.get("/openapi.json")
+    assert rest("GET", "/").status_code == 307
+    pilot = ref(rest.pilot)
+    del rest
+    gc.collect()
+    assert pilot() is None

@@ -26,6 +26,7 @@ STRANGE: tuple[Any, ...] = (None, True, 1.5, -1, 10**30, "", "abc", "x" * 5_000,
 GOOD: dict[str, dict[str, Any]] = {
     "/api/v1/clock": {"speed": 2.0, "paused": True, "step_s": 1.0},
     "/api/v1/clock/step": {"steps": 1},
+    "/api/v1/clock/until": {"condition": "battery-001.soc_frac < 0.5", "within_s": 1.0},
     "/api/v1/setpoints": {"target": {"kind": "battery"}, "values": {"stop": 1}},
     "/api/v1/faults": {
         "kind": "bias",
