@@ -231,6 +231,16 @@ class ClockAnswer(Answer):
 # ------------------------------------------------------------------------------------------ lists
 
 
+class SerialLine(Answer):
+    """What a master's serial port is to be set to."""
+
+    device: str = Field(description="A serial device, or the link to a pseudo-terminal", examples=["/dev/ttyUSB0"])
+    baud_rate: int = Field(description="[bit/s]", examples=[19_200])
+    parity: Literal["none", "even", "odd"]
+    data_bits: int
+    stop_bits: int
+
+
 class EndpointAnswer(Answer):
     """One way to one device; the address is named as the protocol names it."""
 
@@ -242,8 +252,10 @@ class EndpointAnswer(Answer):
     protocol: str
     map: str
     medium: str
-    host: str
-    port: int
+    host: str | None = Field(None, description="With the port, where it is found over TCP")
+    port: int | None = None
+    serial: SerialLine | None = Field(None, description="Where it is found on a serial line")
+    framing: str | None = Field(None, description="`rtu` where Modbus RTU is spoken over TCP, as to a serial server")
     station: str | None
 
 
