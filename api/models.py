@@ -244,7 +244,8 @@ class SerialLine(Answer):
 class EndpointAnswer(Answer):
     """One way to one device; the address is named as the protocol names it."""
 
-    model_config = ConfigDict(extra="allow")
+    # Where it is found is told in one way or the other.
+    model_config = ConfigDict(extra="allow", json_schema_serialization_defaults_required=False)
 
     device: str
     kind: str

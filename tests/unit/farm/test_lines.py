@@ -127,6 +127,23 @@ def test_what_a_master_left_unread_is_gone_for_the_next(layout: SiteLayout, link
     asyncio.run(scenario())
 
 
+def test_an_answer_that_comes_when_its_master_has_gone_is_lost(layout: SiteLayout, link: Path) -> None:
+    async def scenario() -> None:
+        async with running(layout) as pilot:
+            with at(link) as master:
+                assert await master.is_answered()
+                sent = pilot.server.counters["modbus"].bytes_out
+                pilot.farm.faults.add("latency", parameters={"delay_s": 0.03})
+                await step(pilot)
+                master.say(framed(1, READ))
+                await taken(pilot)
+            await until(lambda: pilot.server.counters["modbus"].bytes_out > sent)
+            with at(link) as master:
+                assert await master.is_answered(2)
+
+    asyncio.run(scenario())
+
+
 def test_a_master_who_never_reads_hinders_nobody_and_costs_no_memory(layout: SiteLayout, link: Path) -> None:
     async def conversation(pilot: Pilot, master: LineMaster) -> None:
         for _ in range(120):  # 30 KB, more than the system keeps
