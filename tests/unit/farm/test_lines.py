@@ -19,6 +19,7 @@ from on_line import READ, SUNS, LineMaster, at, octets, taken, unread
 from on_loopback import step, until
 
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.serving import lines
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.emulators.wire.rtu import framed
@@ -160,7 +161,11 @@ def test_a_master_who_never_reads_hinders_nobody_and_costs_no_memory(layout: Sit
     talk(layout, link, conversation)
 
 
-def test_a_flood_lets_others_have_their_turn(layout: SiteLayout, link: Path) -> None:
+def test_a_flood_lets_others_have_their_turn_and_is_taken_to_its_end(
+    layout: SiteLayout, link: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "READ_BYTES", 256)
+
     async def conversation(pilot: Pilot, master: LineMaster) -> None:
         os.set_blocking(master.fd, True)
 
