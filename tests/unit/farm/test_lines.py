@@ -164,13 +164,14 @@ def test_a_master_who_never_reads_hinders_nobody_and_costs_no_memory(layout: Sit
 def test_a_flood_lets_others_have_their_turn_and_is_taken_to_its_end(
     layout: SiteLayout, link: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "READ_BYTES", 256)
+    monkeypatch.setattr(lines, "READ_BYTES", 64)
+    monkeypatch.setattr(lines, "READS_A_TURN", 1)
 
     async def conversation(pilot: Pilot, master: LineMaster) -> None:
         os.set_blocking(master.fd, True)
 
         def flood() -> None:
-            for _ in range(200):
+            for _ in range(50):
                 master.say(os.urandom(2048))
 
         await asyncio.gather(asyncio.to_thread(flood), step(pilot, 3))
@@ -429,7 +430,7 @@ def test_a_line_that_every_connection_is_cut_on_is_not_tried_all_the_time(layout
         pilot.farm.faults.add("reset", parameters={"after_s": 0.0})
         await step(pilot)
         before = pilot.server.counters["modbus"].accepted
-        for _ in range(200):
+        for _ in range(50):
             await asyncio.sleep(0)
         assert pilot.server.counters["modbus"].accepted <= before + 1
 
