@@ -354,6 +354,11 @@ def test_off_the_network_a_line_is_dead_and_it_is_heard_again_afterwards(
                 master.say(framed(1, READ))
                 await taken(pilot)
                 assert master.left() == b""
+                if mode != "silent":
+                    await until(lambda: pilot.server.listening == 0)
+                    cut = pilot.server.counters["modbus"].cut
+                    await step(pilot, 2)
+                    assert pilot.server.counters["modbus"].cut == cut, "it is not tried in vain"
                 pilot.farm.faults.clear(fault.id)
                 await step(pilot)
                 await until(lambda: pilot.server.counters["modbus"].open == 1)
