@@ -262,10 +262,21 @@ class UntilAnswer(Answer):
 # ------------------------------------------------------------------------------------------ lists
 
 
+class SerialLine(Answer):
+    """What a master's serial port is to be set to."""
+
+    device: str = Field(description="A serial device, or the link to a pseudo-terminal", examples=["/dev/ttyUSB0"])
+    baud_rate: int = Field(description="[bit/s]", examples=[19_200])
+    parity: Literal["none", "even", "odd"]
+    data_bits: int
+    stop_bits: int
+
+
 class EndpointAnswer(Answer):
     """One way to one device; the address is named as the protocol names it."""
 
-    model_config = ConfigDict(extra="allow")
+    # Where it is found is told in one way or the other.
+    model_config = ConfigDict(extra="allow", json_schema_serialization_defaults_required=False)
 
     device: str
     kind: str
@@ -273,8 +284,10 @@ class EndpointAnswer(Answer):
     protocol: str
     map: str
     medium: str
-    host: str
-    port: int
+    host: str | None = Field(None, description="With the port, where it is found over TCP")
+    port: int | None = None
+    serial: SerialLine | None = Field(None, description="Where it is found on a serial line")
+    framing: str | None = Field(None, description="`rtu` where Modbus RTU is spoken over TCP, as to a serial server")
     station: str | None
 
 

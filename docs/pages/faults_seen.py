@@ -221,6 +221,11 @@ SEEN: Final = {
         ("Modbus, `truncated`, `cut`", "no whole answer, and none to come; or the connection ends"),
         ("Modbus, `doubled`", "the same answer again; it must not take it for that of its next request"),
         ("Modbus, `corrupted`", "one bit is another; Modbus TCP has no checksum, so masters take the value for true"),
+        (
+            "Modbus RTU",
+            "of `transaction`, `protocol` and `length` nothing, which its frames do not have; `corrupted` fails the "
+            "check, and masters drop it",
+        ),
         ("others", "nothing of it"),
     ),
     "modbus-late": (

@@ -11,6 +11,7 @@ from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.asking import Asking, Line
 from pilotfarm.emulators.contracts.clock import Clock, Clocks
 from pilotfarm.emulators.contracts.device import DeviceSpec
+from pilotfarm.emulators.contracts.line import SerialLine
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.contracts.way import Engine, Filter, WhenFull
 
@@ -201,6 +202,26 @@ def _no_format(options: Any) -> Hashable:
     return None
 
 
+def _any_options(options: Any) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class OnLine:
+    """How a protocol is spoken on serial lines.
+
+    ``station(seats, options, line)`` makes what answers on one, in an engine for as long as the line is there.
+    ``refusal(options)`` says what of a site file's options a line cannot have, empty if it can have all.
+    """
+
+    station: Callable[[Sequence[Seat], Any, SerialLine], Station]
+    refusal: Callable[[Any], str] = _any_options
+
+
+def _one_framing(options: Any) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolSpec:
     """A protocol, as the registry names it.
@@ -232,6 +253,10 @@ class ProtocolSpec:
     when_full: WhenFull = WhenFull.REFUSE
     asking: Asking | None = None
     """How a station polls devices; ``None`` where none does."""
+    on_line: OnLine | None = None
+    """How it is spoken on serial lines; ``None`` if it is not."""
+    framing: Callable[[Any], str] = _one_framing
+    """``framing(options)``: what its messages travel in over TCP, where the options ask for another than usual."""
 
 
 class Points(Protocol):

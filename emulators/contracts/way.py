@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from math import inf
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 
 class Engine(Protocol):
@@ -47,6 +47,13 @@ class Engine(Protocol):
     def hang_up(self, now_s: float) -> None:
         """The connection is gone: give back what it held."""
         ...
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """An engine of a protocol that has several framings, and says which is its own."""
+
+    framing: str
 
 
 class Admission(IntEnum):

@@ -1,4 +1,4 @@
-"""Faults of Modbus TCP: answers that come when nobody waits for them any more."""
+"""Faults of Modbus: answers that come when nobody waits for them any more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pilotfarm.emulators.contracts.fault import LinkFault
 from pilotfarm.emulators.contracts.way import Engine
-from pilotfarm.emulators.faults.modbus import size_of
+from pilotfarm.emulators.faults.modbus_frames import framing_of
 from pilotfarm.emulators.faults.parameters import Share
 from pilotfarm.emulators.links.channels import Draws
 from pilotfarm.emulators.links.frames import FrameLink
@@ -38,7 +38,7 @@ class _Late(FrameLink):
     """
 
     def __init__(self, inner: Engine, mode: str, parameters: Lateness, draw: Draws, now_s: float) -> None:
-        super().__init__(inner, size_of, now_s)
+        super().__init__(inner, framing_of(inner).size_of, now_s)
         self._mode = mode
         self._parameters = parameters
         self._draw = draw

@@ -20,7 +20,7 @@ from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Group, Way
 from pilotfarm.emulators.plans.deadband import Deadbands
-from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, StationLayout
+from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, SerialEndpoint, StationLayout
 from pilotfarm.emulators.stations.downlink import Buses, Downlink
 from pilotfarm.emulators.stations.exchanges import way
 from pilotfarm.emulators.stations.known import Known
@@ -113,7 +113,7 @@ class Images:
         if layout.polling is not None:
             for place, each in enumerate(placed):
                 each.seat.line = Downlink(polling, buses, place)
-        return Place(layout, protocol.station([each.seat for each in placed], layout.options), placed)
+        return Place(layout, _station(protocol, [each.seat for each in placed], layout), placed)
 
     def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec) -> Placed:
         group, clock = self._farm.groups[seat.group], self._farm.clocks.of_station(station)
@@ -188,6 +188,13 @@ def buses_of(layout: PollingLayout) -> Buses:
     asked = way(layout.medium, layout.rate_bit_s, layout.keys[layout.polls.device], layout.asked, layout.answered)
     exchange_s = np.bincount(layout.polls.bus, asked.nominal_s) / np.bincount(layout.polls.bus)
     return Buses(over, layout.keys, layout.bus, exchange_s, timeout_s=layout.timeout_s, retries=layout.retries)
+
+
+def _station(protocol: ProtocolSpec, seats: Sequence[Seat], layout: StationLayout) -> Station:
+    if isinstance(layout.endpoint, SerialEndpoint):
+        assert protocol.on_line is not None, "a site has no other protocol on a line"
+        return protocol.on_line.station(seats, layout.options, layout.endpoint.line)
+    return protocol.station(seats, layout.options)
 
 
 @cache

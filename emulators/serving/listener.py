@@ -15,7 +15,7 @@ from pilotfarm.emulators.errors import LinkError
 from pilotfarm.emulators.serving.connection import Connection, Counters, Wrap
 from pilotfarm.emulators.serving.descriptors import Places
 from pilotfarm.emulators.serving.images import Place
-from pilotfarm.emulators.serving.transports import Arrival, transport_of
+from pilotfarm.emulators.serving.transports import Arrival, Lasting, transport_of
 
 GRACE_S: Final = 0.25
 """How long one who finds no place waits for one: the server may not have noticed yet that somebody has left."""
@@ -79,6 +79,11 @@ class Listener:
     def address(self) -> str:
         return self.place.layout.endpoint.label
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is to let people in, and is not open."""
+        return self.admission.takes and not self.transport.is_open
+
     def open(self) -> None:
         """Listen; ``OSError`` if the address cannot be had."""
         self.transport.open(self._arrived)
@@ -102,6 +107,8 @@ class Listener:
         for task in list(self._letting_in):
             task.cancel()
         await asyncio.gather(*self._letting_in, return_exceptions=True)
+        if isinstance(self.transport, Lasting):
+            self.transport.remove()
 
     def engine(self, connection: Connection, now_s: float) -> Engine:
         if self.spontaneous:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.way import Admission
@@ -14,6 +15,7 @@ from pilotfarm.emulators.serving.connection import Connection, Counters, Wrap
 from pilotfarm.emulators.serving.descriptors import Places, granted_by_system, share
 from pilotfarm.emulators.serving.images import Place
 from pilotfarm.emulators.serving.listener import Listener
+from pilotfarm.emulators.site.layout import SerialEndpoint
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class Server:
         self._listeners = [
             Listener(place, self.counters[place.layout.protocol], self._talkative, clock, shared) for place in places
         ]
+        self._lines = [number for number, place in enumerate(places) if _is_line(place)]
 
     @property
     def listening(self) -> int:
@@ -96,7 +99,9 @@ class Server:
             connection.link(links)
 
     def after_step(self) -> None:
-        """Send what engines have of their own accord."""
+        """Send what engines have of their own accord; open lines again that have gone."""
+        if self._started:
+            self._to_open |= {number for number in self._lines if self._listeners[number].is_missing}
         self._open_again()
         now_s = self._clock.now_s()
         for connection in list(self._talkative):
@@ -119,16 +124,36 @@ class Server:
                     log.warning("%s: cannot listen again: %s; tried after every step", listener.address, error)
 
 
+def _is_line(place: Place) -> bool:
+    return isinstance(place.layout.endpoint, SerialEndpoint)
+
+
 def _explained(listener: Listener, error: OSError) -> Problem:
     """Say which address cannot be had, whose it is, and what to do."""
     layout = listener.place.layout
-    what_to_do = {
-        errno.EADDRINUSE: "another program listens there; end it, or choose other ports with --ports-from",
-        errno.EACCES: "ports below 1024 need privilege; choose a higher one",
-        errno.EADDRNOTAVAIL: "this machine has no such address; use own ports with --ports-from",
-        errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
-    }
-    who = layout.name or listener.place.placed[0].seat.device.id
-    hint = what_to_do.get(error.errno or 0, "")
-    message = f"cannot listen on {listener.address} ({layout.protocol}): {error.strerror}"
-    return Problem(who, 0, "", f"{message}; {hint}" if hint else message)
+    on_line = _is_line(listener.place)
+    hint = (_OF_A_LINE if on_line else _OF_AN_ADDRESS).get(error.errno or 0, "")
+    what = "open" if on_line else "listen on"
+    message = f"cannot {what} {listener.address} ({layout.protocol}): {error.strerror}"
+    told = f"{message}; {hint}" if hint else message
+    if layout.written is not None:
+        return Problem(layout.written.file, layout.written.line, layout.written.where, told)
+    return Problem(layout.name or listener.place.placed[0].seat.device.id, 0, "", told)
+
+
+_TOO_MANY: Final = {errno.EMFILE: "too many open files; raise the limit with `ulimit -n`"}
+_OF_AN_ADDRESS: Final = {
+    errno.EADDRINUSE: "another program listens there; end it, or choose other ports with --ports-from",
+    errno.EACCES: "ports below 1024 need privilege; choose a higher one",
+    errno.EADDRNOTAVAIL: "this machine has no such address; use own ports with --ports-from",
+    **_TOO_MANY,
+}
+_OF_A_LINE: Final = {
+    errno.ENOENT: "plug the adapter in; what is there is in /dev/serial/by-id",
+    errno.ENOTTY: "it is no serial line",
+    errno.EACCES: "who may use it is told by `ls -l`; mostly the group dialout: `sudo usermod -aG dialout $USER`",
+    errno.EBUSY: "another farm or program has it",
+    errno.EEXIST: "what is there is no link of a farm; remove it, or choose another name",
+    **_TOO_MANY,
+}
+"""What to do about an error of the system."""

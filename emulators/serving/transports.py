@@ -1,4 +1,4 @@
-"""The only module with sockets: how bytes come to an address.
+"""The only module with sockets: how bytes come to an address; ``lines`` has what is no socket.
 
 A transport is opened and closed, and says who arrives. Listeners are plain sockets watched by the event loop, which
 keeps ten thousand of them cheap; an arrival that is let in becomes a transport of the event loop.
@@ -12,11 +12,12 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from pilotfarm.emulators.errors import LinkError
 from pilotfarm.emulators.serving.descriptors import SHORTAGE
-from pilotfarm.emulators.site.layout import Endpoint, TcpEndpoint
+from pilotfarm.emulators.serving.lines import PtyTransport, TtyTransport
+from pilotfarm.emulators.site.layout import Endpoint, PtyEndpoint, SerialEndpoint, TcpEndpoint
 
 BACKLOG: Final = 128
 ACCEPTS_A_TURN: Final = 64
@@ -62,6 +63,15 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Be gone; what was let in stays."""
+        ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A transport that is there while it is closed, too."""
+
+    def remove(self) -> None:
+        """Be gone for good."""
         ...
 
 
@@ -187,7 +197,11 @@ def _keep_alive(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-TRANSPORTS: Final[dict[type, Callable[[Any], Transport]]] = {TcpEndpoint: TcpTransport}
+TRANSPORTS: Final[dict[type, Callable[[Any], Transport]]] = {
+    TcpEndpoint: TcpTransport,
+    SerialEndpoint: TtyTransport,
+    PtyEndpoint: PtyTransport,
+}
 """How the bytes come to each kind of endpoint that a site file may have."""
 
 

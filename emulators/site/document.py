@@ -16,6 +16,7 @@ import yaml
 
 from pilotfarm.emulators.errors import Problem
 from pilotfarm.emulators.site import yaml_words
+from pilotfarm.emulators.site.layout import Written
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list positions from the top of the file to a value."""
@@ -65,6 +66,9 @@ class Document:
             self.problems.append(Problem(self.options[path], 0, "", message))
         else:
             self.problems.append(Problem(self.file, self.line(path), where(path), message))
+
+    def written(self, path: Path) -> Written:
+        return Written(self.file, self.line(path), where(path))
 
     def locate(self, path: Path) -> str:
         """Name a value and its line, for a problem that concerns two places."""

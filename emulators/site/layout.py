@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices
 from pilotfarm.emulators.contracts.asking import Request
 from pilotfarm.emulators.contracts.device import Keys
+from pilotfarm.emulators.contracts.line import Parity, SerialLine
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.stations.scanning import Polls
 from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.series import Guests, Prices, Replayed
 from pilotfarm.profiles.weather import EXTENT_DEFAULT_M, Record
-
-Parity: TypeAlias = Literal["none", "even", "odd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +132,22 @@ class SerialEndpoint:
     data_bits: int
     stop_bits: int
 
+    paced: ClassVar = True
+
     @property
     def label(self) -> str:
         return self.device
+
+    @property
+    def line(self) -> SerialLine:
+        return SerialLine(self.baud_rate, self.parity, self.data_bits, self.stop_bits, self.paced)
+
+
+@dataclass(frozen=True, slots=True)
+class PtyEndpoint(SerialEndpoint):
+    """A pseudo-terminal in place of a serial line; ``device`` is a link to the end that masters open."""
+
+    paced: ClassVar = False
 
 
 Endpoint: TypeAlias = TcpEndpoint | SerialEndpoint
@@ -175,8 +187,20 @@ class PollingLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """Where in a site file something stands."""
+
+    file: str
+    line: int
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class StationLayout:
-    """What answers at one endpoint. ``name`` is empty where a device answers for itself."""
+    """What answers at one endpoint. ``name`` is empty where devices answer for themselves: one, or those on a line.
+
+    ``written`` is where in the site file a serial line was first named.
+    """
 
     name: str
     protocol: str
@@ -188,6 +212,7 @@ class StationLayout:
     medium: str = NONE
     polling: PollingLayout | None = None
     """How it polls its devices; without, it knows what they report as soon as they do."""
+    written: Written | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

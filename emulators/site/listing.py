@@ -34,6 +34,7 @@ ENDPOINT_FIELDS: Final = (
     "host",
     "port",
     "serial",
+    "framing",
     "unit",
     "common_address",
     "link_address",
@@ -56,6 +57,7 @@ POINT_FIELDS: Final = (
     "host",
     "port",
     "serial",
+    "framing",
     "unit_id",
     "common_address",
     "link_address",
@@ -120,6 +122,7 @@ def endpoint_rows(layout: SiteLayout, wanted: Wanted = ALL) -> Sequence[dict[str
                     "map": seat.map,
                     "medium": station.medium,
                     **_where(station.endpoint),
+                    **_framing(station),
                     label: seat.address,
                     "station": station.name or None,
                 }
@@ -134,6 +137,12 @@ def _where(endpoint: Endpoint) -> dict[str, Any]:
             return {"host": host, "port": port}
         case SerialEndpoint():
             return {"serial": asdict(endpoint)}
+
+
+def _framing(station: StationLayout) -> dict[str, str]:
+    """Return what messages travel in, where that is another framing than a master takes for granted there."""
+    framing = registry.protocol(station.protocol).framing(station.options)
+    return {"framing": framing} if framing and isinstance(station.endpoint, TcpEndpoint) else {}
 
 
 def ways(stations: Iterable[StationLayout]) -> dict[tuple[str, int], list[Way]]:
@@ -217,6 +226,7 @@ class _Template:
         label = registry.protocol(station.protocol).address_name
         where = {
             **_flat(station.endpoint),
+            **_framing(station),
             "device": device,
             "station": station.name or None,
             "unit_id" if label == "unit" else label: seat.address,

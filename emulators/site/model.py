@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from pilotfarm.emulators.contracts.clock import DRIFT_MAX_PPM
+from pilotfarm.emulators.contracts.line import BAUD_RATES, Parity
 from pilotfarm.emulators.site.distributions import Value
 from pilotfarm.emulators.site.time_zones import known_zone, of_instants
 from pilotfarm.emulators.stations.scanning import RETRIES_MAX
@@ -30,11 +31,26 @@ START_DEFAULT: Final = "2026-06-15T08:00:00"
 
 SHARE_PATTERN: Final = r"^[0-9]+(\.[0-9]+)? ?%$"
 
+
+def is_path(device: str) -> str:
+    if not device.startswith("/") or "\0" in device:
+        raise ValueError("a serial device is named by its path, such as /dev/ttyUSB0")
+    return device
+
+
+def known_rate(rate: int) -> int:
+    if rate not in BAUD_RATES:
+        raise ValueError(f"no serial line has this rate; there are {', '.join(map(str, BAUD_RATES))}")
+    return rate
+
+
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65_535)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 Impedance: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 LabelValue: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+SerialDevice: TypeAlias = Annotated[str, AfterValidator(is_path), Field(json_schema_extra={"pattern": "^/"})]
+BaudRate: TypeAlias = Annotated[int, AfterValidator(known_rate), Field(json_schema_extra={"enum": [*BAUD_RATES]})]
 Labels: TypeAlias = Annotated[
     dict[Name, LabelValue],
     Field(max_length=20, description="Names and values of your own, such as cell: north; faults can be aimed at them"),
@@ -57,6 +73,25 @@ class Table(BaseModel):
     """A table of the site file: no unknown keys, no conversion between types, no NaN."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class OnLine(Table):
+    """The serial line of an endpoint or station, if it is on one."""
+
+    serial: SerialDevice | None = Field(
+        default=None,
+        description="A serial device, such as /dev/ttyUSB0; whoever names the same is on the same line",
+    )
+    pty: Name | None = Field(
+        default=None,
+        description="A pseudo-terminal in place of a serial device; masters open the link of this name, which "
+        "`pilotfarm endpoints` tells",
+    )
+    baud_rate: BaudRate | None = Field(default=None, description="Of a serial line [bit/s]; 19200 if left out")
+    parity: Parity | None = Field(default=None, description="Of a serial line; even if left out")
+    stop_bits: Literal[1, 2] | None = Field(
+        default=None, description="Of a serial line; 1 if left out, without parity 2"
+    )
 
 
 class Location(Table):
@@ -119,7 +154,7 @@ class Frequency(Table):
     )
 
 
-class Endpoint(Table):
+class Endpoint(OnLine):
     """One way in which every device of a group is served."""
 
     protocol: str = Field(description="What the devices speak here")
@@ -133,7 +168,7 @@ class Endpoint(Table):
     address: int | None = Field(
         default=None,
         description="Modbus unit id, IEC 104 common address or DNP3 link address: of the first device at a "
-        "station, from where it counts up; of every device that has an endpoint of its own",
+        "station or on a serial line, from where it counts up; of every device that has an endpoint of its own",
     )
     deadbands: dict[str, DeadbandValue] = Field(
         default_factory=dict,
@@ -203,8 +238,8 @@ class Polling(Table):
     )
 
 
-class Station(Table):
-    """What answers for several devices at one address: a Modbus gateway, an IEC 104 RTU."""
+class Station(OnLine):
+    """What answers for several devices at one address or on one line: a Modbus gateway or bus, an IEC 104 RTU."""
 
     protocol: str = Field(description="What the station speaks")
     host: str | None = Field(default=None, description="IPv4 address; counted up from 127.0.1.1 if left out")

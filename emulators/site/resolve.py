@@ -46,7 +46,8 @@ def resolve(
     off_loopback = head.off_loopback if head else data.get("off_loopback") is True
     allocator = Allocator(addressing, document, off_loopback)
     with_media = media if media is not None else head.media if head else True
-    stations = Stations(checker, allocator, station_tables, place.time_zone, media=with_media)
+    site_name = head.name if head else ""
+    stations = Stations(checker, allocator, station_tables, place.time_zone, site=site_name, media=with_media)
     feeder_names = tuple(feeder_tables) if isinstance(data.get("feeders", {}), dict) else None
     inputs = Inputs(document)
     begins = tables.start(checker, start_text, place.time_zone)
@@ -67,7 +68,7 @@ def resolve(
     series.of_site(data)
     sky, replays = tables.weather(checker, data, place, inputs), series.layouts()
     return SiteLayout(
-        name=head.name if head else "",
+        name=site_name,
         title=head.title if head else "",
         source=document.file,
         place=place,

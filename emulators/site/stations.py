@@ -3,113 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
-from pilotfarm.emulators.plans.deadband import Deadbands
-from pilotfarm.emulators.site import deadbands
-from pilotfarm.emulators.site.addresses import AddressBlock, Allocator
+from pilotfarm.emulators.site import deadbands, lines
+from pilotfarm.emulators.site.addresses import Allocator
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
-from pilotfarm.emulators.site.layout import GroupLayout, PollingLayout, SeatLayout, ServedLayout, StationLayout
+from pilotfarm.emulators.site.layout import GroupLayout, SeatLayout, SerialEndpoint, StationLayout
 from pilotfarm.emulators.site.model import Endpoint, Station
 from pilotfarm.emulators.site.polling import PollingReader
+from pilotfarm.emulators.site.served import EndpointTable, OwnEndpoints, Service, SharedStation
 from pilotfarm.emulators.words import listed, quoted, with_article
 from pilotfarm.profiles.media import NAMES, NONE
 
-
-@dataclass(frozen=True, slots=True)
-class EndpointTable:
-    """An endpoint of a group as read, with its protocol and options."""
-
-    path: Path
-    protocol: ProtocolSpec
-    table: Endpoint
-    options: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Service(EndpointTable):
-    """An endpoint with the map it serves a kind by."""
-
-    map: MapSpec
-    form: Hashable
-    addresses_per_device: int
-    deadbands: Deadbands
-    medium: str
-
-    @property
-    def served(self) -> ServedLayout:
-        return ServedLayout(self.protocol.name, self.map.name, self.form, self.deadbands, self.medium)
-
-
-@dataclass(slots=True)
-class _OwnEndpoints:
-    """Devices of a group that each answer at an endpoint of their own."""
-
-    group: GroupLayout
-    protocol: str
-    map: str
-    block: AddressBlock
-    address: int
-    options: Any
-    deadbands: Deadbands
-    medium: str
-
-    def stations(self) -> Iterable[StationLayout]:
-        for row in range(len(self.group.devices)):
-            seat = SeatLayout(self.group.name, row, self.map, self.address, self.deadbands)
-            yield StationLayout("", self.protocol, self.block.at(row), self.options, (seat,), medium=self.medium)
-
-
-@dataclass(slots=True)
-class _SharedStation:
-    """A station that answers for devices; ``taken`` are the address ranges given out and to whom."""
-
-    name: str
-    spec: ProtocolSpec
-    block: AddressBlock | None
-    options: Any
-    labels: Mapping[str, str]
-    clock_drift_ppm: float
-    medium: str
-    polls: PollingReader | None
-    polling: PollingLayout | None = None
-    seats: list[SeatLayout] = field(default_factory=list)
-    taken: list[tuple[int, int, Path]] = field(default_factory=list)
-
-    @property
-    def next_address(self) -> int:
-        return max((last + 1 for _, last, _ in self.taken), default=self.spec.default_address)
-
-    def layout(self) -> StationLayout:
-        assert self.block is not None
-        where, seats = self.block.at(0), tuple(self.seats)
-        return StationLayout(
-            self.name,
-            self.spec.name,
-            where,
-            self.options,
-            seats,
-            self.labels,
-            self.clock_drift_ppm,
-            self.medium,
-            self.polling,
-        )
+_OF_THE_STATION: Final = ("ip", "port", "serial", "pty", "baud_rate", "parity", "stop_bits", "medium", "options")
+"""What an endpoint at a station leaves to it."""
 
 
 class Stations:
     """The stations of a site, and the endpoints its devices have of their own."""
 
     def __init__(
-        self, checker: Checker, allocator: Allocator, tables: Mapping[str, Any], time_zone: str, *, media: bool
+        self,
+        checker: Checker,
+        allocator: Allocator,
+        tables: Mapping[str, Any],
+        time_zone: str,
+        *,
+        site: str,
+        media: bool,
     ) -> None:
         self._checker = checker
+        self._site = site
         self._media = media
         self.have_media = False
         """Whether anybody has a medium, be it that all are switched off."""
@@ -117,8 +47,10 @@ class Stations:
         self._document = checker.document
         self._allocator = allocator
         self._names = tuple(tables)
-        self._shared: dict[str, _SharedStation] = {}
-        self._own: list[_OwnEndpoints] = []
+        self._shared: dict[str, SharedStation] = {}
+        self._lines: dict[str, SharedStation] = {}
+        """By the device; those that stations have, and those that groups have named."""
+        self._own: list[OwnEndpoints] = []
         self.is_complete = True
         """Whether every endpoint is understood; if not, a station may look unused that is used."""
         for name, value in tables.items():
@@ -135,15 +67,39 @@ class Stations:
             self._document.problem((*path, "protocol"), message)
             return
         options = self._options(spec, station.options, path)
-        port = spec.default_port if station.port is None else station.port
-        block = self._allocator.station(path, station.host, port)
+        line = self._line(station, spec, options, path)
+        block = None
+        if line is None:
+            port = spec.default_port if station.port is None else station.port
+            block = self._allocator.station(path, station.host, port)
         if station.clock_drift_ppm and not spec.remembers:
             message = f"a station over {spec.name} has no clock of its own; that of a device is a rating of its group"
             self._document.problem((*path, "clock_drift_ppm"), message)
         medium = self._medium(station.medium, path)
-        self._shared[name] = _SharedStation(
-            name, spec, block, options, station.labels, station.clock_drift_ppm, medium, self._polls(station, path)
+        endpoint = line or (block.at(0) if block else None)
+        self._shared[name] = shared = SharedStation(
+            name,
+            spec,
+            endpoint,
+            options,
+            path,
+            station.labels,
+            station.clock_drift_ppm,
+            medium,
+            self._polls(station, path),
         )
+        if line is not None:
+            earlier = self._lines.setdefault(line.device, shared)
+            if earlier is not shared:
+                message = f"{line.device} is already used by {self._document.locate(earlier.path)}"
+                self._document.problem(path, message)
+
+    def _line(self, table: Endpoint | Station, spec: ProtocolSpec, options: Any, at: Path) -> SerialEndpoint | None:
+        """Return the serial line that an endpoint or a station is on, if it is on one."""
+        line = lines.read(self._document, table, at, self._site)
+        if line is not None:
+            lines.check(self._document, spec, options, at, "pty" if table.serial is None else "serial")
+        return line
 
     def _polls(self, station: Station, path: Path) -> PollingReader | None:
         if station.polling is None:
@@ -152,8 +108,8 @@ class Stations:
         return PollingReader(self._checker, (*path, "polling"), station.polling, media=self._media)
 
     def layouts(self) -> Iterable[StationLayout]:
-        for shared in self._shared.values():
-            yield shared.layout()
+        for shared in (*self._shared.values(), *(each for each in self._lines.values() if not each.name)):
+            yield shared.layout(self._document)
         for own in self._own:
             yield from own.stations()
 
@@ -185,7 +141,9 @@ class Stations:
             table = self._checker.read(Endpoint, item, at)
             spec = self._protocol(item, at)
             if table is not None and spec is not None:
-                found.append(EndpointTable(at, spec, table, self._options(spec, table.options, at)))
+                options = self._options(spec, table.options, at)
+                line = self._line(table, spec, options, at) if table.station is None else None
+                found.append(EndpointTable(at, spec, table, options, line))
         self.is_complete &= len(found) == len(raw)
         return found
 
@@ -211,7 +169,9 @@ class Stations:
             return None
         bands = deadbands.read(self._checker, each.table.deadbands, spec, chosen, each.path)
         medium = station.medium if station else self._medium(each.table.medium, each.path)
-        return Service(each.path, each.protocol, each.table, each.options, chosen, form, count, bands, medium)
+        return Service(
+            each.path, each.protocol, each.table, each.options, each.line, chosen, form, count, bands, medium
+        )
 
     def assign(self, group: GroupLayout, services: Iterable[Service]) -> None:
         """Give every device of a group its address for each service, at a station or of its own."""
@@ -219,6 +179,9 @@ class Stations:
         for each in services:
             if each.table.station is not None:
                 self._assign_seats(group, each, each.table.station)
+                continue
+            if each.line is not None:
+                self._assign_on_line(group, each, each.line)
                 continue
             if hosts < 0:
                 hosts = self._allocator.reserve_hosts(len(group.devices))
@@ -230,7 +193,7 @@ class Stations:
         self._fits(protocol, address, address + service.addresses_per_device - 1, (*at, "address"), 1)
         block = self._allocator.devices(at, table, len(group.devices), hosts, protocol.default_port)
         if block is not None:
-            own = _OwnEndpoints(
+            own = OwnEndpoints(
                 group,
                 protocol.name,
                 service.map.name,
@@ -244,7 +207,7 @@ class Stations:
 
     def _assign_seats(self, group: GroupLayout, service: Service, name: str) -> None:
         protocol, table, at = service.protocol, service.table, service.path
-        for key in ("ip", "port", "medium", "options"):
+        for key in _OF_THE_STATION:
             if key in table.model_fields_set:
                 self._document.problem((*at, key), "belongs to the station; an endpoint has a station or this")
         if name not in self._names:
@@ -257,6 +220,24 @@ class Stations:
             message = f"{name} speaks {station.spec.name}, and this endpoint {protocol.name}"
             self._document.problem((*at, "station"), message)
             return
+        self._seat(group, service, station, name)
+
+    def _assign_on_line(self, group: GroupLayout, service: Service, line: SerialEndpoint) -> None:
+        new = SharedStation("", service.protocol, line, service.options, service.path)
+        station = self._lines.setdefault(line.device, new)
+        place = self._document.locate(station.path)
+        if station.name:
+            message = f"{line.device} is already used by {place}; name that as the station"
+            self._document.problem(service.path, message)
+        elif (station.spec, station.endpoint, station.options) != (new.spec, new.endpoint, new.options):
+            message = f"{line.device} has another protocol, rate, parity, stop bits or options at {place}"
+            self._document.problem(service.path, message)
+        else:
+            self._seat(group, service, station, line.device)
+
+    def _seat(self, group: GroupLayout, service: Service, station: SharedStation, name: str) -> None:
+        """Give every device of a group an address at a station."""
+        protocol, table, at = service.protocol, service.table, service.path
         rows = range(len(group.devices))
         first = station.next_address if table.address is None else table.address
         last = first + service.addresses_per_device * len(rows) - 1

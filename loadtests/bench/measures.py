@@ -18,7 +18,19 @@ from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.site.layout import SiteLayout, TcpEndpoint
 from pilotfarm.emulators.site.listing import endpoint_rows
-from pilotfarm.loadtests.bench import against_c, fixture, media, modbus, physics, polling, series, sites, storm, upkeep
+from pilotfarm.loadtests.bench import (
+    against_c,
+    fixture,
+    media,
+    modbus,
+    physics,
+    polling,
+    serial,
+    series,
+    sites,
+    storm,
+    upkeep,
+)
 from pilotfarm.loadtests.bench.masters import Dnp3Master, Iec104Master, rate
 from pilotfarm.loadtests.bench.process import Child, Pilot
 from pilotfarm.loadtests.bench.row import Row
@@ -277,6 +289,7 @@ MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
     "faults": fault_times,
     "storm": reconnect_storms,
     "media": media_costs,
+    "serial": serial.serial_reads,
     "series": series.series_costs,
     "polling": polling.polling_costs,
     "fixture": fixture.fixture_times,

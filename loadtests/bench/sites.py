@@ -39,6 +39,16 @@ def modbus(devices: int) -> str:
     return _one_kind("modbus", "smart meters, each with its own address", devices, "smart_meter", endpoint)
 
 
+def serial(devices: int) -> str:
+    """Smart meters, each over Modbus TCP, RTU over TCP, and on one bus that is a pseudo-terminal."""
+    endpoints = (
+        "{protocol: modbus, ip: 127.112.0.1, port: 1502}",
+        "{protocol: modbus, ip: 127.112.0.1, port: 1503, options: {framing: rtu}}",
+        "{protocol: modbus, pty: bus, baud_rate: 115200}",
+    )
+    return _one_kind("serial", "smart meters over TCP and on a bus", devices, "smart_meter", ", ".join(endpoints))
+
+
 def bare(devices: int) -> str:
     """The same meters without endpoints: the cost of the physics alone."""
     return _one_kind("bare", "smart meters nobody can reach", devices, "smart_meter", "")
@@ -112,6 +122,7 @@ SITES: Final[Mapping[str, Callable[[], str]]] = {
     "dnp3-5000": partial(dnp3, 5_000),
     "iec104-1000": partial(iec104, 1_000),
     "rtu-500": partial(rtu, 500),
+    "serial-1": partial(serial, 1),
     "media-240": partial(media, 240),
 }
 """Name of a benchmark's site -> its site file."""

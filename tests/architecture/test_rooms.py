@@ -64,6 +64,7 @@ PURE = (
 WORLDLY = {"asyncio", "socket", "time", "random", "threading", "subprocess", "os"}
 MAY = {
     "emulators.site.addresses": {"socket"},  # looks whether an address is this machine's
+    "emulators.site.lines": {"os"},  # looks where a user's session keeps what runs
 }
 NOW = {"now", "utcnow", "today", "time", "monotonic", "perf_counter"}
 """What reads a clock when called on ``datetime``, ``date`` or ``time``."""

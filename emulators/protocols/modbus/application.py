@@ -4,9 +4,9 @@ Every function goes through pymodbus's message classes (``functions``); a read t
 without asking here again (``engine``).
 
 A unit nobody sits at, or whose device the station does not reach, is answered with exception 0B, "gateway
-target device failed to respond" (AP, 7), on a gateway and on a single device alike. A station with one seat also
-answers for unit 0 and 255, which TCP, 4.4.1.2 gives to a server that is addressed by its IP alone, unless its map
-has a use of its own for them.
+target device failed to respond" (AP, 7), on a gateway and on a single device alike; on a bus nobody is there who
+could. A station with one seat also answers for unit 0 and 255, which TCP, 4.4.1.2 gives to a server that is addressed
+by its IP alone, unless its map has a use of its own for them. On a bus unit 0 is everybody.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from pilotfarm.emulators.protocols.modbus.functions import (
     FUNCTIONS,
     GATEWAY_TARGET_FAILED,
     ILLEGAL_FUNCTION,
+    ON_A_LINE,
+    Function,
     exception_code,
 )
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
@@ -33,10 +35,12 @@ _DIRECT: Final = (0, 255)
 class Application:
     """What the seats of one station answer."""
 
-    __slots__ = ("_ignores", "_seats", "banks")
+    __slots__ = ("_functions", "_ignores", "_on_bus", "_seats", "banks")
 
-    def __init__(self, seats: Sequence[Seat], options: ModbusOptions | None = None) -> None:
+    def __init__(self, seats: Sequence[Seat], options: ModbusOptions | None = None, *, on_bus: bool = False) -> None:
         self._seats = seats
+        self._on_bus = on_bus
+        self._functions = ON_A_LINE if on_bus else FUNCTIONS
         self._ignores = options is not None and options.unimplemented_writes == "ignore"
         self.banks: dict[int, Bank] = {}
         """By unit id, made when first asked for."""
@@ -51,10 +55,28 @@ class Application:
         """Answer a message of at least one byte; ``None`` is silence."""
         bank = self.banks.get(unit) or self._bank(unit)
         if bank is None or not bank.seat.reachable:
-            return _refusal(message[0], GATEWAY_TARGET_FAILED)
+            return None if self._on_bus else _refusal(message[0], GATEWAY_TARGET_FAILED)
         if bank.seat.filters:
-            return _filtered(bank, message, peer, now_s)
-        return _answer(bank, message, peer, now_s)
+            return self._filtered(bank, message, peer, now_s)
+        return _answer(self._functions, bank, message, peer, now_s)
+
+    def has(self, unit: int) -> bool:
+        """Whether somebody sits at a unit id."""
+        return (self.banks.get(unit) or self._bank(unit)) is not None
+
+    def tell(self, message: bytes, peer: str, now_s: float) -> None:
+        """Have everybody on the bus do what a message says; nobody answers."""
+        for seat in self._seats:
+            for part in seat.table.plan.units:
+                if part.step is not None:
+                    self.answer(seat.address + part.step, message, peer, now_s)
+
+    def _filtered(self, bank: Bank, message: bytes, peer: str, now_s: float) -> bytes | None:
+        filters = bank.seat.filters
+        asked, answer = inward(filters, message, now_s)
+        if asked is None:
+            return answer
+        return outward(filters, _answer(self._functions, bank, asked, peer, now_s), now_s)
 
     def _bank(self, unit: int) -> Bank | None:
         """The registers behind a unit id, or ``None`` if nobody sits there."""
@@ -69,12 +91,13 @@ class Application:
             for number, part in enumerate(seat.table.plan.units):
                 if (part.step is not None and seat.address + part.step == unit) or (alone and unit in part.aliases):
                     return Bank(seat, number, self._ignores)
-        return Bank(self._seats[0], 0, self._ignores) if alone and unit in _DIRECT else None
+        direct = alone and unit in _DIRECT and not self._on_bus
+        return Bank(self._seats[0], 0, self._ignores) if direct else None
 
 
-def _answer(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes:
+def _answer(functions: Mapping[int, Function], bank: Bank, message: bytes, peer: str, now_s: float) -> bytes:
     function, body = message[0], message[1:]
-    serve = FUNCTIONS.get(function)
+    serve = functions.get(function)
     if serve is None:
         return _refusal(function, ILLEGAL_FUNCTION)
 
@@ -87,12 +110,6 @@ def _answer(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes:
     except PointError as error:
         return _refusal(function, exception_code(error))
     return bytes((response.function_code,)) + response.encode()
-
-
-def _filtered(bank: Bank, message: bytes, peer: str, now_s: float) -> bytes | None:
-    filters = bank.seat.filters
-    asked, answer = inward(filters, message, now_s)
-    return answer if asked is None else outward(filters, _answer(bank, asked, peer, now_s), now_s)
 
 
 def _refusal(function: int, code: int) -> bytes:

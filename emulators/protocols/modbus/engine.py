@@ -14,11 +14,14 @@ import struct
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from pilotfarm.emulators.contracts.line import SerialLine
 from pilotfarm.emulators.contracts.protocol import Seat, Traffic
+from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.plans.modbus import READS
 from pilotfarm.emulators.protocols.modbus.application import Application
-from pilotfarm.emulators.protocols.modbus.functions import EXCEPTION, EXCEPTIONS
+from pilotfarm.emulators.protocols.modbus.functions import EXCEPTION, exception_name
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
+from pilotfarm.emulators.protocols.modbus.rtu import RtuEngine
 
 _HEADER: Final = struct.Struct(">HHH")  # transaction, protocol, length of what follows: the unit and a message
 _UNIT_AT: Final = 6
@@ -109,7 +112,7 @@ class ModbusEngine:
         if answer is None:
             return b""
         if answer[0] & EXCEPTION:
-            self._traffic.refuse(EXCEPTIONS.get(answer[1], f"code_{answer[1]}"))
+            self._traffic.refuse(exception_name(answer[1]))
         framed = frame[:2] + _HEADER.pack(0, 0, len(answer) + 1)[2:] + frame[_UNIT_AT : _UNIT_AT + 1] + answer
         bank = self._banks.get(unit)
         if bank is not None and not bank.seat.filters and message[0] in READS and answer[0] == message[0]:
@@ -136,12 +139,17 @@ class ModbusEngine:
 
 
 class ModbusStation:
-    """What answers at one address. Connections past the limit get an engine that is closed already."""
+    """What answers at one address, or as one or several units on a line.
 
-    __slots__ = ("application", "connections", "filtered", "options", "traffic")
+    Connections past the limit get an engine that is closed already. A line has one, without a limit.
+    """
 
-    def __init__(self, seats: Sequence[Seat], options: ModbusOptions) -> None:
-        self.application = Application(seats, options)
+    __slots__ = ("_line", "_rtu", "application", "connections", "filtered", "options", "traffic")
+
+    def __init__(self, seats: Sequence[Seat], options: ModbusOptions, line: SerialLine | None = None) -> None:
+        self._line = line
+        self._rtu = line is not None or options.framing == "rtu"
+        self.application = Application(seats, options, on_bus=self._rtu)
         self.options = options
         self.connections = 0
         self.filtered = False
@@ -151,7 +159,19 @@ class ModbusStation:
         """Modbus owes its masters nothing; what may have changed is whose serial numbers are shown."""
         self.application.sign(seats)
 
-    def connect(self, peer: str, now_s: float) -> ModbusEngine:
+    def connect(self, peer: str, now_s: float) -> Engine:
+        if self._line is not None:
+            return RtuEngine(self.application, self.traffic, peer, now_s, line=self._line)
         admitted = self.connections < self.options.max_connections
         self.connections += admitted
-        return ModbusEngine(self, peer, now_s, admitted)
+        if not self._rtu:
+            return ModbusEngine(self, peer, now_s, admitted)
+        idle_s = self.options.idle_timeout_s
+        engine = RtuEngine(self.application, self.traffic, peer, now_s, idle_s=idle_s, leave=self._left)
+        if not admitted:
+            self.connections += 1
+            engine.hang_up(now_s)
+        return engine
+
+    def _left(self) -> None:
+        self.connections -= 1

@@ -18,6 +18,7 @@ from pymodbus.pdu.bit_message import (
     WriteMultipleCoilsResponse,
     WriteSingleCoilResponse,
 )
+from pymodbus.pdu.diag_message import ReturnQueryDataResponse
 from pymodbus.pdu.mei_message import ReadDeviceInformationRequest, ReadDeviceInformationResponse
 from pymodbus.pdu.register_message import (
     MaskWriteRegisterRequest,
@@ -69,6 +70,10 @@ assert set(REFUSALS) == set(PointError.__subclasses__()), "a refusal has no exce
 Submit: TypeAlias = Callable[[Mapping[str, float]], None]
 """Asks the device for changes, maybe none; raises what ``Device.submit`` raises."""
 Function: TypeAlias = Callable[[Bank, bytes, Submit], ModbusPDU]
+
+
+def exception_name(code: int) -> str:
+    return EXCEPTIONS.get(code, f"code_{code}")
 
 
 def exception_code(error: PointError) -> int:
@@ -213,3 +218,16 @@ FUNCTIONS: Final[Mapping[int, Function]] = {
     0x17: _read_write,
     0x2B: _identify,
 }
+"""By function code."""
+
+
+def _diagnose(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
+    """Return what was sent (AP, 6.8, sub-function 0); the other sub-functions are not served."""
+    _need(len(body) == 4, "a diagnostic has a sub-function and two octets")
+    if body[:2] != b"\0\0":
+        raise Unsupported(f"no diagnostic {int.from_bytes(body[:2], 'big')}")
+    return ReturnQueryDataResponse(message=body[2:])
+
+
+ON_A_LINE: Final[Mapping[int, Function]] = {**FUNCTIONS, 0x08: _diagnose}
+"""Those of a serial line, which has one more."""

@@ -190,6 +190,17 @@ class Bank:
         address, count = int.from_bytes(asked[-4:-2], "big"), int.from_bytes(asked[-2:], "big")
         self.reads[asked] = (head, *self.span(address, count, asked[-5]))
 
+    def again(self, asked: bytes) -> bytes | None:
+        """What a read is answered, after its transaction, that has been answered before; ``None`` for another."""
+        read = self.reads.get(asked)
+        if read is None:
+            return None
+        head, first, last = read
+        self.table.read = True
+        if self.table.stale:
+            self.table.make()
+        return head + self.row[first:last]
+
     def registers(self, address: int, count: int, function: int = HOLDING) -> bytes:
         """What ``function`` reads of ``count`` registers: as of the last step, of a set-point as accepted since."""
         self.table.read = True

@@ -11,13 +11,15 @@ import pytest
 
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.serving import transports
+from pilotfarm.emulators.serving.lines import PtyTransport, TtyTransport
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.serving.transports import Arrival, TcpTransport, transport_of
-from pilotfarm.emulators.site.layout import SerialEndpoint, SiteLayout, TcpEndpoint
+from pilotfarm.emulators.site.layout import PtyEndpoint, SerialEndpoint, SiteLayout, TcpEndpoint
+from pilotfarm.emulators.wire.rtu import framed
 
-READ = struct.pack(">HHHBBHH", 7, 0, 6, 1, 3, 40_000, 2)
-SUNS = struct.pack(">HHHBBB4s", 7, 0, 7, 1, 3, 4, b"SunS")
-LINE = SerialEndpoint("/dev/ttyS7", 9_600, "even", 8, 1)
+READ = framed(1, struct.pack(">BHH", 3, 40_000, 2))
+SUNS = framed(1, b"\x03\x04SunS")
+LINE = PtyEndpoint("/dev/ttyS7", 9_600, "even", 8, 1)
 METER = "  meters: {kind: smart_meter, count: 1, feeder: west, endpoints: [{protocol: modbus}]}\n"
 
 
@@ -75,7 +77,7 @@ def test_a_new_kind_of_endpoint_is_a_transport_and_one_line(
         lines.append(Line(endpoint))
         return lines[-1]
 
-    monkeypatch.setitem(transports.TRANSPORTS, SerialEndpoint, opened)
+    monkeypatch.setitem(transports.TRANSPORTS, PtyEndpoint, opened)
     layout = make_layout(METER)
     layout = replace(layout, stations=tuple(replace(each, endpoint=LINE) for each in layout.stations))
 
@@ -97,5 +99,7 @@ def test_a_new_kind_of_endpoint_is_a_transport_and_one_line(
     asyncio.run(scenario())
 
 
-def test_every_tcp_endpoint_has_a_listening_socket_behind_it() -> None:
+def test_each_kind_of_endpoint_has_its_transport() -> None:
     assert isinstance(transport_of(TcpEndpoint("127.0.0.1", 1502)), TcpTransport)
+    assert isinstance(transport_of(SerialEndpoint("/dev/ttyS7", 9_600, "even", 8, 1)), TtyTransport)
+    assert isinstance(transport_of(LINE), PtyTransport)
