@@ -84,7 +84,7 @@ $ pilotfarm fault add cell-down --label cell=north --duration 600 --spread 20
 $ pilotfarm fault add silence --protocol modbus --count 3 --dry-run
 $ pilotfarm fault add weather --set irradiance_factor=0.2 --set from_deg=270 --ramp 60 --duration 300 --spread 60
 $ pilotfarm fault add load --group homes --set added_w=3000 --pick '25 %'
-$ pilotfarm fault add medium --label cell=north --set medium=gprs --duration 600
+$ pilotfarm fault add medium --label cell=north --set to=gprs --duration 600
 $ pilotfarm fault list
 $ pilotfarm fault clear --all
 ```

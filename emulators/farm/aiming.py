@@ -54,7 +54,7 @@ class Aim:
         if isinstance(fault.spec, MediumOverride):
             if all(station.medium == NONE for station in self._population.stations):
                 return "no way of this site has a medium; those of a built-in one hold with --media"
-            return f"no way to the target's devices is over another medium than {fault.parameters.medium}"
+            return f"no way to the target's devices is over another medium than {fault.parameters.to}"
         return "no device of the target can have this fault"
 
     def _able(self, fault: Fault, name: str, rows: Indices) -> Bools:

@@ -112,11 +112,9 @@ def _load(parameters: Load) -> dict[str, Shift]:
 class OtherMedium(_Parameters):
     """What ways are over instead."""
 
-    medium: str = Field(
-        description="What the ways are over, one of docs/media.md", json_schema_extra={"enum": list(NAMES)}
-    )
+    to: str = Field(description="What the ways are over, one of docs/media.md", json_schema_extra={"enum": list(NAMES)})
 
-    @field_validator("medium")
+    @field_validator("to")
     @classmethod
     def _is_known(cls, name: str) -> str:
         if name not in NAMES:
@@ -125,7 +123,7 @@ class OtherMedium(_Parameters):
 
 
 def _medium(parameters: OtherMedium) -> str:
-    return parameters.medium
+    return parameters.to
 
 
 WEATHER = Override(
@@ -150,5 +148,5 @@ MEDIUM = MediumOverride(
     title="Ways to devices that have a medium are over another one: a modem falls back to GPRS, or its fibre is dug up",
     parameters=OtherMedium,
     medium=_medium,
-    example={"medium": "gprs"},
+    example={"to": "gprs"},
 )

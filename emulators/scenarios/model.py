@@ -14,7 +14,8 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
 from pilotfarm.emulators.faults.overrides import Load, OtherMedium, Weather
 from pilotfarm.emulators.scenarios.words import TEXT_MAX, TIME_PATTERN, instant, seconds
-from pilotfarm.emulators.site.model import SEED_END, Name, Table
+from pilotfarm.emulators.site.model import SEED_END, Name
+from pilotfarm.emulators.site.table import Table
 
 PHASES_MAX: Final = 100
 STEPS_MAX: Final = 1_000

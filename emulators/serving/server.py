@@ -133,8 +133,8 @@ def _explained(listener: Listener, error: OSError) -> Problem:
     layout = listener.place.layout
     on_line = _is_line(listener.place)
     hint = (_OF_A_LINE if on_line else _OF_AN_ADDRESS).get(error.errno or 0, "")
-    what = "open" if on_line else "listen on"
-    message = f"cannot {what} {listener.address} ({layout.protocol}): {error.strerror}"
+    what = "cannot open" if on_line else "cannot listen on"
+    message = f"{what} {listener.address} ({layout.protocol}): {error.strerror}"
     told = f"{message}; {hint}" if hint else message
     if layout.written is not None:
         return Problem(layout.written.file, layout.written.line, layout.written.where, told)

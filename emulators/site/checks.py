@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from pilotfarm.emulators.site.document import Document, Path
-from pilotfarm.emulators.site.model import Name, Table
+from pilotfarm.emulators.site.model import Name
+from pilotfarm.emulators.site.table import Table
 from pilotfarm.emulators.words import Wrong, choice, quoted, soft_character, wrong
 
 _T = TypeVar("_T", bound=Table)

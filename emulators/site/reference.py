@@ -13,7 +13,7 @@ import numpy as np
 from pilotfarm.emulators.columns.arrays import Floats, Indices
 from pilotfarm.emulators.contracts.replay import REPLAYABLE, Replayable, Unit
 from pilotfarm.emulators.site.document import Path
-from pilotfarm.emulators.site.model import ReplayTable
+from pilotfarm.emulators.site.replay_model import ReplayTable
 from pilotfarm.profiles.series import Series, Stays
 from pilotfarm.profiles.series.told import LOOKED_AT, Mistake, at_most
 

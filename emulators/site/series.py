@@ -17,8 +17,8 @@ from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import GroupLayout, ReplayLayout
-from pilotfarm.emulators.site.model import ReplayTable, SeriesTable
 from pilotfarm.emulators.site.reference import Reference
+from pilotfarm.emulators.site.replay_model import ReplayTable, SeriesTable
 from pilotfarm.emulators.words import quoted, suggestion, with_article
 from pilotfarm.profiles.series import Guests, Prices, Recipe, Replayed, Series, SeriesFileError
 from pilotfarm.profiles.series.told import Mistake

@@ -13,7 +13,9 @@ from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import FeederLayout, GridLayout, WeatherLayout
-from pilotfarm.emulators.site.model import Feeder, Frequency, Grid, Location, Market, Table, Weather, WeatherTable
+from pilotfarm.emulators.site.model import Feeder, Frequency, Grid, Location
+from pilotfarm.emulators.site.replay_model import Market, Weather, WeatherTable
+from pilotfarm.emulators.site.table import Table
 from pilotfarm.profiles.weather import WeatherFileError
 
 DISTANCE_MAX_DEG: Final = 1.0

@@ -313,7 +313,7 @@ TABLE: Final = (
     # ---------------------------------------------------------------- weather, load and medium
     Row("weather", "lower", device=ROOF, of=SKY, given={"irradiance_factor": 0.5, "temperature_rise_k": -8.0}),
     Row("load", "lower", device=METER, of=POWER, given={"added_w": 5_000.0}),
-    Row("medium", "later", device=CELLAR, later_s=0.02, given={"medium": "lte"}),
+    Row("medium", "later", device=CELLAR, later_s=0.02, given={"to": "lte"}),
 )
 
 # ---------------------------------------------------------------------------------------- the clients

@@ -51,7 +51,7 @@ def over(pilot: Pilot, device: str, protocol: str) -> str:
 
 
 def move(pilot: Pilot, name: str, target: dict[str, Any], **course: float) -> Any:
-    fault = pilot.farm.faults.add("medium", target, parameters={"medium": name}, **course)
+    fault = pilot.farm.faults.add("medium", target, parameters={"to": name}, **course)
     pilot.step(1.0)
     return fault
 
@@ -166,7 +166,7 @@ def test_faults_of_link_stand_around_the_other_medium(pilot: Pilot) -> None:
 )
 def test_what_cannot_move_is_refused_in_words(pilot: Pilot, name: str, target: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        pilot.farm.faults.add("medium", target, parameters={"medium": name})
+        pilot.farm.faults.add("medium", target, parameters={"to": name})
     assert said in str(refused.value)
 
 
@@ -198,7 +198,7 @@ def test_a_connection_goes_on_over_the_other_medium_and_loses_nothing(tmp_path: 
                 await until(lambda: counters.bytes_out > told)
                 assert len(await reader.readexactly(13)) == 13
 
-            fault = pilot.farm.faults.add("medium", parameters={"medium": "gprs"})
+            fault = pilot.farm.faults.add("medium", parameters={"to": "gprs"})
             await step(pilot)
             await answered(medium("gprs").attach_min_s, 60.0)
             pilot.farm.faults.clear(fault.id)

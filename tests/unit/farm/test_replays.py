@@ -11,7 +11,7 @@ import pytest
 from pilotfarm.emulators import registry, site
 from pilotfarm.emulators.contracts.replay import CURRENCIES, OF_THE_SITE, REPLAYABLE
 from pilotfarm.emulators.farm.farm import Farm
-from pilotfarm.emulators.site.model import SeriesTable
+from pilotfarm.emulators.site.replay_model import SeriesTable
 
 HEAD = """\
 name: replayed

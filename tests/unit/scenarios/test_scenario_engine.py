@@ -177,7 +177,7 @@ def test_load_and_weather_are_others_until_they_are_cleared(made: Callable[[], F
 @pytest.mark.parametrize("own", [True, False])
 def test_ways_are_on_another_medium_where_the_scenario_has_media(own: bool) -> None:
     text = f"site: tiny\nmedia: {str(own).lower()}\n" + steps(
-        "{name: fallback, medium: {target: {group: battery, protocol: modbus}, medium: gprs}}", "clear: fallback"
+        "{name: fallback, medium: {target: {group: battery, protocol: modbus}, to: gprs}}", "clear: fallback"
     )
     made = draft(text)
     farm = Farm(made.layout())

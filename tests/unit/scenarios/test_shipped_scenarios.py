@@ -105,7 +105,7 @@ RIGHT = {
     "set-points of each": {"setpoints": {"devices": {"a": {"start": 1}}}},
     "weather": {"weather": {"irradiance_factor": 0.5, "from_deg": 90, "ramp_s": 5, "target": {"pick": "50 %"}}},
     "a load": {"load": {"added_w": -200}},
-    "a medium": {"medium": {"medium": "gprs", "target": {"label": ["cell=north"]}}},
+    "a medium": {"medium": {"to": "gprs", "target": {"label": ["cell=north"]}}},
     "a fault": {"fault": {"kind": "voltage-sag", "parameters": {"voltage_pu": 0.5}}},
 }
 
