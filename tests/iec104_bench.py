@@ -16,9 +16,9 @@ from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STARTDT_CON
-from pilotfarm.emulators.protocols.iec104.table import Iec104Table
+from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Asdu, Cause, Type
+from pilotfarm.emulators.protocols.iec60870.table import ObjectTable
 from pilotfarm.emulators.quantities import CATALOGUE, quantities
 from pilotfarm.emulators.stations.known import Known
 
@@ -103,7 +103,7 @@ class Bench:
         self.plan = MAP.plan(spec)
         made = PROTOCOL.options_model(**options)
         self.table = PROTOCOL.table(self.plan, n, self.columns, PROTOCOL.form(made))
-        assert isinstance(self.table, Iec104Table)
+        assert isinstance(self.table, ObjectTable)
         self.devices = [StandIn(f"d{row}", spec) for row in range(n)]
         self.seats = [Seat(device, self.table, row, row + 1) for row, device in enumerate(self.devices)]
         self.unix_s = START_S

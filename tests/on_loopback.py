@@ -17,8 +17,8 @@ from py1815.transport import Reassembler, segment
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.clock import ManualClock
-from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STARTDT_CON
+from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 

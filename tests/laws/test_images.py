@@ -21,7 +21,7 @@ from pilotfarm.emulators.contracts.protocol import Station
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
-from pilotfarm.emulators.protocols.iec104.asdu import Type
+from pilotfarm.emulators.protocols.iec60870.asdu import Type
 from pilotfarm.emulators.serving.images import Image, Images, Viewpoint
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site import load

@@ -30,8 +30,8 @@ from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.maps.iec104.addresses import address
 from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT
+from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
 
 ONLINE = address("online")
 

@@ -15,11 +15,11 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.application import Application
-from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT, TESTFR_ACT
-from pilotfarm.emulators.protocols.iec104.station import ControlledStation
-from pilotfarm.emulators.protocols.iec104.table import GENERAL
+from pilotfarm.emulators.protocols.iec60870.application import Application
+from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Format, Type
+from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
+from pilotfarm.emulators.protocols.iec60870.table import GENERAL
 
 SMALL = spec_of(["active_power_w", "online", "grid_switch_closed", "energy_exported_wh", "start", "grid_switch"])
 ROOM = 12 * 255 + 64 * 6

@@ -14,8 +14,8 @@ from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from pilotfarm.emulators.errors import ProtocolError
-from pilotfarm.emulators.protocols.iec104.asdu import Format
-from pilotfarm.emulators.protocols.iec104.events import Event, EventBuffer
+from pilotfarm.emulators.protocols.iec60870.asdu import Format
+from pilotfarm.emulators.protocols.iec60870.events import Event, EventBuffer
 
 ANSWERS_MAX: Final = 1024
 """Answers that may wait; a master that asks on and does not acknowledge is cut there."""

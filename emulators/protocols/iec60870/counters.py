@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import Seat
-from pilotfarm.emulators.protocols.iec104.asdu import Format
+from pilotfarm.emulators.protocols.iec60870.asdu import Format
 
 _SEQUENCES: Final = 32
 _MODULO: Final = 1 << 31

@@ -10,12 +10,12 @@ from typing import Final
 from pilotfarm.emulators.contracts.protocol import Command, Seat
 from pilotfarm.emulators.errors import Busy, OutOfRange, PointError
 from pilotfarm.emulators.plans.iec104 import ControlPoint
-from pilotfarm.emulators.protocols.iec104.asdu import TAGGED_COMMANDS, Asdu, Cause
-from pilotfarm.emulators.protocols.iec104.commands import COMMANDS, REFUSAL, Operation, read_operation
-from pilotfarm.emulators.protocols.iec104.outbox import Outbox
-from pilotfarm.emulators.protocols.iec104.replies import Replies
-from pilotfarm.emulators.protocols.iec104.station import ControlledStation
-from pilotfarm.emulators.protocols.iec104.times import TIME_OCTETS
+from pilotfarm.emulators.protocols.iec60870.asdu import TAGGED_COMMANDS, Asdu, Cause
+from pilotfarm.emulators.protocols.iec60870.commands import COMMANDS, REFUSAL, Operation, read_operation
+from pilotfarm.emulators.protocols.iec60870.outbox import Outbox
+from pilotfarm.emulators.protocols.iec60870.replies import Replies
+from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
+from pilotfarm.emulators.protocols.iec60870.times import TIME_OCTETS
 
 UNFINISHED_MAX: Final = 1024
 """Commands of one master that may wait for a step to be terminated; further ones are refused."""

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Final
 
 from pilotfarm.emulators.errors import ProtocolError
-from pilotfarm.emulators.protocols.iec104.times import TIME_OCTETS, UTC_ZONE, time_of, time_tag
+from pilotfarm.emulators.protocols.iec60870.times import TIME_OCTETS, UTC_ZONE, time_of, time_tag
 
 
 class Type(IntEnum):

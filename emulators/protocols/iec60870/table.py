@@ -19,7 +19,7 @@ from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.contracts.way import Object
 from pilotfarm.emulators.plans.iec104 import MonitorPoint, MonitorType, ObjectPlan
 from pilotfarm.emulators.protocols.events import EventTable
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format, Type
+from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Format, Type
 from pilotfarm.emulators.wire.rows import Field, Rows
 
 GENERAL: Final = 0
@@ -89,7 +89,7 @@ class _Block:
     last_quality: npt.NDArray[np.uint8]
 
 
-class Iec104Table(EventTable):
+class ObjectTable(EventTable):
     """``Rows`` of objects, ``Cut``s of a row, and the listeners of each row."""
 
     def __init__(self, plan: ObjectPlan, n: int, columns: Seen, form: Format = FORMAT_104) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
+from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Type
 
 _NUMBER: Final = attrgetter("number")
 

@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from pilotfarm.emulators.plans.iec104 import GROUP_ELECTRICAL, GROUP_ENVIRONMENT, GROUP_SPECIFIC, MonitorType
-from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Type
-from pilotfarm.emulators.protocols.iec104.commands import COMMANDS
-from pilotfarm.emulators.protocols.iec104.control import Control
-from pilotfarm.emulators.protocols.iec104.events import Event
-from pilotfarm.emulators.protocols.iec104.outbox import Outbox
-from pilotfarm.emulators.protocols.iec104.replies import Replies
-from pilotfarm.emulators.protocols.iec104.station import ControlledStation
-from pilotfarm.emulators.protocols.iec104.table import GENERAL, Cut
-from pilotfarm.emulators.protocols.iec104.times import TIME_OCTETS
+from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
+from pilotfarm.emulators.protocols.iec60870.commands import COMMANDS
+from pilotfarm.emulators.protocols.iec60870.control import Control
+from pilotfarm.emulators.protocols.iec60870.events import Event
+from pilotfarm.emulators.protocols.iec60870.outbox import Outbox
+from pilotfarm.emulators.protocols.iec60870.replies import Replies
+from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
+from pilotfarm.emulators.protocols.iec60870.table import GENERAL, Cut
+from pilotfarm.emulators.protocols.iec60870.times import TIME_OCTETS
 
 _ACTIVATION: Final = frozenset({Cause.ACTIVATION})
 _EITHER: Final = frozenset({Cause.ACTIVATION, Cause.DEACTIVATION})
