@@ -209,7 +209,7 @@ class Master:
 def unit(
     type_id: int, cause: int, address: int, ioa: int, element: bytes = b"", count: int = 1, orig: int = 0
 ) -> bytes:
-    return FORMAT_104.header(type_id, count, cause, orig, address) + ioa.to_bytes(3, "little") + element
+    return FORMAT_104.header(type_id, count, cause, address, orig) + ioa.to_bytes(3, "little") + element
 
 
 def taken_apart(asdu: bytes) -> Asdu:

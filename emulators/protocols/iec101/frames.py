@@ -54,6 +54,11 @@ class Framing:
         """The link address that means every station of a line; below 0 where there are no addresses."""
         return (1 << 8 * self.address_octets) - 1 if self.address_octets else -1
 
+    @property
+    def address_max(self) -> int:
+        """The highest address that one station may have."""
+        return max(self.broadcast - 1, 0)
+
     def encode(self, control: int, address: int, data: bytes = b"") -> bytes:
         """Make a frame: of variable length if there is data."""
         counted = bytes((control,)) + address.to_bytes(self.address_octets, "little") + data

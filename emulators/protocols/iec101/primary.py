@@ -146,6 +146,11 @@ class Primary:
         self._data, self._carried = b"", ()
         return left
 
+    def fall(self) -> None:
+        """Know nothing of the peer, as after a loss of power; the link begins again with what is due next."""
+        self._frame = self._framing.encode(PRIMARY | Request.STATUS, self._address)
+        self._at, self._sent, self._due_s = _At.STATUS, 0, self._heard_s
+
     # -------------------------------------------------------------------------------- services
 
     def _begin(self, now_s: float) -> None:

@@ -95,6 +95,10 @@ class Secondary:
         self._answer = self._serve(function, frame.data, now_s)
         return self._answer
 
+    def fall(self) -> None:
+        """Know nothing of the peer, as after a loss of power."""
+        self._bit, self._answer, self._refused, self.begun = 0, b"", False, False
+
     def _serve(self, function: int, data: bytes, now_s: float) -> bytes:
         if function not in self._services:
             return self._reply(Reply.NOT_IMPLEMENTED)

@@ -23,5 +23,5 @@ PROTOCOL: Final = ProtocolSpec(
     table=ObjectTable,
     station=Iec104Station,
     form=format_of,
-    remembers=True,
+    remembers=lambda options: True,
 )

@@ -104,6 +104,8 @@ class Format:
     object_octets: int = 3
     limit: int = 249
     time_zone: str = UTC_ZONE
+    originator: int = 0
+    """In what a station sends of its own accord."""
 
     @property
     def header_octets(self) -> int:
@@ -127,9 +129,13 @@ class Format:
     def ioa(self, address: int) -> bytes:
         return address.to_bytes(self.object_octets, "little")
 
-    def header(self, type_id: int, count: int, cause: int, originator: int, address: int) -> bytes:
-        """The data unit identifier; ``cause`` has the test and negative bits in it already."""
-        causes = (cause | originator << 8).to_bytes(2, "little")[: self.cause_octets]
+    def header(self, type_id: int, count: int, cause: int, address: int, originator: int | None = None) -> bytes:
+        """The data unit identifier; ``cause`` has the test and negative bits in it already.
+
+        Without an originator it is the station's own.
+        """
+        shown = self.originator if originator is None else originator
+        causes = (cause | shown << 8).to_bytes(2, "little")[: self.cause_octets]
         return bytes((type_id, count)) + causes + address.to_bytes(self.address_octets, "little")
 
     def parse(self, data: bytes) -> Asdu:
@@ -154,7 +160,7 @@ class Format:
         """Mirror a data unit with another cause; test bit, originator and what is not given stay as they came."""
         bits = cause | negative * NEGATIVE | asked.test * TEST_BIT
         shown = asked.address if address is None else address
-        head = self.header(asked.type, asked.count, bits, asked.originator, shown)
+        head = self.header(asked.type, asked.count, bits, shown, asked.originator)
         return head + (asked.body if body is None else body)
 
 

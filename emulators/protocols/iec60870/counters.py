@@ -61,7 +61,7 @@ class Counters:
         seat = self._seats[address]
         objects = iter([self._frozen.get((address, ioa), reading) for ioa, reading in self._present(address, group)])
         for cut in seat.table.counters.get(group, ()):
-            head = self._form.header(cut.type, cut.count, cause, 0, address)
+            head = self._form.header(cut.type, cut.count, cause, address)
             yield head + b"".join(next(objects) for _ in range(cut.count))
 
     def reading(self, address: int, ioa: int, counted: bytes) -> bytes:

@@ -27,8 +27,8 @@ RETURN_WITHIN_S: Final = 60.0
 class ControlledStation:
     """Listens to the tables for all masters, and knows which of these share a buffer.
 
-    Nothing is listened to before the first start of data transfer, unless the site file names redundancy groups. ``filtered`` says
-    whether a seat has filters.
+    Nothing is listened to before the first start of data transfer, unless the site file names redundancy groups.
+    ``filtered`` says whether a seat has filters.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ def objects_of(asdus: list[Asdu]) -> dict[tuple[int, int], list[object]]:
     found: dict[tuple[int, int], list[object]] = {}
     encoder = hat.Encoder()
     for each in asdus:
-        head = FORMAT_104.header(each.type, each.count, each.cause, each.originator, each.address)
+        head = FORMAT_104.header(each.type, each.count, each.cause, each.address, each.originator)
         decoded, rest = encoder.decode_asdu(head + each.body)
         assert not rest
         for io in decoded.ios:
