@@ -10,7 +10,7 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.protocol import Command, Seat
+from pilotfarm.emulators.contracts.protocol import Command, ProtocolSpec, Seat
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
 from pilotfarm.emulators.maps.iec104 import MAP
@@ -96,13 +96,19 @@ class Bench:
     """A station with ``n`` devices at common addresses 1 to ``n``, and its table."""
 
     def __init__(
-        self, n: int = 2, spec: DeviceSpec = EVERYTHING, *, columns: Columns | None = None, **options: Any
+        self,
+        n: int = 2,
+        spec: DeviceSpec = EVERYTHING,
+        *,
+        columns: Columns | None = None,
+        protocol: ProtocolSpec = PROTOCOL,
+        **options: Any,
     ) -> None:
         self.spec, self.n = spec, n
         self.columns = columns_of(spec, n) if columns is None else columns
         self.plan = MAP.plan(spec)
-        made = PROTOCOL.options_model(**options)
-        self.table = PROTOCOL.table(self.plan, n, self.columns, PROTOCOL.form(made))
+        made = protocol.options_model(**options)
+        self.table = protocol.table(self.plan, n, self.columns, protocol.form(made))
         assert isinstance(self.table, ObjectTable)
         self.devices = [StandIn(f"d{row}", spec) for row in range(n)]
         self.seats = [Seat(device, self.table, row, row + 1) for row, device in enumerate(self.devices)]
@@ -110,7 +116,7 @@ class Bench:
         self.quality: dict[str, Any] = {}
         self.known = Known([each.name for each in spec.quantities], n, self.columns, self.quality)
         self.step()
-        self.station = PROTOCOL.station(self.seats, made)
+        self.station = protocol.station(self.seats, made)
 
     def step(self, dt_s: float = 1.0) -> None:
         self.unix_s += dt_s

@@ -64,7 +64,7 @@ def lines(found: MapSpec, key: Callable[[PointRow], object]) -> list[Line]:
             band = _deadband(point, bands)
             line = known.setdefault((key(point), band), Line(point, band))
             line.holders.append(holder(kind, point.quantity))
-    step = RESOURCE_STEP if found.protocol in ("iec104", "iec101") else 2**16
+    step = RESOURCE_STEP if found.protocol == "iec104" else 2**16
     return sorted(known.values(), key=lambda line: line.point.number % step)
 
 
@@ -86,7 +86,7 @@ def _says(point: PointRow) -> str:
     return quantity(split(point.quantity)[1]).doc if point.quantity else point.says
 
 
-# ------------------------------------------------------------------------------ IEC 60870-5-101, -104
+# ------------------------------------------------------------------------------------ IEC 60870-5-104
 
 
 def _iec104(found: MapSpec) -> str:
@@ -170,7 +170,7 @@ the rating; 0 is every change. Points without a quantity are what the outstation
 
 _BODIES: Mapping[str, Callable[[MapSpec], str]] = {
     "iec104": _iec104,
-    "iec101": _iec104,
+    "iec101": lambda found: "\nThe points are those of [iec104](iec104.md).\n",
     "dnp3": _dnp3,
     "modbus": registers.body,
 }
