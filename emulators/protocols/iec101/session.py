@@ -9,6 +9,7 @@ from typing import Final
 from pilotfarm.emulators.contracts.way import Filter
 from pilotfarm.emulators.errors import ProtocolError
 from pilotfarm.emulators.links.filters import inward, outward
+from pilotfarm.emulators.protocols.iec101.widths import narrowed, widened
 from pilotfarm.emulators.protocols.iec60870.application import Application
 from pilotfarm.emulators.protocols.iec60870.events import Event
 from pilotfarm.emulators.protocols.iec60870.outbox import ANSWERS_MAX, Unit
@@ -81,12 +82,13 @@ class Session:
         """Take a data unit; only while it is not ``full``."""
         filters = self._filters_of(data)
         if filters:
-            asked, answer = inward(filters, data, now_s)
+            form, wide = self._station.form, widened(data, self._station.form)
+            asked, answer = inward(filters, wide, now_s)
             if answer is not None:
-                self._in_place.append(answer)
+                self._in_place.append(narrowed(answer, form, data[0]))
             if asked is None:
                 return
-            data = asked
+            data = data if asked == wide else narrowed(asked, form, data[0])
         try:
             self._application.handle(data, now_s)
         except ProtocolError:
@@ -99,9 +101,13 @@ class Session:
         outbox = self._application.outbox
         while (unit := outbox.next() if urgent is None else outbox.next_of(urgent=urgent)) is not None:
             data, events = unit
-            passed = outward(self._filters_of(data), data, now_s)
+            filters = self._filters_of(data)
+            if not filters:
+                return unit
+            form, wide = self._station.form, widened(data, self._station.form)
+            passed = outward(filters, wide, now_s)
             if passed is not None:
-                return passed, events
+                return data if passed == wide else narrowed(passed, form, data[0]), events
         return None
 
     def _filters_of(self, data: bytes) -> tuple[Filter, ...]:
