@@ -51,7 +51,7 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
         ("quantity", _TEXT, "", "The set-point or command"),
         ("value", _NUMBER, "of the quantity", "What was asked for"),
         ("limited_to", _NUMBER, "of the quantity", "What the device can follow now, where that is less; else null"),
-        ("protocol", _TEXT, "", "How it came: modbus, iec104, dnp3, rest, scenario, or reversion"),
+        ("protocol", _TEXT, "", "How it came: modbus, iec104, iec101, dnp3, rest, scenario, or reversion"),
         ("peer", _TEXT, "", "Who sent it"),
         ("received", TIME, "UTC", "The machine's time of receipt"),
         ("acknowledged", TIME, "UTC", "The machine's time of the answer; null if there was none before the step"),

@@ -118,7 +118,8 @@ def test_bytes_kept_over_many_steps_equal_bytes_made_anew() -> None:
                 assert answers == READ[ours.layout.protocol](theirs.station, theirs.layout, farm), ours.layout
                 assert sum(map(len, answers)) > 100
                 seen.add(ours.layout.protocol)
-            assert seen == set(registry.PROTOCOLS)
+            tables = {registry.protocol(each).table for each in seen}
+            assert tables == {registry.protocol(each).table for each in registry.PROTOCOLS}
 
 
 @pytest.mark.parametrize("every", [1, 3, 7])

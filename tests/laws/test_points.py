@@ -266,7 +266,9 @@ def test_scales_and_deadbands_depend_on_nothing_that_moves() -> None:
             used = {each for factor in factors for each in factor.ratings}
         else:
             used = {
-                each for point in (plan.monitor if protocol == "iec104" else plan.points) for each in point.deadband.of
+                each
+                for point in (plan.monitor if protocol in ("iec104", "iec101") else plan.points)
+                for each in point.deadband.of
             }
         known = used & {each.name for each in spec.quantities}
         assert known

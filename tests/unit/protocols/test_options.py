@@ -26,6 +26,22 @@ NUMBERS = {
         "event_queue": (10_000, 16, 1_000_000),
         "event_buffer": (2_000, 16, 1_000_000),
     },
+    "iec101": {
+        "max_connections": (1, 1, 8),
+        "originator_address": (0, 0, 255),
+        "frame_length": (255, 32, 255),
+        "idle_s": (0.03, 0.001, 1.0),
+        "gap_s": (0.3, 0.001, 10.0),
+        "silence_s": (60.0, 1.0, 86_400.0),
+        "timeout_s": (1.0, 0.05, 60.0),
+        "repeats": (3, 0, 255),
+        "test_s": (20.0, 0.0, 86_400.0),
+        "cyclic_s": (0.0, 0.0, 86_400.0),
+        "select_timeout_s": (30.0, 1.0, 3_600.0),
+        "command_max_age_s": (0.0, 0.0, 86_400.0),
+        "event_queue": (10_000, 16, 1_000_000),
+        "event_buffer": (2_000, 16, 1_000_000),
+    },
     "dnp3": {
         "max_connections": (4, 1, 64),
         "masters": (4, 1, 16),
@@ -37,7 +53,12 @@ NUMBERS = {
         "need_time_interval_s": (0.0, 0.0, 31_622_400.0),
     },
 }
-ROOM = {"k": {"k": 32_767}, "w": {"k": 32_767}, "t2_s": {"t1_s": 255.0}}
+ROOM = {
+    "k": {"k": 32_767},
+    "w": {"k": 32_767},
+    "t2_s": {"t1_s": 255.0},
+    "originator_address": {"cause_octets": 2},
+}
 """What leaves an option its whole range, as far as that goes: t2 stays below t1, and w does not exceed k."""
 EVERY = [(protocol, name) for protocol, numbers in NUMBERS.items() for name in numbers]
 
