@@ -13,7 +13,7 @@ from pilotfarm.emulators.protocols.iec101.options import Iec101Options
 from pilotfarm.emulators.protocols.iec101.primary import Primary
 from pilotfarm.emulators.protocols.iec101.secondary import Secondary
 from pilotfarm.emulators.protocols.iec101.services import BALANCED, DIRECTION, PRIMARY
-from pilotfarm.emulators.protocols.iec101.session import Session
+from pilotfarm.emulators.protocols.iec101.session import Session, earliest
 from pilotfarm.emulators.protocols.iec60870.events import Event
 from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
 
@@ -53,13 +53,13 @@ class BalancedLine:
         for frame in self._deframer.advance(now_s):
             self._hear(frame, now_s)
         self._primary.advance(now_s)
+        self._session.advance(now_s)
         self._follow(now_s)
 
     def deadline_s(self) -> float | None:
         if self._primary.room and self._session.pending:
             return self._now_s
-        due = (self._deframer.deadline_s(), self._primary.deadline_s())
-        return min((each for each in due if each is not None), default=None)
+        return earliest(self._deframer.deadline_s(), self._primary.deadline_s(), self._session.deadline_s())
 
     def take_output(self) -> bytes:
         output = b"".join(self._out) + self._primary.take_output()

@@ -78,6 +78,14 @@ class Session:
         self._started = False
         self._application.end(unacknowledged)
 
+    def advance(self, now_s: float) -> None:
+        """Answer what waited for devices."""
+        self._application.advance(now_s)
+
+    def deadline_s(self) -> float | None:
+        """When ``advance`` is next needed."""
+        return self._application.deadline_s()
+
     def take(self, data: bytes, now_s: float) -> None:
         """Take a data unit; only while it is not ``full``."""
         filters = self._filters_of(data)
@@ -114,3 +122,8 @@ class Session:
         """The filters of the seat a data unit is of; none for a broadcast."""
         seat = self._station.seats.get(self._station.form.address_of(data))
         return seat.filters if seat is not None else ()
+
+
+def earliest(*due_s: float | None) -> float | None:
+    """The first of some times, where there is any."""
+    return min((each for each in due_s if each is not None), default=None)

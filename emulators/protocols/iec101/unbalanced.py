@@ -15,7 +15,7 @@ from pilotfarm.emulators.protocols.iec101.frames import Deframer, Frame
 from pilotfarm.emulators.protocols.iec101.options import Iec101Options
 from pilotfarm.emulators.protocols.iec101.secondary import Secondary
 from pilotfarm.emulators.protocols.iec101.services import DIRECTION, FUNCTION, PRIMARY, UNBALANCED, Request
-from pilotfarm.emulators.protocols.iec101.session import Session
+from pilotfarm.emulators.protocols.iec101.session import Session, earliest
 from pilotfarm.emulators.protocols.iec60870.events import Event
 from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
 
@@ -45,15 +45,17 @@ class Polled:
         self._heard_s = now_s
         if self._secondary.begun:
             self._session.start()
+        self._session.advance(now_s)
         return self._secondary.answer(frame, now_s)
 
     def advance(self, now_s: float) -> None:
-        due_s = self.deadline_s()
-        if due_s is not None and now_s >= due_s:
+        self._session.advance(now_s)
+        if now_s >= self._heard_s + self._silence_s:
             self._session.stop()
 
     def deadline_s(self) -> float | None:
-        return self._heard_s + self._silence_s if self._session.started else None
+        silent_s = self._heard_s + self._silence_s if self._session.started else None
+        return earliest(silent_s, self._session.deadline_s())
 
     def end(self) -> None:
         self._session.end(self._give_back())
@@ -144,8 +146,7 @@ class UnbalancedLine:
             each.advance(now_s)
 
     def deadline_s(self) -> float | None:
-        due = [self._deframer.deadline_s(), *(each.deadline_s() for each in self._polled.values())]
-        return min((each for each in due if each is not None), default=None)
+        return earliest(self._deframer.deadline_s(), *(each.deadline_s() for each in self._polled.values()))
 
     def take_output(self) -> bytes:
         output = b"".join(self._out)

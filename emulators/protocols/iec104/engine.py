@@ -60,7 +60,11 @@ class Iec104Engine:
         self._now_s = now_s
         self._link.advance(now_s)
         self._follow()
-        self._application.advance(now_s)
+        try:
+            self._application.advance(now_s)
+        except ProtocolError:
+            self._link.close()
+        self._follow()
         self._pump(now_s)
 
     def deadline_s(self) -> float | None:

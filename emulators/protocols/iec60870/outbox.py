@@ -22,8 +22,8 @@ from pilotfarm.emulators.protocols.iec60870.events import Event, EventBuffer
 
 ANSWERS_MAX: Final = 1024
 """Answers that may wait; a master that asks on and does not acknowledge is cut there."""
-ANSWERS_TO_ONE: Final = 4
-"""Answers that one data unit may lead to, at most."""
+ANSWERS_SPARE: Final = 256
+"""Room for what one data unit and the commands on their way to devices may lead to."""
 JOBS_MAX: Final = 256
 """Interrogations that may wait or run."""
 
@@ -101,8 +101,8 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        """Whether a further answer, or what else a data unit of a master may lead to, could find no room."""
-        return max(len(self._answers), len(self._ends)) > ANSWERS_MAX - ANSWERS_TO_ONE
+        """Whether what a further data unit of the master leads to could find no room."""
+        return max(len(self._answers), len(self._ends)) > ANSWERS_MAX - ANSWERS_SPARE
 
     @property
     def ends(self) -> int:

@@ -239,7 +239,7 @@ class TestUnbalanced:
                 if termination == "after_step" and number % 400 == 0:
                     bench.step()
             assert frame.control & DFC
-            assert 500 < number < 2_000
+            assert 300 < number < 2_000
             accepted = len(bench.devices[0].taken)
             assert master.again(1, 3, command) is not None
             assert len(bench.devices[0].taken) == accepted
@@ -395,6 +395,30 @@ class TestBalanced:
         master.engine.hang_up(master.now_s)
         assert bench.station.waiting_events > 0
         assert Type.SINGLE_TAGGED in [each.type for each in Peer(bench, 1).heard()]
+
+
+class Downline:
+    """A line to a device that takes two seconds."""
+
+    def carry(self, now_s: float) -> tuple[float, bool]:
+        return now_s + 2.0, True
+
+
+@pytest.mark.parametrize("mode", ["unbalanced", "balanced"])
+def test_a_command_that_goes_down_a_line_of_the_station_is_confirmed_when_its_device_has_answered(mode: str) -> None:
+    bench = line(mode=mode)
+    bench.seats[0].line = Downline()
+    master: Any = Poller(bench, 1) if mode == "unbalanced" else Peer(bench, 1)
+    master.both(1) if mode == "unbalanced" else master.heard()
+    command = master.unit(Type.SETPOINT, ACT, 1, SETPOINT, float_element(5.0))
+    assert (master.send(1, command) if mode == "unbalanced" else master.send(command)) == []
+    assert master.engine.deadline_s() == 2.0
+    master.now_s = 2.0
+    master.engine.advance(2.0)
+    if mode == "balanced":
+        master.collect()
+    told = master.poll(1) if mode == "unbalanced" else master.heard()
+    assert [each.cause for each in told] == [CON, TERM]
 
 
 @pytest.mark.parametrize("mode", ["unbalanced", "balanced"])
