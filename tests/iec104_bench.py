@@ -15,6 +15,7 @@ from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA
+from pilotfarm.emulators.plans.iec104 import ObjectPlan
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STARTDT_CON
 from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Asdu, Cause, Type
@@ -102,11 +103,12 @@ class Bench:
         *,
         columns: Columns | None = None,
         protocol: ProtocolSpec = PROTOCOL,
+        plan: ObjectPlan | None = None,
         **options: Any,
     ) -> None:
         self.spec, self.n = spec, n
         self.columns = columns_of(spec, n) if columns is None else columns
-        self.plan = MAP.plan(spec)
+        self.plan = MAP.plan(spec) if plan is None else plan
         made = protocol.options_model(**options)
         self.table = protocol.table(self.plan, n, self.columns, protocol.form(made))
         assert isinstance(self.table, ObjectTable)

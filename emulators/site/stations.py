@@ -325,7 +325,9 @@ class Stations:
         label = protocol.address_name.replace("_", " ")
         needed = f"{first}" if first == last else f"{first} to {last}"
         of = f" for {count:,} devices" if count > 1 else ""
-        self._document.problem(at, f"needs {label} {needed}{of}; {protocol.title} has {low} to {high}")
+        options_say = " with these options" if high < protocol.address_range[1] else ""
+        message = f"needs {label} {needed}{of}; {protocol.title} has {low} to {high}{options_say}"
+        self._document.problem(at, message)
         return False
 
 

@@ -62,8 +62,10 @@ class Iec101Options(ApplicationOptions):
         if not octets and self.mode == "unbalanced":
             raise ValueError("link_address_octets may be 0 only balanced: unbalanced a line has several stations")
         if self.link_address is not None and self.link_address > self.framing.address_max:
-            raise ValueError(f"link_address {self.link_address} does not fit {octets} octets, the highest of which "
-                             f"means all stations: 0 to {self.framing.address_max}")  # fmt: skip
+            raise ValueError(
+                f"link_address {self.link_address} is beyond {self.framing.address_max}, the highest that one station "
+                f"may have with link_address_octets {octets}"
+            )
         if self.originator_address and self.cause_octets == 1:
             raise ValueError("an originator_address needs cause_octets 2: a cause of one octet has no room for it")
         return self

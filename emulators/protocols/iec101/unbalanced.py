@@ -114,14 +114,16 @@ class LinkAddresses(Protocol):
 class UnbalancedLine:
     """One master's connection."""
 
-    __slots__ = ("_deframer", "_line", "_out", "_peer", "_polled")
+    __slots__ = ("_broadcast", "_deframer", "_line", "_out", "_peer", "_polled")
 
     closed = False
 
     def __init__(self, line: LinkAddresses, peer: str, now_s: float) -> None:
         self._line = line
         self._peer = peer
-        self._deframer = Deframer(line.options.framing, now_s)
+        framing = line.options.framing
+        self._deframer = Deframer(framing, now_s)
+        self._broadcast = framing.broadcast
         self._polled: dict[int, Polled] = {}
         """Link addresses that the master has asked; each is made then."""
         self._out: list[bytes] = []
@@ -134,7 +136,7 @@ class UnbalancedLine:
         for frame in self._deframer.receive(data, now_s):
             if frame.control & (PRIMARY | DIRECTION) != PRIMARY:
                 continue
-            if frame.address != self._line.options.framing.broadcast:
+            if frame.address != self._broadcast:
                 self._hear(frame, now_s)
             elif frame.control & FUNCTION == Request.DATA_NO_REPLY:
                 for address in self._polled:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from iec101_bench import ACD, DFC, Peer, Poller, line
-from iec104_bench import ACT, CON, SETPOINT, TERM, Bench, Master, float_element, unit
+from iec104_bench import ACT, CON, SETPOINT, TERM, Bench, Master, float_element, spec_of, unit
 
+from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA
+from pilotfarm.emulators.plans.iec104 import ObjectPlan
 from pilotfarm.emulators.protocols.iec101.frames import SINGLE
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 
 INTERROGATE = bytes((20,))
+SMALL = spec_of(("active_power_w", "general_alarm", "active_power_setpoint_w"))
 WIDTHS = [(1, 1, 1, 2), (1, 1, 2, 2), (2, 2, 2, 3), (1, 2, 1, 3), (2, 1, 1, 3), (2, 2, 2, 2)]
 
 
@@ -61,6 +65,22 @@ def test_no_frame_is_longer_than_the_line_allows(length: int) -> None:
         longest = max(longest, 2 + len(frame.data))
     assert longest <= length
     assert longest > length - 8
+
+
+def test_objects_may_have_addresses_of_one_octet_where_their_numbers_fit() -> None:
+    made = MAP.plan(SMALL)
+    plan = ObjectPlan(
+        tuple(replace(point, ioa=number) for number, point in enumerate(made.monitor, 1)),
+        tuple(replace(point, ioa=200 + number, returns=()) for number, point in enumerate(made.control)),
+    )
+    bench = line(1, SMALL, plan=plan, object_address_octets=1, common_address_octets=1)
+    master = Poller(bench, 1)
+    told = master.send(1, master.unit(Type.INTERROGATION, ACT, 1, 0, INTERROGATE))
+    assert sorted(values_of(told, 1)) == [point.ioa for point in plan.monitor]
+    assert len(master.unit(Type.SETPOINT, ACT, 1, 200, float_element(7.0))) == 10
+    told = master.send(1, master.unit(Type.SETPOINT, ACT, 1, 200, float_element(7.0)))
+    assert [each.cause for each in told] == [CON, TERM]
+    assert bench.devices[0].taken[0].values["active_power_setpoint_w"] == 7.0
 
 
 class TestUnbalanced:
