@@ -81,8 +81,7 @@ class Setting:
 SETTINGS: Final = [
     Setting("unbalanced", 1, 1, 2, 2),
     Setting("unbalanced", 2, 2, 1, 3),
-    Setting("balanced", 1, 2, 2, 3),
-    Setting("balanced", 0, 1, 1, 2),
+    Setting("balanced", 0, 2, 1, 2),
 ]
 
 
@@ -214,7 +213,8 @@ def test_the_master_reads_and_commands_and_tshark_finds_nothing_wrong(
     make_layout: Callable[..., SiteLayout], setting: Setting, tmp_path: Path
 ) -> None:
     async def talk(pilot: Pilot, made: Terminal, rtu: int) -> None:
-        async with connected(rtu) as streams, mastered(setting, made.path, BATTERY, METER, HOME) as masters:
+        devices = (BATTERY, METER, HOME) if setting is SETTINGS[0] else (BATTERY, METER)
+        async with connected(rtu) as streams, mastered(setting, made.path, *devices) as masters:
             over_104 = Iec104Master(streams)
             await over_104.start()
             for master in masters:
