@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tty
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +74,7 @@ class Setting:
     def options(self) -> str:
         return (
             f"mode: {self.mode}, link_address_octets: {self.link}, cause_octets: {self.cause}, "
-            f"common_address_octets: {self.common}, object_address_octets: {self.object}, timeout_s: 0.1"
+            f"common_address_octets: {self.common}, object_address_octets: {self.object}"
         )
 
 
@@ -95,31 +95,37 @@ class Terminal:
 
 @asynccontextmanager
 async def terminal(port: int) -> AsyncIterator[Terminal]:
+    """The connection stands from the master's first octets on, so that the station finds it listening."""
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     made, loop = Terminal(os.ttyname(theirs)), asyncio.get_running_loop()
+    from_master: asyncio.Queue[bytes] = asyncio.Queue()
+    loop.add_reader(ours, lambda: from_master.put_nowait(os.read(ours, 4096)))
 
-    async with connected(port) as (reader, writer):
+    async def to_master(reader: asyncio.StreamReader) -> None:
+        while data := await reader.read(4096):
+            made.said.append((False, data))
+            os.write(ours, data)
 
-        def from_master() -> None:
-            data = os.read(ours, 4096)
-            made.said.append((True, data))
-            writer.write(data)
+    async def bridge() -> None:
+        data = await from_master.get()
+        async with connected(port) as (reader, writer), asyncio.TaskGroup() as both_ways:
+            both_ways.create_task(to_master(reader))
+            while True:
+                made.said.append((True, data))
+                writer.write(data)
+                data = await from_master.get()
 
-        async def to_master() -> None:
-            while data := await reader.read(4096):
-                made.said.append((False, data))
-                os.write(ours, data)
-
-        loop.add_reader(ours, from_master)
-        pump = asyncio.create_task(to_master())
-        try:
-            yield made
-        finally:
-            loop.remove_reader(ours)
-            pump.cancel()
-            os.close(ours)
-            os.close(theirs)
+    bridged = asyncio.create_task(bridge())
+    try:
+        yield made
+    finally:
+        loop.remove_reader(ours)
+        bridged.cancel()
+        with suppress(asyncio.CancelledError):
+            await bridged
+        os.close(ours)
+        os.close(theirs)
 
 
 class Master:
@@ -163,13 +169,13 @@ async def mastered(setting: Setting, path: str, *common_addresses: int) -> Async
     if setting.mode == "unbalanced":
         made = await link.create_master_link(path, size)
         connections = [
-            await made.open_connection(each, response_timeout=1.0, poll_class1_delay=0.05, poll_class2_delay=0.05)
+            await made.open_connection(each, response_timeout=10.0, poll_class1_delay=0.05, poll_class2_delay=0.05)
             for each in common_addresses
         ]
     else:
         made = await link.create_balanced_link(path, size)
         address = 1 if setting.link else 0
-        connections = [await made.open_connection(link.Direction.A_TO_B, address, response_timeout=1.0)]
+        connections = [await made.open_connection(link.Direction.A_TO_B, address, response_timeout=10.0)]
     widths = (
         iec101.CauseSize(setting.cause),
         iec101.AsduAddressSize(setting.common),
