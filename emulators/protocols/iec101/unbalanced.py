@@ -14,7 +14,7 @@ from typing import Protocol
 from pilotfarm.emulators.protocols.iec101.frames import Deframer, Frame
 from pilotfarm.emulators.protocols.iec101.options import Iec101Options
 from pilotfarm.emulators.protocols.iec101.secondary import Secondary
-from pilotfarm.emulators.protocols.iec101.services import DIRECTION, FUNCTION, PRIMARY, UNBALANCED, Request
+from pilotfarm.emulators.protocols.iec101.services import COUNT_VALID, DIRECTION, FUNCTION, PRIMARY, UNBALANCED, Request
 from pilotfarm.emulators.protocols.iec101.session import Session, earliest
 from pilotfarm.emulators.protocols.iec60870.events import Event
 from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
@@ -139,8 +139,9 @@ class UnbalancedLine:
             if frame.address != self._broadcast:
                 self._hear(frame, now_s)
             elif frame.control & FUNCTION == Request.DATA_NO_REPLY:
+                control = frame.control & ~COUNT_VALID  # a broadcast takes no turn of any station's count bit
                 for address in self._polled:
-                    self._hear(frame._replace(address=address), now_s)
+                    self._hear(frame._replace(control=control, address=address), now_s)
 
     def advance(self, now_s: float) -> None:
         self._deframer.advance(now_s)

@@ -200,9 +200,9 @@ class TestUnbalanced:
         master = Poller(bench, 1, 2)
         for link in (1, 2):
             master.both(link)
-        for function, reached in ((3, False), (4, True)):
+        for control, reached in ((0x43, False), (0x44, True), (0x54, True), (0x74, True)):
             data = master.unit(Type.INTERROGATION, ACT, 0xFFFF, 0, INTERROGATE)
-            assert master.octets(0xFFFF, 0x40 | function, data) == b""
+            assert master.octets(0xFFFF, control, data) == b""
             for link in (1, 2):
                 told = master.poll(link, 10)
                 assert {each.address for each in told} == ({link} if reached else set())
@@ -439,6 +439,24 @@ def test_a_command_that_goes_down_a_line_of_the_station_is_confirmed_when_its_de
         master.collect()
     told = master.poll(1) if mode == "unbalanced" else master.heard()
     assert [each.cause for each in told] == [CON, TERM]
+
+
+@pytest.mark.parametrize("mode", ["unbalanced", "balanced"])
+def test_a_command_with_one_octet_changed_is_neither_obeyed_nor_answered(mode: str) -> None:
+    bench = line(1, SMALL, mode=mode, test_s=0.0)
+    master: Any = Poller(bench, 1) if mode == "unbalanced" else Peer(bench, 1)
+    command = master.unit(Type.SETPOINT, ACT, 1, SETPOINT, float_element(5.0))
+    octets = master.framing.encode(0x73 if mode == "unbalanced" else 0xF3, 1, command)
+    for at in range(len(octets)):
+        for other in range(256):
+            if other != octets[at]:
+                master.now_s += 0.05
+                master.engine.receive(octets[:at] + bytes((other,)) + octets[at + 1 :], master.now_s)
+                assert master.engine.take_output() == b""
+    assert bench.devices[0].taken == []
+    assert bench.station.traffic.requests == 0
+    master.engine.receive(octets, master.now_s + 1.0)
+    assert len(bench.devices[0].taken) == 1
 
 
 @pytest.mark.parametrize("mode", ["unbalanced", "balanced"])
