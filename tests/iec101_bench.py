@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from iec104_bench import EVERYTHING, Bench
+from iec104_bench import Bench, spec_of
 
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.protocols.iec101 import PROTOCOL
@@ -13,9 +13,10 @@ from pilotfarm.emulators.protocols.iec101.options import Iec101Options
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu
 
 ACD, DFC, BIT = 0x20, 0x10, 0x20
+SMALL = spec_of(("online", "active_power_w", "voltage_l1_v", "general_alarm", "started", "active_power_setpoint_w"))
 
 
-def line(n: int = 2, spec: DeviceSpec = EVERYTHING, **options: Any) -> Bench:
+def line(n: int = 2, spec: DeviceSpec = SMALL, **options: Any) -> Bench:
     """A line with ``n`` devices at common addresses 1 to ``n``."""
     return Bench(n, spec, protocol=PROTOCOL, **options)
 

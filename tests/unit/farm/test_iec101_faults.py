@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from iec101_bench import Poller, line
-from iec104_bench import ACT, SETPOINT, Bench, Master, float_element, spec_of
+from iec101_bench import SMALL, Poller, line
+from iec104_bench import ACT, SETPOINT, Bench, Master, float_element
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import ProtocolFault
@@ -21,9 +21,6 @@ SHARED = [
     if isinstance(spec := registry.fault(kind), ProtocolFault) and "iec101" in spec.protocols
     for mode in spec.modes or ("",)
 ]
-SPEC = spec_of(
-    ("active_power_w", "voltage_l1_v", "general_alarm", "started", "active_power_setpoint_w", "energy_exported_wh")
-)
 AS_104: dict[str, Any] = {"cause_octets": 2, "object_address_octets": 3, "frame_length": 251}
 NARROW: dict[str, Any] = {"common_address_octets": 1}
 
@@ -59,7 +56,7 @@ def conversation(master: Any, say: Any, form: Format) -> list[list[bytes]]:
 
 
 def over_104(kind: str, mode: str) -> list[list[bytes]]:
-    bench = Bench(1, SPEC)
+    bench = Bench(1, SMALL)
     master = Master(bench)
     gripped(bench, kind, mode)
 
@@ -74,7 +71,7 @@ def over_104(kind: str, mode: str) -> list[list[bytes]]:
 
 
 def over_101(kind: str, mode: str, **options: Any) -> list[list[bytes]]:
-    bench = line(1, SPEC, **options)
+    bench = line(1, **options)
     master = Poller(bench, 1)
     master.both(1)
     gripped(bench, kind, mode)
@@ -104,7 +101,7 @@ def test_and_it_shows_where_addresses_are_narrower(kind: str, mode: str) -> None
     assert told != over_101("", "", **NARROW)
     if mode == "object-address":
         form = Iec101Options(**NARROW).form
-        known = {point.ioa for point in Bench(1, SPEC).plan.monitor}
+        known = {point.ioa for point in Bench(1, SMALL).plan.monitor}
         first = {int.from_bytes(each[form.header_octets :][:2], "little") for each in told[1]}
         assert not first & known
 

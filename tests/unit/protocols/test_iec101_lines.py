@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from iec101_bench import ACD, DFC, Peer, Poller, line
-from iec104_bench import ACT, CON, SETPOINT, TERM, Bench, Master, float_element, spec_of, unit
+from iec101_bench import ACD, DFC, SMALL, Peer, Poller, line
+from iec104_bench import ACT, CON, EVERYTHING, SETPOINT, TERM, Bench, Master, float_element, unit
 
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA
@@ -17,7 +17,6 @@ from pilotfarm.emulators.protocols.iec101.frames import SINGLE
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 
 INTERROGATE = bytes((20,))
-SMALL = spec_of(("active_power_w", "general_alarm", "active_power_setpoint_w"))
 WIDTHS = [(1, 1, 1, 2), (1, 1, 2, 2), (2, 2, 2, 3), (1, 2, 1, 3), (2, 1, 1, 3), (2, 2, 2, 2)]
 
 
@@ -47,18 +46,18 @@ def test_an_interrogation_gives_what_it_gives_over_104_whatever_the_widths(width
         "object_address_octets": object_octets,
     }
     expected = over_104(Bench(2), 2)
-    unbalanced = Poller(line(**options), 1, 2)
+    unbalanced = Poller(line(2, EVERYTHING, **options), 1, 2)
     heard = unbalanced.send(2, unbalanced.unit(Type.INTERROGATION, ACT, 2, 0, INTERROGATE))
     assert values_of(heard, object_octets) == expected
     assert {each.address for each in heard} == {2}
-    balanced = Peer(line(mode="balanced", **options), 1)
+    balanced = Peer(line(2, EVERYTHING, mode="balanced", **options), 1)
     heard = balanced.send(balanced.unit(Type.INTERROGATION, ACT, 2, 0, INTERROGATE))
     assert values_of(heard, object_octets) == expected
 
 
 @pytest.mark.parametrize("length", [32, 40, 100, 255])
 def test_no_frame_is_longer_than_the_line_allows(length: int) -> None:
-    master = Poller(line(frame_length=length, cause_octets=2, object_address_octets=3), 1)
+    master = Poller(line(1, EVERYTHING, frame_length=length, cause_octets=2, object_address_octets=3), 1)
     assert master.ask(1, 3, master.unit(Type.INTERROGATION, ACT, 1, 0, INTERROGATE)) is not None
     longest = 0
     while (frame := master.ask(1, 10)) is not None and frame.data:
@@ -73,7 +72,7 @@ def test_objects_may_have_addresses_of_one_octet_where_their_numbers_fit() -> No
         tuple(replace(point, ioa=number) for number, point in enumerate(made.monitor, 1)),
         tuple(replace(point, ioa=200 + number, returns=()) for number, point in enumerate(made.control)),
     )
-    bench = line(1, SMALL, plan=plan, object_address_octets=1, common_address_octets=1)
+    bench = line(1, plan=plan, object_address_octets=1, common_address_octets=1)
     master = Poller(bench, 1)
     told = master.send(1, master.unit(Type.INTERROGATION, ACT, 1, 0, INTERROGATE))
     assert sorted(values_of(told, 1)) == [point.ioa for point in plan.monitor]
@@ -443,7 +442,7 @@ def test_a_command_that_goes_down_a_line_of_the_station_is_confirmed_when_its_de
 
 @pytest.mark.parametrize("mode", ["unbalanced", "balanced"])
 def test_a_command_with_one_octet_changed_is_neither_obeyed_nor_answered(mode: str) -> None:
-    bench = line(1, SMALL, mode=mode, test_s=0.0)
+    bench = line(1, mode=mode, test_s=0.0)
     master: Any = Poller(bench, 1) if mode == "unbalanced" else Peer(bench, 1)
     command = master.unit(Type.SETPOINT, ACT, 1, SETPOINT, float_element(5.0))
     octets = master.framing.encode(0x73 if mode == "unbalanced" else 0xF3, 1, command)
