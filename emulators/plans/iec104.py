@@ -33,10 +33,12 @@ class ControlType(IntEnum):
 
 @runtime_checkable
 class Widths(Protocol):
-    """What a station's options say of its addresses."""
+    """What a station's options say of its addresses and time tags."""
 
     @property
     def object_octets(self) -> int: ...
+    @property
+    def tag_octets(self) -> int: ...
 
 
 GROUP_STATES: Final = 1

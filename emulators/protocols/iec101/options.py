@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,8 @@ from pilotfarm.emulators.protocols.iec101.primary import Timing
 from pilotfarm.emulators.protocols.iec60870.asdu import Format
 from pilotfarm.emulators.protocols.iec60870.options import ApplicationOptions
 
-_COMMON_MAX = 65_534
+_COMMON_MAX: Final = 65_534
+_TAG_OCTETS: Final = {"cp56": 7, "cp24": 3, "none": 0}
 
 
 class Iec101Options(ApplicationOptions):
@@ -38,6 +39,9 @@ class Iec101Options(ApplicationOptions):
     )
     frame_length: int = Field(
         LENGTH_MAX, ge=32, le=LENGTH_MAX, description="Maximum L of a frame sent: control field, link address and data"
+    )
+    time_tags: Literal["cp56", "cp24", "none"] = Field(
+        "cp56", description="Of events: date and time, minute and seconds within the hour, or none"
     )
     single_character: bool = Field(
         True, description="Whether E5 stands for an acknowledgement, and for no data, where nothing is demanded"
@@ -98,6 +102,7 @@ class Iec101Options(ApplicationOptions):
             limit,
             self.time_zone,
             self.originator_address,
+            _TAG_OCTETS[self.time_tags],
         )
 
     @property

@@ -19,12 +19,12 @@ _OCTETS: Final[dict[int, int]] = ELEMENT_OCTETS | {
     Type.SINGLE_TAGGED: 1 + TIME_OCTETS,
     Type.DOUBLE_TAGGED: 1 + TIME_OCTETS,
     Type.FLOAT_TAGGED: 5 + TIME_OCTETS,
-    2: 4,
-    4: 4,
-    14: 8,
+    Type.SINGLE_SHORT_TAGGED: 1 + 3,
+    Type.DOUBLE_SHORT_TAGGED: 1 + 3,
+    Type.FLOAT_SHORT_TAGGED: 5 + 3,
     Type.END_OF_INITIALISATION: 1,
 }
-"""Octets behind an object's address, of what either end sends; with a time tag of three octets for filters' sake."""
+"""Octets behind an object's address, of what either end sends and filters make of it."""
 
 
 def widened(data: bytes, form: Format) -> bytes:

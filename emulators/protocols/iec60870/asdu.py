@@ -18,6 +18,9 @@ from pilotfarm.emulators.protocols.iec60870.times import TIME_OCTETS, UTC_ZONE, 
 class Type(IntEnum):
     """Type identifications in use here beside those of a plan (7.2.1)."""
 
+    SINGLE_SHORT_TAGGED = 2
+    DOUBLE_SHORT_TAGGED = 4
+    FLOAT_SHORT_TAGGED = 14
     SINGLE_TAGGED = 30
     DOUBLE_TAGGED = 31
     FLOAT_TAGGED = 36
@@ -106,6 +109,8 @@ class Format:
     time_zone: str = UTC_ZONE
     originator: int = 0
     """In what a station sends of its own accord."""
+    tag_octets: int = TIME_OCTETS
+    """Of the time tags of events: CP56Time2a, its first three octets, which are CP24Time2a (7.2.6.19), or none."""
 
     @property
     def header_octets(self) -> int:
@@ -122,6 +127,9 @@ class Format:
 
     def time_tag(self, unix_s: float) -> bytes:
         return time_tag(unix_s, self.time_zone)
+
+    def event_tag(self, unix_s: float) -> bytes:
+        return self.time_tag(unix_s)[: self.tag_octets]
 
     def time_of(self, tag: bytes) -> float | None:
         return time_of(tag, self.time_zone)

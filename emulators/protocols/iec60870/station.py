@@ -18,7 +18,7 @@ from pilotfarm.emulators.protocols.iec60870.counters import Counters
 from pilotfarm.emulators.protocols.iec60870.events import Event, Kind
 from pilotfarm.emulators.protocols.iec60870.groups import MasterGroup
 from pilotfarm.emulators.protocols.iec60870.options import ApplicationOptions
-from pilotfarm.emulators.protocols.iec60870.table import TAGGED
+from pilotfarm.emulators.protocols.iec60870.table import TOLD
 
 RETURN_WITHIN_S: Final = 60.0
 """How long after a command, in site time, a change of what it acts on is taken for its return information."""
@@ -154,12 +154,12 @@ class ControlledStation:
                     clock_s = seat.table.tagged_at(seat.row) - seat.table.unix_s
                     told = each.unasked(seat.table.objects(seat.row, each.types), since_s, until_s)
                     for type_id, run in groupby(told, lambda one: one[0][0]):
-                        kind = Kind(address, TAGGED[MonitorType(type_id)], Cause.SPONTANEOUS)
+                        kind = Kind(address, TOLD[self.form.tag_octets][MonitorType(type_id)], Cause.SPONTANEOUS)
                         self._hear(kind, [self._event(octets, at_s + clock_s) for (_, octets), at_s in run])
 
     def _event(self, octets: bytes, at_s: float) -> tuple[int, bytes]:
         """Return the address of an object, and the object with a time tag."""
-        return int.from_bytes(octets[: self.form.object_octets], "little"), octets + self.form.time_tag(at_s)
+        return int.from_bytes(octets[: self.form.object_octets], "little"), octets + self.form.event_tag(at_s)
 
     def _hear(self, kind: Kind, objects: Collection[tuple[int, bytes]]) -> None:
         for group in self.groups:

@@ -10,6 +10,7 @@ import pytest
 from iec101_bench import ACD, DFC, SMALL, Peer, Poller, line
 from iec104_bench import ACT, CON, EVERYTHING, SETPOINT, TERM, Bench, Master, float_element, unit
 
+from pilotfarm.emulators import registry
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.plans.iec104 import ObjectPlan
@@ -80,6 +81,45 @@ def test_objects_may_have_addresses_of_one_octet_where_their_numbers_fit() -> No
     told = master.send(1, master.unit(Type.SETPOINT, ACT, 1, 200, float_element(7.0)))
     assert [each.cause for each in told] == [CON, TERM]
     assert bench.devices[0].taken[0].values["active_power_setpoint_w"] == 7.0
+
+
+@pytest.mark.parametrize(
+    ("time_tags", "types", "octets"), [("cp56", {30, 36}, 7), ("cp24", {2, 14}, 3), ("none", {1, 13}, 0)]
+)
+def test_events_have_the_time_tags_of_the_line(time_tags: str, types: set[int], octets: int) -> None:
+    bench = line(1, time_tags=time_tags)
+    master = Poller(bench, 1)
+    master.both(1)
+    clock = ClockOff()
+    bench.table.clocks = {0: clock}
+    for clock.off_s in (0.0, 600.0):
+        for value in (-1e5, 2e5):
+            bench.set("active_power_w", 0, value + clock.off_s)
+            bench.step()
+        bench.set("general_alarm", 0, 1.0 - bench.columns["general_alarm"][0])
+        bench.step()
+        told = master.both(1)
+        assert {each.type for each in told} == types
+        assert all(each.count == 1 for each in told), "of a measurement the newest waits"
+        state, measured = sorted(told, key=lambda each: len(each.body))
+        assert len(state.body) == 2 + 1 + octets
+        assert len(measured.body) == 2 + 5 + octets
+        assert state.body[3:] == master.form.time_tag(bench.unix_s + clock.off_s)[:octets]
+    spec = registry.device("battery")
+    rows = registry.point_map("iec101").points(spec, {}, bench.station.options.form)
+    assert {row.event_code for row in rows if row.object in ("single point", "measured value")} == types
+    assert all(f"({row.event_code})" in row.data_type for row in rows if row.event_code)
+
+
+class ClockOff:
+    """A clock that is off."""
+
+    off_s = 0.0
+
+    def shown_s(self, unix_s: float) -> float:
+        return unix_s + self.off_s
+
+    stamped_s = shown_s
 
 
 class TestUnbalanced:
