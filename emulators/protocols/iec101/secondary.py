@@ -91,7 +91,8 @@ class Secondary:
             return self._answer
         if bit != self._bit:
             self._user.arrived()
-        self._bit, self._refused = bit, False
+        self._bit = bit
+        self._refused = function == Request.DATA and self._user.full
         self._answer = self._serve(function, frame.data, now_s)
         return self._answer
 
@@ -103,7 +104,8 @@ class Secondary:
         if function not in self._services:
             return self._reply(Reply.NOT_IMPLEMENTED)
         if function == Request.RESET_LINK:
-            self._bit, self._answer, self._refused, self.begun = 0, b"", False, True
+            self.fall()
+            self.begun = True
             self._user.begin(now_s)
             return self._reply(Reply.ACK)
         if function in (Request.STATUS, Request.ACCESS_DEMAND):
@@ -113,13 +115,12 @@ class Secondary:
         if function in (Request.CLASS_1, Request.CLASS_2):
             given = self._user.give(function == Request.CLASS_1, now_s)
             return self._reply(Reply.NO_DATA) if given is None else self._reply(Reply.DATA, given)
-        self._refused = bool(data) and self._user.full
-        if data and not self._refused:
+        full = bool(data) and self._user.full
+        if data and not full:
             self._user.take(data, now_s)
         if function == Request.DATA_NO_REPLY:
-            self._refused = False
             return b""
-        return self._reply(Reply.NACK if self._refused else Reply.ACK)
+        return self._reply(Reply.NACK if full else Reply.ACK)
 
     def _reply(self, function: Reply, data: bytes = b"") -> bytes:
         demand = ACCESS_DEMAND if Request.CLASS_1 in self._services and self._user.urgent else 0

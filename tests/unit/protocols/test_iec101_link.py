@@ -162,6 +162,16 @@ class TestSecondary:
             assert ask(of, again, COMMAND) == reply(0x00)
             assert shelf.taken == [COMMAND]
 
+    def test_what_was_refused_without_a_count_bit_leaves_what_was_taken_with_one(self) -> None:
+        shelf = Shelf()
+        of = station(shelf)
+        ask(of, DATA_1, COMMAND)
+        shelf.full = True
+        assert ask(of, 0x43, COMMAND) == reply(0x11)
+        shelf.full = False
+        assert ask(of, DATA_1, COMMAND) == reply(0x00)
+        assert shelf.taken == [COMMAND]
+
     def test_data_without_reply_are_taken_where_there_is_room(self) -> None:
         shelf = Shelf()
         of = station(shelf)
