@@ -29,9 +29,9 @@ from pilotfarm.emulators.protocols.iec101.services import (
 class Timing:
     """How long an answer is waited for, how often a frame is repeated, and after which silence the link is tested."""
 
-    timeout_s: float = 1.0
-    repeats: int = 3
-    test_s: float = 20.0
+    timeout_s: float
+    repeats: int
+    test_s: float
 
 
 class _At(Enum):

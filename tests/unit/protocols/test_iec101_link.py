@@ -439,7 +439,7 @@ class TestPrimary:
             assert of.deadline_s() == 23.5
             of.send(COMMAND, 14.0)
             assert of.take_output() == reply(0x53, COMMAND)
-        assert self.begun(Timing(test_s=0.0)).deadline_s() is None
+        assert self.begun(Timing(1.0, 2, 0.0)).deadline_s() is None
 
     def test_a_peer_without_room_is_asked_until_it_has_some(self) -> None:
         for refused in (False, True):
