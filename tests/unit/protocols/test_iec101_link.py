@@ -451,6 +451,7 @@ class TestPrimary:
             assert not of.room
             assert not of.take_output()
             for now_s in (1.0, 2.0):
+                assert of.deadline_s() == now_s
                 of.advance(now_s)
                 assert of.take_output() == reply(0x49)
                 of.receive(0x1B, now_s)
