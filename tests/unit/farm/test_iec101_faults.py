@@ -120,3 +120,29 @@ def test_what_a_filter_leaves_alone_is_the_same_in_other_widths(options: dict[st
             assert found.originator == (seen.originator if form.cause_octets == 2 else 0)
             assert FORMAT_104.ioa(int.from_bytes(seen.body[: form.object_octets], "little")) == found.body[:3]
             assert found.body[3:][:1] == seen.body[form.object_octets :][:1]
+
+
+ELEMENTS = {1: 1, 2: 4, 3: 1, 4: 4, 13: 5, 14: 8, 15: 5, 30: 8, 31: 8, 36: 12, 70: 1} | {
+    45: 1, 46: 1, 50: 5, 58: 8, 59: 8, 63: 12, 100: 1, 101: 1, 102: 0, 103: 7, 104: 2, 105: 1, 107: 9
+}  # fmt: skip
+"""Type -> octets of its element and time tag (IEC 60870-5-101:2003, 7.3; IEC 60870-5-104:2006, 8)."""
+
+
+@pytest.mark.parametrize("type_id", ELEMENTS)
+def test_each_object_of_a_data_unit_has_its_address_in_other_widths(type_id: int) -> None:
+    form = Iec101Options(**NARROW).form
+    elements = [bytes(range(10 * at, 10 * at + ELEMENTS[type_id])) for at in range(3)]
+    data = form.header(type_id, 3, 20, 7) + b"".join(form.ioa(2_000 + at) + each for at, each in enumerate(elements))
+    wide = FORMAT_104.header(type_id, 3, 20, 7) + b"".join(
+        FORMAT_104.ioa(2_000 + at) + each for at, each in enumerate(elements)
+    )
+    assert widened(data, form) == wide
+    assert narrowed(wide, form, 0) == data
+    of_no_type = bytes((99,)) + wide[1:]
+    assert narrowed(of_no_type, form, type_id) == bytes((99,)) + data[1:]
+
+
+def test_what_stands_where_a_line_has_no_octet_is_laid_over_the_highest() -> None:
+    form = Iec101Options(**NARROW).form
+    wide = FORMAT_104.header(1, 1, 20, 0x4007) + FORMAT_104.ioa(0x800102) + b"\x01"
+    assert narrowed(wide, form, 1) == form.header(1, 1, 20, 0x47) + form.ioa(0x8102) + b"\x01"

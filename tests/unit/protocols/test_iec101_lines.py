@@ -257,6 +257,14 @@ class TestUnbalanced:
                 assert master.octets(1, control, b"data!!!!") == b""
         assert master.octets(1, 0x49) != b""
 
+    def test_a_single_character_of_another_station_is_nothing_and_waits_for_nothing(self) -> None:
+        master = Poller(line(silence_s=100.0), 1)
+        master.engine.receive(b"\xe5", 0.0)
+        master.now_s = 0.5
+        master.engine.advance(0.5)
+        assert master.engine.deadline_s() == 100.0
+        assert master.octets(1, 0x49) != b""
+
     def test_a_device_that_is_not_reached_does_not_answer_and_others_do(self) -> None:
         bench = line()
         master = Poller(bench, 1, 2)
@@ -472,12 +480,18 @@ def test_a_command_that_goes_down_a_line_of_the_station_is_confirmed_when_its_de
     command = master.unit(Type.SETPOINT, ACT, 1, SETPOINT, float_element(5.0))
     assert (master.send(1, command) if mode == "unbalanced" else master.send(command)) == []
     assert master.engine.deadline_s() == 2.0
+    assert bench.devices[0].taken == []
     master.now_s = 2.0
     master.engine.advance(2.0)
+    assert len(bench.devices[0].taken) == 1
     if mode == "balanced":
         master.collect()
     told = master.poll(1) if mode == "unbalanced" else master.heard()
     assert [each.cause for each in told] == [CON, TERM]
+    if mode == "unbalanced":
+        assert master.send(1, command) == []
+        master.now_s = 4.0  # when it is asked, and no timer has fired yet
+        assert [each.cause for each in master.poll(1)] == [CON, TERM]
 
 
 @pytest.mark.parametrize("mode", ["unbalanced", "balanced"])
