@@ -169,7 +169,7 @@ async def mastered(setting: Setting, path: str, *common_addresses: int) -> Async
     if setting.mode == "unbalanced":
         made = await link.create_master_link(path, size)
         connections = [
-            await made.open_connection(each, response_timeout=10.0, poll_class1_delay=0.05, poll_class2_delay=0.05)
+            await made.open_connection(each, response_timeout=10.0, poll_class1_delay=0.02, poll_class2_delay=0.05)
             for each in common_addresses
         ]
     else:
