@@ -25,6 +25,7 @@ DEVICES: Final = {
 PROTOCOLS: Final = {
     "modbus": "pilotfarm.emulators.protocols.modbus:PROTOCOL",
     "iec104": "pilotfarm.emulators.protocols.iec104:PROTOCOL",
+    "iec101": "pilotfarm.emulators.protocols.iec101:PROTOCOL",
     "dnp3": "pilotfarm.emulators.protocols.dnp3:PROTOCOL",
 }
 
@@ -38,6 +39,7 @@ MAPS: Final = {
     "keba": "pilotfarm.emulators.maps.keba:MAP",
     "sdm630": "pilotfarm.emulators.maps.sdm630:MAP",
     "iec104": "pilotfarm.emulators.maps.iec104:MAP",
+    "iec101": "pilotfarm.emulators.maps.iec101:MAP",
     "mesa-der": "pilotfarm.emulators.maps.mesa_der:MAP",
 }
 

@@ -10,15 +10,16 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Columns
 from pilotfarm.emulators.contracts.device import DeviceSpec
-from pilotfarm.emulators.contracts.protocol import Command, Seat
+from pilotfarm.emulators.contracts.protocol import Command, ProtocolSpec, Seat
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.errors import NoSuchPoint, NotWritable, OutOfRange
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA
+from pilotfarm.emulators.plans.iec104 import ObjectPlan
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STARTDT_CON
-from pilotfarm.emulators.protocols.iec104.table import Iec104Table
+from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Asdu, Cause, Type
+from pilotfarm.emulators.protocols.iec60870.table import ObjectTable
 from pilotfarm.emulators.quantities import CATALOGUE, quantities
 from pilotfarm.emulators.stations.known import Known
 
@@ -96,21 +97,28 @@ class Bench:
     """A station with ``n`` devices at common addresses 1 to ``n``, and its table."""
 
     def __init__(
-        self, n: int = 2, spec: DeviceSpec = EVERYTHING, *, columns: Columns | None = None, **options: Any
+        self,
+        n: int = 2,
+        spec: DeviceSpec = EVERYTHING,
+        *,
+        columns: Columns | None = None,
+        protocol: ProtocolSpec = PROTOCOL,
+        plan: ObjectPlan | None = None,
+        **options: Any,
     ) -> None:
         self.spec, self.n = spec, n
         self.columns = columns_of(spec, n) if columns is None else columns
-        self.plan = MAP.plan(spec)
-        made = PROTOCOL.options_model(**options)
-        self.table = PROTOCOL.table(self.plan, n, self.columns, PROTOCOL.form(made))
-        assert isinstance(self.table, Iec104Table)
+        self.plan = MAP.plan(spec) if plan is None else plan
+        made = protocol.options_model(**options)
+        self.table = protocol.table(self.plan, n, self.columns, protocol.form(made))
+        assert isinstance(self.table, ObjectTable)
         self.devices = [StandIn(f"d{row}", spec) for row in range(n)]
         self.seats = [Seat(device, self.table, row, row + 1) for row, device in enumerate(self.devices)]
         self.unix_s = START_S
         self.quality: dict[str, Any] = {}
         self.known = Known([each.name for each in spec.quantities], n, self.columns, self.quality)
         self.step()
-        self.station = PROTOCOL.station(self.seats, made)
+        self.station = protocol.station(self.seats, made)
 
     def step(self, dt_s: float = 1.0) -> None:
         self.unix_s += dt_s
@@ -209,7 +217,7 @@ class Master:
 def unit(
     type_id: int, cause: int, address: int, ioa: int, element: bytes = b"", count: int = 1, orig: int = 0
 ) -> bytes:
-    return FORMAT_104.header(type_id, count, cause, orig, address) + ioa.to_bytes(3, "little") + element
+    return FORMAT_104.header(type_id, count, cause, address, orig) + ioa.to_bytes(3, "little") + element
 
 
 def taken_apart(asdu: bytes) -> Asdu:

@@ -16,9 +16,9 @@ from py1815.application import FunctionCode, build_request, parse_response
 from py1815.transport import Reassembler, segment
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.clock import ManualClock
-from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Type
+from pilotfarm.emulators.clock import Clock, ManualClock
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STARTDT_CON
+from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 
@@ -34,9 +34,9 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def running(layout: SiteLayout) -> AsyncIterator[Pilot]:
-    """A pilot that listens, and steps when a test steps it."""
-    pilot = Pilot(layout, ManualClock())
+async def running(layout: SiteLayout, clock: Clock | None = None) -> AsyncIterator[Pilot]:
+    """A pilot that listens, and steps when a test steps it; wall time stands still, unless a clock says otherwise."""
+    pilot = Pilot(layout, ManualClock() if clock is None else clock)
     pilot.runner.change(paused=True)
     await pilot.start()
     try:

@@ -168,4 +168,9 @@ the rating; 0 is every change. Points without a quantity are what the outstation
     return head + "".join(sections)
 
 
-_BODIES: Mapping[str, Callable[[MapSpec], str]] = {"iec104": _iec104, "dnp3": _dnp3, "modbus": registers.body}
+_BODIES: Mapping[str, Callable[[MapSpec], str]] = {
+    "iec104": _iec104,
+    "iec101": lambda found: "\nThe points are those of [iec104](iec104.md).\n",
+    "dnp3": _dnp3,
+    "modbus": registers.body,
+}

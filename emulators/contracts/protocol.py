@@ -222,6 +222,10 @@ def _one_framing(options: Any) -> str:
     return ""
 
 
+def _never(options: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolSpec:
     """A protocol, as the registry names it.
@@ -248,8 +252,11 @@ class ProtocolSpec:
     """The address of a device that has an endpoint of its own."""
     shared: bool = True
     """Whether a station may answer for several devices."""
-    remembers: bool = False
-    """Whether such a station still shows what it last knew of a device it does not reach; else it says so."""
+    remembers: Callable[[Any], bool] = _never
+    """Whether such a station, by its options, still shows what it last knew of a device it does not reach; else it
+    says so."""
+    address_max: Callable[[Any], int] | None = None
+    """The highest address by the options of a station, where these leave less than ``address_range``."""
     when_full: WhenFull = WhenFull.REFUSE
     asking: Asking | None = None
     """How a station polls devices; ``None`` where none does."""

@@ -84,7 +84,7 @@ IEC104_COMMAND = ProtocolFault(
     "another cause",
     parameters=Commands,
     modes=("unconfirmed", "refused", "ineffective", "unterminated", "wrong-cause"),
-    protocols=("iec104",),
+    protocols=("iec104", "iec101"),
     filter=_commanded,
     example={"of": "process"},
 )

@@ -103,7 +103,7 @@ IEC104_DATA = ProtocolFault(
     "number of objects than they say, or truncated",
     parameters=Data,
     modes=tuple(_CHANGES),
-    protocols=("iec104",),
+    protocols=("iec104", "iec101"),
     filter=_misstated,
     example={"share_frac": 0.1},
 )

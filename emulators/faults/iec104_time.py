@@ -143,7 +143,7 @@ IEC104_TIME = ProtocolFault(
     title="Events come without their time tag or with a short one, or it is invalid, wrong or no time at all",
     parameters=Tags,
     modes=tuple(_CHANGES),
-    protocols=("iec104",),
+    protocols=("iec104", "iec101"),
     filter=_mistimed,
     example={"share_frac": 0.5},
 )

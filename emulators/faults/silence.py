@@ -36,7 +36,7 @@ SILENCE = ProtocolFault(
     title="Connections stand, and requests never reach the device, or it does what they ask and what it says is lost",
     parameters=Share,
     modes=("unheard", "unanswered"),
-    protocols=("modbus", "iec104", "dnp3"),
+    protocols=("modbus", "iec104", "iec101", "dnp3"),
     filter=_silent,
     example={"share_frac": 0.5},
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband, Deadbands
 from pilotfarm.emulators.wire.sources import Scaled, Source
@@ -29,6 +29,16 @@ class ControlType(IntEnum):
     SINGLE = 45
     DOUBLE = 46
     SETPOINT = 50
+
+
+@runtime_checkable
+class Widths(Protocol):
+    """What a station's options say of its addresses and time tags."""
+
+    @property
+    def object_octets(self) -> int: ...
+    @property
+    def tag_octets(self) -> int: ...
 
 
 GROUP_STATES: Final = 1

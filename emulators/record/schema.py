@@ -55,7 +55,7 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
         ("quantity", _TEXT, "", "The set-point or command"),
         ("value", _NUMBER, "of the quantity", "What was asked for"),
         ("limited_to", _NUMBER, "of the quantity", "What the device can follow now, where that is less; else null"),
-        ("protocol", _TEXT, "", "How it came: modbus, iec104, dnp3, rest, scenario, or reversion"),
+        ("protocol", _TEXT, "", "How it came: modbus, iec104, iec101, dnp3, rest, scenario, or reversion"),
     ),
     "effects": _columns(
         ("command", _COUNT, "", "The command's number in its run"),

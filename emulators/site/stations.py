@@ -72,7 +72,7 @@ class Stations:
         if line is None:
             port = spec.default_port if station.port is None else station.port
             block = self._allocator.station(path, station.host, port)
-        if station.clock_drift_ppm and not spec.remembers:
+        if station.clock_drift_ppm and options is not None and not spec.remembers(options):
             message = f"a station over {spec.name} has no clock of its own; that of a device is a rating of its group"
             self._document.problem((*path, "clock_drift_ppm"), message)
         medium = self._medium(station.medium, path)
@@ -190,7 +190,8 @@ class Stations:
     def _assign_own(self, group: GroupLayout, service: Service, hosts: int) -> None:
         protocol, table, at = service.protocol, service.table, service.path
         address = protocol.default_address if table.address is None else table.address
-        self._fits(protocol, address, address + service.addresses_per_device - 1, (*at, "address"), 1)
+        last = address + service.addresses_per_device - 1
+        self._fits(protocol, service.options, address, last, (*at, "address"), 1)
         block = self._allocator.devices(at, table, len(group.devices), hosts, protocol.default_port)
         if block is not None:
             own = OwnEndpoints(
@@ -241,7 +242,7 @@ class Stations:
         rows = range(len(group.devices))
         first = station.next_address if table.address is None else table.address
         last = first + service.addresses_per_device * len(rows) - 1
-        if not self._fits(protocol, first, last, at, len(rows)):
+        if not self._fits(protocol, station.options, first, last, at, len(rows)):
             return
         for low, high, other in station.taken:
             if first <= high and low <= last:
@@ -296,14 +297,18 @@ class Stations:
             self._document.problem((*at, "map"), message)
         return fitting.get(table.map)
 
-    def _fits(self, protocol: ProtocolSpec, first: int, last: int, at: Path, count: int) -> bool:
+    def _fits(self, protocol: ProtocolSpec, options: Any, first: int, last: int, at: Path, count: int) -> bool:
         low, high = protocol.address_range
+        if protocol.address_max is not None and options is not None:
+            high = protocol.address_max(options)
         if low <= first and last <= high:
             return True
         label = protocol.address_name.replace("_", " ")
         needed = f"{first}" if first == last else f"{first} to {last}"
         of = f" for {count:,} devices" if count > 1 else ""
-        self._document.problem(at, f"needs {label} {needed}{of}; {protocol.title} has {low} to {high}")
+        options_say = " with these options" if high < protocol.address_range[1] else ""
+        message = f"needs {label} {needed}{of}; {protocol.title} has {low} to {high}{options_say}"
+        self._document.problem(at, message)
         return False
 
 

@@ -19,8 +19,8 @@ from iec104_bench import ACT, Bench, i, s, spec_of, split, u, unit
 from running_farm import RunningFarm, broken, run_client
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.protocols.iec104.asdu import Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STARTDT_CON, STOPDT_ACT
+from pilotfarm.emulators.protocols.iec60870.asdu import Type
 
 DEVICE: Final = "battery-001"
 PATIENCE_S: Final = 20.0

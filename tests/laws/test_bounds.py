@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from iec104_bench import Bench, Master, spec_of
 
 from pilotfarm.emulators.maps.iec104 import IOA
-from pilotfarm.emulators.protocols.iec104.asdu import Type
+from pilotfarm.emulators.protocols.iec60870.asdu import Type
 
 ROOM = 16
 STATES, MEASURED = ("running", "available", "fault_trip"), ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v")

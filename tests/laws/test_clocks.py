@@ -11,7 +11,7 @@ from test_device_and_clock_faults import Ear
 from pilotfarm.emulators.contracts.clock import Clock
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.farm.farm import Farm
-from pilotfarm.emulators.protocols.iec104.times import time_of
+from pilotfarm.emulators.protocols.iec60870.times import time_of
 from pilotfarm.emulators.serving.images import Images, Placed
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout

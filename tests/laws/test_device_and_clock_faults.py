@@ -6,7 +6,7 @@ import pytest
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.farm.farm import Farm
-from pilotfarm.emulators.protocols.iec104.asdu import time_tag
+from pilotfarm.emulators.protocols.iec60870.asdu import time_tag
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site import load

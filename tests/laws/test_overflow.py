@@ -16,7 +16,7 @@ from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.dnp3.sections import ONLINE, OVER_RANGE
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
-from pilotfarm.emulators.protocols.iec104.table import Iec104Table
+from pilotfarm.emulators.protocols.iec60870.table import ObjectTable
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site import load
 from pilotfarm.emulators.wire.scaling import Exponent
@@ -59,7 +59,7 @@ def test_what_is_beyond_the_range_is_infinite_and_marked_and_nothing_else_is(bia
 
 def check_points(table: Any, reported: Mapping[str, Any]) -> None:
     """Of what shows one quantity alone: what overflows has the protocol's own words for it."""
-    if isinstance(table, Iec104Table):
+    if isinstance(table, ObjectTable):
         octets = bytes(table.row(0))
         for point in table.plan.monitor:
             if len(point.source.quantities) == 1:
@@ -141,7 +141,7 @@ def test_what_overflows_in_the_units_of_iec_104_alone_says_so_there() -> None:
     pilot.step(1.0)
     assert pilot.farm.device("battery-001").quality("soc_frac") == 0
     tables = [image.table for (group, *_), image in pilot.images if group == "battery"]
-    (table,) = [table for table in tables if isinstance(table, Iec104Table)]
+    (table,) = [table for table in tables if isinstance(table, ObjectTable)]
     (point,) = [point for point in table.plan.monitor if point.source.quantities == ("soc_frac",)]
     start, stop = table.places[point.ioa][1:]
     octets = bytes(table.row(0))[start:stop]

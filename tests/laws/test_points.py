@@ -265,9 +265,8 @@ def test_scales_and_deadbands_depend_on_nothing_that_moves() -> None:
             factors = [r.scale_factor for unit in plan.units for r in unit.registers if r.scale_factor]
             used = {each for factor in factors for each in factor.ratings}
         else:
-            used = {
-                each for point in (plan.monitor if protocol == "iec104" else plan.points) for each in point.deadband.of
-            }
+            shown = plan.points if protocol == "dnp3" else plan.monitor
+            used = {each for point in shown for each in point.deadband.of}
         known = used & {each.name for each in spec.quantities}
         assert known
         assert {quantity(each).role for each in known} == {Role.RATING}

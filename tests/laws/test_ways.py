@@ -17,8 +17,8 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import ProtocolFault
 from pilotfarm.emulators.contracts.way import Admission, Cramped, Engine, Restless
 from pilotfarm.emulators.links.through import Through
-from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, TESTFR_ACT, TESTFR_CON
+from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Type
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place
 from pilotfarm.emulators.serving.media import Media

@@ -108,7 +108,7 @@ def test_ports_from_and_addresses_are_those_of_up(command):
         (("--ports-from", "65530"), "the site needs 12 ports"),
         (("--ports-from", "30000", "--addresses", "127.77.0.0/16"), "not both"),
         (("--protocol", "modbuss"), "did you mean 'modbus'"),
-        (("--protocol", "opc-ua"), "known are modbus, iec104, dnp3"),
+        (("--protocol", "opc-ua"), "known are modbus, iec104, iec101, dnp3"),
         (("--kind", "batery"), "did you mean 'battery'"),
         (("--map", "sunspek"), "did you mean 'sunspec'"),
         (("--json", "--format", "csv"), "--json says json"),

@@ -47,6 +47,8 @@ def test_the_page_of_a_map_has_every_point_of_every_kind_it_fits(pages: dict[Pat
     page = pages[DOCS / "maps" / f"{name}.md"]
     if found.protocol == "modbus":  # where the models of its chains are
         page += pages[DOCS / "maps" / "sunspec.md"]
+    elif found.protocol == "iec101":  # whose points are those of 104
+        page += pages[DOCS / "maps" / "iec104.md"]
     spoken = set(re.findall(r"`(\w+)`", page))
     for spec in map(registry.device, registry.DEVICES):
         if found.fits(spec):
@@ -56,7 +58,7 @@ def test_the_page_of_a_map_has_every_point_of_every_kind_it_fits(pages: dict[Pat
             assert names - {""} <= spoken
     if found.protocol != "modbus":
         rows = re.findall(r"^\| (\d+) \| `?(\w*)", page, re.M)
-        assert {(str(point.number % 10_000 if name == "iec104" else point.number)) for point in points} <= {
+        assert {(str(point.number % 10_000 if "iec" in name else point.number)) for point in points} <= {
             number for number, _ in rows
         }
 

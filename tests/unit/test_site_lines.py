@@ -171,8 +171,11 @@ def test_the_framing_is_listed_where_a_master_would_not_expect_it(load: Any) -> 
             "{protocol: modbus, pty: a, options: {max_connections: 2, idle_timeout_s: 9}}",
             ".options: a serial line has no connections: leave out max_connections and idle_timeout_s",
         ),
-        ("{protocol: iec104, pty: a}", ".pty: iec104 is not spoken on a serial line; what is: modbus"),
-        ("{protocol: dnp3, serial: /dev/a}", ".serial: dnp3 is not spoken on a serial line; what is: modbus"),
+        ("{protocol: iec104, pty: a}", ".pty: iec104 is not spoken on a serial line; what is: modbus or iec101"),
+        (
+            "{protocol: dnp3, serial: /dev/a}",
+            ".serial: dnp3 is not spoken on a serial line; what is: modbus or iec101",
+        ),
         ("{protocol: iec104, options: {framing: rtu}}", ".options.framing: unknown key"),
     ],
 )

@@ -11,13 +11,13 @@ from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.contracts.way import Engine, Filter
 from pilotfarm.emulators.errors import ProtocolError
 from pilotfarm.emulators.links.filters import inward, outward
-from pilotfarm.emulators.protocols.iec104.application import Application
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format
-from pilotfarm.emulators.protocols.iec104.events import Event
 from pilotfarm.emulators.protocols.iec104.link import Link
 from pilotfarm.emulators.protocols.iec104.options import Iec104Options
-from pilotfarm.emulators.protocols.iec104.outbox import ANSWERS_MAX, Unit
-from pilotfarm.emulators.protocols.iec104.station import ControlledStation
+from pilotfarm.emulators.protocols.iec60870.application import Application
+from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Format
+from pilotfarm.emulators.protocols.iec60870.events import Event
+from pilotfarm.emulators.protocols.iec60870.outbox import ANSWERS_MAX, Unit
+from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
 
 
 class Iec104Engine:
@@ -60,7 +60,11 @@ class Iec104Engine:
         self._now_s = now_s
         self._link.advance(now_s)
         self._follow()
-        self._application.advance(now_s)
+        try:
+            self._application.advance(now_s)
+        except ProtocolError:
+            self._link.close()
+        self._follow()
         self._pump(now_s)
 
     def deadline_s(self) -> float | None:
@@ -176,7 +180,8 @@ class Iec104Station:
 
     def _made(self) -> ControlledStation:
         seats = {seat.address: seat for seat in self._seats}
-        return ControlledStation("iec104", self._form, seats, self.options, lambda: self.filtered)
+        groups = self.options.redundancy_groups
+        return ControlledStation("iec104", self._form, seats, self.options, lambda: self.filtered, groups)
 
 
 def format_of(options: Iec104Options) -> Format:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.way import Filter
-from pilotfarm.emulators.protocols.iec104.times import time_of, time_tag
+from pilotfarm.emulators.protocols.iec60870.times import time_of, time_tag
 
 AT_S = datetime(2026, 6, 15, 8, 59, 58, 987_000, UTC).timestamp()  # a Monday
 TAGGED = {30: (1, 2, 1), 31: (3, 4, 1), 34: (9, 10, 3), 36: (13, 14, 5), 37: (15, 16, 5)}

@@ -14,7 +14,7 @@ from iec104_bench import START_S, Bench, Master, spec_of
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.clock import Clock
 from pilotfarm.emulators.contracts.way import Object, Restless
-from pilotfarm.emulators.protocols.iec104.times import time_of
+from pilotfarm.emulators.protocols.iec60870.times import time_of
 
 OFF_ON: list[Object] = [(1, b"\xe8\x03\0\0"), (1, b"\xe9\x03\0\x01"), (3, b"\x4c\x04\0\x02"), (13, b"\xd0\x07\0AAAA\0")]
 """Two single points, a double point and a measurement."""

@@ -11,7 +11,6 @@ from iec104_bench import ACT, Bench, Master, i, s, spec_of, split, u, unit
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.way import Link
 from pilotfarm.emulators.faults import iec104_frames as frames
-from pilotfarm.emulators.protocols.iec104.asdu import Type
 from pilotfarm.emulators.protocols.iec104.link import (
     STARTDT_ACT,
     STARTDT_CON,
@@ -20,6 +19,7 @@ from pilotfarm.emulators.protocols.iec104.link import (
     TESTFR_ACT,
     TESTFR_CON,
 )
+from pilotfarm.emulators.protocols.iec60870.asdu import Type
 
 KINDS: Final = ("iec104-function", "iec104-withheld", "iec104-frame")
 MODES: Final = [(kind, mode) for kind in KINDS for mode in registry.fault(kind).modes]

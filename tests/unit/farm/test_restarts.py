@@ -15,8 +15,8 @@ from pilotfarm.emulators.contracts.protocol import KeepsEvents
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.contracts.way import Admission, Engine
 from pilotfarm.emulators.plans.iec104 import MonitorType
-from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT
+from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.serving.images import Place
 from pilotfarm.emulators.serving.media import Media
 from pilotfarm.emulators.serving.pilot import Pilot

@@ -20,8 +20,8 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.maps.iec104 import IOA
-from pilotfarm.emulators.protocols.iec104.asdu import Cause
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT
+from pilotfarm.emulators.protocols.iec60870.asdu import Cause
 from pilotfarm.emulators.serving import connection as connection_module
 from pilotfarm.emulators.serving import listener as listener_module
 from pilotfarm.emulators.serving.pilot import Pilot

@@ -15,9 +15,9 @@ from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA, address
 from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
-from pilotfarm.emulators.protocols.iec104.asdu import TAGGED_COMMANDS, Cause
-from pilotfarm.emulators.protocols.iec104.commands import COMMANDS
-from pilotfarm.emulators.protocols.iec104.times import time_tag
+from pilotfarm.emulators.protocols.iec60870.asdu import TAGGED_COMMANDS, Cause
+from pilotfarm.emulators.protocols.iec60870.commands import COMMANDS
+from pilotfarm.emulators.protocols.iec60870.times import time_tag
 from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
 
 NAMES = tuple(resource.of(name) for resource in (ITSELF, *RESOURCES) for name in CATALOGUE)

@@ -30,8 +30,8 @@ from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.maps.iec104.addresses import address
 from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT
+from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
 
 ONLINE = address("online")
 
@@ -41,7 +41,7 @@ def objects_of(asdus: list[Asdu]) -> dict[tuple[int, int], list[object]]:
     found: dict[tuple[int, int], list[object]] = {}
     encoder = hat.Encoder()
     for each in asdus:
-        head = FORMAT_104.header(each.type, each.count, each.cause, each.originator, each.address)
+        head = FORMAT_104.header(each.type, each.count, each.cause, each.address, each.originator)
         decoded, rest = encoder.decode_asdu(head + each.body)
         assert not rest
         for io in decoded.ios:

@@ -8,8 +8,8 @@ import pytest
 from iec104_bench import ACT, CON, SETPOINT, Bench, Master, float_element, unit
 
 from pilotfarm.emulators.contracts.clock import Clock
-from pilotfarm.emulators.protocols.iec104.asdu import TEST_BIT, Asdu, Cause, Type
-from pilotfarm.emulators.protocols.iec104.times import time_tag
+from pilotfarm.emulators.protocols.iec60870.asdu import TEST_BIT, Asdu, Cause, Type
+from pilotfarm.emulators.protocols.iec60870.times import time_tag
 
 BROADCAST = 0xFFFF
 WALL_S = 1_790_000_000.5

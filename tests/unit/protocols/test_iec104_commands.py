@@ -34,12 +34,12 @@ from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, 
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.asdu import ELEMENT_OCTETS, TAGGED_COMMANDS, Asdu, Cause, Type
-from pilotfarm.emulators.protocols.iec104.commands import REFUSAL
-from pilotfarm.emulators.protocols.iec104.control import UNFINISHED_MAX
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, TESTFR_ACT
-from pilotfarm.emulators.protocols.iec104.outbox import ANSWERS_MAX
-from pilotfarm.emulators.protocols.iec104.times import time_tag
+from pilotfarm.emulators.protocols.iec60870.asdu import ELEMENT_OCTETS, TAGGED_COMMANDS, Asdu, Cause, Type
+from pilotfarm.emulators.protocols.iec60870.commands import REFUSAL
+from pilotfarm.emulators.protocols.iec60870.control import UNFINISHED_MAX
+from pilotfarm.emulators.protocols.iec60870.outbox import ANSWERS_MAX
+from pilotfarm.emulators.protocols.iec60870.times import time_tag
 from pilotfarm.emulators.quantities import Role, quantity
 
 COMMANDS = {

@@ -14,10 +14,10 @@ from iec104_bench import ACT, CON, START_S, Bench, Master, i, s, spec_of, split,
 from pilotfarm.emulators.contracts.protocol import KeepsEvents
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
-from pilotfarm.emulators.protocols.iec104.events import Event, EventBuffer, Kind
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT
-from pilotfarm.emulators.protocols.iec104.outbox import Outbox
+from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Asdu, Cause, Type, time_tag
+from pilotfarm.emulators.protocols.iec60870.events import Event, EventBuffer, Kind
+from pilotfarm.emulators.protocols.iec60870.outbox import Outbox
 
 STATES, MEASURED = ("running", "available", "fault_trip"), ("voltage_l1_v", "voltage_l2_v")
 NARROW = spec_of([*STATES, *MEASURED])

@@ -9,17 +9,19 @@ import pytest
 from hat.drivers.iec60870.encodings import iec101 as hat101
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from iec104_bench import START_S, Bench, Master, columns_of, i, s, spec_of, u, unit
+from iec104_bench import START_S, Bench, Master, columns_of, float_element, i, s, spec_of, taken_apart, u, unit
 
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.application import Application
-from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format, Type
 from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT, TESTFR_ACT
-from pilotfarm.emulators.protocols.iec104.station import ControlledStation
-from pilotfarm.emulators.protocols.iec104.table import GENERAL
+from pilotfarm.emulators.protocols.iec60870.application import Application
+from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Asdu, Cause, Format, Type
+from pilotfarm.emulators.protocols.iec60870.control import UNFINISHED_MAX
+from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
+from pilotfarm.emulators.protocols.iec60870.table import GENERAL
 
 SMALL = spec_of(["active_power_w", "online", "grid_switch_closed", "energy_exported_wh", "start", "grid_switch"])
 ROOM = 12 * 255 + 64 * 6
@@ -167,3 +169,23 @@ def test_an_interrogation_of_a_device_is_a_few_full_data_units(kind: str) -> Non
     assert len([cut for cut in cuts if cut.type == MonitorType.FLOAT]) == -(-floats // 30)
     singles = sum(cut.count for cut in cuts if cut.type == MonitorType.SINGLE)
     assert len([cut for cut in cuts if cut.type == MonitorType.SINGLE]) == -(-singles // 60)
+
+
+def test_ends_of_commands_that_a_master_does_not_take_are_bounded_and_a_step_bears_it() -> None:
+    bench = Bench(1, termination="after_step")
+    seats = {1: bench.seats[0]}
+    station = ControlledStation("iec104", FORMAT_104, seats, PROTOCOL.options_model(termination="after_step"))
+    application = Application(station, "one that takes confirmations alone")
+    application.start()
+    command = unit(Type.SETPOINT, Cause.ACTIVATION, 1, IOA["active_power_setpoint_w"], float_element(1.0))
+    confirmed = []
+    for _ in range(1_500):
+        application.handle(command, 0.0)
+        while (found := application.outbox.next()) is not None and found[0][0] != Type.SETPOINT:
+            pass
+        assert found is not None
+        confirmed.append(taken_apart(found[0]).negative)
+        if len(confirmed) % 400 == 0:
+            bench.step()
+            application.stepped(bench.unix_s)
+    assert confirmed == [False] * UNFINISHED_MAX + [True] * (1_500 - UNFINISHED_MAX)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from iec104_bench import ACT, Bench, Master, spec_of, unit
 
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
-from pilotfarm.emulators.protocols.iec104.asdu import Type
-from pilotfarm.emulators.protocols.iec104.times import time_of, time_tag
+from pilotfarm.emulators.protocols.iec60870.asdu import Type
+from pilotfarm.emulators.protocols.iec60870.times import time_of, time_tag
 
 ZONES = (
     "UTC",

@@ -9,6 +9,7 @@ from typing import Literal, get_origin
 import pytest
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.protocols.iec60870.options import ApplicationOptions
 
 NUMBERS = {
     "modbus": {"max_connections": (16, 1, 1_000), "idle_timeout_s": (0.0, 0.0, 86_400.0)},
@@ -26,6 +27,22 @@ NUMBERS = {
         "event_queue": (10_000, 16, 1_000_000),
         "event_buffer": (2_000, 16, 1_000_000),
     },
+    "iec101": {
+        "max_connections": (1, 1, 8),
+        "originator_address": (0, 0, 255),
+        "frame_length": (255, 32, 255),
+        "idle_s": (0.03, 0.001, 1.0),
+        "gap_s": (0.3, 0.001, 10.0),
+        "silence_s": (60.0, 1.0, 86_400.0),
+        "timeout_s": (1.0, 0.05, 60.0),
+        "repeats": (3, 0, 255),
+        "test_s": (20.0, 0.0, 86_400.0),
+        "cyclic_s": (0.0, 0.0, 86_400.0),
+        "select_timeout_s": (30.0, 1.0, 3_600.0),
+        "command_max_age_s": (0.0, 0.0, 86_400.0),
+        "event_queue": (10_000, 16, 1_000_000),
+        "event_buffer": (2_000, 16, 1_000_000),
+    },
     "dnp3": {
         "max_connections": (4, 1, 64),
         "masters": (4, 1, 16),
@@ -37,7 +54,12 @@ NUMBERS = {
         "need_time_interval_s": (0.0, 0.0, 31_622_400.0),
     },
 }
-ROOM = {"k": {"k": 32_767}, "w": {"k": 32_767}, "t2_s": {"t1_s": 255.0}}
+ROOM = {
+    "k": {"k": 32_767},
+    "w": {"k": 32_767},
+    "t2_s": {"t1_s": 255.0},
+    "originator_address": {"cause_octets": 2},
+}
 """What leaves an option its whole range, as far as that goes: t2 stays below t1, and w does not exceed k."""
 EVERY = [(protocol, name) for protocol, numbers in NUMBERS.items() for name in numbers]
 
@@ -87,6 +109,7 @@ def test_masters_of_dnp3_have_addresses_of_the_standard(address: int) -> None:
     [
         ("modbus", 1, 247),  # 0 is a broadcast, and what is above 247 is reserved
         ("iec104", 1, 65_534),  # 0 is not used, and 65535 is a broadcast
+        ("iec101", 1, 65_534),
         ("dnp3", 0, 65_519),  # what is above is reserved
     ],
 )
@@ -94,16 +117,24 @@ def test_a_device_has_an_address_of_the_standard(protocol: str, lowest: int, hig
     assert registry.protocol(protocol).address_range == (lowest, highest)
 
 
-def test_the_page_of_iec_104_lists_every_option_with_its_default() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "iec104.md").read_text()
+@pytest.mark.parametrize("protocol", ["iec104", "iec101"])
+def test_the_pages_of_iec_60870_5_list_every_option_with_its_default(protocol: str) -> None:
+    """That of 101 leaves out what both have."""
+    page = (Path(__file__).parents[3] / "docs" / f"{protocol}.md").read_text()
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
     found = {}
     for _, names, defaults, *_ in rows:
         told = [each.strip(" `") for each in defaults.split(",")]
         found |= dict(zip([each.strip(" `") for each in names.split(",")], told, strict=True))
-    made = registry.protocol("iec104").options_model()
-    shown = {name: f"{value:g}" if isinstance(value, int | float) else value for name, value in made}
-    assert found == {name: value or "none" for name, value in shown.items()}
+    made = registry.protocol(protocol).options_model()
+    left_out = ApplicationOptions.model_fields if protocol == "iec101" else {}
+    shown = {name: value for name, value in made if name not in left_out}
+    assert found == {
+        name: f"{value:g}"
+        if type(value) in (int, float)
+        else (str(value).lower() if isinstance(value, bool) else value or "none")
+        for name, value in shown.items()
+    }
 
 
 def test_the_page_of_site_files_has_every_option_of_dnp3_with_its_default() -> None:

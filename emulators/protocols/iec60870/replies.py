@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import Traffic
-from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Format
-from pilotfarm.emulators.protocols.iec104.outbox import Outbox
+from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Format
+from pilotfarm.emulators.protocols.iec60870.outbox import Outbox
 
 _CONFIRMED: Final = {Cause.ACTIVATION: Cause.ACTIVATION_CON, Cause.DEACTIVATION: Cause.DEACTIVATION_CON}
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import count, groupby
+from types import MappingProxyType
 from typing import Final
 
 from pilotfarm.emulators.contracts.clock import can_show
 from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.contracts.way import Restless
 from pilotfarm.emulators.plans.iec104 import MonitorType
-from pilotfarm.emulators.protocols.iec104.asdu import Cause, Format
-from pilotfarm.emulators.protocols.iec104.commands import Selections
-from pilotfarm.emulators.protocols.iec104.counters import Counters
-from pilotfarm.emulators.protocols.iec104.events import Event, Kind
-from pilotfarm.emulators.protocols.iec104.groups import MasterGroup
-from pilotfarm.emulators.protocols.iec104.options import Iec104Options
-from pilotfarm.emulators.protocols.iec104.table import TAGGED
+from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Format
+from pilotfarm.emulators.protocols.iec60870.commands import Selections
+from pilotfarm.emulators.protocols.iec60870.counters import Counters
+from pilotfarm.emulators.protocols.iec60870.events import Event, Kind
+from pilotfarm.emulators.protocols.iec60870.groups import MasterGroup
+from pilotfarm.emulators.protocols.iec60870.options import ApplicationOptions
+from pilotfarm.emulators.protocols.iec60870.table import TOLD
 
 RETURN_WITHIN_S: Final = 60.0
 """How long after a command, in site time, a change of what it acts on is taken for its return information."""
@@ -26,8 +27,8 @@ RETURN_WITHIN_S: Final = 60.0
 class ControlledStation:
     """Listens to the tables for all masters, and knows which of these share a buffer.
 
-    Nothing is listened to before the first STARTDT, unless the site file names redundancy groups. ``filtered`` says
-    whether a seat has filters.
+    Nothing is listened to before the first start of data transfer, unless the site file names redundancy groups.
+    ``filtered`` says whether a seat has filters.
     """
 
     def __init__(
@@ -35,8 +36,9 @@ class ControlledStation:
         protocol: str,
         form: Format,
         seats: Mapping[int, Seat],
-        options: Iec104Options,
+        options: ApplicationOptions,
         filtered: Callable[[], bool] = lambda: False,
+        redundancy_groups: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
         self.protocol = protocol
         self.form = form
@@ -49,9 +51,10 @@ class ControlledStation:
         self._others = MasterGroup(who, options.event_buffer, redundant=False)
         self._named = {
             name: MasterGroup(f"{who}, redundancy group {name}", options.event_buffer, redundant=True)
-            for name in options.redundancy_groups
+            for name in redundancy_groups
         }
         self.groups: tuple[MasterGroup, ...] = (self._others, *self._named.values())
+        self._networks = redundancy_groups
         self._numbers = count()
         self._event_numbers = count()
         self._returns: dict[tuple[int, int], float] = {}
@@ -71,7 +74,7 @@ class ControlledStation:
         address = _ip_address(peer)
         if address is None:
             return self._others
-        for name, networks in self.options.redundancy_groups.items():
+        for name, networks in self._networks.items():
             if any(address in ipaddress.ip_network(network) for network in networks):
                 return self._named[name]
         return self._others
@@ -151,12 +154,12 @@ class ControlledStation:
                     clock_s = seat.table.tagged_at(seat.row) - seat.table.unix_s
                     told = each.unasked(seat.table.objects(seat.row, each.types), since_s, until_s)
                     for type_id, run in groupby(told, lambda one: one[0][0]):
-                        kind = Kind(address, TAGGED[MonitorType(type_id)], Cause.SPONTANEOUS)
+                        kind = Kind(address, TOLD[self.form.tag_octets][MonitorType(type_id)], Cause.SPONTANEOUS)
                         self._hear(kind, [self._event(octets, at_s + clock_s) for (_, octets), at_s in run])
 
     def _event(self, octets: bytes, at_s: float) -> tuple[int, bytes]:
         """Return the address of an object, and the object with a time tag."""
-        return int.from_bytes(octets[: self.form.object_octets], "little"), octets + self.form.time_tag(at_s)
+        return int.from_bytes(octets[: self.form.object_octets], "little"), octets + self.form.event_tag(at_s)
 
     def _hear(self, kind: Kind, objects: Collection[tuple[int, bytes]]) -> None:
         for group in self.groups:

@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from pilotfarm.emulators.plans.iec104 import GROUP_ELECTRICAL, GROUP_ENVIRONMENT, GROUP_SPECIFIC, MonitorType
-from pilotfarm.emulators.protocols.iec104.asdu import Asdu, Cause, Type
-from pilotfarm.emulators.protocols.iec104.commands import COMMANDS
-from pilotfarm.emulators.protocols.iec104.control import Control
-from pilotfarm.emulators.protocols.iec104.events import Event
-from pilotfarm.emulators.protocols.iec104.outbox import Outbox
-from pilotfarm.emulators.protocols.iec104.replies import Replies
-from pilotfarm.emulators.protocols.iec104.station import ControlledStation
-from pilotfarm.emulators.protocols.iec104.table import GENERAL, Cut
-from pilotfarm.emulators.protocols.iec104.times import TIME_OCTETS
+from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
+from pilotfarm.emulators.protocols.iec60870.commands import COMMANDS
+from pilotfarm.emulators.protocols.iec60870.control import Control
+from pilotfarm.emulators.protocols.iec60870.events import Event
+from pilotfarm.emulators.protocols.iec60870.outbox import Outbox
+from pilotfarm.emulators.protocols.iec60870.replies import Replies
+from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
+from pilotfarm.emulators.protocols.iec60870.table import GENERAL, Cut
+from pilotfarm.emulators.protocols.iec60870.times import TIME_OCTETS
 
 _ACTIVATION: Final = frozenset({Cause.ACTIVATION})
 _EITHER: Final = frozenset({Cause.ACTIVATION, Cause.DEACTIVATION})
@@ -85,10 +85,10 @@ class Application:
             self.outbox.answer_all(self._initialised(tuple(station.seats), _AFTER_START))
         group.start(self)
 
-    def stop(self) -> None:
-        """Data transfer has ended; what is sent may still be acknowledged."""
+    def stop(self, unacknowledged: Iterable[Event] = ()) -> None:
+        """Data transfer has ended; what else is sent may still be acknowledged."""
         self._control.drop()
-        self._group.stop(self)
+        self._group.stop(self, unacknowledged)
 
     def interrupt(self) -> Sequence[Event]:
         self._control.drop()
@@ -137,7 +137,7 @@ class Application:
         period_s = self._station.options.cyclic_s
         if period_s:
             if self._cyclic_at_s is not None and unix_s >= self._cyclic_at_s and not self.outbox.has_job("cyclic"):
-                self.outbox.job("cyclic", self._cyclic())
+                self.outbox.job("cyclic", self._cyclic(), urgent=False)
             if self._cyclic_at_s is None or unix_s >= self._cyclic_at_s:
                 self._cyclic_at_s = (unix_s // period_s + 1) * period_s
 
@@ -156,7 +156,7 @@ class Application:
 
     def _units(self, address: int, row: memoryview | bytes, cuts: Iterable[Cut], cause: int) -> list[bytes]:
         # All but type and count is the same for every data unit of a device.
-        rest = self._form.header(0, 0, cause, 0, address)[2:]
+        rest = self._form.header(0, 0, cause, address)[2:]
         return [cut.head + rest + row[cut.start : cut.stop] for cut in cuts]
 
     def _cyclic(self) -> Iterator[bytes]:
@@ -165,7 +165,7 @@ class Application:
 
     def _initialised(self, addresses: Iterable[int], why: int) -> Iterator[bytes]:
         for address in addresses:
-            head = self._form.header(Type.END_OF_INITIALISATION, 1, Cause.INITIALISED, 0, address)
+            head = self._form.header(Type.END_OF_INITIALISATION, 1, Cause.INITIALISED, address)
             yield head + self._form.ioa(0) + bytes((why,))
 
     # ------------------------------------------------------------------------- what is asked for
@@ -218,7 +218,7 @@ class Application:
         found = bytes(seat.table.row(seat.row)[start:stop])
         if kind is MonitorType.TOTAL:
             found = self._station.counters.reading(address, ioa, found)
-        self.outbox.answer(self._form.header(kind, 1, Cause.REQUEST, 0, address) + found)
+        self.outbox.answer(self._form.header(kind, 1, Cause.REQUEST, address) + found)
 
     def _clock(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
         """C_CS (7.4.7): each device tells the time that its clock shows; what it is set to counts from then on."""

@@ -10,16 +10,16 @@ from typing import Final
 from pilotfarm.emulators.contracts.protocol import Command, Seat
 from pilotfarm.emulators.errors import Busy, OutOfRange, PointError
 from pilotfarm.emulators.plans.iec104 import ControlPoint
-from pilotfarm.emulators.protocols.iec104.asdu import TAGGED_COMMANDS, Asdu, Cause
-from pilotfarm.emulators.protocols.iec104.commands import COMMANDS, REFUSAL, Operation, read_operation
-from pilotfarm.emulators.protocols.iec104.outbox import Outbox
-from pilotfarm.emulators.protocols.iec104.replies import Replies
-from pilotfarm.emulators.protocols.iec104.station import ControlledStation
-from pilotfarm.emulators.protocols.iec104.times import TIME_OCTETS
+from pilotfarm.emulators.protocols.iec60870.asdu import TAGGED_COMMANDS, Asdu, Cause
+from pilotfarm.emulators.protocols.iec60870.commands import COMMANDS, REFUSAL, Operation, read_operation
+from pilotfarm.emulators.protocols.iec60870.outbox import Outbox
+from pilotfarm.emulators.protocols.iec60870.replies import Replies
+from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
+from pilotfarm.emulators.protocols.iec60870.times import TIME_OCTETS
 
 UNFINISHED_MAX: Final = 1024
-"""Commands of one master that may wait for a step to be terminated; further ones are refused."""
-
+"""Commands of one master that may wait for a step, and to have it told that they are terminated; further ones are
+refused."""
 
 UNDER_WAY_MAX: Final = 64
 """Commands of one master that may be on their way to devices."""
@@ -151,7 +151,7 @@ class Control:
         self.advance(now_s)
 
     def _operate(self, order: _Order, now_s: float) -> None:
-        if len(self._unfinished) >= UNFINISHED_MAX:
+        if len(self._unfinished) + self._outbox.ends >= UNFINISHED_MAX:
             raise Busy("too many commands wait for a step")
         command = self._submit(order, now_s)
         self._replies.confirm(order.asked, (order.address,))

@@ -5,6 +5,9 @@ state in the order they happened, the ends of commands, the data of interrogatio
 measurement that happens while the master is there only the newest value waits: it replaces the older one of the
 same point, which keeps the newest picture in the smallest room. When the bound is met the measurement that
 has waited longest gives way, or where none waits the oldest change of state; each one lost is counted.
+
+Where a master asks by classes (IEC 60870-5-101), class 2 is measurements that happen while it is there and cyclic
+data, and class 1 all else.
 """
 
 from __future__ import annotations
@@ -14,16 +17,40 @@ from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from pilotfarm.emulators.errors import ProtocolError
-from pilotfarm.emulators.protocols.iec104.asdu import Format
-from pilotfarm.emulators.protocols.iec104.events import Event, EventBuffer
+from pilotfarm.emulators.protocols.iec60870.asdu import Format
+from pilotfarm.emulators.protocols.iec60870.events import Event, EventBuffer
 
 ANSWERS_MAX: Final = 1024
 """Answers that may wait; a master that asks on and does not acknowledge is cut there."""
+ANSWERS_SPARE: Final = 256
+"""Room for what one data unit and the commands on their way to devices may lead to."""
 JOBS_MAX: Final = 256
 """Interrogations that may wait or run."""
 
 Unit: TypeAlias = tuple[bytes, Sequence[Event]]
 """A data unit, and the events that are lost if it is."""
+
+
+class _Units:
+    """Data units that are made when their turn comes, or when somebody looks whether there is one."""
+
+    __slots__ = ("_made", "_rest", "key", "urgent")
+
+    def __init__(self, rest: Iterator[bytes], key: Hashable = None, urgent: bool = True) -> None:
+        self._rest = rest
+        self._made: bytes | None = None
+        self.key = key
+        self.urgent = urgent
+
+    @property
+    def ended(self) -> bool:
+        if self._made is None:
+            self._made = next(self._rest, None)
+        return self._made is None
+
+    def take(self) -> bytes | None:
+        made, self._made = self._made, None
+        return next(self._rest, None) if made is None else made
 
 
 class Outbox:
@@ -48,11 +75,11 @@ class Outbox:
         self._format = form
         self._limit = limit
         self._backlog_max = backlog_max
-        self._answers: deque[Iterator[bytes]] = deque()
+        self._answers: deque[_Units] = deque()
         self._backlog: deque[Event] = deque()
         self._states: deque[Event] = deque()
         self._ends: deque[bytes] = deque()
-        self._jobs: deque[tuple[Hashable, Iterator[bytes]]] = deque()
+        self._jobs: deque[_Units] = deque()
         self._moved: dict[int, dict[int, Event]] = {}
         self._order: OrderedDict[tuple[int, int], None] = OrderedDict()
         """The places of ``_moved``, the one first that has waited longest; a plain dict's first is far to find."""
@@ -62,6 +89,25 @@ class Outbox:
     @property
     def pending(self) -> bool:
         return bool(self._answers or self._backlog or self._states or self._ends or self._jobs or self._moved)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether data of class 1 wait."""
+        if self._backlog or self._states or self._ends:
+            return True
+        while self._answers and self._answers[0].ended:
+            self._answers.popleft()
+        return bool(self._answers) or self._job(urgent=True) is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether what a further data unit of the master leads to could find no room."""
+        return max(len(self._answers), len(self._ends)) > ANSWERS_MAX - ANSWERS_SPARE
+
+    @property
+    def ends(self) -> int:
+        """How many ends of commands wait."""
+        return len(self._ends)
 
     @property
     def events(self) -> int:
@@ -75,7 +121,7 @@ class Outbox:
         """Queue what answers one data unit; made when its turn comes."""
         if len(self._answers) >= ANSWERS_MAX:
             raise ProtocolError("the master asks on and does not acknowledge")
-        self._answers.append(asdus)
+        self._answers.append(_Units(asdus))
 
     def end(self, asdu: bytes) -> None:
         """Queue the end of a command, behind the changes of state that wait."""
@@ -83,19 +129,19 @@ class Outbox:
             raise ProtocolError("the master asks on and does not acknowledge")
         self._ends.append(asdu)
 
-    def job(self, key: Hashable, asdus: Iterator[bytes]) -> bool:
+    def job(self, key: Hashable, asdus: Iterator[bytes], *, urgent: bool = True) -> bool:
         """Queue data units that are made when their turn comes; false if too many jobs wait."""
         if len(self._jobs) >= JOBS_MAX:
             return False
-        self._jobs.append((key, asdus))
+        self._jobs.append(_Units(asdus, key, urgent))
         return True
 
     def has_job(self, key: Hashable) -> bool:
-        return any(each == key for each, _ in self._jobs)
+        return any(each.key == key for each in self._jobs)
 
     def cancel(self, key: Hashable) -> bool:
         """Drop the jobs of that key; false if there was none."""
-        left = deque(each for each in self._jobs if each[0] != key)
+        left = deque(each for each in self._jobs if each.key != key)
         found = len(left) < len(self._jobs)
         self._jobs = left
         return found
@@ -153,8 +199,30 @@ class Outbox:
 
     def next(self) -> Unit | None:
         """Hand out the next data unit."""
+        unit = self._next_told()
+        if unit is not None:
+            return unit
+        while self._jobs:
+            asdu = self._jobs[0].take()
+            if asdu is not None:
+                return asdu, ()
+            self._jobs.popleft()
+        return self._next_measurements() if self._moved else None
+
+    def next_of(self, *, urgent: bool) -> Unit | None:
+        """Hand out the next data unit of class 1, or of class 2."""
+        unit = self._next_told() if urgent else None
+        if unit is not None:
+            return unit
+        job = self._job(urgent=urgent)
+        if job is not None and (asdu := job.take()) is not None:
+            return asdu, ()
+        return self._next_measurements() if self._moved and not urgent else None
+
+    def _next_told(self) -> Unit | None:
+        """Hand out the next answer, event that each is told, or end of a command."""
         while self._answers:
-            asdu = next(self._answers[0], None)
+            asdu = self._answers[0].take()
             if asdu is not None:
                 return asdu, ()
             self._answers.popleft()
@@ -164,14 +232,13 @@ class Outbox:
             batch = _run(self._states, self._format)
             self._waiting -= len(batch)
             return self._unit(batch)
-        if self._ends:
-            return self._ends.popleft(), ()
-        while self._jobs:
-            asdu = next(self._jobs[0][1], None)
-            if asdu is not None:
-                return asdu, ()
-            self._jobs.popleft()
-        return self._next_measurements() if self._moved else None
+        return (self._ends.popleft(), ()) if self._ends else None
+
+    def _job(self, *, urgent: bool) -> _Units | None:
+        """The first job of a class that has not ended."""
+        while (job := next((each for each in self._jobs if each.urgent is urgent), None)) and job.ended:
+            self._jobs.remove(job)
+        return job
 
     def _measured(self, address: int, events: Sequence[Event]) -> None:
         known = self._moved.get(address, {})
@@ -219,7 +286,7 @@ class Outbox:
 
     def _unit(self, batch: Sequence[Event]) -> Unit:
         kind = batch[0].kind
-        head = self._format.header(kind.type, len(batch), kind.cause, 0, kind.address)
+        head = self._format.header(kind.type, len(batch), kind.cause, kind.address)
         return head + b"".join([event.data for event in batch]), batch
 
 

@@ -12,8 +12,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from pilotfarm.emulators.protocols.iec104.events import Event, EventBuffer
-from pilotfarm.emulators.protocols.iec104.outbox import Outbox
+from pilotfarm.emulators.protocols.iec60870.events import Event, EventBuffer
+from pilotfarm.emulators.protocols.iec60870.outbox import Outbox
 
 log = logging.getLogger(__name__)
 

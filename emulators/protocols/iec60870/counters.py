@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import Seat
-from pilotfarm.emulators.protocols.iec104.asdu import Format
+from pilotfarm.emulators.protocols.iec60870.asdu import Format
 
 _SEQUENCES: Final = 32
 _MODULO: Final = 1 << 31
@@ -61,7 +61,7 @@ class Counters:
         seat = self._seats[address]
         objects = iter([self._frozen.get((address, ioa), reading) for ioa, reading in self._present(address, group)])
         for cut in seat.table.counters.get(group, ()):
-            head = self._form.header(cut.type, cut.count, cause, 0, address)
+            head = self._form.header(cut.type, cut.count, cause, address)
             yield head + b"".join(next(objects) for _ in range(cut.count))
 
     def reading(self, address: int, ioa: int, counted: bytes) -> bytes:

@@ -12,12 +12,15 @@ from enum import IntEnum
 from typing import Final
 
 from pilotfarm.emulators.errors import ProtocolError
-from pilotfarm.emulators.protocols.iec104.times import TIME_OCTETS, UTC_ZONE, time_of, time_tag
+from pilotfarm.emulators.protocols.iec60870.times import TIME_OCTETS, UTC_ZONE, time_of, time_tag
 
 
 class Type(IntEnum):
     """Type identifications in use here beside those of a plan (7.2.1)."""
 
+    SINGLE_SHORT_TAGGED = 2
+    DOUBLE_SHORT_TAGGED = 4
+    FLOAT_SHORT_TAGGED = 14
     SINGLE_TAGGED = 30
     DOUBLE_TAGGED = 31
     FLOAT_TAGGED = 36
@@ -104,6 +107,10 @@ class Format:
     object_octets: int = 3
     limit: int = 249
     time_zone: str = UTC_ZONE
+    originator: int = 0
+    """In what a station sends of its own accord."""
+    tag_octets: int = TIME_OCTETS
+    """Of the time tags of events: CP56Time2a, its first three octets, which are CP24Time2a (7.2.6.19), or none."""
 
     @property
     def header_octets(self) -> int:
@@ -121,15 +128,22 @@ class Format:
     def time_tag(self, unix_s: float) -> bytes:
         return time_tag(unix_s, self.time_zone)
 
+    def event_tag(self, unix_s: float) -> bytes:
+        return self.time_tag(unix_s)[: self.tag_octets]
+
     def time_of(self, tag: bytes) -> float | None:
         return time_of(tag, self.time_zone)
 
     def ioa(self, address: int) -> bytes:
         return address.to_bytes(self.object_octets, "little")
 
-    def header(self, type_id: int, count: int, cause: int, originator: int, address: int) -> bytes:
-        """The data unit identifier; ``cause`` has the test and negative bits in it already."""
-        causes = (cause | originator << 8).to_bytes(2, "little")[: self.cause_octets]
+    def header(self, type_id: int, count: int, cause: int, address: int, originator: int | None = None) -> bytes:
+        """The data unit identifier; ``cause`` has the test and negative bits in it already.
+
+        Without an originator it is the station's own.
+        """
+        shown = self.originator if originator is None else originator
+        causes = (cause | shown << 8).to_bytes(2, "little")[: self.cause_octets]
         return bytes((type_id, count)) + causes + address.to_bytes(self.address_octets, "little")
 
     def parse(self, data: bytes) -> Asdu:
@@ -154,7 +168,7 @@ class Format:
         """Mirror a data unit with another cause; test bit, originator and what is not given stay as they came."""
         bits = cause | negative * NEGATIVE | asked.test * TEST_BIT
         shown = asked.address if address is None else address
-        head = self.header(asked.type, asked.count, bits, asked.originator, shown)
+        head = self.header(asked.type, asked.count, bits, shown, asked.originator)
         return head + (asked.body if body is None else body)
 
 

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
 from pilotfarm.emulators.plans.iec104 import ControlPoint, ControlType
-from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
+from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Type
 
 COMMANDS: Final[dict[int, ControlType]] = {
     Type.SINGLE_COMMAND: ControlType.SINGLE,

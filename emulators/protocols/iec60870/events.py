@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from pilotfarm.emulators.protocols.iec104.asdu import Cause, Type
+from pilotfarm.emulators.plans.iec104 import MonitorType
+from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Type
 
 _NUMBER: Final = attrgetter("number")
+_MEASURED: Final = (Type.FLOAT_TAGGED, Type.FLOAT_SHORT_TAGGED, MonitorType.FLOAT)
 
 
 class Kind(NamedTuple):
@@ -23,7 +25,7 @@ class Kind(NamedTuple):
     @property
     def measured(self) -> bool:
         """Whether they give way to others; the return information of a command does not."""
-        return self.type == Type.FLOAT_TAGGED and self.cause == Cause.SPONTANEOUS
+        return self.type in _MEASURED and self.cause == Cause.SPONTANEOUS
 
 
 @dataclass(slots=True)

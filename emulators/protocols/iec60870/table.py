@@ -19,17 +19,26 @@ from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.contracts.way import Object
 from pilotfarm.emulators.plans.iec104 import MonitorPoint, MonitorType, ObjectPlan
 from pilotfarm.emulators.protocols.events import EventTable
-from pilotfarm.emulators.protocols.iec104.asdu import FORMAT_104, Format, Type
+from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Format, Type
 from pilotfarm.emulators.wire.rows import Field, Rows
 
 GENERAL: Final = 0
 """The group that stands for a whole general interrogation, or for every counter group."""
 
-TAGGED: Final[Mapping[MonitorType, Type]] = {
-    MonitorType.SINGLE: Type.SINGLE_TAGGED,
-    MonitorType.DOUBLE: Type.DOUBLE_TAGGED,
-    MonitorType.FLOAT: Type.FLOAT_TAGGED,
+TOLD: Final[Mapping[int, Mapping[MonitorType, int]]] = {
+    7: {
+        MonitorType.SINGLE: Type.SINGLE_TAGGED,
+        MonitorType.DOUBLE: Type.DOUBLE_TAGGED,
+        MonitorType.FLOAT: Type.FLOAT_TAGGED,
+    },
+    3: {
+        MonitorType.SINGLE: Type.SINGLE_SHORT_TAGGED,
+        MonitorType.DOUBLE: Type.DOUBLE_SHORT_TAGGED,
+        MonitorType.FLOAT: Type.FLOAT_SHORT_TAGGED,
+    },
+    0: {each: each for each in (MonitorType.SINGLE, MonitorType.DOUBLE, MonitorType.FLOAT)},
 }
+"""Octets of a time tag -> type of an object -> type of its events."""
 _STATES: Final = (MonitorType.SINGLE, MonitorType.DOUBLE)
 _VALUE: Final = {MonitorType.SINGLE: "u1", MonitorType.DOUBLE: "u1", MonitorType.FLOAT: "<f4", MonitorType.TOTAL: "<i4"}
 _ELEMENT_OCTETS: Final = {MonitorType.SINGLE: 1, MonitorType.DOUBLE: 1, MonitorType.FLOAT: 5, MonitorType.TOTAL: 5}
@@ -89,7 +98,7 @@ class _Block:
     last_quality: npt.NDArray[np.uint8]
 
 
-class Iec104Table(EventTable):
+class ObjectTable(EventTable):
     """``Rows`` of objects, ``Cut``s of a row, and the listeners of each row."""
 
     def __init__(self, plan: ObjectPlan, n: int, columns: Seen, form: Format = FORMAT_104) -> None:
@@ -187,7 +196,7 @@ class Iec104Table(EventTable):
     def _report(self) -> None:
         if self._heard is None:
             self._heard = np.array(sorted(self._listeners), dtype=np.intp)
-        tag = np.frombuffer(self.format.time_tag(self.unix_s), np.uint8)
+        tag = self._tag(self.unix_s)
         for block in self._blocks:
             if block.type is not MonitorType.TOTAL:
                 self._report_block(block, self._heard, tag)
@@ -222,7 +231,7 @@ class Iec104Table(EventTable):
                 for at, index in zip(range(first, last), indices, strict=True)
             }
             for listener, address in self._listeners[row]:
-                listener.changed(address, TAGGED[block.type], moved_objects)
+                listener.changed(address, TOLD[self.format.tag_octets][block.type], moved_objects)
 
     def _stamp(self, tags: npt.NDArray[np.uint8], runs: Sequence[tuple[int, int, int]]) -> None:
         """Write the time tags of rows with clocks that may be wrong; a run is a row, its first tag and its last."""
@@ -231,8 +240,11 @@ class Iec104Table(EventTable):
             if row in self.clocks:
                 shown_s = self.tagged_at(row)
                 if shown_s not in made:
-                    made[shown_s] = np.frombuffer(self.format.time_tag(shown_s), np.uint8)
+                    made[shown_s] = self._tag(shown_s)
                 tags[first:last] = made[shown_s]
+
+    def _tag(self, unix_s: float) -> npt.NDArray[np.uint8]:
+        return np.array([*self.format.event_tag(unix_s)], dtype=np.uint8)
 
     # ----------------------------------------------------------------------------------- layout
 
