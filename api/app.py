@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pilotfarm.api.events import EventStream
-from pilotfarm.api.routes import clock, devices, faults, setpoints, site, stations, until, watch
+from pilotfarm.api.routes import capture, clock, devices, faults, setpoints, site, stations, until, watch
 from pilotfarm.api.routes.context import Context
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.serving.pilot import Pilot
@@ -68,7 +68,7 @@ def create_app(
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
     refused = problems.documented(401) if token else {}
     api = APIRouter(prefix=PREFIX, responses=refused)
-    for module in (site, stations, devices, setpoints, faults, clock, until, watch):
+    for module in (site, stations, devices, setpoints, faults, clock, until, watch, capture):
         api.include_router(module.router)
     app.include_router(api, dependencies=locks)
     app.include_router(watch.outside, responses=refused)

@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeAlias, cast
 
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.way import Admission, Engine, Link, Severing
+from pilotfarm.emulators.serving.capture import Capture
 from pilotfarm.emulators.serving.histogram import LATENCIES_S, Histogram
 from pilotfarm.emulators.serving.transports import reset
 
@@ -60,6 +61,11 @@ class Host(Protocol):
     def admission(self) -> Admission: ...
     @property
     def links(self) -> Mapping[int, Wrap]: ...
+    @property
+    def captures(self) -> Collection[Capture]:
+        """Who is shown what connections say and hear."""
+        ...
+
     @property
     def sparing(self) -> Collection[int]:
         """Which of the links a connection does not get that comes now."""
@@ -123,6 +129,8 @@ class Connection(asyncio.Protocol):
         now_s = self._clock.now_s()
         self._engine = self._host.engine(self, now_s)
         self._spared = self._host.sparing
+        for capture in self._host.captures:
+            capture.began(self, self.peer, self._host.address, now_s)
         self.link(self._host.links)
         self._flush(now_s)
 
@@ -133,6 +141,8 @@ class Connection(asyncio.Protocol):
         counters.bytes_in += len(data)
         counters.reads = reads = counters.reads + 1
         self.used_s = now_s = self._clock.now_s()
+        for capture in self._host.captures:
+            capture.said(self, self.peer, self._host.address, data, now_s, inbound=True)
         before = counters.bytes_out if reads % TIMED_EVERY == 1 else -1
         self._engine.receive(data, now_s)
         self._flush(now_s)
@@ -190,6 +200,8 @@ class Connection(asyncio.Protocol):
                 handle.cancel()
         self._timer = self._stall = None
         self._counters.open -= 1
+        for capture in self._host.captures:
+            capture.ended(self, self._clock.now_s(), reset=False)
         self._host.left(self)
         if self._engine is not None:
             self._engine.hang_up(self._clock.now_s())
@@ -215,6 +227,8 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Reset: the peer learns at once, and of nothing that it has not been sent yet."""
         if self._transport is not None:
+            for capture in self._host.captures:
+                capture.ended(self, self._clock.now_s(), reset=True)
             reset(self._transport)
 
     @property
@@ -229,6 +243,8 @@ class Connection(asyncio.Protocol):
         if output:
             self._counters.bytes_out += len(output)
             transport.write(output)
+            for capture in self._host.captures:
+                capture.said(self, self.peer, self._host.address, output, now_s, inbound=False)
         if engine.closed:
             self._counters.closed_by_engine += 1
             if self._resets:

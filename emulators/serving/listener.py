@@ -12,6 +12,7 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.way import Admission, Engine, WhenFull
 from pilotfarm.emulators.errors import LinkError
+from pilotfarm.emulators.serving.capture import Capture
 from pilotfarm.emulators.serving.connection import Connection, Counters, Wrap
 from pilotfarm.emulators.serving.descriptors import Places
 from pilotfarm.emulators.serving.images import Place
@@ -36,6 +37,7 @@ class Listener:
         "_waiting",
         "_when_full",
         "admission",
+        "captures",
         "connections",
         "forgotten",
         "links",
@@ -63,6 +65,7 @@ class Listener:
         self.links: Mapping[int, Wrap] = {}
         self.sparing: Collection[int] = ()
         """Which of the links are not put around connections that come."""
+        self.captures: tuple[Capture, ...] = ()
         self.connections: set[Connection] = set()
         self.forgotten: dict[Connection, None] = {}
         """Connections that the device has no longer and whose peers do not know, the longest forgotten first.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.way import Admission
-from pilotfarm.emulators.errors import ConfigError, Problem
+from pilotfarm.emulators.errors import ConfigError, Problem, StateError
+from pilotfarm.emulators.serving.capture import CAPTURES_MAX, Capture
 from pilotfarm.emulators.serving.connection import Connection, Counters, Wrap
 from pilotfarm.emulators.serving.descriptors import Places, granted_by_system, share
 from pilotfarm.emulators.serving.images import Place
@@ -30,6 +32,8 @@ class Server:
         self._clock = clock
         self._talkative: set[Connection] = set()
         self._started = False
+        self._captures = 0
+        """How many are under way."""
         self._to_open: set[int] = set()
         """Listeners that were to open again and could not."""
         self._said: set[int] = set()
@@ -97,6 +101,25 @@ class Server:
         listener.links, listener.sparing = links, sparing
         for connection in listener.standing:
             connection.link(links)
+
+    @contextmanager
+    def captured(self, numbers: Collection[int]) -> Iterator[Capture]:
+        """Show what the connections of some listeners say and hear, as long as somebody looks.
+
+        Raises ``StateError`` when ``CAPTURES_MAX`` are under way.
+        """
+        if self._captures >= CAPTURES_MAX:
+            raise StateError(f"{CAPTURES_MAX} captures are under way already; end one")
+        capture, listeners = Capture(), [self._listeners[number] for number in numbers]
+        self._captures += 1
+        for listener in listeners:
+            listener.captures += (capture,)
+        try:
+            yield capture
+        finally:
+            self._captures -= 1
+            for listener in listeners:
+                listener.captures = tuple(each for each in listener.captures if each is not capture)
 
     def after_step(self) -> None:
         """Send what engines have of their own accord; open lines again that have gone."""
