@@ -18,7 +18,7 @@ from pilotfarm.emulators.links.medium import passing_s as passing
 from pilotfarm.emulators.links.spread import Spread
 from pilotfarm.profiles.draws import Keys, uniform
 from pilotfarm.profiles.media import NONE, Medium, medium
-from pilotfarm.profiles.media.shared import HOPS_MAX, SHARED, SharedMedium, shared_medium
+from pilotfarm.profiles.media.shared import HOPS_MAX, SHARED, SharedMedium, hop_s, kept_frac, shared_medium
 
 
 class Drawn(NamedTuple):
@@ -62,9 +62,14 @@ class SharedWay:
         self._medium = medium
         rate = medium.rate_bit_s if rate_bit_s is None else rate_bit_s
         self.hops = hops(medium, keys)
-        self._there_s, self._back_s = (self.hops * passing_s(medium, each, rate) for each in (asked, answered))
-        kept = (_kept(medium, asked) * _kept(medium, answered)) ** self.hops
-        self._loss = 1.0 - kept
+        self._there_s, self._back_s = (
+            self.hops * [hop_s(medium, int(octets), rate) for octets in each.tolist()] for each in (asked, answered)
+        )
+        kept = [
+            kept_frac(medium, int(there)) * kept_frac(medium, int(back))
+            for there, back in zip(asked.tolist(), answered.tolist(), strict=True)
+        ]
+        self._loss = 1.0 - np.array(kept) ** self.hops
         quoted_s = (medium.access_median_s, medium.access_p95_s, medium.access_p99_s)
         self._access = Spread(quoted_s, medium.access_max_s)
 
@@ -155,37 +160,8 @@ def _passed_s(octets: Floats, rate_bit_s: float) -> Floats:
     return np.array([passing(int(each), rate_bit_s) for each in octets.tolist()])
 
 
-def passing_s(medium: SharedMedium, octets: Floats, rate_bit_s: float) -> Floats:
-    """Return how long octets pass a hop in frames, with the silence between two of them. [s]
-
-    A Modbus line is silent for 3.5 characters, above 19,200 bit/s for 1.75 ms (MODBUS over Serial Line V1.02, 2.5.1.1).
-    """
-    frames = _frames(medium, octets)
-    bits = (octets + frames * medium.header_octets) * medium.character_bits
-    return bits / rate_bit_s + frames * silence_s(medium, rate_bit_s)
-
-
-def silence_s(medium: SharedMedium, rate_bit_s: float) -> float:
-    """Return how long a line is silent between two frames. [s]"""
-    if rate_bit_s > 19_200.0:
-        return medium.silence_min_s
-    return medium.silence_characters * medium.character_bits / rate_bit_s
-
-
 def hops(medium: SharedMedium, keys: Keys) -> Floats:
     """Return how many hops each device is away, 1 to ``HOPS_MAX``."""
     further = np.cumsum([getattr(medium, f"hops_{k}_frac") for k in range(HOPS_MAX, 1, -1)])
     away: Floats = 1.0 + (uniform(keys, 0, "hops")[:, None] < further).sum(axis=1)
     return away
-
-
-def _frames(medium: SharedMedium, octets: Floats) -> Floats:
-    return np.maximum(np.ceil(octets / medium.frame_octets), 1.0) if medium.frame_octets else np.ones(len(octets))
-
-
-def _kept(medium: SharedMedium, octets: Floats) -> Floats:
-    """Return the share of messages that pass a hop."""
-    frames = _frames(medium, octets)
-    bits = (octets + frames * medium.header_octets) * medium.character_bits
-    kept: Floats = (1.0 - medium.loss_frac) ** frames * (1.0 - medium.bit_error_rate) ** bits
-    return kept

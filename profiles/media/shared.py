@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from typing import Final
 
 from pilotfarm.profiles.media import numbers, title
@@ -16,6 +17,8 @@ from pilotfarm.profiles.media import numbers, title
 SHARED: Final = ("rs485", "zigbee", "radio_mesh", "plc_g3", "plc_prime")
 """What several devices may be behind, one exchange at a time."""
 HOPS_MAX: Final = 4
+FAST_BIT_S: Final = 19_200.0
+"""Above it a serial line's silence does not get shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +64,35 @@ def shared_medium(name: str) -> SharedMedium:
         raise KeyError(name)
     found = {key: each.value for key, each in numbers(name).items()}
     return SharedMedium(name=name, title=title(name), **found)
+
+
+def silence_s(medium: SharedMedium, rate_bit_s: float) -> float:
+    """Return how long a line is silent between two frames. [s]
+
+    A Modbus line is silent for 3.5 characters, above 19,200 bit/s for 1.75 ms (MODBUS over Serial Line V1.02, 2.5.1.1).
+    """
+    if rate_bit_s > FAST_BIT_S:
+        return medium.silence_min_s
+    return medium.silence_characters * medium.character_bits / rate_bit_s
+
+
+def frames(medium: SharedMedium, octets: int) -> int:
+    """Return in how many frames octets pass."""
+    return max(1, ceil(octets / medium.frame_octets)) if medium.frame_octets else 1
+
+
+def hop_s(medium: SharedMedium, octets: int, rate_bit_s: float) -> float:
+    """Return how long octets pass a hop in frames, with the silence between two of them. [s]"""
+    count = frames(medium, octets)
+    return _bits(medium, octets) / rate_bit_s + count * silence_s(medium, rate_bit_s)
+
+
+def kept_frac(medium: SharedMedium, octets: int) -> float:
+    """Return the share of messages of so many octets that pass a hop."""
+    kept: float = (1.0 - medium.loss_frac) ** frames(medium, octets)
+    right: float = (1.0 - medium.bit_error_rate) ** _bits(medium, octets)
+    return kept * right
+
+
+def _bits(medium: SharedMedium, octets: int) -> float:
+    return (octets + frames(medium, octets) * medium.header_octets) * medium.character_bits

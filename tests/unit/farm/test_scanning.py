@@ -10,21 +10,11 @@ import pytest
 
 from pilotfarm.emulators.columns.arrays import Floats, Indices
 from pilotfarm.emulators.stations import scanning
-from pilotfarm.emulators.stations.exchanges import (
-    Drawn,
-    ModemWay,
-    NoWay,
-    SharedWay,
-    Way,
-    hops,
-    passing_s,
-    silence_s,
-    way,
-)
+from pilotfarm.emulators.stations.exchanges import Drawn, ModemWay, NoWay, SharedWay, Way, hops, way
 from pilotfarm.emulators.stations.scanning import RETRIES_MAX, Polls, Scanner, fullest_scan_s
 from pilotfarm.profiles.draws import Keys, keys_of
 from pilotfarm.profiles.media import medium
-from pilotfarm.profiles.media.shared import SHARED, shared_medium
+from pilotfarm.profiles.media.shared import SHARED, SharedMedium, hop_s, shared_medium, silence_s
 
 CLASSES = 2
 
@@ -230,6 +220,10 @@ def test_a_scan_is_what_a_poller_does_one_by_one(name: str, seed: int, step_s: f
 
 
 # ------------------------------------------------------------------------------------------- ways
+
+
+def passing_s(shape: SharedMedium, octets: Floats, rate_bit_s: float) -> Floats:
+    return np.array([hop_s(shape, int(each), rate_bit_s) for each in octets.tolist()])
 
 
 def test_frames_of_modbus_pass_a_line_as_its_specification_has_it() -> None:
