@@ -30,3 +30,10 @@ class SerialLine:
     def character_s(self) -> float:
         """How long a character is on the line, if it takes the time it is to take [s]."""
         return (1 + self.data_bits + (self.parity != "none") + self.stop_bits) / self.baud_rate
+
+
+def known_rate(rate: int) -> int:
+    """Return a rate that there is; ``ValueError`` names all."""
+    if rate not in BAUD_RATES:
+        raise ValueError(f"no serial line has this rate; there are {', '.join(map(str, BAUD_RATES))}")
+    return rate

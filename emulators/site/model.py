@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from pilotfarm.emulators.contracts.clock import DRIFT_MAX_PPM
-from pilotfarm.emulators.contracts.line import BAUD_RATES, Parity
+from pilotfarm.emulators.contracts.line import BAUD_RATES, Parity, known_rate
 from pilotfarm.emulators.site.distributions import Value
 from pilotfarm.emulators.site.replay_model import Market, ReplayTable, SeriesTable, Weather
 from pilotfarm.emulators.site.table import Table
@@ -36,12 +36,6 @@ def is_path(device: str) -> str:
     if not device.startswith("/") or "\0" in device:
         raise ValueError("a serial device is named by its path, such as /dev/ttyUSB0")
     return device
-
-
-def known_rate(rate: int) -> int:
-    if rate not in BAUD_RATES:
-        raise ValueError(f"no serial line has this rate; there are {', '.join(map(str, BAUD_RATES))}")
-    return rate
 
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]

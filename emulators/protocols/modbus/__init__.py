@@ -30,6 +30,8 @@ _OF_CONNECTIONS: Final = ("max_connections", "idle_timeout_s")
 def _refused_on_a_line(options: ModbusOptions) -> str:
     if options.framing == "tcp":
         return "framing: tcp does not go over a serial line, which carries RTU frames; leave framing out"
+    if options.bus is not None:
+        return "a serial line has no bus behind it: leave out bus"
     said = [name for name in _OF_CONNECTIONS if name in options.model_fields_set]
     return f"a serial line has no connections: leave out {' and '.join(said)}" if said else ""
 

@@ -20,6 +20,7 @@ from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.plans.modbus import READS
 from pilotfarm.emulators.protocols.modbus.application import Application
 from pilotfarm.emulators.protocols.modbus.functions import EXCEPTION, exception_name
+from pilotfarm.emulators.protocols.modbus.gateway import GatewayEngine, bus_of
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 from pilotfarm.emulators.protocols.modbus.rtu import RtuEngine
 
@@ -144,12 +145,13 @@ class ModbusStation:
     Connections past the limit get an engine that is closed already. A line has one, without a limit.
     """
 
-    __slots__ = ("_line", "_rtu", "application", "connections", "filtered", "options", "traffic")
+    __slots__ = ("_bus", "_line", "_rtu", "application", "connections", "filtered", "options", "traffic")
 
     def __init__(self, seats: Sequence[Seat], options: ModbusOptions, line: SerialLine | None = None) -> None:
         self._line = line
+        self._bus = None if options.bus is None else bus_of(options.bus, [seat.device.id for seat in seats])
         self._rtu = line is not None or options.framing == "rtu"
-        self.application = Application(seats, options, on_bus=self._rtu)
+        self.application = Application(seats, options, on_bus=self._rtu or options.bus is not None)
         self.options = options
         self.connections = 0
         self.filtered = False
@@ -165,13 +167,16 @@ class ModbusStation:
         admitted = self.connections < self.options.max_connections
         self.connections += admitted
         if not self._rtu:
-            return ModbusEngine(self, peer, now_s, admitted)
+            engine = ModbusEngine(self, peer, now_s, admitted)
+            if self._bus is None:
+                return engine
+            return GatewayEngine(engine, self._bus, self.application, self.traffic, peer)
         idle_s = self.options.idle_timeout_s
-        engine = RtuEngine(self.application, self.traffic, peer, now_s, idle_s=idle_s, leave=self._left)
+        over_rtu = RtuEngine(self.application, self.traffic, peer, now_s, idle_s=idle_s, leave=self._left)
         if not admitted:
             self.connections += 1
-            engine.hang_up(now_s)
-        return engine
+            over_rtu.hang_up(now_s)
+        return over_rtu
 
     def _left(self) -> None:
         self.connections -= 1

@@ -38,6 +38,7 @@ from pilotfarm.emulators.plans.modbus import INPUT
 from pilotfarm.emulators.protocols.modbus.table import Bank
 
 ILLEGAL_FUNCTION: Final = 0x01
+GATEWAY_PATH_UNAVAILABLE: Final = 0x0A
 GATEWAY_TARGET_FAILED: Final = 0x0B
 
 EXCEPTION: Final = 0x80

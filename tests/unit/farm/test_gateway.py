@@ -1,0 +1,169 @@
+"""A gateway from Modbus TCP to a serial bus: whose turn it is, and what masters hear of who is silent."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pilotfarm.emulators import site
+from pilotfarm.emulators.contracts.way import Engine
+from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.protocols.modbus.gateway import GatewayEngine
+from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.profiles.media.shared import hop_s, shared_medium
+
+SITE = """\
+name: street
+location: {latitude_deg: 59.1, longitude_deg: 11.0, time_zone: Europe/Oslo}
+groups:
+  meters:
+    kind: smart_meter
+    count: 3
+    endpoints: [{protocol: modbus, map: sdm630, station: gateway}]
+stations:
+  gateway: {protocol: modbus, options: {bus: BUS}}
+"""
+BUS = "{baud_rate: 19200, timeout_s: 0.4, queue: 3}"
+NOW_S = 1_000.0
+Made = Callable[..., SiteLayout]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    def load(bus: str = BUS) -> SiteLayout:
+        (tmp_path / "site.yaml").write_text(SITE.replace("BUS", bus), encoding="utf-8")
+        return site.load(str(tmp_path / "site.yaml"))
+
+    return load
+
+
+def read(transaction: int, unit: int, count: int = 2) -> bytes:
+    return struct.pack(">HHHBBHH", transaction, 0, 6, unit, 4, 0, count)
+
+
+class Master:
+    def __init__(self, pilot: Pilot, peer: str = "peer") -> None:
+        self.engine: Engine = pilot.images.places[0].station.connect(peer, NOW_S)
+        assert isinstance(self.engine, GatewayEngine)
+
+    def hears(self, until_s: float) -> list[tuple[int, bytes, float]]:
+        """Transaction, message and time of each answer that has come by then."""
+        found, data = [], b""
+        while (due_s := self.engine.deadline_s()) is not None and due_s <= until_s:
+            self.engine.advance(due_s)
+            data += self.engine.take_output()
+            while data:
+                transaction, _, length = struct.unpack_from(">HHH", data)
+                found.append((transaction, data[7 : 6 + length], due_s))
+                data = data[6 + length :]
+        return found
+
+
+def test_requests_of_all_masters_wait_for_their_turn_on_the_bus(made: Made) -> None:
+    pilot = Pilot(made())
+    one, other = Master(pilot), Master(pilot, "another")
+    one.engine.receive(read(1, 1), NOW_S)
+    other.engine.receive(read(2, 2), NOW_S)
+    assert one.engine.take_output() == b""
+    ((number, answer, first_s),) = one.hears(NOW_S + 1.0)
+    assert (number, answer[:2]) == (1, b"\x04\x04")
+    ((number, answer, second_s),) = other.hears(NOW_S + 1.0)
+    assert (number, answer[:2]) == (2, b"\x04\x04")
+    line = shared_medium("rs485")
+    exchange_s = hop_s(line, 8, 19_200) + hop_s(line, 9, 19_200)
+    for took_s in (first_s - NOW_S, second_s - first_s):
+        assert exchange_s + line.turnaround_min_s < took_s < exchange_s + line.turnaround_max_s + 0.04
+    assert one.engine.deadline_s() is None
+
+
+def test_a_unit_that_is_not_there_is_silence_on_the_bus_and_an_exception_behind_it(made: Made) -> None:
+    pilot = Pilot(made(BUS.replace("queue", "retries: 1, queue")))
+    master = Master(pilot)
+    master.engine.receive(read(7, 9) + read(8, 1), NOW_S)
+    (number, refused, gone_s), (last, answer, _) = master.hears(NOW_S + 5.0)
+    assert (number, refused) == (7, b"\x84\x0b")
+    assert 0.8 < gone_s - NOW_S < 0.9
+    assert (last, answer[0]) == (8, 4)
+    assert pilot.images.places[0].station.traffic.refusals == {"gateway_target_failed_to_respond": 1}
+
+
+def test_a_device_off_its_network_is_given_up_after_the_time_out(made: Made) -> None:
+    pilot = Pilot(made())
+    pilot.farm.faults.add("offline", {"device": "meters-002"})
+    pilot.step(1.0)
+    master = Master(pilot)
+    master.engine.receive(read(1, 2), NOW_S)
+    ((_, refused, at_s),) = master.hears(NOW_S + 5.0)
+    assert refused == b"\x84\x0b"
+    assert 0.4 < at_s - NOW_S < 0.45
+
+
+def test_one_request_too_many_has_no_path(made: Made) -> None:
+    master = Master(Pilot(made()))
+    master.engine.receive(b"".join(read(k, 1) for k in range(6)), NOW_S)
+    refused = master.engine.take_output()
+    assert refused == b"".join(struct.pack(">HHHBBB", k, 0, 3, 1, 0x84, 0x0A) for k in (4, 5))
+    assert [number for number, _, _ in master.hears(NOW_S + 5.0)] == [0, 1, 2, 3]
+    master.engine.receive(read(9, 1), NOW_S + 5.0)
+    assert [number for number, _, _ in master.hears(NOW_S + 10.0)] == [9]
+
+
+def test_an_exception_of_the_device_is_its_answer(made: Made) -> None:
+    master = Master(Pilot(made()))
+    master.engine.receive(read(1, 1, count=200), NOW_S)
+    ((_, refused, at_s),) = master.hears(NOW_S + 5.0)
+    assert refused == b"\x84\x03"
+    assert at_s - NOW_S < 0.2
+
+
+def test_unit_0_is_said_to_all_and_answered_by_nobody(made: Made) -> None:
+    """MODBUS over Serial Line V1.02, 2.1."""
+    pilot = Pilot(made())
+    master = Master(pilot)
+    open_relays = struct.pack(">HHHBBHH", 1, 0, 6, 0, 6, 0, 0)
+    master.engine.receive(open_relays + read(2, 1), NOW_S)
+    assert [number for number, _, _ in master.hears(NOW_S + 1.0)] == [2]
+    assert not pilot.images.places[0].station.traffic.refusals
+
+
+def test_frames_may_be_cut_anywhere_and_what_is_none_closes(made: Made) -> None:
+    master = Master(Pilot(made()))
+    for k, octet in enumerate(read(1, 1)):
+        assert master.engine.deadline_s() is None, k
+        master.engine.receive(bytes((octet,)), NOW_S)
+    assert len(master.hears(NOW_S + 1.0)) == 1
+    master.engine.receive(b"GET / HTTP/1.1\r\n", NOW_S + 2.0)
+    assert master.engine.closed
+
+
+def test_what_a_master_asked_that_is_gone_is_forgotten(made: Made) -> None:
+    pilot = Pilot(made())
+    one, other = Master(pilot), Master(pilot, "another")
+    one.engine.receive(read(1, 9) + read(2, 9) + read(3, 9), NOW_S)
+    other.engine.receive(read(4, 1), NOW_S)
+    one.engine.hang_up(NOW_S)
+    ((_, answer, at_s),) = other.hears(NOW_S + 5.0)
+    assert answer[0] == 4
+    assert at_s < NOW_S + 0.4 + 0.2  # one time-out of what was under way, and its own exchange
+    assert pilot.images.places[0].station.connections == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("bus", "said"),
+    [
+        ("{medium: rs458}", "did you mean rs485?"),
+        ("{medium: zigbee, baud_rate: 9600}", "zigbee is no serial line: leave out baud_rate"),
+        ("{baud_rate: 9601}", "no serial line has this rate"),
+        ("{timeout_s: 0}", "must be above 0"),
+        ("{queue: 0}", "must be at least 1"),
+        ("{}, framing: rtu", "leave out framing, or bus"),
+    ],
+)
+def test_problems(made: Made, bus: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as found:
+        made(bus)
+    assert [each.line for each in found.value.problems] == [9]
