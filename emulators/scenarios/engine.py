@@ -104,6 +104,10 @@ class Run:
         """End it: what has not ended is skipped."""
         self._end_all(why, at_limit=False)
 
+    def mend(self) -> None:
+        """End the faults of its steps that still stand."""
+        self._mend(Mend(()))
+
     # ------------------------------------------------------------------------------------- phases
 
     def _next_phase(self) -> None:

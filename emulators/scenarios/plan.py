@@ -86,3 +86,9 @@ class Plan:
         """How many there are, repetitions counted."""
         steps = (step for phase in self.phases for step in phase.steps)
         return sum(len(step.action.expected) for step in steps if isinstance(step.action, Expect))
+
+    @property
+    def results(self) -> int:
+        """How many a run comes to: one a step, or one an expectation of it."""
+        steps = (step for phase in self.phases for step in phase.steps)
+        return sum(len(step.action.expected) if isinstance(step.action, Expect) else 1 for step in steps)
