@@ -131,7 +131,8 @@ async def read_scenario_junit(here: Here, scenario: ScenarioId) -> Response:
     entry = _found(here, scenario)
     if entry.ended_s is None:
         raise StateError(f"scenario {scenario} has not ended")
-    return Response(reporting.junit(entry.plan, entry.run.results, entry.began), media_type="text/xml")
+    text = reporting.junit(entry.plan.name, entry.plan.file, entry.run.results, entry.began)
+    return Response(text, media_type="text/xml")
 
 
 # ----------------------------------------------------------------------------------------- checking

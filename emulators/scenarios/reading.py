@@ -53,10 +53,14 @@ class PhaseDraft:
 
 
 class Draft:
-    """A scenario as it was read; problems gather in the document, and one with problems is not to be run."""
+    """A scenario as it was read; problems gather in the document, and one with problems is not to be run.
 
-    def __init__(self, document: Document) -> None:
+    ``name`` is what it was asked for by, a built-in one by its name; the document's file if left out.
+    """
+
+    def __init__(self, document: Document, name: str | None = None) -> None:
         self.document = document
+        self.name = document.file if name is None else name
         self._checker = Checker(document)
         data = document.data
         plain = {key: value for key, value in data.items() if key != "phases"}
@@ -222,7 +226,7 @@ def load(name_or_path: str) -> Draft:
     document = read(file, text, "scenario")
     if not isinstance(document.data, dict):
         raise ConfigError(document.problems)
-    return Draft(document)
+    return Draft(document, name_or_path)
 
 
 def _beside(file: str, site: str | None) -> str | None:

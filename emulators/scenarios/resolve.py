@@ -44,7 +44,7 @@ def resolving(draft: Draft, farm: Farm) -> Generator[None, None, Plan]:
         raise ConfigError(draft.problems)
     head = draft.head
     assert head is not None, "what has no head has a problem"
-    return Plan(head.name, head.title, draft.document.file, head.limit, phases)
+    return Plan(head.name, head.title, draft.name, head.limit, phases)
 
 
 class _Resolver:
