@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pilotfarm.api.events import EventStream
-from pilotfarm.api.routes import capture, clock, devices, faults, scenarios, setpoints, site, stations, until, watch
+from pilotfarm.api.routes import capture, clock, devices, faults, recording, scenarios, setpoints, site, stations, until, watch
 from pilotfarm.api.routes.context import Context
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.scenarios.board import Board, Entry
@@ -73,7 +73,7 @@ def create_app(
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
     refused = problems.documented(401) if token else {}
     api = APIRouter(prefix=PREFIX, responses=refused)
-    for module in (site, stations, devices, setpoints, faults, scenarios, clock, until, watch, capture):
+    for module in (site, stations, devices, setpoints, faults, recording, scenarios, clock, until, watch, capture):
         api.include_router(module.router)
     app.include_router(api, dependencies=locks)
     app.include_router(watch.outside, responses=refused)

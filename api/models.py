@@ -302,6 +302,17 @@ class ScenarioTrial(Answer):
     warnings: list[str] = Field(description="As of one that is begun")
 
 
+class RecordingAnswer(Answer):
+    """What was done to the farm, as a scenario."""
+
+    began: datetime = Field(description="Site time")
+    time: datetime = Field(description="Site time it is recorded up to")
+    masters: bool = Field(description="Whether what masters write is recorded, too")
+    steps: int = Field(description="How many steps the scenario has so far")
+    full: bool = Field(description="It has come to its bound: nothing more is recorded")
+    text: str = Field(description="The scenario file so far, as YAML")
+
+
 # ------------------------------------------------------------------------------------------ clock
 
 

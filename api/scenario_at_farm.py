@@ -1,13 +1,16 @@
-"""A scenario at a running farm, over its REST API: told as one on a farm of one's own."""
+"""Scenarios at a running farm, over its REST API: one that is run and told as on a farm of one's own; recording."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 from zoneinfo import ZoneInfo
+
+import typer
 
 from pilotfarm import profiles
 from pilotfarm.api.commands.farm import Farm
@@ -91,3 +94,35 @@ def _about(taken: Mapping[str, Any], site: Mapping[str, Any], file: str) -> Abou
 
 def _result(found: Mapping[str, Any]) -> Result:
     return Result(**{**found, "line": found["line"] or 0, "verdict": Verdict(found["verdict"])})
+
+
+def record_at(url: str, token: str | None, out: Path, *, masters: bool) -> None:
+    """Record what is done to the farm of that URL until Ctrl-C, and write it as a scenario file, which is a new one."""
+    query = "?masters=true" if masters else ""
+    with until_interrupted() as interrupt, Farm(url, token) as farm, _new(out) as file:
+        found = farm.send("POST", f"/scenarios/recording{query}").json()
+        try:
+            typer.echo(f"recording since {found['began']}; Ctrl-C ends it")
+            while not interrupt.received:
+                time.sleep(POLL_S)
+                found = farm.send("GET", "/scenarios/recording").json()
+            found = farm.send("DELETE", "/scenarios/recording").json()
+        finally:  # a farm that ends in between has told nearly all
+            file.write(found["text"])
+    full = "; it came to its bound, and what was done since is not in it" if found["full"] else ""
+    steps = f"{found['steps']} step{'s' if found['steps'] != 1 else ''}"
+    typer.echo(f"{out}: {steps} until {found['time']}{full}; say in it what must be seen")
+
+
+@contextmanager
+def _new(out: Path) -> Iterator[TextIO]:
+    try:
+        file = out.open("x", encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{out} cannot be made: {error.strerror}", param_hint="OUT") from None
+    try:
+        with file:
+            yield file
+    finally:
+        if not out.stat().st_size:  # nothing was recorded: it leaves no file
+            out.unlink()

@@ -6,11 +6,13 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pilotfarm.api.commands import addressing, completion, scenario_run
+from pilotfarm.api.commands.farm import URL, Api, Token
 from pilotfarm.api.commands.scenario_run import File, OnSite
 
 if TYPE_CHECKING:
@@ -110,6 +112,27 @@ def schema() -> None:
     from pilotfarm.emulators.scenarios.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@scenarios.command()
+def record(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The scenario file to write: a new one.")],
+    masters: Annotated[
+        bool, typer.Option("--masters", help="Record what masters write over their protocols, too.")
+    ] = False,
+    api: Api = URL,
+    token: Token = None,
+) -> None:
+    """Record what is done to a running farm over REST, until Ctrl-C, as a scenario.
+
+    Times count from the site's start, so that a run of it does the same at the same site time. Faults that stand when
+    it begins are in it; what devices were told before is not, nor is a change of speed, pause or step.
+
+    Example: `pilotfarm scenario record monday.yaml`
+    """
+    from pilotfarm.api.scenario_at_farm import record_at
+
+    record_at(api, token, out, masters=masters)
 
 
 def _checked(file: str, site: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The scenarios of a running farm: those under way, and the last ones that have ended.
+"""The scenarios of a running farm: those under way, the last ones that have ended, and one that is being recorded.
 
 Whoever steps the farm calls ``advance`` after each step. A scenario that ends leaves no fault of its own on the farm;
 what devices were told stays.
@@ -16,6 +16,7 @@ from pilotfarm.emulators.errors import ConfigError, Problem, StateError
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.scenarios.engine import Run
 from pilotfarm.emulators.scenarios.plan import Plan
+from pilotfarm.emulators.scenarios.recorder import Recorder
 from pilotfarm.emulators.scenarios.verdict import Result, Verdict
 
 RUNNING_MAX: Final = 10
@@ -63,6 +64,7 @@ class Board:
         self._ended: deque[int] = deque()
         """Those that have ended, the one first that ended first."""
         self._last_id = 0
+        self._recorder: Recorder | None = None
 
     def __iter__(self) -> Iterator[Entry]:
         """All that are kept, oldest first."""
@@ -113,6 +115,32 @@ class Board:
         for entry in list(self):
             if entry.ended_s is None:
                 self.stop(entry.id, "the farm ended")
+
+    # ------------------------------------------------------------------------------- recording
+
+    @property
+    def recorder(self) -> Recorder:
+        """Who records; ``StateError`` if nobody does."""
+        if self._recorder is None:
+            raise StateError("nothing is being recorded")
+        return self._recorder
+
+    def record(self, step_s: float, *, masters: bool) -> Recorder:
+        """Record what is done to the farm from now on; ``StateError`` if somebody does already."""
+        if self._recorder is not None:
+            raise StateError("what is done is being recorded already; end that first")
+        self._recorder = Recorder(self._farm, step_s, masters=masters)
+        self._farm.observers.append(self._recorder)
+        return self._recorder
+
+    def end_recording(self) -> Recorder:
+        """End what ``record`` began, and return it."""
+        recorder = self.recorder
+        self._farm.observers.remove(recorder)
+        self._recorder = None
+        return recorder
+
+    # -------------------------------------------------------------------------------- advancing
 
     def _advance(self, entry: Entry) -> None:
         entry.run.advance()

@@ -93,6 +93,31 @@ def test_ctrl_c_stops_it_there(farm: RunningFarm, tmp_path: Path) -> None:
     assert farm.rest.get("scenarios", params={"state": "running"}).json() == []
 
 
+def test_what_is_recorded_passes_the_check_and_runs(farm: RunningFarm, tmp_path: Path) -> None:
+    out = tmp_path / "out.yaml"
+
+    def operate() -> None:
+        eventually(lambda: farm.rest.get("scenarios/recording").is_success)
+        farm.rest.post("faults", json={"kind": "trip", "target": {"device": "charger-001"}}).raise_for_status()
+        eventually(lambda: farm.rest.get("scenarios/recording").json()["steps"])
+        os.kill(os.getpid(), signal.SIGINT)
+
+    other = threading.Thread(target=operate)
+    other.start()
+    done = pilotfarm("record", out, "--api", url(farm))
+    other.join()
+    farm.rest.delete("faults")
+    assert done.exit_code == 0
+    assert f"{out}: 1 step until " in done.output
+    assert "1 phases, 2 steps and 0 expectations at tiny: no problems" in pilotfarm("check", out).output
+    kept = out.read_text(encoding="utf-8")
+    assert "  fault: {kind: trip, target: {device: charger-001}}" in kept
+    assert "cannot be made: File exists" in pilotfarm("record", out, "--api", url(farm)).stderr
+    assert out.read_text(encoding="utf-8") == kept
+    assert pilotfarm("record", tmp_path / "none.yaml", "--api", "http://127.0.0.1:9").exit_code == 2
+    assert not (tmp_path / "none.yaml").exists()
+
+
 @pytest.mark.parametrize("option", [["--fast"], ["--site", "tiny"], ["--seed", "1"], ["--ledger", "x"]])
 def test_what_brings_a_farm_up_does_not_go_with_one_that_runs(option: list[str]) -> None:
     done = pilotfarm("run", "stuck-meter", "--farm", "http://127.0.0.1:9", *option)

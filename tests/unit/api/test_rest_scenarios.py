@@ -291,3 +291,40 @@ def test_the_end_of_the_farm_ends_them(farm: Rest) -> None:
     farm.app.state.context.scenarios.close()
     assert farm.get(f"scenarios/{number}")["verdict"] == "SKIPPED"
     assert standing(farm) == []
+
+
+# ------------------------------------------------------------------------------------------ recording
+
+
+def test_what_is_done_over_rest_becomes_a_scenario_that_does_it_again(
+    tiny: SiteLayout, make_rest: Callable[..., Rest]
+) -> None:
+    rest = make_rest(tiny)
+    assert "nothing is being recorded" in rest.problems(404, "GET", "scenarios/recording")["recording"]
+    assert rest("POST", "scenarios/recording", params={"masters": True}).json()["masters"]
+    assert "already" in rest.problems(409, "POST", "scenarios/recording")[""]
+    rest.pilot.step(1.0)
+    fault = {"kind": "bias", "target": {"quantity": "active_power_w"}, "parameters": {"factor": 2}, "ramp_s": 5}
+    rest("POST", "faults", json=fault)
+    rest("POST", "setpoints", json={"target": {"kind": "battery"}, "values": {"active_power_setpoint_w": 800}})
+    begun(rest, steps("setpoints: {target: {kind: ev_charger}, values: {stop: 1}}"))
+    rest.pilot.step(1.0)
+    rest("DELETE", "faults/1")
+    rest.pilot.step(1.0)
+    assert rest.get("scenarios/recording")["steps"] == 4
+    found = rest("DELETE", "scenarios/recording").json()
+    assert (found["steps"], found["full"], found["began"]) == (
+        4,
+        False,
+        rest.get("site")["start"].replace("00+", "01+"),
+    )
+    assert found["time"] == rest.get("clock")["time"]
+    rest.problems(404, "DELETE", "scenarios/recording")
+    other = make_rest(tiny)
+    number = begun(other, found["text"])["id"]
+    for _ in range(3):
+        other.pilot.step(1.0)
+    assert other.get(f"scenarios/{number}")["verdict"] == "PASS"
+    assert other.get("devices") == rest.get("devices")
+    faults = [each.get("faults")[0] for each in (rest, other)]
+    assert faults[0] == faults[1]

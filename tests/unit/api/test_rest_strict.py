@@ -225,6 +225,8 @@ def ways_to_fail(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Calla
         return rest(method, filled(path), content=content, headers={"content-type": kind})
 
     def nobody(method: str, path: str) -> httpx.Response:
+        if path == "/api/v1/scenarios/recording":
+            rest("DELETE", path)
         body = {"json": {"stop": 1}} if method == "POST" else {}
         return rest(method, path.format(device="nobody", fault="999", scenario="999"), **body)
 
@@ -236,6 +238,8 @@ def ways_to_fail(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Calla
             if method == "DELETE":
                 rest("DELETE", f"scenarios/{number}")
             return rest(method, path.format(scenario=number))
+        if path == "/api/v1/scenarios/recording":
+            return [rest("POST", path) for _ in range(2)][1]
         if method == "DELETE":
             number = rest("POST", "faults", json={"kind": "offline"}).json()["id"]
             rest("DELETE", f"faults/{number}")
