@@ -13,10 +13,11 @@ from rich.status import Status
 from rich.text import Text
 
 from pilotfarm.emulators.farm.farm import Farm
-from pilotfarm.emulators.scenarios import reporting
+from pilotfarm.emulators.scenarios import reporting, sesp_load
 from pilotfarm.emulators.scenarios.engine import Run
 from pilotfarm.emulators.scenarios.reading import Draft
 from pilotfarm.emulators.scenarios.resolve import resolve
+from pilotfarm.emulators.scenarios.sesp_load import Outside
 from pilotfarm.emulators.scenarios.verdict import Result, overall
 from pilotfarm.emulators.site.layout import SiteLayout
 
@@ -58,7 +59,8 @@ class Teller:
     def tell(self, results: Sequence[Result]) -> None:
         """Tell what is new of the results so far."""
         for result in results[self._told :]:
-            because = f" ({result.detail})" if result.detail and result.verdict != "PASS" else ""
+            told = result.verdict != "PASS" or result.step == sesp_load.NAME
+            because = f" ({result.detail})" if result.detail and told else ""
             where = f"{result.phase}: {result.text}"
             self.say(f"{result.verdict:8}{result.ended_s:>8g} s  {where}{because}", _STYLES[str(result.verdict)])
             self._write(reporting.line(result, self._about.began))
@@ -103,11 +105,11 @@ class Report(Teller):
         self.layout = layout
         self._draft = draft
 
-    def begin(self, farm: Farm, wall_s: Callable[[], float] | None) -> None:
+    def begin(self, farm: Farm, wall_s: Callable[[], float] | None, outside: Outside | None = None) -> None:
         """Begin the run on a farm; ``ConfigError`` if the scenario does not fit it."""
         plan = resolve(self._draft, farm)
         self.open(reporting.about(plan, self.layout, farm.now))
-        self.run = Run(plan, farm, wall_s)
+        self.run = Run(plan, farm, wall_s, outside)
         self.advance()
 
     def advance(self) -> None:

@@ -14,6 +14,7 @@ from pilotfarm.api.commands.up import Every, Quantities, recording
 
 if TYPE_CHECKING:
     from pilotfarm.api.scenario_report import Report
+    from pilotfarm.api.sesp_load import Loads, Target
     from pilotfarm.emulators.record.ledger import Recording
     from pilotfarm.emulators.serving.pilot import Pilot
 
@@ -42,7 +43,9 @@ Seed = Annotated[
         "--seed", metavar="N", min=0, help="Seed of all randomness; the scenario's or the site's if left out."
     ),
 ]
-_OF_AN_OWN_FARM = ("site", "fast", "seed", "speed", "api", "ports_from", "addresses", "ledger", "every", "quantities")
+_OF_AN_OWN_FARM = ("site", "fast", "seed", "speed", "api", "ports_from", "addresses", "ledger", "every", "quantities",
+    "sesp", "sesp_token", "allow_remote",
+)  # fmt: skip
 
 
 def run(
@@ -77,6 +80,20 @@ def run(
     ] = None,
     every: Every = 0.0,
     quantities: Quantities = None,
+    sesp: Annotated[
+        str | None,
+        typer.Option(
+            "--sesp",
+            metavar="URL",
+            help="The SESP that phases put load on, such as http://127.0.0.1:8090.",
+            show_default=False,
+        ),
+    ] = None,
+    sesp_token: Annotated[
+        str | None,
+        typer.Option("--sesp-token", envvar="PILOTFARM_SESP_TOKEN", help="The SESP's token, if it has one."),
+    ] = None,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Load a SESP that is not on loopback.")] = False,
     farm: Annotated[
         str | None,
         typer.Option(
@@ -98,6 +115,7 @@ def run(
     Example: `pilotfarm scenario run feeder-outage --fast --junit outage.xml`
     """
     from pilotfarm.api.scenario_report import Report
+    from pilotfarm.api.sesp_load import Loads
     from pilotfarm.emulators.scenarios import reading
 
     if as_is and farm is None:
@@ -108,11 +126,28 @@ def run(
         _refuse_beside_farm(ctx)
         raise typer.Exit(run_at(farm, token, file, as_is=as_is, lines=json_lines, junit=junit))
     kept = recording("--ledger", ledger, every, quantities)
+    target = None if sesp is None else _target(sesp, sesp_token, allow_remote)
     draft = reading.load(file)
     layout = draft.layout(site, seed, addressing(ports_from, addresses))
-    with Report(draft, layout, lines=json_lines, junit=junit) as report:
-        loss = _run_fast(report, kept) if fast else _run_served(report, kept, api, token, speed)
+    with Report(draft, layout, lines=json_lines, junit=junit) as report, Loads(layout, target, speed) as loads:
+        loss = _run_fast(report, kept) if fast else _run_served(report, kept, api, token, loads)
         _end(report, loss)
+
+
+def _target(url: str, token: str | None, allow_remote: bool) -> Target:
+    from pilotfarm.api.sesp_load import Target
+    from pilotfarm.emulators.errors import StateError
+    from pilotfarm.loadtests.hosts import check_token
+    from pilotfarm.loadtests.plan import target
+    from pilotfarm.loadtests.run import has_locust
+
+    check_token(token, "PILOTFARM_SESP_TOKEN")
+    if not has_locust():
+        raise StateError("load on a SESP needs Locust, which is not installed: pip install 'pilotfarm[loadtest]'")
+    try:
+        return Target(target(url, allow_remote), token, allow_remote)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--sesp") from None
 
 
 def _refuse_beside_farm(ctx: typer.Context) -> None:
@@ -153,7 +188,7 @@ def _run_fast(report: Report, kept: Recording | None) -> str:
     return "" if ledger is None else ledger.loss
 
 
-def _run_served(report: Report, kept: Recording | None, api: str, token: str | None, speed: float) -> str:
+def _run_served(report: Report, kept: Recording | None, api: str, token: str | None, loads: Loads) -> str:
     from pilotfarm.loadtests import logs
     from pilotfarm.loadtests.hosts import parse_address, require_token
 
@@ -163,7 +198,8 @@ def _run_served(report: Report, kept: Recording | None, api: str, token: str | N
     from pilotfarm.api import serve
 
     def attend(pilot: Pilot, stop: Callable[[], None]) -> None:
-        report.begin(pilot.farm, pilot.clock.now_s)
+        loads.paced_by(lambda speed: pilot.runner.change(speed=speed))
+        report.begin(pilot.farm, pilot.clock.now_s, loads)
 
         def after_step() -> None:
             report.advance()
@@ -172,5 +208,5 @@ def _run_served(report: Report, kept: Recording | None, api: str, token: str | N
 
         pilot.attendants.append(after_step)
 
-    options = serve.Options(host, port, token, speed, kept)
+    options = serve.Options(host, port, token, loads.usual_speed, kept)
     return serve.run(report.layout, options, lambda url: report.say(f"ready {url}"), attend)

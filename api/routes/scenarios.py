@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
@@ -70,7 +71,7 @@ async def run_scenario(
     async with here.checking:
         plan = await _checked(here, text, is_text, as_is)
     here.scenarios.check_room(plan)
-    warnings = ["the clock is paused: it goes on when the clock does"] if here.pilot.runner.paused else []
+    warnings = list(_doubts(here, plan))
     if dry_run:
         trial = models.ScenarioTrial(
             name=plan.name,
@@ -165,6 +166,15 @@ async def _checked(here: Context, text: str, is_yaml: bool, as_is: bool) -> Plan
             plan: Plan = made.value
             return plan
         await asyncio.sleep(0)
+
+
+def _doubts(here: Context, plan: Plan) -> Iterator[str]:
+    if here.pilot.runner.paused:
+        yield "the clock is paused: it goes on when the clock does"
+    if any(phase.speed is not None for phase in plan.phases):
+        yield "the farm keeps its speed, whatever phases say"
+    if any(phase.load is not None for phase in plan.phases):
+        yield "loads of phases are skipped: this farm has no SESP to send to"
 
 
 def _draft(text: str, is_yaml: bool) -> Draft:

@@ -50,6 +50,8 @@ class PhaseDraft:
     repeat: int
     skip: str
     steps: tuple[StepDraft | None, ...]
+    table: PhaseTable | None = None
+    path: Path = ()
 
 
 class Draft:
@@ -132,7 +134,7 @@ class Draft:
         drafts = [self._step(each, (*path, "steps", i)) for i, each in enumerate(listed_steps)]
         if table is None:
             return PhaseDraft("", 1, "", tuple(drafts))
-        return PhaseDraft(table.name, table.repeat, table.skip or "", tuple(drafts))
+        return PhaseDraft(table.name, table.repeat, table.skip or "", tuple(drafts), table, path)
 
     def _step(self, value: Any, path: Path) -> StepDraft | None:
         if not isinstance(value, dict):
