@@ -42,7 +42,7 @@ def run_at(
                 tell.say(f"warning: {warning}")
             while scenario.look() and not interrupt.received:
                 tell.tell(scenario.results)
-                tell.show(scenario.time_s, scenario.now["phase"], scenario.now["waits_for"])
+                tell.show(scenario.time_s, scenario.now["phase"], lambda: str(scenario.now["waits_for"]))
                 time.sleep(POLL_S)
         finally:
             stopped = scenario.stop()

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from pilotfarm.emulators.clock import WallClock
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.scenarios import reporting, sesp_load
 from pilotfarm.emulators.scenarios.engine import Run
@@ -22,6 +23,9 @@ from pilotfarm.emulators.scenarios.verdict import Result, overall
 from pilotfarm.emulators.site.layout import SiteLayout
 
 _STYLES: Final = {"PASS": "green", "FAIL": "bold red", "BLOCKED": "red", "SKIPPED": "yellow"}
+SILENT_MAX_S: Final = 60.0
+"""Longest wall time without a line where there is no terminal: some who run tests end what says nothing."""
+_SPINNER_WIDTH: Final = 2
 
 
 class Teller:
@@ -33,6 +37,8 @@ class Teller:
         self._xml: TextIO | None = None
         self._console = Console(markup=False, highlight=False)
         self._status: Status | None = None
+        self._clock = WallClock()
+        self._said_s = self._clock.now_s()
         self._told = 0
         self._stack = ExitStack()
 
@@ -66,11 +72,17 @@ class Teller:
             self._write(reporting.line(result, self._about.began))
         self._told = len(results)
 
-    def show(self, time_s: float, phase: str, waits_for: str) -> None:
-        """Show on a terminal what is under way, ``time_s`` seconds after it began."""
+    def show(self, time_s: float, phase: str, doing: Callable[[], str]) -> None:
+        """Show what is under way, ``time_s`` seconds after it began: on a terminal always, in a log now and then."""
+        if not phase:
+            return
         if self._status is not None:
             now = reporting.later(self._about.began, time_s)
-            self._status.update(Text(f"{now:%Y-%m-%d %H:%M:%S}  {phase}: {waits_for}"))
+            text = Text(f"{now:%Y-%m-%d %H:%M:%S} {time_s:>8g} s  {phase}: {doing()}")
+            text.truncate(self._console.width - _SPINNER_WIDTH, overflow="ellipsis")
+            self._status.update(text)
+        elif self._clock.now_s() - self._said_s >= SILENT_MAX_S:
+            self.say(f"        {time_s:>8g} s  {phase}: {doing()}")
 
     def close(self, results: Sequence[Result], time_s: float) -> None:
         """Tell the rest, and the verdict."""
@@ -89,6 +101,7 @@ class Teller:
         )
 
     def say(self, text: str, style: str | None = None) -> None:
+        self._said_s = self._clock.now_s()
         self._console.print(text, style=style, soft_wrap=True)
 
     def _write(self, line: str) -> None:
@@ -116,7 +129,7 @@ class Report(Teller):
         """Let the run look at the farm, and tell what is new."""
         self.run.advance()
         self.tell(self.run.results)
-        self.show(self.run.time_s, self.run.phase, self.run.waits_for())
+        self.show(self.run.time_s, self.run.phase, self.run.waits_for)
 
     def finish(self) -> None:
         """Tell the rest and the verdict."""

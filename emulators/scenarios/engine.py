@@ -93,9 +93,15 @@ class Run:
         """Say what is under way now."""
         open_ = [each for each in self._live if each.verdict is None and (each.coming or each.began_s is not None)]
         watched = [each.coming or next(iter(each.open), None) for each in open_]
-        said = [w.observed.watch.text if w else each.step.text for each, w in zip(open_, watched, strict=True)]
+        said = [w.observed.watch.text if w else self._doing(each) for each, w in zip(open_, watched, strict=True)]
         loads = [sesp_load.said(self._surge.asked)] if self._surge and self._surge.began_s is not None else []
         return "; ".join([*said, *loads])
+
+    def _doing(self, each: _Live) -> str:
+        action = each.step.action
+        if not isinstance(action, Wait) or action.for_s is None or each.began_s is None:
+            return each.step.text
+        return f"{each.step.text}, {action.for_s - (self.time_s - each.began_s):g} s left"
 
     def advance(self) -> None:
         """Look at the farm as of its last step, end what has come to its end and begin what is due."""

@@ -66,7 +66,7 @@ def test_it_goes_on_with_the_farm_s_steps_and_says_how_far_it_is(farm: Rest) -> 
     assert taken["waits_for"] == "fault offline"
     farm.pilot.step(1.0)
     found = farm.get(f"scenarios/{taken['id']}")
-    assert (found["time_s"], found["waits_for"], verdicts(found)) == (1.0, "wait 2 s", ["PASS", "PASS"])
+    assert (found["time_s"], found["waits_for"], verdicts(found)) == (1.0, "wait 2 s, 2 s left", ["PASS", "PASS"])
     assert found["results"][1] == {
         "phase": "only", "step": "2", "line": 6, "text": GONE.replace(":", ""), "verdict": "PASS",
         "began_s": 1.0, "ended_s": 1.0, "detail": "meter-001 has 0",

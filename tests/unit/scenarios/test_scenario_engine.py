@@ -293,7 +293,7 @@ def test_a_run_that_is_stopped_skips_the_rest(made: Callable[[], Farm]) -> None:
     for _ in range(3):
         farm.step(1.0)
         stopped.advance()
-    assert stopped.waits_for() == "wait 50 s"
+    assert stopped.waits_for() == "wait 50 s, 49 s left"
     stopped.stop("interrupted")
     assert stopped.over
     assert verdicts(stopped) == [("1", "PASS"), ("2", "SKIPPED"), ("3", "SKIPPED"), ("3", "SKIPPED")]

@@ -41,7 +41,7 @@ def test_the_example_passes() -> None:
     run = Run(resolve(made, farm), farm)
     run.advance()
     while not run.over:
-        farm.step(1.0)
+        farm.step(farm.layout.step_s)
         run.advance()
     assert run.verdict == "PASS", run.results
 

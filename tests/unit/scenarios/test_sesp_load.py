@@ -72,7 +72,7 @@ def test_a_load_lasts_as_long_as_its_phase_and_the_phase_until_it_is_known_what_
     outside = Scripted()
     made = begun(FIRST.format(LOAD, "{wait: 2 s}") + SECOND.format("speed: 60", "{wait: 1 s}"), farm, outside)
     assert outside.told == [None, (3, 2.0)]
-    assert made.waits_for() == "wait 2 s; sesp_load of 3 devices, 2 times their rate"
+    assert made.waits_for() == "wait 2 s, 2 s left; sesp_load of 3 devices, 2 times their rate"
     step(farm, made)
     assert "end" not in outside.told
     step(farm, made, 3)
