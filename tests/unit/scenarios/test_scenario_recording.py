@@ -16,6 +16,7 @@ from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import WARM_UP_S, Farm
 from pilotfarm.emulators.farm.fault import ENDED, Fault
 from pilotfarm.emulators.farm.observer import Moment
+from pilotfarm.emulators.scenarios import recorded
 from pilotfarm.emulators.scenarios import recorder as recording
 from pilotfarm.emulators.scenarios.recorded import text_of
 from pilotfarm.emulators.scenarios.recorder import Recorder
@@ -251,6 +252,28 @@ def test_values_have_a_bound_too(session: tuple[Farm, Recorder], monkeypatch: py
         "- at: 0 s",
         "  setpoints: {target: {device: [storage-001, storage-002]}, values: {stop: 1}}",
     ]
+
+
+def test_its_time_has_a_bound_too(session: tuple[Farm, Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
+    farm, recorder = session
+    for module in (recording, recorded):
+        monkeypatch.setattr(module, "LENGTH_MAX_S", 2.0)
+    for number in range(5):
+        assert recorder.full == (number > 3)
+        farm.faults.add("trip", {"group": "storage"}, duration_s=1.0)
+        farm.step(1.0)
+    assert body(recorder)[0::3] == ["- name: trip-1", "- name: trip-2", "- name: trip-3"]
+    assert "wait: 2 s" in text_of(recorder, "made", "small")
+
+
+def test_what_devices_do_by_themselves_is_no_step(session: tuple[Farm, Recorder]) -> None:
+    farm, recorder = session
+    recorder.masters = True
+    tell(farm, "rest", alike(STORAGES[:1], active_power_limit_frac=0.5, active_power_limit_reversion_s=2.0))
+    for _ in range(4):
+        farm.step(1.0)
+    assert farm.device("storage-001").value("active_power_limit_frac") == 1.0
+    assert [line for line in body(recorder) if "at:" in line] == ["- at: 0 s"]
 
 
 def test_a_change_of_the_step_is_told(session: tuple[Farm, Recorder]) -> None:
