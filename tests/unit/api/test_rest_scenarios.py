@@ -165,18 +165,19 @@ def test_events_tell_what_comes_of_it(farm: Rest) -> None:
         plan = farm.app.state.context.scenarios.get(begins).plan
         farm.app.state.context.scenarios.begin(plan)
         farm.pilot.step(1.0)
+        farm.pilot.step(1.0)
         text = await anext(reader)
         await reader.aclose()
         found = [each.split("\n") for each in text.strip().split("\n\n")]
         return [json.loads(lines[2][6:]) for lines in found if lines[1] == "event: scenario"]
 
-    begins = begun(farm, steps("wait: 1 s", "expect: meter-001.online true == 0"))["id"]
+    begins = begun(farm, steps("wait: 1 s", "wait: 1 s", "expect: meter-001.online true == 0"))["id"]
     found = asyncio.run(told())
-    assert [each["scenario"] - begins for each in found] == [0, 0, 0, 1, 1, 1, 1]
-    assert [each["event"] for each in found[3:]] == ["began", "result", "result", "ended"]
-    assert [each["verdict"] for each in found] == ["SKIPPED", "SKIPPED", "SKIPPED", None, "PASS", "FAIL", "FAIL"]
+    assert [each["scenario"] - begins for each in found] == [0, 0, 0, 0, 1, 1, 1, 1, 1]
+    assert [each["event"] for each in found[4:]] == ["began", "result", "result", "result", "ended"]
+    assert [each["verdict"] for each in found] == [*["SKIPPED"] * 4, None, "PASS", "PASS", "FAIL", "FAIL"]
     assert found[1]["detail"] == "the farm ended"
-    assert found[5]["text"] == "expect meter-001.online true == 0"
+    assert found[7]["text"] == "expect meter-001.online true == 0"
 
 
 # -------------------------------------------------------------------------------------------- taking
