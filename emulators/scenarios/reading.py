@@ -18,6 +18,7 @@ from pilotfarm.emulators.scenarios.model import (
     Head,
     PhaseTable,
     ScenarioFile,
+    SespLoadTable,
     SetpointsTable,
     StepTable,
 )
@@ -50,7 +51,8 @@ class PhaseDraft:
     repeat: int
     skip: str
     steps: tuple[StepDraft | None, ...]
-    table: PhaseTable | None = None
+    speed: float | None = None
+    load: SespLoadTable | None = None
     path: Path = ()
 
 
@@ -134,7 +136,7 @@ class Draft:
         drafts = [self._step(each, (*path, "steps", i)) for i, each in enumerate(listed_steps)]
         if table is None:
             return PhaseDraft("", 1, "", tuple(drafts))
-        return PhaseDraft(table.name, table.repeat, table.skip or "", tuple(drafts), table, path)
+        return PhaseDraft(table.name, table.repeat, table.skip or "", tuple(drafts), table.speed, table.sesp_load, path)
 
     def _step(self, value: Any, path: Path) -> StepDraft | None:
         if not isinstance(value, dict):

@@ -14,7 +14,7 @@ from pilotfarm.emulators.errors import Blocked, ConfigError, PointError
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.targets import chosen, strange
 from pilotfarm.emulators.scenarios.binding import Binder
-from pilotfarm.emulators.scenarios.model import OVERRIDES, FaultTable, SespLoadTable, SetpointsTable
+from pilotfarm.emulators.scenarios.model import OVERRIDES, FaultTable, SetpointsTable
 from pilotfarm.emulators.scenarios.observed import Observed
 from pilotfarm.emulators.scenarios.plan import Action, Break, Expect, Mend, Phase, Plan, Step, Tell, Wait
 from pilotfarm.emulators.scenarios.reading import Draft, PhaseDraft, StepDraft
@@ -68,16 +68,9 @@ class _Resolver:
                 steps.append(step)
                 yield
             names = [phase.name] if phase.repeat == 1 else [f"{phase.name} {i + 1}" for i in range(phase.repeat)]
-            outside = self._outside(phase)
-            found += [Phase(name, steps, *outside) for name in names]
+            line = self._document.line((*phase.path, "sesp_load"))
+            found += [Phase(name, steps, phase.speed, phase.load, line, phase.skip) for name in names]
         return tuple(found)
-
-    def _outside(self, phase: PhaseDraft) -> tuple[float | None, SespLoadTable | None, int, str]:
-        """Return what a phase asks for outside the farm, in the order of ``Phase``."""
-        table = phase.table
-        if table is None:
-            return None, None, 0, ""
-        return table.speed, table.sesp_load, self._document.line((*phase.path, "sesp_load")), phase.skip
 
     def _steps(self, phase: PhaseDraft) -> Iterator[Step]:
         numbers = {step.table.name: i for i, step in enumerate(phase.steps) if step and step.table.name}
