@@ -43,69 +43,81 @@ Seed = Annotated[
         "--seed", metavar="N", min=0, help="Seed of all randomness; the scenario's or the site's if left out."
     ),
 ]
-_OF_AN_OWN_FARM = ("site", "fast", "seed", "speed", "api", "ports_from", "addresses", "ledger", "every", "quantities",
-    "sesp", "sesp_token", "allow_remote",
-)  # fmt: skip
+Fast = Annotated[
+    bool, typer.Option("--fast", help="Without servers, as fast as it can, as `simulate` does; else as `up` does.")
+]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there.", show_default=False)
+]
+JsonLines = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write JSON Lines there.", show_default=False)
+]
+Speed = Annotated[
+    float, typer.Option("--speed", metavar="X", min=0.001, max=100_000.0, help="Site seconds a wall second.")
+]
+Api = Annotated[
+    str, typer.Option("--api", metavar="HOST:PORT", help="Where the REST API listens; port 0 takes any free one.")
+]
+Token = Annotated[
+    str | None,
+    typer.Option("--token", envvar="PILOTFARM_TOKEN", help="What the API's users must show; needed off loopback."),
+]
+Ledger = Annotated[
+    Path | None,
+    typer.Option("--ledger", metavar="DIR", help="Record what is true, said, told and broken, as Parquet."),
+]
+Sesp = Annotated[
+    str | None,
+    typer.Option(
+        "--sesp",
+        metavar="URL",
+        help="The SESP that phases put load on, such as http://127.0.0.1:8090.",
+        show_default=False,
+    ),
+]
+SespToken = Annotated[
+    str | None,
+    typer.Option("--sesp-token", envvar="PILOTFARM_SESP_TOKEN", help="The SESP's token, if it has one."),
+]
+AllowRemote = Annotated[bool, typer.Option("--allow-remote", help="Load a SESP that is not on loopback.")]
+AtFarm = Annotated[
+    str | None,
+    typer.Option("--farm", metavar="URL", help="On the farm that runs there, over its REST API.", show_default=False),
+]
+AsIs = Annotated[
+    bool,
+    typer.Option(
+        "--as-is", help="With --farm: take it as it is, whatever the scenario says of site, start, seed and step_s."
+    ),
+]
+_OF_AN_OWN_FARM = (
+    *("site", "fast", "seed", "speed", "api", "ports_from", "addresses", "ledger", "every", "quantities"),
+    *("sesp", "sesp_token", "allow_remote"),
+)
+"""Options that a farm which runs already has no use for."""
 
 
 def run(
     ctx: typer.Context,
     file: File,
     site: OnSite = None,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Without servers, as fast as it can, as `simulate` does; else as `up` does.")
-    ] = False,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there.", show_default=False)
-    ] = None,
-    json_lines: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write JSON Lines there.", show_default=False)
-    ] = None,
+    fast: Fast = False,
+    junit: Junit = None,
+    json_lines: JsonLines = None,
     seed: Seed = None,
-    speed: Annotated[
-        float, typer.Option("--speed", metavar="X", min=0.001, max=100_000.0, help="Site seconds a wall second.")
-    ] = 1.0,
-    api: Annotated[
-        str, typer.Option("--api", metavar="HOST:PORT", help="Where the REST API listens; port 0 takes any free one.")
-    ] = "127.0.0.1:8080",
-    token: Annotated[
-        str | None,
-        typer.Option("--token", envvar="PILOTFARM_TOKEN", help="What the API's users must show; needed off loopback."),
-    ] = None,
+    speed: Speed = 1.0,
+    api: Api = "127.0.0.1:8080",
+    token: Token = None,
     ports_from: PortsFrom = None,
     addresses: Addresses = None,
-    ledger: Annotated[
-        Path | None,
-        typer.Option("--ledger", metavar="DIR", help="Record what is true, said, told and broken, as Parquet."),
-    ] = None,
+    ledger: Ledger = None,
     every: Every = 0.0,
     quantities: Quantities = None,
-    sesp: Annotated[
-        str | None,
-        typer.Option(
-            "--sesp",
-            metavar="URL",
-            help="The SESP that phases put load on, such as http://127.0.0.1:8090.",
-            show_default=False,
-        ),
-    ] = None,
-    sesp_token: Annotated[
-        str | None,
-        typer.Option("--sesp-token", envvar="PILOTFARM_SESP_TOKEN", help="The SESP's token, if it has one."),
-    ] = None,
-    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Load a SESP that is not on loopback.")] = False,
-    farm: Annotated[
-        str | None,
-        typer.Option(
-            "--farm", metavar="URL", help="On the farm that runs there, over its REST API.", show_default=False
-        ),
-    ] = None,
-    as_is: Annotated[
-        bool,
-        typer.Option(
-            "--as-is", help="With --farm: take it as it is, whatever the scenario says of site, start, seed and step_s."
-        ),
-    ] = False,
+    sesp: Sesp = None,
+    sesp_token: SespToken = None,
+    allow_remote: AllowRemote = False,
+    farm: AtFarm = None,
+    as_is: AsIs = False,
 ) -> None:
     """Run a scenario, and tell what became of each step and expectation.
 

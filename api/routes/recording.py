@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from pilotfarm import profiles
-from pilotfarm.api import models
+from pilotfarm.api import scenario_models as models
 from pilotfarm.api.routes.context import Context, Here
 from pilotfarm.emulators.errors import StateError
 from pilotfarm.emulators.scenarios.recorded import text_of

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from pilotfarm.api import models, requests
+from pilotfarm.api import requests
+from pilotfarm.api import scenario_models as models
 from pilotfarm.api.routes.context import TOTAL, Context, Here, counted
 from pilotfarm.emulators.errors import ConfigError, StateError
 from pilotfarm.emulators.scenarios import reporting
