@@ -149,7 +149,7 @@ async def _body(request: Request) -> tuple[str, bool]:
     if kind not in YAML and not is_json(request):
         raise Refused(415, [("Content-Type", _TAKEN)])
     try:
-        return content.decode("utf-8-sig" if kind in YAML else "utf-8"), kind in YAML
+        return content.decode(), kind in YAML
     except UnicodeDecodeError:
         raise Refused(400, [("body", "is not text in UTF-8")]) from None
 

@@ -203,6 +203,18 @@ def test_what_ends_or_begins_by_itself_needs_no_step(session: tuple[Farm, Record
     )
 
 
+def test_what_is_put_and_cleared_between_two_steps_keeps_its_number(session: tuple[Farm, Recorder]) -> None:
+    farm, recorder = session
+    farm.faults.add("trip", {"group": "storage"})
+    farm.faults.add("offline", {"device": "meters-001"})
+    farm.faults.clear(2)
+    farm.step(1.0)
+    assert [line for line in body(recorder) if "at:" not in line and "kind" not in line] == [
+        "- name: trip-1", "- name: offline-2", "  clear: offline-2"
+    ]  # fmt: skip
+    assert "may draw otherwise" not in text_of(recorder, "made", "small")
+
+
 def test_what_stands_when_it_begins_is_kept_and_what_masters_write_on_choice(
     make_layout: Callable[..., SiteLayout],
 ) -> None:
