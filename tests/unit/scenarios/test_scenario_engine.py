@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 from scenario_rig import draft, run, steps, verdicts
@@ -30,14 +31,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Farm]:
     """Make the same farm again and again: three batteries and four meters, one second old."""
     path = tmp_path_factory.mktemp("site") / "small.yaml"
     path.write_text(SITE.format(seed=1, groups=STORAGE + METERS), encoding="utf-8")
-    layout = load(str(path))
-
-    def make() -> Farm:
-        farm = Farm(layout)
-        farm.step(1.0)
-        return farm
-
-    return make
+    old = Farm(load(str(path)))
+    old.step(1.0)
+    return lambda: deepcopy(old)  # a third of the time that it takes to make one
 
 
 def test_steps_follow_each_other_and_what_is_done_shows_with_the_next_step(made: Callable[[], Farm]) -> None:
