@@ -15,7 +15,19 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pilotfarm.api.events import EventStream
-from pilotfarm.api.routes import capture, clock, devices, faults, recording, scenarios, setpoints, site, stations, until, watch
+from pilotfarm.api.routes import (
+    capture,
+    clock,
+    devices,
+    faults,
+    recording,
+    scenarios,
+    setpoints,
+    site,
+    stations,
+    until,
+    watch,
+)
 from pilotfarm.api.routes.context import Context
 from pilotfarm.emulators.record.ledger import Ledger
 from pilotfarm.emulators.scenarios.board import Board, Entry

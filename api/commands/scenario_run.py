@@ -216,6 +216,7 @@ def _run_served(report: Report, kept: Recording | None, api: str, token: str | N
         def after_step() -> None:
             report.advance()
             if report.run.over:
+                pilot.stop()  # with this step: what is recorded ends with it at any speed
                 stop()
 
         pilot.attendants.append(after_step)
