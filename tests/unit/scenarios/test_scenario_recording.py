@@ -34,6 +34,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "offline", "target": {"device": ["meters-00*"], "exclude": "meters-002", "pick": "50 %"}},
     {"kind": "trip", "target": {"group": "storage"}, "duration_s": 3.0},
     {"kind": "voltage-sag", "target": {"feeder": "west"}, "parameters": {"voltage_pu": 0.8}},
+    {"kind": "weather", "target": {"feeder": "east"}, "parameters": {"temperature_degc": 40.0}, "duration_s": 6.0},
+    {"kind": "load", "parameters": {"factor": 3.0}, "ramp_s": 4.0},
     {"kind": "latency", "parameters": {"delay_s": 0.5}, "duration_s": 5.0, "spread_s": 3.0, "ramp_s": 2.0},
 )
 
