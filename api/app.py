@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -14,9 +15,24 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pilotfarm.api.events import EventStream
-from pilotfarm.api.routes import capture, clock, devices, faults, setpoints, site, stations, until, watch
+from pilotfarm.api.routes import (
+    capture,
+    clock,
+    devices,
+    faults,
+    recording,
+    scenarios,
+    setpoints,
+    site,
+    stations,
+    until,
+    watch,
+)
 from pilotfarm.api.routes.context import Context
 from pilotfarm.emulators.record.ledger import Ledger
+from pilotfarm.emulators.scenarios.board import Board, Entry
+from pilotfarm.emulators.scenarios.model import ScenarioFile
+from pilotfarm.emulators.scenarios.verdict import Result
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.loadtests import problems
 from pilotfarm.loadtests.web.docs import add_docs
@@ -29,6 +45,7 @@ _TAGS: Final = [
     {"name": "site", "description": "What was brought up, and where it listens"},
     {"name": "devices", "description": "True and reported values, points, set-points"},
     {"name": "faults", "description": "Break things, and mend them"},
+    {"name": "scenarios", "description": "What goes wrong and when, and a verdict on what is seen"},
     {"name": "clock", "description": "Speed, pause, steps by hand"},
     {"name": "watch", "description": "Events, metrics, health"},
 ]
@@ -47,9 +64,9 @@ def create_app(
     With ``token``, every request but for the health and the page to try the API needs it as bearer. Without, only
     requests to this machine's own names, and to ``hosts``, are served.
     """
-    context = Context(pilot, EventStream(pilot.farm.population, pilot.clock), ledger)
-    pilot.observe(context.events)
+    context = _context(pilot, ledger)
     app = problems.Api(
+        models=[ScenarioFile],
         title="pilotfarm",
         summary="Control of a virtual smart-grid pilot",
         description=_ABOUT,
@@ -68,7 +85,7 @@ def create_app(
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
     refused = problems.documented(401) if token else {}
     api = APIRouter(prefix=PREFIX, responses=refused)
-    for module in (site, stations, devices, setpoints, faults, clock, until, watch, capture):
+    for module in (site, stations, devices, setpoints, faults, recording, scenarios, clock, until, watch, capture):
         api.include_router(module.router)
     app.include_router(api, dependencies=locks)
     app.include_router(watch.outside, responses=refused)
@@ -87,6 +104,19 @@ async def _read_schema(request: Request) -> dict[str, Any]:
 
 async def _read_root() -> RedirectResponse:
     return RedirectResponse(f"{PREFIX}/docs")
+
+
+def _context(pilot: Pilot, ledger: Ledger | None) -> Context:
+    """Have the events and scenarios of a pilot follow its steps."""
+    events = EventStream(pilot.farm.population, pilot.clock)
+    pilot.observe(events)
+
+    def tell(entry: Entry, event: str, results: Sequence[Result]) -> None:
+        events.scenario_moved(entry, event, results, pilot.farm.moment)
+
+    board = Board(pilot.farm, pilot.clock.now_s, tell)
+    pilot.attendants.append(board.advance)
+    return Context(pilot, events, ledger, board, asyncio.Lock())
 
 
 class _Bodies:

@@ -1,4 +1,4 @@
-"""What happens on a farm, as a stream: faults, commands, their effects, and alarms.
+"""What happens on a farm, as a stream: faults, commands, their effects, alarms, and what comes of scenarios.
 
 Each subscriber has a queue of its own with room for ``WAITING_MAX`` events. Who does not keep up
 loses the oldest and is told how many. From the first subscriber on, the last ``KEPT_MAX`` events are kept for those
@@ -11,7 +11,7 @@ import asyncio
 import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -27,6 +27,8 @@ from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.observer import Moment
 from pilotfarm.emulators.farm.population import Group, Population
 from pilotfarm.emulators.quantities import Role
+from pilotfarm.emulators.scenarios.board import Entry
+from pilotfarm.emulators.scenarios.verdict import Result
 
 WAITING_MAX: Final = 1_000
 KEPT_MAX: Final = 10_000
@@ -35,7 +37,7 @@ SUBSCRIBERS_MAX: Final = 64
 HEARTBEAT_S: Final = 15.0
 AT_ONCE: Final = 200
 """Max kept events written in one go: masters are served between two."""
-NAMES: Final = ("fault", "command", "effect", "alarm", "dropped")
+NAMES: Final = ("fault", "command", "effect", "alarm", "scenario", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,15 @@ class EventStream:
             target=dict(fault.target),
             devices=len(fault.hit),
         )
+
+    def scenario_moved(self, entry: Entry, event: str, results: Sequence[Result], moment: Moment) -> None:
+        """Tell what comes of a scenario: that it ``began``, each of its results, that it ``ended``."""
+        about = {"scenario": entry.id, "name": entry.plan.name}
+        for result in results:
+            told = {"phase": result.phase, "step": result.step, "text": result.text, "verdict": result.verdict}
+            self._tell("scenario", moment, (), **about, event="result", **told, detail=result.detail)
+        if not results:
+            self._tell("scenario", moment, (), **about, event=event, verdict=entry.verdict)
 
     def _compare(self, moment: Moment, group: Group, name: str) -> None:
         """Tell which devices' alarms rose or fell, by their true values."""

@@ -28,6 +28,9 @@ DEVICES_MAX: Final = 10_000
 FAULTS_MAX: Final = 1_000
 """Maximum number of faults that one list shows."""
 
+RESULTS_MAX: Final = 1_000
+"""Maximum number of results of a scenario that one answer shows."""
+
 
 def _whole(value: Any) -> Any:
     """Refuse text that is no whole number as everybody writes it, such as 1_0 or 5.0."""
@@ -40,7 +43,9 @@ def _whole(value: Any) -> Any:
 Offset: TypeAlias = Annotated[int, Field(ge=0, le=2**31), BeforeValidator(_whole)]
 DevicesLimit: TypeAlias = Annotated[int, Field(ge=1, le=DEVICES_MAX), BeforeValidator(_whole)]
 FaultsLimit: TypeAlias = Annotated[int, Field(ge=1, le=FAULTS_MAX), BeforeValidator(_whole)]
+ResultsLimit: TypeAlias = Annotated[int, Field(ge=0, le=RESULTS_MAX), BeforeValidator(_whole)]
 FaultNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
+ScenarioNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
 
 
 def _kind(value: str) -> str:

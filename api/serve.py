@@ -83,6 +83,7 @@ async def _serve(layout: SiteLayout, options: Options, announce: Callable[[str],
             announce(f"http://{host}:{sock.getsockname()[1]}")
             pilot.runner.change()  # no step is late for what it took to come up
             await asyncio.wait(watch, return_when=asyncio.FIRST_COMPLETED)
+        app.state.context.scenarios.close()
         app.state.context.events.close()
         http.leave()
         pilot.stop()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from copy import copy
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, TypeAlias, get_args, get_origin
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -57,6 +57,7 @@ class ProblemItem(BaseModel):
 
     where: str = Field(description="The field, quantity or path it is about", examples=["active_power_setpoint_w"])
     message: str = Field(examples=["must be from -5000 to 5000 W, not 9000"])
+    line: int | None = Field(default=None, description="Where the body is text: its line, from 1; else left out")
 
 
 class ProblemDocument(BaseModel):
@@ -70,23 +71,27 @@ class ProblemDocument(BaseModel):
     problems: list[ProblemItem]
 
 
+Said: TypeAlias = tuple[str, str] | tuple[str, str, int]
+"""Where, what is wrong and, in a body that is text, on which line."""
+
+
 class Refused(Exception):
     """A request cannot be met; becomes a problem document."""
 
-    def __init__(self, status: int, problems: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, status: int, problems: Sequence[Said]) -> None:
         self.status = status
         self.problems = tuple(problems)
-        super().__init__("; ".join(message for _, message in self.problems))
+        super().__init__("; ".join(each[1] for each in self.problems))
 
 
 def response(
     path: str,
     status: int,
-    problems: Sequence[tuple[str, str]],
+    problems: Sequence[Said],
     headers: Mapping[str, str] | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Build a problem document from ``(where, message)`` pairs; 503 says when to try again.
+    """Build a problem document; 503 says when to try again.
 
     ``more`` are members besides those of every problem document (RFC 9457, 3.2).
     """
@@ -96,11 +101,15 @@ def response(
         status=status,
         detail=detail,
         instance=path,
-        problems=[ProblemItem(where=where, message=message) for where, message in problems[:LISTED_MAX]],
+        problems=[_item(*each) for each in problems[:LISTED_MAX]],
     )
     retry = {"Retry-After": RETRY_AFTER_S} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    content = {**document.model_dump(), **(more or {})}
+    content = {**document.model_dump(exclude_none=True), **(more or {})}
     return _Document(content, status, {**retry, **(headers or {})})
+
+
+def _item(where: str, message: str, line: int | None = None) -> ProblemItem:
+    return ProblemItem(where=where, message=message, line=line)
 
 
 class _Document(JSONResponse):
@@ -130,6 +139,11 @@ def listed(found: Iterable[Mapping[str, Any]], asked: Any = None) -> list[tuple[
     ``asked`` is the type that was asked for: it has the names that may have been meant.
     """
     return [_said(each, asked) for each in found]
+
+
+def of_file(problem: errors.Problem) -> Said:
+    """Return a problem of a file as one of a request, with its line if it has one."""
+    return (problem.where, problem.message, problem.line) if problem.line else (problem.where, problem.message)
 
 
 class StrictRoute(APIRoute):
@@ -177,8 +191,12 @@ class _Once(Request):
     """A request in whose body no name is given twice to one table."""
 
     async def json(self) -> Any:
-        text = (await self.body()).decode()
-        return json.loads(text, object_pairs_hook=_table)
+        return strict_json((await self.body()).decode())
+
+
+def strict_json(text: str) -> Any:
+    """Read JSON in which no name is given twice to one table; ``ValueError`` if it is none."""
+    return json.loads(text, object_pairs_hook=_table)
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -251,9 +269,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.PilotfarmError)
-    problems = [("", str(error))]
+    problems: list[Said] = [("", str(error))]
     if isinstance(error, errors.ConfigError):
-        problems = [(problem.where, problem.message) for problem in error.problems]
+        problems = [of_file(problem) for problem in error.problems]
     return response(request.url.path, STATUS[type(error)], problems)
 
 

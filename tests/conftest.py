@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from small_site import SITE
+from small_site import METERS, SITE, STORAGE
 
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.site import load
@@ -17,22 +17,6 @@ from pilotfarm.emulators.site.layout import SiteLayout
 # Under `nohup` a hang-up is ignored, by children too; with a handler of our own, which does nothing, not by them.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
-
-STORAGE = """\
-  storage:
-    kind: battery
-    count: 3
-    feeder: east
-    ratings: {rated_power_w: 5000, rated_charge_power_w: 5000, rated_energy_wh: 10000}
-    endpoints: [{protocol: modbus}]
-"""
-METERS = """\
-  meters:
-    kind: smart_meter
-    count: 4
-    feeder: west
-    endpoints: [{protocol: modbus}]
-"""
 
 
 @pytest.fixture

@@ -13,3 +13,19 @@ feeders:
 groups:
 {groups}
 """
+
+STORAGE = """\
+  storage:
+    kind: battery
+    count: 3
+    feeder: east
+    ratings: {rated_power_w: 5000, rated_charge_power_w: 5000, rated_energy_wh: 10000}
+    endpoints: [{protocol: modbus}]
+"""
+METERS = """\
+  meters:
+    kind: smart_meter
+    count: 4
+    feeder: west
+    endpoints: [{protocol: modbus}]
+"""

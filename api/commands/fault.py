@@ -11,22 +11,18 @@ from urllib.parse import quote
 import typer
 
 from pilotfarm.api.commands import completion
+from pilotfarm.api.commands.farm import URL, Api, Token, asked
 
 LISTED_MAX: Final = 10
 """Maximum number of devices named in a line of text."""
 PAGE: Final = 100
 """Faults asked for at a time."""
-TIMEOUT_S: Final = 30.0
 
 faults = typer.Typer(
     no_args_is_help=True,
     help="Break and mend the devices of a running farm.\n\nExample: `pilotfarm fault add offline --device 'meter-*'`",
 )
 
-Api = Annotated[
-    str, typer.Option("--api", metavar="URL", envvar="PILOTFARM_API", help="Where the farm's REST API answers.")
-]
-Token = Annotated[str | None, typer.Option("--token", envvar="PILOTFARM_TOKEN", help="The API's token, if it has one.")]
 Devices = Annotated[
     list[str] | None,
     typer.Option(metavar="GLOB", help="Devices by their ids; may be repeated, as all of a target."),
@@ -97,7 +93,6 @@ Spread = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say whom it would hit, and put it nowhere.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-_API: Final = "http://127.0.0.1:8080"
 
 
 def register(app: typer.Typer) -> None:
@@ -129,7 +124,7 @@ def add(
     ramp: Ramp = 0.0,
     spread: Spread = 0.0,
     dry_run: DryRun = False,
-    api: Api = _API,
+    api: Api = URL,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
@@ -164,7 +159,7 @@ def add(
         "spread_s": spread,
         "dry_run": dry_run,
     }
-    fault = _asked(api, token, "POST", "/faults", body)
+    fault = asked(api, token, "POST", "/faults", body)
     if as_json:
         _print_json(fault)
         return
@@ -179,7 +174,7 @@ def add(
 @faults.command("list")
 def list_faults(
     state: Annotated[str | None, typer.Option(help="Only those that are pending, active or ended.")] = None,
-    api: Api = _API,
+    api: Api = URL,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
@@ -201,7 +196,7 @@ def list_faults(
 def clear(
     number: Annotated[int | None, typer.Argument(metavar="ID", help="The fault's number.", show_default=False)] = None,
     every: Annotated[bool, typer.Option("--all", help="End every fault.")] = False,
-    api: Api = _API,
+    api: Api = URL,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
@@ -212,7 +207,7 @@ def clear(
     if every == (number is not None):
         raise typer.BadParameter("say the ID of one fault, or --all")
     path = "/faults" if every else f"/faults/{number}"
-    answer = _asked(api, token, "DELETE", path)
+    answer = asked(api, token, "DELETE", path)
     ended = answer if every else [answer]
     if as_json:
         _print_json(answer)
@@ -232,40 +227,10 @@ def _listed(api: str, token: str | None, state: str | None) -> Iterator[Any]:
     """Ask for page after page until there are no more."""
     only = "" if state is None else f"&state={quote(state)}"
     for offset in itertools.count(0, PAGE):
-        page = _asked(api, token, "GET", f"/faults?limit={PAGE}&offset={offset}{only}")
+        page = asked(api, token, "GET", f"/faults?limit={PAGE}&offset={offset}{only}")
         yield from page
         if len(page) < PAGE:
             return
-
-
-def _asked(api: str, token: str | None, method: str, path: str, body: Any = None) -> Any:
-    """Send one request and return its answer; a refusal becomes an error that names every problem."""
-    import httpx
-
-    from pilotfarm.emulators.errors import ConfigError, LinkError, Problem
-    from pilotfarm.loadtests.hosts import check_token
-
-    check_token(token, "PILOTFARM_TOKEN")
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    url = f"{api.rstrip('/')}/api/v1{path}"
-    try:
-        # A proxy of the environment has no business between this machine and its farm.
-        with httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client:
-            answer = client.request(method, url, json=body, headers=headers)
-            found = answer.json()
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise ConfigError([Problem("--api", 0, "", f"{api} is no URL such as {_API}: {error}")]) from None
-    except httpx.TransportError as error:
-        message = f"no farm answers at {api} ({error}); bring one up with `pilotfarm up SITE`, or say --api URL"
-        raise LinkError(message) from None
-    except ValueError:
-        raise LinkError(f"what answers at {api} is no farm: {method} {url} gave no JSON") from None
-    if answer.is_success:
-        return found
-    listed = found.get("problems") if isinstance(found, Mapping) else None
-    if not listed:
-        raise LinkError(f"what answers at {api} is no farm: {method} {url} gave {answer.status_code}")
-    raise ConfigError([Problem("farm", 0, each["where"], each["message"]) for each in listed])
 
 
 def _parameters(settings: Sequence[str]) -> dict[str, Any]:

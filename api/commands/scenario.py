@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilotfarm.api.commands import Addresses, PortsFrom, addressing, completion
-from pilotfarm.api.commands.simulate import INTERRUPTED, recorded, until_interrupted
-from pilotfarm.api.commands.up import Every, Quantities, recording
+from pilotfarm.api.commands import addressing, completion, scenario_run
+from pilotfarm.api.commands.farm import URL, Api, Token
+from pilotfarm.api.commands.scenario_run import File, OnSite
 
 if TYPE_CHECKING:
-    from pilotfarm.api.scenario_report import Report
-    from pilotfarm.emulators.record.ledger import Recording
     from pilotfarm.emulators.scenarios.reading import StepDraft
-    from pilotfarm.emulators.serving.pilot import Pilot
 
 scenarios = typer.Typer(
     no_args_is_help=True,
@@ -27,34 +24,9 @@ scenarios = typer.Typer(
     "Example: `pilotfarm scenario run stuck-meter --fast`",
 )
 
-File = Annotated[
-    str,
-    typer.Argument(
-        metavar="FILE",
-        help="Name of a built-in scenario, or path of a scenario file.",
-        show_default=False,
-        autocompletion=completion.scenarios,
-    ),
-]
-OnSite = Annotated[
-    str | None,
-    typer.Option(
-        "--site",
-        metavar="SITE",
-        help="Name of a built-in site, or path of a site file, in place of the scenario's.",
-        show_default=False,
-        autocompletion=completion.sites,
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        "--seed", metavar="N", min=0, help="Seed of all randomness; the scenario's or the site's if left out."
-    ),
-]
-
 
 def register(app: typer.Typer) -> None:
+    scenarios.command()(scenario_run.run)
     app.add_typer(scenarios, name="scenario")
 
 
@@ -142,6 +114,27 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
+@scenarios.command()
+def record(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The scenario file to write: a new one.")],
+    masters: Annotated[
+        bool, typer.Option("--masters", help="Record what masters write over their protocols, too.")
+    ] = False,
+    api: Api = URL,
+    token: Token = None,
+) -> None:
+    """Record what is done to a running farm over REST, until Ctrl-C, as a scenario.
+
+    Times count from the site's start, so that a run of it does the same at the same site time. Faults that stand when
+    it begins are in it; what devices were told before is not, nor is a change of speed, pause or step.
+
+    Example: `pilotfarm scenario record monday.yaml`
+    """
+    from pilotfarm.api.scenario_at_farm import record_at
+
+    record_at(api, token, out, masters=masters)
+
+
 def _checked(file: str, site: str | None) -> dict[str, Any]:
     """What a scenario comes to, for programs."""
     from pilotfarm.emulators.farm.farm import Farm
@@ -181,111 +174,3 @@ def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 200, markup=False).print(table)
-
-
-# ------------------------------------------------------------------------------------------ running
-
-
-@scenarios.command()
-def run(
-    file: File,
-    site: OnSite = None,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Without servers, as fast as it can, as `simulate` does; else as `up` does.")
-    ] = False,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there.", show_default=False)
-    ] = None,
-    json_lines: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write JSON Lines there.", show_default=False)
-    ] = None,
-    seed: Seed = None,
-    speed: Annotated[
-        float, typer.Option("--speed", metavar="X", min=0.001, max=100_000.0, help="Site seconds a wall second.")
-    ] = 1.0,
-    api: Annotated[
-        str, typer.Option("--api", metavar="HOST:PORT", help="Where the REST API listens; port 0 takes any free one.")
-    ] = "127.0.0.1:8080",
-    token: Annotated[
-        str | None,
-        typer.Option("--token", envvar="PILOTFARM_TOKEN", help="What the API's users must show; needed off loopback."),
-    ] = None,
-    ports_from: PortsFrom = None,
-    addresses: Addresses = None,
-    ledger: Annotated[
-        Path | None,
-        typer.Option("--ledger", metavar="DIR", help="Record what is true, said, told and broken, as Parquet."),
-    ] = None,
-    every: Every = 0.0,
-    quantities: Quantities = None,
-) -> None:
-    """Run a scenario, and tell what became of each step and expectation.
-
-    Exits with 0 if nothing failed or was blocked, else with 1; with 2 if the scenario cannot be run, and with 130 after
-    Ctrl-C.
-
-    Example: `pilotfarm scenario run feeder-outage --fast --junit outage.xml`
-    """
-    from pilotfarm.api.scenario_report import Report
-    from pilotfarm.emulators.scenarios import reading
-
-    kept = recording("--ledger", ledger, every, quantities)
-    draft = reading.load(file)
-    layout = draft.layout(site, seed, addressing(ports_from, addresses))
-    with Report(draft, layout, lines=json_lines, junit=junit) as report:
-        loss = _run_fast(report, kept) if fast else _run_served(report, kept, api, token, speed)
-        _end(report, loss)
-
-
-def _end(report: Report, loss: str) -> None:
-    """Leave with what became of the run, ``loss`` is what its ledger lost."""
-    from pilotfarm.emulators.scenarios.verdict import Verdict
-
-    made = report.run
-    interrupted = not made.over
-    if interrupted:
-        made.stop("interrupted")
-    report.finish()
-    if loss:
-        typer.echo(f"error: {loss}", err=True)
-    if interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if loss or made.verdict is Verdict.FAIL:
-        raise typer.Exit(1)
-
-
-def _run_fast(report: Report, kept: Recording | None) -> str:
-    from pilotfarm.emulators.farm.farm import WARM_UP_S, Farm
-
-    farm = Farm(report.layout)
-    farm.step(WARM_UP_S)
-    with recorded(farm, kept) as ledger, until_interrupted() as interrupt:
-        report.begin(farm, None)
-        while not report.run.over and not interrupt.received:
-            farm.step(report.layout.step_s)
-            report.advance()
-    return "" if ledger is None else ledger.loss
-
-
-def _run_served(report: Report, kept: Recording | None, api: str, token: str | None, speed: float) -> str:
-    from pilotfarm.loadtests import logs
-    from pilotfarm.loadtests.hosts import parse_address, require_token
-
-    logs.configure()
-    host, port = parse_address(api, "--api")
-    require_token(host, token, "--api", "PILOTFARM_TOKEN")
-    from pilotfarm.api import serve
-
-    def attend(pilot: Pilot, stop: Callable[[], None]) -> None:
-        report.begin(pilot.farm, pilot.clock.now_s)
-
-        def after_step() -> None:
-            report.advance()
-            if report.run.over:
-                pilot.stop()  # with this step: what is recorded ends with it at any speed
-                stop()
-
-        pilot.attendants.append(after_step)
-
-    options = serve.Options(host, port, token, speed, kept)
-    return serve.run(report.layout, options, lambda url: report.say(f"ready {url}"), attend)

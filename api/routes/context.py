@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -14,6 +15,7 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Rows
 from pilotfarm.emulators.farm.targets import chosen, strange
 from pilotfarm.emulators.record.ledger import Ledger
+from pilotfarm.emulators.scenarios.board import Board
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.loadtests.problems import Refused
 
@@ -28,6 +30,9 @@ class Context:
     pilot: Pilot
     events: EventStream
     ledger: Ledger | None
+    scenarios: Board
+    checking: asyncio.Lock
+    """Held by whoever has a scenario checked: one at a time."""
 
     @property
     def farm(self) -> Farm:

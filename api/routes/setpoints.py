@@ -16,7 +16,7 @@ from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, PointError
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.quantities import quantity
-from pilotfarm.loadtests.problems import Refused, StrictRoute, documented
+from pilotfarm.loadtests.problems import Refused, Said, StrictRoute, documented
 
 AT_ONCE: Final = 50
 """Devices told in one go: masters are served between two."""
@@ -106,9 +106,9 @@ def _taken(command: Command) -> dict[str, Any]:
     return {"id": command.id, "device": command.device, "accepted": accepted, "limited": limited}
 
 
-def _failed(device: str, problems: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _failed(device: str, problems: Sequence[Said]) -> dict[str, Any]:
     """In the shape of ``models.BulkFailure``."""
-    return {"device": device, "problems": [{"where": where, "message": message} for where, message in problems]}
+    return {"device": device, "problems": [{"where": where, "message": message} for where, message, *_ in problems]}
 
 
 def _refusals(device: FarmDevice, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -14,9 +14,11 @@ from pilotfarm.emulators.errors import ConfigError, PointError, StateError
 from pilotfarm.emulators.farm.commands import enabled
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.fault import ENDED
+from pilotfarm.emulators.scenarios import sesp_load
 from pilotfarm.emulators.scenarios.observed import Observed
 from pilotfarm.emulators.scenarios.plan import Break, Expect, Mend, Plan, Step, Tell, Wait
 from pilotfarm.emulators.scenarios.resolve import put
+from pilotfarm.emulators.scenarios.sesp_load import Alone, Outside, Surge
 from pilotfarm.emulators.scenarios.verdict import Result, Verdict, overall
 from pilotfarm.emulators.scenarios.watching import SOON_S, Watching
 
@@ -45,14 +47,20 @@ class _Live:
 class Run:
     """One run of a plan on a farm, from its creation on.
 
-    ``wall_s`` tells wall time [s]; without it, what is to come in wall time is skipped.
+    ``wall_s`` tells wall time [s]; without it, what is to come in wall time is skipped. ``outside`` is asked for what
+    phases want outside the farm: their speed and load.
     """
 
-    def __init__(self, plan: Plan, farm: Farm, wall_s: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, plan: Plan, farm: Farm, wall_s: Callable[[], float] | None = None, outside: Outside | None = None
+    ) -> None:
         self.plan = plan
         self.results: list[Result] = []
         self._farm = farm
         self._wall_s = wall_s
+        self._outside: Outside = Alone() if outside is None else outside
+        self._surge: Surge | None = None
+        """The load of the phase, until it has a verdict."""
         self._zero_s = farm.time_s
         self._phase = -1
         self._phase_began_s = farm.time_s
@@ -85,8 +93,15 @@ class Run:
         """Say what is under way now."""
         open_ = [each for each in self._live if each.verdict is None and (each.coming or each.began_s is not None)]
         watched = [each.coming or next(iter(each.open), None) for each in open_]
-        said = [w.observed.watch.text if w else each.step.text for each, w in zip(open_, watched, strict=True)]
-        return "; ".join(said)
+        said = [w.observed.watch.text if w else self._doing(each) for each, w in zip(open_, watched, strict=True)]
+        loads = [sesp_load.said(self._surge.asked)] if self._surge and self._surge.began_s is not None else []
+        return "; ".join([*said, *loads])
+
+    def _doing(self, each: _Live) -> str:
+        action = each.step.action
+        if not isinstance(action, Wait) or action.for_s is None or each.began_s is None:
+            return each.step.text
+        return f"{each.step.text}, {action.for_s - (self.time_s - each.began_s):g} s left"
 
     def advance(self) -> None:
         """Look at the farm as of its last step, end what has come to its end and begin what is due."""
@@ -96,7 +111,7 @@ class Run:
         while not self.over:
             while self._advance():
                 pass
-            if any(each.verdict is None for each in self._live):
+            if any(each.verdict is None for each in self._live) or not self._load_has_ended():
                 return
             self._next_phase()
 
@@ -104,13 +119,32 @@ class Run:
         """End it: what has not ended is skipped."""
         self._end_all(why, at_limit=False)
 
+    def mend(self) -> None:
+        """End the faults of its steps that still stand."""
+        self._mend(Mend(()))
+
     # ------------------------------------------------------------------------------------- phases
 
-    def _next_phase(self) -> None:
+    def _next_phase(self, *, ending: bool = False) -> None:
         self._failed |= any(each.verdict in _BAD for each in self._live)
         self._phase += 1
         self._phase_began_s = self._farm.time_s
-        self._live = [] if self.over else [_Live(step) for step in self.plan.phases[self._phase].steps]
+        phase = None if self.over else self.plan.phases[self._phase]
+        self._live = [_Live(step) for step in phase.steps] if phase else []
+        self._surge = Surge(phase, phase.load) if phase and phase.load else None
+        if not ending:
+            self._outside.pace(phase.speed if phase else None)
+            if self._surge and not self._failed:
+                self._surge.begin(self._outside, self.time_s)
+
+    def _load_has_ended(self) -> bool:
+        """Whether the load of the phase, whose steps have all ended, has a verdict."""
+        found = self._surge.settled() if self._surge else None
+        if self._surge and found:
+            self._failed |= found[0] in _BAD
+            self._record_load(self._surge, *found)
+            self._surge = None
+        return self._surge is None
 
     def _end_all(self, why: str, at_limit: bool) -> None:
         while not self.over:
@@ -119,7 +153,11 @@ class Run:
                     began = each.began_s is not None
                     unmet = Verdict.FAIL if began and each.open else Verdict.BLOCKED
                     self._end(each, unmet if at_limit else Verdict.SKIPPED, why)
-            self._next_phase()
+            if self._surge:
+                self._surge.stop()
+                unmet = Verdict.BLOCKED if self._surge.began_s is None else Verdict.FAIL
+                self._record_load(self._surge, unmet if at_limit else Verdict.SKIPPED, why)
+            self._next_phase(ending=True)
 
     # -------------------------------------------------------------------------------------- steps
 
@@ -278,6 +316,12 @@ class Run:
         step = each.step
         text, line = (step.text, step.line) if expected is None else (f"expect {expected.watch.text}", expected.line)
         self.results.append(Result(self.phase, step.name, line, text, verdict, each.began_s, self.time_s, detail))
+
+    def _record_load(self, surge: Surge, verdict: Verdict, detail: str) -> None:
+        text = sesp_load.said(surge.asked)
+        self.results.append(
+            Result(self.phase, sesp_load.NAME, surge.line, text, verdict, surge.began_s, self.time_s, detail)
+        )
 
 
 _NO_WALL = "there is no wall time in a run without servers"

@@ -150,12 +150,33 @@ class StepTable(Table):
 ACTIONS: Final = ("fault", *OVERRIDES, "setpoints", "clear", "wait", "expect")
 
 
+class SespLoadTable(Table):
+    """The load of a phase on a SESP: devices of the site that send it their readings while the phase lasts."""
+
+    users: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None, description="How many devices send; all of the site's if left out"
+    )
+    factor: Annotated[float, Field(ge=0.001, le=10_000.0)] = Field(
+        default=1.0, description="How many times as often as the pilot does"
+    )
+    min_stored_frac: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        default=1.0, description="Share of the readings sent that must be stored afterwards"
+    )
+    max_latency_p95_s: Annotated[float, Field(gt=0.0, le=1e6)] | None = Field(
+        default=None, description="Wall time within which 95 % of those answered must be"
+    )
+
+
 class PhaseTable(Table):
     """A part of a scenario; it begins when the one before it has ended."""
 
     name: Name = Field(description="The phase's name: a letter, then up to 62 letters, digits, - or _")
     repeat: int = Field(default=1, ge=1, le=REPEAT_MAX, description="How many times it runs, one after the other")
     skip: Text | None = Field(default=None, description="Why it is left out for now")
+    speed: Annotated[float, Field(ge=0.001, le=100_000.0)] | None = Field(
+        default=None, description="Site seconds a wall second in it, with servers; --speed if left out"
+    )
+    sesp_load: SespLoadTable | None = Field(default=None, description="Load on a SESP while it lasts, with servers")
     steps: list[StepTable] = Field(min_length=1, max_length=STEPS_MAX)
 
 

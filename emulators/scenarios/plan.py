@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pilotfarm.emulators.scenarios.model import FaultTable
+from pilotfarm.emulators.scenarios.model import FaultTable, SespLoadTable
 from pilotfarm.emulators.scenarios.observed import Observed
 
 
@@ -65,10 +65,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Steps in the order of the file; of one that is repeated, each round is a phase."""
+    """Steps in the order of the file; of one that is repeated, each round is a phase.
+
+    ``speed`` and ``load`` are asked for outside the farm; ``load_line`` is where the load is asked for.
+    """
 
     name: str
     steps: Sequence[Step]
+    speed: float | None = None
+    load: SespLoadTable | None = None
+    load_line: int = 0
+    skip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +93,10 @@ class Plan:
         """How many there are, repetitions counted."""
         steps = (step for phase in self.phases for step in phase.steps)
         return sum(len(step.action.expected) for step in steps if isinstance(step.action, Expect))
+
+    @property
+    def results(self) -> int:
+        """How many a run comes to: one a step, or one an expectation of it."""
+        steps = (step for phase in self.phases for step in phase.steps)
+        loads = sum(phase.load is not None for phase in self.phases)
+        return loads + sum(len(step.action.expected) if isinstance(step.action, Expect) else 1 for step in steps)

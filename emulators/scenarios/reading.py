@@ -18,6 +18,7 @@ from pilotfarm.emulators.scenarios.model import (
     Head,
     PhaseTable,
     ScenarioFile,
+    SespLoadTable,
     SetpointsTable,
     StepTable,
 )
@@ -50,13 +51,20 @@ class PhaseDraft:
     repeat: int
     skip: str
     steps: tuple[StepDraft | None, ...]
+    speed: float | None = None
+    load: SespLoadTable | None = None
+    path: Path = ()
 
 
 class Draft:
-    """A scenario as it was read; problems gather in the document, and one with problems is not to be run."""
+    """A scenario as it was read; problems gather in the document, and one with problems is not to be run.
 
-    def __init__(self, document: Document) -> None:
+    ``name`` is what it was asked for by, a built-in one by its name; the document's file if left out.
+    """
+
+    def __init__(self, document: Document, name: str | None = None) -> None:
         self.document = document
+        self.name = document.file if name is None else name
         self._checker = Checker(document)
         data = document.data
         plain = {key: value for key, value in data.items() if key != "phases"}
@@ -128,7 +136,7 @@ class Draft:
         drafts = [self._step(each, (*path, "steps", i)) for i, each in enumerate(listed_steps)]
         if table is None:
             return PhaseDraft("", 1, "", tuple(drafts))
-        return PhaseDraft(table.name, table.repeat, table.skip or "", tuple(drafts))
+        return PhaseDraft(table.name, table.repeat, table.skip or "", tuple(drafts), table.speed, table.sesp_load, path)
 
     def _step(self, value: Any, path: Path) -> StepDraft | None:
         if not isinstance(value, dict):
@@ -222,7 +230,7 @@ def load(name_or_path: str) -> Draft:
     document = read(file, text, "scenario")
     if not isinstance(document.data, dict):
         raise ConfigError(document.problems)
-    return Draft(document)
+    return Draft(document, name_or_path)
 
 
 def _beside(file: str, site: str | None) -> str | None:

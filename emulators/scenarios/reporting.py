@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 from xml.etree import ElementTree as Xml
@@ -18,20 +19,27 @@ VERSION: Final = 1
 _ELEMENTS: Final = {Verdict.FAIL: "failure", Verdict.BLOCKED: "error", Verdict.SKIPPED: "skipped"}
 
 
-def header(plan: Plan, layout: SiteLayout, began: datetime) -> str:
-    """Return the first line: what runs where, and when that is in site time."""
-    return _line(
-        event="scenario",
-        version=VERSION,
-        scenario=plan.name,
-        title=plan.title,
-        file=plan.file,
-        site=layout.name,
-        seed=layout.seed,
-        step_s=layout.step_s,
-        began=began.isoformat(),
-        expectations=plan.expectations,
-    )
+@dataclass(frozen=True, slots=True)
+class About:
+    """What runs where, and since when in site time."""
+
+    scenario: str
+    title: str
+    file: str
+    site: str
+    seed: int
+    step_s: float
+    began: datetime
+    expectations: int
+
+
+def about(plan: Plan, layout: SiteLayout, began: datetime) -> About:
+    return About(plan.name, plan.title, plan.file, layout.name, layout.seed, layout.step_s, began, plan.expectations)
+
+
+def header(what: About) -> str:
+    """Return the first line."""
+    return _line(event="scenario", version=VERSION, **{**asdict(what), "began": what.began.isoformat()})
 
 
 def line(result: Result, began: datetime) -> str:
@@ -61,7 +69,7 @@ def counts(results: Sequence[Result]) -> dict[str, int]:
     return {str(verdict).lower(): found[verdict] for verdict in Verdict}
 
 
-def junit(plan: Plan, results: Sequence[Result], began: datetime) -> str:
+def junit(scenario: str, file: str, results: Sequence[Result], began: datetime) -> str:
     """Return JUnit XML: a test case a result, BLOCKED as an error; times are site seconds."""
     found = counts(results)
     figures = {
@@ -74,9 +82,9 @@ def junit(plan: Plan, results: Sequence[Result], began: datetime) -> str:
     shared = {name: str(figure) for name, figure in figures.items()}
     suites = Xml.Element("testsuites", shared)
     stamp = began.replace(tzinfo=None).isoformat(timespec="seconds")
-    suite = Xml.SubElement(suites, "testsuite", {"name": plan.name, "timestamp": stamp, **shared})
+    suite = Xml.SubElement(suites, "testsuite", {"name": scenario, "timestamp": stamp, **shared})
     for result in results:
-        suite.append(_case(plan, result))
+        suite.append(_case(scenario, file, result))
     Xml.indent(suites)
     return Xml.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -86,16 +94,16 @@ def later(began: datetime, seconds: float) -> datetime:
     return datetime.fromtimestamp(began.timestamp() + seconds, began.tzinfo)
 
 
-def _case(plan: Plan, result: Result) -> Xml.Element:
+def _case(scenario: str, file: str, result: Result) -> Xml.Element:
     took_s = 0.0 if result.began_s is None else result.ended_s - result.began_s
-    about = {
-        "classname": _plain(f"{plan.name}.{result.phase}"),
+    facts = {
+        "classname": _plain(f"{scenario}.{result.phase}"),
         "name": _plain(f"{result.step}: {result.text}"),
-        "file": _plain(plan.file),
+        "file": _plain(file),
         "line": str(result.line),
         "time": f"{took_s:.3f}",
     }
-    case = Xml.Element("testcase", about)
+    case = Xml.Element("testcase", facts)
     if result.verdict in _ELEMENTS:
         said = {"message": _plain(result.detail)} | (
             {} if result.verdict is Verdict.SKIPPED else {"type": str(result.verdict)}

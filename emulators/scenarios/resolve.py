@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from math import inf
@@ -28,12 +28,23 @@ ALL = "all"
 
 def resolve(draft: Draft, farm: Farm) -> Plan:
     """Make the plan of a scenario for a farm, which stays as it is; ``ConfigError`` has every problem of the file."""
-    phases = _Resolver(draft, farm).phases()
+    making = resolving(draft, farm)
+    while True:
+        try:
+            next(making)
+        except StopIteration as made:
+            plan: Plan = made.value
+            return plan
+
+
+def resolving(draft: Draft, farm: Farm) -> Generator[None, None, Plan]:
+    """Do as ``resolve`` does, with a rest after each step for whoever has other things to do meanwhile."""
+    phases = yield from _Resolver(draft, farm).phases()
     if draft.problems:
         raise ConfigError(draft.problems)
     head = draft.head
     assert head is not None, "what has no head has a problem"
-    return Plan(head.name, head.title, draft.document.file, head.limit, phases)
+    return Plan(head.name, head.title, draft.name, head.limit, phases)
 
 
 class _Resolver:
@@ -49,12 +60,16 @@ class _Resolver:
         can_be_wrong = any(isinstance(spec, MeasurementFault | DeviceFault) for spec in specs)
         self._binder = Binder(farm, can_be_wrong)
 
-    def phases(self) -> tuple[Phase, ...]:
-        found = []
+    def phases(self) -> Generator[None, None, tuple[Phase, ...]]:
+        found: list[Phase] = []
         for phase in self._draft.phases:
-            steps = tuple(self._steps(phase))
+            steps: list[Step] = []
+            for step in self._steps(phase):
+                steps.append(step)
+                yield
             names = [phase.name] if phase.repeat == 1 else [f"{phase.name} {i + 1}" for i in range(phase.repeat)]
-            found += [Phase(name, steps) for name in names]
+            line = self._document.line((*phase.path, "sesp_load"))
+            found += [Phase(name, steps, phase.speed, phase.load, line, phase.skip) for name in names]
         return tuple(found)
 
     def _steps(self, phase: PhaseDraft) -> Iterator[Step]:
@@ -111,7 +126,7 @@ class _Resolver:
 
     def _tell_circle(self, phase: PhaseDraft, circle: Sequence[int], asking: int) -> None:
         steps = {number: step for number in circle if (step := phase.steps[number]) is not None}
-        named = [f"{step.table.name or said(step)} (line {self._document.line(step.path)})" for step in steps.values()]
+        named = [f"{step.table.name or said(step)}{self._document.on_line(step.path)}" for step in steps.values()]
         several = f"steps wait for each other in a circle: {', '.join(named)}"
         message = several if len(circle) > 1 else "the step waits for itself"
         self._document.problem((*steps[asking].path, "after"), message)

@@ -56,7 +56,7 @@ class Document:
     _lines: dict[Path, int] = field(default_factory=dict)
 
     def line(self, path: Path) -> int:
-        """Return the line, from 1, of a value, or of the nearest value around one that is missing."""
+        """Return the line, from 1, of a value, or of the nearest value around one that is missing; 0 of data."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 1)
@@ -72,7 +72,17 @@ class Document:
 
     def locate(self, path: Path) -> str:
         """Name a value and its line, for a problem that concerns two places."""
-        return f"{where(path)} (line {self.line(path)})"
+        return f"{where(path)}{self.on_line(path)}"
+
+    def on_line(self, path: Path) -> str:
+        """Say the line of a value in brackets, if it has one."""
+        line = self.line(path)
+        return f" (line {line})" if line else ""
+
+
+def of_data(file: str, data: Any) -> Document:
+    """Make a document of data that is no text, and has no lines."""
+    return Document(file, data, _lines={(): 0})
 
 
 def where(path: Path) -> str:

@@ -17,6 +17,8 @@ from pilotfarm.loadtests.sesp.app import make_app
 GENERATOR: Final = ("openapi-python-client==0.29.1", "ruamel.yaml>=0.18.6,<0.20")
 """The rest of what it takes is here anyway."""
 DEVICE: Final = "battery-001"
+CONFIG: Final = {"content_type_overrides": {"application/yaml": "application/octet-stream"}}
+"""It knows no YAML by itself."""
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +31,11 @@ def generate(generator: Path, schema: dict[str, Any], folder: Path) -> str:
     """Make the package ``pilotfarm_client`` in a folder; return what the generator said."""
     path = folder / "openapi.json"
     path.write_text(json.dumps(schema))
+    config = folder / "config.json"
+    config.write_text(json.dumps(CONFIG))
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(path), "--meta", "none"]
     done = subprocess.run(
-        [*command, "--output-path", str(folder / "pilotfarm_client"), "--fail-on-warning"],
+        [*command, "--config", str(config), "--output-path", str(folder / "pilotfarm_client"), "--fail-on-warning"],
         env={**os.environ, "PYTHONPATH": str(generator), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
@@ -63,6 +67,13 @@ def test_it_breaks_and_mends(said: dict[str, Any]) -> None:
 def test_it_commands(said: dict[str, Any]) -> None:
     assert said["accepted"] == {"stop": 1.0}
     assert said["after"] == [0.0, 0.0, "W", "measurement"]
+
+
+def test_it_runs_a_scenario(said: dict[str, Any]) -> None:
+    assert said["scenarios"]
+    assert said["ran"] == ["running", "PASS", [f"expect {DEVICE}.online true == 1"]]
+    assert said["stopped"] == ["ended", "SKIPPED"]
+    assert said["junit"] == 1
 
 
 def test_it_is_refused_in_words(said: dict[str, Any]) -> None:

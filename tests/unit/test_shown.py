@@ -116,7 +116,7 @@ QUOTED = {
     "open files, and this user may open": "emulators/serving/descriptors.py",
     "can be reached from other machines; say --token or set": "loadtests/hosts.py",
     "no such file and no built-in": "emulators/site/source.py",
-    "no farm answers at": "api/commands/fault.py",
+    "no farm answers at": "api/commands/farm.py",
     "may need privileges": "api/commands/sites.py",
 }
 """Words of a message on the page of troubleshooting -> the module that says them."""

@@ -196,7 +196,7 @@ def test_kinds_are_joined_by_commas_or_repeated(ended: Rest, query: str) -> None
         ("kind=fault&kind=alarms", "did you mean alarm?"),
         ("kind=fault,", "must not be empty"),
         ("kind=", "must not be empty"),
-        ("kind=zzz", "known are fault, command, effect, alarm, dropped"),
+        ("kind=zzz", "known are fault, command, effect, alarm, scenario, dropped"),
     ],
 )
 def test_a_kind_there_is_not_is_refused(still: Rest, query: str, said: str) -> None:

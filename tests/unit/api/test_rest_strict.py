@@ -19,7 +19,7 @@ from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.loadtests.sesp.app import make_app
 
-PATHS = {"device": "battery-001", "fault": "1", "run": "first"}
+PATHS = {"device": "battery-001", "fault": "1", "scenario": "1", "run": "first"}
 FOREIGN = ("Input should", "Field required", "Extra inputs", "valid number", "unable to", "Value error", "valid ")
 """What pydantic says."""
 STRANGE: tuple[Any, ...] = (None, True, 1.5, -1, 10**30, "", "abc", "x" * 5_000, "é\x00", [], [[]], {}, {"": {}}, [{}])
@@ -35,6 +35,16 @@ GOOD: dict[str, dict[str, Any]] = {
         "parameters": {"quality": "good", "offset": 1.0, "factor": 2.0},
         "start": None,
         "duration_s": 5.0,
+    },
+    "/api/v1/scenarios": {
+        "name": "made",
+        "title": "",
+        "site": "tiny",
+        "start": None,
+        "seed": None,
+        "step_s": None,
+        "limit": 60.0,
+        "phases": [{"name": "only", "steps": [{"wait": 1}]}],
     },
 }
 
@@ -215,18 +225,28 @@ def ways_to_fail(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Calla
         return rest(method, filled(path), content=content, headers={"content-type": kind})
 
     def nobody(method: str, path: str) -> httpx.Response:
+        if path == "/api/v1/scenarios/recording":
+            rest("DELETE", path)
         body = {"json": {"stop": 1}} if method == "POST" else {}
-        return rest(method, path.format(device="nobody", fault="999"), **body)
+        return rest(method, path.format(device="nobody", fault="999", scenario="999"), **body)
 
     def at_the_wrong_moment(method: str, path: str) -> httpx.Response:
         if path == "/api/v1/clock/step":
             rest("PATCH", "clock", json={"paused": False})
+        if "{scenario}" in path:
+            number = rest("POST", "scenarios", json=GOOD["/api/v1/scenarios"]).json()["id"]
+            if method == "DELETE":
+                rest("DELETE", f"scenarios/{number}")
+            return rest(method, path.format(scenario=number))
+        if path == "/api/v1/scenarios/recording":
+            return [rest("POST", path) for _ in range(2)][1]
         if method == "DELETE":
             number = rest("POST", "faults", json={"kind": "offline"}).json()["id"]
             rest("DELETE", f"faults/{number}")
             return rest("DELETE", f"faults/{number}")
         with monkeypatch.context() as patch:
             patch.setattr("pilotfarm.emulators.farm.faultboard.FAULTS_MAX", 0)
+            patch.setattr("pilotfarm.emulators.scenarios.board.RUNNING_MAX", 0)
             return rest(method, path, json=GOOD[path])
 
     def busy(method: str, path: str) -> httpx.Response:

@@ -18,9 +18,13 @@ import pytest
 from stranger_sesp import stranger
 from typer.testing import CliRunner, Result
 
+from pilotfarm.api import sesp_load
 from pilotfarm.api.cli import app
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.errors import StateError
+from pilotfarm.emulators.scenarios.model import SespLoadTable
+from pilotfarm.emulators.scenarios.sesp_load import judged
+from pilotfarm.emulators.site import load
 from pilotfarm.loadtests.journal import Entry, Journal
 from pilotfarm.loadtests.outcome import NoResult
 from pilotfarm.loadtests.plan import Plan, seconds, target
@@ -249,8 +253,9 @@ def test_a_signal_ends_the_test_early_and_what_was_sent_is_reconciled(serve: Any
     report_file = tmp_path / "report.json"
     watched = Watched(make_app("sqlite://"))
     with serve(watched) as url:
-        options = (*QUICK, "--duration", "1h", "--json", str(report_file))
-        command = in_a_process(url, *options)
+        # As a scenario's phase begins it and ends it.
+        asked = SespLoadTable(users=5, factor=50.0)
+        command = sesp_load.command(load(SITE), sesp_load.Target(url), asked, 60.0, report_file)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert watched.answered.wait(60.0), "nothing was sent"
             assert json.loads(report_file.read_text())["status"] == "unfinished"
@@ -261,6 +266,10 @@ def test_a_signal_ends_the_test_early_and_what_was_sent_is_reconciled(serve: Any
     report = json.loads(report_file.read_text())
     assert (report["status"], report["ended_early_by"]) == ("complete", "SIGTERM")
     assert report["sent"] == report["stored"] > 0
+    found = sesp_load.outcome_of(report_file, 0)
+    assert found.counts is not None
+    assert found.counts["sent"] == report["sent"]
+    assert judged(asked, found)[0] == "PASS"
 
 
 # --------------------------------------------------------------------------------- without Locust

@@ -115,6 +115,13 @@ def test_a_bad_scenario_is_refused_with_every_problem_and_costs_no_file(folder: 
     assert [each["line"] for each in json.loads(checked.output)["problems"]] == [6, 6, 7]
 
 
+def test_a_log_is_told_now_and_then_what_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = "20 s  only: meters-002.online reported == 1 within 30 s"
+    assert waits not in scenario("run", folder / "good.yaml", "--fast").output
+    monkeypatch.setattr("pilotfarm.api.scenario_report.SILENT_MAX_S", 0.0)
+    assert waits in scenario("run", folder / "good.yaml", "--fast").output
+
+
 def test_a_file_that_cannot_be_written_is_told_before_anything_runs(folder: Path) -> None:
     done = scenario("run", folder / "good.yaml", "--fast", "--json", folder)
     assert done.exit_code == 2

@@ -11,7 +11,7 @@ from scenario_rig import draft
 from pilotfarm import profiles
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.scenarios.engine import Run
-from pilotfarm.emulators.scenarios.model import FaultTable, Head, PhaseTable, SetpointsTable, StepTable
+from pilotfarm.emulators.scenarios.model import FaultTable, Head, PhaseTable, SespLoadTable, SetpointsTable, StepTable
 from pilotfarm.emulators.scenarios.reading import load
 from pilotfarm.emulators.scenarios.resolve import resolve
 from pilotfarm.emulators.scenarios.verdict import Verdict
@@ -20,7 +20,7 @@ from pilotfarm.emulators.scenarios.words import OPERATORS
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("model", [Head, PhaseTable, StepTable, FaultTable, SetpointsTable])
+@pytest.mark.parametrize("model", [Head, PhaseTable, SespLoadTable, StepTable, FaultTable, SetpointsTable])
 def test_the_page_has_every_key(model: type) -> None:
     missing = [name for name in model.model_fields if f"`{name}`" not in PAGE and f"`{name}:" not in PAGE]
     assert not missing
@@ -41,7 +41,7 @@ def test_the_example_passes() -> None:
     run = Run(resolve(made, farm), farm)
     run.advance()
     while not run.over:
-        farm.step(1.0)
+        farm.step(farm.layout.step_s)
         run.advance()
     assert run.verdict == "PASS", run.results
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
@@ -31,26 +32,42 @@ def test_there_are_some_and_they_are_called_by_their_files() -> None:
     assert [head.name for name in NAMES if (head := load(name).head)] == NAMES
 
 
+def begun(name: str, change: Callable[[Plan], Plan] = lambda plan: plan) -> tuple[Farm, Run]:
+    draft = load(name)
+    farm = Farm(draft.layout())
+    farm.step(WARM_UP_S)
+    run = Run(change(resolve(draft, farm)), farm)
+    run.advance()
+    return farm, run
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_it_passes_without_servers_and_is_written_down(name: str, tmp_path: Path) -> None:
+def test_it_passes_without_servers(name: str) -> None:
+    farm, run = begun(name)
+    while not run.over:
+        farm.step(farm.layout.step_s)
+        run.advance()
+    assert {result.verdict for result in run.results} == {Verdict.PASS}, run.results
+    assert len(run.results) == run.plan.results
+
+
+def test_one_is_written_down_by_its_name(tmp_path: Path) -> None:
     xml, lines = tmp_path / "junit.xml", tmp_path / "lines.jsonl"
+    name = "frequency-dip"
     done = CliRunner().invoke(app, ["scenario", "run", name, "--fast", "--junit", str(xml), "--json", str(lines)])
     assert done.exit_code == 0, done.output
     first, *results, last = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
-    assert (first["scenario"], first["version"], last["verdict"]) == (name, 1, "PASS")
+    assert (first["scenario"], first["file"], first["version"], last["verdict"]) == (name, name, 1, "PASS")
     assert {each["verdict"] for each in results} == {"PASS"}
     assert last["pass"] == len(results) == done.output.count("PASS ")
     suite = Xml.parse(xml).getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == (str(len(results)), "0", "0")
+    assert {case.get("file") for case in suite.iter("testcase")} == {name}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_fails_when_its_faults_and_set_points_are_left_out(name: str) -> None:
-    draft = load(name)
-    farm = Farm(draft.layout())
-    farm.step(WARM_UP_S)
-    run = Run(without_deeds(resolve(draft, farm)), farm)
-    run.advance()
+    farm, run = begun(name, without_deeds)
     while not any(result.verdict is Verdict.FAIL for result in run.results):
         assert not run.over, "nothing of it needs what is done"
         farm.step(farm.layout.step_s)
