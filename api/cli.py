@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "pilotfarm.api.commands.up",
     "pilotfarm.api.commands.fault",
     "pilotfarm.api.commands.scenario",
+    "pilotfarm.api.commands.capture",
     "pilotfarm.api.commands.simulate",
     "pilotfarm.api.commands.ledger",
     "pilotfarm.api.commands.bench",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
@@ -53,25 +54,59 @@ class Farm:
 
         A refusal becomes a ``ConfigError`` that has every problem, and no answer of a farm a ``LinkError``.
         """
+        with self._spoken():
+            answer = self._client.request(method, self._url(path), **more)
+        self._check(answer, file)
+        return answer
+
+    @contextmanager
+    def stream(self, path: str, params: Mapping[str, Any]) -> Iterator[httpx.Response]:
+        """Ask for an answer that goes on; refused as ``send`` is."""
+        import httpx
+
+        timeout = httpx.Timeout(TIMEOUT_S, read=None)
+        request = self._client.build_request("GET", self._url(path), params=params, timeout=timeout)
+        with self._spoken():
+            answer = self._client.send(request, stream=True)
+        try:
+            if not answer.is_success:
+                answer.read()
+                self._check(answer, "farm")
+            yield answer
+        finally:
+            answer.close()
+
+    def _url(self, path: str) -> str:
+        return f"{self._api.rstrip('/')}/api/v1{path}"
+
+    @contextmanager
+    def _spoken(self) -> Iterator[None]:
+        """Make errors of the connection into what a user can mend."""
         import httpx
 
         from pilotfarm.emulators.errors import ConfigError, LinkError, Problem
 
         api, option = self._api, self._option
-        url = f"{api.rstrip('/')}/api/v1{path}"
         try:
-            answer = self._client.request(method, url, **more)
-            found = answer.json()
+            yield
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise ConfigError([Problem(option, 0, "", f"{api} is no URL such as {URL}: {error}")]) from None
         except httpx.TransportError as error:
             message = f"no farm answers at {api} ({error}); bring one up with `pilotfarm up SITE`, or say {option} URL"
             raise LinkError(message) from None
+
+    def _check(self, answer: httpx.Response, file: str) -> None:
+        """Raise what a farm refuses, or that it is none."""
+        from pilotfarm.emulators.errors import ConfigError, LinkError, Problem
+
+        asked = f"what answers at {self._api} is no farm: {answer.request.method} {answer.request.url} gave"
+        try:
+            found = answer.json()
         except ValueError:
-            raise LinkError(f"what answers at {api} is no farm: {method} {url} gave no JSON") from None
+            raise LinkError(f"{asked} no JSON") from None
         if answer.is_success:
-            return answer
+            return
         listed = found.get("problems") if isinstance(found, Mapping) else None
         if not listed:
-            raise LinkError(f"what answers at {api} is no farm: {method} {url} gave {answer.status_code}")
+            raise LinkError(f"{asked} {answer.status_code}")
         raise ConfigError([Problem(file, each.get("line", 0), each["where"], each["message"]) for each in listed])
