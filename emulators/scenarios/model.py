@@ -75,8 +75,9 @@ class OverrideTable(Table):
     def as_fault(self, kind: str) -> FaultTable:
         """Return it as a fault of the kind, as REST takes it."""
         course = {name: getattr(self, name) for name in OverrideTable.model_fields}
-        own = sorted(self.model_fields_set - course.keys())
-        return FaultTable(kind=kind, parameters={name: getattr(self, name) for name in own}, **course)
+        own = {name: getattr(self, name) for name in sorted(self.model_fields_set - course.keys())}
+        given = {name: value for name, value in own.items() if value is not None}
+        return FaultTable(kind=kind, parameters=given, **course)
 
 
 class WeatherTable(OverrideTable, Weather):

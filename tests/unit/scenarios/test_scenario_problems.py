@@ -281,3 +281,7 @@ def test_what_is_no_table_is_a_problem(text: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         load(str(file))
     assert "site file" not in str(refused.value)
+
+
+def test_null_in_an_override_is_left_out(small: Farm) -> None:
+    assert problems(steps("load: {factor: 2, power_w: null}"), small) == []
