@@ -18,13 +18,14 @@ from pilotfarm.loadtests.problems import Refused, StrictRoute, documented
 router = APIRouter(tags=["watch"], route_class=StrictRoute)
 
 SECONDS_MAX: Final = 86_400.0
-_PCAPNG: Final = "application/x-pcapng"
+_PCAPNG: Final = "application/octet-stream"
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "A pcapng file, as it grows",
         "content": {_PCAPNG: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+_HEADERS: Final = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="capture.pcapng"'}
 Glob = Annotated[str, Query(description="Only addresses of devices of this glob", min_length=1, max_length=200)]
 
 
@@ -41,8 +42,8 @@ Glob = Annotated[str, Query(description="Only addresses of devices of this glob"
 async def read_capture(
     here: Here,
     device: Glob = "*",
-    protocol: Annotated[str | None, Query(description="Only over this protocol", max_length=64)] = None,
-    station: Annotated[str | None, Query(description="Only at this station", max_length=64)] = None,
+    protocol: Annotated[str | None, Query(description="Only over this protocol", min_length=1, max_length=64)] = None,
+    station: Annotated[str | None, Query(description="Only at this station", min_length=1, max_length=64)] = None,
     seconds: Annotated[float, Query(description="Wall time it lasts", gt=0, le=SECONDS_MAX)] = SECONDS_MAX,
 ) -> StreamingResponse:
     numbers = _numbers(here, device, protocol, station)
@@ -50,7 +51,7 @@ async def read_capture(
         raise Refused(404, [("", "no way to a device matches; `GET endpoints` lists all")])
     stream = _stream(here, numbers, seconds)
     first = await anext(stream)  # whether there is room for one is told before the answer begins
-    return StreamingResponse(_after(first, stream), media_type=_PCAPNG, headers={"Cache-Control": "no-store"})
+    return StreamingResponse(_after(first, stream), media_type=_PCAPNG, headers=_HEADERS)
 
 
 def _numbers(here: Context, device: str, protocol: str | None, station: str | None) -> Sequence[int]:

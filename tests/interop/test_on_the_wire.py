@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,8 +17,9 @@ from py1815 import link as wire
 from py1815.application import FunctionCode, Response, build_confirm, build_request, parse_response
 from py1815.transport import Reassembler, segment
 from pymodbus.client import ModbusTcpClient
-from running_farm import RunningFarm, Way, eventually, run_client
+from running_farm import PILOTFARM, RunningFarm, Way, eventually, run_client
 
+OWN: Final = "own.pcapng"
 _HINT: Final = "`sudo apt-get install tshark`, and run the tests as one who may capture (root, or group wireshark)"
 _DECODE_AS: Final = {"modbus": "mbtcp", "iec104": "iec60870_104", "dnp3": "dnp3"}
 _WRONG: Final = "_ws.malformed || _ws.expert.severity == error"
@@ -26,20 +28,44 @@ _TYPES: Final = {"modbus": "modbus.func_code", "iec104": "iec60870_asdu.typeid",
 
 class Capture:
     def __init__(self, file: Path, ports: dict[str, int]) -> None:
-        self.file = file
+        self.file, self.ports = file, ports
         self._decode = [word for name, port in ports.items() for word in ("-d", f"tcp.port=={port},{_DECODE_AS[name]}")]
 
-    def lines(self, wanted: str, field: str) -> list[str]:
-        """A field of every packet that passes a display filter; a file still being written ends where it ends."""
+    def lines(self, wanted: str, *fields: str) -> list[str]:
+        """Fields of every packet that passes a display filter; a file still being written ends where it ends."""
         command = [str(shutil.which("tshark")), "-r", str(self.file), *self._decode, "-Y", wanted]
-        done = subprocess.run([*command, "-T", "fields", "-e", field], capture_output=True, text=True, check=False)
+        shown = [word for each in fields for word in ("-e", each)]
+        done = subprocess.run([*command, "-T", "fields", *shown], capture_output=True, text=True, check=False)
         assert done.returncode == 0 or "cut short" in done.stderr, done.stderr
         return [line for line in done.stdout.splitlines() if line]
+
+    def conversations(self, protocol: str) -> list[tuple[str, str]]:
+        """What each connection said to the device and heard from it, in hexadecimal."""
+        port, found = self.ports[protocol], dict[str, dict[bool, str]]()
+        for line in self.lines(f"tcp.port == {port} && tcp.len > 0", "tcp.stream", "tcp.dstport", "tcp.payload"):
+            stream, target, payload = line.split("\t")
+            said = found.setdefault(stream, {True: "", False: ""})
+            said[int(target) == port] += payload
+        return sorted((each[True], each[False]) for each in found.values())
 
     def seen(self, protocol: str) -> set[int]:
         """The functions or types that were dissected."""
         field = _TYPES[protocol]
         return {int(each, 0) for line in self.lines(field, field) for each in line.split(",")}
+
+
+@contextmanager
+def captured_by_the_farm(site: RunningFarm, file: Path) -> Iterator[None]:
+    """Have `pilotfarm capture` write what is said at the addresses of the battery, until Ctrl-C."""
+    farm = f"{site.rest.base_url.scheme}://{site.rest.base_url.host}:{site.rest.base_url.port}"
+    command = [sys.executable, "-c", PILOTFARM, "capture", "--device", "battery-001", "--out", str(file), "--api", farm]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        eventually(lambda: process.poll() is not None or (file.exists() and file.stat().st_size > 0))
+        assert process.poll() is None
+        yield
+        process.send_signal(signal.SIGINT)
+        assert "octets" in process.communicate(timeout=20.0)[1]
+    assert process.returncode == 0
 
 
 @contextmanager
@@ -57,7 +83,8 @@ def captured(site: RunningFarm, folder: Path) -> Iterator[Capture]:
         eventually(lambda: process.poll() is not None or "Capturing on" in said.read_text())
         if process.poll() is not None:
             pytest.skip(f"tshark may not capture: {said.read_text()[-300:]} {_HINT}")
-        yield Capture(file, {name: way.port for name, way in ways.items()})
+        with captured_by_the_farm(site, folder / OWN):
+            yield Capture(file, {name: way.port for name, way in ways.items()})
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)
@@ -136,6 +163,19 @@ def capture(site: RunningFarm, tmp_path_factory: pytest.TempPathFactory) -> Capt
 
 def test_nothing_is_malformed(capture: Capture) -> None:
     assert capture.lines(_WRONG, "frame.number") == []
+
+
+@pytest.mark.parametrize("protocol", _DECODE_AS)
+def test_the_farms_own_capture_has_what_was_on_the_wire(capture: Capture, protocol: str) -> None:
+    own = Capture(capture.file.with_name(OWN), capture.ports)
+    assert own.lines(_WRONG, "frame.number") == []
+    assert own.seen(protocol) == capture.seen(protocol)
+    pairs = list(zip(own.conversations(protocol), capture.conversations(protocol), strict=True))
+    assert pairs
+    for (asked, answered), (sent, heard) in pairs:
+        assert answered == heard
+        assert asked
+        assert sent.startswith(asked)  # what a master still says to a device that has hung up nobody takes
 
 
 def test_modbus_is_dissected_with_every_function_called(capture: Capture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any, get_args
 
 import httpx
@@ -16,6 +17,7 @@ from rest_client import Rest
 from pilotfarm.api.app import BODY_MAX_BYTES, create_app
 from pilotfarm.emulators import registry, wording
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.serving.capture import CAPTURES_MAX
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.loadtests.sesp.app import make_app
 
@@ -227,10 +229,17 @@ def ways_to_fail(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Calla
     def nobody(method: str, path: str) -> httpx.Response:
         if path == "/api/v1/scenarios/recording":
             rest("DELETE", path)
-        body = {"json": {"stop": 1}} if method == "POST" else {}
+        body: dict[str, Any] = {"json": {"stop": 1}} if method == "POST" else {}
+        if path.endswith("/capture"):
+            body = {"params": {"device": "nobody"}}
         return rest(method, path.format(device="nobody", fault="999", scenario="999"), **body)
 
     def at_the_wrong_moment(method: str, path: str) -> httpx.Response:
+        if path.endswith("/capture"):
+            with ExitStack() as others:
+                for _ in range(CAPTURES_MAX):
+                    others.enter_context(rest.pilot.server.captured([0]))
+                return rest(method, path)
         if path == "/api/v1/clock/step":
             rest("PATCH", "clock", json={"paused": False})
         if "{scenario}" in path:
