@@ -62,7 +62,12 @@ class Application:
 
     def has(self, unit: int) -> bool:
         """Whether somebody sits at a unit id."""
-        return (self.banks.get(unit) or self._bank(unit)) is not None
+        return self.seat(unit) is not None
+
+    def seat(self, unit: int) -> Seat | None:
+        """Who sits at a unit id, if anybody does."""
+        bank = self.banks.get(unit) or self._bank(unit)
+        return None if bank is None else bank.seat
 
     def tell(self, message: bytes, peer: str, now_s: float) -> None:
         """Have everybody on the bus do what a message says; nobody answers."""

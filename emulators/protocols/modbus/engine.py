@@ -19,6 +19,7 @@ from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.plans.modbus import READS
 from pilotfarm.emulators.protocols.modbus.application import Application
+from pilotfarm.emulators.protocols.modbus.framed import DownlinkEngine
 from pilotfarm.emulators.protocols.modbus.functions import EXCEPTION, exception_name
 from pilotfarm.emulators.protocols.modbus.gateway import GatewayEngine, bus_of
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
@@ -145,10 +146,11 @@ class ModbusStation:
     Connections past the limit get an engine that is closed already. A line has one, without a limit.
     """
 
-    __slots__ = ("_bus", "_line", "_rtu", "application", "connections", "filtered", "options", "traffic")
+    __slots__ = ("_bus", "_line", "_rtu", "_seats", "application", "connections", "filtered", "options", "traffic")
 
     def __init__(self, seats: Sequence[Seat], options: ModbusOptions, line: SerialLine | None = None) -> None:
         self._line = line
+        self._seats = tuple(seats)
         self._bus = None if options.bus is None else bus_of(options.bus, [seat.device.id for seat in seats])
         self._rtu = line is not None or options.framing == "rtu"
         self.application = Application(seats, options, on_bus=self._rtu or options.bus is not None)
@@ -168,9 +170,11 @@ class ModbusStation:
         self.connections += admitted
         if not self._rtu:
             engine = ModbusEngine(self, peer, now_s, admitted)
-            if self._bus is None:
-                return engine
-            return GatewayEngine(engine, self._bus, self.application, self.traffic, peer)
+            if self._bus is not None:
+                return GatewayEngine(engine, self._bus, self.application, self.traffic, peer)
+            if any(seat.line is not None for seat in self._seats):
+                return DownlinkEngine(engine, self.application, self.traffic)
+            return engine
         idle_s = self.options.idle_timeout_s
         over_rtu = RtuEngine(self.application, self.traffic, peer, now_s, idle_s=idle_s, leave=self._left)
         if not admitted:

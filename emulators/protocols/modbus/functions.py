@@ -38,6 +38,7 @@ from pilotfarm.emulators.plans.modbus import INPUT
 from pilotfarm.emulators.protocols.modbus.table import Bank
 
 ILLEGAL_FUNCTION: Final = 0x01
+BUSY: Final = 0x06
 GATEWAY_PATH_UNAVAILABLE: Final = 0x0A
 GATEWAY_TARGET_FAILED: Final = 0x0B
 
@@ -230,5 +231,7 @@ def _diagnose(bank: Bank, body: bytes, submit: Submit) -> ModbusPDU:
     return ReturnQueryDataResponse(message=body[2:])
 
 
+WRITES: Final = frozenset({0x05, 0x06, 0x0F, 0x10, 0x16, 0x17})
+"""Functions that tell a device something."""
 ON_A_LINE: Final[Mapping[int, Function]] = {**FUNCTIONS, 0x08: _diagnose}
 """Those of a serial line, which has one more."""

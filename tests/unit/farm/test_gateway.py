@@ -11,6 +11,7 @@ import pytest
 from pilotfarm.emulators import site
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.protocols.modbus.framed import UNDER_WAY_MAX
 from pilotfarm.emulators.protocols.modbus.gateway import GatewayEngine
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
@@ -167,3 +168,88 @@ def test_problems(made: Made, bus: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as found:
         made(bus)
     assert [each.line for each in found.value.problems] == [9]
+
+
+# ---------------------------------------------------------------------------- a station that polls
+
+
+POLLED = """\
+name: street
+location: {latitude_deg: 59.1, longitude_deg: 11.0, time_zone: Europe/Oslo}
+groups:
+  storages:
+    kind: battery
+    count: 2
+    endpoints: [{protocol: modbus, station: rtu}]
+stations:
+  rtu: {protocol: modbus, polling: {baud_rate: 115200, scan_s: 5, slow_s: 5, counters_s: 5, timeout_s: 0.3, retries: 1}}
+"""
+SETPOINT = 40_530
+
+
+def written(number: int, watts: int) -> bytes:
+    """Two registers by function 16: the battery's active power set-point."""
+    return struct.pack(">HHHBBHHBi", number, 0, 11, 1, 16, SETPOINT, 2, 4, watts)
+
+
+@pytest.fixture
+def rtu(tmp_path: Path) -> Pilot:
+    (tmp_path / "site.yaml").write_text(POLLED, encoding="utf-8")
+    return Pilot(site.load(str(tmp_path / "site.yaml")))
+
+
+def answers(engine: Engine, until_s: float) -> list[tuple[int, bytes]]:
+    engine.advance(until_s)
+    found, data = [], engine.take_output()
+    while data:
+        transaction, _, length = struct.unpack_from(">HHH", data)
+        found.append((transaction, data[7 : 6 + length]))
+        data = data[6 + length :]
+    return found
+
+
+def test_a_write_goes_down_the_line_and_what_is_read_is_what_the_station_knows(rtu: Pilot) -> None:
+    storage = rtu.farm.device("storages-001")
+    engine = rtu.images.places[0].station.connect("peer", NOW_S)
+    engine.receive(written(1, -1_000) + struct.pack(">HHHBBHH", 2, 0, 6, 1, 3, SETPOINT, 2), NOW_S)
+    assert answers(engine, NOW_S) == [(2, b"\x03\x04" + bytes(4))]
+    assert storage.value("active_power_setpoint_w") == 0.0
+    due_s = engine.deadline_s()
+    assert due_s is not None
+    assert NOW_S + 0.01 < due_s < NOW_S + 0.2
+    assert answers(engine, due_s - 1e-6) == []
+    assert answers(engine, due_s) == [(1, struct.pack(">BHH", 16, SETPOINT, 2))]
+    assert storage.value("active_power_setpoint_w") == -1_000.0
+    for _ in range(6):
+        rtu.step(1.0)
+    engine.receive(struct.pack(">HHHBBHH", 3, 0, 6, 1, 3, SETPOINT, 2), due_s)
+    assert answers(engine, due_s) == [(3, b"\x03\x04" + struct.pack(">i", -1_000))]
+
+
+def test_a_write_that_no_device_answers_is_exception_0b(rtu: Pilot) -> None:
+    rtu.farm.faults.add("offline", {"device": "storages-001"})
+    rtu.step(1.0)
+    engine = rtu.images.places[0].station.connect("peer", NOW_S)
+    engine.receive(written(1, -1_000), NOW_S)
+    assert answers(engine, NOW_S + 0.59) == []
+    assert answers(engine, NOW_S + 0.8) == [(1, b"\x90\x0b")]
+    assert rtu.images.places[0].station.traffic.refusals == {"gateway_target_failed_to_respond": 1}
+
+
+def test_so_many_writes_may_be_on_their_way_and_what_is_comes_when_the_master_is_gone(rtu: Pilot) -> None:
+    engine = rtu.images.places[0].station.connect("peer", NOW_S)
+    for number in range(UNDER_WAY_MAX + 1):
+        engine.receive(written(number, -100 - number), NOW_S)
+    assert engine.take_output() == struct.pack(">HHHBBB", UNDER_WAY_MAX, 0, 3, 1, 0x90, 6)
+    engine.hang_up(NOW_S)
+    assert rtu.farm.device("storages-001").value("active_power_setpoint_w") == -100.0 - (UNDER_WAY_MAX - 1)
+
+
+def test_what_nobody_knows_of_a_device_that_is_gone_reads_as_not_implemented(rtu: Pilot) -> None:
+    """SunSpec's word for an int32 that is not there."""
+    rtu.farm.faults.add("offline", {"device": "storages-001"})
+    for _ in range(12):
+        rtu.step(1.0)
+    engine = rtu.images.places[0].station.connect("peer", NOW_S)
+    engine.receive(struct.pack(">HHHBBHH", 3, 0, 6, 1, 3, SETPOINT, 2), NOW_S)
+    assert answers(engine, NOW_S) == [(3, b"\x03\x04\x80\0\0\0")]
