@@ -47,8 +47,7 @@ def capture(
     An address that answers for several devices shows all of them. Octets stand in TCP segments made for them, those of
     serial lines as RTAC Serial; Wireshark wants to be told what they are where ports are not the usual ones.
 
-    Example: `pilotfarm capture --device 'battery-*' --out battery.pcapng`, and then
-    `tshark -r battery.pcapng -d tcp.port==1502,mbtcp`; or live: `pilotfarm capture -o - | wireshark -k -i -`
+    Example: `pilotfarm capture --device 'battery-*' --out battery.pcapng`
     """
     asked = {"device": device, "protocol": protocol, "station": station, "seconds": seconds}
     params = {name: value for name, value in asked.items() if value is not None}
