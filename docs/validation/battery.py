@@ -64,7 +64,7 @@ def _batteries() -> Columns:
 
 def _world(time_s: float, n: int) -> Surroundings:
     nothing = ("sun_azimuth_deg", "ghi_w_per_m2", "dni_w_per_m2", "dhi_w_per_m2", "wind_speed_m_per_s")
-    sky = dict.fromkeys((*nothing, "wind_direction_deg", "rain_mm_per_h"), 0.0)
+    sky: dict[str, Any] = dict.fromkeys((*nothing, "wind_direction_deg", "rain_mm_per_h"), 0.0)
     return Surroundings(
         time_s=time_s,
         unix_s=time_s,

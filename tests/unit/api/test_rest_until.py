@@ -114,12 +114,13 @@ def test_while_the_clock_runs_its_steps_are_waited_for(tiny: SiteLayout) -> None
     async def waited() -> tuple[Any, int]:
         pilot = Pilot(tiny, WallClock(), speed=1000.0)
         wire = httpx.ASGITransport(create_app(pilot))
+        before = len(pilot.attendants)
         run = asyncio.create_task(pilot.run())
         async with httpx.AsyncClient(transport=wire, base_url="http://localhost/api/v1/") as client:
             answer = await client.post("clock/until", json={"condition": NEVER, "within_s": 5})
         pilot.stop()
         await run
-        return answer.json(), len(pilot.attendants)
+        return answer.json(), len(pilot.attendants) - before
 
     answer, attendants = asyncio.run(waited())
     assert (answer["held"], answer["passed_s"]) == (False, 5.0)

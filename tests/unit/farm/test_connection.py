@@ -88,6 +88,7 @@ class Desk:
         self.counters = Counters()
         self.links = links
         self.sparing: tuple[int, ...] = ()
+        self.captures = ()
         self.forgotten = False
         self.admission = admission
         self.parrot = Parrot() if parrot is None else parrot

@@ -230,7 +230,7 @@ def test_only_those_who_can_have_a_fault_are_picked(labelled: Farm) -> None:
         ({"label": "cell=nroth"}, "target.label: cell=nroth is not known; did you mean cell=north?"),
         ({"label": "north"}, "is no label such as cell=north"),
         ({"station": "rtx"}, "target.station: rtx is not known; did you mean rtu?"),
-        ({"protocol": ["modbus", "iec101"]}, "target.protocol: iec101 is not known"),
+        ({"protocol": ["modbus", "iec102"]}, "target.protocol: iec102 is not known"),
         ({"map": "sunspecs"}, "did you mean sunspec?"),
         ({"device": ["meters-001", "meters-099"]}, "target.device: no device is called"),
         ({"exclude": ["meters-001", "nobody"]}, "target.exclude: no device is called"),
