@@ -315,7 +315,7 @@ def test_marks_settings_and_parameters_choose_the_farm(plugged: pytest.Pytester)
     plugged.makeini("[pytest]\npilotfarm_site = sites/two.yaml\n")
     tests = plugged.makepyfile(
         **{
-            "below/test_farm": """
+            "below/test_its_farm": """
             import pytest
 
             pytestmark = pytest.mark.pilotfarm(seed=5, step_s=10)
@@ -389,7 +389,7 @@ def test_the_option_goes_before_the_settings_and_trouble_is_told_plainly(plugged
         [
             "no farm: text:1: groups: is missing",
             "text:1: location: is missing",
-            "*unexpected keyword argument 'sped'",
+            "*unexpected keyword argument 'sped'*",
             "no farm: the mark pilotfarm takes one site and keywords, not 2 values",
             ">*until(*within_s=2)",
             "E*NotSeen: not seen: meters-001.voltage_l1_v < 200; meters-001 has 2* after 2 s of site time, at 2026*",
