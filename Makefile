@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV   ?= .venv
 PY      = $(VENV)/bin/python
-# One more than there are processors: many tests wait for a process that they have started.
-WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PIP     = $(PY) -m pip --disable-pip-version-check install --quiet
 DEV     = dev,oracles,validate
 
@@ -46,7 +44,7 @@ run: $(VENV)/.run  ## bring up the built-in site norway until Ctrl-C
 	$(VENV)/bin/pilotfarm up $(or $(SITE),norway)
 
 test: $(VENV)/.dev  ## run every test
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile
+	$(PY) -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.dev  ## lint, format and types
 	$(PY) -m ruff check .

@@ -55,7 +55,7 @@ def at_rest(code: str, ohm: tuple[float, float]) -> tuple[float, float, float]:
     [("en-50549-1", (0.3, 0.1)), ("en-50549-1", (0.3, 0.3)), ("vde-ar-n-4105", (0.15, 0.4))],
     ids=["volt-watt", "both", "volt-var"],
 )
-@pytest.mark.parametrize("dt_s", [3.0, 10.0, 60.0])
+@pytest.mark.parametrize("dt_s", [3.0, 60.0])
 def test_volt_var_and_volt_watt_come_to_rest_where_short_steps_do(
     code: str, ohm: tuple[float, float], dt_s: float
 ) -> None:
