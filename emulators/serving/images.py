@@ -165,10 +165,11 @@ class Images:
 def scanner(layout: PollingLayout, start_s: float) -> Scanner:
     """Return what polls as a site has it laid out."""
     polls = layout.polls
-    keys = layout.keys[polls.device]
-    over = way(
-        layout.medium, layout.rate_bit_s, keys, layout.asked, layout.answered, polls.every.astype(float) * layout.scan_s
-    )
+    # A device's modem has time to fall asleep before the first request of a scan, and not between that and the others.
+    every_s = np.zeros(len(polls.device))
+    first = np.unique(polls.device, return_index=True)[1]
+    every_s[first] = polls.every[first] * layout.scan_s
+    over = way(layout.medium, layout.rate_bit_s, layout.keys[polls.device], layout.asked, layout.answered, every_s)
     return Scanner(
         polls,
         layout.keys,

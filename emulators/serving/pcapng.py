@@ -84,7 +84,7 @@ class TcpStream:
 
     def _segment(self, inbound: bool, flags: int, data: bytes = b"") -> bytes:
         sequence, acknowledged = self._next[inbound], self._next[not inbound] if flags & _ACK else 0
-        self._next[inbound] = (sequence + len(data) + bool(flags & (_SYN | _FIN))) & 0xFFFFFFFF
+        self._next[inbound] = (sequence + len(data) + bool(flags & _SYN)) & 0xFFFFFFFF
         (source, source_port), (target, target_port) = self._ends[inbound], self._ends[not inbound]
         fields = source_port, target_port, sequence, acknowledged, 5 << 4, flags, _WINDOW
         around = _Around(source, target)

@@ -25,11 +25,19 @@ def added(rest: Rest, **body: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def without_media(tiny: SiteLayout, make_rest: Callable[..., Rest]) -> Rest:
+    return make_rest(tiny)
+
+
+@pytest.fixture(scope="module")
+def with_media(make_rest: Callable[..., Rest]) -> Rest:
+    return make_rest(load("tiny", media=True))
+
+
 @pytest.mark.parametrize("kind", registry.FAULTS)
-def test_every_kind_is_described_and_its_example_is_taken(
-    tiny: SiteLayout, make_rest: Callable[..., Rest], kind: str
-) -> None:
-    rest = make_rest(load("tiny", media=True) if kind == "medium" else tiny)
+def test_every_kind_is_described_and_its_example_is_taken(without_media: Rest, with_media: Rest, kind: str) -> None:
+    rest = with_media if kind == "medium" else without_media
     (described,) = [each for each in rest.get("faults/kinds") if each["kind"] == kind]
     target = needs(kind)
     assert list(target) == described["required"]
@@ -38,6 +46,8 @@ def test_every_kind_is_described_and_its_example_is_taken(
     assert fault["hit"]
     for mode in described["modes"]:
         assert added(rest, kind=kind, target=target, mode=mode, parameters=described["example"])["mode"] == mode
+    rest("DELETE", "faults")
+    assert rest.get("faults", params={"state": "pending"}) == []
 
 
 def test_the_answer_names_who_is_hit_and_who_is_missed(rest: Rest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rest_client import Rest
 
@@ -46,3 +47,5 @@ def test_a_station_that_polls_says_how_old_is_what_it_knows(tmp_path: Path, make
     assert ages["scan"]["max"] == pytest.approx(10.0)  # nobody has read the fifth
     assert 0.0 < ages["scan"]["median"] <= 3.0
     assert ages["scan"]["median"] < ages["counters"]["median"] <= 5.0
+    known_s = rest.pilot.farm.time_s - scanner.known_s[0]
+    assert ages["scan"]["p95"] == pytest.approx(float(np.quantile(known_s, 0.95)))

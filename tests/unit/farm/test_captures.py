@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import unpack_from
 
 import pytest
@@ -12,6 +12,8 @@ from pilotfarm.emulators.serving import capture as captures
 from pilotfarm.emulators.serving import pcapng
 from pilotfarm.emulators.serving.capture import Capture
 from pilotfarm.emulators.serving.pcapng import SEGMENT_OCTETS, TcpStream
+from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.emulators.site.layout import SiteLayout
 
 NOW_S = 1_750_000_000.25
 PEER, DEVICE = ("127.0.0.1", 40_000), ("127.1.0.1", 1_502)
@@ -83,7 +85,7 @@ def test_segments_over_ipv6_have_right_checks(peer: tuple[str, int], device: tup
 
 
 def test_a_conversation_counts_its_octets() -> None:
-    """SYN and FIN count as an octet each (RFC 9293, 3.4)."""
+    """SYN counts as an octet (RFC 9293, 3.4)."""
     stream = TcpStream(PEER, DEVICE)
     said = [*stream.began(), *stream.said(True, b"12345"), *stream.said(False, b"123"), *stream.ended(reset=False)]
     assert [inbound for inbound, _ in said] == [True, False, True, True, False, False]
@@ -182,3 +184,11 @@ def test_what_has_been_read_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
         return seen
 
     assert len(asyncio.run(scenario())) == 3
+
+
+def test_who_has_looked_is_shown_nothing_more(make_layout: Callable[..., SiteLayout]) -> None:
+    meters = "  meters: {kind: smart_meter, count: 2, feeder: west, endpoints: [{protocol: modbus}]}\n"
+    server = Pilot(make_layout(meters)).server
+    with server.captured([0, 1]) as one, server.captured([1]) as other:
+        assert [listener.captures for listener in server._listeners] == [(one,), (one, other)]
+    assert [listener.captures for listener in server._listeners] == [(), ()]

@@ -15,7 +15,7 @@ from pilotfarm.emulators.protocols.modbus.framed import UNDER_WAY_MAX
 from pilotfarm.emulators.protocols.modbus.gateway import GatewayEngine
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
-from pilotfarm.profiles.media.shared import hop_s, shared_medium
+from pilotfarm.profiles.media.shared import SharedMedium, hop_s, shared_medium
 
 SITE = """\
 name: street
@@ -121,14 +121,17 @@ def test_an_exception_of_the_device_is_its_answer(made: Made) -> None:
     assert at_s - NOW_S < 0.2
 
 
-def test_unit_0_is_said_to_all_and_answered_by_nobody(made: Made) -> None:
+def test_unit_0_is_said_to_all_and_answered_by_nobody(tmp_path: Path) -> None:
     """MODBUS over Serial Line V1.02, 2.1."""
-    pilot = Pilot(made())
+    text = f"{POLLED.split('stations:')[0]}stations: {{rtu: {{protocol: modbus, options: {{bus: {{}}}}}}}}\n"
+    (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
+    pilot = Pilot(site.load(str(tmp_path / "site.yaml")))
     master = Master(pilot)
-    open_relays = struct.pack(">HHHBBHH", 1, 0, 6, 0, 6, 0, 0)
-    master.engine.receive(open_relays + read(2, 1), NOW_S)
+    master.engine.receive(written(1, -1_000, unit=0) + read(2, 1), NOW_S)
     assert [number for number, _, _ in master.hears(NOW_S + 1.0)] == [2]
-    assert not pilot.images.places[0].station.traffic.refusals
+    told = [pilot.farm.device(name).value("active_power_setpoint_w") for name in ("storages-001", "storages-002")]
+    assert told == [-1_000.0, -1_000.0]
+    assert pilot.images.places[0].station.traffic.refusals == {"illegal_data_address": 1}  # of the read
 
 
 def test_frames_may_be_cut_anywhere_and_what_is_none_closes(made: Made) -> None:
@@ -137,12 +140,40 @@ def test_frames_may_be_cut_anywhere_and_what_is_none_closes(made: Made) -> None:
         assert master.engine.deadline_s() is None, k
         master.engine.receive(bytes((octet,)), NOW_S)
     assert len(master.hears(NOW_S + 1.0)) == 1
-    master.engine.receive(b"GET / HTTP/1.1\r\n", NOW_S + 2.0)
+    for strange in (b"GET / HTTP/1.1\r\n", struct.pack(">HHHB", 1, 0, 255, 1), struct.pack(">HHHB", 1, 0, 1, 1)):
+        master = Master(Pilot(made()))
+        master.engine.receive(strange, NOW_S + 2.0)
+        assert master.engine.closed, strange
+
+
+def test_a_message_is_on_the_bus_as_rtu_frames_it_at_the_buss_rate(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read is 8 octets; an answer of two registers 9: unit, function, count, four, and the check."""
+    passed: list[tuple[int, float]] = []
+
+    def spy(medium: SharedMedium, octets: int, rate_bit_s: float) -> float:
+        passed.append((octets, rate_bit_s))
+        return hop_s(medium, octets, rate_bit_s)
+
+    monkeypatch.setattr("pilotfarm.emulators.links.bus.hop_s", spy)
+    for bus, rate in ((BUS, 19_200.0), ("{}", 9_600.0)):
+        master = Master(Pilot(made(bus)))
+        master.engine.receive(read(1, 1), NOW_S)
+        master.hears(NOW_S + 1.0)
+        assert passed == [(8, rate), (9, rate)]
+        passed.clear()
+
+
+def test_who_waits_is_not_taken_for_idle(made: Made) -> None:
+    master = Master(Pilot(made(BUS + ", idle_timeout_s: 0.2")))
+    master.engine.receive(read(1, 9) + read(2, 1), NOW_S)
+    assert [number for number, _, _ in master.hears(NOW_S + 0.55)] == [1, 2]
+    assert not master.engine.closed
+    master.engine.advance(NOW_S + 5.0)
     assert master.engine.closed
 
 
-def test_what_a_master_asked_that_is_gone_is_forgotten(made: Made) -> None:
-    pilot = Pilot(made())
+def test_what_a_master_asked_that_is_gone_is_forgotten_and_not_repeated(made: Made) -> None:
+    pilot = Pilot(made(BUS.replace("queue", "retries: 3, queue")))
     one, other = Master(pilot), Master(pilot, "another")
     one.engine.receive(read(1, 9) + read(2, 9) + read(3, 9), NOW_S)
     other.engine.receive(read(4, 1), NOW_S)
@@ -187,9 +218,9 @@ stations:
 SETPOINT = 40_530
 
 
-def written(number: int, watts: int) -> bytes:
+def written(number: int, watts: int, unit: int = 1) -> bytes:
     """Two registers by function 16: the battery's active power set-point."""
-    return struct.pack(">HHHBBHHBi", number, 0, 11, 1, 16, SETPOINT, 2, 4, watts)
+    return struct.pack(">HHHBBHHBi", number, 0, 11, unit, 16, SETPOINT, 2, 4, watts)
 
 
 @pytest.fixture
@@ -234,6 +265,28 @@ def test_a_write_that_no_device_answers_is_exception_0b(rtu: Pilot) -> None:
     assert answers(engine, NOW_S + 0.59) == []
     assert answers(engine, NOW_S + 0.8) == [(1, b"\x90\x0b")]
     assert rtu.images.places[0].station.traffic.refusals == {"gateway_target_failed_to_respond": 1}
+    engine.receive(written(2, -1_000), NOW_S + 1.0)
+    engine.hang_up(NOW_S + 1.0)
+    assert rtu.farm.device("storages-001").value("active_power_setpoint_w") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("function", "body"),
+    [
+        (5, struct.pack(">HH", 0, 0)),
+        (6, struct.pack(">HH", SETPOINT, 0)),
+        (15, struct.pack(">HHBB", 0, 1, 1, 0)),
+        (16, struct.pack(">HHBH", SETPOINT, 1, 2, 0)),
+        (22, struct.pack(">HHH", SETPOINT, 0xFFFF, 0)),
+        (23, struct.pack(">HHHHBH", SETPOINT, 1, SETPOINT, 1, 2, 0)),
+    ],
+)
+def test_every_function_that_writes_goes_down_the_line(rtu: Pilot, function: int, body: bytes) -> None:
+    engine = rtu.images.places[0].station.connect("peer", NOW_S)
+    engine.receive(struct.pack(">HHHBB", 1, 0, 2 + len(body), 1, function) + body, NOW_S)
+    assert answers(engine, NOW_S) == []
+    ((number, _),) = answers(engine, NOW_S + 1.0)
+    assert number == 1
 
 
 def test_so_many_writes_may_be_on_their_way_and_what_is_comes_when_the_master_is_gone(rtu: Pilot) -> None:

@@ -15,9 +15,10 @@ from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec60870.control import UNDER_WAY_MAX
-from pilotfarm.emulators.serving.images import Images
+from pilotfarm.emulators.serving.images import Images, scanner
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.stations.exchanges import way
 from pilotfarm.emulators.stations.polled import Polled
 
 SITE = """\
@@ -165,6 +166,20 @@ def test_what_a_map_does_not_have_nobody_knows(made: Made) -> None:
     assert polled.quality["soc_frac"].tolist() == [Quality.INVALID] * 3
     assert "active_power_w" not in polled.quality
     assert "rated_power_w" not in polled.quality
+
+
+def test_a_modem_may_sleep_before_the_first_request_of_a_scan_and_not_between_it_and_the_next(made: Made) -> None:
+    """GPRS: 0.2 to 0.4 s after 2 s, 0.5 to 2 s after 44 s."""
+
+    def takes_s(scan_s: int, number: int) -> float:
+        polling = made(f"{{medium: gprs, scan_s: {scan_s}, slow_s: 400, counters_s: 400}}").stations[0].polling
+        assert polling is not None
+        awake = way("gprs", None, polling.keys[polling.polls.device], polling.asked, polling.answered)
+        return float((scanner(polling, 0.0)._way.nominal_s - awake.nominal_s)[number])
+
+    assert takes_s(20, 0) == pytest.approx(0.3)
+    assert takes_s(100, 0) == pytest.approx(1.25)
+    assert takes_s(100, 1) == takes_s(100, 6) == 0.0
 
 
 def test_without_media_polls_take_no_time(made: Made) -> None:

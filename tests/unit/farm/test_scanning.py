@@ -237,6 +237,13 @@ def test_frames_of_modbus_pass_a_line_as_its_specification_has_it() -> None:
     assert silence_s(line, 19_200.0) == pytest.approx(3.5 * 11 / 19_200)
 
 
+def test_between_two_frames_a_line_is_silent() -> None:
+    line = replace(shared_medium("rs485"), frame_octets=50.0, header_octets=3.0)
+    silent_s = 3.5 * 11 / 9_600
+    assert hop_s(line, 120, 9_600.0) == pytest.approx((120 + 3 * 3) * 11 / 9_600 + 3 * silent_s)
+    assert hop_s(line, 50, 9_600.0) == pytest.approx((50 + 3) * 11 / 9_600 + silent_s)
+
+
 @pytest.mark.parametrize("name", SHARED)
 def test_a_shared_medium_takes_what_its_numbers_say(name: str) -> None:
     shape, n = shared_medium(name), 20_000
