@@ -300,3 +300,14 @@ def test_a_scan_that_does_not_fit_its_bus_is_told_with_the_sum(made: Made) -> No
     with pytest.raises(ConfigError) as found:
         made("{baud_rate: 9600, devices_per_bus: 4}")
     assert found.value.problems[0].message.startswith("a scan of 4 devices on a bus takes 4 x ")
+
+
+def test_the_site_on_the_page_is_checked_as_the_page_says(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "stations.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "site.yaml").write_text(SITE.split("groups:")[0] + example, encoding="utf-8")
+    site.load(str(tmp_path / "site.yaml"))
+    (tmp_path / "site.yaml").write_text(SITE.split("groups:")[0] + example.replace("19_200", "9600"), encoding="utf-8")
+    with pytest.raises(ConfigError) as found:
+        site.load(str(tmp_path / "site.yaml"))
+    assert found.value.problems[0].message in page
