@@ -23,7 +23,7 @@ class Asking:
     write: Request
 
 
-class Line(Protocol):
+class Downlink(Protocol):
     """What commands go down from a station to a device."""
 
     def carry(self, now_s: float) -> tuple[float, bool]:

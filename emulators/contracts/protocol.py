@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
-from pilotfarm.emulators.contracts.asking import Asking, Line
+from pilotfarm.emulators.contracts.asking import Asking, Downlink
 from pilotfarm.emulators.contracts.clock import Clock, Clocks
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.line import SerialLine
@@ -111,7 +111,7 @@ class Seat:
     """The first is nearest to the application."""
     stations_clock: Clock | None = None
     """That of the station, where it has one of its own."""
-    line: Line | None = None
+    downlink: Downlink | None = None
     """What commands go down, where it takes them time."""
 
     @property

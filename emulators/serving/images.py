@@ -21,7 +21,7 @@ from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Group, Way
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, SerialEndpoint, StationLayout
-from pilotfarm.emulators.stations.downlink import Buses, Downlink
+from pilotfarm.emulators.stations.downlink import BusDownlink, Buses
 from pilotfarm.emulators.stations.exchanges import way
 from pilotfarm.emulators.stations.known import Known
 from pilotfarm.emulators.stations.polled import Polled, Polling
@@ -67,7 +67,7 @@ class Placed:
 
     def reach(self, reached: bool) -> None:
         """Let the station reach the device, or not; one that polls has to find out."""
-        if self.seat.line is None:
+        if self.seat.downlink is None:
             self.seat.reachable = reached
         if self.image.known is not None:
             self.image.known.reach(self.row, reached)
@@ -112,7 +112,7 @@ class Images:
         placed = tuple(self._placed(seat, layout, protocol) for seat in layout.seats)
         if layout.polling is not None:
             for place, each in enumerate(placed):
-                each.seat.line = Downlink(polling, buses, place)
+                each.seat.downlink = BusDownlink(polling, buses, place)
         return Place(layout, _station(protocol, [each.seat for each in placed], layout), placed)
 
     def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec) -> Placed:

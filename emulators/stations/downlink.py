@@ -45,7 +45,7 @@ class Buses:
         return at_s, comes
 
 
-class Downlink:
+class BusDownlink:
     """The way of commands to one device."""
 
     __slots__ = ("_buses", "_place", "_polling", "_sent")

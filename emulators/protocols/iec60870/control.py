@@ -141,12 +141,12 @@ class Control:
 
     def _send(self, order: _Order, now_s: float) -> None:
         """Have a device operate: at once, or when the command has gone down its line."""
-        if order.seat.line is None:
+        if order.seat.downlink is None:
             self._operate(order, now_s)
             return
         if len(self._under_way) >= UNDER_WAY_MAX:
             raise Busy("too many commands are on their way")
-        order.due_s, order.comes = order.seat.line.carry(now_s)
+        order.due_s, order.comes = order.seat.downlink.carry(now_s)
         self._under_way.append(order)
         self.advance(now_s)
 

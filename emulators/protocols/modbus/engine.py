@@ -172,7 +172,7 @@ class ModbusStation:
             engine = ModbusEngine(self, peer, now_s, admitted)
             if self._bus is not None:
                 return GatewayEngine(engine, self._bus, self.application, self.traffic, peer)
-            if any(seat.line is not None for seat in self._seats):
+            if any(seat.downlink is not None for seat in self._seats):
                 return DownlinkEngine(engine, self.application, self.traffic)
             return engine
         idle_s = self.options.idle_timeout_s

@@ -108,10 +108,10 @@ class DownlinkEngine(FramedEngine):
 
     def _take(self, frame: bytes, now_s: float) -> None:
         seat = self._application.seat(frame[UNIT_AT]) if frame[MESSAGE_AT] in WRITES else None
-        if seat is None or seat.line is None:
+        if seat is None or seat.downlink is None:
             self._out += self._answered(frame, now_s)
         elif len(self._under_way) >= UNDER_WAY_MAX:
             self._out += self._refused(frame, BUSY)
         else:
-            self._under_way.append((*seat.line.carry(now_s), frame))
+            self._under_way.append((*seat.downlink.carry(now_s), frame))
             self.advance(now_s)

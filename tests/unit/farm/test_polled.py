@@ -236,11 +236,11 @@ def test_so_many_commands_may_be_on_their_way(made: Made) -> None:
 
 
 def test_commands_wait_for_the_exchange_that_is_under_way(made: Made) -> None:
-    """Between none of one and all of one: those of this bus take some 70 ms on average."""
+    """Between none of one and all of one."""
     pilot = Pilot(made())
-    line = pilot.images.places[0].placed[0].seat.line
-    assert line is not None
-    took_s = np.array([line.carry(NOW_S + 10.0 * k)[0] - NOW_S - 10.0 * k for k in range(60)])
+    downlink = pilot.images.places[0].placed[0].seat.downlink
+    assert downlink is not None
+    took_s = np.array([downlink.carry(NOW_S + 10.0 * k)[0] - NOW_S - 10.0 * k for k in range(60)])
     assert took_s.max() - took_s.min() > 0.08
     assert len(set(took_s.round(6).tolist())) == 60
 
@@ -248,7 +248,7 @@ def test_commands_wait_for_the_exchange_that_is_under_way(made: Made) -> None:
 def test_commands_of_a_bus_wait_for_each_other_and_those_of_others_do_not(made: Made) -> None:
     pilot = Pilot(made())
     (place,) = pilot.images.places
-    near, same, other = (place.placed[k].seat.line for k in (0, 1, 8))
+    near, same, other = (place.placed[k].seat.downlink for k in (0, 1, 8))
     assert near is not None
     assert same is not None
     assert other is not None
