@@ -84,13 +84,18 @@ def test_a_built_in_site_fits_on_ports_of_one_address(name):
     assert sorted(places(layout)) == [("127.0.0.1", 20_000 + i) for i in range(len(layout.stations))]
 
 
+@pytest.fixture(scope="module")
+def schema():
+    made = site.json_schema()
+    jsonschema.Draft202012Validator.check_schema(made)
+    return made
+
+
 @pytest.mark.parametrize("name", profiles.names())
-def test_a_built_in_site_satisfies_the_schema(name):
-    schema = site.json_schema()
-    jsonschema.Draft202012Validator.check_schema(schema)
+def test_a_built_in_site_satisfies_the_schema(name, schema):
     data = yaml.load(profiles.site(name).read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     data = _typed(data)
-    jsonschema.validate(data, schema, cls=jsonschema.Draft202012Validator)
+    jsonschema.Draft202012Validator(schema).validate(data)
 
 
 def _typed(value):

@@ -173,7 +173,7 @@ def halved(at: battery.Circuit, power: np.ndarray, ohm: np.ndarray, per_h: float
     sign = np.sign(power)
     least, most = np.zeros_like(power), np.where(sign > 0.0, at.soc_frac, 1.0 - at.soc_frac)
     most = np.minimum(most, per_h * dt_s / 3_600.0)
-    for _ in range(60):
+    for _ in range(45):
         moved = 0.5 * (least + most)
         energy = cells.open_circuit(at.cells.kind, at.soc_frac - sign * moved)[2]
         given = np.abs(at.energy_v - energy) - sign * ohm * per_frac * moved**2
