@@ -41,12 +41,15 @@ class Capture:
 
     def conversations(self, protocol: str) -> list[tuple[str, str]]:
         """What each connection said to the device and heard from it, in hexadecimal."""
-        port, found = self.ports[protocol], dict[str, dict[bool, str]]()
-        for line in self.lines(f"tcp.port == {port} && tcp.len > 0", "tcp.stream", "tcp.dstport", "tcp.payload"):
-            stream, target, payload = line.split("\t")
-            said = found.setdefault(stream, {True: "", False: ""})
-            said[int(target) == port] += payload
-        return sorted((each[True], each[False]) for each in found.values())
+        port, found = self.ports[protocol], dict[str, dict[bool, bytearray]]()
+        fields = ("tcp.stream", "tcp.dstport", "tcp.seq", "tcp.payload")
+        for line in self.lines(f"tcp.port == {port} && tcp.len > 0", *fields):
+            stream, target, sequence, payload = line.split("\t")
+            said = found.setdefault(stream, {True: bytearray(), False: bytearray()})[int(target) == port]
+            octets, begin = bytes.fromhex(payload), int(sequence) - 1
+            said.extend(bytes(max(begin - len(said), 0)))  # a segment may be seen after its successor, or twice
+            said[begin : begin + len(octets)] = octets
+        return sorted((each[True].hex(), each[False].hex()) for each in found.values())
 
     def seen(self, protocol: str) -> set[int]:
         """The functions or types that were dissected."""

@@ -464,7 +464,7 @@ class TestBalanced:
         assert Type.SINGLE_TAGGED in [each.type for each in Peer(bench, 1).heard()]
 
 
-class Downline:
+class Downlink:
     """A line to a device that takes two seconds."""
 
     def carry(self, now_s: float) -> tuple[float, bool]:
@@ -474,7 +474,7 @@ class Downline:
 @pytest.mark.parametrize("mode", ["unbalanced", "balanced"])
 def test_a_command_that_goes_down_a_line_of_the_station_is_confirmed_when_its_device_has_answered(mode: str) -> None:
     bench = line(mode=mode)
-    bench.seats[0].line = Downline()
+    bench.seats[0].downlink = Downlink()
     master: Any = Poller(bench, 1) if mode == "unbalanced" else Peer(bench, 1)
     master.both(1) if mode == "unbalanced" else master.heard()
     command = master.unit(Type.SETPOINT, ACT, 1, SETPOINT, float_element(5.0))
