@@ -162,10 +162,11 @@ class PollingReader:
         if not len(takes_s) or takes_s[fullest] <= made.scan_s:
             return
         here = made.polls.bus == fullest
-        devices = len(set(made.polls.device[here].tolist()))
-        each_s = takes_s[fullest] / devices
-        message = (
-            f"a scan of {devices} devices on a bus takes {devices} x {each_s:.2g} s = {takes_s[fullest]:.3g} s "
-            f"and is due every {made.scan_s:g} s; have fewer on a bus, a higher baud_rate, or a longer scan_s"
-        )
+        devices, takes = len(set(made.polls.device[here].tolist())), f"{takes_s[fullest]:.3g} s"
+        message = f"a scan of a device takes {takes} and is due every {made.scan_s:g} s; have a longer scan_s"
+        if devices > 1:
+            message = (
+                f"a scan of {devices} devices on a bus takes {devices} x {takes_s[fullest] / devices:.2g} s = {takes} "
+                f"and is due every {made.scan_s:g} s; have fewer on a bus, a higher baud_rate, or a longer scan_s"
+            )
         self._document.problem((*self._path, "scan_s"), message)

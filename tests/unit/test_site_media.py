@@ -14,7 +14,7 @@ from pilotfarm import profiles
 from pilotfarm.api.cli import app
 from pilotfarm.emulators import site
 from pilotfarm.emulators.errors import ConfigError
-from pilotfarm.emulators.site.layout import SiteLayout
+from pilotfarm.emulators.site.layout import SiteLayout, StationLayout
 from pilotfarm.emulators.site.listing import endpoint_rows, point_rows
 from pilotfarm.profiles.media import NAMES
 
@@ -154,4 +154,29 @@ def test_a_built_in_site_has_the_media_of_its_pilot_if_asked_for_and_else_none(n
     plain, with_media = site.load(name), site.load(name, media=True)
     assert {each.medium for each in plain.stations} == {"none"}
     assert all(each.medium != "none" for each in with_media.stations)
-    assert [replace(each, medium="none") for each in with_media.stations] == list(plain.stations)
+    assert [_bare(each) for each in with_media.stations] == [_bare(each) for each in plain.stations]
+    assert {each.polling.medium for each in plain.stations if each.polling} <= {"none"}
+
+
+def _bare(station: StationLayout) -> StationLayout:
+    return replace(station, medium="none", polling=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "station", "masters", "devices"),
+    [
+        ("germany", "rtu-pv", ("iec104", "gprs"), ("rs485", 58)),
+        ("norway", "charging", ("iec104", "gprs"), ("gprs", 68)),
+        ("malta", "plant-line", ("iec101", "fibre_sm"), ("fibre_mm", 14)),
+    ],
+)
+def test_built_in_sites_have_an_rtu_that_polls_beside_direct_ways(
+    name: str, station: str, masters: tuple[str, str], devices: tuple[str, int]
+) -> None:
+    stations = site.load(name, media=True).stations
+    (polls,) = [each for each in stations if each.polling]
+    assert (polls.name, polls.protocol, polls.medium) == (station, *masters)
+    assert polls.polling is not None
+    assert (polls.polling.medium, len(polls.seats)) == devices
+    direct = {(seat.group, seat.row) for each in stations if not each.polling for seat in each.seats}
+    assert {(seat.group, seat.row) for seat in polls.seats} <= direct

@@ -300,6 +300,10 @@ def test_a_scan_that_does_not_fit_its_bus_is_told_with_the_sum(made: Made) -> No
     with pytest.raises(ConfigError) as found:
         made("{baud_rate: 9600, devices_per_bus: 4}")
     assert found.value.problems[0].message.startswith("a scan of 4 devices on a bus takes 4 x ")
+    with pytest.raises(
+        ConfigError, match=r"a scan of a device takes [\d.]+ s and is due every 1 s; have a longer scan_s$"
+    ):
+        made("{medium: gprs}")
 
 
 def test_the_site_on_the_page_is_checked_as_the_page_says(tmp_path: Path) -> None:
