@@ -17,8 +17,8 @@ fault may keep it tripped too (``faulty``), for as long as it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from pilotfarm.emulators.contracts.device import Effect, Rating
 from pilotfarm.emulators.contracts.world import Surroundings
 from pilotfarm.emulators.devices import easing, faulty, metering, support
 from pilotfarm.emulators.quantities import CATALOGUE, Role
+
+Switched: TypeAlias = Callable[[Columns, Bools | None, float], Floats]
 
 COMMANDS: Final = tuple(q.name for q in CATALOGUE.values() if q.role is Role.COMMAND)
 ALARMS: Final = tuple(q.name for q in CATALOGUE.values() if q.role is Role.ALARM and q.name != "general_alarm")
@@ -173,6 +175,7 @@ def life_cycle(
     *,
     trip_cause: Bools | None = None,
     keeps_off: Floats | None = None,
+    switched: Switched = faulty.switched,
 ) -> Columns:
     """Follow commands, switch, identification and the SESP's link through one step.
 
@@ -188,6 +191,9 @@ def life_cycle(
         Where a reason to trip stands now.
     keeps_off : (n,), optional
         1 where a fault keeps it tripped, and is not to be reset.
+    switched : function, optional
+        Of the step's own columns, of where the SESP's commands are followed, and of the length of the step: returns
+        where the switch at the connection point is closed.
 
     Returns
     -------
@@ -200,7 +206,7 @@ def life_cycle(
     identified = faulty.identify(new)
     _update_link(new, dt_s)
     obeys = _obeys(columns, identified)
-    closed_now = faulty.switched(new, obeys, dt_s)
+    closed_now = switched(new, obeys, dt_s)
     seen = voltage_at(columns, surroundings.voltage_v)
     trip = own_trip = _own_trip(columns, obeys, faulty.locked_out(columns, trip_cause))
     if "grid_trip" in columns:

@@ -57,11 +57,17 @@ def switched(new: Columns, obeys: Bools | None, dt_s: float) -> Floats:
 
     It follows ``grid_switch`` where the device obeys, ``None`` being everywhere, and where it does not stick.
     """
-    before, closed, none = new["grid_switch_closed"], new["grid_switch"], nothing(len(new["started"]))
+    closed = new["grid_switch"]
     if "grid_switch_window_s" in new:
         closed = easing.follow(new, "grid_switch", closed, dt_s)
     if obeys is not None:
-        closed = np.where(obeys, closed, before)
+        closed = np.where(obeys, closed, new["grid_switch_closed"])
+    return stuck(new, closed)
+
+
+def stuck(new: Columns, closed: Floats) -> Floats:
+    """Return where a switch is closed that ought to be ``closed``: not where it sticks."""
+    before, none = new["grid_switch_closed"], nothing(len(closed))
     if new["switch_welded"] is not none:
         closed = np.where(new["switch_welded"] > 0.0, np.maximum(closed, before), closed)
     if new["switch_blocked"] is not none:

@@ -34,9 +34,9 @@ from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere,
 from pilotfarm.emulators.columns.views import as_resource
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Rating, ResourceColumns, Turn
 from pilotfarm.emulators.contracts.world import Place, Surroundings
-from pilotfarm.emulators.devices import appliances, common, compound, connection, demand
+from pilotfarm.emulators.devices import appliances, common, compound, connection, demand, relay
 from pilotfarm.emulators.devices.appliances import APPLIANCES
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, METERING, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, METERING, RELAY, quantities
 from pilotfarm.profiles import draws
 
 INTERVAL_S: Final = 900.0
@@ -57,6 +57,7 @@ ALARMS: Final = (
     "overcurrent_alarm",
     "low_power_factor_alarm",
     *(f"{tamper}_alarm" for tamper in TAMPERS),
+    "limiter_alarm",
 )
 QUANTITIES: Final = (
     *COMMON,
@@ -68,6 +69,7 @@ QUANTITIES: Final = (
     "interval_energy_exported_wh",
     "event_clear",
     *demand.QUANTITIES,
+    *(name for name in RELAY if name not in ALARMS),
 )
 
 RATINGS: Final = (
@@ -82,6 +84,7 @@ RATINGS: Final = (
     ),
     Rating("main_fuse_a", "A", 63.0, 6.0, 1_000.0, "Rated current a phase"),
     Rating("pv_power_w", "W", 0.0, 0.0, 1_000_000.0, "Rated power of PV behind the meter"),
+    *relay.RATINGS,
 )
 
 
@@ -91,7 +94,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     columns = common.initial_columns(QUANTITIES, ratings, n)
     columns.update({name: np.zeros(n) for name in ("imported_mark_wh", "exported_mark_wh")})
     columns.update(dict.fromkeys((*TAMPERS, *ALARMS), nothing(n)))
-    columns |= demand.initial(n)
+    columns |= demand.initial(n) | relay.initial(n)
     columns["interval_number"] = np.full(n, -1.0)
     columns["interval_whole"] = np.zeros(n)
     columns["rated_charge_power_w"] = common.connection_power_w(columns, columns["main_fuse_a"])
@@ -114,7 +117,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 def flow(columns: Columns, parts: ResourceColumns, surroundings: Surroundings, dt_s: float) -> Flow:
     """Take the meters through one step, after the appliances behind them."""
     used = yield Turn(APPLIANCES)
-    new = common.life_cycle(columns, surroundings, dt_s)
+    new = common.life_cycle(columns, surroundings, dt_s, switched=relay.switched)
     share = connection.served(columns, surroundings)
     live = new["running"] if share is None else new["running"] * share
     drawn = appliances.drawn(used, live, surroundings)
@@ -125,6 +128,7 @@ def flow(columns: Columns, parts: ResourceColumns, surroundings: Surroundings, d
         active_w = active_w + (sun_w if share is None else sun_w * (connection.served_evenly(columns, share) > 0.0))
     new = connection.by_phase(new, surroundings, active_w, reactive_var, dt_s)
     new["relay_open"] = 1.0 - new["grid_switch_closed"]
+    relay.watch(new, surroundings, common.DEAD_FRAC, dt_s)
     _intervals(columns, new, surroundings.unix_s, dt_s)
     demand.count(columns, new, surroundings.unix_s, dt_s)
     _alarms(columns, new, surroundings, dt_s)
@@ -200,6 +204,8 @@ def _count_events(columns: Columns, new: Columns) -> None:
             new[f"{tamper}_alarm"] = flags(np.maximum(cause, alarm * kept) > 0.0)
     if clear is not none:
         count = count * kept
+    if new["relay_moved_by"] is not none:
+        count = count + (new["relay_moved_by"] > 0.0)
     for name in (*ALARMS, "dipped"):
         if new[name] is not columns[name]:
             count = count + (new[name] > columns[name])
@@ -268,7 +274,11 @@ DEVICE: Final = DeviceSpec(
     title="Smart meter",
     quantities=quantities(QUANTITIES),
     items={
-        "commands / requests of information": (*common.COMMAND_ITEMS, "event_clear", "demand_period_s", "demand_reset"),
+        "commands / requests of information": (
+            *common.COMMAND_ITEMS,
+            *("event_clear", "demand_period_s", "demand_reset"),
+            *(each.name for each in quantities(RELAY) if each.writable),
+        ),
         "electrical state variables measurements": (
             *CONNECTION_POINT,
             *METERING,
@@ -276,7 +286,10 @@ DEVICE: Final = DeviceSpec(
             "interval_energy_exported_wh",
             *(name for name in demand.QUANTITIES if name not in ("demand_period_s", "demand_reset")),
         ),
-        "alarms and events": (*ALARMS, "general_alarm", "relay_open", "event_count"),
+        "alarms and events": (
+            *ALARMS,
+            *("general_alarm", "relay_open", "relay_control_state", "load_energised", "event_count"),
+        ),
     },
     behaviour={
         **common.EXCEPTIONS,

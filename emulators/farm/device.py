@@ -88,6 +88,8 @@ class FarmDevice:
         if asked.is_binary and value not in (0.0, 1.0):
             raise OutOfRange(f"{self.id}: {name} is 0 or 1, not {value:g}")
         low, high = self.bounds(name)
+        if asked.unit == "enum" and value != round(value):
+            raise OutOfRange(f"{self.id}: {name} is a whole number from {low:g} to {high:g}, not {value:g}")
         if not low <= value <= high:
             unit = "" if asked.unit in ("1", "enum") else f" {asked.unit}"
             raise OutOfRange(f"{self.id}: {name} must be from {low:g} to {high:g}{unit}, not {value:g}")

@@ -25,6 +25,7 @@ from pilotfarm.emulators.farm.reversions import Reversions, Running, reverted
 from pilotfarm.emulators.farm.tracing import Tracer
 from pilotfarm.emulators.farm.world import World
 from pilotfarm.emulators.grid.network import Network
+from pilotfarm.emulators.quantities import quantity
 from pilotfarm.emulators.site.layout import SiteLayout
 
 STEP_MIN_S: Final = 0.1
@@ -160,8 +161,9 @@ class Farm:
                 observer.commanded(command, moment)
 
     def _values_of(self, group: Group, command: Command) -> dict[str, float]:
-        """Return what a command puts in a device's columns; one of its own is no sign of the SESP."""
-        return given(command.values) | ({} if command.protocol == OWN else dict(group.spec.with_any_command))
+        """Return what a command puts in a device's columns; its own and its customer's are no sign of the SESP."""
+        own = command.protocol == OWN or all(quantity(name).on_site for name in command.values)
+        return given(command.values) | ({} if own else dict(group.spec.with_any_command))
 
     def _write(self, cells: Sequence[Cell]) -> None:
         for group, name, row, value in cells:

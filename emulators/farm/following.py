@@ -69,8 +69,9 @@ class Following:
         own = tuple(quantities)
         self.setpoints = {each.name: each for each in own if each.role is Role.SETPOINT}
         self._enabling = {each.enables for each in self.setpoints.values() if each.enables}
-        # A sign of life asks for nothing.
-        self._commands = [q.name for q in own if q.role is Role.COMMAND and not q.name.startswith("sesp_")]
+        # A sign of life asks for nothing, and what somebody does at the device is no matter of following.
+        asks = (q for q in own if q.role is Role.COMMAND and not q.on_site)
+        self._commands = [q.name for q in asks if not q.name.startswith("sesp_")]
         self._grip: _Grip | None = None
         self._courses: dict[str, _Course] = {}
 

@@ -48,6 +48,8 @@ DISCRETES: Final = (
     "overfrequency_protection_operated",
     "underfrequency_protection_started",
     "underfrequency_protection_operated",
+    "load_energised",
+    "limiter_alarm",
 )
 """Binary state or alarm of discrete input 0, 1, 2 ..."""
 
@@ -77,6 +79,8 @@ COILS: Final = (
     "demand_reset",
     "start_permitted",
     "stop_permitted",
+    "relay_manual_disconnect",
+    "relay_manual_reconnect",
 )
 """Binary command or set-point of coil 0, 1, 2 ..."""
 

@@ -23,6 +23,7 @@ from pilotfarm.emulators.quantities.catalogue import (
     INVERTER,
     METERING,
     PROTECTION,
+    RELAY,
     SUPPORT,
 )
 from pilotfarm.emulators.quantities.quantity import Quantity, Role
@@ -37,6 +38,7 @@ __all__ = [
     "METERING",
     "PROTECTION",
     "PV",
+    "RELAY",
     "RESOURCES",
     "STORAGE",
     "SUPPORT",
@@ -76,7 +78,7 @@ def quantity(name: str) -> Quantity:
     puts = (resource.of(found.puts[0]), found.puts[1]) if found.puts else None
     doc = f"{found.doc} (of the prosumer's {resource})"
     permitted_by = resource.of(found.permitted_by) if found.permitted_by else ""
-    return Quantity(name, found.unit, found.role, doc, found.min, found.max, enables, puts, permitted_by)
+    return Quantity(name, found.unit, found.role, doc, found.min, found.max, enables, puts, permitted_by, found.on_site)
 
 
 def opposites(command: Quantity) -> tuple[str, ...]:

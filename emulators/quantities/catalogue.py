@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from pilotfarm.emulators.quantities import modes
-from pilotfarm.emulators.quantities.quantity import Quantity, Role
+from pilotfarm.emulators.quantities import meters, modes
+from pilotfarm.emulators.quantities.quantity import Quantity, Role, flag
 
 _M, _T, _S, _A = Role.MEASUREMENT, Role.TOTAL, Role.STATE, Role.ALARM
 _R, _P, _C = Role.RATING, Role.SETPOINT, Role.COMMAND
-
-
-def _flag(name: str, role: Role, doc: str) -> Quantity:
-    return Quantity(name, "bool", role, doc, 0.0, 1.0)
 
 
 def _run(name: str, doc: str, puts: float) -> Quantity:
@@ -21,22 +17,22 @@ def _run(name: str, doc: str, puts: float) -> Quantity:
 
 _COMMON: Final = (
     # States and alarms every device has
-    _flag("online", _S, "The device runs and answers its master"),
-    _flag("general_alarm", _A, "At least one alarm stands"),
-    _flag(
+    flag("online", _S, "The device runs and answers its master"),
+    flag("general_alarm", _A, "At least one alarm stands"),
+    flag(
         "fault_trip",
         _A,
         "A fault has switched the device off: its own until an alarm reset, the grid's until the grid is good again",
     ),
-    _flag("local_mode", _S, "Operated on site; remote set-points are not followed"),
-    _flag("remote_enabled", _S, "Remote set-points are followed: identified, available, not local"),
-    _flag("running", _S, "Started and energised"),
-    _flag("started", _S, "Asked to run: by the last start or stop it followed"),
-    _flag("available", _S, "Ready for service: not tripped, not stopped"),
-    _flag("grid_switch_closed", _S, "The switch at the connection point is closed"),
-    _flag("sesp_link_lost", _A, "Nothing heard from the SESP for longer than its timeout; the fallback is in force"),
-    _flag("identified", _S, "The device's, or at a charging point the owner's, identification was accepted"),
-    _flag("identification_failed", _A, "No valid identification: refused"),
+    flag("local_mode", _S, "Operated on site; remote set-points are not followed"),
+    flag("remote_enabled", _S, "Remote set-points are followed: identified, available, not local"),
+    flag("running", _S, "Started and energised"),
+    flag("started", _S, "Asked to run: by the last start or stop it followed"),
+    flag("available", _S, "Ready for service: not tripped, not stopped"),
+    flag("grid_switch_closed", _S, "The switch at the connection point is closed"),
+    flag("sesp_link_lost", _A, "Nothing heard from the SESP for longer than its timeout; the fallback is in force"),
+    flag("identified", _S, "The device's, or at a charging point the owner's, identification was accepted"),
+    flag("identification_failed", _A, "No valid identification: refused"),
     Quantity("sesp_receipts", "1", _S, "How many times the SESP notified that it received the information", 0.0),
     # Electrical state variables at the connection point
     Quantity("active_power_w", "W", _M, "Active power at the connection point, all phases together"),
@@ -75,13 +71,13 @@ _COMMON: Final = (
     # Commands
     _run("start", "Start: energise and follow set-points", 1.0),
     _run("stop", "Stop: cease to energise", 0.0),
-    _flag("start_permitted", _P, "It may start: on command, and by itself once the grid is good again"),
-    _flag("stop_permitted", _P, "It may be stopped on command"),
-    _flag("alarm_reset", _C, "Reset latched alarms and trips whose cause is gone"),
-    _flag("grid_switch", _P, "Position asked of the switch at the connection point: 1 closed, 0 open"),
-    _flag("identification_clear", _C, "Accept the identification again: clears the failure"),
-    _flag("sesp_receipt", _C, "The SESP notifies that it has received the information"),
-    _flag("sesp_heartbeat", _C, "A sign of life from the SESP: restarts the link's timeout"),
+    flag("start_permitted", _P, "It may start: on command, and by itself once the grid is good again"),
+    flag("stop_permitted", _P, "It may be stopped on command"),
+    flag("alarm_reset", _C, "Reset latched alarms and trips whose cause is gone"),
+    flag("grid_switch", _P, "Position asked of the switch at the connection point: 1 closed, 0 open"),
+    flag("identification_clear", _C, "Accept the identification again: clears the failure"),
+    flag("sesp_receipt", _C, "The SESP notifies that it has received the information"),
+    flag("sesp_heartbeat", _C, "A sign of life from the SESP: restarts the link's timeout"),
     Quantity(
         "sesp_timeout_s", "s", _P, "Silence of the SESP after which its link counts as lost; 0 is never", 0.0, 604_800.0
     ),
@@ -90,11 +86,11 @@ _COMMON: Final = (
 _SUPPORT: Final = (
     # What the SESP may ask of a controllable device
     Quantity("active_power_setpoint_w", "W", _P, "Active power asked for", enables="active_power_setpoint_enabled"),
-    _flag("active_power_setpoint_enabled", _P, "Follow the active power set-point"),
+    flag("active_power_setpoint_enabled", _P, "Follow the active power set-point"),
     Quantity(
         "reactive_power_setpoint_var", "var", _P, "Reactive power asked for", enables="reactive_power_setpoint_enabled"
     ),
-    _flag("reactive_power_setpoint_enabled", _P, "Follow the reactive power set-point"),
+    flag("reactive_power_setpoint_enabled", _P, "Follow the reactive power set-point"),
     Quantity(
         "power_factor_setpoint",
         "1",
@@ -104,7 +100,7 @@ _SUPPORT: Final = (
         1.0,
         "power_factor_setpoint_enabled",
     ),
-    _flag(
+    flag(
         "power_factor_setpoint_enabled",
         _P,
         "Follow the power factor set-point; the reactive power set-point goes first",
@@ -118,11 +114,11 @@ _SUPPORT: Final = (
         1.0,
         "active_power_limit_enabled",
     ),
-    _flag("active_power_limit_enabled", _P, "Keep to the active power limit; at 0 it is not in force"),
+    flag("active_power_limit_enabled", _P, "Keep to the active power limit; at 0 it is not in force"),
     Quantity("voltage_setpoint_v", "V", _P, "Reference voltage of voltage support, line to neutral", 0.0, 1_000.0),
-    _flag("volt_var_enabled", _P, "Maintain the voltage: reactive power by voltage"),
+    flag("volt_var_enabled", _P, "Maintain the voltage: reactive power by voltage"),
     Quantity("frequency_setpoint_hz", "Hz", _P, "Reference frequency of frequency support", 45.0, 66.0),
-    _flag("frequency_support_enabled", _P, "Maintain the frequency: active power by frequency"),
+    flag("frequency_support_enabled", _P, "Maintain the frequency: active power by frequency"),
 )
 
 _INVERTER: Final = (
@@ -134,7 +130,7 @@ _INVERTER: Final = (
 )
 
 _PROTECTION: Final = tuple(
-    _flag(f"{name}_protection_{what}", role, doc.format(side))
+    flag(f"{name}_protection_{what}", role, doc.format(side))
     for name, side in (
         ("overvoltage", "Voltage above its limit"),
         ("undervoltage", "Voltage below its limit"),
@@ -157,8 +153,8 @@ _EV: Final = (
     Quantity("vehicle_soc_frac", "1", _M, "State of charge of the vehicle; 0 without one", 0.0, 1.0),
     Quantity("session_energy_wh", "Wh", _M, "Net energy into the vehicle in this session"),
     Quantity("charge_point_state", "enum", _S, "IEC 61851-1 state: 0 A, 1 B, 2 C, 3 D, 4 E, 5 F", 0.0, 5.0),
-    _flag("vehicle_connected", _S, "A vehicle is plugged in"),
-    _flag("authorised", _S, "The session may charge: owner identified and released by the SESP"),
+    flag("vehicle_connected", _S, "A vehicle is plugged in"),
+    flag("authorised", _S, "The session may charge: owner identified and released by the SESP"),
     Quantity("owner_card_id", "1", _S, "Number of the card last shown; 0 is none", 0.0, 16_777_215.0),
     Quantity("time_to_departure_s", "s", _M, "Time until the owner wants to leave", 0.0),
     Quantity("energy_wanted_wh", "Wh", _M, "Energy the owner asked for at the dashboard and has not got yet", 0.0),
@@ -167,7 +163,7 @@ _EV: Final = (
     Quantity("current_limit_in_force_a", "A", _M, "Current the charging point offers the vehicle now", 0.0),
     Quantity("rated_current_a", "A", _R, "Rated current a phase", 0.0),
     Quantity("rated_energy_wh", "Wh", _R, "Energy capacity, new", 0.0),
-    _flag("charge_release", _P, "The SESP releases the charging point"),
+    flag("charge_release", _P, "The SESP releases the charging point"),
     Quantity("current_limit_a", "A", _P, "Maximum current a phase", 0.0, 600.0),
     Quantity("fallback_current_a", "A", _P, "Maximum current a phase while the SESP's link is lost", 0.0, 600.0),
     Quantity(
@@ -203,7 +199,7 @@ _BATTERY: Final = (
         1.0,
         "charge_limit_enabled",
     ),
-    _flag("charge_limit_enabled", _P, "Keep to the charge limit; at 0 it is not in force"),
+    flag("charge_limit_enabled", _P, "Keep to the charge limit; at 0 it is not in force"),
     Quantity(
         "discharge_limit_frac",
         "1",
@@ -213,8 +209,8 @@ _BATTERY: Final = (
         1.0,
         "discharge_limit_enabled",
     ),
-    _flag("discharge_limit_enabled", _P, "Keep to the discharge limit; at 0 it is not in force"),
-    _flag("grid_charging_allowed", _P, "Charge from the grid too, not only from PV behind the same connection point"),
+    flag("discharge_limit_enabled", _P, "Keep to the discharge limit; at 0 it is not in force"),
+    flag("grid_charging_allowed", _P, "Charge from the grid too, not only from PV behind the same connection point"),
     Quantity(
         "reference_power_w",
         "W",
@@ -225,10 +221,10 @@ _BATTERY: Final = (
     Quantity("charge_ramp_frac_per_s", "1/s", _P, "Maximum change towards charge, over the reference power", 0.0),
     Quantity("discharge_ramp_frac_per_s", "1/s", _P, "Maximum change towards discharge, over the reference power", 0.0),
     *modes.OF_STORAGE,
-    _flag("temperature_high_alarm", _A, "Cells too hot"),
-    _flag("temperature_low_alarm", _A, "Cells too cold to charge"),
-    _flag("soc_low_alarm", _A, "At or below the lowest state of charge"),
-    _flag("soc_high_alarm", _A, "At or above the highest state of charge"),
+    flag("temperature_high_alarm", _A, "Cells too hot"),
+    flag("temperature_low_alarm", _A, "Cells too cold to charge"),
+    flag("soc_low_alarm", _A, "At or below the lowest state of charge"),
+    flag("soc_high_alarm", _A, "At or above the highest state of charge"),
 )
 
 _PV: Final = (
@@ -249,58 +245,10 @@ _PV: Final = (
     Quantity("rain_mm_per_h", "mm/h", _M, "Rate at which rain falls", 0.0),
 )
 
-_METER: Final = (
-    _flag("power_failure_alarm", _A, "No voltage on any phase"),
-    _flag("undervoltage_l1_alarm", _A, "L1 below 0.90 of nominal (EN 50160)"),
-    _flag("undervoltage_l2_alarm", _A, "L2 below 0.90 of nominal (EN 50160)"),
-    _flag("undervoltage_l3_alarm", _A, "L3 below 0.90 of nominal (EN 50160)"),
-    _flag("overvoltage_l1_alarm", _A, "L1 above 1.10 of nominal (EN 50160)"),
-    _flag("overvoltage_l2_alarm", _A, "L2 above 1.10 of nominal (EN 50160)"),
-    _flag("overvoltage_l3_alarm", _A, "L3 above 1.10 of nominal (EN 50160)"),
-    _flag("overcurrent_alarm", _A, "A phase current above the rated current"),
-    _flag("low_power_factor_alarm", _A, "Power factor below 0.5 while under load"),
-    _flag("cover_open_alarm", _A, "The terminal cover was opened"),
-    _flag("magnetic_field_alarm", _A, "A strong magnetic field was found"),
-    _flag("clock_invalid_alarm", _A, "The meter's clock is not to be trusted"),
-    _flag("battery_low_alarm", _A, "The meter's backup battery is low"),
-    _flag("relay_open", _S, "The supply relay is open: the customer is disconnected"),
-    _flag("communication_lost_alarm", _A, "The meter cannot reach its concentrator"),
-    Quantity("event_count", "1", _S, "How many events the meter has logged", 0.0),
-    Quantity("interval_energy_imported_wh", "Wh", _M, "Energy drawn in the last whole 15-minute interval", 0.0),
-    Quantity("interval_energy_exported_wh", "Wh", _M, "Energy delivered in the last whole 15-minute interval", 0.0),
-    _flag("event_clear", _C, "Clear the meter's latched events"),
-    Quantity("demand_power_w", "W", _M, "Demand: mean power drawn less delivered in the last whole demand period"),
-    Quantity("demand_power_max_w", "W", _M, "Highest demand since the reset"),
-    Quantity("demand_apparent_power_va", "VA", _M, "Mean apparent power in the last whole demand period", 0.0),
-    Quantity("demand_apparent_power_max_va", "VA", _M, "Highest demand of apparent power since the reset", 0.0),
-    *(
-        Quantity(f"demand_current{of}_{at.lower()}_a", "A", _M, f"{doc} of the current in {at}", 0.0)
-        for of, doc in (("", "Mean in the last whole demand period"), ("_max", "Highest demand since the reset"))
-        for at in ("L1", "L2", "L3", "neutral")
-    ),
-    Quantity("demand_period_s", "s", _P, "Demand period; with 0 the demand is what is now", 0.0, 3_600.0),
-    _flag("demand_reset", _C, "Forget the highest demands"),
-)
-
 _HOME: Final = (
     Quantity("room_temperature_degc", "degC", _M, "Temperature of the room air that the thermostat sees"),
     Quantity("deferrable_power_w", "W", _M, "Capacity of deferrable loads: power that could be shifted now", 0.0),
     Quantity("deferrable_energy_wh", "Wh", _M, "Capacity of deferrable loads: energy that waits to be drawn", 0.0),
-)
-
-_METERING: Final = (
-    # What the meter in a device counts besides the sums: a phase may deliver while another draws.
-    *(
-        Quantity(f"{power}energy_{way}_l{phase}_{unit.lower()}", unit, _T, f"{doc} energy {does} in L{phase}", 0.0)
-        for doc, power, unit in (("Active", "", "Wh"), ("Reactive", "reactive_", "varh"))
-        for way, does in (("exported", "delivered"), ("imported", "drawn"))
-        for phase in (1, 2, 3)
-    ),
-    *(
-        Quantity(f"apparent_energy{of}_vah", "VAh", _T, f"Apparent power{doc} over time", 0.0)
-        for of, doc in (("_l1", " in L1"), ("_l2", " in L2"), ("_l3", " in L3"), ("", ""))
-    ),
-    Quantity("charge_ah", "Ah", _T, "Sum of the phase currents over time", 0.0),
 )
 
 PARTS: Final[dict[str, tuple[Quantity, ...]]] = {
@@ -312,9 +260,10 @@ PARTS: Final[dict[str, tuple[Quantity, ...]]] = {
     "Charging points": _EV,
     "Batteries": _BATTERY,
     "PV and weather": _PV,
-    "Meters": _METER,
+    "Meters": meters.METER,
     "Homes": _HOME,
-    "Energy by phase": _METERING,
+    "Energy by phase": meters.BY_PHASE,
+    "Supply relays": meters.RELAY,
 }
 """The catalogue by what it is about."""
 
@@ -329,7 +278,9 @@ SUPPORT: Final = tuple(q.name for q in (*_SUPPORT, *modes.QUANTITIES))
 """What every controllable device has besides."""
 INVERTER: Final = tuple(q.name for q in _INVERTER)
 """What a device behind an inverter has besides those."""
-METERING: Final = tuple(q.name for q in _METERING)
+RELAY: Final = tuple(q.name for q in meters.RELAY)
+"""What a meter with a supply relay has."""
+METERING: Final = tuple(q.name for q in meters.BY_PHASE)
 """What a device with a meter of its own counts besides, by phase among others."""
 PROTECTION: Final = tuple(q.name for q in _PROTECTION)
 """What every device behind an inverter of its own has besides."""

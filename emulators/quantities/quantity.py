@@ -27,7 +27,8 @@ class Quantity:
     by its ratings (``DeviceSpec.limits``). ``enables`` names the switch that a plain write of this
     set-point also closes, for protocols that have no separate enable (IEC 104, REST). ``puts`` is the state a
     command leaves behind where it is followed, with its value: of two commands that put the same state, the later one
-    holds. ``permitted_by`` names the switch without which a command is refused.
+    holds. ``permitted_by`` names the switch without which a command is refused. ``on_site`` is what somebody does at
+    the device: no sign of the SESP, and followed whoever operates it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Quantity:
     enables: str = ""
     puts: tuple[str, float] | None = None
     permitted_by: str = ""
+    on_site: bool = False
 
     @property
     def is_binary(self) -> bool:
@@ -48,3 +50,8 @@ class Quantity:
     @property
     def writable(self) -> bool:
         return self.role in (Role.SETPOINT, Role.COMMAND)
+
+
+def flag(name: str, role: Role, doc: str, *, on_site: bool = False) -> Quantity:
+    """Return a quantity that is 0 or 1."""
+    return Quantity(name, "bool", role, doc, 0.0, 1.0, on_site=on_site)

@@ -43,7 +43,8 @@ def another(group: Group, row: int, name: str) -> float:
     now = float(group.reported[name][row])
     if quantity(name).is_binary:
         return 1.0 - now
-    return low + (0.25 if now > 0.5 * (low + high) else 0.75) * (high - low)
+    other = low + (0.25 if now > 0.5 * (low + high) else 0.75) * (high - low)
+    return float(round(other)) if quantity(name).unit == "enum" else other
 
 
 def made_anew(images: Images, unix_s: float, of: Group | None = None) -> dict[Viewpoint, list[bytes]]:

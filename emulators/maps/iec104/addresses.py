@@ -78,6 +78,8 @@ IOA: Final[Mapping[str, int]] = {
     "battery_low_alarm": 1042,
     "relay_open": 1043,
     "communication_lost_alarm": 1044,
+    "load_energised": 1045,
+    "limiter_alarm": 1046,
     # Electrical measurements
     "active_power_w": 2000,
     "reactive_power_var": 2001,
@@ -149,6 +151,7 @@ IOA: Final[Mapping[str, int]] = {
     # Meter
     "interval_energy_imported_wh": 2160,
     "interval_energy_exported_wh": 2161,
+    "relay_control_state": 2162,
     # Counts
     "sesp_receipts": 2190,
     "event_count": 2191,
@@ -216,6 +219,8 @@ IOA: Final[Mapping[str, int]] = {
     "demand_reset": 4024,
     "start_permitted": 4025,
     "stop_permitted": 4026,
+    "relay_manual_disconnect": 4027,
+    "relay_manual_reconnect": 4028,
     "active_power_setpoint_enabled": 4030,
     "reactive_power_setpoint_enabled": 4031,
     "power_factor_setpoint_enabled": 4032,
@@ -245,6 +250,10 @@ IOA: Final[Mapping[str, int]] = {
     "session_energy_limit_wh": 5013,
     "active_power_max_w": 5030,
     "demand_period_s": 5014,
+    "relay_control_mode": 5015,
+    "limiter_threshold_w": 5016,
+    "limiter_over_duration_s": 5017,
+    "limiter_under_duration_s": 5018,
     "charge_limit_frac": 5020,
     "discharge_limit_frac": 5021,
     "reference_power_w": 5022,

@@ -231,6 +231,8 @@ cabinet_temperature_degc
 start_permitted stop_permitted overvoltage_protection_started overvoltage_protection_operated
 undervoltage_protection_started undervoltage_protection_operated overfrequency_protection_started
 overfrequency_protection_operated underfrequency_protection_started underfrequency_protection_operated
+relay_control_state load_energised relay_control_mode relay_manual_disconnect relay_manual_reconnect limiter_alarm
+limiter_threshold_w limiter_over_duration_s limiter_under_duration_s
 """
 NUMBERED: Final = tuple(_VENDOR_ORDER.split())
 """The order that fixes the vendor range. An index is never used again: a new quantity goes to the end."""
