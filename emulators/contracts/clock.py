@@ -106,4 +106,4 @@ Clocks: TypeAlias = MutableMapping[int, Clock]
 """The clocks of some rows of a group that may be wrong."""
 
 Stamps: TypeAlias = Callable[[int, Collection[str]], float | None]
-"""By a row and the quantities of a value, when it was that, as somebody's clock has it; ``None``: it is only now. [s]"""
+"""By a row and the quantities of a value, when it was that by somebody's clock; ``None``: it has come to be now. [s]"""

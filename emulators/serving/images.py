@@ -177,10 +177,11 @@ class Images:
 
 
 def _watched(group: Group, station: StationLayout, polled: Polled, times: ReadTimes | None) -> Watched:
-    """Return what a station is to find events in: the states and alarms that it reads, and whether devices answer."""
+    """Return what a station finds events in: the states and alarms that it reads, no counts, and who answers."""
     assert station.polling is not None
     read = station.polling.names[group.name][0]
-    names = [q.name for q in group.spec.quantities if q.role in (Role.STATE, Role.ALARM) and q.name in read]
+    kept = (q for q in group.spec.quantities if q.role in (Role.STATE, Role.ALARM) and q.unit in ("bool", "enum"))
+    names = [each.name for each in kept if each.name in read]
     places = {
         seat.row: (place, group.layout.devices[seat.row])
         for place, seat in enumerate(station.seats)

@@ -1,9 +1,9 @@
 """The sequence of events of a station that polls: how states and alarms of its devices have changed.
 
-It holds what the sequence of events of an RTU does, which is of contacts and not of measurements (IEC 60870-5-101, 7.3.1:
-single and double points with time tag): states and alarms, whether a device answers among them. An event is a value that
-is another than before, or of which its device says something else. What a station finds out of a silent device is
-one event, that it is not online, though all of its values are old from then on.
+It holds what the sequence of events of an RTU does, which is of contacts and not of measurements or counts: states and
+alarms, in IEC 60870-5-101 single and double points with time tag (7.3.1), and whether a device answers. An event is a
+value that is another than before, or of which its device says something else. What a station finds out of a silent
+device is one event, that it is not online, though all of its values are old from then on.
 
 Events stand as they are heard: step by step, and in a step in the order in which the station has its devices. Stamps of
 different clocks need not be in order.
@@ -12,7 +12,7 @@ different clocks need not be in order.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -50,7 +50,7 @@ class ReadTimes:
     def __init__(self, polled: Polled, clocks: Clocks, start_s: float) -> None:
         self._polled, self._clocks, self._start_s = polled, clocks, start_s
 
-    def stamped_s(self, row: int, quantities: Sequence[str]) -> float | None:
+    def stamped_s(self, row: int, quantities: Collection[str]) -> float | None:
         """Return that of a value made of these; ``None`` where the station has found it out by itself."""
         read_s = self._polled.read_s(row, quantities)
         if read_s is None:
