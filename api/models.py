@@ -291,38 +291,6 @@ class EndpointAnswer(Answer):
     station: str | None
 
 
-class AgeAnswer(Answer):
-    """How old is what a station knows, over its devices. [s]"""
-
-    median: float
-    p95: float
-    max: float
-
-
-class PollingAnswer(Answer):
-    """How a station asks its devices."""
-
-    protocol: str
-    medium: str
-    buses: int
-    scan_s: float
-    scans: int = Field(description="Scans begun, of all buses together")
-    scans_left_out: int = Field(description="Scans that were due while their bus was still busy")
-    polls_unanswered: int
-    silent: list[str] = Field(description="Devices that did not answer when they were last asked")
-    age_s: dict[str, AgeAnswer] = Field(description="By class of scans: scan, slow and counters")
-
-
-class StationAnswer(Answer):
-    """What answers for several devices at one address."""
-
-    name: str
-    protocol: str
-    medium: str
-    devices: int
-    polling: PollingAnswer | None = Field(description="null where it knows at once what devices report")
-
-
 class PointAnswer(Answer):
     """One point of a device, as `pilotfarm points` lists it."""
 

@@ -14,6 +14,7 @@ from pilotfarm.emulators.farm.targets import ENTRIES_MAX, ENTRY_LENGTH_MAX
 from pilotfarm.emulators.registry import DEVICES, FAULTS, PROTOCOLS
 from pilotfarm.emulators.scenarios.words import SECONDS_MAX, TEXT_MAX
 from pilotfarm.emulators.serving.runner import SPEED_MAX, SPEED_MIN, STEPS_BY_HAND_MAX
+from pilotfarm.emulators.stations.sequence import EVENTS_KEPT
 from pilotfarm.emulators.wording import shown, unknown
 from pilotfarm.profiles.media import NAMES as MEDIA
 
@@ -43,6 +44,7 @@ def _whole(value: Any) -> Any:
 Offset: TypeAlias = Annotated[int, Field(ge=0, le=2**31), BeforeValidator(_whole)]
 DevicesLimit: TypeAlias = Annotated[int, Field(ge=1, le=DEVICES_MAX), BeforeValidator(_whole)]
 FaultsLimit: TypeAlias = Annotated[int, Field(ge=1, le=FAULTS_MAX), BeforeValidator(_whole)]
+StationEventsLimit: TypeAlias = Annotated[int, Field(ge=1, le=EVENTS_KEPT), BeforeValidator(_whole)]
 ResultsLimit: TypeAlias = Annotated[int, Field(ge=0, le=RESULTS_MAX), BeforeValidator(_whole)]
 FaultNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
 ScenarioNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from fastapi import Depends, Path, Request
 
 from pilotfarm.api.events import EventStream
+from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Rows
 from pilotfarm.emulators.farm.targets import chosen, strange
@@ -60,6 +61,12 @@ def counted(what: str) -> dict[str, Any]:
 
 
 Here: TypeAlias = Annotated[Context, Depends(_context)]
+
+
+def quality_text(bits: int) -> str:
+    """Name what is wrong with a reported value."""
+    names = [str(flag.name).lower() for flag in Quality if flag and bits & flag]
+    return ",".join(names) if names else "good"
 
 
 def number(value: float) -> float | None:

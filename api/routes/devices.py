@@ -9,8 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 
 from pilotfarm.api import models, requests
-from pilotfarm.api.routes.context import TOTAL, Context, DeviceId, Here, counted, number
-from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.api.routes.context import TOTAL, Context, DeviceId, Here, counted, number, quality_text
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.population import Group
 from pilotfarm.emulators.site.listing import group_point_rows, ways
@@ -74,7 +73,7 @@ async def read_device(here: Here, device: DeviceId) -> models.DeviceAnswer:
                 reported=number(_told(here, found, each.name)),
                 unit=each.unit,
                 role=each.role,
-                quality=_quality_text(found.quality(each.name)),
+                quality=quality_text(found.quality(each.name)),
             )
             for each in found.group.spec.quantities
         },
@@ -132,8 +131,3 @@ def _summaries(here: Context, group: Group, rows: np.ndarray[Any, np.dtype[np.in
         }
         for row, online, alarm, power in zip(rows, *columns, strict=True)
     ]
-
-
-def _quality_text(bits: int) -> str:
-    names = [str(flag.name).lower() for flag in Quality if flag and bits & flag]
-    return ",".join(names) if names else "good"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import datetime, tzinfo
+from typing import Annotated, Final
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query, Response
 
-from pilotfarm.api import models
-from pilotfarm.api.routes.context import Context, Here
+from pilotfarm.api import requests
+from pilotfarm.api import station_models as models
+from pilotfarm.api.routes.context import TOTAL, Context, Here, counted, number, quality_text
 from pilotfarm.emulators.site.layout import StationLayout
 from pilotfarm.emulators.stations.polled import Polling
-from pilotfarm.loadtests.problems import StrictRoute
+from pilotfarm.emulators.stations.sequence import EVENTS_KEPT, Event
+from pilotfarm.emulators.wording import unknown
+from pilotfarm.loadtests.problems import Refused, StrictRoute, documented
 
 router = APIRouter(tags=["site"], route_class=StrictRoute)
 
@@ -28,6 +32,42 @@ async def list_stations(here: Here) -> list[models.StationAnswer]:
     return [_station(here, layout) for layout in here.pilot.layout.stations if layout.name]
 
 
+@router.get(
+    "/stations/{station}/events",
+    summary="The sequence of events of a station that polls",
+    description="How states and alarms of its devices have changed, whether they answer among them, oldest first; "
+    f"measurements are none. The newest {EVENTS_KEPT:,} are kept. The header `{TOTAL}` says how many there are.",
+    responses={200: {"headers": counted("How many events are kept")}, **documented(404)},
+)
+async def list_station_events(
+    here: Here,
+    response: Response,
+    station: Annotated[str, Path(description="A station's name", examples=["rtu"])],
+    limit: Annotated[requests.StationEventsLimit, Query(description="Maximum number of events to list")] = 100,
+    offset: Annotated[requests.Offset, Query(description="How many to pass over first")] = 0,
+) -> list[models.StationEventAnswer]:
+    sequence = here.pilot.images.sequences.get(station)
+    if sequence is None:
+        names = [each.name for each in here.pilot.layout.stations if each.name]
+        why = f"{station} does not poll, and keeps no events" if station in names else unknown(station, names)
+        raise Refused(404, [("station", why)])
+    response.headers[TOTAL] = str(len(sequence.events))
+    zone = here.farm.world.zone
+    return [_event(each, zone) for each in list(sequence.events)[offset : offset + limit]]
+
+
+def _event(event: Event, zone: tzinfo) -> models.StationEventAnswer:
+    return models.StationEventAnswer(
+        number=event.number,
+        device=event.device,
+        quantity=event.quantity,
+        value=number(event.value),
+        quality=quality_text(event.quality),
+        time=datetime.fromtimestamp(event.stamped_s, zone),
+        received=datetime.fromtimestamp(event.heard_s, zone),
+    )
+
+
 def _station(here: Context, layout: StationLayout) -> models.StationAnswer:
     polling = here.pilot.images.polling.get(layout.name)
     return models.StationAnswer(
@@ -41,7 +81,7 @@ def _station(here: Context, layout: StationLayout) -> models.StationAnswer:
 
 def _polling(here: Context, layout: StationLayout, polling: Polling) -> models.PollingAnswer:
     assert layout.polling is not None
-    scanner = polling.scanner
+    scanner, sequence = polling.scanner, here.pilot.images.sequences[layout.name]
     age_s = here.farm.time_s - scanner.known_s
     answers: list[bool] = np.all(scanner.answers, axis=0).tolist()
     return models.PollingAnswer(
@@ -52,6 +92,9 @@ def _polling(here: Context, layout: StationLayout, polling: Polling) -> models.P
         scans=scanner.scans,
         scans_left_out=scanner.left_out,
         polls_unanswered=scanner.unanswered,
+        time_stamps="device" if layout.polling.stamped_by_devices else "station",
+        events=len(sequence.events),
+        events_dropped=sequence.dropped,
         silent=[
             here.farm.groups[seat.group].layout.devices[seat.row]
             for seat, answered in zip(layout.seats, answers, strict=True)

@@ -6,7 +6,7 @@ times here are on the UTC scale [s since 1970], of the site where nothing else i
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Collection, MutableMapping, Sequence
 from typing import Final, TypeAlias
 
 from pilotfarm.emulators.errors import OutOfRange
@@ -104,3 +104,6 @@ class Clock:
 
 Clocks: TypeAlias = MutableMapping[int, Clock]
 """The clocks of some rows of a group that may be wrong."""
+
+Stamps: TypeAlias = Callable[[int, Collection[str]], float | None]
+"""By a row and the quantities of a value, when it was that by somebody's clock; ``None``: it has come to be now. [s]"""

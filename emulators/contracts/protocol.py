@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.asking import Asking, Downlink
-from pilotfarm.emulators.contracts.clock import Clock, Clocks
+from pilotfarm.emulators.contracts.clock import Clock, Clocks, Stamps
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.line import SerialLine
 from pilotfarm.emulators.contracts.quality import Qualities
@@ -91,6 +91,14 @@ class Table(Protocol):
         It is read at once, and handed to who listens with the next step.
         """
         ...
+
+
+@runtime_checkable
+class TellsTimes(Protocol):
+    """A table whose changes are told with time tags."""
+
+    stamps: Stamps | None
+    """What says when values were; else they are of the step that shows them, by ``clocks``."""
 
 
 @dataclass(slots=True, eq=False)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
-from pilotfarm.emulators.contracts.clock import Clocks
+from pilotfarm.emulators.contracts.clock import Clocks, Stamps
 from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.wire.rows import Rows
 
@@ -22,7 +22,7 @@ class EventTable(ABC):
     first read after it.
     """
 
-    __slots__ = ("_latest", "_listeners", "_marked", "_marks", "_read", "_rows", "_stale", "clocks", "unix_s")
+    __slots__ = ("_latest", "_listeners", "_marked", "_marks", "_read", "_rows", "_stale", "clocks", "stamps", "unix_s")
 
     def _begin(self, rows: Rows, marks: npt.NDArray[np.uint8]) -> None:
         """Begin with rows of bytes, of which ``marks`` are the bits that no field writes: qualities."""
@@ -39,6 +39,7 @@ class EventTable(ABC):
         """By row; those who listen to none have no entry."""
         self.unix_s = 0.0
         self.clocks: Clocks = {}
+        self.stamps: Stamps | None = None
 
     def row(self, index: int) -> memoryview:
         """The live bytes of one device."""
@@ -51,8 +52,11 @@ class EventTable(ABC):
         clock = self.clocks.get(row)
         return self.unix_s if clock is None else clock.shown_s(self.unix_s)
 
-    def tagged_at(self, row: int) -> float:
-        """What the time tags of a row's values say. [s since 1970 UTC]"""
+    def tagged_at(self, row: int, quantities: Collection[str] = ()) -> float:
+        """What the time tag says of a row's value that is made of these quantities. [s since 1970 UTC]"""
+        stamped_s = None if self.stamps is None else self.stamps(row, quantities)
+        if stamped_s is not None:
+            return stamped_s
         clock = self.clocks.get(row)
         return self.unix_s if clock is None else clock.stamped_s(self.unix_s)
 

@@ -15,17 +15,19 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.contracts.protocol import ProtocolSpec, Seat, Station, Table
+from pilotfarm.emulators.contracts.protocol import ProtocolSpec, Seat, Station, Table, TellsTimes
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Group, Way
 from pilotfarm.emulators.plans.deadband import Deadbands
+from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, SerialEndpoint, StationLayout
 from pilotfarm.emulators.stations.downlink import BusDownlink, Buses
 from pilotfarm.emulators.stations.exchanges import way
-from pilotfarm.emulators.stations.known import Known
+from pilotfarm.emulators.stations.known import REACHED, Known
 from pilotfarm.emulators.stations.polled import Polled, Polling
 from pilotfarm.emulators.stations.scanning import Scanner
+from pilotfarm.emulators.stations.sequence import EventSequence, ReadTimes, Watched
 
 Viewpoint: TypeAlias = tuple[str, str, int, Hashable, Deadbands]
 """Group, map, 0 for the devices themselves or the number of a station that remembers, format, deadbands."""
@@ -91,6 +93,8 @@ class Images:
         self._remembered: Counter[tuple[str, str, int]] = Counter()
         self.polling: dict[str, Polling] = {}
         """Stations that poll, by name."""
+        self.sequences: dict[str, EventSequence] = {}
+        """And what has happened at each."""
         self.places = [self._place(layout) for layout in farm.layout.stations]
 
     def refresh(self) -> None:
@@ -100,6 +104,8 @@ class Images:
             polling.advance(self._farm.time_s)
         for image in self._images.values():
             image.refresh(unix_s)
+        for sequence in self.sequences.values():
+            sequence.look(unix_s)
 
     def __iter__(self) -> Iterator[tuple[Viewpoint, Image]]:
         return iter(self._images.items())
@@ -108,6 +114,7 @@ class Images:
         protocol = registry.protocol(layout.protocol)
         if layout.polling is not None:
             polling = self.polling[layout.name] = Polling(scanner(layout.polling, self._farm.time_s))
+            self.sequences[layout.name] = EventSequence(self._farm.clocks.of_station(layout))
             buses = buses_of(layout.polling)
         placed = tuple(self._placed(seat, layout, protocol) for seat in layout.seats)
         if layout.polling is not None:
@@ -143,13 +150,13 @@ class Images:
             table = protocol.table(plan, group.size, group.columns, form)
             if not viewpoint:
                 table.clocks = group.clocks
-            known = self._known(group, station) if viewpoint else None
+            known = self._known(group, station, table) if viewpoint else None
             self._images[key] = Image(group, table, known)
             self._images[key].refresh(self._farm.unix_s)
             group.watchers.append(self._images[key].tell)
         return self._images[key]
 
-    def _known(self, group: Group, station: StationLayout) -> Known | Polled:
+    def _known(self, group: Group, station: StationLayout, table: Table) -> Known | Polled:
         """Return what a station knows of the devices of a group."""
         layout = station.polling
         if layout is None:
@@ -159,7 +166,28 @@ class Images:
             if seat.group == group.name:
                 places[seat.row] = place
         names, unread = layout.names[group.name], layout.unread[group.name]
-        return Polled(self.polling[station.name], places, names, unread, group.reported, group.quality)
+        polled = Polled(self.polling[station.name], places, names, unread, group.reported, group.quality)
+        times = None
+        if layout.stamped_by_devices:
+            times = ReadTimes(polled, group.clocks, self._farm.unix_s - self._farm.time_s)
+            if isinstance(table, TellsTimes):
+                table.stamps = times.stamped_s
+        self.sequences[station.name].watch(_watched(group, station, polled, times))
+        return polled
+
+
+def _watched(group: Group, station: StationLayout, polled: Polled, times: ReadTimes | None) -> Watched:
+    """Return what a station finds events in: the states and alarms that it reads, no counts, and who answers."""
+    assert station.polling is not None
+    read = station.polling.names[group.name][0]
+    kept = (q for q in group.spec.quantities if q.role in (Role.STATE, Role.ALARM) and q.unit in ("bool", "enum"))
+    names = [each.name for each in kept if each.name in read]
+    places = {
+        seat.row: (place, group.layout.devices[seat.row])
+        for place, seat in enumerate(station.seats)
+        if seat.group == group.name
+    }
+    return Watched(polled, list(dict.fromkeys((REACHED, *names))), places, times)
 
 
 def scanner(layout: PollingLayout, start_s: float) -> Scanner:

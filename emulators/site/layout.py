@@ -179,6 +179,8 @@ class PollingLayout:
     """Of each device."""
     write: Request
     """Of a command."""
+    stamped_by_devices: bool = False
+    """Whether events have the time of the device that was read, and not of the station that heard it."""
 
     @property
     def classes(self) -> int:

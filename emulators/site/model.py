@@ -212,6 +212,10 @@ class Polling(Table):
     retries: int = Field(
         default=2, ge=0, le=RETRIES_MAX, description="How often one that did not answer is asked again"
     )
+    time_stamps: Literal["station", "device"] = Field(
+        default="station",
+        description="Whose clock stamps events: the station's when it has the answer, or the device's when it was read",
+    )
 
 
 class Station(OnLine):

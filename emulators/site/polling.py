@@ -74,6 +74,7 @@ class PollingReader:
             np.array([each.answered for each in requests], dtype=np.float64),
             np.array([self._bus(place) for place in range(len(seats))], dtype=np.intp),
             self._asking.write,
+            table.time_stamps == "device",
         )
         self._fits(made)
         return made

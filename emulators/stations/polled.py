@@ -6,7 +6,7 @@ topical. What a device accepts is known when it is read again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -61,7 +61,18 @@ class Polled:
     cannot be asked for those ``unread``. What is in none of them does not change. A site begins with all of it known.
     """
 
-    __slots__ = ("_before", "_flight", "_names", "_picture", "_places", "_polling", "_unread", "columns", "quality")
+    __slots__ = (
+        "_before",
+        "_class_of",
+        "_flight",
+        "_names",
+        "_picture",
+        "_places",
+        "_polling",
+        "_unread",
+        "columns",
+        "quality",
+    )
 
     def __init__(
         self,
@@ -74,6 +85,7 @@ class Polled:
     ) -> None:
         self._polling, self._places = polling, places
         self._names = [[name for name in each if name != REACHED] for each in names]
+        self._class_of = {name: number for number, each in enumerate(self._names) for name in each}
         invalid = np.full(len(places), Quality.INVALID, dtype=np.uint8)
         self._unread = {name: invalid for name in unread if name != REACHED}
         self._picture = _Picture(reported, quality)
@@ -83,6 +95,19 @@ class Polled:
         self.columns: Seen = reported
         self.quality: Mapping[str, Qualities] = quality
         self._show()
+
+    @property
+    def said(self) -> Mapping[str, Qualities]:
+        """What devices say of their values, where that is not that all are good."""
+        return self._picture.marks
+
+    def read_s(self, row: int, quantities: Collection[str]) -> float | None:
+        """Return when a device had what is known of some quantities; ``None`` if they are not read, or no more. [s]"""
+        classes = sorted({self._class_of[name] for name in quantities if name in self._class_of})
+        scanner, place = self._polling.scanner, self._places[row]
+        if not classes or not scanner.answers[classes, place].all():
+            return None
+        return float(scanner.known_s[classes, place].max())
 
     def reach(self, row: int, reached: bool) -> None:
         """Have a device hear what it is asked, or not, from the next scan on."""

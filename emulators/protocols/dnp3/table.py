@@ -148,9 +148,10 @@ class Dnp3Table(EventTable):
     def quantities(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self._places, *self._switched)))
 
-    def unix_ms(self, row: int) -> int:
-        """What the time tags of a row's values say. [ms since 1970 UTC]"""
-        return int(self.tagged_at(row) * 1000.0)
+    def unix_ms(self, row: int, point: Point | None = None) -> int:
+        """What time tags of a row say, or that of a point that has moved. [ms since 1970 UTC]"""
+        made_of = () if point is None or self.stamps is None else point.source.quantities
+        return int(self.tagged_at(row, made_of) * 1000.0)
 
     def listen(self, row: int, listener: Listener) -> None:
         """From here on tell ``listener`` what moves at ``row``."""
@@ -270,14 +271,15 @@ class Dnp3Table(EventTable):
             row = int(heard[i])
             last_values[row, j], last_flags[row, j] = values[i, j], flags[i, j]
             for listener in self._listeners[row]:
-                listener.analog_moved(inputs[j], int(values[i, j]), int(flags[i, j]), self.unix_ms(row))
+                listener.analog_moved(inputs[j], int(values[i, j]), int(flags[i, j]), self.unix_ms(row, inputs[j]))
         states = self._binary[heard, : last_states.shape[1]]
         binaries = self.sections[PointType.BINARY_INPUT].points
         for i, j in np.argwhere(states != last_states[heard]).tolist():
             row, octet = int(heard[i]), int(states[i, j])
             last_states[row, j] = octet
             for listener in self._listeners[row]:
-                listener.binary_moved(binaries[j], bool(octet & STATE), octet & ~STATE, self.unix_ms(row))
+                unix_ms = self.unix_ms(row, binaries[j])
+                listener.binary_moved(binaries[j], bool(octet & STATE), octet & ~STATE, unix_ms)
         for follower in self.followers:
             follower.stepped()
 

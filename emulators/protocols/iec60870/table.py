@@ -221,7 +221,9 @@ class ObjectTable(EventTable):
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         ends = np.append(starts[1:], rows.size)
         runs = list(zip(rows[starts].tolist(), starts.tolist(), ends.tolist(), strict=True))
-        if self.clocks:
+        if self.stamps is not None:
+            self._stamp_each(objects[:, block.octets :], rows, [block.points[index] for index in places.tolist()])
+        elif self.clocks:
             self._stamp(objects[:, block.octets :], runs)
         data, step = objects.tobytes(), objects.shape[1]
         for row, first, last in runs:
@@ -242,6 +244,15 @@ class ObjectTable(EventTable):
                 if shown_s not in made:
                     made[shown_s] = self._tag(shown_s)
                 tags[first:last] = made[shown_s]
+
+    def _stamp_each(self, tags: npt.NDArray[np.uint8], rows: npt.NDArray[Any], points: Sequence[MonitorPoint]) -> None:
+        """Write the time tag of every point by itself: it is told when that was."""
+        made: dict[float, npt.NDArray[np.uint8]] = {}
+        for at, (row, point) in enumerate(zip(rows.tolist(), points, strict=True)):
+            tagged_s = self.tagged_at(row, point.source.quantities)
+            if tagged_s not in made:
+                made[tagged_s] = self._tag(tagged_s)
+            tags[at] = made[tagged_s]
 
     def _tag(self, unix_s: float) -> npt.NDArray[np.uint8]:
         return np.array([*self.format.event_tag(unix_s)], dtype=np.uint8)

@@ -49,6 +49,7 @@ OPERATIONS = [
     ("post", "/api/v1/clock/until"),
     ("get", "/api/v1/endpoints"),
     ("get", "/api/v1/stations"),
+    ("get", "/api/v1/stations/{station}/events"),
     ("get", "/api/v1/events"),
     ("get", "/api/v1/capture"),
     ("get", "/metrics"),

@@ -49,3 +49,46 @@ def test_a_station_that_polls_says_how_old_is_what_it_knows(tmp_path: Path, make
     assert ages["scan"]["median"] < ages["counters"]["median"] <= 5.0
     known_s = rest.pilot.farm.time_s - scanner.known_s[0]
     assert ages["scan"]["p95"] == pytest.approx(float(np.quantile(known_s, 0.95)))
+
+
+def test_the_sequence_of_events_of_a_station_that_polls(tmp_path: Path, make_rest: Callable[..., Rest]) -> None:
+    text = SITE.replace("timeout_s: 0.1", "timeout_s: 0.1, time_stamps: device")
+    (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
+    rest = make_rest(site.load(str(tmp_path / "site.yaml")))
+    rest.pilot.farm.faults.add("offline", {"device": "meters-005"})
+    rest.pilot.farm.faults.add("outage", start_s=4.0)
+    rest.pilot.farm.faults.add("clock-step", {"device": "meters-002"}, parameters={"step_s": 3600.0})
+    for _ in range(10):
+        rest.pilot.step(1.0)
+    path = "/api/v1/stations/rtu/events"
+    answer = rest("GET", path)
+    events = answer.json()
+    assert (
+        answer.headers["X-Total-Count"] == str(len(events)) == str(rest.get("/api/v1/stations")[0]["polling"]["events"])
+    )
+    assert rest.get("/api/v1/stations")[0]["polling"]["events_dropped"] == 0
+    assert rest.get("/api/v1/stations")[0]["polling"]["time_stamps"] == "device"
+    assert [each["number"] for each in events] == list(range(1, len(events) + 1))
+    first, *others = events
+    # The third of its bus: two polls before it, and three tries of 0.1 s, all in the step after the scan at 2 s.
+    assert first | {"time": ""} == {
+        "number": 1, "device": "meters-005", "quantity": "online", "value": 0.0, "quality": "good", "time": "",
+        "received": "2026-06-15T08:00:03+02:00",
+    }  # fmt: skip
+    assert {each["device"] for each in others} == {f"meters-00{n}" for n in range(1, 5)}
+    failures = {each["device"]: each for each in others if each["quantity"] == "power_failure_alarm"}
+    assert {each["value"] for each in failures.values()} == {1.0}
+    assert failures["meters-001"]["time"].startswith("2026-06-15T08:00:04.")  # read after the scan at 4 s
+    assert failures["meters-002"]["time"].startswith("2026-06-15T09:00:04.")
+    assert {each["received"] for each in failures.values()} == {"2026-06-15T08:00:05+02:00"}
+    assert rest.get(path, params={"offset": 1, "limit": 2}) == events[1:3]
+    assert rest.get(path, params={"offset": len(events)}) == []
+
+
+def test_who_keeps_no_events_says_why(tmp_path: Path, make_rest: Callable[..., Rest]) -> None:
+    (tmp_path / "site.yaml").write_text(SITE, encoding="utf-8")
+    rest = make_rest(site.load(str(tmp_path / "site.yaml")))
+    said = rest.problems(404, "GET", "/api/v1/stations/gateway/events")
+    assert said == {"station": "gateway does not poll, and keeps no events"}
+    assert rest.problems(404, "GET", "/api/v1/stations/rtus/events")["station"].endswith("did you mean rtu?")
+    assert "limit" in str(rest.problems(422, "GET", "/api/v1/stations/rtu/events", params={"limit": 1_001}))

@@ -1,0 +1,57 @@
+"""What the farm answers over REST about stations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from pilotfarm.api.models import Answer, Quality
+
+
+class AgeAnswer(Answer):
+    """How old is what a station knows, over its devices. [s]"""
+
+    median: float
+    p95: float
+    max: float
+
+
+class PollingAnswer(Answer):
+    """How a station asks its devices."""
+
+    protocol: str
+    medium: str
+    buses: int
+    scan_s: float
+    scans: int = Field(description="Scans begun, of all buses together")
+    scans_left_out: int = Field(description="Scans that were due while their bus was still busy")
+    polls_unanswered: int
+    time_stamps: Literal["station", "device"] = Field(description="Whose clock stamps events")
+    events: int = Field(description="Kept in its sequence of events")
+    events_dropped: int = Field(description="Oldest ones that gave way to newer ones")
+    silent: list[str] = Field(description="Devices that did not answer when they were last asked")
+    age_s: dict[str, AgeAnswer] = Field(description="By class of scans: scan, slow and counters")
+
+
+class StationAnswer(Answer):
+    """What answers for several devices at one address."""
+
+    name: str
+    protocol: str
+    medium: str
+    devices: int
+    polling: PollingAnswer | None = Field(description="null where it knows at once what devices report")
+
+
+class StationEventAnswer(Answer):
+    """A state or an alarm that changed, as a station that polls knows of it."""
+
+    number: int = Field(description="Counted from 1 since the station began; one that is missing was dropped")
+    device: str
+    quantity: str = Field(examples=["grid_switch_closed"])
+    value: float | None = Field(description="null if it is not a number", examples=[0.0])
+    quality: Quality
+    time: datetime = Field(description="As its time tag has it: by the clock of the station, or of the device")
+    received: datetime = Field(description="Site time of the step in which the station knew of it")
