@@ -8,7 +8,8 @@ PilotfarmError
 │   ├── NotWritable      the point is there, and is read only
 │   ├── OutOfRange       the value is NaN, infinite, or beyond the rating
 │   ├── Blocked          the command's permission is withdrawn
-│   └── Busy             the write queue is full; try again
+│   ├── Busy             the write queue is full; try again
+│   └── NoAnswer         the device does not answer its station
 ├── LinkError        the peer: it vanished, or does not read
 ├── ProtocolError    the peer: what it sent cannot be a frame; the link closes
 └── StateError       the operator: the wrong moment for what was asked
@@ -74,6 +75,10 @@ class Blocked(PointError):
 
 class Busy(PointError):
     """The write queue is full until the next step."""
+
+
+class NoAnswer(PointError):
+    """The device does not answer the station that stands before it."""
 
 
 class LinkError(PilotfarmError):

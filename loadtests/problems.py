@@ -45,6 +45,7 @@ STATUS: Final[dict[type[errors.PilotfarmError], int]] = {
     errors.OutOfRange: 422,
     errors.Blocked: 422,
     errors.Busy: 503,
+    errors.NoAnswer: 504,
     errors.LinkError: 502,
     errors.ProtocolError: 502,
     errors.StateError: 409,

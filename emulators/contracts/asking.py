@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -23,9 +23,37 @@ class Asking:
     write: Request
 
 
+class Order(NamedTuple):
+    """What a master asks of a device by way of a station: quantities and values, over which protocol, and who it is."""
+
+    values: Mapping[str, float]
+    protocol: str
+    peer: str
+
+
+class Carried(Protocol):
+    """A command on its way from a station to a device. Times are wall seconds."""
+
+    @property
+    def due_s(self) -> float:
+        """When to look again: its device has answered then, or is given up, or something else has happened."""
+        ...
+
+    def done(self, now_s: float) -> bool:
+        """Whether the device has taken it; ``False`` while it is on its way.
+
+        Raises what the device refuses it with (``Device.submit``), or ``NoAnswer``.
+        """
+        ...
+
+    def leave(self) -> None:
+        """Nobody waits for it any more; it comes all the same."""
+        ...
+
+
 class Downlink(Protocol):
     """What commands go down from a station to a device."""
 
-    def carry(self, now_s: float) -> tuple[float, bool]:
-        """Send a command at a wall time; when it has been answered or given up, and whether it was answered."""
+    def carry(self, order: Order, now_s: float) -> Carried:
+        """Send a command, maybe of nothing, at a wall time. Raises ``PointError`` if it cannot be sent."""
         ...

@@ -119,7 +119,7 @@ class Images:
         placed = tuple(self._placed(seat, layout, protocol) for seat in layout.seats)
         if layout.polling is not None:
             for place, each in enumerate(placed):
-                each.seat.downlink = BusDownlink(polling, buses, place)
+                each.seat.downlink = BusDownlink(polling, buses, place, each.seat.device)
         return Place(layout, _station(protocol, [each.seat for each in placed], layout), placed)
 
     def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec) -> Placed:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import inf
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Floats, Indices
+from pilotfarm.emulators.contracts.asking import Carried, Order
+from pilotfarm.emulators.contracts.protocol import Device
+from pilotfarm.emulators.errors import NoAnswer, PointError
 from pilotfarm.emulators.stations.exchanges import Way
 from pilotfarm.emulators.stations.polled import Polling
 from pilotfarm.emulators.stations.scanning import RETRIES_MAX
@@ -45,16 +49,42 @@ class Buses:
         return at_s, comes
 
 
+class Sent:
+    """A command whose way was drawn when it was sent: its device has it at ``due_s``, or never."""
+
+    __slots__ = ("_comes", "_device", "_order", "due_s")
+
+    def __init__(self, device: Device, order: Order, due_s: float, comes: bool) -> None:
+        self._device, self._order, self.due_s, self._comes = device, order, due_s, comes
+
+    def done(self, now_s: float) -> bool:
+        if now_s < self.due_s:
+            return False
+        if not self._comes:
+            raise NoAnswer(f"{self._device.id} does not answer its station")
+        self._tell(now_s)
+        return True
+
+    def leave(self) -> None:
+        if self._comes:
+            with suppress(PointError):
+                self._tell(self.due_s)
+
+    def _tell(self, now_s: float) -> None:
+        if self._order.values:
+            self._device.submit(*self._order, now_s).acknowledged_s = now_s
+
+
 class BusDownlink:
     """The way of commands to one device."""
 
-    __slots__ = ("_buses", "_place", "_polling", "_sent")
+    __slots__ = ("_buses", "_device", "_place", "_polling", "_sent")
 
-    def __init__(self, polling: Polling, buses: Buses, place: int) -> None:
-        self._polling, self._buses, self._place = polling, buses, place
+    def __init__(self, polling: Polling, buses: Buses, place: int, device: Device) -> None:
+        self._polling, self._buses, self._place, self._device = polling, buses, place, device
         self._sent = 0
 
-    def carry(self, now_s: float) -> tuple[float, bool]:
+    def carry(self, order: Order, now_s: float) -> Carried:
         self._sent += 1
         reaches = bool(self._polling.reachable[self._place])
-        return self._buses.carry(self._place, self._sent, now_s, reaches=reaches)
+        return Sent(self._device, order, *self._buses.carry(self._place, self._sent, now_s, reaches=reaches))

@@ -12,7 +12,16 @@ from typing import Final
 from py1815.control import AnalogOutput, CommandStatus, ControlRelayOutputBlock, OperationType, TripCloseCode
 from py1815.session import Control
 
-from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.errors import (
+    Blocked,
+    Busy,
+    NoAnswer,
+    NoSuchPoint,
+    NotWritable,
+    OutOfRange,
+    PointError,
+    Unsupported,
+)
 from pilotfarm.emulators.plans.dnp3 import Point, PointType
 from pilotfarm.emulators.protocols.dnp3.sections import Section
 
@@ -23,6 +32,7 @@ REFUSALS: Final[dict[type[PointError], CommandStatus]] = {
     OutOfRange: CommandStatus.OUT_OF_RANGE,
     Blocked: CommandStatus.BLOCKED,
     Busy: CommandStatus.PROCESSING_LIMITED,
+    NoAnswer: CommandStatus.DOWNSTREAM_FAIL,
 }
 """Status codes of control objects: IEEE 1815-2012, 11.8."""
 assert set(REFUSALS) == set(PointError.__subclasses__()), "a refusal without a DNP3 status"

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final, Literal, TypeAlias
 
-from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.errors import (
+    Blocked,
+    Busy,
+    NoAnswer,
+    NoSuchPoint,
+    NotWritable,
+    OutOfRange,
+    PointError,
+    Unsupported,
+)
 from pilotfarm.emulators.plans.iec104 import ControlPoint, ControlType
 from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Type
 
@@ -34,6 +43,7 @@ REFUSAL: Final[dict[type[PointError], Cause]] = {
     OutOfRange: Cause.ACTIVATION_CON,
     Blocked: Cause.ACTIVATION_CON,
     Busy: Cause.ACTIVATION_CON,
+    NoAnswer: Cause.ACTIVATION_CON,
 }
 """Error -> cause of the negative answer; the standard has no finer word than a negative confirmation."""
 

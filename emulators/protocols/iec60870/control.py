@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from pilotfarm.emulators.contracts.protocol import Command, Seat
-from pilotfarm.emulators.errors import Busy, OutOfRange, PointError
+from pilotfarm.emulators.contracts.asking import Carried, Order
+from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.errors import Busy, NoAnswer, OutOfRange, PointError
 from pilotfarm.emulators.plans.iec104 import ControlPoint
 from pilotfarm.emulators.protocols.iec60870.asdu import TAGGED_COMMANDS, Asdu, Cause
 from pilotfarm.emulators.protocols.iec60870.commands import COMMANDS, REFUSAL, Operation, read_operation
@@ -25,17 +25,15 @@ UNDER_WAY_MAX: Final = 64
 """Commands of one master that may be on their way to devices."""
 
 
-@dataclass(slots=True)
-class _Order:
-    """A command, whose device answers at ``due_s``, or does not."""
+@dataclass(frozen=True, slots=True)
+class _Operate:
+    """A command that a master gives."""
 
     asked: Asdu
     seat: Seat
     address: int
     control: ControlPoint
     operation: Operation
-    due_s: float = 0.0
-    comes: bool = True
 
 
 class Control:
@@ -54,7 +52,7 @@ class Control:
         self._replies = replies
         self._unfinished: list[tuple[Asdu, Seat, float]] = []
         """Commands that wait for a step, and the time of their table when they came."""
-        self._under_way: list[_Order] = []
+        self._under_way: list[tuple[_Operate, Carried]] = []
         """Commands on their way to devices."""
 
     def take(self, asked: Asdu, address: int, now_s: float) -> None:
@@ -75,30 +73,30 @@ class Control:
             operation = read_operation(control, asked.body[octets:])
             self._in_time(asked, seat)
             if not seat.reachable:
-                raise Busy("the device does not answer its station")
+                raise NoAnswer("the device does not answer its station")
             station.selections.admit(point, self._holder(asked), operation, now_s)
             if operation.select or asked.test:
                 self._rehearse(asked, seat, point, operation, now_s)
             else:
-                self._send(_Order(asked, seat, address, control, operation), now_s)
+                self._send(_Operate(asked, seat, address, control, operation), now_s)
         except PointError as error:
             self._refuse(asked, error)
 
     def advance(self, now_s: float) -> None:
         """Answer commands as the devices have, or have not."""
-        due = [each for each in self._under_way if each.due_s <= now_s]
-        self._under_way = [each for each in self._under_way if each.due_s > now_s]
-        for each in due:
+        under_way, self._under_way = self._under_way, []
+        for each, carried in under_way:
             try:
-                if not each.comes:
-                    raise Busy("the device does not answer its station")
-                self._operate(each, now_s)
+                if carried.due_s <= now_s and self._has_room() and carried.done(now_s):
+                    self._confirm(each)
+                else:
+                    self._under_way.append((each, carried))
             except PointError as error:
                 self._refuse(each.asked, error)
 
     def deadline_s(self) -> float | None:
         """When the next device answers, or is given up."""
-        return min((each.due_s for each in self._under_way), default=None)
+        return min((carried.due_s for _, carried in self._under_way), default=None)
 
     def stepped(self) -> None:
         """Terminate the commands that a step has taken."""
@@ -109,10 +107,8 @@ class Control:
 
     def drop(self) -> None:
         """The link's data transfer has ended: its selections end too. What is on its way comes, and nobody is told."""
-        for each in self._under_way:
-            if each.comes:
-                with suppress(PointError):
-                    self._submit(each, each.due_s)
+        for _, carried in self._under_way:
+            carried.leave()
         self._under_way.clear()
         self._station.selections.drop(connection=self)
 
@@ -139,28 +135,29 @@ class Control:
     def _refuse(self, asked: Asdu, error: PointError) -> None:
         self._replies.mirror(asked, next(REFUSAL[each] for each in type(error).__mro__ if each in REFUSAL))
 
-    def _send(self, order: _Order, now_s: float) -> None:
+    def _send(self, given: _Operate, now_s: float) -> None:
         """Have a device operate: at once, or when the command has gone down its line."""
-        if order.seat.downlink is None:
-            self._operate(order, now_s)
+        order = Order(given.operation.values, self._station.protocol, self._peer)
+        if given.seat.downlink is None:
+            self._has_room()
+            given.seat.device.submit(*order, now_s).acknowledged_s = now_s
+            self._confirm(given)
             return
         if len(self._under_way) >= UNDER_WAY_MAX:
             raise Busy("too many commands are on their way")
-        order.due_s, order.comes = order.seat.downlink.carry(now_s)
-        self._under_way.append(order)
+        self._under_way.append((given, given.seat.downlink.carry(order, now_s)))
         self.advance(now_s)
 
-    def _operate(self, order: _Order, now_s: float) -> None:
+    def _has_room(self) -> bool:
+        """Raise ``Busy`` where no more commands may wait for a step."""
         if len(self._unfinished) + self._outbox.ends >= UNFINISHED_MAX:
             raise Busy("too many commands wait for a step")
-        command = self._submit(order, now_s)
-        self._replies.confirm(order.asked, (order.address,))
-        command.acknowledged_s = now_s
-        self._station.commanded(order.address, order.control.returns)
-        if self._station.options.termination == "after_step":
-            self._unfinished.append((order.asked, order.seat, order.seat.table.unix_s))
-        else:
-            self._outbox.answer(self._station.form.answer(order.asked, Cause.ACTIVATION_TERM))
+        return True
 
-    def _submit(self, order: _Order, now_s: float) -> Command:
-        return order.seat.device.submit(order.operation.values, self._station.protocol, self._peer, now_s)
+    def _confirm(self, given: _Operate) -> None:
+        self._replies.confirm(given.asked, (given.address,))
+        self._station.commanded(given.address, given.control.returns)
+        if self._station.options.termination == "after_step":
+            self._unfinished.append((given.asked, given.seat, given.seat.table.unix_s))
+        else:
+            self._outbox.answer(self._station.form.answer(given.asked, Cause.ACTIVATION_TERM))

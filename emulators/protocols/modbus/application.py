@@ -24,6 +24,7 @@ from pilotfarm.emulators.protocols.modbus.functions import (
     ILLEGAL_FUNCTION,
     ON_A_LINE,
     Function,
+    Submit,
     exception_code,
 )
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
@@ -51,14 +52,17 @@ class Application:
         for seat in seats:
             seat.table.sign(seat.row, seat.device.serial, seat.address)
 
-    def answer(self, unit: int, message: bytes, peer: str, now_s: float) -> bytes | None:
-        """Answer a message of at least one byte; ``None`` is silence."""
+    def answer(self, unit: int, message: bytes, peer: str, now_s: float, *, tell: Submit | None = None) -> bytes | None:
+        """Answer a message of at least one byte; ``None`` is silence.
+
+        What it asks of the device is handed to ``tell`` in the device's place, if that is given.
+        """
         bank = self.banks.get(unit) or self._bank(unit)
         if bank is None or not bank.seat.reachable:
             return None if self._on_bus else _refusal(message[0], GATEWAY_TARGET_FAILED)
         if bank.seat.filters:
-            return self._filtered(bank, message, peer, now_s)
-        return _answer(self._functions, bank, message, peer, now_s)
+            return self._filtered(bank, message, tell or _submit(bank, peer, now_s), now_s)
+        return _answer(self._functions, bank, message, tell or _submit(bank, peer, now_s))
 
     def has(self, unit: int) -> bool:
         """Whether somebody sits at a unit id."""
@@ -76,12 +80,12 @@ class Application:
                 if part.step is not None:
                     self.answer(seat.address + part.step, message, peer, now_s)
 
-    def _filtered(self, bank: Bank, message: bytes, peer: str, now_s: float) -> bytes | None:
+    def _filtered(self, bank: Bank, message: bytes, submit: Submit, now_s: float) -> bytes | None:
         filters = bank.seat.filters
         asked, answer = inward(filters, message, now_s)
         if asked is None:
             return answer
-        return outward(filters, _answer(self._functions, bank, asked, peer, now_s), now_s)
+        return outward(filters, _answer(self._functions, bank, asked, submit), now_s)
 
     def _bank(self, unit: int) -> Bank | None:
         """The registers behind a unit id, or ``None`` if nobody sits there."""
@@ -100,16 +104,19 @@ class Application:
         return Bank(self._seats[0], 0, self._ignores) if direct else None
 
 
-def _answer(functions: Mapping[int, Function], bank: Bank, message: bytes, peer: str, now_s: float) -> bytes:
-    function, body = message[0], message[1:]
-    serve = functions.get(function)
-    if serve is None:
-        return _refusal(function, ILLEGAL_FUNCTION)
-
+def _submit(bank: Bank, peer: str, now_s: float) -> Submit:
     def submit(values: Mapping[str, float]) -> None:
         if values:
             bank.device.submit(values, "modbus", peer, now_s).acknowledged_s = now_s
 
+    return submit
+
+
+def _answer(functions: Mapping[int, Function], bank: Bank, message: bytes, submit: Submit) -> bytes:
+    function, body = message[0], message[1:]
+    serve = functions.get(function)
+    if serve is None:
+        return _refusal(function, ILLEGAL_FUNCTION)
     try:
         response = serve(bank, body, submit)
     except PointError as error:

@@ -173,7 +173,7 @@ class ModbusStation:
             if self._bus is not None:
                 return GatewayEngine(engine, self._bus, self.application, self.traffic, peer)
             if any(seat.downlink is not None for seat in self._seats):
-                return DownlinkEngine(engine, self.application, self.traffic)
+                return DownlinkEngine(engine, self.application, self.traffic, peer)
             return engine
         idle_s = self.options.idle_timeout_s
         over_rtu = RtuEngine(self.application, self.traffic, peer, now_s, idle_s=idle_s, leave=self._left)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections import deque
 from typing import Final
 
+from pilotfarm.emulators.contracts.asking import Carried, Downlink, Order
 from pilotfarm.emulators.contracts.protocol import Traffic
 from pilotfarm.emulators.contracts.way import Engine
+from pilotfarm.emulators.errors import PointError
 from pilotfarm.emulators.protocols.modbus.application import Application
 from pilotfarm.emulators.protocols.modbus.functions import (
     BUSY,
     EXCEPTION,
-    GATEWAY_TARGET_FAILED,
     WRITES,
+    exception_code,
     exception_name,
 )
 
@@ -69,40 +70,49 @@ class FramedEngine(ABC):
 
     def _refused(self, frame: bytes, code: int) -> bytes:
         self._traffic.refuse(exception_name(code))
-        return frame[:2] + _HEADER.pack(0, 0, 3)[2:] + bytes((frame[UNIT_AT], frame[MESSAGE_AT] | EXCEPTION, code))
+        return self._framed(frame, bytes((frame[MESSAGE_AT] | EXCEPTION, code)))
+
+    def _framed(self, frame: bytes, answer: bytes) -> bytes:
+        return frame[:2] + _HEADER.pack(0, 0, 1 + len(answer))[2:] + frame[UNIT_AT : UNIT_AT + 1] + answer
 
 
 class DownlinkEngine(FramedEngine):
     """A connection to a station that polls: writes go down the line and are answered when their device has.
 
-    What is read is what the station knows, at once. A write that no device answers is exception 0B.
+    What is read is what the station knows, at once. A write that no device answers is exception 0B; one of what is not
+    at the station is refused by it.
     """
 
-    __slots__ = ("_application", "_under_way")
+    __slots__ = ("_application", "_peer", "_under_way")
 
-    def __init__(self, inner: Engine, application: Application, traffic: Traffic) -> None:
+    def __init__(self, inner: Engine, application: Application, traffic: Traffic, peer: str) -> None:
         super().__init__(inner, traffic)
         self._application = application
-        self._under_way: deque[tuple[float, bool, bytes]] = deque()
-        """When each write is answered, whether it is, and the frame."""
+        self._peer = peer
+        self._under_way: list[tuple[Carried, bytes, bytes]] = []
+        """What each write became, its frame, and the answer if it is taken."""
 
     def advance(self, now_s: float) -> None:
-        due = [each for each in self._under_way if each[0] <= now_s]
-        self._under_way = deque(each for each in self._under_way if each[0] > now_s)
-        for _, comes, frame in sorted(due, key=lambda each: each[0]):
-            self._out += self._answered(frame, now_s) if comes else self._refused(frame, GATEWAY_TARGET_FAILED)
+        under_way, self._under_way = sorted(self._under_way, key=lambda each: each[0].due_s), []
+        for carried, frame, answer in under_way:
+            try:
+                if carried.due_s <= now_s and carried.done(now_s):
+                    self._out += answer
+                else:
+                    self._under_way.append((carried, frame, answer))
+            except PointError as error:
+                self._out += self._refused(frame, exception_code(error))
         self._inner.advance(now_s)
 
     def deadline_s(self) -> float | None:
-        waited = [due_s for due_s, _, _ in self._under_way]
+        waited = [carried.due_s for carried, _, _ in self._under_way]
         inner = self._inner.deadline_s()
         return min(waited if inner is None else [*waited, inner], default=None)
 
     def hang_up(self, now_s: float) -> None:
         """The master is gone; what is on its way comes, and nobody is told."""
-        for due_s, comes, frame in self._under_way:
-            if comes:
-                self._answered(frame, due_s)
+        for carried, _, _ in self._under_way:
+            carried.leave()
         self._under_way.clear()
         self._inner.hang_up(now_s)
 
@@ -113,5 +123,21 @@ class DownlinkEngine(FramedEngine):
         elif len(self._under_way) >= UNDER_WAY_MAX:
             self._out += self._refused(frame, BUSY)
         else:
-            self._under_way.append((*seat.downlink.carry(now_s), frame))
-            self.advance(now_s)
+            self._carry(frame, seat.downlink, now_s)
+
+    def _carry(self, frame: bytes, downlink: Downlink, now_s: float) -> None:
+        self._traffic.requests += 1
+        told: dict[str, float] = {}
+        message = self._application.answer(frame[UNIT_AT], frame[MESSAGE_AT:], self._peer, now_s, tell=told.update)
+        if message is None:
+            return
+        if message[0] & EXCEPTION:
+            self._out += self._refused(frame, message[1])
+            return
+        try:
+            carried = downlink.carry(Order(told, "modbus", self._peer), now_s)
+        except PointError as error:
+            self._out += self._refused(frame, exception_code(error))
+            return
+        self._under_way.append((carried, frame, self._framed(frame, message)))
+        self.advance(now_s)

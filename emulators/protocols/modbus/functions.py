@@ -33,7 +33,16 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterResponse,
 )
 
-from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.errors import (
+    Blocked,
+    Busy,
+    NoAnswer,
+    NoSuchPoint,
+    NotWritable,
+    OutOfRange,
+    PointError,
+    Unsupported,
+)
 from pilotfarm.emulators.plans.modbus import INPUT
 from pilotfarm.emulators.protocols.modbus.table import Bank
 
@@ -64,6 +73,7 @@ REFUSALS: Final[Mapping[type[PointError], int]] = {
     OutOfRange: 0x03,
     Blocked: 0x04,  # the request was good and is not carried out
     Busy: 0x06,
+    NoAnswer: GATEWAY_TARGET_FAILED,
 }
 """Every refusal in Modbus's own words (AP, 7)."""
 assert set(REFUSALS) == set(PointError.__subclasses__()), "a refusal has no exception code"

@@ -216,6 +216,8 @@ stations:
   rtu: {protocol: modbus, polling: {baud_rate: 115200, scan_s: 5, slow_s: 5, counters_s: 5, timeout_s: 0.3, retries: 1}}
 """
 SETPOINT = 40_530
+SWITCH = 40_237
+"""Whether the limit of active power is followed."""
 
 
 def written(number: int, watts: int, unit: int = 1) -> bytes:
@@ -274,19 +276,27 @@ def test_a_write_that_no_device_answers_is_exception_0b(rtu: Pilot) -> None:
     ("function", "body"),
     [
         (5, struct.pack(">HH", 0, 0)),
-        (6, struct.pack(">HH", SETPOINT, 0)),
+        (6, struct.pack(">HH", SWITCH, 1)),
         (15, struct.pack(">HHBB", 0, 1, 1, 0)),
-        (16, struct.pack(">HHBH", SETPOINT, 1, 2, 0)),
-        (22, struct.pack(">HHH", SETPOINT, 0xFFFF, 0)),
-        (23, struct.pack(">HHHHBH", SETPOINT, 1, SETPOINT, 1, 2, 0)),
+        (16, struct.pack(">HHBH", SWITCH, 1, 2, 1)),
+        (22, struct.pack(">HHH", SWITCH, 0xFFFF, 0)),
+        (23, struct.pack(">HHHHBH", SETPOINT, 1, SWITCH, 1, 2, 1)),
     ],
 )
 def test_every_function_that_writes_goes_down_the_line(rtu: Pilot, function: int, body: bytes) -> None:
     engine = rtu.images.places[0].station.connect("peer", NOW_S)
     engine.receive(struct.pack(">HHHBB", 1, 0, 2 + len(body), 1, function) + body, NOW_S)
     assert answers(engine, NOW_S) == []
-    ((number, _),) = answers(engine, NOW_S + 1.0)
-    assert number == 1
+    ((number, answer),) = answers(engine, NOW_S + 1.0)
+    assert (number, answer[0]) == (1, function)
+
+
+def test_what_the_station_does_not_have_it_refuses_itself_and_at_once(rtu: Pilot) -> None:
+    """A half of a set-point."""
+    engine = rtu.images.places[0].station.connect("peer", NOW_S)
+    engine.receive(struct.pack(">HHHBBHH", 1, 0, 6, 1, 6, SETPOINT, 0), NOW_S)
+    assert answers(engine, NOW_S) == [(1, b"\x86\x02")]
+    assert rtu.images.places[0].station.traffic.refusals == {"illegal_data_address": 1}
 
 
 def test_so_many_writes_may_be_on_their_way_and_what_is_comes_when_the_master_is_gone(rtu: Pilot) -> None:

@@ -10,6 +10,7 @@ import pytest
 from iec104_bench import Master, float_element
 
 from pilotfarm.emulators import site
+from pilotfarm.emulators.contracts.asking import Order
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError
@@ -43,6 +44,7 @@ SLOW = "{baud_rate: 19_200, scan_s: 6, slow_s: 12, counters_s: 30, timeout_s: 0.
 MESH = "{medium: radio_mesh, map: sdm630, scan_s: 20, slow_s: 20, counters_s: 40, timeout_s: 5, devices_per_bus: 3}"
 SWIFT = "{medium: none}"
 NOW_S = 1_000.0
+NOTHING = Order({}, "iec104", "peer")
 Made = Callable[..., SiteLayout]
 
 
@@ -240,7 +242,7 @@ def test_commands_wait_for_the_exchange_that_is_under_way(made: Made) -> None:
     pilot = Pilot(made())
     downlink = pilot.images.places[0].placed[0].seat.downlink
     assert downlink is not None
-    took_s = np.array([downlink.carry(NOW_S + 10.0 * k)[0] - NOW_S - 10.0 * k for k in range(60)])
+    took_s = np.array([downlink.carry(NOTHING, NOW_S + 10.0 * k).due_s - NOW_S - 10.0 * k for k in range(60)])
     assert took_s.max() - took_s.min() > 0.08
     assert len(set(took_s.round(6).tolist())) == 60
 
@@ -252,11 +254,10 @@ def test_commands_of_a_bus_wait_for_each_other_and_those_of_others_do_not(made: 
     assert near is not None
     assert same is not None
     assert other is not None
-    first, _ = near.carry(NOW_S)
-    second, _ = same.carry(NOW_S)
-    assert second >= first + 0.02
-    assert other.carry(NOW_S)[0] < NOW_S + 0.3
-    assert near.carry(NOW_S + 60.0)[0] > NOW_S + 60.0
+    first, second = near.carry(NOTHING, NOW_S), same.carry(NOTHING, NOW_S)
+    assert second.due_s >= first.due_s + 0.02
+    assert other.carry(NOTHING, NOW_S).due_s < NOW_S + 0.3
+    assert near.carry(NOTHING, NOW_S + 60.0).due_s > NOW_S + 60.0
 
 
 @pytest.mark.parametrize(

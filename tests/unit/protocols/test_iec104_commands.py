@@ -30,7 +30,16 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.clock import Clock
 from pilotfarm.emulators.contracts.device import Effect
 from pilotfarm.emulators.contracts.protocol import Seat
-from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.errors import (
+    Blocked,
+    Busy,
+    NoAnswer,
+    NoSuchPoint,
+    NotWritable,
+    OutOfRange,
+    PointError,
+    Unsupported,
+)
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
 from pilotfarm.emulators.protocols.iec104 import PROTOCOL
@@ -108,7 +117,7 @@ def test_a_double_command_without_a_direction_is_refused(state: int) -> None:
 
 @pytest.mark.parametrize("error", PointError.__subclasses__())
 def test_every_error_of_the_device_has_an_answer(error: type[PointError]) -> None:
-    causes = {Unsupported: 44, NoSuchPoint: 47, NotWritable: 7, OutOfRange: 7, Blocked: 7, Busy: 7}
+    causes = {Unsupported: 44, NoSuchPoint: 47, NotWritable: 7, OutOfRange: 7, Blocked: 7, Busy: 7, NoAnswer: 7}
     assert causes == REFUSAL
     bench = Bench(1)
     bench.devices[0].refuses = error("no")

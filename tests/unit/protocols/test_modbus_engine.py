@@ -9,7 +9,16 @@ import pytest
 from modbus_bench import NOW_S, Bench, frame, talk
 
 from pilotfarm.emulators import registry
-from pilotfarm.emulators.errors import Blocked, Busy, NoSuchPoint, NotWritable, OutOfRange, PointError, Unsupported
+from pilotfarm.emulators.errors import (
+    Blocked,
+    Busy,
+    NoAnswer,
+    NoSuchPoint,
+    NotWritable,
+    OutOfRange,
+    PointError,
+    Unsupported,
+)
 from pilotfarm.emulators.maps.modbus_bits import COILS, DISCRETES
 
 LIMIT = 1301  # CHARX: current limit, one register
@@ -228,7 +237,15 @@ def test_a_read_shows_a_written_set_point_at_once(charger: Bench) -> None:
 
 # ----------------------------------------------------------------------------------------- refusals
 
-REFUSED = [(Unsupported, 1), (NoSuchPoint, 2), (NotWritable, 2), (OutOfRange, 3), (Blocked, 4), (Busy, 6)]
+REFUSED = [
+    (Unsupported, 1),
+    (NoSuchPoint, 2),
+    (NotWritable, 2),
+    (OutOfRange, 3),
+    (Blocked, 4),
+    (Busy, 6),
+    (NoAnswer, 11),
+]
 
 
 @pytest.mark.parametrize(("refusal", "code"), REFUSED)
