@@ -13,6 +13,7 @@ from typing import Any, Final
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.fault import FaultSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
+from pilotfarm.emulators.plans.own_list import OwnList
 
 DEVICES: Final = {
     "ev_charger": "pilotfarm.emulators.devices.ev_charger:DEVICE",
@@ -41,6 +42,12 @@ MAPS: Final = {
     "iec104": "pilotfarm.emulators.maps.iec104:MAP",
     "iec101": "pilotfarm.emulators.maps.iec101:MAP",
     "mesa-der": "pilotfarm.emulators.maps.mesa_der:MAP",
+}
+
+# How a protocol serves a station's own list of points, in place of a map.
+OWN_LISTS: Final = {
+    "iec104": "pilotfarm.emulators.maps.iec104.own_objects:OWN_LIST_104",
+    "iec101": "pilotfarm.emulators.maps.iec104.own_objects:OWN_LIST_101",
 }
 
 FAULTS: Final = {
@@ -140,6 +147,12 @@ def point_map(name: str) -> MapSpec:
     """Return a map; ``KeyError`` if none is registered under that name."""
     spec: MapSpec = _load(MAPS[name])
     return spec
+
+
+def own_list(protocol_name: str) -> OwnList | None:
+    """Return how a protocol serves a station's own list of points; ``None`` if it serves none."""
+    served: OwnList | None = _load(OWN_LISTS[protocol_name]) if protocol_name in OWN_LISTS else None
+    return served
 
 
 def fault(kind: str) -> FaultSpec:

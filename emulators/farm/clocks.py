@@ -89,4 +89,5 @@ class Clocks:
 
 def has_clock(station: StationLayout) -> bool:
     """Whether a station stamps what it tells of its devices by a clock of its own: one that remembers does."""
-    return bool(station.name) and registry.protocol(station.protocol).remembers(station.options)
+    protocol = registry.protocol(station.protocol)
+    return bool(station.name) and protocol.has_memory(station.options, lists=station.lists_points)

@@ -6,11 +6,12 @@ The numbers of the types are the type identifications of IEC 60870-5-101, 7.2.1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final, Protocol, runtime_checkable
 
 from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband, Deadbands
+from pilotfarm.emulators.plans.own_list import Addresses
 from pilotfarm.emulators.wire.sources import Scaled, Source
 
 
@@ -19,6 +20,8 @@ class MonitorType(IntEnum):
 
     SINGLE = 1
     DOUBLE = 3
+    NORMALIZED = 9
+    SCALED = 11
     FLOAT = 13
     TOTAL = 15
 
@@ -28,7 +31,14 @@ class ControlType(IntEnum):
 
     SINGLE = 45
     DOUBLE = 46
+    NORMALIZED = 48
+    SCALED = 49
     SETPOINT = 50
+
+
+MEASURED: Final = (MonitorType.NORMALIZED, MonitorType.SCALED, MonitorType.FLOAT)
+NORMALIZED_END: Final = 32_768
+"""A normalized value of 1, which is just not there, as the octets have it (7.2.6.6)."""
 
 
 @runtime_checkable
@@ -53,7 +63,8 @@ GROUP_NAMEPLATE: Final = 6
 class MonitorPoint:
     """An information object that can be read.
 
-    ``group`` is its interrogation group, 1 to 16 (QOI 21 to 36), or for a total its counter group, 1 to 4.
+    ``group`` is its interrogation group, 1 to 16 (QOI 21 to 36), or for a total its counter group, 1 to 4; 0 is none.
+    ``tag_octets`` are those of its events' time tags, ``None`` for as many as the station's others have.
     """
 
     ioa: int
@@ -61,6 +72,7 @@ class MonitorPoint:
     source: Source
     group: int
     deadband: Deadband = EVERY_CHANGE
+    tag_octets: int | None = None
 
     @property
     def gain(self) -> float:
@@ -84,10 +96,15 @@ class ControlPoint:
 
 @dataclass(frozen=True, slots=True)
 class ObjectPlan:
-    """The point list of one device kind; no two points share an address."""
+    """The point list of one device kind; no two points share an address.
+
+    With ``addresses``, shape ``(n, points)``, every device has addresses of its own, and those of the points are only
+    numbers: that of column 0 is 1.
+    """
 
     monitor: tuple[MonitorPoint, ...]
     control: tuple[ControlPoint, ...]
+    addresses: Addresses | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         used = [point.ioa for point in self.monitor] + [point.ioa for point in self.control]
@@ -95,7 +112,7 @@ class ObjectPlan:
 
     def deadbands(self) -> Mapping[str, Deadband]:
         """The deadbands of measured values, by quantity; states are reported with every change, totals never."""
-        return {p.source.quantities[0]: p.deadband for p in self.monitor if p.type is MonitorType.FLOAT}
+        return {p.source.quantities[0]: p.deadband for p in self.monitor if p.type in MEASURED}
 
     def reported_by(self, deadbands: Deadbands) -> ObjectPlan:
         """Return the same objects with other deadbands for these quantities."""
@@ -104,7 +121,7 @@ class ObjectPlan:
             self,
             monitor=tuple(
                 replace(point, deadband=wanted.get(point.source.quantities[0], point.deadband))
-                if point.type is MonitorType.FLOAT
+                if point.type in MEASURED
                 else point
                 for point in self.monitor
             ),

@@ -15,11 +15,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec, Seat, Station, Table, TellsTimes
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.population import Group, Way
 from pilotfarm.emulators.plans.deadband import Deadbands
+from pilotfarm.emulators.plans.own_list import ABSENT, OwnPoint
 from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, SerialEndpoint, StationLayout
 from pilotfarm.emulators.stations.downlink import BusDownlink, Buses
@@ -29,8 +31,9 @@ from pilotfarm.emulators.stations.polled import Polled, Polling
 from pilotfarm.emulators.stations.scanning import Scanner
 from pilotfarm.emulators.stations.sequence import EventSequence, ReadTimes, Watched
 
-Viewpoint: TypeAlias = tuple[str, str, int, Hashable, Deadbands]
-"""Group, map, 0 for the devices themselves or the number of a station that remembers, format, deadbands."""
+Viewpoint: TypeAlias = tuple[str, str, int, Hashable, Deadbands, str]
+"""Group, map, 0 for the devices themselves or the number of a station that remembers, format, deadbands; and the
+station's name if it has a list of points of its own."""
 
 
 @dataclass(slots=True, eq=False)
@@ -142,11 +145,9 @@ class Images:
         self, group: Group, seat: SeatLayout, viewpoint: int, protocol: ProtocolSpec, station: StationLayout
     ) -> Image:
         form = protocol.form(station.options)
-        key = group.name, seat.map, viewpoint, form, seat.deadbands
+        key = group.name, seat.map, viewpoint, form, seat.deadbands, station.name if seat.points else ""
         if key not in self._images:
-            plan = _plan(seat.map, group.spec.kind)
-            if seat.deadbands:
-                plan = plan.reported_by(seat.deadbands)
+            plan = own_plan(group.spec, group.size, station, group.name) if seat.points else _plan(seat, group.spec)
             table = protocol.table(plan, group.size, group.columns, form)
             if not viewpoint:
                 table.clocks = group.clocks
@@ -226,6 +227,29 @@ def _station(protocol: ProtocolSpec, seats: Sequence[Seat], layout: StationLayou
     return protocol.station(seats, layout.options)
 
 
+def _plan(seat: SeatLayout, spec: DeviceSpec) -> Any:
+    plan = _plan_of(seat.map, spec.kind)
+    return plan.reported_by(seat.deadbands) if seat.deadbands else plan
+
+
 @cache
-def _plan(map_name: str, kind: str) -> Any:
+def _plan_of(map_name: str, kind: str) -> Any:
     return registry.point_map(map_name).plan(registry.device(kind))
+
+
+def own_plan(spec: DeviceSpec, n: int, station: StationLayout, group: str) -> Any:
+    """Return what a table needs for the ``n`` devices of a group, some of which are in a station's own list."""
+    own = registry.own_list(station.protocol)
+    assert own is not None, "a site has a list of no other protocol"
+    columns: dict[tuple[OwnPoint, int], int] = {}
+    cells = []
+    for seat in station.seats:
+        counted: Counter[OwnPoint] = Counter()
+        for address, point in seat.points if seat.group == group else ():
+            column = columns.setdefault((point, counted[point]), len(columns))
+            counted[point] += 1
+            cells.append((seat.row, column, address))
+    addresses = np.full((n, len(columns)), ABSENT, dtype=np.int64)
+    rows, places, found = np.array(cells).T
+    addresses[rows, places] = found
+    return own.plan(spec, [point for point, _ in columns], addresses)

@@ -23,7 +23,7 @@ WIDTH_MAX: Final = 1e12
 """Beyond any quantity, and within what a deadband on the wire holds."""
 
 
-class _Wrong(ValueError):
+class WrongDeadband(ValueError):
     """Says what is wrong with a deadband."""
 
 
@@ -47,9 +47,20 @@ def read(checker: Checker, written: Mapping[str, Any], spec: DeviceSpec, served:
             continue
         try:
             found |= _read(pattern, value, usual)
-        except _Wrong as error:
+        except WrongDeadband as error:
             checker.document.problem(at, str(error))
     return tuple(found.items())
+
+
+def of_one(name: str, value: Any, usual: Deadband | None) -> Deadband:
+    """Return the deadband that a site file gives one point; ``WrongDeadband`` if it cannot be.
+
+    ``usual`` is ``None`` for a point that has none.
+    """
+    if usual is None:
+        reason = "is reported with every change" if quantity(name).is_binary else "is not reported by itself"
+        raise WrongDeadband(f"has no deadband: it {reason}")
+    return _read(name, value, {name: usual})[name]
 
 
 def _unknown(
@@ -65,21 +76,21 @@ def _unknown(
 def _read(pattern: str, value: Any, usual: Mapping[str, Deadband]) -> dict[str, Deadband]:
     names = [name for name in usual if fnmatchcase(name, pattern)]
     if not names:
-        raise _Wrong("matches no number that is reported when it has moved")
+        raise WrongDeadband("matches no number that is reported when it has moved")
     if isinstance(value, str) and _SHARE.match(value):
         return _shares(names, float(value.rstrip("% ")) / 100.0, usual)
     if isinstance(value, bool) or not isinstance(value, int | float):
         units = _listed(_units(names))
-        raise _Wrong(f"is a number in {units}, or a share of the rating such as 0.5 %, not {quoted(value)}")
+        raise WrongDeadband(f"is a number in {units}, or a share of the rating such as 0.5 %, not {quoted(value)}")
     return _widths(names, float(value))
 
 
 def _shares(names: Sequence[str], share: float, usual: Mapping[str, Deadband]) -> dict[str, Deadband]:
     rated = [name for name in names if usual[name].of]
     if share > 1.0:
-        raise _Wrong(f"is at most 100 %, not {100.0 * share:g} %")
+        raise WrongDeadband(f"is at most 100 %, not {100.0 * share:g} %")
     if share and not rated:
-        raise _Wrong(f"has no rating to be a share of; give a number in {_listed(_units(names))}")
+        raise WrongDeadband(f"has no rating to be a share of; give a number in {_listed(_units(names))}")
     if not share:
         return dict.fromkeys(names, Deadband())
     return {name: replace(usual[name], min=0.0, share=share) for name in rated}
@@ -87,14 +98,15 @@ def _shares(names: Sequence[str], share: float, usual: Mapping[str, Deadband]) -
 
 def _widths(names: Sequence[str], width: float) -> dict[str, Deadband]:
     if not (math.isfinite(width) and 0.0 <= width <= WIDTH_MAX):
-        raise _Wrong(f"is 0 to {WIDTH_MAX:g}, not {width:g}")
+        raise WrongDeadband(f"is 0 to {WIDTH_MAX:g}, not {width:g}")
     units = _units(names)
     if width and len(units) > 1:
-        raise _Wrong(f"matches quantities in {_listed(units)}; a number is in one unit")
+        raise WrongDeadband(f"matches quantities in {_listed(units)}; a number is in one unit")
     for found in map(quantity, names):
         if math.isfinite(found.max - found.min) and width >= found.max - found.min:
             unit = "" if found.unit == "1" else f" {found.unit}"
-            raise _Wrong(f"{width:g}{unit} is never passed: {found.name} is {found.min:g} to {found.max:g}{unit}")
+            bounds = f"{found.min:g} to {found.max:g}{unit}"
+            raise WrongDeadband(f"{width:g}{unit} is never passed: {found.name} is {bounds}")
     return dict.fromkeys(names, Deadband(width))
 
 

@@ -8,7 +8,7 @@ work; tags and merge keys do not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -85,6 +85,13 @@ def of_data(file: str, data: Any) -> Document:
     return Document(file, data, _lines={(): 0})
 
 
+def of_lines(document: Document, data: Sequence[Any], lines: Sequence[int]) -> Document:
+    """Have a document hold the rows of a file that is no YAML, each on its line."""
+    document.data = list(data)
+    document._lines.update(((index,), line) for index, line in enumerate(lines))
+    return document
+
+
 def where(path: Path) -> str:
     """Write a path as a reader would: ``groups.homes.endpoints[0].ip``."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
@@ -130,7 +137,7 @@ class _Walk:
             self.document.problem(path, f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} means nothing here")
             return None
         if isinstance(node, yaml.ScalarNode):
-            return node.value if node.style else _scalar(node.value)
+            return node.value if node.style else scalar(node.value)
         self.inside.append(id(node))
         try:
             if isinstance(node, yaml.SequenceNode):
@@ -156,7 +163,8 @@ class _Walk:
         return data
 
 
-def _scalar(text: str) -> Any:
+def scalar(text: str) -> Any:
+    """Return what a plain scalar means."""
     for pattern, convert in _CORE:
         if pattern.fullmatch(text):
             return convert(text)

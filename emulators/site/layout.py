@@ -17,6 +17,7 @@ from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.line import Parity, SerialLine
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.plans.deadband import Deadbands
+from pilotfarm.emulators.plans.own_list import Listed
 from pilotfarm.emulators.stations.scanning import Polls
 from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.series import Guests, Prices, Replayed
@@ -101,13 +102,17 @@ class GroupLayout:
 
 @dataclass(frozen=True, slots=True)
 class SeatLayout:
-    """A device's place at a station; ``address`` is its first unit id, common or link address."""
+    """A device's place at a station; ``address`` is its first unit id, common or link address.
+
+    Where the station has a list of points of its own, ``points`` are those of the device, and devices share addresses.
+    """
 
     group: str
     row: int
     map: str
     address: int
     deadbands: Deadbands = ()
+    points: tuple[Listed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,11 @@ class StationLayout:
     polling: PollingLayout | None = None
     """How it polls its devices; without, it knows what they report as soon as they do."""
     written: Written | None = None
+
+    @property
+    def lists_points(self) -> bool:
+        """Whether it has a list of points of its own."""
+        return any(seat.points for seat in self.seats[:1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

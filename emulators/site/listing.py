@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Final, TypeAlias
 
@@ -181,8 +181,13 @@ def group_point_rows(
         for served, station, seat in sorted(each, key=lambda way: order[way[0]]):
             if not wanted.has_way(served.protocol, served.map):
                 continue
+            if seat.points:
+                own = _Template(site, group, served, _own_points(group, seat, served, columns), wanted)
+                yield from own.rows(group.devices[number], station, seat)
+                continue
             if (wiring, served) not in known:
-                known[wiring, served] = _Template(site, group, served, all_wired(columns, wiring), wanted)
+                points = _map_points(group, served, all_wired(columns, wiring))
+                known[wiring, served] = _Template(site, group, served, points, wanted)
             yield from known[wiring, served].rows(group.devices[number], station, seat)
 
 
@@ -191,24 +196,38 @@ def _served(station: StationLayout, seat: SeatLayout) -> ServedLayout:
     return ServedLayout(station.protocol, seat.map, form, seat.deadbands, station.medium)
 
 
+def _map_points(group: GroupLayout, served: ServedLayout, columns: Mapping[str, Floats]) -> Iterator[PointRow]:
+    """Yield the points of a map, with the deadbands that the site file has."""
+    changed = dict(served.deadbands)
+    for point in registry.point_map(served.map).points(registry.device(group.kind), columns, served.form):
+        if point.deadband is not None and point.quantity in changed:
+            yield replace(point, deadband=changed[point.quantity].width(columns))
+        else:
+            yield point
+
+
+def _own_points(
+    group: GroupLayout, seat: SeatLayout, served: ServedLayout, columns: Mapping[str, Floats]
+) -> Iterator[PointRow]:
+    """Yield a device's points in the list that its station has of its own."""
+    own, spec = registry.own_list(served.protocol), registry.device(group.kind)
+    assert own is not None, "a site has a list of no other protocol"
+    return (own.row(point, address, spec, columns, served.form) for address, point in seat.points)
+
+
 class _Template:
     """The rows of a group's devices that are wired alike and served in the same way."""
 
     __slots__ = ("_points",)
 
     def __init__(
-        self, site: str, group: GroupLayout, served: ServedLayout, columns: Mapping[str, Floats], wanted: Wanted
+        self, site: str, group: GroupLayout, served: ServedLayout, points: Iterable[PointRow], wanted: Wanted
     ) -> None:
-        spec = registry.device(group.kind)
-        items = _items_of(spec.items)
-        changed = dict(served.deadbands)
-        self._points: list[tuple[PointRow, dict[str, Any], float | Floats | None]] = []
-        for point in registry.point_map(served.map).points(spec, columns, served.form):
+        items = _items_of(registry.device(group.kind).items)
+        self._points: list[tuple[PointRow, dict[str, Any]]] = []
+        for point in points:
             if not fnmatchcase(point.quantity, wanted.quantity):
                 continue
-            width = point.deadband
-            if width is not None and point.quantity in changed:
-                width = changed[point.quantity].width(columns)
             row = {
                 **dict.fromkeys(POINT_FIELDS),
                 **_described(point),
@@ -219,7 +238,7 @@ class _Template:
                 "map": served.map,
                 "medium": served.medium,
             }
-            self._points.append((point, row, width))
+            self._points.append((point, row))
 
     def rows(self, device: str, station: StationLayout, seat: SeatLayout) -> Iterator[dict[str, Any]]:
         """Yield the rows of one device at one station."""
@@ -231,9 +250,9 @@ class _Template:
             "station": station.name or None,
             "unit_id" if label == "unit" else label: seat.address,
         }
-        for point, row, width in self._points:
+        for point, row in self._points:
             if point.resource_unit is None:
-                yield {**row, **where, "deadband": _at(width, seat.row)}
+                yield {**row, **where, "deadband": _at(point.deadband, seat.row)}
             elif not point.is_alias:
                 yield {**row, **where, "unit_id": seat.address + point.resource_unit - 1}
             elif len(station.seats) == 1:

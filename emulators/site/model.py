@@ -29,6 +29,9 @@ SEED_END: Final = 2**63
 START_DEFAULT: Final = "2026-06-15T08:00:00"
 """A summer morning: the sun is up, and a site without a start is the same in every run."""
 
+ADDRESS_MAX: Final = 2**24 - 1
+"""Beyond any point's address: an information object address has three octets."""
+
 SHARE_PATTERN: Final = r"^[0-9]+(\.[0-9]+)? ?%$"
 
 
@@ -218,6 +221,36 @@ class Polling(Table):
     )
 
 
+class ListedRow(Table):
+    """A row of a station's own list of points: one or several quantities of one or several devices."""
+
+    devices: str | list[str] = Field(description="Devices behind the station: an id, a glob over ids, or several")
+    quantity: str | list[str] = Field(description="What of them: a quantity by its name, or several")
+    address: int = Field(
+        ge=0,
+        le=ADDRESS_MAX,
+        description="Of the first: information object address, register, or DNP3 index; further quantities, then "
+        "further devices, have the next ones",
+    )
+    step: Annotated[int, Field(ge=1, le=ADDRESS_MAX)] | None = Field(
+        default=None, description="From one device to the next; as much as the quantities take if left out"
+    )
+    common_address: int | None = Field(
+        default=None, description="IEC 104, IEC 101: where the points stand; the protocol's default if left out"
+    )
+    unit: int | None = Field(default=None, description="The same of Modbus: a unit id")
+    link_address: int | None = Field(default=None, description="The same of DNP3")
+    type: str | None = Field(default=None, description="The protocol's type, such as M_ME_TF_1 or int16")
+    scale: float | None = Field(
+        default=None, description="The number on the wire times it is the quantity in its unit; the usual if left out"
+    )
+    group: int | None = Field(default=None, description="IEC 104, IEC 101: interrogation group, or of a counter its")
+    event_class: int | None = Field(default=None, description="DNP3: class of its events")
+    deadband: DeadbandValue | None = Field(
+        default=None, description="How far it moves before it is reported; else that of the endpoint, or the usual"
+    )
+
+
 class Station(OnLine):
     """What answers for several devices at one address or on one line: a Modbus gateway or bus, an IEC 104 RTU."""
 
@@ -232,6 +265,11 @@ class Station(OnLine):
         description="Drift of its own clock, where it has one, as an RTU does; plus gains time",
     )
     medium: str = Field(default=NONE, description="What lies between the station and its masters")
+    points: list[ListedRow] | str | None = Field(
+        default=None,
+        description="Its own list of points, or the name of a CSV file that has it; without one every device has its "
+        "own address and its map's points",
+    )
     polling: Polling | None = Field(
         default=None, description="How it asks its devices; it knows all at once what they report if left out"
     )

@@ -47,9 +47,9 @@ def resolve(
     allocator = Allocator(addressing, document, off_loopback)
     with_media = media if media is not None else head.media if head else True
     site_name = head.name if head else ""
-    stations = Stations(checker, allocator, station_tables, place.time_zone, site=site_name, media=with_media)
-    feeder_names = tuple(feeder_tables) if isinstance(data.get("feeders", {}), dict) else None
     inputs = Inputs(document)
+    stations = Stations(checker, allocator, inputs, station_tables, place.time_zone, site=site_name, media=with_media)
+    feeder_names = tuple(feeder_tables) if isinstance(data.get("feeders", {}), dict) else None
     begins = tables.start(checker, start_text, place.time_zone)
     series = SeriesReader(checker, data, inputs, begins, place.time_zone)
     reader = _GroupReader(checker, stations, series, feeder_names, feeders, used_seed)
@@ -59,6 +59,7 @@ def resolve(
     total = sum(len(group.devices) for group in groups)
     if total > DEVICES_MAX:
         document.problem(("groups",), f"{total:,} devices in all; a site may have {DEVICES_MAX:,}")
+    stations.lay_points(groups)
     stations.lay_polling(groups)
     stations.report_unused()
     if media and not stations.have_media and stations.is_complete:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.site import model
@@ -20,6 +21,7 @@ from pilotfarm.emulators.site.layout import (
     ServedLayout,
     StationLayout,
 )
+from pilotfarm.emulators.site.own_lists import ListReader
 from pilotfarm.emulators.site.polling import PollingReader
 from pilotfarm.profiles.media import NONE
 
@@ -37,9 +39,9 @@ class EndpointTable:
 
 @dataclass(frozen=True, slots=True)
 class Service(EndpointTable):
-    """An endpoint with the map it serves a kind by."""
+    """An endpoint with the map it serves a kind by, by name."""
 
-    map: MapSpec
+    map: str
     form: Hashable
     addresses_per_device: int
     deadbands: Deadbands
@@ -47,7 +49,7 @@ class Service(EndpointTable):
 
     @property
     def served(self) -> ServedLayout:
-        return ServedLayout(self.protocol.name, self.map.name, self.form, self.deadbands, self.medium)
+        return ServedLayout(self.protocol.name, self.map, self.form, self.deadbands, self.medium)
 
 
 @dataclass(slots=True)
@@ -86,6 +88,10 @@ class SharedStation:
     medium: str = NONE
     polls: PollingReader | None = None
     polling: PollingLayout | None = None
+    lists: bool = False
+    """Whether it has a list of points of its own."""
+    own: ListReader | None = None
+    """What reads that list, unless there was a problem with it."""
     seats: list[SeatLayout] = field(default_factory=list)
     taken: list[tuple[int, int, Path]] = field(default_factory=list)
 
@@ -107,3 +113,15 @@ class SharedStation:
             self.polling,
             document.written(self.path) if isinstance(self.endpoint, SerialEndpoint) else None,
         )
+
+
+def addresses_per_device(chosen: MapSpec, spec: DeviceSpec, form: Hashable = None) -> int:
+    """Return how many addresses in a row a device takes under a map: five for a prosumer over Modbus.
+
+    Further unit ids, far from its own, are aliases of a device that has an endpoint of its own.
+    """
+    units = {row.resource_unit for row in chosen.points(spec, {}, form)}
+    count = 1
+    while count + 1 in units:
+        count += 1
+    return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,19 +10,23 @@ from pydantic import TypeAdapter, ValidationError
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
-from pilotfarm.emulators.site import deadbands, lines
+from pilotfarm.emulators.plans.own_list import OWN_LIST
+from pilotfarm.emulators.site import deadbands, lines, own_lists
 from pilotfarm.emulators.site.addresses import Allocator
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
+from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import GroupLayout, SeatLayout, SerialEndpoint, StationLayout
 from pilotfarm.emulators.site.model import Endpoint, Station
 from pilotfarm.emulators.site.polling import PollingReader
-from pilotfarm.emulators.site.served import EndpointTable, OwnEndpoints, Service, SharedStation
+from pilotfarm.emulators.site.served import EndpointTable, OwnEndpoints, Service, SharedStation, addresses_per_device
 from pilotfarm.emulators.words import listed, quoted, with_article
 from pilotfarm.profiles.media import NAMES, NONE
 
 _OF_THE_STATION: Final = ("ip", "port", "serial", "pty", "baud_rate", "parity", "stop_bits", "medium", "options")
 """What an endpoint at a station leaves to it."""
+_OF_A_LIST: Final = ("address", "map", "deadbands")
+"""What it leaves to the station's own list of points, where it has one."""
 
 
 class Stations:
@@ -32,6 +36,7 @@ class Stations:
         self,
         checker: Checker,
         allocator: Allocator,
+        inputs: Inputs,
         tables: Mapping[str, Any],
         time_zone: str,
         *,
@@ -46,6 +51,7 @@ class Stations:
         self._time_zone = time_zone
         self._document = checker.document
         self._allocator = allocator
+        self._inputs = inputs
         self._names = tuple(tables)
         self._shared: dict[str, SharedStation] = {}
         self._lines: dict[str, SharedStation] = {}
@@ -58,7 +64,9 @@ class Stations:
 
     def _add(self, name: str, value: Any) -> None:
         path: Path = ("stations", name)
-        station = self._checker.read(Station, value, path)
+        lists = isinstance(value, dict) and "points" in value
+        plain = {key: item for key, item in value.items() if key != "points"} if lists else value
+        station = self._checker.read(Station, plain, path)
         spec = self._protocol(value, path)
         if station is None or spec is None:
             return
@@ -72,11 +80,13 @@ class Stations:
         if line is None:
             port = spec.default_port if station.port is None else station.port
             block = self._allocator.station(path, station.host, port)
-        if station.clock_drift_ppm and options is not None and not spec.remembers(options):
+        if station.clock_drift_ppm and options is not None and not spec.has_memory(options, lists=lists):
             message = f"a station over {spec.name} has no clock of its own; that of a device is a rating of its group"
             self._document.problem((*path, "clock_drift_ppm"), message)
         medium = self._medium(station.medium, path)
         endpoint = line or (block.at(0) if block else None)
+        at = (*path, "points")
+        own = own_lists.reader(self._checker, self._inputs, value["points"], spec, options, at) if lists else None
         self._shared[name] = shared = SharedStation(
             name,
             spec,
@@ -87,6 +97,8 @@ class Stations:
             station.clock_drift_ppm,
             medium,
             self._polls(station, path),
+            lists=lists,
+            own=own,
         )
         if line is not None:
             earlier = self._lines.setdefault(line.device, shared)
@@ -112,6 +124,13 @@ class Stations:
             yield shared.layout(self._document)
         for own in self._own:
             yield from own.stations()
+
+    def lay_points(self, groups: Sequence[GroupLayout]) -> None:
+        """Work out what stands where in the lists that stations have of their own, once all devices are known."""
+        named = {group.name: group for group in groups}
+        for shared in self._shared.values():
+            if shared.own is not None:
+                shared.seats = shared.own.seats(shared.seats, named, is_complete=self.is_complete)
 
     def lay_polling(self, groups: Sequence[GroupLayout]) -> None:
         """Work out how stations poll their devices, once all have their seats."""
@@ -154,10 +173,12 @@ class Stations:
         return found
 
     def _service(self, each: EndpointTable, spec: DeviceSpec) -> Service | None:
+        station = self._shared.get(each.table.station) if each.table.station else None
+        if station is not None and station.lists:
+            return self._listed(each, station)
         chosen = self._map(spec, each.table, each.path)
         if chosen is None:
             return None
-        station = self._shared.get(each.table.station) if each.table.station else None
         options = station.options if station else each.options
         if station and station.spec is not each.protocol:
             options = None  # a problem that is told where the device gets its address
@@ -170,8 +191,17 @@ class Stations:
         bands = deadbands.read(self._checker, each.table.deadbands, spec, chosen, each.path)
         medium = station.medium if station else self._medium(each.table.medium, each.path)
         return Service(
-            each.path, each.protocol, each.table, each.options, each.line, chosen, form, count, bands, medium
+            each.path, each.protocol, each.table, each.options, each.line, chosen.name, form, count, bands, medium
         )
+
+    def _listed(self, each: EndpointTable, station: SharedStation) -> Service:
+        """Return the service of an endpoint at a station whose own list says all of its points."""
+        for key in _OF_A_LIST:
+            if key in each.table.model_fields_set:
+                self._document.problem((*each.path, key), "is said by the station's list of points; leave it out")
+        form = None if station.options is None else station.spec.form(station.options)
+        line, medium = each.line, station.medium
+        return Service(each.path, each.protocol, each.table, each.options, line, OWN_LIST, form, 0, (), medium)
 
     def assign(self, group: GroupLayout, services: Iterable[Service]) -> None:
         """Give every device of a group its address for each service, at a station or of its own."""
@@ -197,7 +227,7 @@ class Stations:
             own = OwnEndpoints(
                 group,
                 protocol.name,
-                service.map.name,
+                service.map,
                 block,
                 address,
                 service.options,
@@ -240,6 +270,10 @@ class Stations:
         """Give every device of a group an address at a station."""
         protocol, table, at = service.protocol, service.table, service.path
         rows = range(len(group.devices))
+        if station.lists:
+            station.taken.append((0, 0, at))
+            station.seats.extend(SeatLayout(group.name, row, OWN_LIST, 0) for row in rows)
+            return
         first = station.next_address if table.address is None else table.address
         last = first + service.addresses_per_device * len(rows) - 1
         if not self._fits(protocol, station.options, first, last, at, len(rows)):
@@ -251,7 +285,7 @@ class Stations:
                 self._document.problem((*at, "address"), message)
         station.taken.append((first, last, at))
         station.seats.extend(
-            SeatLayout(group.name, row, service.map.name, first + service.addresses_per_device * row, service.deadbands)
+            SeatLayout(group.name, row, service.map, first + service.addresses_per_device * row, service.deadbands)
             for row in rows
         )
 
@@ -310,15 +344,3 @@ class Stations:
         message = f"needs {label} {needed}{of}; {protocol.title} has {low} to {high}{options_say}"
         self._document.problem(at, message)
         return False
-
-
-def addresses_per_device(chosen: MapSpec, spec: DeviceSpec, form: Hashable = None) -> int:
-    """Return how many addresses in a row a device takes under a map: five for a prosumer over Modbus.
-
-    Further unit ids, far from its own, are aliases of a device that has an endpoint of its own.
-    """
-    units = {row.resource_unit for row in chosen.points(spec, {}, form)}
-    count = 1
-    while count + 1 in units:
-        count += 1
-    return count

@@ -71,19 +71,20 @@ class CounterReading:
     """An energy register as a binary counter reading counts it: whole units, from 0 again after 2**31 - 1."""
 
     quantity: str
+    gain: float = 1.0
 
     @property
     def quantities(self) -> tuple[str, ...]:
         return (self.quantity,)
 
     def of(self, columns: Mapping[str, Floats]) -> Floats:
-        return wrapped(np.floor(columns[self.quantity]), 2.0**31)
+        return wrapped(np.floor(columns[self.quantity] * self.gain), 2.0**31)
 
     def back(self, raw: float) -> dict[str, float]:
-        return {self.quantity: raw}
+        return {self.quantity: raw / self.gain}
 
 
-def _wire(name: str) -> Scaled:
+def wire(name: str) -> Scaled:
     """How a quantity goes on the wire: shares in per cent, pressure in hPa."""
     if name.endswith("_frac"):
         return Scaled(name, 100.0)
@@ -96,7 +97,7 @@ def _group(ioa: int) -> int:
     return blocks.get(block, GROUP_STATES)
 
 
-def _deadband(found: Quantity, names: frozenset[str]) -> Deadband:
+def usual_deadband(found: Quantity, names: frozenset[str]) -> Deadband:
     resource, plain = split(found.name)
 
     def ratings(*wanted: str) -> tuple[str, ...]:
@@ -127,7 +128,7 @@ def _deadband(found: Quantity, names: frozenset[str]) -> Deadband:
 def _monitor(name: str, names: frozenset[str]) -> list[MonitorPoint]:
     found, at = quantity(name), address(name)
     switch = at - IOA[split(name)[1]]  # 10000 k
-    source = _wire(name)
+    source = wire(name)
     double = Scaled(name, 1.0, 1.0)  # 1 is open, 2 is closed
     if found.role is Role.COMMAND:
         return []
@@ -142,7 +143,7 @@ def _monitor(name: str, names: frozenset[str]) -> list[MonitorPoint]:
             points.append(MonitorPoint(SWITCH_POSITION + switch, MonitorType.DOUBLE, double, GROUP_STATES))
         return points
     at = at - SETPOINT_MIRROR if found.role is Role.SETPOINT else at
-    return [MonitorPoint(at, MonitorType.FLOAT, source, _group(at), _deadband(found, names))]
+    return [MonitorPoint(at, MonitorType.FLOAT, source, _group(at), usual_deadband(found, names))]
 
 
 def _control(name: str, names: frozenset[str]) -> list[ControlPoint]:
@@ -154,10 +155,10 @@ def _control(name: str, names: frozenset[str]) -> list[ControlPoint]:
     if found.is_binary:
         return [ControlPoint(address(name), ControlType.SINGLE, Scaled(name))]
     enables = (found.enables,) if found.enables in names else ()
-    return [ControlPoint(address(name), ControlType.SETPOINT, _wire(name), enables)]
+    return [ControlPoint(address(name), ControlType.SETPOINT, wire(name), enables)]
 
 
-def _returns(control: ControlPoint, spec: DeviceSpec, monitored: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
+def returned(control: ControlPoint, spec: DeviceSpec, monitored: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
     """The objects that tell what became of a command: set-points as they stand, and the states that it steers."""
     written = (*control.source.quantities, *control.enables)
     put = [puts[0] for name in written if (puts := quantity(name).puts)]
@@ -173,7 +174,7 @@ def plan(spec: DeviceSpec) -> ObjectPlan:
     control = [point for each in spec.quantities for point in _control(each.name, names)]
     return ObjectPlan(
         tuple(point for points in monitored.values() for point in points),
-        tuple(replace(point, returns=_returns(point, spec, addresses)) for point in control),
+        tuple(replace(point, returns=returned(point, spec, addresses)) for point in control),
     )
 
 
@@ -234,7 +235,7 @@ def points(spec: DeviceSpec, columns: Mapping[str, Floats], form: Hashable = Non
         )
     for control in made.control:
         (name,) = control.source.quantities
-        scale = 1.0 / _wire(name).gain
+        scale = 1.0 / wire(name).gain
         rows.append(
             PointRow(
                 name,

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from pilotfarm.emulators.contracts.way import Filter
 from pilotfarm.emulators.errors import ProtocolError
 from pilotfarm.emulators.links.filters import inward, outward
 from pilotfarm.emulators.protocols.iec101.widths import narrowed, widened
@@ -88,7 +87,7 @@ class Session:
 
     def take(self, data: bytes, now_s: float) -> None:
         """Take a data unit; only while it is not ``full``."""
-        filters = self._filters_of(data)
+        filters = self._station.filters_of(data)
         if filters:
             form, wide = self._station.form, widened(data, self._station.form)
             asked, answer = inward(filters, wide, now_s)
@@ -109,7 +108,7 @@ class Session:
         outbox = self._application.outbox
         while (unit := outbox.next() if urgent is None else outbox.next_of(urgent=urgent)) is not None:
             data, events = unit
-            filters = self._filters_of(data)
+            filters = self._station.filters_of(data)
             if not filters:
                 return unit
             form, wide = self._station.form, widened(data, self._station.form)
@@ -117,11 +116,6 @@ class Session:
             if passed is not None:
                 return data if passed == wide else narrowed(passed, form, data[0]), events
         return None
-
-    def _filters_of(self, data: bytes) -> tuple[Filter, ...]:
-        """The filters of the seat a data unit is of; none for a broadcast."""
-        seat = self._station.seats.get(self._station.form.address_of(data))
-        return seat.filters if seat is not None else ()
 
 
 def earliest(*due_s: float | None) -> float | None:

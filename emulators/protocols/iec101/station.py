@@ -9,6 +9,7 @@ from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.protocols.iec101.balanced import BalancedLine
 from pilotfarm.emulators.protocols.iec101.options import Iec101Options
 from pilotfarm.emulators.protocols.iec101.unbalanced import UnbalancedLine
+from pilotfarm.emulators.protocols.iec60870.sector import sectors_of
 from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
 
 
@@ -25,7 +26,8 @@ class Iec101Station:
             first = seats[0].address if options.link_address is None else options.link_address
             self._seats = {first if options.link_address_octets else 0: tuple(seats)}
         else:
-            self._seats = {seat.address: (seat,) for seat in seats}
+            addresses = dict.fromkeys(seat.address for seat in seats)
+            self._seats = {each: tuple(seat for seat in seats if seat.address == each) for each in addresses}
 
     @property
     def waiting_events(self) -> int:
@@ -54,21 +56,23 @@ class Iec101Station:
 
     def restart(self, seats: Collection[Seat]) -> None:
         """Begin anew at the link addresses all of whose devices have."""
-        begun = {seat.address for seat in seats}
+        begun = set(map(id, seats))
         for station in self._made.values():
-            if station.seats.keys() <= begun:
+            if all(id(seat) in begun for sector in station.sectors.values() for seat in sector.seats):
                 station.restart()
 
     def at(self, address: int) -> ControlledStation | None:
         """What stands at a link address."""
         seats = self._seats.get(address)
         if seats is not None and address not in self._made:
-            found = {seat.address: seat for seat in seats}
+            sectors = sectors_of(seats, self.options.form)
             self._made[address] = ControlledStation(
-                "iec101", self.options.form, found, self.options, lambda: self.filtered
+                "iec101", self.options.form, sectors, self.options, lambda: self.filtered
             )
         return self._made.get(address)
 
     def silent(self, address: int) -> bool:
         """Whether a device is not reached that has the link address for itself."""
-        return not self.options.shares_link_address and not self._seats[address][0].reachable
+        first = self._seats[address][0]
+        remembers = self.options.shares_link_address or first.stations_clock is not None
+        return not remembers and not first.reachable

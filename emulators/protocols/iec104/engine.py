@@ -17,6 +17,7 @@ from pilotfarm.emulators.protocols.iec60870.application import Application
 from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Format
 from pilotfarm.emulators.protocols.iec60870.events import Event
 from pilotfarm.emulators.protocols.iec60870.outbox import ANSWERS_MAX, Unit
+from pilotfarm.emulators.protocols.iec60870.sector import sectors_of
 from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
 
 
@@ -175,13 +176,12 @@ class Iec104Station:
 
     def filters_of(self, asdu: bytes) -> tuple[Filter, ...]:
         """The filters of the seat a data unit is of; none for a broadcast."""
-        address = self._form.address_of(asdu)
-        return next((seat.filters for seat in self._seats if seat.address == address), ())
+        return self._shared.filters_of(asdu) if self._shared is not None else ()
 
     def _made(self) -> ControlledStation:
-        seats = {seat.address: seat for seat in self._seats}
+        sectors = sectors_of(self._seats, self._form)
         groups = self.options.redundancy_groups
-        return ControlledStation("iec104", self._form, seats, self.options, lambda: self.filtered, groups)
+        return ControlledStation("iec104", self._form, sectors, self.options, lambda: self.filtered, groups)
 
 
 def format_of(options: Iec104Options) -> Format:

@@ -19,20 +19,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pilotfarm.emulators.plans.iec104 import GROUP_ELECTRICAL, GROUP_ENVIRONMENT, GROUP_SPECIFIC, MonitorType
+from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec60870.commands import COMMANDS
 from pilotfarm.emulators.protocols.iec60870.control import Control
 from pilotfarm.emulators.protocols.iec60870.events import Event
 from pilotfarm.emulators.protocols.iec60870.outbox import Outbox
 from pilotfarm.emulators.protocols.iec60870.replies import Replies
+from pilotfarm.emulators.protocols.iec60870.sector import CYCLIC_PARTS, Unit
 from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
-from pilotfarm.emulators.protocols.iec60870.table import GENERAL, Cut
+from pilotfarm.emulators.protocols.iec60870.table import GENERAL
 from pilotfarm.emulators.protocols.iec60870.times import TIME_OCTETS
 
 _ACTIVATION: Final = frozenset({Cause.ACTIVATION})
 _EITHER: Final = frozenset({Cause.ACTIVATION, Cause.DEACTIVATION})
-_CYCLIC_GROUPS: Final = (GROUP_ELECTRICAL, GROUP_SPECIFIC, GROUP_ENVIRONMENT)
 _ALL_COUNTERS: Final = 5
 _INTERROGATION_GROUPS: Final = 16
 _FREEZE: Final = (1, 2)
@@ -82,7 +82,7 @@ class Application:
         station.listen()
         if not group.initialised:
             group.initialised = True
-            self.outbox.answer_all(self._initialised(tuple(station.seats), _AFTER_START))
+            self.outbox.answer_all(self._initialised(tuple(station.sectors), _AFTER_START))
         group.start(self)
 
     def stop(self, unacknowledged: Iterable[Event] = ()) -> None:
@@ -101,9 +101,9 @@ class Application:
 
     def handle(self, data: bytes, now_s: float) -> None:
         """Answer one data unit; ``ProtocolError`` if its length cannot be."""
-        asked = self._form.parse(data)
+        asked = self._form.parse(data, self._station.elements)
         self._station.traffic.requests += 1
-        serve = _SERVED.get(asked.type)
+        serve = _SERVED.get(asked.type) if asked.type in self._station.elements else None
         broadcast = asked.address == self._form.broadcast
         addresses = self._addresses(asked)
         if broadcast and not (serve and serve.broadcast):
@@ -145,23 +145,22 @@ class Application:
 
     def _addresses(self, asked: Asdu) -> tuple[int, ...]:
         if asked.address == self._form.broadcast:
-            return tuple(self._station.seats)
-        return (asked.address,) if asked.address in self._station.seats else ()
+            return tuple(self._station.sectors)
+        return (asked.address,) if asked.address in self._station.sectors else ()
 
     def _data(self, addresses: Iterable[int], group: int, cause: int) -> Iterator[bytes]:
         for address in addresses:
-            seat = self._station.seats[address]
-            row = seat.table.row(seat.row)
-            yield from self._units(address, row, seat.table.interrogated.get(group, ()), cause)
+            yield from self._told(address, self._station.sectors[address].units(group), cause)
 
-    def _units(self, address: int, row: memoryview | bytes, cuts: Iterable[Cut], cause: int) -> list[bytes]:
-        # All but type and count is the same for every data unit of a device.
+    def _told(self, address: int, units: Iterable[Unit], cause: int) -> list[bytes]:
+        # All but type and count is the same for every data unit of a common address.
         rest = self._form.header(0, 0, cause, address)[2:]
-        return [cut.head + rest + row[cut.start : cut.stop] for cut in cuts]
+        return [head + rest + objects for head, objects in units]
 
     def _cyclic(self) -> Iterator[bytes]:
-        for group in _CYCLIC_GROUPS:
-            yield from self._data(self._station.seats, group, Cause.CYCLIC)
+        for part in range(CYCLIC_PARTS):
+            for address, sector in self._station.sectors.items():
+                yield from self._told(address, sector.cyclic(part), Cause.CYCLIC)
 
     def _initialised(self, addresses: Iterable[int], why: int) -> Iterator[bytes]:
         for address in addresses:
@@ -209,23 +208,21 @@ class Application:
     def _read(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
         """C_RD (7.4.3): one object, as an interrogation would give it."""
         (address,) = addresses
-        seat, ioa = self._station.seats[address], int.from_bytes(asked.body, "little")
-        place = seat.table.places.get(ioa)
+        ioa = int.from_bytes(asked.body, "little")
+        place = self._station.sectors[address].find(ioa)
         if place is None:
             self._replies.mirror(asked, Cause.UNKNOWN_OBJECT)
             return
-        kind, start, stop = place
-        found = bytes(seat.table.row(seat.row)[start:stop])
-        if kind is MonitorType.TOTAL:
+        found = place.octets
+        if place.type is MonitorType.TOTAL:
             found = self._station.counters.reading(address, ioa, found)
-        self.outbox.answer(self._form.header(kind, 1, Cause.REQUEST, address) + found)
+        self.outbox.answer(self._form.header(place.type, 1, Cause.REQUEST, address) + found)
 
     def _clock(self, asked: Asdu, addresses: tuple[int, ...], now_s: float) -> None:
         """C_CS (7.4.7): each device tells the time that its clock shows; what it is set to counts from then on."""
 
         def shown(address: int) -> bytes:
-            seat = self._station.seats[address]
-            return self._form.ioa(0) + self._form.time_tag(seat.table.time_at(seat.row))
+            return self._form.ioa(0) + self._form.time_tag(self._station.sectors[address].time_at())
 
         if self._station.options.clock_command == "ignore":
             self._replies.confirm(asked, addresses, body=shown)

@@ -7,11 +7,13 @@ Clauses are those of IEC 60870-5-101:2003.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from pilotfarm.emulators.errors import ProtocolError
+from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec60870.times import TIME_OCTETS, UTC_ZONE, time_of, time_tag
 
 
@@ -20,15 +22,23 @@ class Type(IntEnum):
 
     SINGLE_SHORT_TAGGED = 2
     DOUBLE_SHORT_TAGGED = 4
+    NORMALIZED_SHORT_TAGGED = 10
+    SCALED_SHORT_TAGGED = 12
     FLOAT_SHORT_TAGGED = 14
     SINGLE_TAGGED = 30
     DOUBLE_TAGGED = 31
+    NORMALIZED_TAGGED = 34
+    SCALED_TAGGED = 35
     FLOAT_TAGGED = 36
     SINGLE_COMMAND = 45
     DOUBLE_COMMAND = 46
+    NORMALIZED_SETPOINT = 48
+    SCALED_SETPOINT = 49
     SETPOINT = 50
     SINGLE_COMMAND_TAGGED = 58
     DOUBLE_COMMAND_TAGGED = 59
+    NORMALIZED_SETPOINT_TAGGED = 61
+    SCALED_SETPOINT_TAGGED = 62
     SETPOINT_TAGGED = 63
     END_OF_INITIALISATION = 70
     INTERROGATION = 100
@@ -38,6 +48,26 @@ class Type(IntEnum):
     TEST = 104
     RESET = 105
     TEST_TAGGED = 107
+
+
+TOLD: Final[Mapping[int, Mapping[MonitorType, int]]] = {
+    7: {
+        MonitorType.SINGLE: Type.SINGLE_TAGGED,
+        MonitorType.DOUBLE: Type.DOUBLE_TAGGED,
+        MonitorType.NORMALIZED: Type.NORMALIZED_TAGGED,
+        MonitorType.SCALED: Type.SCALED_TAGGED,
+        MonitorType.FLOAT: Type.FLOAT_TAGGED,
+    },
+    3: {
+        MonitorType.SINGLE: Type.SINGLE_SHORT_TAGGED,
+        MonitorType.DOUBLE: Type.DOUBLE_SHORT_TAGGED,
+        MonitorType.NORMALIZED: Type.NORMALIZED_SHORT_TAGGED,
+        MonitorType.SCALED: Type.SCALED_SHORT_TAGGED,
+        MonitorType.FLOAT: Type.FLOAT_SHORT_TAGGED,
+    },
+    0: {each: each for each in MonitorType if each is not MonitorType.TOTAL},
+}
+"""Octets of a time tag -> type of an object -> type of its events."""
 
 
 class Cause(IntEnum):
@@ -81,7 +111,23 @@ ELEMENT_OCTETS: Final[dict[int, int]] = {
 }
 """Octets behind the object address in what a master may send; a type not here is not served."""
 
-TAGGED_COMMANDS: Final = frozenset({Type.SINGLE_COMMAND_TAGGED, Type.DOUBLE_COMMAND_TAGGED, Type.SETPOINT_TAGGED})
+INTEGER_OCTETS: Final[dict[int, int]] = {
+    Type.NORMALIZED_SETPOINT: 3,
+    Type.SCALED_SETPOINT: 3,
+    Type.NORMALIZED_SETPOINT_TAGGED: 3 + TIME_OCTETS,
+    Type.SCALED_SETPOINT_TAGGED: 3 + TIME_OCTETS,
+}
+"""The same of types that only a station serves in whose list of points they are."""
+
+TAGGED_COMMANDS: Final = frozenset(
+    {
+        Type.SINGLE_COMMAND_TAGGED,
+        Type.DOUBLE_COMMAND_TAGGED,
+        Type.NORMALIZED_SETPOINT_TAGGED,
+        Type.SCALED_SETPOINT_TAGGED,
+        Type.SETPOINT_TAGGED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +192,13 @@ class Format:
         causes = (cause | shown << 8).to_bytes(2, "little")[: self.cause_octets]
         return bytes((type_id, count)) + causes + address.to_bytes(self.address_octets, "little")
 
-    def parse(self, data: bytes) -> Asdu:
-        """Take a data unit apart; ``ProtocolError`` if its length cannot be."""
+    def parse(self, data: bytes, elements: Mapping[int, int] = ELEMENT_OCTETS) -> Asdu:
+        """Take a data unit apart; ``ProtocolError`` if its length cannot be. ``elements`` is what is served."""
         at = self.header_octets
         if not at + self.object_octets <= len(data) <= self.limit:
             raise ProtocolError(f"a data unit of {len(data)} octets")
         type_id, count, cause = data[0], data[1], data[2]
-        if count == 1 and type_id in ELEMENT_OCTETS and len(data) != at + self.object_octets + ELEMENT_OCTETS[type_id]:
+        if count == 1 and type_id in elements and len(data) != at + self.object_octets + elements[type_id]:
             raise ProtocolError(f"type {type_id} in a data unit of {len(data)} octets")
         originator = data[3] if self.cause_octets == 2 else 0
         flags = bool(cause & NEGATIVE), bool(cause & TEST_BIT)
@@ -161,6 +207,11 @@ class Format:
     def address_of(self, data: bytes) -> int:
         """The common address of a data unit."""
         return int.from_bytes(data[2 + self.cause_octets : self.header_octets], "little")
+
+    def object_of(self, data: bytes) -> int:
+        """The address of a data unit's first object."""
+        at = self.header_octets
+        return int.from_bytes(data[at : at + self.object_octets], "little")
 
     def answer(
         self, asked: Asdu, cause: int, negative: bool = False, body: bytes | None = None, address: int | None = None

@@ -31,6 +31,10 @@ COMMANDS: Final[dict[int, ControlType]] = {
     Type.SINGLE_COMMAND_TAGGED: ControlType.SINGLE,
     Type.DOUBLE_COMMAND: ControlType.DOUBLE,
     Type.DOUBLE_COMMAND_TAGGED: ControlType.DOUBLE,
+    Type.NORMALIZED_SETPOINT: ControlType.NORMALIZED,
+    Type.NORMALIZED_SETPOINT_TAGGED: ControlType.NORMALIZED,
+    Type.SCALED_SETPOINT: ControlType.SCALED,
+    Type.SCALED_SETPOINT_TAGGED: ControlType.SCALED,
     Type.SETPOINT: ControlType.SETPOINT,
     Type.SETPOINT_TAGGED: ControlType.SETPOINT,
 }
@@ -50,6 +54,7 @@ REFUSAL: Final[dict[type[PointError], Cause]] = {
 assert set(REFUSAL) == set(PointError.__subclasses__()), "an error without an answer"
 
 SELECT: Final = 0x80
+_INTEGERS: Final = (ControlType.NORMALIZED, ControlType.SCALED)
 _DOUBLE_OFF: Final = 1
 _DOUBLE_ON: Final = 2
 
@@ -66,12 +71,15 @@ class Operation:
 
 
 def read_operation(control: ControlPoint, element: bytes) -> Operation:
-    """Decode SCO, DCO (7.2.6.15, 16) or a short float with QOS; ``OutOfRange`` if it asks for nothing possible."""
+    """Decode SCO, DCO (7.2.6.15, 16) or a number with QOS; ``OutOfRange`` if it asks for nothing possible."""
     if control.type is ControlType.SETPOINT:
         raw = float(struct.unpack_from("<f", element)[0])
         if not isfinite(raw):
             raise OutOfRange(f"{raw} is no number")
         select = bool(element[4] & SELECT)
+    elif control.type in _INTEGERS:
+        raw = float(struct.unpack_from("<h", element)[0])
+        select = bool(element[2] & SELECT)
     else:
         select = bool(element[0] & SELECT)
         if control.type is ControlType.SINGLE:

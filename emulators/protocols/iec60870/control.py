@@ -59,11 +59,11 @@ class Control:
         """Answer one command."""
         station, octets = self._station, self._station.form.object_octets
         ioa = int.from_bytes(asked.body[:octets], "little")
-        seat = station.seats[address]
-        control = seat.table.controls.get(ioa)
-        if control is None or control.type is not COMMANDS[asked.type]:
+        found = station.sectors[address].control(ioa)
+        if found is None or found[1].type is not COMMANDS[asked.type]:
             self._replies.mirror(asked, Cause.UNKNOWN_OBJECT)
             return
+        seat, control = found
         point = address, ioa
         if asked.cause == Cause.DEACTIVATION:
             given_back = station.selections.cancel(point, self._holder(asked))

@@ -6,8 +6,9 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec60870.asdu import Format
+from pilotfarm.emulators.protocols.iec60870.sector import Sector
 
 _SEQUENCES: Final = 32
 _MODULO: Final = 1 << 31
@@ -24,11 +25,11 @@ class Counters:
     An integration period begins with a freeze or a reset, or with the station.
     """
 
-    __slots__ = ("_bases", "_began", "_form", "_frozen", "_seats", "_sequences")
+    __slots__ = ("_bases", "_began", "_form", "_frozen", "_sectors", "_sequences")
 
-    def __init__(self, form: Format, seats: Mapping[int, Seat]) -> None:
+    def __init__(self, form: Format, sectors: Mapping[int, Sector]) -> None:
         self._form = form
-        self._seats = seats
+        self._sectors = sectors
         self._frozen: dict[tuple[int, int], bytes] = {}
         """By common address and object address, as the objects below."""
         self._bases: dict[tuple[int, int], int] = {}
@@ -50,19 +51,16 @@ class Counters:
     def reset(self, addresses: Iterable[int], group: int) -> None:
         """Let the counters of a group begin again at 0."""
         for address in addresses:
-            seat = self._seats[address]
-            row = seat.table.row(seat.row)
-            for ioa, start, stop in self._places(seat, group):
-                self._bases[address, ioa] = self._count(row[start:stop])
-                self._began[address, ioa] = 0
+            for run in self._sectors[address].counted(group):
+                for ioa, counted in run:
+                    self._bases[address, ioa] = self._count(counted)
+                    self._began[address, ioa] = 0
 
     def units(self, address: int, group: int, cause: int) -> Iterator[bytes]:
         """Yield data units with the counters of a group: what was last frozen, else the present."""
-        seat = self._seats[address]
-        objects = iter([self._frozen.get((address, ioa), reading) for ioa, reading in self._present(address, group)])
-        for cut in seat.table.counters.get(group, ()):
-            head = self._form.header(cut.type, cut.count, cause, address)
-            yield head + b"".join(next(objects) for _ in range(cut.count))
+        for run in self._sectors[address].counted(group):
+            objects = [self._frozen.get((address, ioa)) or self.reading(address, ioa, counted) for ioa, counted in run]
+            yield self._form.header(MonitorType.TOTAL, len(run), cause, address) + b"".join(objects)
 
     def reading(self, address: int, ioa: int, counted: bytes) -> bytes:
         """Return the object of one counter as the station shows it, from the device's own."""
@@ -74,19 +72,8 @@ class Counters:
         return counted[:at] + struct.pack("<i", count) + counted[-1:]
 
     def _present(self, address: int, group: int) -> list[tuple[int, bytes]]:
-        seat = self._seats[address]
-        row = seat.table.row(seat.row)
-        return [
-            (ioa, self.reading(address, ioa, bytes(row[start:stop]))) for ioa, start, stop in self._places(seat, group)
-        ]
-
-    def _places(self, seat: Seat, group: int) -> Iterator[tuple[int, int, int]]:
-        """Yield each counter's object address, and the octets of a row it stands in."""
-        at = self._form.object_octets
-        for cut in seat.table.counters.get(group, ()):
-            step = (cut.stop - cut.start) // cut.count
-            for start in range(cut.start, cut.stop, step):
-                yield int.from_bytes(seat.table.row(seat.row)[start : start + at], "little"), start, start + step
+        counted = (each for run in self._sectors[address].counted(group) for each in run)
+        return [(ioa, self.reading(address, ioa, reading)) for ioa, reading in counted]
 
     def _count(self, counted: bytes | memoryview) -> int:
         return int(struct.unpack_from("<i", counted, self._form.object_octets)[0])

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from pilotfarm.emulators.plans.iec104 import MonitorType
-from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Type
+from pilotfarm.emulators.plans.iec104 import MEASURED
+from pilotfarm.emulators.protocols.iec60870.asdu import TOLD, Cause
 
 _NUMBER: Final = attrgetter("number")
-_MEASURED: Final = (Type.FLOAT_TAGGED, Type.FLOAT_SHORT_TAGGED, MonitorType.FLOAT)
+_MEASURED: Final = frozenset(TOLD[octets][kind] for octets in TOLD for kind in MEASURED)
 
 
 class Kind(NamedTuple):

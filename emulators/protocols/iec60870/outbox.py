@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Collection, Hashable, Iterator, Sequence
+from itertools import islice
 from typing import Final, TypeAlias
 
 from pilotfarm.emulators.errors import ProtocolError
-from pilotfarm.emulators.protocols.iec60870.asdu import Format
-from pilotfarm.emulators.protocols.iec60870.events import Event, EventBuffer
+from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Format
+from pilotfarm.emulators.protocols.iec60870.events import Event, EventBuffer, Kind
 
 ANSWERS_MAX: Final = 1024
 """Answers that may wait; a master that asks on and does not acknowledge is cut there."""
@@ -80,8 +81,8 @@ class Outbox:
         self._states: deque[Event] = deque()
         self._ends: deque[bytes] = deque()
         self._jobs: deque[_Units] = deque()
-        self._moved: dict[int, dict[int, Event]] = {}
-        self._order: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._moved: dict[Kind, dict[int, Event]] = {}
+        self._order: OrderedDict[tuple[Kind, int], None] = OrderedDict()
         """The places of ``_moved``, the one first that has waited longest; a plain dict's first is far to find."""
         self._waiting = 0
         self.lost = 0
@@ -159,11 +160,12 @@ class Outbox:
         """Queue events of one kind that happen now."""
         kind = events[0].kind
         if kind.measured:
-            self._measured(kind.address, events)
+            self._measured(kind, events)
             return
-        older = self._moved.get(kind.address, {}).keys() & [event.ioa for event in events]
+        measured = kind._replace(cause=Cause.SPONTANEOUS)
+        older = self._moved.get(measured, {}).keys() & [event.ioa for event in events]
         if older:
-            self._take(kind.address, list(older))  # of return information older values must not come after it
+            self._take(measured, list(older))  # of return information older values must not come after it
         for event in events:
             self._make_room()
             self._states.append(event)
@@ -190,9 +192,9 @@ class Outbox:
         """Drop the waiting events of some devices."""
         self._backlog = deque(each for each in self._backlog if each.kind.address not in addresses)
         self._states = deque(each for each in self._states if each.kind.address not in addresses)
-        for address in addresses:
-            for ioa in self._moved.pop(address, ()):
-                del self._order[address, ioa]
+        for kind in [kind for kind in self._moved if kind.address in addresses]:
+            for ioa in self._moved.pop(kind):
+                del self._order[kind, ioa]
         self._waiting = len(self._states) + sum(map(len, self._moved.values()))
 
     # ----------------------------------------------------------------------------------- sending
@@ -240,8 +242,8 @@ class Outbox:
             self._jobs.remove(job)
         return job
 
-    def _measured(self, address: int, events: Sequence[Event]) -> None:
-        known = self._moved.get(address, {})
+    def _measured(self, kind: Kind, events: Sequence[Event]) -> None:
+        known = self._moved.get(kind, {})
         for event in events:
             if event.ioa in known:
                 known[event.ioa] = event
@@ -250,9 +252,9 @@ class Outbox:
                 self.lost += 1  # a measurement takes no state's place
                 continue
             self._make_room()
-            known = self._moved.setdefault(address, {})
+            known = self._moved.setdefault(kind, {})
             known[event.ioa] = event
-            self._order[address, event.ioa] = None
+            self._order[kind, event.ioa] = None
             self._waiting += 1
 
     def _make_room(self) -> None:
@@ -260,27 +262,27 @@ class Outbox:
             return
         self.lost += 1
         if self._moved:
-            address, ioa = next(iter(self._order))
-            self._take(address, [ioa])
+            kind, ioa = next(iter(self._order))
+            self._take(kind, [ioa])
         else:
             self._states.popleft()
             self._waiting -= 1
 
     def _next_measurements(self) -> Unit:
-        """Send what has waited longest, and whatever else of its device a data unit has room for."""
-        address, ioa = next(iter(self._order))
-        objects = self._moved[address]
+        """Send what has waited longest, and whatever else of its kind a data unit has room for."""
+        kind, ioa = next(iter(self._order))
+        objects = self._moved[kind]
         room = self._format.room(len(objects[ioa].data))
-        return self._unit(self._take(address, list(objects)[:room]))
+        return self._unit(self._take(kind, list(islice(objects, room))))
 
-    def _take(self, address: int, ioas: list[int]) -> list[Event]:
-        """Take measurements of a device out."""
-        objects = self._moved[address]
+    def _take(self, kind: Kind, ioas: list[int]) -> list[Event]:
+        """Take measurements of a kind out."""
+        objects = self._moved[kind]
         taken = [objects.pop(ioa) for ioa in ioas]
         for ioa in ioas:
-            del self._order[address, ioa]
+            del self._order[kind, ioa]
         if not objects:
-            del self._moved[address]
+            del self._moved[kind]
         self._waiting -= len(taken)
         return taken
 

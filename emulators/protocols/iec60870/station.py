@@ -9,16 +9,16 @@ from types import MappingProxyType
 from typing import Final
 
 from pilotfarm.emulators.contracts.clock import can_show
-from pilotfarm.emulators.contracts.protocol import Seat, Traffic
-from pilotfarm.emulators.contracts.way import Restless
+from pilotfarm.emulators.contracts.protocol import Traffic
+from pilotfarm.emulators.contracts.way import Filter, Restless
 from pilotfarm.emulators.plans.iec104 import MonitorType
-from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Format
-from pilotfarm.emulators.protocols.iec60870.commands import Selections
+from pilotfarm.emulators.protocols.iec60870.asdu import ELEMENT_OCTETS, INTEGER_OCTETS, TOLD, Cause, Format
+from pilotfarm.emulators.protocols.iec60870.commands import COMMANDS, Selections
 from pilotfarm.emulators.protocols.iec60870.counters import Counters
 from pilotfarm.emulators.protocols.iec60870.events import Event, Kind
 from pilotfarm.emulators.protocols.iec60870.groups import MasterGroup
 from pilotfarm.emulators.protocols.iec60870.options import ApplicationOptions
-from pilotfarm.emulators.protocols.iec60870.table import TOLD
+from pilotfarm.emulators.protocols.iec60870.sector import Sector
 
 RETURN_WITHIN_S: Final = 60.0
 """How long after a command, in site time, a change of what it acts on is taken for its return information."""
@@ -35,19 +35,23 @@ class ControlledStation:
         self,
         protocol: str,
         form: Format,
-        seats: Mapping[int, Seat],
+        sectors: Mapping[int, Sector],
         options: ApplicationOptions,
         filtered: Callable[[], bool] = lambda: False,
         redundancy_groups: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
         self.protocol = protocol
         self.form = form
-        self.seats = seats
+        self.sectors = sectors
         self.options = options
         self.selections = Selections(options.sbo, options.select_timeout_s)
-        self.counters = Counters(form, seats)
+        self.counters = Counters(form, sectors)
+        controls = frozenset().union(*(sector.controls for sector in sectors.values()))
+        integers = {kind: octets for kind, octets in INTEGER_OCTETS.items() if COMMANDS[kind] in controls}
+        self.elements = {**ELEMENT_OCTETS, **integers}
+        """Octets behind the object address in what a master may send; a type not here is not served."""
         self.traffic = Traffic()
-        who = "IEC 60870-5-104 station of " + next((seat.device.id for seat in seats.values()), "nobody")
+        who = "IEC 60870-5-104 station of " + next((each.first.device.id for each in sectors.values()), "nobody")
         self._others = MasterGroup(who, options.event_buffer, redundant=False)
         self._named = {
             name: MasterGroup(f"{who}, redundancy group {name}", options.event_buffer, redundant=True)
@@ -83,8 +87,14 @@ class ControlledStation:
         """Hear of every change from now on."""
         if not self._listening:
             self._listening = True
-            for address, seat in self.seats.items():
-                seat.table.listen(seat.row, self, address)
+            for address, sector in self.sectors.items():
+                for seat in sector.seats:
+                    seat.table.listen(seat.row, self, address)
+
+    def filters_of(self, data: bytes) -> tuple[Filter, ...]:
+        """The filters of the seat that a data unit is of, by its first object; none for a broadcast."""
+        sector = self.sectors.get(self.form.address_of(data))
+        return () if sector is None else sector.owner(self.form.object_of(data)).filters
 
     def restart(self) -> None:
         """Begin anew, as after a loss of power: nothing is selected, frozen, kept for a master or on its way to one.
@@ -92,7 +102,7 @@ class ControlledStation:
         Each master is told of the end of initialisation when it starts the data transfer next.
         """
         self.selections.clear()
-        self.counters = Counters(self.form, self.seats)
+        self.counters = Counters(self.form, self.sectors)
         self._returns.clear()
         self._step_s = None
         for group in self.groups:
@@ -100,8 +110,7 @@ class ControlledStation:
 
     def commanded(self, address: int, ioas: Iterable[int]) -> None:
         """Take the next change of these objects for the return information of a command."""
-        seat = self.seats[address]
-        until_s = seat.table.unix_s + RETURN_WITHIN_S
+        until_s = self.sectors[address].first.table.unix_s + RETURN_WITHIN_S
         self._returns.update(((address, ioa), until_s) for ioa in ioas)
 
     def set_clocks(self, addresses: Iterable[int], tag: bytes, *, rehearse: bool) -> bool:
@@ -113,7 +122,8 @@ class ControlledStation:
         if sent_s is None or not can_show(sent_s):
             return False
         if not rehearse:
-            clocks = {seat.clock: seat.table.unix_s for seat in map(self.seats.__getitem__, addresses)}
+            seats = [seat for address in addresses for seat in self.sectors[address].seats]
+            clocks = {seat.clock: seat.table.unix_s for seat in seats}
             for clock, unix_s in clocks.items():
                 clock.set(sent_s, unix_s)
         return True
@@ -137,7 +147,11 @@ class ControlledStation:
                 connection.stepped(unix_s)
             group.warn()
         if self._returns:
-            over = [place for place, until_s in self._returns.items() if self.seats[place[0]].table.unix_s >= until_s]
+            over = [
+                place
+                for place, until_s in self._returns.items()
+                if self.sectors[place[0]].first.table.unix_s >= until_s
+            ]
             for place in over:
                 del self._returns[place]
 
@@ -148,7 +162,7 @@ class ControlledStation:
 
     def _hear_unasked(self, since_s: float, until_s: float) -> None:
         """Hear what filters have devices tell that has not happened."""
-        for address, seat in self.seats.items():
+        for address, seat in ((at, seat) for at, sector in self.sectors.items() for seat in sector.seats):
             for each in seat.filters:
                 if isinstance(each, Restless) and seat.reachable:
                     clock_s = seat.table.tagged_at(seat.row) - seat.table.unix_s

@@ -15,7 +15,7 @@ from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA, address
 from pilotfarm.emulators.plans.iec104 import ControlType, MonitorType
-from pilotfarm.emulators.protocols.iec60870.asdu import TAGGED_COMMANDS, Cause
+from pilotfarm.emulators.protocols.iec60870.asdu import ELEMENT_OCTETS, TAGGED_COMMANDS, Cause
 from pilotfarm.emulators.protocols.iec60870.commands import COMMANDS
 from pilotfarm.emulators.protocols.iec60870.times import time_tag
 from pilotfarm.emulators.quantities import CATALOGUE, RESOURCES, Role, quantities
@@ -161,7 +161,7 @@ def test_every_type_the_list_gives_a_command_is_taken_and_no_other(kind: str) ->
     for row in MAP.points(spec, {}):
         if row.access != "w":
             continue
-        for asked in sorted(COMMANDS):
+        for asked in sorted(COMMANDS.keys() & ELEMENT_OCTETS.keys()):
             element = {45: b"\x81", 46: b"\x82", 50: float_element(0.0, 0x80)}[COMMANDS[asked]]
             tag = time_tag(START_S) if asked in TAGGED_COMMANDS else b""
             (answer,) = master.ask(asked, ACT, 1, int(row.address), element + tag)

@@ -377,7 +377,7 @@ def test_a_selection_is_its_originators_and_nobody_elses_on_the_same_connection(
 # ------------------------------------------------------------------------------- commands that come late
 
 
-@pytest.mark.parametrize("kind", sorted(TAGGED_COMMANDS))
+@pytest.mark.parametrize("kind", sorted(TAGGED_COMMANDS & ELEMENT_OCTETS.keys()))
 @pytest.mark.parametrize("select", [0x00, 0x80])
 @pytest.mark.parametrize(
     ("max_age_s", "age_s", "good"),

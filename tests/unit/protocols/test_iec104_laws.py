@@ -20,6 +20,7 @@ from pilotfarm.emulators.protocols.iec104.link import STARTDT_ACT, STOPDT_ACT, T
 from pilotfarm.emulators.protocols.iec60870.application import Application
 from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, Asdu, Cause, Format, Type
 from pilotfarm.emulators.protocols.iec60870.control import UNFINISHED_MAX
+from pilotfarm.emulators.protocols.iec60870.sector import Alone
 from pilotfarm.emulators.protocols.iec60870.station import ControlledStation
 from pilotfarm.emulators.protocols.iec60870.table import GENERAL
 
@@ -141,7 +142,7 @@ def test_the_same_application_speaks_the_narrow_addresses_of_iec_101() -> None:
     table = PROTOCOL.table(bench.plan, 1, columns_of(bench.spec, 1), form)
     table.refresh(bench.columns, {}, START_S)
     seat = Seat(bench.devices[0], table, 0, 7)
-    application = Application(ControlledStation("iec101", form, {7: seat}, PROTOCOL.options_model()), "line 1")
+    application = Application(ControlledStation("iec101", form, {7: Alone([seat])}, PROTOCOL.options_model()), "line 1")
     application.start()
     application.handle(bytes((Type.INTERROGATION, 1, Cause.ACTIVATION, 0xFF, 0, 0, 20)), 0.0)
     encoder = hat101.Encoder(
@@ -173,8 +174,8 @@ def test_an_interrogation_of_a_device_is_a_few_full_data_units(kind: str) -> Non
 
 def test_ends_of_commands_that_a_master_does_not_take_are_bounded_and_a_step_bears_it() -> None:
     bench = Bench(1, termination="after_step")
-    seats = {1: bench.seats[0]}
-    station = ControlledStation("iec104", FORMAT_104, seats, PROTOCOL.options_model(termination="after_step"))
+    sectors = {1: Alone(bench.seats[:1])}
+    station = ControlledStation("iec104", FORMAT_104, sectors, PROTOCOL.options_model(termination="after_step"))
     application = Application(station, "one that takes confirmations alone")
     application.start()
     command = unit(Type.SETPOINT, Cause.ACTIVATION, 1, IOA["active_power_setpoint_w"], float_element(1.0))
