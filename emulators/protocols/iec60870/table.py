@@ -191,14 +191,16 @@ class ObjectTable(EventTable):
                     made[shown_s] = self._tag(shown_s)
                 tags[first:last] = made[shown_s][: tags.shape[1]]
 
-    def _stamp_each(self, tags: npt.NDArray[np.uint8], rows: npt.NDArray[Any], points: Sequence[MonitorPoint]) -> None:
+    def _stamp_each(
+        self, tags: npt.NDArray[np.uint8], rows: npt.NDArray[np.intp], points: Sequence[MonitorPoint]
+    ) -> None:
         """Write the time tag of every point by itself: it is told when that was."""
         made: dict[float, npt.NDArray[np.uint8]] = {}
         for at, (row, point) in enumerate(zip(rows.tolist(), points, strict=True)):
             tagged_s = self.tagged_at(row, point.source.quantities)
             if tagged_s not in made:
                 made[tagged_s] = self._tag(tagged_s)
-            tags[at] = made[tagged_s]
+            tags[at] = made[tagged_s][: tags.shape[1]]
 
     def _tag(self, unix_s: float) -> npt.NDArray[np.uint8]:
         return np.frombuffer(self.format.time_tag(unix_s), dtype=np.uint8)
