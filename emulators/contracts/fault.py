@@ -183,6 +183,9 @@ class AdmissionFault(_Kind):
 
     family: ClassVar = "admission"
     admits: Callable[[str, Any], Admission]
+    stops: bool = False
+    """Whether a station that polls its devices stops meanwhile, and begins anew; else it is only cut off from masters.
+    """
 
 
 def _spares_nobody(mode: str, parameters: Any) -> bool:

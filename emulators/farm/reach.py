@@ -21,6 +21,11 @@ def takes_away(fault: Fault) -> bool:
     return isinstance(fault.spec, DeviceFault)
 
 
+def stops(fault: Fault) -> bool:
+    """Whether a station that polls and that such a fault grips does nothing, and will begin anew."""
+    return takes_away(fault) or (isinstance(fault.spec, AdmissionFault) and fault.spec.stops)
+
+
 def admits(fault: Fault) -> Admission:
     """How a fault on a way meets who connects."""
     if takes_away(fault):

@@ -29,6 +29,7 @@ RTU_DOWN = replace(
     kind="rtu-down",
     title="An RTU or a gateway is down, and with it the way to all devices behind it",
     needs=("station",),
+    stops=True,
 )
 
 

@@ -85,6 +85,8 @@ class Place:
     layout: StationLayout
     station: Station
     placed: tuple[Placed, ...]
+    polling: Polling | None = None
+    """Where it is a station that polls."""
 
 
 class Images:
@@ -107,8 +109,11 @@ class Images:
             polling.advance(self._farm.time_s)
         for image in self._images.values():
             image.refresh(unix_s)
-        for sequence in self.sequences.values():
-            sequence.look(unix_s)
+        for name, sequence in self.sequences.items():
+            if self.polling[name].down:
+                sequence.restart()
+            else:
+                sequence.look(unix_s)
 
     def __iter__(self) -> Iterator[tuple[Viewpoint, Image]]:
         return iter(self._images.items())
@@ -123,7 +128,8 @@ class Images:
         if layout.polling is not None:
             for place, each in enumerate(placed):
                 each.seat.downlink = BusDownlink(polling, buses, place, each.seat.device)
-        return Place(layout, _station(protocol, [each.seat for each in placed], layout), placed)
+        station = _station(protocol, [each.seat for each in placed], layout)
+        return Place(layout, station, placed, self.polling.get(layout.name))
 
     def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec) -> Placed:
         group, clock = self._farm.groups[seat.group], self._farm.clocks.of_station(station)

@@ -17,7 +17,8 @@ from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.faultboard import FaultBoard
-from pilotfarm.emulators.farm.reach import admits, shut, takes_away
+from pilotfarm.emulators.farm.reach import admits, shut, stops, takes_away
+from pilotfarm.emulators.farm.targets import names_ways
 from pilotfarm.emulators.links.filters import Counted
 from pilotfarm.emulators.links.severing import Forgotten
 from pilotfarm.emulators.serving.connection import Wrap
@@ -46,6 +47,8 @@ class Ways:
         self._filters: dict[Placed, dict[int, Filter]] = {}
         self._serials: dict[tuple[str, int], str] = {}
         """Of devices that have been exchanged, as of the last step."""
+        self._stations_own: dict[tuple[int, int], bool] = {}
+        """By a fault's number and a place's, whether it is one of what answers there."""
         self._at: dict[tuple[str, int], list[tuple[int, Placed]]] = {}
         for number, place in enumerate(places):
             for placed in place.placed:
@@ -73,11 +76,12 @@ class Ways:
             return
         self._revision = self._board.revision
         before, self._faults = self._faults, self._board.on_the_way()
+        self._stations_own.clear()
         changed = [device for device in before.keys() | self._faults if before.get(device) != self._faults.get(device)]
         places: set[int] = set()
         for device in changed:
             for number, placed in self._at.get(device, ()):
-                self._set_seat(placed, self._gripping(placed))
+                self._set_seat(number, placed)
                 places.add(number)
         for number in sorted(places):
             self._set_place(number)
@@ -94,6 +98,8 @@ class Ways:
         was_gone = {device for device, faults in before.items() if any(map(takes_away, faults))}
         for device in sorted(exchanged | was_gone):
             for number, placed in self._at.get(device, ()):
+                if self._places[number].polling is not None:
+                    continue  # it is there whatever its devices do
                 was_away = any(takes_away(each) and each.acts_at(placed.way) for each in before.get(device, ()))
                 if (was_away or device in exchanged) and not any(map(takes_away, self._gripping(placed))):
                     found.setdefault(number, []).append(placed.seat)
@@ -109,18 +115,36 @@ class Ways:
         """The active faults of a device that act on one of its ways."""
         return [fault for fault in self._faults.get((placed.group, placed.row), ()) if fault.acts_at(placed.way)]
 
-    def _gripping_all(self, place: Place) -> Collection[Sequence[Fault]]:
+    def _of_station(self, fault: Fault, number: int) -> bool:
+        """Whether a fault is one of what answers at a place, and not of devices that are polled from there.
+
+        It is where it means ways, and that to each of the devices; then it lies between the station and its masters.
+        """
+        place = self._places[number]
+        if place.polling is None:
+            return True
+        if (fault.id, number) not in self._stations_own:
+            rows = {name: set(rows.tolist()) for name, rows in fault.rows.items()}
+            self._stations_own[fault.id, number] = fault.by_way and all(
+                each.row in rows.get(each.group, ()) and names_ways(fault.target, each.image.group)
+                for each in place.placed
+            )
+        return self._stations_own[fault.id, number]
+
+    def _gripping_all(self, number: int) -> Collection[Sequence[Fault]]:
         """What grips the devices of a place, each combination once; nothing else where one of them is free."""
         found: set[tuple[Fault, ...]] = set()
-        for placed in place.placed:
-            faults = tuple(self._gripping(placed))
+        for placed in self._places[number].placed:
+            faults = tuple(fault for fault in self._gripping(placed) if self._of_station(fault, number))
             if not faults:
                 return [faults]
             found.add(faults)
         return found
 
-    def _set_seat(self, placed: Placed, faults: Iterable[Fault]) -> None:
-        placed.reach(not shut(faults))
+    def _set_seat(self, number: int, placed: Placed) -> None:
+        faults = self._gripping(placed)
+        polls = self._places[number].polling is not None
+        placed.reach(not shut(fault for fault in faults if not polls or not self._of_station(fault, number)))
         before = self._filters.pop(placed, {})
         filters = {
             fault.id: before.get(fault.id) or self._filter(fault.spec, fault, placed)
@@ -139,8 +163,10 @@ class Ways:
     def _set_place(self, number: int) -> None:
         place = self._places[number]
         place.station.filtered = any(placed.seat.filters for placed in place.placed)
-        gripping = self._gripping_all(place)
+        gripping = self._gripping_all(number)
         admission = _admission(gripping)
+        if place.polling is not None:
+            self._stop(number, gripping)
         self._media.move(number, _medium(gripping))
         self._media.met(number, admission)
         self._server.admit(number, admission)
@@ -157,6 +183,14 @@ class Ways:
         if admission is Admission.SILENT:
             links[_SILENCE] = _unanswered
         self._server.link(number, links, sparing)
+
+    def _stop(self, number: int, gripping: Iterable[Sequence[Fault]]) -> None:
+        """Let a station that polls be down, or begin anew."""
+        place = self._places[number]
+        assert place.polling is not None
+        was_down, place.polling.down = place.polling.down, all(any(map(stops, faults)) for faults in gripping)
+        if was_down and not place.polling.down:
+            self._begin_anew(number, [each.seat for each in place.placed])
 
     def _wrap(self, spec: LinkFault, fault: Fault, place: Place) -> Wrap:
         name = who_at(place)

@@ -18,18 +18,27 @@ from pilotfarm.emulators.stations.scanning import News, Scanner
 
 
 class Polling:
-    """A station at work: whom it can reach, and what it heard in the last step, by class of scans."""
+    """A station at work: whom it can reach, and what it heard in the last step, by class of scans.
 
-    __slots__ = ("news", "reachable", "scanner")
+    While it is ``down`` it asks nobody, and what it knew is lost.
+    """
+
+    __slots__ = ("_silence", "down", "news", "reachable", "scanner")
 
     def __init__(self, scanner: Scanner) -> None:
         self.scanner = scanner
         classes, n = scanner.answers.shape
         self.reachable = np.ones(n, dtype=bool)
-        self.news: Sequence[News] = [News(*np.zeros((3, n), dtype=bool))] * classes
+        self.down = False
+        self._silence: Sequence[News] = [News(*np.zeros((3, n), dtype=bool))] * classes
+        self.news: Sequence[News] = self._silence
 
     def advance(self, to_s: float) -> None:
-        self.news = self.scanner.advance(to_s, self.reachable)
+        if self.down:
+            self.scanner.restart(to_s)
+            self.news = self._silence
+        else:
+            self.news = self.scanner.advance(to_s, self.reachable)
 
 
 class _Picture:
@@ -53,12 +62,18 @@ class _Picture:
             if anywhere(taken):
                 self.marks[name] = taken
 
+    def forget(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.columns[name] = np.zeros_like(self.columns[name])
+            self.marks.pop(name, None)
+
 
 class Polled:
     """What a station that polls knows of the ``n`` devices of a group, which stand at these places there.
 
     ``names`` are the quantities of each class of scans; the first class tells of a device whether it is there. Devices
-    cannot be asked for those ``unread``. What is in none of them does not change. A site begins with all of it known.
+    cannot be asked for those ``unread``. What is in none of them does not change. A site begins with all of it known;
+    a station that has been down begins with none of it, and what it has not read yet is 0 and invalid.
     """
 
     __slots__ = (
@@ -97,6 +112,12 @@ class Polled:
         self._show()
 
     @property
+    def heard(self) -> Bools:
+        """Of which devices anything is known."""
+        known: Bools = self._polling.scanner.heard[0, self._places]
+        return known
+
+    @property
     def said(self) -> Mapping[str, Qualities]:
         """What devices say of their values, where that is not that all are good."""
         return self._picture.marks
@@ -105,7 +126,7 @@ class Polled:
         """Return when a device had what is known of some quantities; ``None`` if they are not read, or no more. [s]"""
         classes = sorted({self._class_of[name] for name in quantities if name in self._class_of})
         scanner, place = self._polling.scanner, self._places[row]
-        if not classes or not scanner.answers[classes, place].all():
+        if not classes or not (scanner.answers & scanner.heard)[classes, place].all():
             return None
         return float(scanner.known_s[classes, place].max())
 
@@ -115,6 +136,9 @@ class Polled:
 
     def update(self, reported: Seen, quality: Mapping[str, Qualities]) -> None:
         """Take what the station heard in the step that ends now; what devices report from now on is read later."""
+        if self._polling.down:
+            for names in self._names:
+                self._picture.forget(names)
         for names, news in zip(self._names, self._polling.news, strict=True):
             fresh, landed, leaving = (flag[self._places] for flag in news)
             self._picture.take(names, landed, self._flight.columns, self._flight.marks)
@@ -131,12 +155,14 @@ class Polled:
     def _show(self) -> None:
         self.columns = columns = dict(self._picture.columns)
         self.quality = quality = self._picture.marks | self._unread
-        answers = self._polling.scanner.answers[:, self._places]
-        columns[REACHED] = answers[0].astype(np.float64)
-        if answers.all():
+        scanner = self._polling.scanner
+        answers, heard = scanner.answers[:, self._places], scanner.heard[:, self._places]
+        columns[REACHED] = (answers[0] & heard[0]).astype(np.float64)
+        if answers.all() and heard.all():
             return
         good = np.zeros(len(self._places), dtype=np.uint8)
-        for names, answer in zip(self._names, answers, strict=True):
+        for names, answer, known in zip(self._names, answers, heard, strict=True):
             stale = np.where(answer, 0, Quality.NOT_TOPICAL).astype(np.uint8)
+            stale |= np.where(known, 0, Quality.INVALID).astype(np.uint8)
             for name in names:
                 quality[name] = quality.get(name, good) | stale

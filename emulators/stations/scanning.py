@@ -88,6 +88,8 @@ class Scanner:
         """Whether each device answered when it was last asked, by class."""
         self.known_s = np.full((classes, self._n), start_s)
         """When that was read which is known of each."""
+        self.heard = np.ones((classes, self._n), dtype=bool)
+        """Whether anything is known of each since the station has begun: at the start of a site all is."""
         self._now_s = start_s
         self.scans = self.left_out = self.unanswered = 0
 
@@ -107,6 +109,13 @@ class Scanner:
         leaving = self._pending & self._comes & (self._read_s >= from_s) & (self._read_s < to_s)
         flags[self._what[leaving], 2, self._whose[leaving]] = True
         return [News(*each) for each in flags]
+
+    def restart(self, now_s: float) -> None:
+        """Know nothing, and have nobody asked before ``now_s``."""
+        self._now_s = now_s
+        self._free_s, self._pending = np.full_like(self._free_s, now_s), np.zeros_like(self._pending)
+        self.heard, self.answers = np.zeros_like(self.heard), np.ones_like(self.answers)
+        self.known_s = np.full_like(self.known_s, now_s)
 
     # ------------------------------------------------------------------------------------- a scan
 
@@ -182,6 +191,7 @@ class Scanner:
         flags[what[fresh], 0, whose[fresh]] = True
         flags[what[landed], 1, whose[landed]] = True
         self.known_s[what[comes], whose[comes]] = read_s[comes]
+        self.heard[what[comes], whose[comes]] = True
 
 
 def fullest_scan_s(polls: Polls, nominal_s: Floats) -> Floats:

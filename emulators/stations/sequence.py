@@ -2,8 +2,8 @@
 
 It holds what the sequence of events of an RTU does, which is of contacts and not of measurements or counts: states and
 alarms, in IEC 60870-5-101 single and double points with time tag (7.3.1), and whether a device answers. An event is a
-value that is another than before, or of which its device says something else. What a station finds out of a silent
-device is one event, that it is not online, though all of its values are old from then on.
+value that is another than before, or of which its device says something else; the first that is known is none. What a
+station finds out of a silent device is one event, that it is not online, though all of its values are old from then on.
 
 Events stand as they are heard: step by step, and in a step in the order in which the station has its devices. Stamps of
 different clocks need not be in order.
@@ -68,16 +68,17 @@ class Watched:
         self._polled, self._names, self._times = polled, names, times
         self._places = [(row, *places[row]) for row in sorted(places)]
         self._rows = np.array(sorted(places), dtype=np.intp)
-        self._values, self._marks = self._shown()
+        self.begin()
 
     def begin(self) -> None:
         """Take what is known now for what it was before."""
         self._values, self._marks = self._shown()
+        self._heard = self._polled.heard[self._rows]
 
     def changes(self, own_s: float, heard_s: float) -> Iterator[tuple[int, Event]]:
         """Yield what has changed, with its device's place; ``own_s`` is what the station's own stamp says now."""
         values, marks = self._shown()
-        moved = (values != self._values) | (marks != self._marks)
+        moved = ((values != self._values) | (marks != self._marks)) & self._heard
         if moved.any():
             moved &= ~(np.isnan(values) & np.isnan(self._values)) | (marks != self._marks)
             for at, index in np.argwhere(moved.T).tolist():
@@ -87,7 +88,7 @@ class Watched:
                 stamped_s = own_s if read_s is None else read_s
                 value, mark = float(values[index, at]), int(marks[index, at])
                 yield place, Event(0, device, name, value, mark, stamped_s, heard_s)
-        self._values, self._marks = values, marks
+        self._values, self._marks, self._heard = values, marks, self._polled.heard[self._rows]
 
     def _shown(self) -> tuple[Floats, npt.NDArray[np.uint8]]:
         """Return values and what devices say of them, a row a quantity."""
