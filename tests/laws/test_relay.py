@@ -9,6 +9,7 @@ import pytest
 from world import after, devices, surroundings, told
 
 from pilotfarm.emulators.columns.arrays import Columns
+from pilotfarm.emulators.devices.prosumer import DEVICE as HOME
 from pilotfarm.emulators.devices.smart_meter import DEVICE as METER
 
 DISCONNECTED, CONNECTED, READY = 0.0, 1.0, 2.0
@@ -223,3 +224,23 @@ def test_every_move_of_the_relay_is_an_event() -> None:
     assert np.array_equal(opened["event_count"], start + 1.0)
     assert np.array_equal(_stepped(opened)["event_count"], start + 1.0)
     assert np.array_equal(_stepped(opened, grid_switch=1.0)["event_count"], start + 2.0)
+
+
+def test_a_homes_limiter_cuts_off_all_that_is_in_it() -> None:
+    columns = devices(HOME, 8, limiter_threshold_w=1.0, limiter_over_duration_s=0.0, relay_control_mode=3.0)
+    seen = np.zeros(8, dtype=bool)
+    for k in range(1, 31):
+        before, columns = columns, HOME.step(columns, surroundings(8, 72_000.0 + 60.0 * k), 60.0)
+        opened = columns["relay_control_state"] == READY
+        assert np.array_equal(opened, (before["limiter_over_s"] > 0.0) | (before["relay_control_state"] == READY))
+        assert np.array_equal(columns["limiter_alarm"] > 0.0, opened)
+        for resource in ("", "ev_", "storage_", "pv_", "home_"):
+            assert not columns[f"{resource}active_power_w"][opened].any(), resource
+            assert not columns[f"{resource}reactive_power_var"][opened].any(), resource
+        assert np.all(columns["voltage_l1_v"] == 230.0)
+        seen |= opened
+    # A home whose storage holds it at 0 draws nothing.
+    assert seen.sum() >= 4
+    closed = HOME.step(told(columns, relay_manual_reconnect=1.0), surroundings(8, 73_900.0), 60.0)
+    assert np.all(closed["relay_control_state"] == CONNECTED)
+    assert closed["active_power_w"].any()

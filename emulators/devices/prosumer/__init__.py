@@ -15,7 +15,8 @@ Without any, each resource does what it would do alone and the loads run by and 
 and the SESP's link are the home's, and hold for all of its resources but for the owner of the EV, who has a
 card of his own.
 
-``stop`` stops the EV, the storage and the PV; the household runs on. The switch cuts off everything.
+``stop`` stops the EV, the storage and the PV; the household runs on. The switch cuts off everything: it is the supply
+relay of the home's meter (``relay``), and none of the storages here feeds a home that is cut off.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from pilotfarm.emulators.devices import (
     ev_charger,
     household,
     pv_generator,
+    relay,
     support,
 )
 from pilotfarm.emulators.devices.appliances import APPLIANCES
@@ -65,6 +67,7 @@ from pilotfarm.emulators.quantities import (
     HOME,
     METERING,
     PV,
+    RELAY,
     RESOURCES,
     STORAGE,
     SUPPORT,
@@ -101,6 +104,7 @@ QUANTITIES: Final = (
     *COMMON,
     *SUPPORT,
     *METERING,
+    *RELAY,
     "outside_temperature_degc",
     *(name for resource, spec in _SPECS.items() for name in _names(resource, spec)),
     *map(HOME.of, household.QUANTITIES),
@@ -110,6 +114,7 @@ _SHARED_RATINGS: Final = tuple(rating.name for rating in common.COMMON_RATINGS)
 RATINGS: Final = (
     *common.COMMON_RATINGS,
     Rating("main_fuse_a", "A", 35.0, 6.0, 1_000.0, "Rated current a phase of the connection"),
+    *relay.RATINGS,
     *(
         replace(rating, name=name, default=_DEFAULTS.get(name, rating.default))
         for resource, spec in _SPECS.items()
@@ -124,8 +129,9 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     """Build ``n`` homes; a resource has the home's voltage, phases and key."""
     n = len(keys)
     shared = {name: ratings[name] for name in _SHARED_RATINGS}
-    columns = common.initial_columns((*COMMON, *SUPPORT, *METERING, "outside_temperature_degc"), shared, n)
-    columns |= key_columns(keys)
+    own = shared | {rating.name: ratings[rating.name] for rating in relay.RATINGS}
+    columns = common.initial_columns((*COMMON, *SUPPORT, *METERING, *RELAY, "outside_temperature_degc"), own, n)
+    columns |= relay.initial(n) | key_columns(keys)
     for resource, spec in _SPECS.items():
         columns |= as_resource(spec.make(shared | of_resource(ratings, resource), keys, place), resource)
     house = household.make(shared | of_resource(ratings, HOME), keys)
@@ -144,7 +150,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
 def flow(own: Columns, before: ResourceColumns, surroundings: Surroundings, dt_s: float) -> Flow:
     """Take the homes through one step: EV, household and PV first, then the storage, which balances them."""
     used = yield Turn(APPLIANCES)
-    new = common.life_cycle(own, surroundings, dt_s)
+    new = common.life_cycle(own, surroundings, dt_s, switched=relay.switched)
     inputs, links = _inputs(own, new), {"sesp_timeout_s": own["sesp_timeout_s"]}
     live = new["running"] if anywhere(new["running"] == 0.0) else None
     limit_w, asked_w = dispatch.limit_w(new), dispatch.asked_w(new)
@@ -177,6 +183,7 @@ def flow(own: Columns, before: ResourceColumns, surroundings: Surroundings, dt_s
     parts[STORAGE] = storage = yield Turn(STORAGE, inputs, links | asked, live)
     new["outside_temperature_degc"] = np.full_like(others_w, surroundings.air_temperature_degc)
     new = _summed(new, parts, surroundings, dt_s)
+    relay.watch(new, surroundings, common.DEAD_FRAC, dt_s)
     # What the loads that wait draw now is within what they can.
     more_w = house["deferrable_power_w"] - house["deferred_w"]
     new["reach_min_w"] = np.minimum(others_w + storage["reach_min_w"] - np.maximum(more_w, 0.0), new["active_power_w"])
@@ -276,7 +283,9 @@ DEVICE: Final = DeviceSpec(
         "electrical state variables set-points of all resources": _of_all(
             (*common.SET_POINT_ITEMS, "current_limit_a", "charging_phases", "session_energy_limit_wh")
         ),
-        "commands / requests of information": _of_all((*common.COMMAND_ITEMS, "charge_release")),
+        "commands / requests of information": _of_all(
+            (*common.COMMAND_ITEMS, "charge_release", *(each.name for each in quantities(RELAY) if each.writable))
+        ),
         "electrical state variables measurements of all resources": _of_all((*CONNECTION_POINT, *METERING)),
         "state of charge of EV": ("ev_vehicle_soc_frac",),
         "state of charge of storage": ("storage_soc_frac",),
