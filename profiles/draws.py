@@ -56,8 +56,10 @@ def keys_of(seed: int, names: list[str]) -> Keys:
 
 def _mixed(z: Keys) -> Keys:
     z = (z ^ (z >> _30)) * _MIX_1
-    z = (z ^ (z >> _27)) * _MIX_2
-    return z ^ (z >> _31)
+    z ^= z >> _27
+    z *= _MIX_2
+    z ^= z >> _31
+    return z
 
 
 def uniform(keys: Keys, counter: npt.ArrayLike, stream: str = "") -> Floats:
@@ -95,6 +97,20 @@ def _mixed_int(z: int) -> int:
 def uniforms(keys: Keys, counter: npt.ArrayLike, streams: tuple[str, ...]) -> Floats:
     """Draw from several streams at once: what ``uniform`` draws, a row each, ``(len(streams), n)``."""
     return _drawn(keys, _salts(streams), counter)
+
+
+def bits(keys: Keys, counter: int) -> Keys:
+    """Draw 64 bits for each key, for who draws for many at every step: several uses may take some of them each.
+
+    It is one hash, where ``uniform`` has two. So ``keys`` must be hashes themselves, as those of ``keys_of`` are, or
+    such ones joined by exclusive or.
+    """
+    return _mixed(keys + np.uint64((counter + 1) * _WORDS[0] & _MASK))
+
+
+def sixteen(drawn: Keys, part: int) -> npt.NDArray[np.uint16]:
+    """Return sixteen of drawn bits: the lowest are part 0, the highest part 3."""
+    return drawn.astype("<u8", copy=False).view("<u2")[part::4]
 
 
 def _drawn(keys: Keys, salt: np.uint64 | Keys, counter: npt.ArrayLike) -> Floats:

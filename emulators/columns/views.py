@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices, canonical
 from pilotfarm.emulators.columns.resource import Resource, apart
@@ -16,6 +17,7 @@ Seen: TypeAlias = Mapping[str, Floats]
 """Columns to read: by name, ``(n,)`` each; a later step does not change them."""
 
 
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 SiteRows: TypeAlias = tuple[slice, ...]
 """The rows of some devices among all devices of the site, as slices in the devices' own order."""
 
@@ -26,7 +28,7 @@ def runs(rows: Indices) -> SiteRows:
     return tuple(slice(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, cuts))
 
 
-def at_rows(values: Floats, rows: SiteRows) -> Floats:
+def at_rows(values: npt.NDArray[_Scalar], rows: SiteRows) -> npt.NDArray[_Scalar]:
     """Return some rows along the last axis; a view where they are consecutive."""
     if len(rows) == 1:
         return values[..., rows[0]]

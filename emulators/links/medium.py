@@ -13,10 +13,13 @@ from heapq import heappop, heappush
 from math import inf
 from typing import Final, Literal, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.links.channels import SEGMENT_OCTETS, Draws
 from pilotfarm.emulators.links.spread import Spread
-from pilotfarm.profiles.draws import Keys, uniform, uniform_one
+from pilotfarm.profiles.draws import uniform_one
 from pilotfarm.profiles.media import HEADER_OCTETS, MESSAGE_OCTETS, Medium
 
 Direction: TypeAlias = Literal["to_device", "to_master"]
@@ -54,9 +57,9 @@ class Latency:
         """Return what of all messages a share, in (0, 1), takes at most. [s]"""
         return self._floor_s + self._spread.at(share)
 
-    def drawn_for(self, keys: Keys, counter: int) -> Floats:
-        """Draw for a message of each of many keys. [s]"""
-        return self._floor_s + self._spread.drawn(uniform(keys, counter, self._direction))
+    def drawn_for(self, sixteen: npt.NDArray[np.uint16]) -> Floats:
+        """Draw for many messages at once, by sixteen bits for each. [s]"""
+        return self._floor_s + self._spread.drawn(sixteen)
 
 
 @cache

@@ -1,28 +1,36 @@
 """What exchanges of a poller with devices take, many at once, over a medium by its numbers.
 
 An exchange is a request, the device's turn-around, and an answer. What is drawn is a function of its key and a
-counter. All times are in seconds.
+counter: 64 bits, of which the two ways take sixteen each and what is lost the other half. All times are in seconds.
 """
 
 from __future__ import annotations
 
 from math import log
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Bools, Floats, Indices
+from pilotfarm.emulators.columns.arrays import Bools, Floats, Indices, anywhere
 from pilotfarm.emulators.links.channels import RTO_MIN_S
-from pilotfarm.emulators.links.medium import Direction, latency
+from pilotfarm.emulators.links.medium import latency
 from pilotfarm.emulators.links.medium import passing_s as passing
 from pilotfarm.emulators.links.spread import Spread
-from pilotfarm.profiles.draws import Keys, uniform
+from pilotfarm.profiles.draws import Keys, bits, key_of, sixteen, uniform
 from pilotfarm.profiles.media import NONE, Medium, medium
 from pilotfarm.profiles.media.shared import HOPS_MAX, SHARED, SharedMedium, hop_s, kept_frac, shared_medium
 
+_THERE, _BACK = 0, 1
+"""Which sixteen of the bits each way takes."""
+_SHARE: Final = 2.0**-64
+_HOPS: Final = tuple(np.uint64(key_of(0, f"hop {hop}")) for hop in range(HOPS_MAX))
+
 
 class Drawn(NamedTuple):
-    """What became of some exchanges: how long each took, its answer's way of that, and whether it was lost."""
+    """What became of some exchanges: how long each took, its answer's way of that, and whether it was lost.
+
+    The times of one that was lost mean nothing.
+    """
 
     took_s: Floats
     back_s: Floats
@@ -33,7 +41,7 @@ class Way(Protocol):
     """What lies between a poller and its devices."""
 
     def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
-        """Draw for some of the exchanges it was made for."""
+        """Draw for some of the exchanges it was made for; the times are the caller's own."""
         ...
 
     @property
@@ -69,9 +77,14 @@ class SharedWay:
             kept_frac(medium, int(there)) * kept_frac(medium, int(back))
             for there, back in zip(asked.tolist(), answered.tolist(), strict=True)
         ]
-        self._loss = 1.0 - np.array(kept) ** self.hops
+        loss = 1.0 - np.array(kept) ** self.hops
         quoted_s = (medium.access_median_s, medium.access_p95_s, medium.access_p99_s)
         self._access = Spread(quoted_s, medium.access_max_s)
+        # What a draw is above the share that is lost is spread as evenly as a draw: it makes the turn-around.
+        turn_s = (medium.turnaround_max_s - medium.turnaround_min_s) / np.maximum(1.0 - loss, _SHARE)
+        passing_s = self._there_s + self._back_s + medium.turnaround_min_s - turn_s * loss
+        self._numbers = np.array([self._back_s, passing_s, turn_s, loss])
+        self._hops_max = int(self.hops.max(initial=0))
 
     @property
     def nominal_s(self) -> Floats:
@@ -80,14 +93,17 @@ class SharedWay:
         return self._there_s + self._back_s + 2.0 * self.hops * medium.access_median_s + turn_s
 
     def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
-        medium, far = self._medium, self.hops[which]
-        there_s, back_s = self._there_s[which].copy(), self._back_s[which].copy()
-        for hop in range(int(far.max(initial=0))):
-            there_s += (far > hop) * self._access.drawn(uniform(keys, counter, f"there {hop}"))
-            back_s += (far > hop) * self._access.drawn(uniform(keys, counter, f"back {hop}"))
-        turn = medium.turnaround_max_s - medium.turnaround_min_s
-        turn_s = medium.turnaround_min_s + turn * uniform(keys, counter, "turn-around")
-        return Drawn(there_s + turn_s + back_s, back_s, uniform(keys, counter, "lost") < self._loss[which])
+        drawn = bits(keys, counter)
+        share = drawn * _SHARE
+        back_s, passing_s, turn_s, loss = self._numbers.take(which, axis=1)
+        access_s = self._access.drawn(sixteen(drawn, _BACK))
+        there_s = self._access.drawn(sixteen(drawn, _THERE))
+        for hop in range(1, self._hops_max):
+            far = np.flatnonzero(self.hops[which] > hop)
+            drawn = bits(keys[far] ^ _HOPS[hop], counter)
+            access_s[far] += self._access.drawn(sixteen(drawn, _BACK))
+            there_s[far] += self._access.drawn(sixteen(drawn, _THERE))
+        return Drawn(passing_s + turn_s * share + there_s + access_s, back_s + access_s, share < loss)
 
 
 class ModemWay:
@@ -100,10 +116,14 @@ class ModemWay:
         self._medium = medium
         self._there_s = _passed_s(asked, medium.rate_down_bit_s)
         self._back_s = _passed_s(answered, medium.rate_up_bit_s)
+        self._latency_there, self._latency_back = latency(medium, "to_device"), latency(medium, "to_master")
         self._wake = np.zeros((2, len(asked)))
         for sleep in medium.sleeps:
             asleep = every_s >= sleep.after_s
             self._wake[:, asleep] = [[sleep.wake_min_s], [sleep.wake_max_s]]
+        self._sleeps = anywhere(self._wake)
+        self._loss = medium.loss_frac * (2.0 - medium.loss_frac)
+        """Of exchanges, how many lose something on one of their ways."""
 
     @property
     def nominal_s(self) -> Floats:
@@ -111,19 +131,36 @@ class ModemWay:
         return self._there_s + self._back_s + 2.0 * self._medium.floor_s + wake_s
 
     def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
-        there_s = self._there_s[which] + self._way_s(keys, counter, "to_device")
-        back_s = self._back_s[which] + self._way_s(keys, counter, "to_master")
-        wake_min_s, wake_max_s = self._wake[:, which]
-        wake_s = wake_min_s + (wake_max_s - wake_min_s) * uniform(keys, counter, "wake")
-        return Drawn(wake_s + there_s + back_s, back_s, np.zeros(len(which), dtype=bool))
+        drawn = bits(keys, counter)
+        there_s = self._there_s.take(which) + self._latency_there.drawn_for(sixteen(drawn, _THERE))
+        back_s = self._back_s.take(which) + self._latency_back.drawn_for(sixteen(drawn, _BACK))
+        self._repeat(keys, counter, drawn, there_s, back_s)
+        if self._sleeps:
+            asleep = np.flatnonzero(self._wake[1, which])
+            wake_min_s, wake_max_s = self._wake[:, which[asleep]]
+            there_s[asleep] += wake_min_s + (wake_max_s - wake_min_s) * uniform(keys[asleep], counter, "wake")
+        return Drawn(there_s + back_s, back_s, np.zeros(len(which), dtype=bool))
 
-    def _way_s(self, keys: Keys, counter: int, direction: Direction) -> Floats:
-        taken_s = latency(self._medium, direction).drawn_for(keys, counter)
+    def _repeat(self, keys: Keys, counter: int, drawn: Keys, there_s: Floats, back_s: Floats) -> None:
+        """Have those take longer of which something is lost, there or back, by what TCP waits before it repeats it."""
         loss = self._medium.loss_frac
         if not loss:
-            return taken_s
-        repeats: Floats = np.floor(np.log(uniform(keys, counter, f"lost {direction}") + 2.0**-54) / log(loss))
-        return taken_s + RTO_MIN_S * (2.0**repeats - 1.0)
+            return
+        share = drawn * _SHARE
+        some = np.flatnonzero(share < self._loss)
+        if not len(some):
+            return
+        lost_there = share[some] < loss
+        # Where it is the way back that loses something for certain, nothing is lost on the way there.
+        repeats_there = lost_there * (1.0 + self._further(keys[some], counter, "lost there"))
+        repeats_back = ~lost_there + self._further(keys[some], counter, "lost back")
+        there_s[some] += RTO_MIN_S * (2.0**repeats_there - 1.0)
+        back_s[some] += RTO_MIN_S * (2.0**repeats_back - 1.0)
+
+    def _further(self, keys: Keys, counter: int, stream: str) -> Floats:
+        """How often each of some messages is lost before it passes."""
+        times: Floats = np.floor(np.log(uniform(keys, counter, stream) + 2.0**-54) / log(self._medium.loss_frac))
+        return times
 
 
 class NoWay:
@@ -133,8 +170,7 @@ class NoWay:
         self.nominal_s = np.zeros(n)
 
     def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
-        nothing = np.zeros(len(which))
-        return Drawn(nothing, nothing, np.zeros(len(which), dtype=bool))
+        return Drawn(np.zeros(len(which)), np.zeros(len(which)), np.zeros(len(which), dtype=bool))
 
 
 def way(

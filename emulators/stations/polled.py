@@ -7,11 +7,12 @@ topical. What a device accepts is known when it is read again.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Bools, Columns, Indices, anywhere
-from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, Indices, anywhere, nothing
+from pilotfarm.emulators.columns.views import Seen, at_rows, runs
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.stations.known import REACHED
 from pilotfarm.emulators.stations.scanning import News, Scanner
@@ -41,31 +42,77 @@ class Polling:
             self.news = self.scanner.advance(to_s, self.reachable)
 
 
-class _Picture:
-    """Values and their qualities as they were when they were taken, row by row."""
+class _Picture(NamedTuple):
+    """The values of some quantities, a column each, and their qualities as they were when they were taken."""
 
-    __slots__ = ("columns", "marks")
+    values: Sequence[Floats]
+    marks: Mapping[str, Qualities]
 
-    def __init__(self, columns: Seen, marks: Mapping[str, Qualities]) -> None:
-        self.columns: Columns = dict(columns)
-        self.marks: dict[str, Qualities] = dict(marks)
 
-    def take(self, names: Sequence[str], rows: Bools, columns: Seen, marks: Mapping[str, Qualities]) -> None:
-        if not anywhere(rows):
+def _laid(ground: _Picture, *layers: tuple[Bools, _Picture]) -> _Picture:
+    """Return a picture with some rows of others on it, the last on top.
+
+    What is the same array in all of them stays that array.
+    """
+    shown = [(rows, picture) for rows, picture in layers if anywhere(rows)]
+    if shown and shown[-1][0].all():
+        ground, shown = shown[-1][1], []
+    if not shown:
+        return ground
+    values = list(ground.values)
+    others = [picture.values for _, picture in shown]
+    moved = [k for k, columns in enumerate(zip(values, *others, strict=True)) if len(set(map(id, columns))) > 1]
+    if moved:
+        whole = _stacked(values, moved)
+        for rows, picture in shown:
+            whole = np.where(rows, _stacked(picture.values, moved), whole)
+        for number, column in zip(moved, whole, strict=True):
+            values[number] = column
+    marks = ground.marks
+    for rows, picture in shown:
+        marks = _marked(marks, rows, picture.marks)
+    return _Picture(values, marks)
+
+
+def _stacked(values: Sequence[Floats], which: Sequence[int]) -> Floats:
+    return np.concatenate([values[number] for number in which]).reshape(len(which), -1)
+
+
+def _marked(below: Mapping[str, Qualities], rows: Bools, above: Mapping[str, Qualities]) -> Mapping[str, Qualities]:
+    good = np.zeros(len(rows), dtype=np.uint8)
+    names = below.keys() | above.keys()
+    found = {name: np.where(rows, above.get(name, good), below.get(name, good)) for name in names}
+    return {name: marks for name, marks in found.items() if anywhere(marks)}
+
+
+class _Heard:
+    """What a station knows of the quantities of one class, and what is on its way to it."""
+
+    __slots__ = ("_flight", "_flying", "known", "names")
+
+    def __init__(self, names: Sequence[str], n: int, reported: Seen, quality: Mapping[str, Qualities]) -> None:
+        self.names = names
+        self.known = self._flight = self._seen(reported, quality)
+        self._flying = np.zeros(n, dtype=bool)
+
+    def take(self, news: News, reported: Seen, quality: Mapping[str, Qualities]) -> None:
+        """Take what was heard, of what was reported when devices were read in the step."""
+        if not self.names or not any(map(anywhere, news)):
             return
-        whole = bool(rows.all())
-        for name in names:
-            self.columns[name] = columns[name] if whole else np.where(rows, columns[name], self.columns[name])
-        good = np.zeros(len(rows), dtype=np.uint8)
-        for name in (marks.keys() | self.marks.keys()) & set(names):
-            taken = np.where(rows, marks.get(name, good), self.marks.pop(name, good))
-            if anywhere(taken):
-                self.marks[name] = taken
+        before = self._seen(reported, quality)
+        self.known = _laid(self.known, (news.landed, self._flight), (news.fresh, before))
+        flying = self._flying & ~news.landed
+        # Where nobody else is on his way, it is as it was reported, and costs nothing.
+        ground = self._flight if anywhere(flying & ~news.leaving) else before
+        self._flight, self._flying = _laid(ground, (news.leaving, before)), flying | news.leaving
 
-    def forget(self, names: Sequence[str]) -> None:
-        for name in names:
-            self.columns[name] = np.zeros_like(self.columns[name])
-            self.marks.pop(name, None)
+    def forget(self) -> None:
+        self.known = _Picture([nothing(len(self._flying))] * len(self.names), {})
+        self._flying = np.zeros_like(self._flying)
+
+    def _seen(self, columns: Seen, marks: Mapping[str, Qualities]) -> _Picture:
+        values = [columns[name] for name in self.names]
+        return _Picture(values, {name: marks[name] for name in self.names if name in marks} if marks else {})
 
 
 class Polled:
@@ -79,11 +126,12 @@ class Polled:
     __slots__ = (
         "_before",
         "_class_of",
-        "_flight",
-        "_names",
-        "_picture",
+        "_heard",
+        "_marks",
         "_places",
         "_polling",
+        "_rows",
+        "_unasked",
         "_unread",
         "columns",
         "quality",
@@ -98,14 +146,14 @@ class Polled:
         reported: Seen,
         quality: Mapping[str, Qualities],
     ) -> None:
-        self._polling, self._places = polling, places
-        self._names = [[name for name in each if name != REACHED] for each in names]
-        self._class_of = {name: number for number, each in enumerate(self._names) for name in each}
+        self._polling, self._places, self._rows = polling, places, runs(places)
+        asked = [[name for name in each if name != REACHED] for each in names]
+        self._class_of = {name: number for number, each in enumerate(asked) for name in each}
+        self._heard = [_Heard(each, len(places), reported, quality) for each in asked]
+        self._unasked: Columns = {name: reported[name] for name in reported if name not in self._class_of}
+        self._marks = {name: marks for name, marks in quality.items() if name not in self._class_of}
         invalid = np.full(len(places), Quality.INVALID, dtype=np.uint8)
         self._unread = {name: invalid for name in unread if name != REACHED}
-        self._picture = _Picture(reported, quality)
-        self._flight = _Picture(reported, quality)
-        """Of what is on its way at the end of a step."""
         self._before = reported, quality
         self.columns: Seen = reported
         self.quality: Mapping[str, Qualities] = quality
@@ -120,7 +168,10 @@ class Polled:
     @property
     def said(self) -> Mapping[str, Qualities]:
         """What devices say of their values, where that is not that all are good."""
-        return self._picture.marks
+        said = dict(self._marks)
+        for each in self._heard:
+            said |= each.known.marks
+        return said
 
     def read_s(self, row: int, quantities: Collection[str]) -> float | None:
         """Return when a device had what is known of some quantities; ``None`` if they are not read, or no more. [s]"""
@@ -136,14 +187,10 @@ class Polled:
 
     def update(self, reported: Seen, quality: Mapping[str, Qualities]) -> None:
         """Take what the station heard in the step that ends now; what devices report from now on is read later."""
-        if self._polling.down:
-            for names in self._names:
-                self._picture.forget(names)
-        for names, news in zip(self._names, self._polling.news, strict=True):
-            fresh, landed, leaving = (flag[self._places] for flag in news)
-            self._picture.take(names, landed, self._flight.columns, self._flight.marks)
-            self._picture.take(names, fresh, *self._before)
-            self._flight.take(names, leaving, *self._before)
+        for heard, news in zip(self._heard, self._polling.news, strict=True):
+            if self._polling.down:
+                heard.forget()
+            heard.take(News(*(at_rows(flags, self._rows) for flags in news)), *self._before)
         self._before = reported, quality
         self._show()
 
@@ -153,16 +200,18 @@ class Polled:
         return False
 
     def _show(self) -> None:
-        self.columns = columns = dict(self._picture.columns)
-        self.quality = quality = self._picture.marks | self._unread
+        self.columns = columns = dict(self._unasked)
+        self.quality = quality = dict(self._marks)
         scanner = self._polling.scanner
-        answers, heard = scanner.answers[:, self._places], scanner.heard[:, self._places]
-        columns[REACHED] = (answers[0] & heard[0]).astype(np.float64)
-        if answers.all() and heard.all():
+        answers, known = at_rows(scanner.answers, self._rows), at_rows(scanner.heard, self._rows)
+        columns[REACHED] = (answers[0] & known[0]).astype(np.float64)
+        for heard in self._heard:
+            columns.update(zip(heard.names, heard.known.values, strict=True))
+            quality.update(heard.known.marks)
+        quality.update(self._unread)
+        if answers.all() and known.all():
             return
-        good = np.zeros(len(self._places), dtype=np.uint8)
-        for names, answer, known in zip(self._names, answers, heard, strict=True):
+        for heard, answer, has in zip(self._heard, answers, known, strict=True):
             stale = np.where(answer, 0, Quality.NOT_TOPICAL).astype(np.uint8)
-            stale |= np.where(known, 0, Quality.INVALID).astype(np.uint8)
-            for name in names:
-                quality[name] = quality.get(name, good) | stale
+            stale |= np.where(has, 0, Quality.INVALID).astype(np.uint8)
+            quality.update((name, quality[name] | stale if name in quality else stale) for name in heard.names)

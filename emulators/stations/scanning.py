@@ -11,18 +11,20 @@ Nobody is looked up one by one: a scan of hundreds of devices is some array oper
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, lcm
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, Floats, Indices, anywhere
-from pilotfarm.emulators.stations.exchanges import Way
+from pilotfarm.emulators.stations.exchanges import Drawn, Way
 from pilotfarm.profiles.draws import Keys, keys_of
 
 SCANS_A_STEP: Final = 4
 """A step that takes in more scans works out its last ones: values are those of the step before it in all of them."""
 RETRIES_MAX: Final = 10
+REQUESTS_KEPT_MAX: Final = 500_000
+"""Of how many requests it is kept at which scan they are made, and not worked out again; 16 MB."""
 _SOON_S: Final = 1e-9
 
 
@@ -69,46 +71,44 @@ class Scanner:
         retries: int,
         start_s: float = 0.0,
     ) -> None:
-        self._polls, self._way = polls, way
-        self.scan_s, self._timeout_s, self._retries = scan_s, timeout_s, retries
+        self._way, self._retries = way, retries
+        self.scan_s, self._timeout_s = scan_s, timeout_s
         self.request_keys = keys[polls.device] ^ keys_of(0, [f"request {each}" for each in range(len(polls.device))])
-        self._n = len(keys)
-        self._first = np.flatnonzero(_first_requests(polls))
-        """Of each poll, its first request."""
-        self._last = np.append(self._first[1:], len(polls.device)) - 1
-        self._of = np.repeat(np.arange(len(self._first)), self._last - self._first + 1)
-        self._whose, self._what = polls.device[self._first], polls.scan_class[self._first]
-        self._on = polls.bus[self._first]
-        self._bus_first = np.flatnonzero(_changes(polls.bus))
-        self._turn = _turns(self._on, self._what, polls.every[self._first])
-        self._free_s = np.full(len(self._bus_first), start_s)
-        self._read_s, self._heard_s = np.zeros(len(self._first)), np.zeros(len(self._first))
-        self._comes, self._pending = (np.zeros(len(self._first), dtype=bool) for _ in range(2))
-        self.answers = np.ones((classes, self._n), dtype=bool)
+        self._device = polls.device
+        self._cell = polls.scan_class * len(keys) + polls.device
+        """Where what each request asks for stands among all classes of all devices."""
+        self._rounds = _Rounds(polls, self.request_keys)
+        first = np.flatnonzero(_first_requests(polls))
+        self._poll_cell = self._cell[first]
+        self._free_s = np.full(len(np.flatnonzero(_changes(polls.bus))), start_s)
+        self._read_s, self._heard_s = np.zeros(len(first)), np.zeros(len(first))
+        self._comes, self._pending = (np.zeros(len(first), dtype=bool) for _ in range(2))
+        self.answers = np.ones((classes, len(keys)), dtype=bool)
         """Whether each device answered when it was last asked, by class."""
-        self.known_s = np.full((classes, self._n), start_s)
+        self.known_s = np.full((classes, len(keys)), start_s)
         """When that was read which is known of each."""
-        self.heard = np.ones((classes, self._n), dtype=bool)
+        self.heard = np.ones((classes, len(keys)), dtype=bool)
         """Whether anything is known of each since the station has begun: at the start of a site all is."""
         self._now_s = start_s
         self.scans = self.left_out = self.unanswered = 0
 
     @property
     def buses(self) -> int:
-        return len(self._bus_first)
+        return len(self._free_s)
 
     def advance(self, to_s: float, reachable: Bools) -> list[News]:
         """Poll up to and with ``to_s``; ``reachable`` says of each device whether it can answer. One news a class."""
         from_s, self._now_s = self._now_s, to_s
-        flags = np.zeros((len(self.answers), 3, self._n), dtype=bool)
+        flags = np.zeros((3, *self.answers.shape), dtype=bool)
         first, last = ceil(from_s / self.scan_s - _SOON_S), ceil(to_s / self.scan_s - _SOON_S)
         for scan in range(max(first, last - SCANS_A_STEP), last):
             self._collect(scan * self.scan_s, from_s, flags)
             self._begin(scan, reachable)
         self._collect(to_s, from_s, flags)
-        leaving = self._pending & self._comes & (self._read_s >= from_s) & (self._read_s < to_s)
-        flags[self._what[leaving], 2, self._whose[leaving]] = True
-        return [News(*each) for each in flags]
+        if anywhere(self._pending):
+            leaving = self._pending & self._comes & (self._read_s >= from_s) & (self._read_s < to_s)
+            flags[2].reshape(-1)[self._poll_cell[leaving]] = True
+        return [News(*flags[:, scan_class]) for scan_class in range(len(self.answers))]
 
     def restart(self, now_s: float) -> None:
         """Know nothing, and have nobody asked before ``now_s``."""
@@ -123,75 +123,129 @@ class Scanner:
         """Have every bus that is free ask whose turn it is."""
         start_s = scan * self.scan_s
         idle = self._free_s <= start_s + _SOON_S
-        self.scans += int(np.count_nonzero(idle))
-        self.left_out += len(idle) - int(np.count_nonzero(idle))
-        every = self._polls.every[self._first]
-        asked = idle[self._on] & (scan % every == self._turn)
-        which = np.flatnonzero(asked[self._of])
-        if not len(which):
+        free = int(np.count_nonzero(idle))
+        self.scans += free
+        self.left_out += len(idle) - free
+        asked = self._rounds.at(scan)
+        if not len(asked.polls):
             return
-        took_s, back_s, failed = self._tried(scan, which, reachable)
-        through = np.zeros(len(self._of))
-        through[which] = took_s
-        through = np.cumsum(through)
-        before = np.append(0.0, through)[self._bus_first]
-        heard_s = start_s + through - before[self._polls.bus]
-        ended = np.append(self._bus_first[1:], len(through)) - 1
-        self._free_s = np.where(idle, heard_s[ended], self._free_s)
-        back = np.zeros(len(through))
-        back[which] = back_s
-        lost = np.zeros(len(through), dtype=bool)
-        lost[which] = failed
-        self._heard_s = np.where(asked, heard_s[self._last], self._heard_s)
-        self._read_s = np.where(asked, heard_s[self._last] - back[self._last], self._read_s)
-        self._comes = np.where(asked, ~np.logical_or.reduceat(lost, self._first), self._comes)
-        self._pending |= asked
+        took_s, back_s, failed = self._tried(scan, asked, reachable)
+        ended_s = np.zeros(1 + len(asked.polls))
+        np.cumsum(np.add.reduceat(took_s, asked.first), out=ended_s[1:])
+        heard_s = start_s + ended_s[1:] - ended_s[asked.begins]
+        read_s = heard_s - back_s[asked.last]
+        comes = np.ones(len(read_s), dtype=bool) if failed is None else ~np.logical_or.reduceat(failed, asked.first)
+        made, bus = asked.polls, asked.bus
+        if free < len(idle):
+            # Who is asked beside it changes nothing for a device: that busy buses were taken along does not matter.
+            now = np.flatnonzero(idle[bus])
+            made, bus, comes = made[now], bus[now], comes[now]
+            heard_s, read_s = heard_s[now], read_s[now]
+        self._free_s[bus] = heard_s  # the last of each bus stays
+        self._heard_s[made], self._read_s[made], self._comes[made] = heard_s, read_s, comes
+        self._pending[made] = True
 
-    def _tried(self, scan: int, which: Indices, reachable: Bools) -> tuple[Floats, Floats, Bools]:
-        """Ask, and ask again: how long each request took in all, its last answer's way back, and whether none came."""
-        device = self._polls.device[which]
-        gone = ~reachable[device]
-        tries = np.where(self.answers[self._polls.scan_class[which], device], 1 + self._retries, 1)
-        took_s, back_s = np.zeros(len(which)), np.zeros(len(which))
-        left = np.arange(len(which))
-        for number in range(1 + self._retries):
-            drawn = self._way.drawn(self.request_keys[which[left]], scan * (1 + RETRIES_MAX) + number, which[left])
-            lost = drawn.lost | (drawn.took_s > self._timeout_s) | gone[left]
-            took_s[left] += np.where(lost, self._timeout_s, drawn.took_s)
-            back_s[left] = drawn.back_s
-            answered = left[~lost]
-            tries[answered] = 0
-            left = left[lost & (tries[left] > number + 1)]
+    def _tried(self, scan: int, asked: _Round, reachable: Bools) -> tuple[Floats, Floats, Bools | None]:
+        """Ask, and ask again: how long each request took in all, its last answer's way back, and whether none came.
+
+        ``None`` where an answer came to all.
+        """
+        took_s, back_s, lost = self._asked(scan, 0, asked.requests, asked.keys, reachable)
+        if not anywhere(lost):
+            return took_s, back_s, None
+        left = np.flatnonzero(lost)
+        took_s[left] = self._timeout_s
+        left = left[self.answers.reshape(-1)[self._cell[asked.requests[left]]]]
+        for number in range(1, 1 + self._retries):
             if not len(left):
                 break
-        failed = tries > 0
-        if anywhere(failed):
-            given_up = self._given_up(which, failed)
-            took_s[given_up] = 0.0
-        return took_s, back_s, failed
+            drawn = self._asked(scan, number, asked.requests[left], asked.keys[left], reachable)
+            took_s[left] += np.where(drawn.lost, self._timeout_s, drawn.took_s)
+            back_s[left], lost[left] = drawn.back_s, drawn.lost
+            left = left[drawn.lost]
+        if not anywhere(lost):
+            return took_s, back_s, None
+        # Which are not made, since one before them of the same poll failed.
+        before: Indices = np.cumsum(lost) - lost
+        took_s[before > np.repeat(before[asked.first], 1 + asked.last - asked.first)] = 0.0
+        return took_s, back_s, lost
 
-    def _given_up(self, which: Indices, failed: Bools) -> Bools:
-        """Which requests are not made, since one before them of the same poll failed."""
-        before: Indices = np.cumsum(failed) - failed
-        begins = _changes(self._of[which])
-        base: Indices = before[np.flatnonzero(begins)][np.cumsum(begins) - 1]
-        return before > base
+    def _asked(self, scan: int, number: int, which: Indices, keys: Keys, reachable: Bools) -> Drawn:
+        """Ask once, for the first time or again; what comes after the time-out is lost too."""
+        took_s, back_s, lost = self._way.drawn(keys, scan * (1 + RETRIES_MAX) + number, which)
+        lost = lost | (took_s > self._timeout_s)
+        if np.count_nonzero(reachable) < len(reachable):
+            lost |= ~reachable[self._device[which]]
+        return Drawn(took_s, back_s, lost)
 
     def _collect(self, to_s: float, from_s: float, flags: Bools) -> None:
         """Take what has come by then."""
-        done = np.flatnonzero(self._pending & (self._heard_s <= to_s + _SOON_S))
-        if not len(done):
+        if not anywhere(self._pending):
             return
+        done = np.flatnonzero(self._pending & (self._heard_s <= to_s + _SOON_S))
         self._pending[done] = False
-        what, whose, comes = self._what[done], self._whose[done], self._comes[done]
+        cell, comes = self._poll_cell[done], self._comes[done]
+        self.answers.reshape(-1)[cell] = comes
+        if not comes.all():
+            self.unanswered += int(np.count_nonzero(~comes))
+            done, cell = done[comes], cell[comes]
         read_s = self._read_s[done]
-        self.answers[what, whose] = comes
-        self.unanswered += int(np.count_nonzero(~comes))
-        fresh, landed = comes & (read_s >= from_s), comes & (read_s < from_s)
-        flags[what[fresh], 0, whose[fresh]] = True
-        flags[what[landed], 1, whose[landed]] = True
-        self.known_s[what[comes], whose[comes]] = read_s[comes]
-        self.heard[what[comes], whose[comes]] = True
+        self.known_s.reshape(-1)[cell] = read_s
+        self.heard.reshape(-1)[cell] = True
+        old = read_s < from_s
+        flags[0].reshape(-1)[cell] = ~old
+        if anywhere(old):
+            flags[1].reshape(-1)[cell[old]] = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What is asked at a scan where no bus is busy: polls in the order of their buses, and their requests."""
+
+    polls: Indices
+    bus: Indices
+    """Of each poll."""
+    begins: Indices
+    """Of each poll, how many there are before its bus."""
+    first: Indices
+    """Of each poll, its first request among these, and its last."""
+    last: Indices
+    requests: Indices
+    keys: Keys
+    """Of each request."""
+
+
+class _Rounds:
+    """What is asked at each scan. It comes again after a number of scans, and is kept so long as it is not too much."""
+
+    def __init__(self, polls: Polls, request_keys: Keys) -> None:
+        first = np.flatnonzero(_first_requests(polls))
+        self._bus, self._every = polls.bus[first], polls.every[first]
+        self._turn = _turns(self._bus, polls.scan_class[first], self._every)
+        self._requests = np.diff(first, append=len(polls.device))
+        """How many each poll has."""
+        self._keys = request_keys
+        self._cycle = lcm(*np.unique(self._every).tolist())
+        self._kept: dict[int, _Round] = {}
+        self._room = REQUESTS_KEPT_MAX
+
+    def at(self, scan: int) -> _Round:
+        number = scan % self._cycle
+        found = self._kept.get(number)
+        if found is None:
+            found = self._made(number)
+            if len(found.requests) <= self._room:
+                self._room -= len(found.requests)
+                self._kept[number] = found
+        return found
+
+    def _made(self, scan: int) -> _Round:
+        asked = scan % self._every == self._turn
+        polls, requests = np.flatnonzero(asked), np.flatnonzero(np.repeat(asked, self._requests))
+        bus, end = self._bus[polls], np.cumsum(self._requests[polls])
+        changes = _changes(bus)
+        begins = np.flatnonzero(changes)[np.cumsum(changes) - 1]
+        return _Round(polls, bus, begins, end - self._requests[polls], end - 1, requests, self._keys[requests])
 
 
 def fullest_scan_s(polls: Polls, nominal_s: Floats) -> Floats:
@@ -208,7 +262,8 @@ def fullest_scan_s(polls: Polls, nominal_s: Floats) -> Floats:
 
 def _changes(values: Indices) -> Bools:
     """Where a value differs from the one before it, and at the first."""
-    changes: Bools = np.diff(values, prepend=values[:1] - 1) != 0
+    changes = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=changes[1:])
     return changes
 
 

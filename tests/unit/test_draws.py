@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from pilotfarm.profiles.draws import key_of, keys_of, normal, uniform, uniform_one, uniforms
+from pilotfarm.profiles.draws import bits, key_of, keys_of, normal, sixteen, uniform, uniform_one, uniforms
 
 KEYS = keys_of(7, [f"device-{i}" for i in range(20_000)])
 
@@ -86,3 +86,25 @@ def test_a_draw_is_the_hash_that_it_is_said_to_be_on_every_machine(counter: int)
         bits = mixed((start + (counter + 1) * 0x9E3779B97F4A7C15) % 2**64)
         assert uniform(np.array([key]), counter, "load").tolist() == [(bits >> 11) * 2.0**-53]
         assert uniform(key, counter, "load").tolist() == [(bits >> 11) * 2.0**-53]
+
+
+def test_bits_are_those_of_splitmix64() -> None:
+    """The first numbers of seed 1234567, as Rosetta Code has them (Pseudo-random numbers/Splitmix64)."""
+    seed = np.array([1234567], dtype=np.uint64)
+    drawn = [int(bits(seed, counter)[0]) for counter in range(3)]
+    assert drawn == [6457827717110365317, 3203168211198807973, 9817491932198370423]
+
+
+def test_bits_depend_on_their_own_key_and_counter_alone() -> None:
+    everybody = bits(KEYS, 3)
+    assert np.array_equal(bits(KEYS[5:9], 3), everybody[5:9])
+    assert not np.any(bits(KEYS, 4) == everybody)
+
+
+def test_sixteen_bits_each_are_all_of_them_and_tell_nothing_of_each_other() -> None:
+    drawn = bits(KEYS, 1)
+    parts = [sixteen(drawn, part) for part in range(4)]
+    assert np.array_equal(sum(each.astype(np.uint64) << np.uint64(16 * k) for k, each in enumerate(parts)), drawn)
+    for each in parts:
+        assert kstest((each + 0.5) / 2**16, "uniform").pvalue > 1e-3
+    assert np.abs(np.corrcoef(parts) - np.eye(4)).max() < 0.03

@@ -9,6 +9,7 @@ from itertools import pairwise
 from math import sqrt
 from typing import Any
 
+import numpy as np
 import pytest
 from test_links import NOW_S, Host, run
 
@@ -265,6 +266,17 @@ def test_what_attaches_again_takes_its_time_and_a_place_in_the_cell() -> None:
     middle(alone)
     alone.attach(100.0)
     assert alone.awake_s(103.5) == 103.5
+
+
+@pytest.mark.parametrize("name", [each for each in media.NAMES if each != media.NONE])
+def test_many_messages_at_once_take_what_one_does(name: str) -> None:
+    """Each of the shares there are, of which sixteen drawn bits tell the upper twelve."""
+    for way in DIRECTIONS:
+        one = latency(medium(name), way)
+        drawn = one.drawn_for(np.arange(2**16, dtype=np.uint16))
+        shares = (np.arange(2**12) + 0.5) / 2**12
+        assert drawn.reshape(-1, 16).min(axis=1).tolist() == drawn.reshape(-1, 16).max(axis=1).tolist()
+        assert drawn[::16] == pytest.approx([one.at(share) for share in shares.tolist()], rel=1e-9)
 
 
 # ---------------------------------------------------------------------------------------- connections

@@ -219,6 +219,18 @@ def test_a_scan_is_what_a_poller_does_one_by_one(name: str, seed: int, step_s: f
     assert poller.known_s == pytest.approx(known_s)
 
 
+def test_what_is_asked_is_the_same_whether_it_is_kept_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(k // 3, 0, k, 1) for k in range(6)] + [(k // 3, 1, k, 4) for k in range(6)]
+    asked, here = polls(*sorted(rows)), keys(6)
+    over = SharedWay(shared_medium("rs485"), here[asked.device], np.full(12, 8.0), np.full(12, 40.0))
+    known_s = []
+    for kept in (scanning.REQUESTS_KEPT_MAX, 20, 0):
+        monkeypatch.setattr(scanning, "REQUESTS_KEPT_MAX", kept)
+        poller = scanner(asked, over, n=6)
+        known_s.append([[poller.advance(float(k), all_of(6)), poller.known_s.tolist()][1] for k in range(1, 14)])
+    assert known_s[0] == known_s[1] == known_s[2]
+
+
 # ------------------------------------------------------------------------------------------- ways
 
 
@@ -255,8 +267,8 @@ def test_a_shared_medium_takes_what_its_numbers_say(name: str) -> None:
     for share, quoted in ((0.5, shape.access_median_s), (0.95, shape.access_p95_s), (0.99, shape.access_p99_s)):
         assert np.quantile(wait_s, share) == pytest.approx(quoted, rel=0.2)
     assert wait_s.max() <= shape.access_max_s
-    assert (took_s > back_s).all()
-    turn_s = (took_s - back_s - far * passing_s(shape, np.full(n, 8.0), shape.rate_bit_s)).min()
+    assert (took_s > back_s)[~lost].all()
+    turn_s = (took_s - back_s - far * passing_s(shape, np.full(n, 8.0), shape.rate_bit_s))[~lost].min()
     assert turn_s >= shape.turnaround_min_s
     assert float(np.mean(far > 1)) == pytest.approx(shape.hops_2_frac + shape.hops_3_frac + shape.hops_4_frac, abs=0.02)
     assert set(far.tolist()) == {1.0} | {k for k in (2.0, 3.0, 4.0) if getattr(shape, f"hops_{k:.0f}_frac")}
@@ -305,6 +317,20 @@ def test_what_tcp_repeats_is_late() -> None:
     assert set(late.tolist()) > {0.0, 0.2, 0.6, 1.4}
     assert float(np.mean(late > 0.0)) == pytest.approx(0.3, abs=0.03)
     assert float(np.mean(late > 0.2)) == pytest.approx(0.09, abs=0.02)
+
+
+def test_one_way_or_both_lose_something_each_by_itself() -> None:
+    wifi, n = medium("wifi"), 20_000
+    here, octets, often = keys(n), np.full(n, 20.0), np.zeros(n)
+    lossless, lossy = (
+        ModemWay(replace(wifi, loss_frac=loss), octets, octets, often).drawn(here, 1, np.arange(n))
+        for loss in (0.0, 0.3)
+    )
+    back = np.round(lossy.back_s - lossless.back_s, 9) > 0.0
+    there = np.round(lossy.took_s - lossy.back_s - lossless.took_s + lossless.back_s, 9) > 0.0
+    assert float(np.mean(there)) == pytest.approx(0.3, abs=0.015)
+    assert float(np.mean(there & back)) == pytest.approx(0.09, abs=0.01)
+    assert float(np.mean(there | back)) == pytest.approx(0.51, abs=0.015)
 
 
 def test_what_a_modem_takes_when_all_goes_well() -> None:
