@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, Indices, anywhere, nothing
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, Indices, anywhere, everything, nothing
 from pilotfarm.emulators.columns.views import Seen, at_rows, runs
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.stations.known import REACHED
@@ -135,6 +135,7 @@ class Polled:
         "_unread",
         "columns",
         "quality",
+        "said",
     )
 
     def __init__(
@@ -156,6 +157,8 @@ class Polled:
         self._unread = {name: invalid for name in unread if name != REACHED}
         self._before = reported, quality
         self.columns: Seen = reported
+        self.said: Mapping[str, Qualities] = quality
+        """What devices say of their values, where that is not that all are good."""
         self.quality: Mapping[str, Qualities] = quality
         self._show()
 
@@ -164,14 +167,6 @@ class Polled:
         """Of which devices anything is known."""
         known: Bools = self._polling.scanner.heard[0, self._places]
         return known
-
-    @property
-    def said(self) -> Mapping[str, Qualities]:
-        """What devices say of their values, where that is not that all are good."""
-        said = dict(self._marks)
-        for each in self._heard:
-            said |= each.known.marks
-        return said
 
     def read_s(self, row: int, quantities: Collection[str]) -> float | None:
         """Return when a device had what is known of some quantities; ``None`` if they are not read, or no more. [s]"""
@@ -201,14 +196,15 @@ class Polled:
 
     def _show(self) -> None:
         self.columns = columns = dict(self._unasked)
-        self.quality = quality = dict(self._marks)
-        scanner = self._polling.scanner
-        answers, known = at_rows(scanner.answers, self._rows), at_rows(scanner.heard, self._rows)
-        columns[REACHED] = (answers[0] & known[0]).astype(np.float64)
+        self.said = said = dict(self._marks)
         for heard in self._heard:
             columns.update(zip(heard.names, heard.known.values, strict=True))
-            quality.update(heard.known.marks)
-        quality.update(self._unread)
+            said.update(heard.known.marks)
+        self.quality = quality = said | self._unread
+        scanner = self._polling.scanner
+        answers, known = at_rows(scanner.answers, self._rows), at_rows(scanner.heard, self._rows)
+        reached = answers[0] & known[0]
+        columns[REACHED] = everything(len(reached)) if reached.all() else reached.astype(np.float64)
         if answers.all() and known.all():
             return
         for heard, answer, has in zip(self._heard, answers, known, strict=True):

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.clock import Clock, Clocks
+from pilotfarm.emulators.contracts.quality import Qualities
 from pilotfarm.emulators.stations.polled import Polled
 
+_Shown: TypeAlias = tuple[Floats, Qualities | None]
+"""A quantity's values, and what devices say of them where that is not that all are good."""
 EVENTS_KEPT: Final = 1_000
 """The newest; they are also what a station costs in memory."""
 
@@ -72,33 +74,47 @@ class Watched:
 
     def begin(self) -> None:
         """Take what is known now for what it was before."""
-        self._values, self._marks = self._shown()
+        self._shown = self._now()
         self._heard = self._polled.heard[self._rows]
 
     def changes(self, own_s: float, heard_s: float) -> Iterator[tuple[int, Event]]:
         """Yield what has changed, with its device's place; ``own_s`` is what the station's own stamp says now."""
-        values, marks = self._shown()
-        moved = ((values != self._values) | (marks != self._marks)) & self._heard
+        before, heard = self._shown, self._heard
+        self.begin()
+        # What has not moved is mostly the same array.
+        which = [k for k, (now, then) in enumerate(zip(self._shown, before, strict=True)) if _differ(now, then)]
+        if not which:
+            return
+        (values, marks), (old_values, old_marks) = (self._stacked(each, which) for each in (self._shown, before))
+        remarked = marks != old_marks
+        moved = (remarked | (values != old_values)) & heard
         if moved.any():
-            moved &= ~(np.isnan(values) & np.isnan(self._values)) | (marks != self._marks)
+            moved &= ~(np.isnan(values) & np.isnan(old_values)) | remarked
             for at, index in np.argwhere(moved.T).tolist():
                 row, place, device = self._places[at]
-                name = self._names[index]
+                name = self._names[which[index]]
                 read_s = None if self._times is None else self._times.stamped_s(row, (name,))
                 stamped_s = own_s if read_s is None else read_s
                 value, mark = float(values[index, at]), int(marks[index, at])
                 yield place, Event(0, device, name, value, mark, stamped_s, heard_s)
-        self._values, self._marks, self._heard = values, marks, self._polled.heard[self._rows]
 
-    def _shown(self) -> tuple[Floats, npt.NDArray[np.uint8]]:
+    def _now(self) -> list[_Shown]:
+        columns, said = self._polled.columns, self._polled.said
+        return [(columns[name], said.get(name)) for name in self._names]
+
+    def _stacked(self, shown: Sequence[_Shown], which: Sequence[int]) -> tuple[Floats, Qualities]:
         """Return values and what devices say of them, a row a quantity."""
-        values = np.stack([self._polled.columns[name][self._rows] for name in self._names])
+        values = np.stack([shown[k][0][self._rows] for k in which])
         marks = np.zeros(values.shape, dtype=np.uint8)
-        for index, name in enumerate(self._names):
-            said = self._polled.said.get(name)
+        for index, k in enumerate(which):
+            said = shown[k][1]
             if said is not None:
                 marks[index] = said[self._rows]
         return values, marks
+
+
+def _differ(now: _Shown, then: _Shown) -> bool:
+    return now[0] is not then[0] or now[1] is not then[1]
 
 
 class EventSequence:
