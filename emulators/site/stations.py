@@ -70,10 +70,6 @@ class Stations:
         spec = self._protocol(value, path)
         if station is None or spec is None:
             return
-        if not spec.shared:
-            message = f"every {spec.name} device has an endpoint of its own; no station answers for several"
-            self._document.problem((*path, "protocol"), message)
-            return
         options = self._options(spec, station.options, path)
         line = self._line(station, spec, options, path)
         block = None
@@ -335,9 +331,12 @@ class Stations:
         low, high = protocol.address_range
         if protocol.address_max is not None and options is not None:
             high = protocol.address_max(options)
-        if low <= first and last <= high:
-            return True
         label = protocol.address_name.replace("_", " ")
+        if low <= first and last <= high:
+            masters = () if options is None else protocol.masters(options)
+            for address in (each for each in masters if first <= each <= last):
+                self._document.problem(at, f"{label} {address} is a master's, by the options; no device can have it")
+            return True
         needed = f"{first}" if first == last else f"{first} to {last}"
         of = f" for {count:,} devices" if count > 1 else ""
         options_say = " with these options" if high < protocol.address_range[1] else ""
