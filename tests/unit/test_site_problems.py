@@ -189,12 +189,7 @@ ONE_MISTAKE = {
     "link addresses past the last": (AT_RTU, at_dnp3("65518"), 14, "link address 65518 to 65520 for 3 devices"),
     "link address twice": (AT_RTU, at_dnp3("11", "13"), 15, "link address 13 at rtu is already used by"),
     "link address of a master": (AT_RTU, at_dnp3("11", masters="[1, 13]"), 14, "link address 13 is a master's"),
-    "link address of the only master": (
-        "{protocol: modbus}",
-        "{protocol: dnp3, options: {masters: [10]}}",
-        13,
-        "10 is",
-    ),
+    "link address of one": ("{protocol: modbus}", "{protocol: dnp3, options: {masters: [10]}}", 13, "10 is a master's"),
     "station with an unknown key": ("  rtu: {", "  rtu: {prot: 1, ", 16, "did you mean"),
     "unknown time zone": (RTU, "  rtu: {protocol: iec104, options: {time_zone: Europe/Olso}}", 16, "IANA"),
     "group of no address": (RTU, GROUPED.format("{a: [scada.example]}"), 16, "an IP address, or a network"),
