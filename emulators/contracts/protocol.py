@@ -286,12 +286,13 @@ class ProtocolSpec:
     framing: Callable[[Any], str] = _one_framing
     """``framing(options)``: what its messages travel in over TCP, where the options ask for another than usual."""
 
-    def has_memory(self, options: Any, *, lists: bool) -> bool:
-        """Whether a station for several devices ``remembers``, as one does that tells events out of a list of its own.
+    def has_memory(self, options: Any, *, lists: bool, polls: bool) -> bool:
+        """Whether a station for several devices ``remembers``, as one does that tells events out of a list of its own, or
+        of what it has polled.
 
         It has a clock of its own then.
         """
-        return self.remembers(options) or (lists and self.spontaneous)
+        return self.remembers(options) or ((lists or polls) and self.spontaneous)
 
 
 class Points(Protocol):

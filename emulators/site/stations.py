@@ -76,7 +76,9 @@ class Stations:
         if line is None:
             port = spec.default_port if station.port is None else station.port
             block = self._allocator.station(path, station.host, port)
-        if station.clock_drift_ppm and options is not None and not spec.has_memory(options, lists=lists):
+        polls = station.polling is not None
+        remembers = options is None or spec.has_memory(options, lists=lists, polls=polls)
+        if station.clock_drift_ppm and not remembers:
             message = f"a station over {spec.name} has no clock of its own; that of a device is a rating of its group"
             self._document.problem((*path, "clock_drift_ppm"), message)
         medium = self._medium(station.medium, path)

@@ -6,7 +6,7 @@ outlives its connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from py1815.application import FunctionCode, IIN2Bit, ObjectHeader, Request
@@ -30,6 +30,7 @@ from pilotfarm.emulators.protocols.dnp3.buffers import Buffers
 from pilotfarm.emulators.protocols.dnp3.controls import asked, status_of
 from pilotfarm.emulators.protocols.dnp3.counters import FROZEN, FrozenCounters
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
+from pilotfarm.emulators.protocols.dnp3.orders import Order, Orders
 from pilotfarm.emulators.protocols.dnp3.reading import CLASS_OBJECTS
 from pilotfarm.emulators.protocols.dnp3.sections import STATE
 from pilotfarm.emulators.protocols.dnp3.session import RESPONSE_BYTES, MasterSession
@@ -89,7 +90,17 @@ class Station(Protocol):
 class Association:
     """One master: its session, its events, and the connection it is on at present, once it has spoken there."""
 
-    __slots__ = ("_answering", "connection", "events", "master", "outstation", "reporting", "session")
+    __slots__ = (
+        "_answering",
+        "_awaited",
+        "_orders",
+        "connection",
+        "events",
+        "master",
+        "outstation",
+        "reporting",
+        "session",
+    )
 
     def __init__(self, outstation: Station, master: int, options: Dnp3Options, events_kept: int) -> None:
         self.outstation = outstation
@@ -98,6 +109,9 @@ class Association:
         self.events = Buffers(capacity=events_kept)
         self.reporting = Reporting()
         self._answering: list[Command] = []
+        self._orders = Orders(self._carry_out)
+        self._awaited: Sequence[Order] = ()
+        """The controls of the request that is being handled, if some of them are under way."""
         self.session = MasterSession(
             self,
             control_provider=self,
@@ -126,14 +140,30 @@ class Association:
         self._answering.clear()
         return output
 
+    def advance(self) -> bytes:
+        """Have the device operate where it is time; return the answer that waited for that, if there is one."""
+        self._orders.advance(self.outstation.now_s)
+        return self.session.finish()
+
+    def deadline_s(self) -> float | None:
+        return self._orders.deadline_s()
+
+    def part(self) -> None:
+        """The connection is gone."""
+        self._orders.drop()
+        self.session.connection_reset()
+        self.connection = None
+
     def answered(self, response: bytes) -> None:
         """Count a request, and what the indications of its answer say against it."""
-        traffic = self.outstation.traffic
-        traffic.requests += 1
+        self.outstation.traffic.requests += 1
+        self.told(response)
+
+    def told(self, response: bytes) -> None:
         if len(response) >= RESPONSE_BYTES:
             for bit, kind in _REFUSALS:
                 if response[RESPONSE_BYTES - 1] & bit:
-                    traffic.refuse(kind)
+                    self.outstation.traffic.refuse(kind)
 
     def time_was_written(self) -> None:
         self.session.need_time = False
@@ -184,27 +214,64 @@ class Association:
     # -------------------------------------------------------------------------------- controls
 
     def select(self, controls: Sequence[Control]) -> list[CommandStatus]:
-        return [self._status(control, operate=False) for control in controls]
+        return [_so_far(self._tried(Order(control), self._check)) for control in controls]
 
     def operate(self, controls: Sequence[Control]) -> list[CommandStatus]:
-        return [self._status(control, operate=True) for control in controls]
+        """Have the device operate: at once, or when a control has gone down to it, which is a success until then."""
+        orders = [self._tried(Order(control), self._send) for control in controls]
+        told = [each for each in orders if each.control.function not in _SILENT]
+        self._awaited = told if any(each.status is None for each in told) else ()
+        if not self._awaited:
+            self._answering += [each.command for each in told if each.command is not None]
+        return [_so_far(each) for each in orders]
 
-    def _status(self, control: Control, *, operate: bool) -> CommandStatus:
-        station = self.outstation
-        device, sections = station.seat.device, station.table.sections
+    def take_awaited(self) -> Sequence[Order]:
+        awaited, self._awaited = self._awaited, ()
+        return awaited
+
+    def acknowledge(self, orders: Sequence[Order]) -> None:
+        for each in orders:
+            if each.command is not None:
+                each.command.acknowledged_s = self.outstation.now_s
+
+    def _tried(self, order: Order, act: Callable[[Order], None]) -> Order:
         try:
-            values = asked(control, sections[PointType.BINARY_OUTPUT], sections[PointType.ANALOG_OUTPUT])
-            if not operate:
-                device.check(values)
-                return CommandStatus.SUCCESS
-            command = device.submit(values, "dnp3", self.connection.peer if self.connection else "", station.now_s)
+            act(order)
         except PointError as error:
-            status = status_of(error)
-            station.traffic.refuse(f"control_{status.name.lower()}")
-            return status
-        if control.function not in _SILENT:
-            self._answering.append(command)
-        return CommandStatus.SUCCESS
+            self._refuse(order, status_of(error))
+        return order
+
+    def _refuse(self, order: Order, status: CommandStatus) -> None:
+        order.status = status
+        self.outstation.traffic.refuse(f"control_{status.name.lower()}")
+
+    def _check(self, order: Order) -> None:
+        self.outstation.seat.device.check(self._values(order))
+        order.status = CommandStatus.SUCCESS
+
+    def _send(self, order: Order) -> None:
+        order.values = self._values(order)
+        downlink = self.outstation.seat.downlink
+        if downlink is None:
+            self._operate(order)
+        else:
+            self._orders.send(order, downlink, self.outstation.now_s)
+
+    def _carry_out(self, order: Order) -> None:
+        if order.comes:
+            self._tried(order, self._operate)
+        else:
+            self._refuse(order, CommandStatus.DOWNSTREAM_FAIL)
+
+    def _operate(self, order: Order) -> None:
+        now_s = max(self.outstation.now_s, order.due_s)
+        peer = self.connection.peer if self.connection else ""
+        order.command = self.outstation.seat.device.submit(order.values, "dnp3", peer, now_s)
+        order.status = CommandStatus.SUCCESS
+
+    def _values(self, order: Order) -> Mapping[str, float]:
+        sections = self.outstation.table.sections
+        return asked(order.control, sections[PointType.BINARY_OUTPUT], sections[PointType.ANALOG_OUTPUT])
 
     def freeze(self, headers: Sequence[ObjectHeader], *, clear: bool) -> None:
         """Freeze what there is of what headers name; what there is not the session notes."""
@@ -241,3 +308,8 @@ class Association:
 
     def _cold_restart(self) -> int:
         return self.outstation.restart(self, cold=True)
+
+
+def _so_far(order: Order) -> CommandStatus:
+    """What has come of a control, and success while it is under way."""
+    return CommandStatus.SUCCESS if order.status is None else order.status

@@ -96,6 +96,7 @@ class Dialogue:
             self._greet([each for each in self._station.named() if each.connection is None])
         self._quiet_until_s = 0.0
         for association in self._masters:
+            self._output += self._passed_out(association.advance())
             output = association.session.initiate()
             self._output += self._passed_out(output)
             if not output and association.session.initiate_after() == 0.0:
@@ -106,6 +107,7 @@ class Dialogue:
             return None
         waits = [association.session.initiate_after() for association in self._masters]
         due = [max(self._station.now_s + wait_s, self._quiet_until_s) for wait_s in waits if wait_s is not None]
+        due += [due_s for each in self._masters if (due_s := each.deadline_s()) is not None]
         if self._newcomer is not None:
             due.append(self._newcomer[1])
         return min(due, default=None)
@@ -124,13 +126,13 @@ class Dialogue:
         self.over = True
         self._station.connections.discard(self)
         for association in self._masters:
-            self._part(association)
+            association.part()
         self._association = None
         self._greeted.clear()
 
     def let_go(self, association: Association) -> None:
         self._greeted.remove(association)
-        self._part(association)
+        association.part()
 
     def restart(self) -> None:
         self.over = self.restarted = True
@@ -198,10 +200,6 @@ class Dialogue:
                 older.let_go(association)
             association.connection = self
             self._greeted.append(association)
-
-    def _part(self, association: Association) -> None:
-        association.session.connection_reset()
-        association.connection = None
 
     # ------------------------------------------------------------------------------- what is said
 
