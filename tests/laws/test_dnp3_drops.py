@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 
 import pytest
-from dnp3_bench import CLEAR_RESTART, EVERYTHING, STATION, Master, objects
-from dnp3_drops import Drops, Line, alone, drops
+from dnp3_bench import CLEAR_RESTART, EVERYTHING, STATION, Line, Master, objects
+from dnp3_drops import Drops, alone, drops
 from dnp3_rig import ALL_COUNTERS, CLASS_0, EVENTS, UNIX_S, analog, relay, statuses
 from py1815 import link as wire
 from py1815.application import FunctionCode, Response, build_request
