@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import pytest
 from dnp3_bench import STATION, Line, Master
 from dnp3_drops import Drops, drops
-from dnp3_rig import CLASS_0, analog, relay, statuses
+from dnp3_rig import CLASS_0, FakeDevice, analog, relay, statuses
 from py1815.application import FunctionCode, Response, build_request
 
-from pilotfarm.emulators.protocols.dnp3.orders import UNDER_WAY_MAX
+from pilotfarm.emulators.contracts.asking import Carried, Order
+from pilotfarm.emulators.protocols.dnp3.operations import UNDER_WAY_MAX
+from pilotfarm.emulators.stations.downlink import Sent
 
 SUCCESS, NO_SELECT, NOT_SUPPORTED, LIMITED, OUT_OF_RANGE, DOWNSTREAM_FAIL = 0, 2, 4, 11, 12, 18
 BROADCAST = 0xFFFD
@@ -18,23 +20,24 @@ BROADCAST = 0xFFFD
 
 @dataclass
 class Downlink:
-    """Takes so long, one control after the other, and loses those of some numbers."""
+    """Takes so long to a device, one control after the other, and loses those of some numbers."""
 
+    device: FakeDevice
     takes_s: float = 2.0
     lost: tuple[int, ...] = ()
     sent: list[float] = field(default_factory=list)
     free_s: float = 0.0
 
-    def carry(self, now_s: float) -> tuple[float, bool]:
+    def carry(self, order: Order, now_s: float) -> Carried:
         self.sent.append(now_s)
         self.free_s = max(self.free_s, now_s) + self.takes_s
-        return self.free_s, len(self.sent) not in self.lost
+        return Sent(self.device, order, self.free_s, len(self.sent) not in self.lost)
 
 
 def polled(takes_s: float = 2.0, *lost: int, **options: object) -> tuple[Drops, Line, Master, Downlink]:
     """Two batteries of which the first is asked."""
     here = drops(2, **{"unsolicited": False, "keep_alive_s": 0.0, **options})
-    line, down = Line(here.station), Downlink(takes_s, lost)
+    line, down = Line(here.station), Downlink(here.devices[0], takes_s, lost)
     here.outstation(0).seat.downlink = down
     master = line.master()
     master.settle()

@@ -29,8 +29,8 @@ from pilotfarm.emulators.protocols.dnp3.assignments import (
 from pilotfarm.emulators.protocols.dnp3.buffers import Buffers
 from pilotfarm.emulators.protocols.dnp3.controls import asked, status_of
 from pilotfarm.emulators.protocols.dnp3.counters import FROZEN, FrozenCounters
+from pilotfarm.emulators.protocols.dnp3.operations import Operation, Operations
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
-from pilotfarm.emulators.protocols.dnp3.orders import Order, Orders
 from pilotfarm.emulators.protocols.dnp3.reading import CLASS_OBJECTS
 from pilotfarm.emulators.protocols.dnp3.sections import STATE
 from pilotfarm.emulators.protocols.dnp3.session import RESPONSE_BYTES, MasterSession
@@ -93,7 +93,7 @@ class Association:
     __slots__ = (
         "_answering",
         "_awaited",
-        "_orders",
+        "_operations",
         "connection",
         "events",
         "master",
@@ -109,8 +109,8 @@ class Association:
         self.events = Buffers(capacity=events_kept)
         self.reporting = Reporting()
         self._answering: list[Command] = []
-        self._orders = Orders(self._carry_out)
-        self._awaited: Sequence[Order] = ()
+        self._operations = Operations(self._refuse)
+        self._awaited: Sequence[Operation] = ()
         """The controls of the request that is being handled, if some of them are under way."""
         self.session = MasterSession(
             self,
@@ -142,15 +142,15 @@ class Association:
 
     def advance(self) -> bytes:
         """Have the device operate where it is time; return the answer that waited for that, if there is one."""
-        self._orders.advance(self.outstation.now_s)
+        self._operations.advance(self.outstation.now_s)
         return self.session.finish()
 
     def deadline_s(self) -> float | None:
-        return self._orders.deadline_s()
+        return self._operations.deadline_s()
 
     def part(self) -> None:
         """The connection is gone."""
-        self._orders.drop()
+        self._operations.leave()
         self.session.connection_reset()
         self.connection = None
 
@@ -214,64 +214,47 @@ class Association:
     # -------------------------------------------------------------------------------- controls
 
     def select(self, controls: Sequence[Control]) -> list[CommandStatus]:
-        return [_so_far(self._tried(Order(control), self._check)) for control in controls]
+        return [_so_far(self._tried(Operation(control), self._check)) for control in controls]
 
     def operate(self, controls: Sequence[Control]) -> list[CommandStatus]:
         """Have the device operate: at once, or when a control has gone down to it, which is a success until then."""
-        orders = [self._tried(Order(control), self._send) for control in controls]
-        told = [each for each in orders if each.control.function not in _SILENT]
+        operations = [self._tried(Operation(control), self._send) for control in controls]
+        told = [each for each in operations if each.control.function not in _SILENT]
         self._awaited = told if any(each.status is None for each in told) else ()
-        if not self._awaited:
-            self._answering += [each.command for each in told if each.command is not None]
-        return [_so_far(each) for each in orders]
+        self._answering += [each.command for each in told if each.command is not None]
+        return [_so_far(each) for each in operations]
 
-    def take_awaited(self) -> Sequence[Order]:
+    def take_awaited(self) -> Sequence[Operation]:
         awaited, self._awaited = self._awaited, ()
         return awaited
 
-    def acknowledge(self, orders: Sequence[Order]) -> None:
-        for each in orders:
-            if each.command is not None:
-                each.command.acknowledged_s = self.outstation.now_s
-
-    def _tried(self, order: Order, act: Callable[[Order], None]) -> Order:
+    def _tried(self, operation: Operation, act: Callable[[Operation], None]) -> Operation:
         try:
-            act(order)
+            act(operation)
         except PointError as error:
-            self._refuse(order, status_of(error))
-        return order
+            self._refuse(operation, error)
+        return operation
 
-    def _refuse(self, order: Order, status: CommandStatus) -> None:
-        order.status = status
+    def _refuse(self, operation: Operation, error: PointError) -> None:
+        operation.status = status = status_of(error)
         self.outstation.traffic.refuse(f"control_{status.name.lower()}")
 
-    def _check(self, order: Order) -> None:
-        self.outstation.seat.device.check(self._values(order))
-        order.status = CommandStatus.SUCCESS
+    def _check(self, operation: Operation) -> None:
+        self.outstation.seat.device.check(self._values(operation))
+        operation.status = CommandStatus.SUCCESS
 
-    def _send(self, order: Order) -> None:
-        order.values = self._values(order)
-        downlink = self.outstation.seat.downlink
-        if downlink is None:
-            self._operate(order)
+    def _send(self, operation: Operation) -> None:
+        seat, now_s = self.outstation.seat, self.outstation.now_s
+        values, peer = self._values(operation), self.connection.peer if self.connection else ""
+        if seat.downlink is None:
+            operation.command = seat.device.submit(values, "dnp3", peer, now_s)
+            operation.status = CommandStatus.SUCCESS
         else:
-            self._orders.send(order, downlink, self.outstation.now_s)
+            self._operations.send(operation, values, peer, seat.downlink, now_s)
 
-    def _carry_out(self, order: Order) -> None:
-        if order.comes:
-            self._tried(order, self._operate)
-        else:
-            self._refuse(order, CommandStatus.DOWNSTREAM_FAIL)
-
-    def _operate(self, order: Order) -> None:
-        now_s = max(self.outstation.now_s, order.due_s)
-        peer = self.connection.peer if self.connection else ""
-        order.command = self.outstation.seat.device.submit(order.values, "dnp3", peer, now_s)
-        order.status = CommandStatus.SUCCESS
-
-    def _values(self, order: Order) -> Mapping[str, float]:
+    def _values(self, operation: Operation) -> Mapping[str, float]:
         sections = self.outstation.table.sections
-        return asked(order.control, sections[PointType.BINARY_OUTPUT], sections[PointType.ANALOG_OUTPUT])
+        return asked(operation.control, sections[PointType.BINARY_OUTPUT], sections[PointType.ANALOG_OUTPUT])
 
     def freeze(self, headers: Sequence[ObjectHeader], *, clear: bool) -> None:
         """Freeze what there is of what headers name; what there is not the session notes."""
@@ -310,6 +293,6 @@ class Association:
         return self.outstation.restart(self, cold=True)
 
 
-def _so_far(order: Order) -> CommandStatus:
+def _so_far(operation: Operation) -> CommandStatus:
     """What has come of a control, and success while it is under way."""
-    return CommandStatus.SUCCESS if order.status is None else order.status
+    return CommandStatus.SUCCESS if operation.status is None else operation.status

@@ -38,7 +38,7 @@ from py1815.session import ParameterError, Session, UnknownObject, _Block, _echo
 
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.protocols.dnp3.assignments import DEADBANDS
-from pilotfarm.emulators.protocols.dnp3.orders import Order
+from pilotfarm.emulators.protocols.dnp3.operations import Operation
 
 _FLOATING: Final = {5: ("<f", False), 6: ("<d", False), 7: ("<f", True), 8: ("<d", True)}
 """Variations of group 32: the value's type, and whether a time follows."""
@@ -60,12 +60,8 @@ class Owner(Protocol):
         """A request that had no answer yet has been answered."""
         ...
 
-    def take_awaited(self) -> Sequence[Order]:
+    def take_awaited(self) -> Sequence[Operation]:
         """Return the controls of the request at hand, if some of them are on their way to the device."""
-        ...
-
-    def acknowledge(self, orders: Sequence[Order]) -> None:
-        """Controls have been answered."""
         ...
 
     def scale_of(self, index: int) -> float:
@@ -90,7 +86,7 @@ class _Unanswered(NamedTuple):
 
     request: Request
     function: FunctionCode
-    orders: Sequence[Order]
+    operations: Sequence[Operation]
 
 
 class MasterSession(Session):
@@ -136,22 +132,22 @@ class MasterSession(Session):
     def _handle_control(self, request: Request, known: FunctionCode) -> bytes:
         """Leave a request unanswered some of whose controls are on their way."""
         response = super()._handle_control(request, known)
-        orders = self.owner.take_awaited()
-        if not orders:
+        operations = self.owner.take_awaited()
+        if not operations:
             return response
-        self._unanswered = _Unanswered(request, known, orders)
+        self._unanswered = _Unanswered(request, known, operations)
         return b""
 
     def finish(self) -> bytes:
         """The answer that waited for the device, in frames; nothing for a master that has asked for something else."""
         held = self._unanswered
-        if held is None or any(each.status is None for each in held.orders):
+        if held is None or any(each.status is None for each in held.operations):
             return b""
         self._unanswered = None
         if self._acted is None or self._acted[1]:
             return b""
         fragment, _ = self._acted
-        statuses = [each.status for each in held.orders if each.status is not None]
+        statuses = [each.status for each in held.operations if each.status is not None]
         controls = self._decode_controls(held.request, held.function)
         told = self._provider_statuses(lambda sound: statuses, controls)
         refused = IIN(second=IIN2Bit.PARAM_ERROR) if CommandStatus.NOT_SUPPORTED in told else None
@@ -162,7 +158,6 @@ class MasterSession(Session):
         )
         self._acted = fragment, response
         self.owner.told(response)
-        self.owner.acknowledge(held.orders)
         return self._send(response if self._broadcast is None else self._report_broadcast(response, fragment))
 
     # ------------------------------------------------------------------------------------ reads
