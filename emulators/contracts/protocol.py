@@ -287,8 +287,8 @@ class ProtocolSpec:
     """``framing(options)``: what its messages travel in over TCP, where the options ask for another than usual."""
 
     def has_memory(self, options: Any, *, lists: bool, polls: bool) -> bool:
-        """Whether a station for several devices ``remembers``, as one does that tells events out of a list of its own, or
-        of what it has polled.
+        """Whether a station for several devices ``remembers``: so does one that tells events of what it has polled, or
+        out of a list of its own.
 
         It has a clock of its own then.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from dnp3_bench import STATION, Line, Master
+from dnp3_bench import Line, Master
 from dnp3_drops import Drops, drops
 from dnp3_rig import CLASS_0, FakeDevice, analog, relay, statuses
 from py1815.application import FunctionCode, Response, build_request
@@ -165,20 +165,3 @@ def test_so_many_controls_may_be_on_their_way() -> None:
     assert master.ask(FunctionCode.DIRECT_OPERATE, body) == []
     assert len(down.sent) == UNDER_WAY_MAX
     assert status(master.ask(FunctionCode.DIRECT_OPERATE, analog(508, 1))) == [LIMITED]
-
-
-def test_an_outstation_restarts_with_a_device_that_answers_for_itself_and_with_all_of_those_it_polls() -> None:
-    here, line, master, _ = polled()
-    other = line.master(STATION + 1)
-    other.settle()
-    seats = [here.outstation(row).seat for row in range(2)]
-
-    def restarted() -> list[bool]:
-        return [bool(each.ask(FunctionCode.READ, bytes([1, 2, 6]))[0].iin.first & 0x80) for each in (master, other)]
-
-    here.station.restart(seats[:1])
-    assert restarted() == [False, False], "the station knows of it when it polls"
-    here.station.restart(seats[1:])
-    assert restarted() == [False, True]
-    here.station.restart(seats)
-    assert restarted() == [True, True]

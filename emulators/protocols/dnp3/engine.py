@@ -37,10 +37,9 @@ class Dnp3Station:
         return Traffic.sum(outstation.traffic for outstation in self.outstations.values())
 
     def restart(self, seats: Collection[Seat]) -> None:
-        """Begin anew where devices have; outstations of a station that polls them do when all have."""
+        """Begin anew where devices have."""
         for seat in seats:
-            if seat.downlink is None or len(seats) == len(self.outstations):
-                self.outstations[seat.address].begin_anew()
+            self.outstations[seat.address].begin_anew()
 
     def connect(self, peer: str, now_s: float) -> Engine:
         if len(self.outstations) > 1:
