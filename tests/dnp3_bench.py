@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from py1815 import link as wire
 from py1815.application import FunctionCode, Response, build_confirm, build_request, parse_response
 from py1815.transport import Reassembler, segment
 
+from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.protocols.dnp3.engine import Dnp3Station
 from pilotfarm.emulators.protocols.dnp3.link import Link
@@ -84,6 +87,57 @@ class Master:
         self.now_s += seconds
         self.link.advance(self.now_s)
         return self.heard()
+
+
+class Line:
+    """One connection to a station, and what came over it by the outstation that sent it."""
+
+    def __init__(self, station: Dnp3Station, now_s: float = 0.0, peer: str = "front end") -> None:
+        self.engine: Engine = station.connect(peer, now_s)
+        self._frames = wire.FrameReader()
+        self._unread: dict[int, bytearray] = defaultdict(bytearray)
+
+    def said_by(self, outstation: int) -> bytes:
+        for frame in self._frames.feed(self.engine.take_output()):
+            self._unread[frame.source] += wire.build(frame.control, frame.destination, frame.source, frame.payload)
+        octets = bytes(self._unread[outstation])
+        self._unread[outstation].clear()
+        return octets
+
+    def quiet(self) -> bool:
+        self.said_by(-1)
+        return not any(self._unread.values())
+
+    def master(self, outstation: int = STATION, address: int = 1, now_s: float = 0.0) -> Master:
+        """A master that speaks with one of the outstations."""
+        return Master(_Tap(self, outstation), address, now_s, outstation)  # type: ignore[arg-type]
+
+
+@dataclass
+class _Tap:
+    """What a master sees of a connection it shares."""
+
+    line: Line
+    outstation: int
+
+    def connect(self, peer: str, now_s: float) -> _Tap:
+        return self
+
+    @property
+    def closed(self) -> bool:
+        return self.line.engine.closed
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        self.line.engine.receive(data, now_s)
+
+    def advance(self, now_s: float) -> None:
+        self.line.engine.advance(now_s)
+
+    def deadline_s(self) -> float | None:
+        return self.line.engine.deadline_s()
+
+    def take_output(self) -> bytes:
+        return self.line.said_by(self.outstation)
 
 
 def objects(responses: list[Response]) -> Iterator[tuple[int, int, int, bytes]]:

@@ -49,6 +49,7 @@ SEEN: Final = {
             "Modbus, DNP3, `silent`",
             "no answer, on connections that stand and on those that come; all of them are reset at the end",
         ),
+        ("DNP3 station", "its outstation is silent; the connection stands, and others answer on it"),
         ("Modbus gateway", "its unit answers exception 11: the device behind the gateway does not answer"),
         ("IEC 104", "a device of its own as over Modbus; at an RTU what it knew last, *not topical*, and `online` 0"),
         ("REST", "what the device says itself; only its `online` is reported as 0"),
@@ -111,6 +112,7 @@ SEEN: Final = {
     ),
     "restart": (
         ("Modbus, DNP3", "connections are cut, and refused while it is down; a boot loop is that again and again"),
+        ("DNP3 station", "its outstation is silent meanwhile; the connection stands"),
         ("Modbus gateway", "its unit answers exception 11 meanwhile"),
         ("DNP3", "then IIN1.7 (device restart) until it is cleared, and no events or frozen counters from before"),
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -136,8 +136,17 @@ class Traffic:
     refusals: dict[str, int] = field(default_factory=dict)
     """By kind, in the protocol's own words: as many as it has."""
 
-    def refuse(self, kind: str) -> None:
-        self.refusals[kind] = self.refusals.get(kind, 0) + 1
+    def refuse(self, kind: str, times: int = 1) -> None:
+        self.refusals[kind] = self.refusals.get(kind, 0) + times
+
+    @classmethod
+    def sum(cls, several: Iterable[Traffic]) -> Traffic:
+        total = cls()
+        for each in several:
+            total.requests += each.requests
+            for kind, times in each.refusals.items():
+                total.refuse(kind, times)
+        return total
 
 
 class Station(Protocol):
@@ -234,6 +243,10 @@ def _never(options: Any) -> bool:
     return False
 
 
+def _nobody(options: Any) -> Collection[int]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolSpec:
     """A protocol, as the registry names it.
@@ -258,13 +271,13 @@ class ProtocolSpec:
     form: Callable[[Any], Hashable] = _no_format
     default_address: int = 1
     """The address of a device that has an endpoint of its own."""
-    shared: bool = True
-    """Whether a station may answer for several devices."""
     remembers: Callable[[Any], bool] = _never
     """Whether such a station, by its options, still shows what it last knew of a device it does not reach; else it
     says so."""
     address_max: Callable[[Any], int] | None = None
     """The highest address by the options of a station, where these leave less than ``address_range``."""
+    masters: Callable[[Any], Collection[int]] = _nobody
+    """Addresses that masters have by the options of a station: no device can have one of them."""
     when_full: WhenFull = WhenFull.REFUSE
     asking: Asking | None = None
     """How a station polls devices; ``None`` where none does."""
@@ -273,12 +286,13 @@ class ProtocolSpec:
     framing: Callable[[Any], str] = _one_framing
     """``framing(options)``: what its messages travel in over TCP, where the options ask for another than usual."""
 
-    def has_memory(self, options: Any, *, lists: bool) -> bool:
-        """Whether a station for several devices ``remembers``, as one does that tells events out of a list of its own.
+    def has_memory(self, options: Any, *, lists: bool, polls: bool) -> bool:
+        """Whether a station for several devices ``remembers``: so does one that tells events of what it has polled, or
+        out of a list of its own.
 
         It has a clock of its own then.
         """
-        return self.remembers(options) or (lists and self.spontaneous)
+        return self.remembers(options) or ((lists or polls) and self.spontaneous)
 
 
 class Points(Protocol):

@@ -70,17 +70,15 @@ class Stations:
         spec = self._protocol(value, path)
         if station is None or spec is None:
             return
-        if not spec.shared:
-            message = f"every {spec.name} device has an endpoint of its own; no station answers for several"
-            self._document.problem((*path, "protocol"), message)
-            return
         options = self._options(spec, station.options, path)
         line = self._line(station, spec, options, path)
         block = None
         if line is None:
             port = spec.default_port if station.port is None else station.port
             block = self._allocator.station(path, station.host, port)
-        if station.clock_drift_ppm and options is not None and not spec.has_memory(options, lists=lists):
+        polls = station.polling is not None
+        remembers = options is None or spec.has_memory(options, lists=lists, polls=polls)
+        if station.clock_drift_ppm and not remembers:
             message = f"a station over {spec.name} has no clock of its own; that of a device is a rating of its group"
             self._document.problem((*path, "clock_drift_ppm"), message)
         medium = self._medium(station.medium, path)
@@ -335,9 +333,12 @@ class Stations:
         low, high = protocol.address_range
         if protocol.address_max is not None and options is not None:
             high = protocol.address_max(options)
-        if low <= first and last <= high:
-            return True
         label = protocol.address_name.replace("_", " ")
+        if low <= first and last <= high:
+            masters = () if options is None else protocol.masters(options)
+            for address in (each for each in masters if first <= each <= last):
+                self._document.problem(at, f"{label} {address} is a master's, by the options; no device can have it")
+            return True
         needed = f"{first}" if first == last else f"{first} to {last}"
         of = f" for {count:,} devices" if count > 1 else ""
         options_say = " with these options" if high < protocol.address_range[1] else ""

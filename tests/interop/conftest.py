@@ -11,7 +11,7 @@ from running_farm import RunningFarm, brought_up
 HERE = Path(__file__).parent
 WATCHFUL = """\
 name: watchful
-title: A battery whose outstation asks after its masters twice a second
+title: A battery whose outstation asks after its masters twice a second, and three behind a terminal server
 location: {latitude_deg: 59.1, longitude_deg: 11.0, altitude_m: 10, time_zone: Europe/Oslo}
 start: 2026-06-15T08:00:00
 seed: 1
@@ -24,6 +24,13 @@ groups:
     count: 1
     endpoints:
       - {protocol: dnp3, options: {masters: [1, 3], keep_alive_s: 0.5, restart_s: 0.5}}
+  drops:
+    kind: battery
+    count: 3
+    endpoints:
+      - {protocol: dnp3, station: terminals}
+stations:
+  terminals: {protocol: dnp3, options: {masters: [1, 3], restart_s: 0.5}}
 """
 
 

@@ -57,3 +57,44 @@ def test_it_restarts_the_outstation_and_is_told(said: Mapping[str, Any]) -> None
         assert (talk["told"], talk["cleared"], talk["opened"]) == (True, True, again), kind
     assert said["after"]["ended"] == "SUCCESS"
     assert {"AI537", "BO18"} <= said["after"]["static"].keys()
+
+
+# --------------------------------------------------------------------------- several outstations
+
+
+@pytest.fixture(scope="module")
+def station(watchful: RunningFarm) -> Mapping[str, Any]:
+    ways = watchful.ways("dnp3", station="terminals")
+    (there,) = {(way.host, way.port) for way in ways.values()}
+    outstations = {device: way.address for device, way in ways.items()}
+    rest = str(watchful.rest.base_url)
+    return run_client("opendnp3_station.py", host=there[0], port=there[1], outstations=outstations, rest=rest)
+
+
+DROPS = ("drops-001", "drops-002", "drops-003")
+
+
+def test_over_one_channel_every_outstation_gives_its_own_points(
+    watchful: RunningFarm, station: Mapping[str, Any]
+) -> None:
+    rows = {device: {row["address"] for row in watchful.points(device, "dnp3")} for device in DROPS}
+    assert {device: set(static) for device, static in station["polled"].items()} == rows
+    assert station["opened"] == [1, 1, 1]
+    assert station["closed"] == [0, 0, 0]
+
+
+def test_over_one_channel_every_device_is_operated_by_itself_and_tells_its_events_unasked(
+    watchful: RunningFarm, station: Mapping[str, Any]
+) -> None:
+    assert station["operated"] == {device: ["SUCCESS"] for device in DROPS}
+    for number, device in enumerate(DROPS, 1):
+        assert watchful.values(device)["active_power_setpoint_w"] == 100.0 * number
+        assert station["unsolicited"][device] >= 1
+        assert "AI618" in station["events"][device], "the mirror of the set-point"
+
+
+def test_a_cold_restart_of_one_outstation_leaves_the_channel_and_the_others(station: Mapping[str, Any]) -> None:
+    points = len(station["polled"]["drops-001"])
+    assert (station["restart"], station["told"]) == ("SUCCESS", True)
+    assert station["polled meanwhile"] == [points, points]
+    assert station["polled after"] == points

@@ -18,6 +18,7 @@ from pilotfarm.emulators.errors import Busy, OutOfRange
 from pilotfarm.emulators.maps.mesa_der import MAP
 from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
 from pilotfarm.emulators.protocols.dnp3 import PROTOCOL
+from pilotfarm.emulators.protocols.dnp3.application import Outstation
 from pilotfarm.emulators.protocols.dnp3.engine import Dnp3Station
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
@@ -69,6 +70,10 @@ class Rig:
     table: Dnp3Table
     device: FakeDevice
     station: Dnp3Station
+
+    @property
+    def outstation(self) -> Outstation:
+        return self.station.outstations[STATION]
 
     def refresh(self, unix_s: float = UNIX_S, quality: int = 0, **changes: float) -> None:
         """A step after which ``changes`` hold in row 0, all of them with this quality."""

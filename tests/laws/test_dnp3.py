@@ -14,7 +14,7 @@ from py1815.application import FunctionCode, build_confirm, build_request
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.plans.dnp3 import PointType
-from pilotfarm.emulators.protocols.dnp3.link import GRACE_S
+from pilotfarm.emulators.protocols.dnp3.dialogue import GRACE_S
 
 TELLING = (*range(0x20), 0x28, 0x33, 0x3C, 0x50, 0x5B, 0x7F, 0x80, 0xC1, 0xFE, 0xFF)
 """Function codes, qualifiers, and the ends of an octet."""
@@ -368,7 +368,7 @@ def test_the_time_can_be_written_and_moves_nothing() -> None:
     assert answer.iin.first & 0x10
     (answer,) = master.ask(FunctionCode.WRITE, bytes([50, 1, 7, 1]) + (1_000).to_bytes(6, "little"))
     assert not answer.iin.first & 0x10
-    assert here.station.outstation.written_time_ms == 1_000
+    assert here.outstation.written_time_ms == 1_000
     here.refresh(UNIX_S + 2.0, cover_open_alarm=1.0)
     ((*_, octets),) = objects(master.ask(FunctionCode.READ, EVENTS))
     assert int.from_bytes(octets[-6:], "little") == int((UNIX_S + 2.0) * 1000)

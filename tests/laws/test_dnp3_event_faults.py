@@ -31,7 +31,7 @@ def fault(kind: str, mode: str = "", **parameters: Any) -> Filter:
 
 def have(here: Rig, *filters: Filter) -> None:
     """Put filters on the seat as a step does it."""
-    here.station.outstation.seat.filters = filters
+    here.outstation.seat.filters = filters
     here.station.filtered = bool(filters)
 
 
@@ -113,7 +113,7 @@ def test_who_comes_meanwhile_has_small_buffers_too_and_all_have_large_ones_after
         answer = master.ask(FunctionCode.READ, EVENTS)
         assert not indicated(answer)
         assert sum(group == 32 for group, _, _ in events(answer)) >= 5
-    assert {each.events.capacity for each in here.station.outstation._associations.values()} == {100}
+    assert {each.events.capacity for each in here.outstation._associations.values()} == {100}
 
 
 def test_buffers_are_never_larger_than_the_site_has_them() -> None:
@@ -230,9 +230,9 @@ def test_a_storm_that_is_over_and_a_device_nobody_reaches_tell_nothing() -> None
     here = rig("smart_meter", unsolicited=False)
     master = master_of(here)
     have(here, fault("dnp3-storm", "chattering", events_per_s=100.0))
-    here.station.outstation.seat.reachable = False
+    here.outstation.seat.reachable = False
     here.refresh(UNIX_S + 1.0)
-    here.station.outstation.seat.reachable = True
+    here.outstation.seat.reachable = True
     have(here)
     here.refresh(UNIX_S + 2.0)
     assert list(polled(master)) == []

@@ -1,4 +1,4 @@
-"""What tshark makes of what an outstation says whose frames, link or responses are wrong."""
+"""What tshark makes of what an outstation says whose frames, link or responses are wrong, and of what several say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from dnp3_rig import rig
+from dnp3_bench import STATION, Line
+from dnp3_drops import drops
+from dnp3_rig import CLASS_0, rig
+from py1815.application import FunctionCode
 from py1815.link import PrimaryFunction, build, control_byte
 from py1815.transport import segment
 
@@ -70,9 +73,9 @@ def said(kind: str, mode: str) -> bytes:
         if spec.family == "link":
             engine = spec.wrap(engine, mode, spec.parameters(), 1, 0.0)
         else:
-            here.station.outstation.seat.filters = (spec.filter(mode, spec.parameters(), 1),)
+            here.outstation.seat.filters = (spec.filter(mode, spec.parameters(), 1),)
             here.station.filtered = True
-    outstation = here.station.outstation.seat.address
+    outstation = here.outstation.seat.address
     status = control_byte(from_master=True, primary=True, function=PrimaryFunction.REQUEST_LINK_STATUS)
     data = control_byte(from_master=True, primary=True, function=PrimaryFunction.UNCONFIRMED_USER_DATA)
     engine.receive(build(status, outstation, MASTER), 0.0)
@@ -82,6 +85,18 @@ def said(kind: str, mode: str) -> bytes:
     engine.advance(0.0)
     octets: bytes = engine.take_output()
     return octets
+
+
+SHARED: Final = ("", "shared")
+
+
+def said_together() -> bytes:
+    """What three outstations answer on one connection to requests of their static points that come in one piece."""
+    line = Line(drops(3, "smart_meter", unsolicited=False).station)
+    addresses = [STATION + row for row in range(3)]
+    requests = [line.master(address).request(FunctionCode.READ, CLASS_0) for address in addresses]
+    line.engine.receive(b"".join(requests), 0.0)
+    return line.engine.take_output()
 
 
 def captured(streams: Sequence[bytes]) -> bytes:
@@ -103,12 +118,13 @@ def dissected(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str],
     if shutil.which("tshark") is None:
         pytest.skip("no tshark: `sudo apt-get install tshark`")
     capture: Path = tmp_path_factory.mktemp("dissected") / "frames.pcap"
-    capture.write_bytes(captured([said(*each) for each in (NONE, *EXPECTED)]))
+    capture.write_bytes(captured([*(said(*each) for each in (NONE, *EXPECTED)), said_together()]))
     words = [word for name in FIELDS.values() for word in ("-e", name)]
     read = ["tshark", "-r", str(capture), "-T", "fields", *words]
     done = subprocess.run(read, check=True, capture_output=True, text=True)
     lines = (line.split("\t") for line in done.stdout.splitlines())
-    return {each: dict(zip(FIELDS, line, strict=True)) for each, line in zip((NONE, *EXPECTED), lines, strict=True)}
+    each_one = zip((NONE, *EXPECTED, SHARED), lines, strict=True)
+    return {each: dict(zip(FIELDS, line, strict=True)) for each, line in each_one}
 
 
 @pytest.mark.parametrize(("kind", "mode"), EXPECTED)
@@ -120,3 +136,14 @@ def test_tshark_shows_what_is_wrong_and_no_more(
     assert {name: each for name, each in found.items() if each != before[name]} == {
         name: each for name, each in expected.items() if each != before[name]
     }
+
+
+def test_tshark_puts_together_what_each_of_several_outstations_says_on_one_connection(
+    dissected: dict[tuple[str, str], dict[str, str]],
+) -> None:
+    found = dissected[SHARED]
+    sources = found["source"].split(",")
+    assert list(dict.fromkeys(sources)) == ["7", "8", "9"]
+    assert set(found["destination"].split(",")) == {"1"}
+    assert found["function"] == "129,129,129"
+    assert found["data wrong"] == ""

@@ -11,7 +11,7 @@ from py1815.application import FunctionCode, Response, build_request
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.protocols.dnp3 import link as link_module
-from pilotfarm.emulators.protocols.dnp3.link import GRACE_S
+from pilotfarm.emulators.protocols.dnp3.dialogue import GRACE_S
 
 RESTART, NEED_TIME, BROADCAST, CLASS_1 = 0x80, 0x10, 0x01, 0x02
 NO_CONFIRM, SHALL_CONFIRM, OPTIONAL_CONFIRM = 0xFFFD, 0xFFFE, 0xFFFF
@@ -345,7 +345,7 @@ def test_broadcasts_freeze_write_assign_and_enable() -> None:
     broadcast(master, NO_CONFIRM, FunctionCode.ASSIGN_CLASS, bytes([60, 2, 6, 30, 0, 6]))
     broadcast(master, NO_CONFIRM, FunctionCode.ENABLE_UNSOLICITED, bytes([60, 2, 6]))
     assert master.heard() == []
-    assert here.station.outstation.written_time_ms == 1_000
+    assert here.outstation.written_time_ms == 1_000
     here.refresh(frequency_hz=55.0)
     report = only(master.wait(0.0))
     assert [group for group, *_ in objects([report])] == [32], "class 1 now, and enabled"
@@ -368,7 +368,7 @@ class Objector:
 
 def test_what_answers_in_the_place_of_an_outstation_does_not_answer_a_broadcast() -> None:
     here, master = quiet("battery")
-    here.station.outstation.seat.filters = (Objector(),)
+    here.outstation.seat.filters = (Objector(),)
     assert only(master.ask(FunctionCode.DELAY_MEASURE)).iin.second == 0x01
     broadcast(master, OPTIONAL_CONFIRM, FunctionCode.DIRECT_OPERATE_NR, analog(508, 700))
     assert master.heard() == []

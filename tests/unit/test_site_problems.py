@@ -49,9 +49,17 @@ def test_the_site_all_others_are_made_from_has_no_problem(tmp_path):
     assert problems_of(tmp_path, GOOD) == []
 
 
-# old text, new text, line of the problem, words it says
 RTU = "  rtu: {protocol: iec104}"
+AT_RTU = GOOD[GOOD.index("      - {protocol: iec104") :]
+
+
+def at_dnp3(*addresses: str, masters: str = "4") -> str:
+    endpoints = "".join(f"      - {{protocol: dnp3, station: rtu, address: {each}}}\n" for each in addresses)
+    return f"{endpoints}stations:\n  rtu: {{protocol: dnp3, options: {{masters: {masters}}}}}\n"
+
+
 GROUPED = "  rtu: {{protocol: iec104, options: {{redundancy_groups: {}}}}}"
+# old text, new text, line of the problem, words it says
 ONE_MISTAKE = {
     "name with a space": ("name: street", "name: my street", 1, "a name is a letter"),
     "name that is a number": ("name: street", "name: 5", 1, "a text, not 5"),
@@ -177,7 +185,11 @@ ONE_MISTAKE = {
     "common addresses past the last": ("station: rtu", "station: rtu, address: 65533", 14, "1 to 65534"),
     "station of another protocol": ("  rtu: {protocol: iec104}", "  rtu: {protocol: modbus}", 14, "speaks modbus"),
     "station nobody is at": ("  rtu: {", "  spare: {protocol: iec104}\n  rtu: {", 16, "no group has an endpoint"),
-    "station of a protocol without one": ("  rtu: {", "  out: {protocol: dnp3}\n  rtu: {", 16, "of its own"),
+    "reserved link address": ("- {protocol: modbus}", "- {protocol: dnp3, address: 65520}", 13, "0 to 65519"),
+    "link addresses past the last": (AT_RTU, at_dnp3("65518"), 14, "link address 65518 to 65520 for 3 devices"),
+    "link address twice": (AT_RTU, at_dnp3("11", "13"), 15, "link address 13 at rtu is already used by"),
+    "link address of a master": (AT_RTU, at_dnp3("11", masters="[1, 13]"), 14, "link address 13 is a master's"),
+    "link address of one": ("{protocol: modbus}", "{protocol: dnp3, options: {masters: [10]}}", 13, "10 is a master's"),
     "station with an unknown key": ("  rtu: {", "  rtu: {prot: 1, ", 16, "did you mean"),
     "unknown time zone": (RTU, "  rtu: {protocol: iec104, options: {time_zone: Europe/Olso}}", 16, "IANA"),
     "group of no address": (RTU, GROUPED.format("{a: [scada.example]}"), 16, "an IP address, or a network"),

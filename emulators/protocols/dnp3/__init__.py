@@ -2,7 +2,8 @@
 
 ``options`` is what a site file may say, ``sections``, ``table`` and ``reading`` the objects of a group, ``counters``,
 ``attributes``, ``assignments`` and ``controls`` what else masters ask for, ``session`` and ``association`` one master,
-``application`` the outstation, ``fragments`` and ``link`` a connection, ``engine`` the station.
+``application`` the outstation, ``fragments`` and ``dialogue`` what it hears and says on a connection, ``link`` a
+connection to one of them and ``multidrop`` to several, ``engine`` the station.
 The conversation stands on py1815's ``Session``: octets in, octets out, no socket and no clock.
 """
 
@@ -28,7 +29,7 @@ PROTOCOL: Final = ProtocolSpec(
     station=Dnp3Station,
     # Masters usually call themselves 1 to 4, and a master and an outstation cannot share an address.
     default_address=10,
-    shared=False,
+    masters=lambda options: options.named_masters,
     # A master that comes back has the place of its own half-open connection, and not that of another master.
     when_full=WhenFull.SAME_HOST_GIVES_WAY,
 )

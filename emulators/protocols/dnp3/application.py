@@ -21,7 +21,7 @@ IIN1.5 (local) and IIN1.6 (trouble) are never raised; the ``general_alarm`` poin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import inf
 
 from py1815.application import ObjectHeader
@@ -61,10 +61,9 @@ class Outstation:
         "written_time_ms",
     )
 
-    def __init__(self, seats: Sequence[Seat], options: Dnp3Options) -> None:
-        assert len(seats) == 1, "an outstation is one device"
-        self.seat = seats[0]
-        table = self.seat.table
+    def __init__(self, seat: Seat, options: Dnp3Options) -> None:
+        self.seat = seat
+        table = seat.table
         assert isinstance(table, Dnp3Table)
         self.table = table
         self.options = options
@@ -86,7 +85,7 @@ class Outstation:
         """Site time from which masters are asked for the time."""
         self._ask_for_time_later(at_once=options.need_time)
         # Masters that the site names are owed what happens from the start.
-        for master in options.masters if isinstance(options.masters, tuple) else ():
+        for master in options.named_masters:
             self.association(master)
 
     def tick(self, now_s: float) -> None:
@@ -143,7 +142,7 @@ class Outstation:
 
     def named(self) -> list[Association]:
         """The associations of the masters that the site names, who may be greeted before they speak."""
-        return list(self._associations.values()) if isinstance(self.options.masters, tuple) else []
+        return list(self._associations.values()) if self.options.named_masters else []
 
     def _room(self) -> bool:
         """Whether there is place for one association more; the longest silent one makes room."""

@@ -6,7 +6,7 @@ outlives its connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from py1815.application import FunctionCode, IIN2Bit, ObjectHeader, Request
@@ -29,6 +29,7 @@ from pilotfarm.emulators.protocols.dnp3.assignments import (
 from pilotfarm.emulators.protocols.dnp3.buffers import Buffers
 from pilotfarm.emulators.protocols.dnp3.controls import asked, status_of
 from pilotfarm.emulators.protocols.dnp3.counters import FROZEN, FrozenCounters
+from pilotfarm.emulators.protocols.dnp3.operations import Operation, Operations
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
 from pilotfarm.emulators.protocols.dnp3.reading import CLASS_OBJECTS
 from pilotfarm.emulators.protocols.dnp3.sections import STATE
@@ -89,7 +90,17 @@ class Station(Protocol):
 class Association:
     """One master: its session, its events, and the connection it is on at present, once it has spoken there."""
 
-    __slots__ = ("_answering", "connection", "events", "master", "outstation", "reporting", "session")
+    __slots__ = (
+        "_answering",
+        "_awaited",
+        "_operations",
+        "connection",
+        "events",
+        "master",
+        "outstation",
+        "reporting",
+        "session",
+    )
 
     def __init__(self, outstation: Station, master: int, options: Dnp3Options, events_kept: int) -> None:
         self.outstation = outstation
@@ -98,6 +109,9 @@ class Association:
         self.events = Buffers(capacity=events_kept)
         self.reporting = Reporting()
         self._answering: list[Command] = []
+        self._operations = Operations(self._refuse)
+        self._awaited: Sequence[Operation] = ()
+        """The controls of the request that is being handled, if some of them are under way."""
         self.session = MasterSession(
             self,
             control_provider=self,
@@ -126,14 +140,30 @@ class Association:
         self._answering.clear()
         return output
 
+    def advance(self) -> bytes:
+        """Have the device operate where it is time; return the answer that waited for that, if there is one."""
+        self._operations.advance(self.outstation.now_s)
+        return self.session.finish()
+
+    def deadline_s(self) -> float | None:
+        return self._operations.deadline_s()
+
+    def part(self) -> None:
+        """The connection is gone."""
+        self._operations.leave()
+        self.session.connection_reset()
+        self.connection = None
+
     def answered(self, response: bytes) -> None:
         """Count a request, and what the indications of its answer say against it."""
-        traffic = self.outstation.traffic
-        traffic.requests += 1
+        self.outstation.traffic.requests += 1
+        self.told(response)
+
+    def told(self, response: bytes) -> None:
         if len(response) >= RESPONSE_BYTES:
             for bit, kind in _REFUSALS:
                 if response[RESPONSE_BYTES - 1] & bit:
-                    traffic.refuse(kind)
+                    self.outstation.traffic.refuse(kind)
 
     def time_was_written(self) -> None:
         self.session.need_time = False
@@ -184,27 +214,47 @@ class Association:
     # -------------------------------------------------------------------------------- controls
 
     def select(self, controls: Sequence[Control]) -> list[CommandStatus]:
-        return [self._status(control, operate=False) for control in controls]
+        return [_so_far(self._tried(Operation(control), self._check)) for control in controls]
 
     def operate(self, controls: Sequence[Control]) -> list[CommandStatus]:
-        return [self._status(control, operate=True) for control in controls]
+        """Have the device operate: at once, or when a control has gone down to it, which is a success until then."""
+        operations = [self._tried(Operation(control), self._send) for control in controls]
+        told = [each for each in operations if each.control.function not in _SILENT]
+        self._awaited = told if any(each.status is None for each in told) else ()
+        self._answering += [each.command for each in told if each.command is not None]
+        return [_so_far(each) for each in operations]
 
-    def _status(self, control: Control, *, operate: bool) -> CommandStatus:
-        station = self.outstation
-        device, sections = station.seat.device, station.table.sections
+    def take_awaited(self) -> Sequence[Operation]:
+        awaited, self._awaited = self._awaited, ()
+        return awaited
+
+    def _tried(self, operation: Operation, act: Callable[[Operation], None]) -> Operation:
         try:
-            values = asked(control, sections[PointType.BINARY_OUTPUT], sections[PointType.ANALOG_OUTPUT])
-            if not operate:
-                device.check(values)
-                return CommandStatus.SUCCESS
-            command = device.submit(values, "dnp3", self.connection.peer if self.connection else "", station.now_s)
+            act(operation)
         except PointError as error:
-            status = status_of(error)
-            station.traffic.refuse(f"control_{status.name.lower()}")
-            return status
-        if control.function not in _SILENT:
-            self._answering.append(command)
-        return CommandStatus.SUCCESS
+            self._refuse(operation, error)
+        return operation
+
+    def _refuse(self, operation: Operation, error: PointError) -> None:
+        operation.status = status = status_of(error)
+        self.outstation.traffic.refuse(f"control_{status.name.lower()}")
+
+    def _check(self, operation: Operation) -> None:
+        self.outstation.seat.device.check(self._values(operation))
+        operation.status = CommandStatus.SUCCESS
+
+    def _send(self, operation: Operation) -> None:
+        seat, now_s = self.outstation.seat, self.outstation.now_s
+        values, peer = self._values(operation), self.connection.peer if self.connection else ""
+        if seat.downlink is None:
+            operation.command = seat.device.submit(values, "dnp3", peer, now_s)
+            operation.status = CommandStatus.SUCCESS
+        else:
+            self._operations.send(operation, values, peer, seat.downlink, now_s)
+
+    def _values(self, operation: Operation) -> Mapping[str, float]:
+        sections = self.outstation.table.sections
+        return asked(operation.control, sections[PointType.BINARY_OUTPUT], sections[PointType.ANALOG_OUTPUT])
 
     def freeze(self, headers: Sequence[ObjectHeader], *, clear: bool) -> None:
         """Freeze what there is of what headers name; what there is not the session notes."""
@@ -241,3 +291,8 @@ class Association:
 
     def _cold_restart(self) -> int:
         return self.outstation.restart(self, cold=True)
+
+
+def _so_far(operation: Operation) -> CommandStatus:
+    """What has come of a control, and success while it is under way."""
+    return CommandStatus.SUCCESS if operation.status is None else operation.status

@@ -1,22 +1,25 @@
-"""What listens at one address: an outstation, made when somebody comes or when the site names its masters."""
+"""What listens at one address: a device's outstation, or one for each of several devices."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
 from pilotfarm.emulators.contracts.protocol import Seat, Traffic
+from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.protocols.dnp3.application import Outstation
 from pilotfarm.emulators.protocols.dnp3.link import Link
+from pilotfarm.emulators.protocols.dnp3.multidrop import Multidrop
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
 
 
 class Dnp3Station:
-    """One outstation, and a link for each connection to it."""
+    """Outstations by their link addresses, and an engine for each connection to them."""
 
-    __slots__ = ("_filtered", "outstation")
+    __slots__ = ("_filtered", "options", "outstations")
 
     def __init__(self, seats: Sequence[Seat], options: Dnp3Options) -> None:
-        self.outstation = Outstation(seats, options)
+        self.options = options
+        self.outstations = {seat.address: Outstation(seat, options) for seat in seats}
         self._filtered = False
 
     @property
@@ -26,14 +29,20 @@ class Dnp3Station:
     @filtered.setter
     def filtered(self, filtered: bool) -> None:
         self._filtered = filtered
-        self.outstation.filters_changed()
+        for outstation in self.outstations.values():
+            outstation.filters_changed()
 
     @property
     def traffic(self) -> Traffic:
-        return self.outstation.traffic
+        return Traffic.sum(outstation.traffic for outstation in self.outstations.values())
 
     def restart(self, seats: Collection[Seat]) -> None:
-        self.outstation.begin_anew()
+        """Begin anew where devices have."""
+        for seat in seats:
+            self.outstations[seat.address].begin_anew()
 
-    def connect(self, peer: str, now_s: float) -> Link:
-        return Link(self.outstation, peer, now_s)
+    def connect(self, peer: str, now_s: float) -> Engine:
+        if len(self.outstations) > 1:
+            return Multidrop(self.outstations, self.options, peer, now_s)
+        (outstation,) = self.outstations.values()
+        return Link(outstation, peer, now_s)

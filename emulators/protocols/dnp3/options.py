@@ -49,3 +49,8 @@ class Dnp3Options(BaseModel):
     clock_command: Literal["ignore", "set"] = Field(
         "ignore", description="What a master's time does: nothing, or it sets the device's clock"
     )
+
+    @property
+    def named_masters(self) -> tuple[int, ...]:
+        """The link addresses of masters that the site names."""
+        return self.masters if isinstance(self.masters, tuple) else ()

@@ -2,6 +2,7 @@
 
 - A read of several objects returns those there are; bits of IIN2 say that others are not (``Session`` returns none).
 - Warm restart (function 14), class assignment (22), deadbands (a write of group 34), analog events as floating point.
+- The answer to controls that go down to a device (``finish``).
 - Broadcasts that enable or disable unsolicited responses or assign classes.
 
 These are not points that ``Session`` lets one extend: methods of it are overridden, so its version is pinned.
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from py1815.application import (
     IIN,
@@ -29,13 +30,15 @@ from py1815.application import (
     null_response,
     parse_request,
 )
+from py1815.control import CommandStatus
 from py1815.events import AnalogEvent, Event
 from py1815.link import LinkFrame
 from py1815.objects import GROUP_ANALOG_INPUT_EVENT, encode_time
-from py1815.session import ParameterError, Session, UnknownObject, _Block
+from py1815.session import ParameterError, Session, UnknownObject, _Block, _echo
 
 from pilotfarm.emulators.errors import OutOfRange
 from pilotfarm.emulators.protocols.dnp3.assignments import DEADBANDS
+from pilotfarm.emulators.protocols.dnp3.operations import Operation
 
 _FLOATING: Final = {5: ("<f", False), 6: ("<d", False), 7: ("<f", True), 8: ("<d", True)}
 """Variations of group 32: the value's type, and whether a time follows."""
@@ -50,7 +53,15 @@ class Owner(Protocol):
     """What a session asks of the association that it is the conversation of."""
 
     def answered(self, response: bytes) -> None:
-        """A request has been answered, or has no answer."""
+        """A request has been answered, or has no answer, or has none yet."""
+        ...
+
+    def told(self, response: bytes) -> None:
+        """A request that had no answer yet has been answered."""
+        ...
+
+    def take_awaited(self) -> Sequence[Operation]:
+        """Return the controls of the request at hand, if some of them are on their way to the device."""
         ...
 
     def scale_of(self, index: int) -> float:
@@ -70,12 +81,21 @@ class Owner(Protocol):
         ...
 
 
+class _Unanswered(NamedTuple):
+    """A request whose answer waits for the device."""
+
+    request: Request
+    function: FunctionCode
+    operations: Sequence[Operation]
+
+
 class MasterSession(Session):
     """The conversation with one master. ``owner`` is set before the first frame."""
 
     owner: Owner
     _second = 0
     """Bits of IIN2 that the answer to the request at hand has."""
+    _unanswered: _Unanswered | None = None
 
     def note(self, bit: int) -> None:
         """Have the answer to the request at hand say that part of it could not be done."""
@@ -106,6 +126,39 @@ class MasterSession(Session):
 
     def _null(self, request: Request) -> bytes:
         return null_response(sequence=request.control.sequence, iin=self._indications())
+
+    # --------------------------------------------------------------------------------- controls
+
+    def _handle_control(self, request: Request, known: FunctionCode) -> bytes:
+        """Leave a request unanswered some of whose controls are on their way."""
+        response = super()._handle_control(request, known)
+        operations = self.owner.take_awaited()
+        if not operations:
+            return response
+        self._unanswered = _Unanswered(request, known, operations)
+        return b""
+
+    def finish(self) -> bytes:
+        """The answer that waited for the device, in frames; nothing for a master that has asked for something else."""
+        held = self._unanswered
+        if held is None or any(each.status is None for each in held.operations):
+            return b""
+        self._unanswered = None
+        if self._acted is None or self._acted[1]:
+            return b""
+        fragment, _ = self._acted
+        statuses = [each.status for each in held.operations if each.status is not None]
+        controls = self._decode_controls(held.request, held.function)
+        told = self._provider_statuses(lambda sound: statuses, controls)
+        refused = IIN(second=IIN2Bit.PARAM_ERROR) if CommandStatus.NOT_SUPPORTED in told else None
+        response = build_response(
+            control=AppControl(fir=True, fin=True, sequence=held.request.control.sequence),
+            iin=self._indications(refused),
+            body=_echo(controls, told),
+        )
+        self._acted = fragment, response
+        self.owner.told(response)
+        return self._send(response if self._broadcast is None else self._report_broadcast(response, fragment))
 
     # ------------------------------------------------------------------------------------ reads
 

@@ -39,12 +39,7 @@ class Iec101Station:
 
     @property
     def traffic(self) -> Traffic:
-        total = Traffic()
-        for station in self._made.values():
-            total.requests += station.traffic.requests
-            for kind, count in station.traffic.refusals.items():
-                total.refusals[kind] = total.refusals.get(kind, 0) + count
-        return total
+        return Traffic.sum(station.traffic for station in self._made.values())
 
     def connect(self, peer: str, now_s: float) -> Engine:
         if not self.options.balanced:
