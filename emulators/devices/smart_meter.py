@@ -93,6 +93,7 @@ RATINGS: Final = (
         86_400.0,
         "How long it goes on without supply before it is off the network; 0 is for ever, on a battery",
     ),
+    Rating("memory", "bool", 0.0, 0.0, 1.0, "1: it keeps load profiles of 60 days and a log of 200 events"),
     *relay.RATINGS,
 )
 
