@@ -20,6 +20,7 @@ from pilotfarm.api.routes import (
     clock,
     devices,
     faults,
+    memory,
     recording,
     scenarios,
     setpoints,
@@ -85,7 +86,20 @@ def create_app(
     locks = [Security(HTTPBearer(auto_error=False))] if token else []
     refused = problems.documented(401) if token else {}
     api = APIRouter(prefix=PREFIX, responses=refused)
-    for module in (site, stations, devices, setpoints, faults, recording, scenarios, clock, until, watch, capture):
+    for module in (
+        site,
+        stations,
+        devices,
+        memory,
+        setpoints,
+        faults,
+        recording,
+        scenarios,
+        clock,
+        until,
+        watch,
+        capture,
+    ):
         api.include_router(module.router)
     app.include_router(api, dependencies=locks)
     app.include_router(watch.outside, responses=refused)

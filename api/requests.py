@@ -9,7 +9,9 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from pilotfarm.api.events import NAMES
+from pilotfarm.emulators.farm.event_log import EVENTS_MAX
 from pilotfarm.emulators.farm.farm import STEP_MAX_S, STEP_MIN_S
+from pilotfarm.emulators.farm.load_profile import INTERVALS
 from pilotfarm.emulators.farm.targets import ENTRIES_MAX, ENTRY_LENGTH_MAX
 from pilotfarm.emulators.registry import DEVICES, FAULTS, PROTOCOLS
 from pilotfarm.emulators.scenarios.words import SECONDS_MAX, TEXT_MAX
@@ -45,6 +47,8 @@ Offset: TypeAlias = Annotated[int, Field(ge=0, le=2**31), BeforeValidator(_whole
 DevicesLimit: TypeAlias = Annotated[int, Field(ge=1, le=DEVICES_MAX), BeforeValidator(_whole)]
 FaultsLimit: TypeAlias = Annotated[int, Field(ge=1, le=FAULTS_MAX), BeforeValidator(_whole)]
 StationEventsLimit: TypeAlias = Annotated[int, Field(ge=1, le=EVENTS_KEPT), BeforeValidator(_whole)]
+ReadingsLimit: TypeAlias = Annotated[int, Field(ge=1, le=INTERVALS), BeforeValidator(_whole)]
+LoggedLimit: TypeAlias = Annotated[int, Field(ge=1, le=EVENTS_MAX), BeforeValidator(_whole)]
 ResultsLimit: TypeAlias = Annotated[int, Field(ge=0, le=RESULTS_MAX), BeforeValidator(_whole)]
 FaultNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
 ScenarioNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]

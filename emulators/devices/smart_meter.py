@@ -11,7 +11,8 @@ voltage; no voltage, too much current and a low power factor at once. Those of t
 90 % of nominal on a phase, with a hysteresis of 2 % (both from memory of IEC 61000-4-30, to be checked).
 
 Demands are means over a demand period (``demand``). An interval's energy stands as soon as the first whole quarter of
-an hour of site time is over. A meter without voltage reports on, as from a backup battery.
+an hour of site time is over. A meter without voltage reports on, as from a backup battery, or for ``last_gasp_s`` as
+from a capacitor: then it is dark, which is off the network (``unpowered_s`` and ``dark`` are no quantities).
 
 Columns that are no quantity and 0 unless a fault sets them: ``cover_open``, ``magnetic_field``,
 ``clock_invalid``, ``battery_low`` and ``communication_lost``.
@@ -30,7 +31,7 @@ from typing import Final
 
 import numpy as np
 
-from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, flags, nothing
+from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, anywhere, canonical, flags, is_nothing, nothing
 from pilotfarm.emulators.columns.views import as_resource
 from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys, Rating, ResourceColumns, Turn
 from pilotfarm.emulators.contracts.world import Place, Surroundings
@@ -84,6 +85,15 @@ RATINGS: Final = (
     ),
     Rating("main_fuse_a", "A", 63.0, 6.0, 1_000.0, "Rated current a phase"),
     Rating("pv_power_w", "W", 0.0, 0.0, 1_000_000.0, "Rated power of PV behind the meter"),
+    Rating(
+        "last_gasp_s",
+        "s",
+        0.0,
+        0.0,
+        86_400.0,
+        "How long it goes on without supply before it is off the network; 0 is for ever, on a battery",
+    ),
+    Rating("memory", "bool", 0.0, 0.0, 1.0, "1: it keeps load profiles of 60 days and a log of 200 events"),
     *relay.RATINGS,
 )
 
@@ -93,7 +103,7 @@ def make(ratings: Columns, keys: Keys, place: Place) -> Columns:
     n = len(keys)
     columns = common.initial_columns(QUANTITIES, ratings, n)
     columns.update({name: np.zeros(n) for name in ("imported_mark_wh", "exported_mark_wh")})
-    columns.update(dict.fromkeys((*TAMPERS, *ALARMS), nothing(n)))
+    columns.update(dict.fromkeys((*TAMPERS, *ALARMS, "unpowered_s", "dark"), nothing(n)))
     columns |= demand.initial(n) | relay.initial(n)
     columns["interval_number"] = np.full(n, -1.0)
     columns["interval_whole"] = np.zeros(n)
@@ -178,20 +188,35 @@ def _intervals(columns: Columns, new: Columns, unix_s: float, dt_s: float) -> No
 def _alarms(columns: Columns, new: Columns, surroundings: Surroundings, dt_s: float) -> None:
     """Raise and clear the alarms and count the events, in the step's own columns."""
     live_v, none = surroundings.voltage_v, nothing(len(new["online"]))
-    new["power_failure_alarm"], powered = none, None
+    failed, powered = none, None
     sags = anywhere(surroundings.mains.lowest_v < DIP_FRAC * columns["nominal_voltage_v"])
     if sags:
         dead = live_v < common.DEAD_FRAC * columns["nominal_voltage_v"]
-        new["power_failure_alarm"] = flags(np.asarray((dead | ~_connected_phases(columns)).all(axis=0)))
-        live_v, powered = np.where(dead, 0.0, live_v), new["power_failure_alarm"] == 0.0
+        failed = flags(np.asarray((dead | ~_connected_phases(columns)).all(axis=0)))
+        live_v, powered = np.where(dead, 0.0, live_v), failed == 0.0
+    _last_gasp(columns, new, failed, dt_s)
     max_a = np.maximum(np.maximum(new["current_l1_a"], new["current_l2_a"]), new["current_l3_a"])
     new["overcurrent_alarm"] = flags(max_a > columns["main_fuse_a"])
     loaded = new["apparent_power_va"] > _UNDER_LOAD_VA
     new["low_power_factor_alarm"] = flags(loaded & (np.abs(new["power_factor"]) < POWER_FACTOR_MIN))
     _voltage_means(columns, new, live_v, powered, surroundings.unix_s, dt_s)
     dips = sags or columns["dipped"] is not none
-    new["dipped"] = _dipped(columns, live_v, new["power_failure_alarm"]) if dips else none
+    new["dipped"] = _dipped(columns, live_v, failed) if dips else none
     _count_events(columns, new)
+
+
+def _last_gasp(columns: Columns, new: Columns, failed: Floats, dt_s: float) -> None:
+    """Raise the alarm of a failed supply, and go dark where that has lasted; in the step's own columns.
+
+    A meter that was dark is back before it says that the supply is: its master hears both.
+    """
+    new["power_failure_alarm"] = failed
+    if is_nothing(failed, columns["unpowered_s"]):
+        return
+    since_s, lasts_s = columns["unpowered_s"], columns["last_gasp_s"]
+    new["unpowered_s"] = canonical((since_s + dt_s) * failed)
+    new["dark"] = flags((failed > 0.0) & (lasts_s > 0.0) & (since_s >= lasts_s))
+    new["power_failure_alarm"] = np.maximum(failed, columns["dark"])
 
 
 def _count_events(columns: Columns, new: Columns) -> None:

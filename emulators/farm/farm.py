@@ -18,6 +18,7 @@ from pilotfarm.emulators.farm.clocks import Clocks
 from pilotfarm.emulators.farm.commands import OWN, Commands, Waiting, given
 from pilotfarm.emulators.farm.device import FarmDevice
 from pilotfarm.emulators.farm.faultboard import FaultBoard
+from pilotfarm.emulators.farm.memory import memories
 from pilotfarm.emulators.farm.observer import Moment, Observer
 from pilotfarm.emulators.farm.pools import Pools
 from pilotfarm.emulators.farm.population import Group, Population
@@ -61,6 +62,7 @@ class Farm:
         self.clocks = Clocks(layout, self.population)
         self.faults = FaultBoard(self.population, self.network, self.clocks)
         supply.solve(self.network, self.population, 0.0)
+        self.memories = memories(self.population, self.unix_s, self.world.zone)
 
     # ------------------------------------------------------------------------------------ read
 
@@ -117,6 +119,8 @@ class Farm:
         self._show_columns()
         supply.solve(self.network, self.population, dt_s)
         self.faults.report()
+        for memory in self.memories.values():
+            memory.step(moment.unix_s, dt_s)
         supply.doubt_voltages(self.network, self.population)
         for command, name, outcome in self.tracer.update(self.time_s):
             for observer in self.observers:

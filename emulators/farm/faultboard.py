@@ -37,6 +37,7 @@ from pilotfarm.emulators.farm.population import Population
 from pilotfarm.emulators.farm.reports import Reports
 from pilotfarm.emulators.farm.requests import FaultRequest
 from pilotfarm.emulators.farm.targets import entries
+from pilotfarm.emulators.farm.unpowered import Unpowered
 from pilotfarm.emulators.grid.network import Network, Supply
 
 FAULTS_MAX: Final = 1_000
@@ -55,6 +56,7 @@ class FaultBoard:
         self._breakdowns = Breakdowns(population)
         self._overrides = Overrides(population)
         self._aim = Aim(population, network)
+        self._unpowered = Unpowered(population)
         self._faults: dict[int, Fault] = {}
         self._last_id = 0
         self._cleared: list[Fault] = []
@@ -189,8 +191,12 @@ class FaultBoard:
         return changed
 
     def report(self) -> None:
-        """Make the reported columns of every group from its true ones and the active faults."""
+        """Make the reported columns of every group from its true ones and the active faults.
+
+        And see who is off the network for want of supply.
+        """
         self._reports.report(self._time_s)
+        self.revision += self._unpowered.update()
 
     def _set_clocks(self, changed: Sequence[tuple[Fault, str]]) -> None:
         for fault, event in changed:
@@ -222,9 +228,13 @@ class FaultBoard:
         return {(group.name, row): serial for group in self._population for row, serial in group.serials.items()}
 
     def on_the_way(self) -> dict[tuple[str, int], list[Fault]]:
-        """Return the active faults that grip a device's way to its masters, by group and row, in their order."""
+        """Return the active faults that grip a device's way to its masters, by group and row, in their order.
+
+        The want of supply is one of them.
+        """
         found: dict[tuple[str, int], list[Fault]] = {}
-        for fault in self._active(AdmissionFault, LinkFault, ProtocolFault, DeviceFault, MediumOverride):
+        on_the_way = self._active(AdmissionFault, LinkFault, ProtocolFault, DeviceFault, MediumOverride)
+        for fault in (self._unpowered.fault, *on_the_way):
             for group, rows in fault.ways.items():
                 for row in rows.tolist():
                     found.setdefault((group, row), []).append(fault)

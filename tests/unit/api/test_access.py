@@ -291,7 +291,8 @@ FARM_OPERATIONS = {
     "add_fault", "change_clock", "clear_fault", "clear_faults", "list_devices", "list_endpoints", "list_fault_kinds",
     "list_faults", "list_points", "read_clock", "read_device", "read_events", "read_fault", "read_health",
     "read_metrics", "read_site", "read_scenario", "run_scenario", "stop_scenario", "begin_recording", "end_recording",
-    "read_capture", "list_stations", "list_station_events", "step_clock", "step_until", "write_setpoints",
+    "read_capture", "list_stations", "list_station_events", "list_device_events", "read_profile",
+    "step_clock", "step_until", "write_setpoints",
 }  # fmt: skip
 """Names in clients that people have generated: one that is gone or changed breaks them."""
 SESP_OPERATIONS = {"list_devices", "list_readings", "list_sequences", "read_health", "store_readings"}

@@ -27,6 +27,8 @@ OPERATIONS = [
     ("get", "/api/v1/devices"),
     ("get", "/api/v1/devices/{device}"),
     ("get", "/api/v1/devices/{device}/points"),
+    ("get", "/api/v1/devices/{device}/profile"),
+    ("get", "/api/v1/devices/{device}/events"),
     ("post", "/api/v1/devices/{device}/setpoints"),
     ("post", "/api/v1/setpoints"),
     ("get", "/api/v1/faults"),
