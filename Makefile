@@ -5,6 +5,9 @@ PY      = $(VENV)/bin/python
 PIP     = $(PY) -m pip --disable-pip-version-check install --quiet
 DEV     = dev,oracles,validate
 
+# Many processes load the same modules: what one has compiled is there for the next, whatever the shell asks for.
+export PYTHONDONTWRITEBYTECODE =
+
 LOCK    = $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
           --no-annotate --custom-compile-command 'make lock' pyproject.toml $(VENV)/build.in
 

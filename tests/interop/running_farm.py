@@ -11,41 +11,23 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from forked import SOON_S, eventually, forked
 
 from pilotfarm.emulators.record.tables import read
 
 UP_WITHIN_S: Final = 60.0
-SOON_S: Final = 60.0
-PILOTFARM: Final = """
-from pilotfarm.api.cli import main
-from pilotfarm.emulators.record import writer
-
-writer.SEGMENT_S = 0.2
-main()
-"""
-
-T = TypeVar("T")
-
-
-def eventually(asked: Callable[[], T], within_s: float = SOON_S, every_s: float = 0.05) -> T:
-    """Ask until the answer is true, and return it; what another process does has no event to wait on here."""
-    until = time.monotonic() + within_s
-    while not (answer := asked()):
-        assert time.monotonic() < until, f"not within {within_s} s: {answer!r}"
-        time.sleep(every_s)
-    return answer
+SEGMENT_S: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -79,10 +61,9 @@ def installed(folder: Path, packages: Sequence[str], *options: str) -> Path:
 class RunningFarm:
     """A site, paused: it moves when a test says so."""
 
-    def __init__(self, url: str, recorded: Path, process: subprocess.Popen[str]) -> None:
+    def __init__(self, url: str, recorded: Path) -> None:
         self.rest = httpx.Client(base_url=f"{url}/api/v1/", timeout=30.0)
         self.recorded = recorded
-        self.process = process
         self._json("PATCH", "clock", {"paused": True})
         self.step()
 
@@ -191,24 +172,19 @@ def broken(
 def brought_up(folder: Path, site: str = "tiny", *options: str) -> Iterator[RunningFarm]:
     """Bring a site up with a ledger, and down again, which has to go without a hitch."""
     said = folder / "said.txt"
-    command = [sys.executable, "-c", PILOTFARM, "up", site, "--quiet", "--api", "127.0.0.1:0"]
-    command += ["--addresses", network(), "--ledger", str(folder / "ledger"), *options]
-    with said.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
-    try:
+    command = ["up", site, "--quiet", "--api", "127.0.0.1:0", "--addresses", network()]
+    command += ["--ledger", str(folder / "ledger"), *options]
+    with forked(command, said, segment_s=SEGMENT_S) as process:
 
         def ready() -> str:
             assert process.poll() is None, said.read_text()
             return next((line for line in said.read_text().splitlines() if line.startswith("ready ")), "")
 
-        farm = RunningFarm(eventually(ready, UP_WITHIN_S).split()[1], folder / "ledger", process)
+        farm = RunningFarm(eventually(ready, UP_WITHIN_S).split()[1], folder / "ledger")
         yield farm
         farm.rest.close()
         process.send_signal(signal.SIGTERM)
         assert process.wait(SOON_S) == 0, said.read_text()
-    finally:
-        process.kill()
-        process.wait()
 
 
 def run_client(script: str, python: str = sys.executable, /, **arguments: Any) -> Mapping[str, Any]:

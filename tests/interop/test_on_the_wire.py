@@ -6,18 +6,18 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import pytest
+from forked import forked
 from py1815 import link as wire
 from py1815.application import FunctionCode, Response, build_confirm, build_request, parse_response
 from py1815.transport import Reassembler, segment
 from pymodbus.client import ModbusTcpClient
-from running_farm import PILOTFARM, RunningFarm, Way, eventually, run_client
+from running_farm import RunningFarm, Way, eventually, run_client
 
 OWN: Final = "own.pcapng"
 _HINT: Final = "`sudo apt-get install tshark`, and run the tests as one who may capture (root, or group wireshark)"
@@ -61,14 +61,15 @@ class Capture:
 def captured_by_the_farm(site: RunningFarm, file: Path) -> Iterator[None]:
     """Have `pilotfarm capture` write what is said at the addresses of the battery, until Ctrl-C."""
     farm = f"{site.rest.base_url.scheme}://{site.rest.base_url.host}:{site.rest.base_url.port}"
-    command = [sys.executable, "-c", PILOTFARM, "capture", "--device", "battery-001", "--out", str(file), "--api", farm]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    command = ["capture", "--device", "battery-001", "--out", str(file), "--api", farm]
+    said = file.with_suffix(".txt")
+    with forked(command, said) as process:
         eventually(lambda: process.poll() is not None or (file.exists() and file.stat().st_size > 0))
-        assert process.poll() is None
+        assert process.poll() is None, said.read_text()
         yield
         process.send_signal(signal.SIGINT)
-        assert "octets" in process.communicate(timeout=20.0)[1]
-    assert process.returncode == 0
+        assert process.wait(20.0) == 0
+    assert "octets" in said.read_text()
 
 
 @contextmanager

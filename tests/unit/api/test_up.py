@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx
 import pytest
+from forked import Forked, eventually, forked
 from pymodbus.client import ModbusTcpClient
 from typer.testing import CliRunner, Result
 
@@ -35,7 +36,7 @@ FOUR_RECORDS = timedelta(seconds=16)
 class Up:
     """A running ``pilotfarm up tiny`` on free ports."""
 
-    def __init__(self, process: subprocess.Popen[str], lines: list[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str] | Forked, lines: list[str]) -> None:
         self.process = process
         self.lines = lines
         self.url = lines[-1].removeprefix("ready ")
@@ -72,12 +73,31 @@ def free_ports(count: int) -> int:
     raise AssertionError("no free ports")
 
 
+def command(*options: str) -> list[str]:
+    return ["up", "tiny", "--api", "127.0.0.1:0", "--ports-from", str(free_ports(20)), *options]
+
+
 @contextmanager
-def running(*options: str, stderr: IO[str] | None = None, **more: str) -> Iterator[Up]:
-    command = pilotfarm("up", "tiny", "--api", "127.0.0.1:0", "--ports-from", str(free_ports(20)), *options)
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment(**more)
-    ) as process:
+def running(folder: Path, *options: str, **more: str) -> Iterator[Up]:
+    """What it says is in the folder's files `said` and, of errors, `wrong`."""
+    said, wrong = folder / "said", folder / "wrong"
+    with forked(command(*options), said, err=wrong, environment=environment(**more)) as process:
+
+        def ready() -> list[str]:
+            assert process.poll() is None, f"ended with {process.poll()} before it was ready: {wrong.read_text()}"
+            whole = said.read_text().rpartition("\n")[0].splitlines()
+            return whole if whole and whole[-1].startswith("ready ") else []
+
+        up = Up(process, eventually(ready))
+        with up.client:
+            yield up
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    """As a shell begins it: the others are forked."""
+    words = pilotfarm(*command("--speed", "20", "--allow-host", "farm.example", "--allow-host", "10.0.0.7"))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         try:
             assert process.stdout is not None
             lines = []
@@ -86,27 +106,20 @@ def running(*options: str, stderr: IO[str] | None = None, **more: str) -> Iterat
                 if line.startswith("ready "):
                     break
             assert lines, f"ended with {process.wait()} before it was ready"
-            up = Up(process, lines)
-            with up.client:
-                yield up
+            found = Up(process, lines)
+            with found.client:
+                yield found
         finally:
             process.kill()
 
 
-@pytest.fixture(scope="module")
-def up() -> Iterator[Up]:
-    with running("--speed", "20", "--allow-host", "farm.example", "--allow-host", "10.0.0.7") as found:
-        yield found
-
-
-def refused(*arguments: str, **more: str) -> str:
+def refused(folder: Path, *arguments: str) -> str:
     """Run what must end with 2 and return what it said."""
-    done = subprocess.run(
-        pilotfarm(*arguments), capture_output=True, text=True, timeout=PATIENCE_S, env=environment(**more), check=False
-    )
-    assert done.returncode == 2, done.stderr
-    assert "ready" not in done.stdout
-    return done.stderr
+    said, wrong = folder / "said", folder / "wrong"
+    with forked(arguments, said, err=wrong, environment=environment()) as process:
+        assert process.wait(PATIENCE_S) == 2, wrong.read_text()
+    assert "ready" not in said.read_text()
+    return wrong.read_text()
 
 
 def unserved(port: int, ledger: Recording | None = None) -> str:
@@ -200,7 +213,8 @@ def test_faults_are_put_on_listed_and_cleared_from_the_command_line(up: Up) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_under_load_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> None:
-    with running("--speed", "50", "--ledger", str(tmp_path), "--quiet") as farm, ExitStack() as stack:
+    ledger = tmp_path / "ledger"
+    with running(tmp_path, "--speed", "50", "--ledger", str(ledger), "--quiet") as farm, ExitStack() as stack:
         assert len(farm.lines) == 1
         where = farm.endpoint("modbus")
         farm.client.post("/devices/battery-001/setpoints", json={"stop": 1})
@@ -216,20 +230,20 @@ def test_a_signal_under_load_ends_it_cleanly(number: signal.Signals, tmp_path: P
         assert farm.end(number) == 0
     from pilotfarm.emulators.record.tables import read
 
-    assert read(tmp_path, "values").num_rows > 0
-    assert set(read(tmp_path, "commands")["quantity"].to_pylist()) >= {"stop"}
+    assert read(ledger, "values").num_rows > 0
+    assert set(read(ledger, "commands")["quantity"].to_pylist()) >= {"stop"}
 
 
 def test_a_ledger_that_lost_rows_is_said_at_the_end_with_1(tmp_path: Path) -> None:
     folder = tmp_path / "ledger"
-    with (tmp_path / "said").open("w") as said, running("--quiet", "--ledger", str(folder), stderr=said) as farm:
+    with running(tmp_path, "--quiet", "--ledger", str(folder)) as farm:
         folder.rename(tmp_path / "moved")
         folder.write_text("in the way")
         steps = farm.client.get("/clock").json()["time"]
         while farm.client.get("/clock").json()["time"] == steps:
             pass
         assert farm.end(signal.SIGTERM) == 1
-    last = (tmp_path / "said").read_text().splitlines()[-1]
+    last = (tmp_path / "wrong").read_text().splitlines()[-1]
     assert re.match(rf"error: rows of the ledger in {folder} were lost, [0-9,]+ of values, [0-9,]+ of feeders, ", last)
 
 
@@ -246,22 +260,23 @@ def test_what_a_ledger_keeps_is_chosen_and_a_token_from_the_environment_guards_t
 
     choice = ("--quantities", "soc_frac, voltage_l[123]_v", "--every", "4")
     shown = {"Authorization": "Bearer secret"}
-    with running("--quiet", "--speed", "40", "--ledger", str(tmp_path), *choice, PILOTFARM_TOKEN="secret") as farm:
+    options = ("--quiet", "--speed", "40", "--ledger", str(tmp_path / "ledger"), *choice)
+    with running(tmp_path, *options, PILOTFARM_TOKEN="secret") as farm:
         assert farm.client.get("/site").status_code == 401
         begin = datetime.fromisoformat(farm.client.get("/site", headers=shown).json()["start"])
         while datetime.fromisoformat(farm.client.get("/clock", headers=shown).json()["time"]) < begin + FOUR_RECORDS:
             assert farm.process.poll() is None
         assert farm.end(signal.SIGTERM) == 0
-    values = read(tmp_path, "values").to_pandas()
+    values = read(tmp_path / "ledger", "values").to_pandas()
     assert set(values["quantity"]) == {"soc_frac", "voltage_l1_v", "voltage_l2_v", "voltage_l3_v"}
     times = values["site_time"].drop_duplicates().sort_values()
     assert set(times.diff().dropna().dt.total_seconds()) == {4.0}
 
 
-def test_a_taken_protocol_port_names_device_address_and_remedy_and_leaves_nothing(up: Up) -> None:
+def test_a_taken_protocol_port_names_device_address_and_remedy_and_leaves_nothing(tmp_path: Path) -> None:
     first = free_ports(20)
     with socket.create_server(("127.0.0.1", first + 1)):
-        said = refused("up", "tiny", "--api", "127.0.0.1:0", "--ports-from", str(first))
+        said = refused(tmp_path, "up", "tiny", "--api", "127.0.0.1:0", "--ports-from", str(first))
     assert "charger-001" in said
     assert f"127.0.0.1:{first + 1}" in said
     assert "--ports-from" in said
@@ -275,8 +290,8 @@ def test_a_taken_api_port_is_said_before_anything_listens(up: Up) -> None:
     assert "--api" in said
 
 
-def test_off_loopback_a_token_is_required(up: Up) -> None:
-    assert "--token" in refused("up", "tiny", "--api", "0.0.0.0:0")
+def test_off_loopback_a_token_is_required(tmp_path: Path) -> None:
+    assert "--token" in refused(tmp_path, "up", "tiny", "--api", "0.0.0.0:0")
 
 
 def test_a_fault_without_a_farm_says_how_to_get_one() -> None:
@@ -286,8 +301,8 @@ def test_a_fault_without_a_farm_says_how_to_get_one() -> None:
     assert "pilotfarm up" in said
 
 
-def test_a_site_that_is_not_there_is_refused() -> None:
-    assert "tiny" in refused("up", "tinny")
+def test_a_site_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert "tiny" in refused(tmp_path, "up", "tinny")
 
 
 @pytest.mark.parametrize("text", ["", "8080", ":8080", "localhost", "localhost:x", "localhost:70000", "localhost:-1"])
@@ -354,7 +369,7 @@ def test_other_names_are_served_when_they_are_given(up: Up) -> None:
         assert httpx.get(f"{up.url}/healthz", headers={"Host": host}, trust_env=False).status_code == status
 
 
-def test_a_name_to_allow_that_is_none_is_refused() -> None:
-    said = refused("up", "tiny", "--allow-host", "farm.example", "--allow-host", "http://farm.example")
+def test_a_name_to_allow_that_is_none_is_refused(tmp_path: Path) -> None:
+    said = refused(tmp_path, "up", "tiny", "--allow-host", "farm.example", "--allow-host", "http://farm.example")
     assert "--allow-host" in said
     assert "'http://farm.example'" in said
