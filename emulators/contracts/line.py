@@ -27,9 +27,14 @@ class SerialLine:
     paced: bool = True
 
     @property
+    def character_bits(self) -> int:
+        """Of a character: its start, data, parity and stop bits."""
+        return 1 + self.data_bits + (self.parity != "none") + self.stop_bits
+
+    @property
     def character_s(self) -> float:
         """How long a character is on the line, if it takes the time it is to take [s]."""
-        return (1 + self.data_bits + (self.parity != "none") + self.stop_bits) / self.baud_rate
+        return self.character_bits / self.baud_rate
 
 
 def known_rate(rate: int) -> int:

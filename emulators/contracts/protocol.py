@@ -228,11 +228,13 @@ class OnLine:
     """How a protocol is spoken on serial lines.
 
     ``station(seats, options, line)`` makes what answers on one, in an engine for as long as the line is there.
-    ``refusal(options)`` says what of a site file's options a line cannot have, empty if it can have all.
+    ``refusal(options)`` says what of a site file's options a line cannot have, empty if it can have all;
+    ``refusal_shared(options)`` the same of a line that is over a medium on which one talks at a time.
     """
 
     station: Callable[[Sequence[Seat], Any, SerialLine], Station]
     refusal: Callable[[Any], str] = _any_options
+    refusal_shared: Callable[[Any], str] = _any_options
 
 
 def _one_framing(options: Any) -> str:

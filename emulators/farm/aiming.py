@@ -14,6 +14,7 @@ from pilotfarm.emulators.farm.population import Population, Rows, Way
 from pilotfarm.emulators.farm.targets import chosen, picked
 from pilotfarm.emulators.grid.network import Network, Supply
 from pilotfarm.profiles.media import NONE
+from pilotfarm.profiles.media.shared import SHARED
 
 
 class _Feeding(NamedTuple):
@@ -52,7 +53,7 @@ class Aim:
         if not fault.missed:
             return "no device matches the target"
         if isinstance(fault.spec, MediumOverride):
-            if all(station.medium == NONE for station in self._population.stations):
+            if all(station.medium in (NONE, *SHARED) for station in self._population.stations):
                 return "no way of this site has a medium; those of a built-in one hold with --media"
             return f"no way to the target's devices is over another medium than {fault.parameters.to}"
         return "no device of the target can have this fault"
@@ -91,7 +92,7 @@ class Aim:
 
 
 def _can(spec: LinkFault | ProtocolFault | MediumOverride, parameters: Any, way: Way) -> bool:
-    """Whether a way can have a fault: one without a medium has none that could be another one."""
+    """Whether a way can have a fault: one without a medium has none that could be another one, nor has a line."""
     if isinstance(spec, MediumOverride):
-        return way.station.medium not in (NONE, spec.medium(parameters))
+        return way.station.medium not in (NONE, *SHARED, spec.medium(parameters))
     return acts_on(spec, way.station.protocol)

@@ -32,6 +32,7 @@ from pilotfarm.emulators.grid.network import Supply
 from pilotfarm.emulators.quantities import split
 from pilotfarm.profiles.draws import uniform
 from pilotfarm.profiles.media import NONE, medium
+from pilotfarm.profiles.media.shared import SHARED
 
 PENDING, ACTIVE, ENDED = "pending", "active", "ended"
 NEVER: Final = float("inf")
@@ -156,7 +157,7 @@ def fights(fault: Fault, ways: Mapping[tuple[str, int], Sequence[Way]]) -> str:
         for way in ways.get((group, row), ())
         if fault.acts_at(way) and acts_on(fault.spec, way.station.protocol)
     }
-    found = (fault.spec.fights(fault.mode, fault.parameters, medium(name)) for name in sorted(names - {NONE}))
+    found = (fault.spec.fights(fault.mode, fault.parameters, medium(name)) for name in sorted(names - {NONE, *SHARED}))
     return next(filter(None, found), "")
 
 

@@ -2,23 +2,28 @@
 
 A device, or a station, is on each of its media with one modem, which all its addresses on it share. Modems of one
 medium whose ways carry the same label ``cell`` share a cell. An address without a medium is left alone. One that is
-moved to another medium for a while has a modem there too, which attaches.
+moved to another medium for a while has a modem there too, which attaches. A serial line has no modem: what it is over
+all who are on it share, and it is not moved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from pilotfarm.emulators.clock import Clock
 from pilotfarm.emulators.contracts.way import Admission, Engine, Link
 from pilotfarm.emulators.links.medium import Cell, Modem
-from pilotfarm.emulators.links.mobile import over
+from pilotfarm.emulators.links.mobile import over as over_medium
+from pilotfarm.emulators.links.serial_medium import on_line
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place
+from pilotfarm.emulators.site.layout import SerialEndpoint
 from pilotfarm.profiles.draws import key_of
 from pilotfarm.profiles.media import NAMES, NONE, medium
+from pilotfarm.profiles.media.shared import SHARED, shared_medium
 
 LINK: Final = 0
 """The number of the link of an address's own medium among those of a connection; those of others are below it.
@@ -50,13 +55,15 @@ class Media:
         """By who they are of and their medium."""
         self._ways: dict[int, _Way] = {}
         """That by which each address is reached now."""
-        self._own = {number: place.layout.medium for number, place in enumerate(places) if place.layout.medium != NONE}
+        over = {number: place.layout.medium for number, place in enumerate(places) if place.layout.medium != NONE}
+        self._own = {number: name for number, name in over.items() if name not in SHARED}
+        self._lines = over.keys() - self._own.keys()
         for number, name in self._own.items():
             self._join(number, name)
 
     def __iter__(self) -> Iterator[int]:
         """Yield the number of each address that has a medium."""
-        return iter(self._own)
+        return chain(self._own, self._lines)
 
     def move(self, number: int, name: str = "") -> None:
         """Have an address that has a medium on another one for now, or on its own; a modem nobody was on attaches."""
@@ -83,6 +90,8 @@ class Media:
 
     def links(self, number: int) -> dict[int, Wrap]:
         """Return the link that an address has for its medium, if it has one."""
+        if number in self._lines:
+            return {LINK: self._line(self._places[number])}
         way = self._ways.get(number)
         if way is None:
             return {}
@@ -90,10 +99,21 @@ class Media:
 
         def wrap(engine: Engine, connection: int, now_s: float) -> Link:
             key = key_of(self._seed, "medium", place.layout.protocol, who_at(place), str(connection))
-            return over(modem, engine, key, now_s)
+            return over_medium(modem, engine, key, now_s)
 
         own = modem.medium.name == self._own[number]
         return {LINK if own else -1 - NAMES.index(modem.medium.name): wrap}
+
+    def _line(self, place: Place) -> Wrap:
+        endpoint = place.layout.endpoint
+        assert isinstance(endpoint, SerialEndpoint), "nothing else is over a shared medium"
+        shared = shared_medium(place.layout.medium)
+
+        def wrap(engine: Engine, connection: int, now_s: float) -> Link:
+            key = key_of(self._seed, "medium", place.layout.protocol, who_at(place), str(connection))
+            return on_line(engine, shared, endpoint.line, key)
+
+        return wrap
 
     def met(self, number: int, admission: Admission) -> None:
         """Hear how an address meets who connects: a modem none of whose addresses answered attaches again."""

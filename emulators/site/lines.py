@@ -14,6 +14,7 @@ from pilotfarm.emulators.site.layout import PtyEndpoint, SerialEndpoint
 from pilotfarm.emulators.site.model import Endpoint, Station
 from pilotfarm.emulators.words import listed
 from pilotfarm.profiles.media import NAMES, NONE
+from pilotfarm.profiles.media.shared import SHARED
 
 BAUD_RATE: Final = 19_200
 DATA_BITS: Final = 8
@@ -32,6 +33,8 @@ def read(document: Document, table: Endpoint | Station, at: Path, site: str) -> 
         for key in _OF_A_LINE:
             if key in said:
                 document.problem((*at, key), "is of a serial line; say serial or pty beside it")
+        if table.medium in SHARED:
+            document.problem((*at, "medium"), f"{table.medium} is of a serial line; say serial or pty beside it")
         return None
     if table.serial is not None and table.pty is not None:
         document.problem((*at, "pty"), "a line is the serial device or the pty, not both")
@@ -39,7 +42,8 @@ def read(document: Document, table: Endpoint | Station, at: Path, site: str) -> 
         if key in said:
             document.problem((*at, key), "is of TCP; a serial line has no such address")
     if table.medium != NONE and table.medium in NAMES:
-        document.problem((*at, "medium"), f"{table.medium} is a way of TCP; a serial line is its own medium")
+        message = f"{table.medium} is a way of TCP; what a serial line can be over is {listed(SHARED)}"
+        document.problem((*at, "medium"), message)
     parity = table.parity or "even"
     stop_bits = table.stop_bits or (2 if parity == "none" else 1)
     settings = (BAUD_RATE if table.baud_rate is None else table.baud_rate, parity, DATA_BITS, stop_bits)
@@ -56,10 +60,13 @@ def folder(site: str) -> FilePath:
     return FilePath(tempfile.gettempdir()) / f"pilotfarm-{os.getuid()}" / site
 
 
-def check(document: Document, protocol: ProtocolSpec, options: Any, at: Path, key: str) -> None:
-    """Report a protocol that is not spoken on a line, or options of it that a line cannot have."""
+def check(document: Document, protocol: ProtocolSpec, options: Any, at: Path, table: Endpoint | Station) -> None:
+    """Report a protocol that is not spoken on a line, or options of it that a line or its medium cannot have."""
     if protocol.on_line is None:
         spoken = [name for name in registry.PROTOCOLS if registry.protocol(name).on_line is not None]
+        key = "pty" if table.serial is None else "serial"
         document.problem((*at, key), f"{protocol.name} is not spoken on a serial line; what is: {listed(spoken)}")
     elif options is not None and (refusal := protocol.on_line.refusal(options)):
         document.problem((*at, "options"), refusal)
+    elif options is not None and table.medium in SHARED and (refusal := protocol.on_line.refusal_shared(options)):
+        document.problem((*at, "medium"), refusal)

@@ -13,6 +13,7 @@ from pilotfarm.emulators.site.distributions import Choice
 from pilotfarm.emulators.site.model import SiteFile
 from pilotfarm.emulators.words import with_article
 from pilotfarm.profiles import media
+from pilotfarm.profiles.media.shared import SHARED
 
 
 def json_schema() -> dict[str, Any]:
@@ -24,8 +25,8 @@ def json_schema() -> dict[str, Any]:
         ("Endpoint", "protocol", registry.PROTOCOLS),
         ("Station", "protocol", registry.PROTOCOLS),
         ("Group", "kind", registry.DEVICES),
-        ("Endpoint", "medium", media.NAMES),
-        ("Station", "medium", media.NAMES),
+        ("Endpoint", "medium", (*media.NAMES, *SHARED)),
+        ("Station", "medium", (*media.NAMES, *SHARED)),
     ):
         parts[part]["properties"][key]["enum"] = list(names)
     parts["Endpoint"]["properties"]["map"]["anyOf"][0]["enum"] = list(registry.MAPS)

@@ -99,6 +99,11 @@ class SharedStation:
     def next_address(self) -> int:
         return max((last + 1 for _, last, _ in self.taken), default=self.spec.default_address)
 
+    def is_like(self, other: SharedStation) -> bool:
+        """Whether both are said alike where devices of a line have to be."""
+        mine, others = ((each.spec, each.endpoint, each.options, each.medium) for each in (self, other))
+        return mine == others
+
     def layout(self, document: Document) -> StationLayout:
         assert self.endpoint is not None
         return StationLayout(

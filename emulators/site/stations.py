@@ -22,6 +22,7 @@ from pilotfarm.emulators.site.polling import PollingReader
 from pilotfarm.emulators.site.served import EndpointTable, OwnEndpoints, Service, SharedStation, addresses_per_device
 from pilotfarm.emulators.words import listed, quoted, with_article
 from pilotfarm.profiles.media import NAMES, NONE
+from pilotfarm.profiles.media.shared import SHARED
 
 _OF_THE_STATION: Final = ("ip", "port", "serial", "pty", "baud_rate", "parity", "stop_bits", "medium", "options")
 """What an endpoint at a station leaves to it."""
@@ -108,7 +109,7 @@ class Stations:
         """Return the serial line that an endpoint or a station is on, if it is on one."""
         line = lines.read(self._document, table, at, self._site)
         if line is not None:
-            lines.check(self._document, spec, options, at, "pty" if table.serial is None else "serial")
+            lines.check(self._document, spec, options, at, table)
         return line
 
     def _polls(self, station: Station, path: Path) -> PollingReader | None:
@@ -252,14 +253,14 @@ class Stations:
         self._seat(group, service, station, name)
 
     def _assign_on_line(self, group: GroupLayout, service: Service, line: SerialEndpoint) -> None:
-        new = SharedStation("", service.protocol, line, service.options, service.path)
+        new = SharedStation("", service.protocol, line, service.options, service.path, medium=service.medium)
         station = self._lines.setdefault(line.device, new)
         place = self._document.locate(station.path)
         if station.name:
             message = f"{line.device} is already used by {place}; name that as the station"
             self._document.problem(service.path, message)
-        elif (station.spec, station.endpoint, station.options) != (new.spec, new.endpoint, new.options):
-            message = f"{line.device} has another protocol, rate, parity, stop bits or options at {place}"
+        elif not station.is_like(new):
+            message = f"{line.device} has another protocol, rate, parity, stop bits, medium or options at {place}"
             self._document.problem(service.path, message)
         else:
             self._seat(group, service, station, line.device)
@@ -289,8 +290,8 @@ class Stations:
 
     def _medium(self, name: str, at: Path) -> str:
         """Return the medium that holds."""
-        if name not in NAMES:
-            self._checker.unknown((*at, "medium"), "medium", name, NAMES)
+        if name not in (*NAMES, *SHARED):
+            self._checker.unknown((*at, "medium"), "medium", name, (*NAMES, *SHARED))
         self.have_media |= name != NONE
         return name if self._media else NONE
 

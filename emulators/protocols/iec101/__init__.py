@@ -21,6 +21,10 @@ def _refused_on_a_line(options: Iec101Options) -> str:
     return "a serial line has no connections: leave out max_connections" if said else ""
 
 
+def _refused_on_a_shared_medium(options: Iec101Options) -> str:
+    return "balanced both ends begin, and on a medium that is shared one talks at a time" if options.balanced else ""
+
+
 PROTOCOL: Final = ProtocolSpec(
     name="iec101",
     title="IEC 60870-5-101",
@@ -35,5 +39,7 @@ PROTOCOL: Final = ProtocolSpec(
     remembers=lambda options: options.shares_link_address,
     address_max=lambda options: options.address_max,
     when_full=WhenFull.LONGEST_UNUSED_GIVES_WAY,
-    on_line=OnLine(lambda seats, options, line: Iec101Station(seats, options), _refused_on_a_line),
+    on_line=OnLine(
+        lambda seats, options, line: Iec101Station(seats, options), _refused_on_a_line, _refused_on_a_shared_medium
+    ),
 )
