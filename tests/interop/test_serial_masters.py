@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ groups:
     endpoints:
       - {protocol: modbus, pty: bus, baud_rate: 9600, map: sdm630}
       - {protocol: modbus, station: server, map: sdm630}
+      - {protocol: modbus, pty: shared, baud_rate: 9600, medium: rs485, map: sdm630}
   chargers:
     kind: ev_charger
     count: 2
@@ -73,7 +75,7 @@ def rows(site: RunningFarm) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def line(rows: list[dict[str, Any]]) -> str:
     """The terminal of the bus, as the list of endpoints names it."""
-    (told,) = {json.dumps(row["serial"]) for row in rows if "serial" in row}
+    (told,) = {json.dumps(row["serial"]) for row in rows if "serial" in row and row["medium"] == "none"}
     device: str = json.loads(told).pop("device")
     assert json.loads(told) == {
         "device": device,
@@ -83,6 +85,13 @@ def line(rows: list[dict[str, Any]]) -> str:
         "stop_bits": 1,
     }
     return device
+
+
+@pytest.fixture(scope="module")
+def shared(rows: list[dict[str, Any]]) -> str:
+    """The terminal of a bus that its devices share, which takes time."""
+    (told,) = {row["serial"]["device"] for row in rows if row["medium"] == "rs485"}
+    return str(told)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +139,16 @@ def test_mbpoll_reads_every_meter_of_the_bus(site: RunningFarm, where: str, requ
     for unit, device in METERS.items():
         (found,) = polled(terminal, "-a", str(unit), "-t", "3:float", "-B", "-r", str(VOLTAGE), "-c", "1")
         assert found == pytest.approx(volts(site, device), rel=1e-5)
+
+
+def test_mbpoll_reads_over_a_shared_medium_and_waits_for_it(site: RunningFarm, shared: str) -> None:
+    """Eighty registers: 8 octets there and 165 back at 9,600 bit/s take 0.2 s, and the device turns around."""
+    begin_s = time.monotonic()
+    found = polled(shared, "-a", "2", "-t", "3:float", "-B", "-r", str(VOLTAGE), "-c", "40")
+    assert time.monotonic() - begin_s > 173 * 11 / 9_600 + 0.01
+    assert found[0] == pytest.approx(volts(site, "meters-002"), rel=1e-5)
+    silent = mbpoll(shared, "-a", str(ABSENT), "-o", "0.1", "-t", "4", "-r", "0", "-c", "1", "")
+    assert "Connection timed out" in silent.stderr, silent
 
 
 @pytest.mark.parametrize("where", ["line", "over_tcp"])

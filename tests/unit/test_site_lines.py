@@ -75,6 +75,22 @@ def test_units_go_on_where_the_group_before_ended(load: Any) -> None:
     assert [row["unit"] for row in endpoint_rows(layout)] == [1, 2, 3, 4, 5]
 
 
+def test_a_line_may_be_over_a_medium_that_its_devices_share(load: Any, tmp_path: Path) -> None:
+    on_bus = "{protocol: modbus, pty: bus, medium: rs485}"
+    station = "stations: {line: {protocol: iec101, serial: /dev/a, medium: radio_mesh}}\n"
+    layout = load(groups(f"{on_bus}, {{protocol: iec101, station: line}}", on_bus) + station)
+    assert {each.protocol: each.medium for each in layout.stations} == {"modbus": "rs485", "iec101": "radio_mesh"}
+    assert [row["medium"] for row in endpoint_rows(layout) if row["protocol"] == "modbus"] == ["rs485"] * 5
+    without = site.load(str(tmp_path / "street.yaml"), media=False)
+    assert {each.medium for each in without.stations} == {"none"}
+
+
+def test_all_on_a_line_are_over_the_same_medium(problems: Any) -> None:
+    (found,) = problems(groups("{protocol: modbus, pty: bus, medium: rs485}", "{protocol: modbus, pty: bus}"))
+    assert found.startswith("5 groups.chargers.endpoints[0]: ")
+    assert "another protocol, rate, parity, stop bits, medium or options at groups.meters.endpoints[0]" in found
+
+
 def test_a_station_on_a_line_is_a_bus_with_a_name(load: Any) -> None:
     stations = "stations: {line: {protocol: modbus, serial: /dev/ttyUSB0, baud_rate: 9600, parity: none}}\n"
     layout = load(groups("{protocol: modbus, station: line}") + stations)
@@ -158,7 +174,17 @@ def test_the_framing_is_listed_where_a_master_would_not_expect_it(load: Any) -> 
         ("{protocol: modbus, stop_bits: 1}", ".stop_bits: is of a serial line"),
         ("{protocol: modbus, pty: a, port: 5020}", ".port: is of TCP; a serial line has no such address"),
         ("{protocol: modbus, pty: a, ip: 127.0.0.1}", ".ip: is of TCP"),
-        ("{protocol: modbus, pty: a, medium: lte}", ".medium: lte is a way of TCP; a serial line is its own medium"),
+        (
+            "{protocol: modbus, pty: a, medium: lte}",
+            ".medium: lte is a way of TCP; what a serial line can be over is rs485, zigbee, radio_mesh, plc_g3",
+        ),
+        ("{protocol: modbus, pty: a, medium: rs458}", ".medium: there is no medium 'rs458'; did you mean 'rs485'?"),
+        ("{protocol: modbus, medium: rs485}", ".medium: rs485 is of a serial line; say serial or pty beside it"),
+        ("{protocol: iec104, medium: zigbee}", ".medium: zigbee is of a serial line"),
+        (
+            "{protocol: iec101, pty: a, medium: rs485, options: {mode: balanced, link_address: 1}}",
+            ".medium: balanced both ends begin, and on a medium that is shared one talks at a time",
+        ),
         ("{protocol: modbus, pty: a, medium: lteee}", ".medium: there is no medium 'lteee'"),
         ("{protocol: modbus, pty: a, address: 0}", ": needs unit 0 to 2 for 3 devices; Modbus has 1 to 247"),
         ("{protocol: modbus, pty: a, address: 246}", ": needs unit 246 to 248 for 3 devices; Modbus has 1 to 247"),
@@ -218,7 +244,7 @@ stations:
     assert len(found) == len(wanted)
     assert all(each.startswith(said) for each, said in zip(found, wanted, strict=True)), found
     assert f"is already used by {bus}[0] (line 8)" in found[0]
-    assert f"has another protocol, rate, parity, stop bits or options at {bus}[0] (line 8)" in found[1]
+    assert f"has another protocol, rate, parity, stop bits, medium or options at {bus}[0] (line 8)" in found[1]
 
 
 def test_the_rates_are_those_of_termios_and_the_schema_lists_them() -> None:

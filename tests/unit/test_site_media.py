@@ -17,6 +17,7 @@ from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.site.layout import SiteLayout, StationLayout
 from pilotfarm.emulators.site.listing import endpoint_rows, point_rows
 from pilotfarm.profiles.media import NAMES
+from pilotfarm.profiles.media.shared import SHARED
 
 SITE = """\
 name: street
@@ -127,8 +128,8 @@ def test_media_are_not_asked_of_a_site_that_has_none(made: Made) -> None:
 
 def test_the_schema_lists_the_media() -> None:
     parts = site.json_schema()["$defs"]
-    assert parts["Endpoint"]["properties"]["medium"]["enum"] == list(NAMES)
-    assert parts["Station"]["properties"]["medium"]["enum"] == list(NAMES)
+    assert parts["Endpoint"]["properties"]["medium"]["enum"] == [*NAMES, *SHARED]
+    assert parts["Station"]["properties"]["medium"]["enum"] == [*NAMES, *SHARED]
 
 
 def test_the_commands_show_them(tmp_path: Path) -> None:

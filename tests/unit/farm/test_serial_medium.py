@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +14,25 @@ from iec101_bench import line as iec101_line
 from modbus_bench import Bench
 from test_links import NOW_S, Host, run
 
+from pilotfarm.emulators import site
 from pilotfarm.emulators.contracts.line import Parity, SerialLine
 from pilotfarm.emulators.contracts.way import Engine
+from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.links import serial_medium
 from pilotfarm.emulators.links.serial_medium import HELD_MAX_OCTETS, SharedLine, on_line
 from pilotfarm.emulators.protocols.modbus.engine import ModbusStation
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
+from pilotfarm.emulators.serving.media import LINK
+from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.wire.rtu import framed, is_whole
 from pilotfarm.profiles.media.shared import SHARED, SharedMedium, shared_medium
 
+SITE = """\
+name: street
+location: {{latitude_deg: 59.1, longitude_deg: 11.0, time_zone: Europe/Oslo}}
+groups:
+  meters: {{kind: smart_meter, count: 2, endpoints: [{{protocol: modbus, pty: bus, medium: {medium}}}]}}
+"""
 PTY = SerialLine(9_600, "even", 8, 1, paced=False)
 CHARACTER_S = 11 / 9_600
 SILENCE_S = 3.5 * CHARACTER_S
@@ -285,3 +296,33 @@ def test_iec_101_behind_a_line() -> None:
     ((took_s, answer),) = asked_over(bench.station.connect("line", NOW_S), [framing.encode(0x40, 1)])
     assert answer == framing.encode(0x20, 1)
     assert took_s == pytest.approx(TURN_S + 2 * SILENCE_S + 10 * CHARACTER_S, abs=1e-6)
+
+
+# ------------------------------------------------------------------------------------ at a site
+
+
+def pilot_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, medium: str) -> Pilot:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "site.yaml").write_text(SITE.format(medium=medium), encoding="utf-8")
+    return Pilot(site.load(str(tmp_path / "site.yaml")))
+
+
+def links_of(pilot: Pilot) -> list[int]:
+    return list(pilot.ways._media.links(0))
+
+
+def test_a_line_without_a_medium_has_nothing_around_its_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert links_of(pilot_with(tmp_path, monkeypatch, "none")) == []
+    assert links_of(pilot_with(tmp_path, monkeypatch, "rs485")) == [LINK]
+
+
+def test_faults_of_the_link_stand_around_the_medium_and_none_moves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pilot = pilot_with(tmp_path, monkeypatch, "rs485")
+    fault = pilot.farm.faults.add("latency", {"group": "meters"}, parameters={"delay_s": 0.01})
+    pilot.step(1.0)
+    assert fault.hit == ("meters-001", "meters-002")
+    assert list(pilot.server._listeners[0].links) == [LINK, fault.id]
+    with pytest.raises(ConfigError, match="no way of this site has a medium"):
+        pilot.farm.faults.add("medium", {"group": "meters"}, parameters={"to": "gprs"})
