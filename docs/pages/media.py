@@ -96,7 +96,8 @@ SHARED_HEAD: Final = """
 ## Shared media
 
 Several devices are behind these, one exchange at a time, and no TCP repeats what is lost. They lie between a station
-and the devices that it polls ([stations.md](stations.md)).
+and the devices that it polls, behind a gateway ([stations.md](stations.md)), or between the master of a serial line and
+its devices ([serial-lines.md](serial-lines.md)); these two have one hop.
 
 - **Access** is what a frame takes a hop beside the passing of its octets: waiting for a free channel, repeats of the
   link itself, converters. It is spread as the latencies above are.

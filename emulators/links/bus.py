@@ -21,12 +21,14 @@ from pilotfarm.profiles.media.shared import SharedMedium, hop_s, kept_frac
 @dataclass(slots=True, eq=False)
 class Errand:
     """A request: ``hear`` has its device answer at a time, with nothing for silence; ``deliver`` hands on that answer,
-    or nothing once it is given up. Octets are those on the bus."""
+    or nothing once it is given up. Octets are those on the bus. ``timeout_s`` is how long an answer is waited for where
+    that is another time than the bus's."""
 
     octets: int
     hear: Callable[[float], bytes | None]
     deliver: Callable[[bytes | None], None]
     answered_octets: Callable[[bytes], int] = len
+    timeout_s: float | None = None
     tries: int = 0
 
 
@@ -105,7 +107,7 @@ class Bus:
     def _send(self, errand: Errand, at_s: float) -> None:
         errand.tries += 1
         passed_s = at_s + self._passed_s(errand.octets)
-        self._until_s = passed_s + self._timeout_s
+        self._until_s = passed_s + (self._timeout_s if errand.timeout_s is None else errand.timeout_s)
         if self._is_lost(errand.octets):
             self._wait(_Event.TIMED_OUT, self._until_s)
         else:

@@ -83,7 +83,7 @@ class SharedLine:
         if now_s > self._said_s + silence_s(self._medium, self._rate):
             self._deaf = False
             self._turn_s = self._turnaround_s()
-            self._said_s = max(now_s, self._said_s) + self._access_s() + self._passing_s(len(data))
+            self._said_s = now_s + self._access_s() + self._passing_s(len(data))
         else:
             self._said_s += len(data) * self._medium.character_bits / self._rate
         if self._answers_from_s <= now_s < self._answered_s:

@@ -16,7 +16,7 @@ from pilotfarm.emulators.contracts.way import WhenFull
 from pilotfarm.emulators.plans.chains import Chains
 from pilotfarm.emulators.protocols.modbus.asking import ASKING
 from pilotfarm.emulators.protocols.modbus.engine import ModbusStation
-from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
+from pilotfarm.emulators.protocols.modbus.options import UNITS, ModbusOptions
 from pilotfarm.emulators.protocols.modbus.table import ModbusTable
 
 
@@ -46,7 +46,7 @@ PROTOCOL: Final = ProtocolSpec(
     default_port=1502,
     address_name="unit",
     options_model=ModbusOptions,
-    address_range=(1, 247),
+    address_range=UNITS,
     spontaneous=False,
     table=ModbusTable,
     station=ModbusStation,

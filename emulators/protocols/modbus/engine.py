@@ -170,8 +170,8 @@ class ModbusStation:
         self.connections += admitted
         if not self._rtu:
             engine = ModbusEngine(self, peer, now_s, admitted)
-            if self._bus is not None:
-                return GatewayEngine(engine, self._bus, self.application, self.traffic, peer)
+            if self._bus is not None and self.options.bus is not None:
+                return GatewayEngine(engine, self._bus, self.options.bus, self.application, self.traffic, peer)
             if any(seat.downlink is not None for seat in self._seats):
                 return DownlinkEngine(engine, self.application, self.traffic, peer)
             return engine

@@ -28,10 +28,13 @@ _CHECK_OCTETS: Final = 2
 class GatewayEngine(FramedEngine):
     """One master's connection to a gateway."""
 
-    __slots__ = ("_application", "_bus", "_errands", "_peer")
+    __slots__ = ("_application", "_bus", "_errands", "_options", "_peer")
 
-    def __init__(self, inner: Engine, bus: Bus, application: Application, traffic: Traffic, peer: str) -> None:
+    def __init__(
+        self, inner: Engine, bus: Bus, options: BusOptions, application: Application, traffic: Traffic, peer: str
+    ) -> None:
         super().__init__(inner, traffic)
+        self._options = options
         self._application, self._peer = application, peer
         self._bus = bus
         self._errands: set[Errand] = set()
@@ -61,7 +64,8 @@ class GatewayEngine(FramedEngine):
             self._errands.discard(errand)
             self._out += self._refused(frame, GATEWAY_TARGET_FAILED) if answer is None else answer
 
-        errand = Errand(_on_bus(frame), hear, deliver, lambda answer: _on_bus(answer) if answer else 0)
+        timeout_s = self._options.timeout_of(frame[UNIT_AT])
+        errand = Errand(_on_bus(frame), hear, deliver, lambda answer: _on_bus(answer) if answer else 0, timeout_s)
         if self._bus.ask(errand, now_s):
             self._errands.add(errand)
         else:

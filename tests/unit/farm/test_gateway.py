@@ -103,6 +103,51 @@ def test_a_device_off_its_network_is_given_up_after_the_time_out(made: Made) -> 
     assert 0.4 < at_s - NOW_S < 0.45
 
 
+def test_a_unit_may_have_a_time_out_of_its_own(made: Made) -> None:
+    master = Master(Pilot(made(BUS.replace("queue", "timeouts_s: {9: 2.0, 20-22: 0.1}, queue"))))
+    took_s, begin_s = [], NOW_S
+    for number, unit in enumerate((8, 9, 10, 19, 20, 21, 22, 23)):
+        master.engine.receive(read(number, unit), begin_s)
+        ((_, refused, at_s),) = master.hears(begin_s + 5.0)
+        assert refused == b"\x84\x0b"
+        took_s.append(round(at_s - begin_s, 1))
+        begin_s += 10.0
+    assert took_s == [0.4, 2.0, 0.4, 0.4, 0.1, 0.1, 0.1, 0.4]
+
+
+def test_a_device_may_answer_within_its_own_time_out_that_is_later_than_that_of_others(made: Made) -> None:
+    """113 octets at 2,400 bit/s take 0.52 s, and its request 0.04 s before the time-out begins."""
+    slow = "{baud_rate: 2400, timeout_s: 0.4, timeouts_s: {2: 1.0}}"
+    master = Master(Pilot(made(slow)))
+    master.engine.receive(read(1, 1, 54) + read(2, 2, 54), NOW_S)
+    assert [(number, answer[:2]) for number, answer, _ in master.hears(NOW_S + 9.0)] == [
+        (1, b"\x84\x0b"),
+        (2, bytes((4, 108))),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "where", "message"),
+    [
+        ("{0: 1}", "timeouts_s", "'0' is no unit from 1 to 247, and no span of them such as 10-20"),
+        ("{248: 1}", "timeouts_s", "'248' is no unit"),
+        ("{20-10: 1}", "timeouts_s", "'20-10' is no unit"),
+        ("{meters: 1}", "timeouts_s", "'meters' is no unit"),
+        ("{5: 1, 3-7: 2}", "timeouts_s", "unit 5 is in '5' and in '3-7'"),
+        ("{5: 0}", "timeouts_s.5", "must be above 0, not 0"),
+        ("{5: soon}", "timeouts_s.5", "must be a number"),
+        ("[1.0]", "timeouts_s", "must be a table"),
+    ],
+)
+def test_what_is_wrong_with_the_time_outs_of_units(made: Made, timeouts: str, where: str, message: str) -> None:
+    with pytest.raises(ConfigError) as found:
+        made(f"{{timeouts_s: {timeouts}}}")
+    (problem,) = found.value.problems
+    assert problem.where == f"stations.gateway.options.bus.{where}"
+    assert message in problem.message
+    assert problem.line == 9
+
+
 def test_one_request_too_many_has_no_path(made: Made) -> None:
     master = Master(Pilot(made()))
     master.engine.receive(b"".join(read(k, 1) for k in range(6)), NOW_S)

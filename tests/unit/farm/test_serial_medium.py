@@ -131,7 +131,9 @@ def test_a_device_waits_until_the_master_has_finished() -> None:
     link.receive(ASKED, second_s)
     said = run(link, NOW_S + 10.0)
     assert joined(said) == ANSWER * 2
-    assert said[0][0] >= second_s + len(ASKED) * CHARACTER_S + 14 * CHARACTER_S
+    talked_s = second_s + SILENCE_S + len(ASKED) * CHARACTER_S
+    assert said[0][0] - talked_s == pytest.approx(SILENCE_S + 14 * CHARACTER_S, abs=1e-6)
+    assert said[-1][0] - talked_s == pytest.approx(2 * (SILENCE_S + 45 * CHARACTER_S), abs=1e-6)
 
 
 def test_who_talks_into_an_answer_loses_both() -> None:
