@@ -40,6 +40,7 @@ groups:
       - {protocol: modbus, pty: bus, baud_rate: 9600, map: sdm630}
       - {protocol: modbus, station: server, map: sdm630}
       - {protocol: modbus, pty: shared, baud_rate: 9600, medium: rs485, map: sdm630}
+      - {protocol: modbus, station: gateway, map: sdm630}
   chargers:
     kind: ev_charger
     count: 2
@@ -48,6 +49,7 @@ groups:
       - {protocol: modbus, station: server, address: 10}
 stations:
   server: {protocol: modbus, options: {framing: rtu}}
+  gateway: {protocol: modbus, options: {bus: {baud_rate: 19200, timeout_s: 5, timeouts_s: {70-79: 0.3}}}}
 """
 METERS: Final = {1: "meters-001", 2: "meters-002", 3: "meters-003"}
 ABSENT: Final = 77
@@ -267,3 +269,20 @@ def test_pymodbus_over_tcp_is_dissected_by_tshark_and_nothing_is_wrong(server: t
     assert fields("mbrtu.crc16.status == 1", "frame.number") == frames
     assert fields("_ws.malformed || _ws.expert.severity == error", "frame.number") == []
     assert set(fields("modbus.exception_code", "modbus.exception_code")) == {"2"}
+
+
+# ---------------------------------------------------------------------------------------- a gateway
+
+
+def test_a_gateway_says_0b_after_the_time_out_of_the_unit_that_is_silent(
+    site: RunningFarm, rows: list[dict[str, Any]]
+) -> None:
+    (told,) = {(row["host"], row["port"]) for row in rows if row["station"] == "gateway"}
+    with ModbusTcpClient(told[0], port=told[1], timeout=4, retries=0) as master:
+        begin_s = time.monotonic()
+        refused = master.read_input_registers(VOLTAGE, count=2, device_id=ABSENT)
+        assert time.monotonic() - begin_s >= 0.3
+        assert (refused.isError(), refused.exception_code) == (True, 0x0B)
+        read = master.read_input_registers(VOLTAGE, count=2, device_id=2)
+        found = master.convert_from_registers(read.registers, master.DATATYPE.FLOAT32)
+    assert found == pytest.approx(volts(site, "meters-002"), rel=1e-6)
