@@ -62,6 +62,7 @@ FAULTS: Final = {
     "follows-none": "pilotfarm.emulators.faults.device_following:FOLLOWS_NONE",
     "follows-slowly": "pilotfarm.emulators.faults.device_following:FOLLOWS_SLOWLY",
     "identification-refused": "pilotfarm.emulators.faults.device_following:IDENTIFICATION_REFUSED",
+    "tamper": "pilotfarm.emulators.faults.device_tamper:TAMPER",
     "cell-down": "pilotfarm.emulators.faults.site:CELL_DOWN",
     "rtu-down": "pilotfarm.emulators.faults.site:RTU_DOWN",
     "gateway-restart": "pilotfarm.emulators.faults.site:GATEWAY_RESTART",

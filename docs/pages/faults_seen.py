@@ -162,6 +162,10 @@ SEEN: Final = {
         ("every protocol", "`identification_failed` 1, `identified` and `remote_enabled` 0: it obeys nobody"),
         ("every protocol, charger", "the owner of the vehicle is refused: `authorised` 0, and it does not charge"),
     ),
+    "tamper": (
+        ("every protocol", "the alarm of its mode and `general_alarm` 1, after the end too, until `event_clear`"),
+        ("every protocol", "one more in `event_count`; a meter with a memory logs it"),
+    ),
     "stuck": (
         ("Modbus", "the register stands still; where `quality` is not `good`, the map's word for what is not there"),
         ("IEC 104, DNP3", "the point stands still; its quality is what `quality` says"),

@@ -94,6 +94,8 @@ class Row:
     """The quantities that are looked at; for a fault of measurement its target as well."""
     told: Sequence[Mapping[str, float]] = ({},)
     """What the device is told while the fault stands, one after the other, each followed by ``steps``."""
+    then: Mapping[str, float] = field(default_factory=dict)
+    """What it is told when the fault ends."""
     steps: int = 1
     looks: int = 1
     """How often the clients look, the last time for the word."""
@@ -173,6 +175,14 @@ TABLE: Final = (
         given={"time_s": 30.0},
     ),
     Row("identification-refused", "1", of=("identification_failed",)),
+    Row(
+        "tamper",
+        "1",
+        "cover-open",
+        device=METER,
+        of=("cover_open_alarm", "general_alarm"),
+        then={"event_clear": 1.0},
+    ),
     # ---------------------------------------------------------------- a whole site
     Row("cell-down", "no answer, none gets one", "silent"),
     Row("rtu-down", ("cut, none gets in", "cut, none gets in", "as before"), "refuse", device=CELLAR),

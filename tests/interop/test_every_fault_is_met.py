@@ -100,6 +100,8 @@ def broken(farm: RunningFarm, row: Row) -> Iterator[None]:
     finally:
         farm.rest.delete("faults").raise_for_status()
         farm.tell(BATTERY, **USUAL)
+        if row.then:
+            farm.tell(row.device, **row.then)
         farm.step(5 if any(row.told) or row.write or row.steps > 1 else 1)
 
 

@@ -162,6 +162,24 @@ def test_of_two_faults_the_stronger_holds_and_the_other_when_it_is_over(farm: Fa
         run(farm, 1)
 
 
+@pytest.mark.parametrize("mode", registry.fault("tamper").modes)
+def test_what_is_done_to_a_meter_is_an_alarm_until_it_is_cleared(farm: Farm, mode: str) -> None:
+    meter, other, alarm = (*map(farm.device, ("smart_meter-001", "smart_meter-002")), f"{mode.replace('-', '_')}_alarm")
+    before = meter.value("event_count")
+    fault = farm.faults.add("tamper", {"device": "*-001"}, mode)
+    assert fault.hit == (meter.id,)
+    run(farm, 2)
+    tell(meter, event_clear=1.0)
+    run(farm, 2)
+    farm.faults.clear(fault.id)
+    run(farm, 2)
+    assert [meter.value(name) for name in (alarm, "general_alarm")] == [1.0, 1.0]
+    assert [other.value(name) for name in (alarm, "general_alarm", "event_count")] == [0.0, 0.0, before]
+    tell(meter, event_clear=1.0)
+    run(farm, 1)
+    assert [meter.value(name) for name in (alarm, "general_alarm", "event_count")] == [0.0, 0.0, 0.0]
+
+
 # ------------------------------------------------------------------------------------------ trips
 
 
