@@ -34,7 +34,6 @@ METERS = ("meters-001", "meters-002", "meters-003")
 POWER = {"quantity": "active_power_w"}
 POWER_REGISTER, POWER_IOA, POWER_INDEX = 52, IOA["active_power_w"], 537
 HOSTS = ("127.91.0.1", "127.91.0.2", "127.91.0.3")
-SHARED = [name for name in registry.PROTOCOLS if registry.protocol(name).shared]
 """Protocols of which one station may answer for several devices."""
 
 
@@ -172,7 +171,7 @@ def test_a_modbus_exception_is_seen_on_modbus_alone(make_layout: Callable[..., S
 
 
 @pytest.mark.parametrize("mode", ["refuse", "cut"])
-@pytest.mark.parametrize("protocol", SHARED)
+@pytest.mark.parametrize("protocol", registry.PROTOCOLS)
 def test_a_station_is_on_the_network_as_long_as_one_device_behind_it_is(
     make_layout: Callable[..., SiteLayout], protocol: str, mode: str
 ) -> None:
