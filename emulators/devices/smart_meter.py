@@ -37,7 +37,7 @@ from pilotfarm.emulators.contracts.device import DeviceSpec, Effect, Flow, Keys,
 from pilotfarm.emulators.contracts.world import Place, Surroundings
 from pilotfarm.emulators.devices import appliances, common, compound, connection, demand, relay
 from pilotfarm.emulators.devices.appliances import APPLIANCES
-from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, METERING, RELAY, quantities
+from pilotfarm.emulators.quantities import COMMON, CONNECTION_POINT, METERING, RECORDS, RELAY, quantities
 from pilotfarm.profiles import draws
 
 INTERVAL_S: Final = 900.0
@@ -71,6 +71,7 @@ QUANTITIES: Final = (
     "event_clear",
     *demand.QUANTITIES,
     *(name for name in RELAY if name not in ALARMS),
+    *RECORDS,
 )
 
 RATINGS: Final = (
@@ -302,7 +303,7 @@ DEVICE: Final = DeviceSpec(
         "commands / requests of information": (
             *common.COMMAND_ITEMS,
             *("event_clear", "demand_period_s", "demand_reset"),
-            *(each.name for each in quantities(RELAY) if each.writable),
+            *(each.name for each in quantities((*RELAY, *RECORDS)) if each.writable),
         ),
         "electrical state variables measurements": (
             *CONNECTION_POINT,

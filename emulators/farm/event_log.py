@@ -12,6 +12,26 @@ EVENTS_MAX: Final = 200
 WHO: Final = ("remote", "manual", "local")
 """Who moves a relay, by the numbers of ``relay_moved_by`` from 1 on."""
 RELAY, CLEARED, DIP = "relay_control_state", "event_clear", "voltage_dip"
+CODES: Final = {
+    CLEARED: 1,
+    RELAY: 2,
+    DIP: 3,
+    "power_failure_alarm": 10,
+    **{f"undervoltage_l{phase}_alarm": 10 + phase for phase in (1, 2, 3)},
+    **{f"overvoltage_l{phase}_alarm": 13 + phase for phase in (1, 2, 3)},
+    "overcurrent_alarm": 17,
+    "low_power_factor_alarm": 18,
+    "cover_open_alarm": 20,
+    "magnetic_field_alarm": 21,
+    "clock_invalid_alarm": 22,
+    "battery_low_alarm": 23,
+    "communication_lost_alarm": 24,
+    "limiter_alarm": 25,
+    "fault_trip": 30,
+    "sesp_link_lost": 31,
+    "identification_failed": 32,
+}
+"""What events are about -> its number where a master reads a record; a number is never used again."""
 
 
 class Logged(NamedTuple):
@@ -22,6 +42,15 @@ class Logged(NamedTuple):
     quantity: str
     value: int
     cause: str
+
+    @property
+    def code(self) -> int:
+        return CODES[self.quantity]
+
+    @property
+    def cause_code(self) -> int:
+        """Who moved the relay, as in ``WHO`` from 1 on; 0 is nobody."""
+        return 1 + WHO.index(self.cause) if self.cause else 0
 
 
 class EventLog:
@@ -34,6 +63,7 @@ class EventLog:
         self._times = np.zeros((m, EVENTS_MAX))
         self._codes = np.zeros((m, EVENTS_MAX), dtype=np.uint8)
         assert len(self._kinds) <= 256
+        assert CODES.keys() >= {name for name, _, _ in self._kinds}
         self._first = np.zeros(m, dtype=np.int64)
         """By meter: the number of the first event that has not been cleared."""
         self._next = np.zeros(m, dtype=np.int64)
@@ -52,6 +82,10 @@ class EventLog:
     def begin_anew(self, meters: Indices) -> None:
         """Let other meters stand there, with nothing logged."""
         self._first[meters] = self._next[meters] = 0
+
+    def span(self, meter: int) -> tuple[int, int]:
+        """Return the numbers between which a meter's events are: another pair is another log."""
+        return int(self._first[meter]), int(self._next[meter])
 
     def read(self, meter: int) -> list[Logged]:
         """Return the events of a meter, oldest first."""

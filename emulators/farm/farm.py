@@ -118,15 +118,22 @@ class Farm:
         self.pools.step(self.world.at(self.time_s, dt_s, self.network.mains), dt_s)
         self._show_columns()
         supply.solve(self.network, self.population, dt_s)
+        self._keep(moment.unix_s, dt_s)
         self.faults.report()
-        for memory in self.memories.values():
-            memory.step(moment.unix_s, dt_s)
         supply.doubt_voltages(self.network, self.population)
         for command, name, outcome in self.tracer.update(self.time_s):
             for observer in self.observers:
                 observer.traced(command, name, outcome, moment)
         for observer in self.observers:
             observer.stepped(moment)
+
+    def _keep(self, unix_s: float, dt_s: float) -> None:
+        """Let meters with a memory keep what the step has brought, and show the records that masters select."""
+        for memory in self.memories.values():
+            memory.step(unix_s, dt_s)
+            self._write(list(memory.shown()))
+        if self.memories:
+            self._show_columns()
 
     def _take_commands(self, now_s: float) -> None:
         if self._wall_s is not None:

@@ -94,6 +94,11 @@ class LoadProfile:
         self._base[:, meters] = registers[:, meters]
         self._first[meters] = self._number + 1
 
+    @property
+    def number(self) -> int:
+        """The last boundary, in quarters of an hour since 1970: another one is another profile."""
+        return self._number
+
     def intervals(self, meter: int) -> list[Reading]:
         """Return the intervals that a meter has, oldest first."""
         return self._read(self._ends, self._first[meter] + 1, self._energy[:, :, meter], self._status[:, meter])

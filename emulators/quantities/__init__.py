@@ -23,6 +23,7 @@ from pilotfarm.emulators.quantities.catalogue import (
     INVERTER,
     METERING,
     PROTECTION,
+    RECORDS,
     RELAY,
     SUPPORT,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "METERING",
     "PROTECTION",
     "PV",
+    "RECORDS",
     "RELAY",
     "RESOURCES",
     "STORAGE",

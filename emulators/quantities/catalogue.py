@@ -264,6 +264,7 @@ PARTS: Final[dict[str, tuple[Quantity, ...]]] = {
     "Homes": _HOME,
     "Energy by phase": meters.BY_PHASE,
     "Supply relays": meters.RELAY,
+    "Records of meters": meters.RECORDS,
 }
 """The catalogue by what it is about."""
 
@@ -280,6 +281,8 @@ INVERTER: Final = tuple(q.name for q in _INVERTER)
 """What a device behind an inverter has besides those."""
 RELAY: Final = tuple(q.name for q in meters.RELAY)
 """What a meter with a supply relay has."""
+RECORDS: Final = tuple(q.name for q in meters.RECORDS)
+"""What a meter with a memory shows of it."""
 METERING: Final = tuple(q.name for q in meters.BY_PHASE)
 """What a device with a meter of its own counts besides, by phase among others."""
 PROTECTION: Final = tuple(q.name for q in _PROTECTION)

@@ -108,3 +108,43 @@ RELAY: Final = (
         86_400.0,
     ),
 )
+
+RECORDS: Final = (
+    # A window to a meter's memory, which a master moves
+    Quantity("record_kind", "enum", _P, "Which memory is read: 0 load profile, 1 daily profile, 2 event log", 0.0, 2.0),
+    Quantity(
+        "record_selected", "enum", _P, "Which record is shown: 1 the newest, 2 the one before; 0 is none", 0.0, 5_760.0
+    ),
+    Quantity("record_count", "1", _S, "How many records that memory holds, while one is selected", 0.0),
+    Quantity("record_day", "1", _S, "Days from 1970-01-01 to the end of the record, UTC", 0.0),
+    Quantity("record_time_s", "s", _S, "Time of day at the end of the record, UTC", 0.0, 86_400.0),
+    Quantity("record_energy_imported_wh", "Wh", _S, "Active energy drawn in the interval, or that register", 0.0),
+    Quantity("record_energy_exported_wh", "Wh", _S, "Active energy delivered in the interval, or that register", 0.0),
+    Quantity(
+        "record_reactive_energy_imported_varh",
+        "varh",
+        _S,
+        "Reactive energy drawn in the interval, or that register",
+        0.0,
+    ),
+    Quantity(
+        "record_reactive_energy_exported_varh",
+        "varh",
+        _S,
+        "Reactive energy delivered in the interval, or that register",
+        0.0,
+    ),
+    Quantity(
+        "record_status",
+        "1",
+        _S,
+        "What was the matter in the interval: 1 power failure, 2 clock invalid, 4 relay open, 8 tampered, added up",
+        0.0,
+        15.0,
+    ),
+    Quantity("record_event", "enum", _S, "What the logged event is about, by its code", 0.0, 255.0),
+    Quantity("record_event_value", "enum", _S, "What it became: of an alarm 1 it began, 0 it ended", 0.0, 2.0),
+    Quantity(
+        "record_event_cause", "enum", _S, "Who moved the relay: 1 remote, 2 manual, 3 local; 0 is nobody", 0.0, 3.0
+    ),
+)

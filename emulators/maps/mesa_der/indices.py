@@ -233,6 +233,9 @@ undervoltage_protection_started undervoltage_protection_operated overfrequency_p
 overfrequency_protection_operated underfrequency_protection_started underfrequency_protection_operated
 relay_control_state load_energised relay_control_mode relay_manual_disconnect relay_manual_reconnect limiter_alarm
 limiter_threshold_w limiter_over_duration_s limiter_under_duration_s
+record_kind record_selected record_count record_day record_time_s record_energy_imported_wh record_energy_exported_wh
+record_reactive_energy_imported_varh record_reactive_energy_exported_varh record_status record_event
+record_event_value record_event_cause
 """
 NUMBERED: Final = tuple(_VENDOR_ORDER.split())
 """The order that fixes the vendor range. An index is never used again: a new quantity goes to the end."""

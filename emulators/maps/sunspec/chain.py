@@ -28,7 +28,7 @@ from pilotfarm.emulators.wire.sinks import Pulse, Sink
 from pilotfarm.emulators.wire.sources import Scaled, Source
 from pilotfarm.emulators.wire.wiring import ByWiring
 
-VENDOR_MODELS: Final = (64_901, 64_902, 64_903, 64_904, 64_905, 64_906, 64_907, 64_908, 64_909, 64_910)
+VENDOR_MODELS: Final = (64_901, 64_902, 64_903, 64_904, 64_905, 64_906, 64_907, 64_908, 64_909, 64_910, 64_911)
 
 _END: Final = b"\xff\xff\x00\x00"
 _DTYPES: Final = {
