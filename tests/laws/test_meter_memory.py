@@ -114,7 +114,7 @@ def test_what_was_the_matter_stands_with_the_interval_it_was_in() -> None:
     flat = np.zeros((4, M))
     for k in range(1, 61):
         status = OFF.copy()
-        if k == 20:
+        if k == 30:  # ends with the second interval
             status[0] = Status.POWER_FAILURE
         if k == 31:  # ends a minute into the third
             status[1] = Status.RELAY_OPEN | Status.TAMPERED
@@ -165,9 +165,10 @@ def test_a_log_is_the_newest_200_events_of_each_meter_whatever_comes() -> None:
         if k in (150, 640):
             log.clear(np.array([1]))
             model[1] = []
-        if k == 300:
-            log.begin_anew(np.array([2]))
-            model[2], numbers[2] = [], 0
+        if k in (300, 500):  # one that has been cleared, and one that has not
+            meter = 2 if k == 300 else 1
+            log.begin_anew(np.array([meter]))
+            model[meter], numbers[meter] = [], 0
         if k % 50 == 0:
             assert [log.read(meter) for meter in range(M)] == model, k
     assert [log.read(meter) for meter in range(M)] == model

@@ -56,6 +56,17 @@ def test_a_meter_lasts_as_long_as_its_rating_says_and_is_back_before_it_says_so(
     assert _course(pilot, 2) == [(True, 1.0 if last_s else 0.0), (True, 0.0)]
 
 
+def test_each_meter_lasts_as_long_as_its_own_capacitor(make_layout: Made) -> None:
+    ratings = "ratings: {last_gasp_s: {choice: [1, 2, 4]}}"
+    pilot = Pilot(make_layout(f"  m: {{kind: smart_meter, count: 12, feeder: east, {ratings}, endpoints: []}}\n"))
+    lasts_s = pilot.farm.groups["m"].layout.ratings["last_gasp_s"]
+    assert set(lasts_s.tolist()) == {1.0, 2.0, 4.0}
+    pilot.farm.faults.add("outage", {"feeder": "east"}, duration_s=6.0)
+    for k in range(8):
+        pilot.step(1.0)
+        assert [pilot.ways.reachable("m", row) for row in range(12)] == [k >= 6 or k < each for each in lasts_s]
+
+
 def test_a_meter_that_lasts_for_less_than_a_step_is_heard_all_the_same(make_layout: Made) -> None:
     pilot = Pilot(make_layout(METERS.format(last_s=5.0), stations=STATIONS))
     pilot.farm.faults.add("outage", {"feeder": "east"}, duration_s=180.0)

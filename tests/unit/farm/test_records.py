@@ -91,5 +91,15 @@ def test_the_newest_record_is_shown_as_long_as_it_is_selected(farm: Farm) -> Non
     assert meter.value("record_count") == 2.0
 
 
+def test_another_meter_shows_nothing_of_the_one_before(make_layout: Callable[..., SiteLayout]) -> None:
+    farm = Farm(make_layout(SITE))
+    for _ in range(3):
+        farm.step(900.0)
+    assert _shown(farm, "kept-001", record_selected=1)["record_count"] == 3.0
+    farm.faults.add("exchanged", {"device": "kept-001"})
+    farm.step(1.0)
+    assert not any(farm.device("kept-001").value(name) for name in SHOWN)
+
+
 def test_a_meter_without_a_memory_has_nothing_to_show(farm: Farm) -> None:
     assert not any(_shown(farm, "other-001", record_selected=1).values())
