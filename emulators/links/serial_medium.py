@@ -1,8 +1,8 @@
 """A line that devices share, as their master meets it: one talks at a time, and what is damaged is silence.
 
 A *transmission* is what one side says without a silence in it. It waits for its turn, passes at the line's rate, and
-is heard once its last octet has passed; the device takes its turn-around before it does anything, and what it answers
-comes to the master as a receiver hands it over. All times are wall seconds.
+is heard once its last octet has passed; the device takes its turn-around before it does anything. All times are wall
+seconds.
 
 A frame that is lost, or in which a bit is wrong, is heard by nobody: its parity, its check or its sum is wrong, and a
 receiver drops it. How many wrong bits a check may let pass is the protocol's; here none do.
@@ -23,8 +23,6 @@ from pilotfarm.profiles.media.shared import SharedMedium, hop_s, kept_frac, sile
 
 HELD_MAX_OCTETS: Final = 4_096
 """Octets of a master that may be under way; more are lost, as when a receiver is overrun."""
-PIECE_OCTETS: Final = 14
-"""What a receiver hands over at a time, where the medium has no frames: the highest level of a 16550."""
 
 
 class SharedLine:
@@ -61,7 +59,7 @@ class SharedLine:
         self._draws = {name: Draws(key, name) for name in ("access", "turn-around", "lost")}
         self._inward: deque[tuple[float, bytes]] = deque()
         self._outward: deque[tuple[float, bytes]] = deque()
-        """When each piece has come, the first to come first."""
+        """When each transmission has come, the first to come first."""
         self._held = 0
         self._said_s = self._answers_from_s = self._answered_s = -inf
         """When the last octet passes of what the master has said; from when until when the device talks."""
@@ -140,10 +138,7 @@ class SharedLine:
         if self._loses(len(output)):
             self.bites.count += 1
             return
-        size = int(self._medium.frame_octets) or PIECE_OCTETS
-        for start in range(0, len(output), size):
-            piece = output[start : start + size]
-            self._outward.append((begin_s + self._passing_s(start + len(piece)), piece))
+        self._outward.append((self._answered_s, output))
 
     def _passing_s(self, octets: int) -> float:
         return hop_s(self._medium, octets, self._rate)

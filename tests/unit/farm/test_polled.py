@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from pilotfarm.emulators.protocols.iec60870.control import UNDER_WAY_MAX
 from pilotfarm.emulators.serving.images import Images, scanner
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
-from pilotfarm.emulators.stations.exchanges import way
-from pilotfarm.emulators.stations.polled import Polled
+from pilotfarm.emulators.stations.exchanges import NoWay, way
+from pilotfarm.emulators.stations.polled import Polled, Polling
+from pilotfarm.emulators.stations.scanning import News, Polls, Scanner
+from pilotfarm.profiles.draws import keys_of
 
 SITE = """\
 name: street
@@ -103,6 +106,48 @@ def test_what_is_known_is_what_was_reported_when_it_was_read(made: Made, polling
                         moved += polled.columns[quantity][row] != group.reported[quantity][row]
         said.append((farm.time_s, {group.name: (group.reported, group.quality) for group in farm.groups.values()}))
     assert moved
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_known_of_each_row_is_of_the_step_that_it_was_read_in(seed: int) -> None:
+    """Against each row by itself, with answers on their way for as long as they like."""
+    draw, n, steps = np.random.default_rng(seed), 5, 60
+    names = [["active_power_w", "voltage_l1_v", "frequency_hz"], ["energy_imported_wh"]]
+    every = [name for each in names for name in each]
+    asked = Polls(*(np.repeat(np.arange(n), 1), np.zeros(n, np.intp), np.arange(n), np.ones(n, np.intp)))
+    polling = Polling(
+        Scanner(asked, keys_of(1, list("abcde")), NoWay(n), classes=2, scan_s=1.0, timeout_s=1.0, retries=0)
+    )
+    still = np.arange(float(n))
+
+    def said(step: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """A value that says when and of whom it is; one that never moves; a quality now and then."""
+        moving = {name: step + np.arange(n) / 10.0 for name in every if name != "frequency_hz"}
+        marks = np.where(draw.random(n) < 0.3, step % 200 + 1, 0).astype(np.uint8)
+        return {**moving, "frequency_hz": still, "online": np.ones(n)}, {"active_power_w": marks} if marks.any() else {}
+
+    history = [said(0)]
+    polled = Polled(polling, np.arange(n), names, [], *history[0])
+    known, flight = np.zeros((2, n), dtype=int), np.full((2, n), -1)
+    for step in range(1, steps):
+        news = []
+        for of_class in range(2):
+            landed = (flight[of_class] >= 0) & (draw.random(n) < 0.4)
+            known[of_class, landed], flight[of_class, landed] = flight[of_class, landed], -1
+            fresh = (flight[of_class] < 0) & (draw.random(n) < draw.choice([0.0, 0.5, 1.0]))
+            known[of_class, fresh] = step - 1
+            leaving = (flight[of_class] < 0) & (draw.random(n) < 0.4)
+            flight[of_class, leaving] = step - 1
+            news.append(News(fresh, landed, leaving))
+        polling.news = news
+        history.append(said(step))
+        polled.update(*history[-1])
+        for of_class, members in enumerate(names):
+            for name, row in product(members, range(n)):
+                columns, marks = history[known[of_class, row]]
+                assert polled.columns[name][row] == columns[name][row]
+                assert polled.said.get(name, np.zeros(n))[row] == marks.get(name, np.zeros(n))[row]
+        assert polled.columns["frequency_hz"] is still
 
 
 def test_a_device_that_does_not_answer_is_not_topical_and_keeps_its_values(made: Made) -> None:
