@@ -18,7 +18,7 @@ KINDS = list(registry.DEVICES)
 GRID = [(230.0, 50.0)] * 6 + [(0.0, 50.0), (230.0, 50.6), (205.0, 49.6), (252.0, 50.0), (270.0, 50.0)]
 """Voltage and frequency, one pair a step, over and over."""
 STEPS = [(1.0, 23), (900.0, 34)]
-"""Their length [s] and how many: by the longer ones until after midnight, by the shorter ones twice the grid's pairs."""
+"""Their length [s] and how many: the longer ones until after midnight, the shorter ones twice the grid's pairs."""
 
 
 def loosened(columns: Columns) -> Columns:
