@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,6 @@ from pilotfarm.api.routes import timing
 from pilotfarm.api.routes.context import TOTAL, Context, Here, counted
 from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.fault import (
-    FaultSpec,
     GridFault,
     LinkFault,
     MeasurementFault,
@@ -35,7 +35,7 @@ FaultId = Annotated[requests.FaultNumber, Path(description="A fault's number", e
 
 @router.get("/faults/kinds", summary="Kinds of fault, with what each can be told")
 async def list_fault_kinds() -> list[models.FaultKind]:
-    return [_kind(registry.fault(name)) for name in registry.FAULTS]
+    return [_kind(name) for name in registry.FAULTS]
 
 
 @router.get(
@@ -149,7 +149,9 @@ def _asked(here: Context, fault: Fault) -> dict[str, Any]:
     }
 
 
-def _kind(spec: FaultSpec) -> models.FaultKind:
+@cache
+def _kind(name: str) -> models.FaultKind:
+    spec = registry.fault(name)
     measures = isinstance(spec, MeasurementFault)
     everywhere = isinstance(spec, GridFault) and spec.everywhere
     schema: dict[str, Any] = spec.parameters.model_json_schema()

@@ -126,7 +126,7 @@ ResourceColumns: TypeAlias = Mapping[Resource, Seen]
 """The columns of a compound device's resources, by the resources' names."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceSpec:
     """A device kind, as the registry names it.
 

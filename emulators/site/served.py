@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pilotfarm.emulators.contracts.device import DeviceSpec
@@ -120,6 +121,7 @@ class SharedStation:
         )
 
 
+@lru_cache(maxsize=256)
 def addresses_per_device(chosen: MapSpec, spec: DeviceSpec, form: Hashable = None) -> int:
     """Return how many addresses in a row a device takes under a map: five for a prosumer over Modbus.
 

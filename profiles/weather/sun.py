@@ -10,6 +10,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -100,9 +101,12 @@ class Sun:
         return zenith_there - refraction, zenith_there, np.degrees(np.unwrap(np.arctan2(east, north)))
 
 
+@lru_cache(maxsize=64)
 def _monthly_turbidity(latitude_deg: float, longitude_deg: float) -> Floats:
     """Linke turbidity in the middle of each month, from pvlib's table."""
     months = pd.date_range("2025-01-15", periods=12, freq="MS", tz="UTC")
     found = pvlib.clearsky.lookup_linke_turbidity(months, latitude_deg, longitude_deg, interp_turbidity=False)
     by_month = dict(zip(months.month, found, strict=True))
-    return np.array([by_month[month] for month in range(1, 13)], dtype=np.float64)
+    turbidity = np.array([by_month[month] for month in range(1, 13)], dtype=np.float64)
+    turbidity.setflags(write=False)
+    return turbidity

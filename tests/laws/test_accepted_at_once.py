@@ -22,8 +22,18 @@ TINY = Path(profiles.__path__[0]) / "sites" / "tiny.yaml"
 
 @pytest.fixture
 def pilot(tmp_path: Path) -> Pilot:
+    return pairs(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def steered(tmp_path_factory: pytest.TempPathFactory) -> Pilot:
+    """A pilot for tests that start and stop its devices, and leave all else as it is."""
+    return pairs(tmp_path_factory.mktemp("pairs"))
+
+
+def pairs(folder: Path) -> Pilot:
     """Two devices of every kind, read over every protocol."""
-    site = tmp_path / "pairs.yaml"
+    site = folder / "pairs.yaml"
     site.write_text(TINY.read_text(encoding="utf-8").replace("count: 1", "count: 2"), encoding="utf-8")
     pilot = Pilot(load(str(site)))
     for _ in range(2):
@@ -150,16 +160,16 @@ def test_start_and_stop_are_the_commands_that_undo_each_other() -> None:
 @pytest.mark.parametrize("kind", ["charger", "battery", "pv", "meter", "home"])
 @pytest.mark.parametrize("between", [False, True])
 def test_the_last_of_start_and_stop_holds_whatever_came_before_it_in_the_step(
-    pilot: Pilot, kind: str, between: bool
+    steered: Pilot, kind: str, between: bool
 ) -> None:
-    device, other = pilot.farm.device(f"{kind}-002"), pilot.farm.device(f"{kind}-001")
+    device, other = steered.farm.device(f"{kind}-002"), steered.farm.device(f"{kind}-001")
     for orders in product(("start", "stop"), repeat=3):
         for order in orders:
             device.submit({order: 1.0}, "test", "me", 0.0)
             assert device.value("started") == float(order == "start")
             if between:
-                pilot.step(1.0)
-        pilot.step(1.0)
+                steered.step(1.0)
+        steered.step(1.0)
         assert device.value("started") == device.value("running") == float(orders[-1] == "start")
         assert other.value("started") == 1.0
 

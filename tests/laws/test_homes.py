@@ -64,7 +64,7 @@ def test_a_set_point_of_the_waiting_loads_is_what_they_draw() -> None:
     assert drawn[before > 100.0] == pytest.approx(10.0)
 
 
-@pytest.mark.parametrize(("dt_s", "hours"), [(60.0, 12.0), (900.0, 24.0)])
+@pytest.mark.parametrize(("dt_s", "hours"), [(120.0, 12.0), (900.0, 24.0)])
 def test_loads_told_to_wait_wait_until_their_deadline_and_no_longer(dt_s: float, hours: float) -> None:
     """Each lot comes at a full hour and is due ``deferrable_wait_h`` later, whatever the set-point."""
     columns = devices(HOME, 32, home_deferrable_wait_h=5.0)
@@ -141,7 +141,7 @@ def test_a_limit_curtails_no_sun_that_a_set_point_puts_into_the_storage(written:
     assert columns["active_power_w"][sunny] == pytest.approx(0.0, abs=1.0)
 
 
-@pytest.mark.parametrize(("dt_s", "seconds"), [(1.0, 240.0), (60.0, 600.0)])
+@pytest.mark.parametrize(("dt_s", "seconds"), [(2.0, 240.0), (60.0, 600.0)])
 def test_a_storage_that_fills_up_does_not_break_the_limit(dt_s: float, seconds: float) -> None:
     noon = {"ghi_w_per_m2": 900.0, "dni_w_per_m2": 800.0}
     columns = devices(HOME, 16, storage_soc_frac=0.94, storage_rated_energy_wh=6_000.0)
@@ -258,7 +258,7 @@ def test_rooms_stay_warm_in_winter() -> None:
     assert np.all(columns["outside_temperature_degc"] == -2.0)
 
 
-@pytest.mark.parametrize(("dt_s", "days"), [(300.0, 2), (900.0, 4)])
+@pytest.mark.parametrize(("dt_s", "days"), [(300.0, 1), (900.0, 4)])
 def test_rooms_and_water_stay_warm_in_a_week_of_frost_in_the_leakiest_house_of_the_defaults(
     dt_s: float, days: int
 ) -> None:
@@ -294,7 +294,7 @@ def test_a_set_point_at_either_end_of_a_homes_reach_is_followed(dt_s: float) -> 
         assert reached["active_power_w"][steady] == pytest.approx(columns[end][steady], abs=2.0), end
 
 
-@pytest.mark.parametrize("dt_s", [20.0, 900.0])
+@pytest.mark.parametrize("dt_s", [60.0, 900.0])
 def test_every_kind_of_heating_holds_room_and_water_at_any_step_length(dt_s: float) -> None:
     rows = 48
     ratings = {"home_heat_loss_w_per_k": 130.0, "home_heat_pump_w": 3_000.0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import permutations
@@ -50,13 +50,16 @@ TWO_GONE = Wrong("offline", "meters-00[13]")
 ALL_GONE = Wrong("offline")
 
 
-def expected(farm: Farm, active: dict[Wrong, Told]) -> Told:
+Cells = list[tuple[FarmDevice, str]]
+
+
+def expected(cells: Cells, active: dict[Wrong, Told]) -> Told:
     """What the faults that are active, in the order of their ids, make of the truth.
 
     Each comes with what was told when it began. A device off the network says to itself what it says to others.
     """
     told: Told = {}
-    for device, name in every(farm):
+    for device, name in cells:
         value, quality = device.true_value(name), 0
         gripping = [(wrong, notes) for wrong, notes in active.items() if wrong.grips(device.id, name)]
         for wrong, notes in gripping:
@@ -69,13 +72,13 @@ def expected(farm: Farm, active: dict[Wrong, Told]) -> Told:
     return told
 
 
-def every(farm: Farm) -> Iterator[tuple[FarmDevice, str]]:
+def every(farm: Farm) -> Cells:
     """Powers, and some quantities of every other role."""
-    return ((device, name) for device in farm for name in device.readings() if "power" in name or name in OTHERS)
+    return [(device, name) for device in farm for name in device.readings() if "power" in name or name in OTHERS]
 
 
-def seen(farm: Farm) -> Told:
-    return {(device.id, name): (device.value(name), device.quality(name)) for device, name in every(farm)}
+def seen(cells: Cells) -> Told:
+    return {(device.id, name): (device.value(name), device.quality(name)) for device, name in cells}
 
 
 @pytest.mark.parametrize(
@@ -89,6 +92,8 @@ def test_what_is_told_is_the_fold_of_the_active_faults_and_the_truth_once_all_ar
     """Three faults begin and end in each of the 90 orders, one event a step, at the times they were given."""
     farm = Farm(make_layout(GROUPS))
     farm.step(1.0)
+    cells = every(farm)
+    now = seen(cells)
     for order in sorted(set(permutations((0, 0, 1, 1, 2, 2)))):
         begin_s = farm.time_s
         ids = []
@@ -106,14 +111,15 @@ def test_what_is_told_is_the_fold_of_the_active_faults_and_the_truth_once_all_ar
         assert ids == sorted(ids)
         active: dict[Wrong, Told] = {}
         for number in order:
-            before = seen(farm)
+            before = now
             farm.step(1.0)
+            now = seen(cells)
             if wrongs[number] in active:
                 del active[wrongs[number]]
             else:
                 # In the order of their ids, whichever began first.
                 active[wrongs[number]] = before
                 active = {wrong: active[wrong] for wrong in wrongs if wrong in active}
-            assert seen(farm) == expected(farm, active), order
+            assert now == expected(cells, active), order
         assert all(farm.faults.get(number).state == "ended" for number in ids)
-        assert seen(farm) == expected(farm, {})
+        assert now == expected(cells, {})

@@ -70,7 +70,7 @@ WRITTEN = {
 @pytest.mark.parametrize("dt_s", STEPS_S)
 def test_together_is_as_alone(dt_s: float) -> None:
     alone, pools, places = site(), Pools(site()), rows_in_site()
-    for k in range(1, 31):
+    for k in range(1, 21):
         now = world(11.5 * HOUR_S + k * dt_s)
         if k in (3, 12):
             for name, values in WRITTEN.items():

@@ -323,7 +323,7 @@ def test_a_home_that_may_not_charge_from_the_grid_charges_with_the_power_of_its_
     free = told(start, **written)
     short = enough = 0
     for hour in (3.0, 6.5, 8.0, 12.0, 18.5, 23.0):
-        for k in range(10):
+        for k in range(6):
             world = surroundings(16, hour * HOUR_S + k * dt_s)
             held, free = (HOME.step(each, world, dt_s) for each in (held, free))
             drawn_w = -held["storage_active_power_w"]

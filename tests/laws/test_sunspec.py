@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,7 +80,12 @@ CASES = [(kind, name, phases) for kind, name in SERVED for phases in (3, 1)]
 # --------------------------------------------------------------------------------------- what moves
 
 
-def lived(spec: DeviceSpec, phases: int) -> Iterator[Columns]:
+@cache
+def lived(kind: str, phases: int) -> tuple[Columns, ...]:
+    return tuple(_lived(registry.device(kind), phases))
+
+
+def _lived(spec: DeviceSpec, phases: int) -> Iterator[Columns]:
     """Devices through a day with commands, a fault of the mains, and somebody who works at them."""
     known = {rating.name for rating in spec.ratings}
     halves = (
@@ -138,11 +143,16 @@ class History:
 
     points: dict[str, Point]
     images: npt.NDArray[np.uint8]
+    _found: dict[str, list[Point]] = field(default_factory=dict)
 
     def of(self, point: Point) -> list[Point]:
         """What a point was, every different value once."""
-        shown = np.unique(self.images[:, 2 * point.address :][:, : len(point.data)], axis=0)
-        return [replace(point, data=bytes(each)) for each in shown]
+        if point.key not in self._found:
+            octets = len(point.data)
+            shown = self.images[:, 2 * point.address :][:, :octets].tobytes()
+            every = {shown[at : at + octets] for at in range(0, len(shown), octets)}
+            self._found[point.key] = [replace(point, data=each) for each in sorted(every)]
+        return self._found[point.key]
 
 
 @cache
@@ -152,7 +162,7 @@ def histories(kind: str, name: str, phases: int) -> list[History]:
     plan = registry.point_map(name).plan(spec)
     images: dict[int, list[npt.NDArray[np.uint8]]] = defaultdict(list)
     table: Any = None
-    for columns in lived(spec, phases):
+    for columns in lived(kind, phases):
         if table is None:
             table = PROTOCOL.table(plan, len(columns["running"]), columns, None)
         table.refresh(columns, {}, NOW_S)
