@@ -38,7 +38,7 @@ def polled(takes_s: float = 2.0, *lost: int, **options: object) -> tuple[Drops, 
     """Two batteries of which the first is asked."""
     here = drops(2, **{"unsolicited": False, "keep_alive_s": 0.0, **options})
     line, down = Line(here.station), Downlink(here.devices[0], takes_s, lost)
-    here.outstation(0).seat.downlink = down
+    here.seat(0).downlink = down
     master = line.master()
     master.settle()
     return here, line, master, down

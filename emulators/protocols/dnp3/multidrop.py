@@ -135,4 +135,4 @@ class Multidrop:
 
 
 def _is_up(outstation: Outstation) -> bool:
-    return outstation.seat.reachable and not outstation.restarting
+    return outstation.database.reachable and not outstation.restarting
