@@ -1,8 +1,8 @@
 """A station's own list of points over DNP3: the points of several devices in one outstation.
 
 A point's type is ``AI``, ``AO``, ``BI``, ``BO`` or ``CTR``, or the group and variation in which it is read where a
-master asks for nothing else (IEEE 1815-2012, annex A): ``g30v5`` is an analog input as floating point, in the quantity's
-own unit, and its events are floating point too. The indices of each type count by themselves.
+master asks for nothing else (IEEE 1815-2012, annex A): ``g30v5`` is an analog input as floating point, in the
+quantity's own unit, and its events are floating point too. The indices of each type count by themselves.
 """
 
 from __future__ import annotations
