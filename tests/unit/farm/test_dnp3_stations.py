@@ -214,9 +214,11 @@ def test_a_set_point_goes_down_the_line_of_an_rtu_and_reaches_the_device(made: M
     assert pilot.farm.device("storages-002").value("active_power_setpoint_w") == 700.0
 
 
-def test_the_site_on_the_page_is_one(made: Made) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "dnp3.md").read_text(encoding="utf-8")
-    example = page.split("```yaml\n")[1].split("```")[0]
-    pilot = made(text=SITE.split("groups:")[0] + example)
-    assert [each.seat.address for each in place(pilot).placed] == list(range(10, 30))
+PAGE = (Path(__file__).parents[3] / "docs" / "dnp3.md").read_text(encoding="utf-8").split("```yaml\n")[1:]
+
+
+@pytest.mark.parametrize(("number", "addresses"), [(0, list(range(10, 30))), (1, [10] * 22)])
+def test_the_sites_on_the_page_are_some(made: Made, number: int, addresses: list[int]) -> None:
+    pilot = made(text=SITE.split("groups:")[0] + PAGE[number].split("```")[0])
+    assert [each.seat.address for each in place(pilot).placed] == addresses
     assert place(pilot).layout.endpoint.label.endswith(":20000")
