@@ -159,6 +159,8 @@ def test_an_integrity_poll_gives_each_point_at_its_index_in_its_variation_and_no
     }
     read = {point: number for point, _, _, number in found}
     assert wrong(site.rows(), read, lambda device, name: site.farm.device(device).value(name)) == []
+    usual = {point: variation for point, variation, *_ in values(answer(site.master(), bytes([30, 0, 6])))}
+    assert (usual["AI5"], usual["AI50"], usual["AI60"]) == (5, 2, 1), "as in class 0"
     assert rows["AI110"]["device"] == "meters-002"
     assert [rows[f"BI{index}"]["device"] for index in (0, 2, 8)] == ["meters-001", "meters-002", "storage-002"]
     assert rows["AI111"]["quantity"] == "voltage_l1_v"
