@@ -48,6 +48,7 @@ MAPS: Final = {
 OWN_LISTS: Final = {
     "iec104": "pilotfarm.emulators.maps.iec104.own_objects:OWN_LIST_104",
     "iec101": "pilotfarm.emulators.maps.iec104.own_objects:OWN_LIST_101",
+    "dnp3": "pilotfarm.emulators.maps.mesa_der.own_points:OWN_LIST",
 }
 
 FAULTS: Final = {

@@ -8,7 +8,7 @@ load or medium are others than usual (``override``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
@@ -192,6 +192,14 @@ def _spares_nobody(mode: str, parameters: Any) -> bool:
     return False
 
 
+Whose: TypeAlias = Callable[[bytes], Collection[int]]
+"""The addresses of the stations that a frame is from or for."""
+
+
+def _the_connections(mode: str) -> Whose | None:
+    return None
+
+
 def _agrees(mode: str, parameters: Any, medium: Medium) -> str:
     return ""
 
@@ -204,7 +212,8 @@ class LinkFault(_Kind):
     random draws. ``protocols`` are those whose bytes it understands, none is all: a device served on no such protocol
     is missed. ``spares(mode, parameters)`` says whether it leaves connections alone that come while it acts.
     ``fights(mode, parameters, medium)`` says why parameters make no sense on a way over a medium, or
-    nothing.
+    nothing. ``whose(mode)`` tells frames of several devices on one connection apart: it then acts on those of each that
+    is gripped; ``None`` where it acts on the connection, and that when all its devices are gripped.
     """
 
     family: ClassVar = "link"
@@ -212,6 +221,7 @@ class LinkFault(_Kind):
     wrap: Callable[[Engine, str, Any, int, float], Link]
     spares: Callable[[str, Any], bool] = _spares_nobody
     fights: Callable[[str, Any, Medium], str] = _agrees
+    whose: Callable[[str], Whose | None] = _the_connections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

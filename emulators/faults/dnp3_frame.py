@@ -158,5 +158,6 @@ DNP3_FRAME = LinkFault(
     modes=tuple(_CHANGES),
     protocols=("dnp3",),
     wrap=_framing,
+    whose=lambda mode: None if mode == "cut" else frames.stations_of,
     example={"share_frac": 0.1},
 )

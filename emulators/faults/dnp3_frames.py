@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from py1815.link import (
@@ -36,6 +37,12 @@ def parsed(octets: bytes) -> LinkFrame | None:
         return parse(octets)
     except LinkFrameError:
         return None
+
+
+def stations_of(octets: bytes) -> Collection[int]:
+    """The link addresses that a frame is from and for; none of anything else."""
+    frame = parsed(octets)
+    return () if frame is None else (frame.source, frame.destination)
 
 
 def carries_data(frame: LinkFrame) -> bool:

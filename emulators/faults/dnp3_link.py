@@ -69,4 +69,5 @@ DNP3_LINK = LinkFault(
     modes=(*_REFUSALS, "busy", "unacknowledged"),
     protocols=("dnp3",),
     wrap=_answering,
+    whose=lambda mode: frames.stations_of,
 )

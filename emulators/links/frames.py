@@ -34,16 +34,22 @@ class _Frames:
             yield frame
 
 
+def _every(frame: bytes) -> bool:
+    return True
+
+
 class FrameLink(Through):
     """A link that hands on every frame as it is: kinds of fault derive from it and say what becomes of a frame.
 
     Only a link that ``hears`` sees the master's frames. ``now_s`` is the time at which somebody last came. What is no
-    frame passes as it is, and so does everything once the link has let go.
+    frame passes as it is, and so does everything once the link has let go, and a frame that it does not grip.
     """
 
     def __init__(self, inner: Engine, size_of: SizeOf, now_s: float, *, hears: bool = False) -> None:
         super().__init__(inner)
         self.now_s = now_s
+        self.grips: Callable[[bytes], bool] = _every
+        """Which frames it may change; set by whoever puts it there."""
         self._hears = hears
         self._inward, self._outward = _Frames(size_of), _Frames(size_of)
         self._over = False
@@ -89,7 +95,7 @@ class FrameLink(Through):
         return b"".join(told)
 
     def _changed(self, change: Callable[[bytes], bytes], frame: bytes) -> bytes:
-        if self.bites.spent:
+        if self.bites.spent or not self.grips(frame):
             return frame
         made = change(frame)
         self.bites.count += made != frame

@@ -6,11 +6,13 @@ Group numbers are those of IEEE 1815-2012, annex A.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import pairwise
+from typing import Final
 
 from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband, Deadbands
+from pilotfarm.emulators.plans.own_list import Addresses
 from pilotfarm.emulators.wire.sources import Scaled, Source
 
 
@@ -24,6 +26,25 @@ class PointType(Enum):
     ANALOG_OUTPUT = "AO"
 
 
+GROUPS: Final = {
+    PointType.BINARY_INPUT: 1,
+    PointType.BINARY_OUTPUT: 10,
+    PointType.COUNTER: 20,
+    PointType.ANALOG_INPUT: 30,
+    PointType.ANALOG_OUTPUT: 40,
+}
+USUAL_VARIATIONS: Final = {
+    PointType.BINARY_INPUT: 2,
+    PointType.BINARY_OUTPUT: 2,
+    PointType.COUNTER: 1,
+    PointType.ANALOG_INPUT: 1,
+    PointType.ANALOG_OUTPUT: 1,
+}
+"""With flags, and 32 bits where it is a number: what is read where nothing else is asked for."""
+FLOATING: Final = {PointType.ANALOG_INPUT: (5, 6), PointType.ANALOG_OUTPUT: (3, 4)}
+"""Variations that carry floating point."""
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One point: ``quantity = wire value * scale``.
@@ -31,7 +52,8 @@ class Point:
     ``event_class`` is 1, 2 or 3; a point of class 0 is only ever read. ``pulse`` marks a binary
     output that acts and falls back, where others stay as they are put. ``shows`` is a state worked out of
     columns, ``fixed`` a wire value that stays and needs no quantity; ``meaning`` says either in the point list.
-    While the switch ``enabled_by`` is 0, an input is not online (IEEE 1815.2, 6.1.1).
+    While the switch ``enabled_by`` is 0, an input is not online (IEEE 1815.2, 6.1.1). It is read in its ``variation``
+    where nothing else is asked for, 0 being the usual one.
     """
 
     type: PointType
@@ -45,6 +67,7 @@ class Point:
     fixed: int | None = None
     meaning: str = ""
     enabled_by: str = ""
+    variation: int = 0
 
     @property
     def source(self) -> Source:
@@ -56,17 +79,27 @@ class Point:
         return self.type is PointType.ANALOG_INPUT and self.event_class != 0
 
     @property
+    def is_floating(self) -> bool:
+        """Whether it is read as floating point where nothing else is asked for."""
+        return self.variation in FLOATING.get(self.type, ())
+
+    @property
     def address(self) -> str:
         return f"{self.type.value}{self.index}"
 
 
 @dataclass(frozen=True, slots=True)
 class PointPlan:
-    """The points of one device kind, each type's in the order of their indices, none twice."""
+    """The points of one device kind, each type's in the order of their indices, none twice.
+
+    With ``addresses``, shape ``(n, points)``, every device has indices of its own, and those of the points are only
+    numbers: that of column 0 is 0.
+    """
 
     points: tuple[Point, ...]
     model: str = ""
     """What the maker calls the device; it ships as device attribute 250."""
+    addresses: Addresses | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for kind in PointType:

@@ -47,6 +47,13 @@ class EventTable(ABC):
         self._make()
         return self._rows.row(index)
 
+    @property
+    def octets(self) -> npt.NDArray[np.uint8]:
+        """The live bytes of all devices, a row each."""
+        self._read = True
+        self._make()
+        return self._rows.data
+
     def time_at(self, row: int) -> float:
         """What a row's clock shows. [s since 1970 UTC]"""
         clock = self.clocks.get(row)

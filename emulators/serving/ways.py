@@ -9,10 +9,11 @@ that has been away begins anew when it is back, and a station does when all of i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from pilotfarm.emulators.contracts.fault import LinkFault, MediumOverride, ProtocolFault, acts_on
+from pilotfarm.emulators.contracts.fault import LinkFault, MediumOverride, ProtocolFault, Whose, acts_on
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
 from pilotfarm.emulators.farm.fault import Fault
@@ -20,6 +21,7 @@ from pilotfarm.emulators.farm.faultboard import FaultBoard
 from pilotfarm.emulators.farm.reach import admits, shut, stops, takes_away
 from pilotfarm.emulators.farm.targets import names_ways
 from pilotfarm.emulators.links.filters import Counted
+from pilotfarm.emulators.links.frames import FrameLink
 from pilotfarm.emulators.links.severing import Forgotten
 from pilotfarm.emulators.serving.connection import Wrap
 from pilotfarm.emulators.serving.images import Place, Placed
@@ -45,6 +47,10 @@ class Ways:
         self._revision = board.revision
         self._faults: dict[tuple[str, int], list[Fault]] = {}
         self._filters: dict[Placed, dict[int, Filter]] = {}
+        self._framed = False
+        """Whether a fault has come or gone that may act on the frames of some stations at a place."""
+        self._meant: dict[tuple[int, int], set[int]] = {}
+        """By a place and a fault's number, the addresses there whose frames the fault's links act on."""
         self._serials: dict[tuple[str, int], str] = {}
         """Of devices that have been exchanged, as of the last step."""
         self._stations_own: dict[tuple[int, int], bool] = {}
@@ -78,6 +84,8 @@ class Ways:
         before, self._faults = self._faults, self._board.on_the_way()
         self._stations_own.clear()
         changed = [device for device in before.keys() | self._faults if before.get(device) != self._faults.get(device)]
+        moved = (fault for device in changed for fault in (*before.get(device, ()), *self._faults.get(device, ())))
+        self._framed = any(isinstance(fault.spec, LinkFault) and fault.spec.whose(fault.mode) for fault in moved)
         places: set[int] = set()
         for device in changed:
             for number, placed in self._at.get(device, ()):
@@ -180,6 +188,7 @@ class Ways:
                 links[fault.id] = self._wrap(spec, fault, place)
                 if spec.spares(fault.mode, fault.parameters):
                     sparing.add(fault.id)
+        links |= self._by_frame(number)
         if admission is Admission.SILENT:
             links[_SILENCE] = _unanswered
         self._server.link(number, links, sparing)
@@ -192,6 +201,41 @@ class Ways:
         if was_down and not place.polling.down:
             self._begin_anew(number, [each.seat for each in place.placed])
 
+    def _by_frame(self, number: int) -> Mapping[int, Wrap]:
+        """Return the links of faults that act on the frames of those stations at a place that they grip."""
+        place = self._places[number]
+        if not self._framed and not any(key[0] == number for key in self._meant):
+            return {}
+        there = Counter(placed.seat.address for placed in place.placed)
+        gripped: dict[Fault, Counter[int]] = {}
+        for placed in place.placed if len(place.placed) > 1 else ():
+            for fault in self._gripping(placed):
+                if _whose(fault, place) is not None and self._of_station(fault, number):
+                    gripped.setdefault(fault, Counter())[placed.seat.address] += 1
+        before, found = self._meant, {}
+        self._meant = {key: each for key, each in before.items() if key[0] != number}
+        for fault, addresses in gripped.items():
+            self._meant[number, fault.id] = meant = before.get((number, fault.id), set())
+            meant.clear()
+            meant.update(address for address, devices in addresses.items() if devices == there[address])
+            found[fault.id] = self._wrap_frames(fault, place, meant)
+        return found
+
+    def _wrap_frames(self, fault: Fault, place: Place, meant: Collection[int]) -> Wrap:
+        """Put a link there that acts on frames of some addresses, which may become others."""
+        spec, whose = fault.spec, _whose(fault, place)
+        assert isinstance(spec, LinkFault)
+        assert whose is not None
+        made = self._wrap(spec, fault, place)
+
+        def wrap(engine: Engine, connection: int, now_s: float) -> Link:
+            link = made(engine, connection, now_s)
+            assert isinstance(link, FrameLink), "what tells frames apart takes frames"
+            link.grips = lambda octets: any(address in meant for address in whose(octets))
+            return link
+
+        return wrap
+
     def _wrap(self, spec: LinkFault, fault: Fault, place: Place) -> Wrap:
         name = who_at(place)
 
@@ -203,6 +247,14 @@ class Ways:
             return link
 
         return wrap
+
+
+def _whose(fault: Fault, place: Place) -> Whose | None:
+    """What tells frames of several stations at a place apart, if the fault acts on those of each."""
+    spec = fault.spec
+    if not isinstance(spec, LinkFault) or not acts_on(spec, place.layout.protocol):
+        return None
+    return spec.whose(fault.mode)
 
 
 def _unanswered(engine: Engine, connection: int, now_s: float) -> Link:

@@ -162,6 +162,9 @@ class ListReader:
                 return None
             else:
                 found = value
+        if found in self._spec.masters(self._options):
+            row.problem(f"{name.replace('_', ' ')} {found} is a master's, by the options; no device can have it")
+            return None
         return found
 
     def _points(self, row: ListRow, names: Sequence[str], spec: DeviceSpec) -> list[OwnPoint] | None:

@@ -96,12 +96,12 @@ def main(path: str) -> dict[str, float]:
     with open(path, newline="", encoding="utf-8") as file:
         rows = [(number, row) for number, row in enumerate(csv.DictReader(file)) if "r" in row["access"]]
 
-    def where(each: tuple[int, dict[str, str]]) -> tuple[str, str, str]:
-        return each[1]["protocol"], each[1]["host"], each[1]["port"]
+    def where(each: tuple[int, dict[str, str]]) -> tuple[str, str, str, str]:
+        return each[1]["protocol"], each[1]["host"], each[1]["port"], each[1]["link_address"]
 
     found: dict[str, float] = {}
     scales = {number: float(row["scale"]) for number, row in rows}
-    for (protocol, host, port), several in groupby(sorted(rows, key=where), key=where):
+    for (protocol, host, port, _), several in groupby(sorted(rows, key=where), key=where):
         # What a number means otherwise is said in brackets; the types of IEC 104 have theirs there.
         plain = [each for each in several if protocol == "iec104" or "(" not in each[1]["data_type"]]
         for number, raw in MASTERS[protocol](host, int(port), plain):

@@ -18,7 +18,10 @@ groups:
   homes:
     kind: prosumer
     count: 2
-    endpoints: [{protocol: modbus, station: gateway}, {protocol: iec104, station: rtu}]
+    endpoints:
+      - {protocol: modbus, station: gateway}
+      - {protocol: iec104, station: rtu}
+      - {protocol: dnp3, station: drops}
   cars:
     kind: ev_charger
     count: 2
@@ -29,7 +32,12 @@ groups:
     kind: smart_meter
     count: 2
     ratings: {phases: {choice: [1, 3]}}
-    endpoints: [{protocol: modbus}, {protocol: iec104, station: rtu}, {protocol: iec104}, {protocol: dnp3}]
+    endpoints:
+      - {protocol: modbus}
+      - {protocol: iec104, station: rtu}
+      - {protocol: iec104}
+      - {protocol: dnp3}
+      - {protocol: dnp3, station: listed}
   storage:
     kind: battery
     count: 1
@@ -37,6 +45,15 @@ groups:
 stations:
   rtu: {protocol: iec104}
   gateway: {protocol: modbus}
+  drops: {protocol: dnp3}
+  listed:
+    protocol: dnp3
+    points:
+      - {devices: "*", quantity: [active_power_w, voltage_l1_v], address: 1000, step: 10, link_address: 30}
+      - {devices: "*", quantity: frequency_hz, address: 0, type: g30v5, link_address: 30}
+      - {devices: "*", quantity: active_power_w, address: 100, type: g30v2, scale: 10, link_address: 30}
+      - {devices: "*", quantity: energy_imported_wh, address: 5, scale: 100, link_address: 30}
+      - {devices: "*", quantity: [online, general_alarm], address: 0, link_address: 30}
 """
 
 
@@ -64,5 +81,7 @@ def test_a_stranger_reads_what_rest_shows(tmp_path: Path) -> None:
             slack = 0.0 if "float" in row["data_type"] or row["protocol"] == "iec104" else 0.5001 * scale
         assert abs(read[str(number)] - value) <= slack + 1e-6 * abs(value) + 1e-9, row
         seen[row["protocol"], row["station"]] += 1
-    assert set(seen) == {("modbus", "gateway"), ("modbus", ""), ("iec104", "rtu"), ("iec104", ""), ("dnp3", "")}
+    assert seen.pop(("dnp3", "listed")) == 14
+    stations = {("modbus", "gateway"), ("iec104", "rtu"), ("dnp3", "drops")}
+    assert set(seen) == {("modbus", ""), ("iec104", ""), ("dnp3", ""), *stations}
     assert min(seen.values()) > 50

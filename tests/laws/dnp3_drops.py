@@ -30,6 +30,10 @@ class Drops:
     def outstation(self, row: int) -> Outstation:
         return self.station.outstations[STATION + row]
 
+    def seat(self, row: int) -> Seat:
+        (seat,) = self.outstation(row).database.seats
+        return seat
+
     def refresh(self, row: int, unix_s: float = UNIX_S, quality: int = 0, **changes: float) -> None:
         """A step after which ``changes`` hold in a row, all of them with this quality."""
         self.columns = {name: column.copy() for name, column in self.columns.items()}
@@ -53,5 +57,5 @@ def drops(n: int = 3, kind: str = "battery", **options: object) -> Drops:
 def alone(n: int = 3, kind: str = "battery", **options: object) -> tuple[Drops, list[Dnp3Station]]:
     """The same devices, each at an address of its own."""
     here = drops(n, kind, **options)
-    seats = [outstation.seat for outstation in here.station.outstations.values()]
+    seats = [here.seat(row) for row in range(n)]
     return here, [Dnp3Station([seat], here.station.options) for seat in seats]

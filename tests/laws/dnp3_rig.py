@@ -75,6 +75,11 @@ class Rig:
     def outstation(self) -> Outstation:
         return self.station.outstations[STATION]
 
+    @property
+    def seat(self) -> Seat:
+        (seat,) = self.outstation.database.seats
+        return seat
+
     def refresh(self, unix_s: float = UNIX_S, quality: int = 0, **changes: float) -> None:
         """A step after which ``changes`` hold in row 0, all of them with this quality."""
         self.columns = {name: column.copy() for name, column in self.columns.items()}

@@ -38,7 +38,7 @@ def polled(takes_s: float = 2.0, *lost: int, **options: object) -> tuple[Drops, 
     """Two batteries of which the first is asked."""
     here = drops(2, **{"unsolicited": False, "keep_alive_s": 0.0, **options})
     line, down = Line(here.station), Downlink(here.devices[0], takes_s, lost)
-    here.outstation(0).seat.downlink = down
+    here.seat(0).downlink = down
     master = line.master()
     master.settle()
     return here, line, master, down
@@ -99,6 +99,11 @@ def test_several_controls_are_answered_together_each_with_what_came_of_it() -> N
     assert statuses([answer]) == [SUCCESS, DOWNSTREAM_FAIL, NOT_SUPPORTED, SUCCESS]
     assert answer.iin.second == 0x04, "as of a request that is answered at once"
     assert len(taken(here)) == 2
+    assert here.station.traffic.refusals == {
+        "control_downstream_fail": 1,
+        "control_not_supported": 1,
+        "parameter_error": 1,
+    }
 
 
 def test_a_line_that_takes_no_time_answers_at_once() -> None:
@@ -131,6 +136,14 @@ def test_a_master_that_asks_for_something_else_meanwhile_is_not_answered_about_w
     assert master.wait(2.0) == []
     assert status(master.wait(2.0)) == [SUCCESS]
     assert len(taken(here)) == 3
+    for function, body, at_once in (
+        (FunctionCode.SELECT, analog(508, 704), SUCCESS),
+        (FunctionCode.DIRECT_OPERATE, analog(499, 1), NOT_SUPPORTED),
+    ):
+        assert master.ask(FunctionCode.DIRECT_OPERATE, analog(508, 703)) == []
+        assert status(master.ask(function, body)) == [at_once]
+        assert master.wait(2.0) == []
+    assert len(taken(here)) == 5
 
 
 def test_controls_that_nobody_is_answered_about_go_down_too() -> None:

@@ -301,8 +301,9 @@ def test_an_outstation_that_is_up_again_says_so_to_a_master_that_the_site_names(
         line.master(address).settle()
         line.said_by(address)
     b.ask(FunctionCode.COLD_RESTART)
-    assert line.engine.deadline_s() is not None
+    assert line.engine.deadline_s() == 3.5
     line.engine.advance(3.499)
+    assert line.engine.deadline_s() == 3.5
     assert b.heard() == []
     line.engine.advance(3.5)
     null = only(b.heard())
@@ -312,7 +313,7 @@ def test_an_outstation_that_is_up_again_says_so_to_a_master_that_the_site_names(
 
 def test_a_device_that_has_begun_anew_restarts_its_outstation_alone() -> None:
     here, line, masters = quiet()
-    here.station.restart([here.outstation(2).seat])
+    here.station.restart([here.seat(2)])
     restarted = [bool(only(each.ask(FunctionCode.READ, EVENTS)).iin.first & RESTART) for each in masters]
     assert restarted == [False, False, True]
     assert not line.engine.closed
@@ -325,8 +326,12 @@ def test_a_device_that_is_not_reached_hears_nothing_says_nothing_and_owes_what_h
     for each in masters:
         each.settle()
         each.ask(FunctionCode.ENABLE_UNSOLICITED, EVENTS)
-    here.outstation(1).seat.reachable = False
     here.refresh(1, general_alarm=1.0)
+    line.engine.advance(0.5)
+    assert masters[1].heard(), "and no confirmation"
+    assert line.engine.deadline_s() is not None
+    here.seat(1).reachable = False
+    here.refresh(1, general_alarm=0.0)
     fragment = build_request(FunctionCode.DIRECT_OPERATE_NR, sequence=1, body=analog(508, 700))
     line.engine.receive(masters[0].framed(fragment, BROADCASTS[0]), 1.0)
     line.engine.receive(masters[1].request(FunctionCode.READ, CLASS_0), 1.0)
@@ -334,7 +339,7 @@ def test_a_device_that_is_not_reached_hears_nothing_says_nothing_and_owes_what_h
     assert line.quiet()
     assert [len(each.commands) for each in here.devices] == [1, 0, 1]
     assert line.engine.deadline_s() is None, "there is nothing to wait for"
-    here.outstation(1).seat.reachable = True
+    here.seat(1).reachable = True
     line.engine.advance(21.0)
     assert list(objects(masters[1].heard()))
 

@@ -31,7 +31,7 @@ def fault(kind: str, mode: str = "", **parameters: Any) -> Filter:
 
 def have(here: Rig, *filters: Filter) -> None:
     """Put filters on the seat as a step does it."""
-    here.outstation.seat.filters = filters
+    here.seat.filters = filters
     here.station.filtered = bool(filters)
 
 
@@ -230,9 +230,9 @@ def test_a_storm_that_is_over_and_a_device_nobody_reaches_tell_nothing() -> None
     here = rig("smart_meter", unsolicited=False)
     master = master_of(here)
     have(here, fault("dnp3-storm", "chattering", events_per_s=100.0))
-    here.outstation.seat.reachable = False
+    here.seat.reachable = False
     here.refresh(UNIX_S + 1.0)
-    here.outstation.seat.reachable = True
+    here.seat.reachable = True
     have(here)
     here.refresh(UNIX_S + 2.0)
     assert list(polled(master)) == []

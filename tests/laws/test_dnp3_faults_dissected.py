@@ -73,9 +73,9 @@ def said(kind: str, mode: str) -> bytes:
         if spec.family == "link":
             engine = spec.wrap(engine, mode, spec.parameters(), 1, 0.0)
         else:
-            here.outstation.seat.filters = (spec.filter(mode, spec.parameters(), 1),)
+            here.seat.filters = (spec.filter(mode, spec.parameters(), 1),)
             here.station.filtered = True
-    outstation = here.outstation.seat.address
+    outstation = here.outstation.address
     status = control_byte(from_master=True, primary=True, function=PrimaryFunction.REQUEST_LINK_STATUS)
     data = control_byte(from_master=True, primary=True, function=PrimaryFunction.UNCONFIRMED_USER_DATA)
     engine.receive(build(status, outstation, MASTER), 0.0)

@@ -368,7 +368,7 @@ class Objector:
 
 def test_what_answers_in_the_place_of_an_outstation_does_not_answer_a_broadcast() -> None:
     here, master = quiet("battery")
-    here.outstation.seat.filters = (Objector(),)
+    here.seat.filters = (Objector(),)
     assert only(master.ask(FunctionCode.DELAY_MEASURE)).iin.second == 0x01
     broadcast(master, OPTIONAL_CONFIRM, FunctionCode.DIRECT_OPERATE_NR, analog(508, 700))
     assert master.heard() == []

@@ -31,7 +31,7 @@ from pilotfarm.emulators.maps.mesa_der import indices, states
 from pilotfarm.emulators.maps.mesa_der.indices import AI, AO, BI, BO, CTR
 from pilotfarm.emulators.maps.mesa_der.modes import MIRRORS
 from pilotfarm.emulators.plans.deadband import EVERY_CHANGE, Deadband
-from pilotfarm.emulators.plans.dnp3 import Point, PointPlan, PointType
+from pilotfarm.emulators.plans.dnp3 import GROUPS, Point, PointPlan, PointType
 from pilotfarm.emulators.quantities import Quantity, Role, split
 
 _SCALES: Final = {
@@ -60,7 +60,7 @@ _DEADBANDS: Final = {
 """Weather: 2 % of a full scale of 1000 W/m2, 25 m/s, 360 degrees, 100 hPa and 50 mm/h."""
 
 
-def _scale(quantity: Quantity) -> float:
+def usual_scale(quantity: Quantity) -> float:
     """The scale outside the profile's tables: the profile's own for that unit, 1 where it has none."""
     if quantity.name.endswith("_frac"):
         return 0.001
@@ -69,7 +69,7 @@ def _scale(quantity: Quantity) -> float:
     return _SCALES.get(quantity.unit, 1.0)
 
 
-def _deadband(quantity: Quantity, kind_has: frozenset[str]) -> Deadband:
+def usual_deadband(quantity: Quantity, kind_has: frozenset[str]) -> Deadband:
     """Return 1 % of the rating for power, energy and current, 0.5 % of nominal for voltage, 1 % for shares."""
     own = split(quantity.name)[0].of(_RATING)
     rating = (own if own in kind_has else _RATING,)
@@ -84,7 +84,7 @@ def _deadband(quantity: Quantity, kind_has: frozenset[str]) -> Deadband:
     return _DEADBANDS.get(quantity.unit, EVERY_CHANGE)
 
 
-_CLASSES: Final = {
+EVENT_CLASSES: Final = {
     Role.ALARM: 1,
     Role.STATE: 2,
     Role.SETPOINT: 2,
@@ -93,14 +93,14 @@ _CLASSES: Final = {
     Role.TOTAL: 3,
     Role.RATING: 0,
 }
-assert set(_CLASSES) == set(Role)
+assert set(EVENT_CLASSES) == set(Role)
 
 
 def _class(kind: PointType, index: int, quantity: Quantity) -> int:
     if kind in (BO, AO):
         return 0
     by_profile = indices.profile_class(kind, index)
-    return _CLASSES[quantity.role] if by_profile is None else by_profile
+    return EVENT_CLASSES[quantity.role] if by_profile is None else by_profile
 
 
 def _mode_of(kind: PointType, index: int, kind_has: frozenset[str]) -> str:
@@ -109,7 +109,7 @@ def _mode_of(kind: PointType, index: int, kind_has: frozenset[str]) -> str:
     return switch if switch in kind_has else ""
 
 
-def _type(quantity: Quantity) -> PointType:
+def usual_type(quantity: Quantity) -> PointType:
     if quantity.writable:
         return BO if quantity.is_binary else AO
     if quantity.role is Role.TOTAL:
@@ -124,14 +124,14 @@ def _profiled(quantity: Quantity) -> Iterator[tuple[PointType, int, float]]:
     if counter is not None:
         yield CTR, counter, 1.0
     if analog_input is not None:
-        yield AI, analog_input, _scale(quantity)
+        yield AI, analog_input, usual_scale(quantity)
     yield from indices.POINTS.get(quantity.name, ())
     if resource and plain in indices.RESOURCE_AT_DEVICE:
         yield from indices.POINTS[plain]
 
 
 def _vendor(quantity: Quantity) -> tuple[PointType, int, float]:
-    return _type(quantity), indices.vendor(*split(quantity.name)), _scale(quantity)
+    return usual_type(quantity), indices.vendor(*split(quantity.name)), usual_scale(quantity)
 
 
 def plan(spec: DeviceSpec) -> PointPlan:
@@ -150,7 +150,7 @@ def plan(spec: DeviceSpec) -> PointPlan:
                 quantity.name,
                 scale,
                 event_class=_class(kind, index, quantity),
-                deadband=EVERY_CHANGE if binary_or_mirror else _deadband(quantity, kind_has),
+                deadband=EVERY_CHANGE if binary_or_mirror else usual_deadband(quantity, kind_has),
                 pulse=quantity.role is Role.COMMAND,
                 enabled_by=_mode_of(kind, index, kind_has),
             )
@@ -165,7 +165,6 @@ def plan(spec: DeviceSpec) -> PointPlan:
 _DATA_TYPES: Final = {BI: "g1v2", BO: "g10v2/g12v1", CTR: "g20v1", AI: "g30v1", AO: "g40v1/g41v1"}
 
 
-_READ: Final = {BI: 1, BO: 10, CTR: 20, AI: 30, AO: 40}
 _EVENTS: Final = {BI: 2, AI: 32}
 _WRITTEN: Final = {BO: 12, AO: 41}
 """Object groups (IEEE 1815-2012, annex A). Counters have events only where they are frozen."""
@@ -181,25 +180,26 @@ def _shown_deadband(point: Point, columns: Mapping[str, Floats]) -> float | Floa
 def points(spec: DeviceSpec, columns: Mapping[str, Floats], form: Hashable = None) -> list[PointRow]:
     """List a group's points."""
     units = {quantity.name: quantity.unit for quantity in spec.quantities} | {"": ""}
-    return [
-        PointRow(
-            point.quantity,
-            point.address,
-            f"{_DATA_TYPES[point.type]} ({point.meaning})" if point.meaning else _DATA_TYPES[point.type],
-            point.scale,
-            units[point.quantity],
-            "rw" if point.type in (BO, AO) else "r",
-            _shown_deadband(point, columns),
-            object=point.type.name.lower().replace("_", " "),
-            number=point.index,
-            read_code=_READ[point.type],
-            event_code=_EVENTS.get(point.type) if point.event_class else None,
-            write_code=_WRITTEN.get(point.type),
-            event_class=point.event_class if point.type in (BI, AI) else None,
-            says=point.meaning,
-        )
-        for point in plan(spec).points
-    ]
+    return [listed_row(point, units[point.quantity], columns) for point in plan(spec).points]
+
+
+def listed_row(point: Point, unit: str, columns: Mapping[str, Floats]) -> PointRow:
+    return PointRow(
+        point.quantity,
+        point.address,
+        f"{_DATA_TYPES[point.type]} ({point.meaning})" if point.meaning else _DATA_TYPES[point.type],
+        point.scale,
+        unit,
+        "rw" if point.type in (BO, AO) else "r",
+        _shown_deadband(point, columns),
+        object=point.type.name.lower().replace("_", " "),
+        number=point.index,
+        read_code=GROUPS[point.type],
+        event_code=_EVENTS.get(point.type) if point.event_class else None,
+        write_code=_WRITTEN.get(point.type),
+        event_class=point.event_class if point.type in (BI, AI) else None,
+        says=point.meaning,
+    )
 
 
 MAP: Final = MapSpec(

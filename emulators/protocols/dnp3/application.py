@@ -1,6 +1,6 @@
-"""A DNP3 outstation: one device, and a bounded number of master associations.
+"""A DNP3 outstation: its points, and a bounded number of master associations.
 
-The conversation itself is py1815's ``Session``, one a master, with what ``session`` adds; here are the device behind
+The conversation itself is py1815's ``Session``, one a master, with what ``session`` adds; here are the points behind
 it, which master a connection belongs to, and when there is something to say unasked. What a master is owed (events,
 unsolicited reporting, the restart indication), and what it assigned (classes, deadbands), outlives its connection.
 
@@ -29,14 +29,14 @@ from py1815.events import EventClass
 from py1815.link import MAX_ADDRESS
 from py1815.objects import AnalogPoint, BinaryPoint
 
-from pilotfarm.emulators.contracts.protocol import Seat, Traffic
+from pilotfarm.emulators.contracts.protocol import Traffic
 from pilotfarm.emulators.plans.dnp3 import Point, PointType
 from pilotfarm.emulators.protocols.dnp3 import attributes, unasked
 from pilotfarm.emulators.protocols.dnp3.assignments import Reporting
 from pilotfarm.emulators.protocols.dnp3.association import Association, Connection
 from pilotfarm.emulators.protocols.dnp3.counters import FrozenCounters
+from pilotfarm.emulators.protocols.dnp3.database import Database
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
-from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
 
 class Outstation:
@@ -47,27 +47,26 @@ class Outstation:
         "_attributes",
         "_changed",
         "_events_kept",
+        "_follows",
         "_listening",
         "_stepped_s",
         "_time_due_s",
+        "address",
         "connections",
         "counters",
+        "database",
         "now_s",
         "options",
         "restarting_until_s",
-        "seat",
-        "table",
         "traffic",
         "written_time_ms",
     )
 
-    def __init__(self, seat: Seat, options: Dnp3Options) -> None:
-        self.seat = seat
-        table = seat.table
-        assert isinstance(table, Dnp3Table)
-        self.table = table
+    def __init__(self, address: int, database: Database, options: Dnp3Options) -> None:
+        self.address = address
+        self.database = database
         self.options = options
-        self.counters = FrozenCounters(table.sections[PointType.COUNTER])
+        self.counters = FrozenCounters(database.sections[PointType.COUNTER])
         self.traffic = Traffic()
         self.connections: set[Connection] = set()
         self._associations: dict[int, Association] = {}
@@ -75,6 +74,8 @@ class Outstation:
         self._events_kept = options.event_buffer
         self._stepped_s = 0.0
         """The step up to which filters have told what has not happened. [s since 1970 UTC]"""
+        self._follows = False
+        """Whether it is told of steps."""
         self._listening = False
         self._changed = False
         """Whether a master has changed what the table tells."""
@@ -104,13 +105,15 @@ class Outstation:
     @property
     def wants_time(self) -> bool:
         """Whether masters are asked for the time."""
-        return self.table.unix_s >= self._time_due_s
+        return self.database.unix_s >= self._time_due_s
 
     @property
     def attributes(self) -> Mapping[int, bytes]:
         """Made when a master asks for them: there may be ten thousand outstations, and few are asked."""
         if not self._attributes:
-            self._attributes = attributes.attributes(self.table.plan, self.seat.device.id, self.seat.device.serial)
+            database = self.database
+            serial = database.seats[0].device.serial if database.name else ""
+            self._attributes = attributes.attributes(database.plan, database.name, serial)
         return self._attributes
 
     # ---------------------------------------------------------------------------- associations
@@ -118,7 +121,7 @@ class Outstation:
     def serves(self, master: int) -> bool:
         """Whether a master of that address may have an association, if one is left."""
         masters = self.options.masters
-        if master == self.seat.address or not 0 <= master <= MAX_ADDRESS:
+        if master == self.address or not 0 <= master <= MAX_ADDRESS:
             return False
         return not isinstance(masters, tuple) or master in masters
 
@@ -130,8 +133,8 @@ class Outstation:
                 return None
             if not self._listening:
                 self._listening = True
-                self.table.listen(self.seat.row, self)
-                self._stepped_s = self.table.unix_s
+                self.database.listen(self)
+                self._stepped_s = self.database.unix_s
             found = Association(self, master, self.options, self._events_kept)
             self._join(found)
             self._associations[master] = found
@@ -193,25 +196,25 @@ class Outstation:
 
     def filters_changed(self) -> None:
         """Keep as many events as the seat's filters leave room for, and be told of steps if one wants to know."""
-        self._events_kept = unasked.capacity(self.seat.filters, self.options.event_buffer)
+        filters = self.database.filters
+        self._events_kept = unasked.capacity(filters, self.options.event_buffer)
         for association in self._associations.values():
             association.events.resize(self._events_kept)
-        if not unasked.restless(self.seat.filters):
-            self.table.followers.discard(self)
-        elif self not in self.table.followers:
-            self._stepped_s = self.table.unix_s
-            self.table.followers.add(self)
+        follows = bool(unasked.restless(filters))
+        if follows and not self._follows:
+            self._stepped_s = self.database.unix_s
+        self._follows = follows
+        self.database.follow(self, follows=follows)
 
     def stepped(self) -> None:
         """Have filters tell what has not happened in the step."""
-        row, table = self.seat.row, self.table
-        since_s, self._stepped_s = self._stepped_s, table.unix_s
-        clock_s = table.tagged_at(row) - table.unix_s
-        for each in unasked.restless(self.seat.filters) if self.seat.reachable else ():
-            for told, at_s in each.unasked(unasked.shown(table, row, each.types), since_s, table.unix_s):
-                unix_ms = int(1000.0 * max(at_s + clock_s, 0.0))
+        database = self.database
+        since_s, self._stepped_s = self._stepped_s, database.unix_s
+        for each in unasked.restless(database.filters) if database.reachable else ():
+            for told, at_s in each.unasked(unasked.shown(database, each.types), since_s, database.unix_s):
+                unix_ms = int(1000.0 * max(at_s + database.clock_s, 0.0))
                 for association in self._associations.values():
-                    unasked.record(association.events, association.reporting, table, told, unix_ms)
+                    unasked.record(association.events, association.reporting, database, told, unix_ms)
 
     # ------------------------------------------------------------ what masters say of their events
 
@@ -226,9 +229,9 @@ class Outstation:
     def _keep(self, association: Association, index: int) -> None:
         """Have a point's deadband measured for each master by itself, from what it was told last."""
         if index not in association.reporting.deadbands:
-            place = self.table.sections[PointType.ANALOG_INPUT].position[index]
-            association.reporting.deadbands[index] = self.table.deadbands(self.seat.row)[place]
-            association.events.prime_analog(index, AnalogPoint(*self.table.told(self.seat.row)[place]))
+            place = self.database.sections[PointType.ANALOG_INPUT].position[index]
+            association.reporting.deadbands[index] = self.database.deadbands()[place]
+            association.events.prime_analog(index, AnalogPoint(*self.database.told()[place]))
 
     def report_anew(self) -> None:
         """Have the table tell what any master wants to know: points of a class of its own, and every change of those
@@ -236,20 +239,21 @@ class Outstation:
         as that may be further away than a deadband is now.
         """
         self._changed = True
-        inputs = self.table.sections[PointType.ANALOG_INPUT].points
+        inputs = self.database.sections[PointType.ANALOG_INPUT].points
         wanted = [each.reporting for each in self._associations.values()]
-        usual = self.table.deadbands(self.seat.row)
+        usual = self.database.deadbands()
         changed = {index for reporting in wanted for index in reporting.deadbands}
         deadbands = [-1.0 if point.index in changed else width for point, width in zip(inputs, usual, strict=True)]
         reported = [any(reporting.class_of(point) for reporting in wanted) for point in inputs]
-        self.table.alter(self.seat.row, deadbands, reported)
+        self.database.alter(deadbands, reported)
 
     # ------------------------------------------------------------------- time, freezes, restarts
 
     def write_time(self, unix_ms: int) -> None:
         """Take a master's time; ``OutOfRange`` where it is to set a clock that cannot show it."""
         if self.options.clock_command == "set":
-            self.seat.clock.set(unix_ms / 1000.0, self.table.unix_s)
+            for clock in {seat.clock for seat in self.database.seats}:
+                clock.set(unix_ms / 1000.0, self.database.unix_s)
         self.written_time_ms = unix_ms
         self._ask_for_time_later()
         for association in self._associations.values():
@@ -257,12 +261,12 @@ class Outstation:
 
     def _ask_for_time_later(self, *, at_once: bool = False) -> None:
         interval_s = self.options.need_time_interval_s
-        self._time_due_s = -inf if at_once else self.table.unix_s + interval_s if interval_s else inf
+        self._time_due_s = -inf if at_once else self.database.unix_s + interval_s if interval_s else inf
 
     def freeze(self, header: ObjectHeader) -> bool:
         """Freeze the counters a header names, each an event of every master; return whether some are missing."""
-        unix_ms = self.table.unix_ms(self.seat.row)
-        frozen, missing = self.counters.freeze(header, self.table.row(self.seat.row), unix_ms)
+        unix_ms = self.database.unix_ms()
+        frozen, missing = self.counters.freeze(header, self.database.row(), unix_ms)
         for point, reading in frozen:
             for association in self._associations.values():
                 number = association.reporting.class_of(point)
@@ -296,7 +300,7 @@ class Outstation:
         if self._listening:
             self.report_anew()
         if cold:
-            self.counters = FrozenCounters(self.table.sections[PointType.COUNTER])
+            self.counters = FrozenCounters(self.database.sections[PointType.COUNTER])
             self._attributes = {}
             for connection in self.connections:
                 connection.restart()

@@ -16,7 +16,7 @@ from py1815.objects import BinaryPoint
 from py1815.session import Control, UnknownObject
 
 from pilotfarm.emulators.contracts.protocol import Command, Seat, Traffic
-from pilotfarm.emulators.errors import PointError
+from pilotfarm.emulators.errors import NoAnswer, PointError
 from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.protocols.dnp3 import attributes
 from pilotfarm.emulators.protocols.dnp3.assignments import (
@@ -29,12 +29,12 @@ from pilotfarm.emulators.protocols.dnp3.assignments import (
 from pilotfarm.emulators.protocols.dnp3.buffers import Buffers
 from pilotfarm.emulators.protocols.dnp3.controls import asked, status_of
 from pilotfarm.emulators.protocols.dnp3.counters import FROZEN, FrozenCounters
+from pilotfarm.emulators.protocols.dnp3.database import Database
 from pilotfarm.emulators.protocols.dnp3.operations import Operation, Operations
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
 from pilotfarm.emulators.protocols.dnp3.reading import CLASS_OBJECTS
 from pilotfarm.emulators.protocols.dnp3.sections import STATE
 from pilotfarm.emulators.protocols.dnp3.session import RESPONSE_BYTES, MasterSession
-from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
 _REFUSALS: Final = (
     (IIN2Bit.FUNC_NOT_SUPPORTED, "function_not_supported"),
@@ -71,8 +71,8 @@ class Connection(Protocol):
 class Station(Protocol):
     """What the masters of an outstation share."""
 
-    seat: Seat
-    table: Dnp3Table
+    address: int
+    database: Database
     counters: FrozenCounters
     traffic: Traffic
     now_s: float
@@ -116,7 +116,7 @@ class Association:
             self,
             control_provider=self,
             events=self.events,
-            outstation_address=outstation.seat.address,
+            outstation_address=outstation.address,
             master_address=master,
             max_fragment=attributes.FRAGMENT_MAX,
             max_response=attributes.FRAGMENT_MAX,
@@ -198,18 +198,18 @@ class Association:
         if header.group == CLASS_OBJECTS:
             if header.event_class != 0:
                 raise UnknownObject(f"group {CLASS_OBJECTS} variation {header.variation} is no class")
-            return station.table.reader.everything(station.table.row(station.seat.row)), False
+            return station.database.reader.everything(station.database.row()), False
         if header.group == FROZEN:
             return station.counters.read(header)
         if header.group == attributes.GROUP:
             return attributes.read(station.attributes, header)
         if header.group == DEADBANDS:
-            section = station.table.sections[PointType.ANALOG_INPUT]
-            usual = station.table.deadbands(station.seat.row)
+            section = station.database.sections[PointType.ANALOG_INPUT]
+            usual = station.database.deadbands()
             own = self.reporting.deadbands
             widths = [own.get(index, width) for index, width in zip(section.indices, usual, strict=True)]
             return deadbands_read(section, widths, header)
-        return station.table.reader.read(station.table.row(station.seat.row), header)
+        return station.database.reader.read(station.database.row(), header)
 
     # -------------------------------------------------------------------------------- controls
 
@@ -240,21 +240,29 @@ class Association:
         self.outstation.traffic.refuse(f"control_{status.name.lower()}")
 
     def _check(self, operation: Operation) -> None:
-        self.outstation.seat.device.check(self._values(operation))
+        seat, values = self._asked(operation)
+        seat.device.check(values)
         operation.status = CommandStatus.SUCCESS
 
     def _send(self, operation: Operation) -> None:
-        seat, now_s = self.outstation.seat, self.outstation.now_s
-        values, peer = self._values(operation), self.connection.peer if self.connection else ""
+        seat, values = self._asked(operation)
+        now_s, peer = self.outstation.now_s, self.connection.peer if self.connection else ""
         if seat.downlink is None:
             operation.command = seat.device.submit(values, "dnp3", peer, now_s)
             operation.status = CommandStatus.SUCCESS
         else:
             self._operations.send(operation, values, peer, seat.downlink, now_s)
 
-    def _values(self, operation: Operation) -> Mapping[str, float]:
-        sections = self.outstation.table.sections
-        return asked(operation.control, sections[PointType.BINARY_OUTPUT], sections[PointType.ANALOG_OUTPUT])
+    def _asked(self, operation: Operation) -> tuple[Seat, Mapping[str, float]]:
+        """Return whom a control asks, and for what."""
+        database, control = self.outstation.database, operation.control
+        point, value = asked(
+            control, database.sections[PointType.BINARY_OUTPUT], database.sections[PointType.ANALOG_OUTPUT]
+        )
+        seat = database.owner(point.type, point.index)
+        if not seat.reachable:
+            raise NoAnswer(f"{seat.device.id} does not answer its station")
+        return seat, {point.quantity: value}
 
     def freeze(self, headers: Sequence[ObjectHeader], *, clear: bool) -> None:
         """Freeze what there is of what headers name; what there is not the session notes."""
@@ -268,14 +276,18 @@ class Association:
     # ------------------------------------------------------------------------ what a session asks
 
     def scale_of(self, index: int) -> float:
-        section = self.outstation.table.sections[PointType.ANALOG_INPUT]
+        section = self.outstation.database.sections[PointType.ANALOG_INPUT]
         return float(section.scales[section.position[index]])
+
+    def is_floating(self, index: int) -> bool:
+        section = self.outstation.database.sections[PointType.ANALOG_INPUT]
+        return section.points[section.position[index]].is_floating
 
     def assign(self, headers: Sequence[ObjectHeader]) -> int:
         station = self.outstation
-        sections = station.table.sections
+        sections = station.database.sections
         second = assign(self.reporting, sections, headers)
-        told = zip(sections[PointType.BINARY_INPUT].indices, station.table.told_states(station.seat.row), strict=True)
+        told = zip(sections[PointType.BINARY_INPUT].indices, station.database.told_states(), strict=True)
         for index, octet in told:
             # A change of a while in which this master did not want to know is none it has to be told of later.
             self.events.prime_binary(index, BinaryPoint(bool(octet & STATE), octet & ~STATE))
@@ -283,7 +295,7 @@ class Association:
         return second
 
     def write_deadbands(self, request: Request) -> None:
-        section = self.outstation.table.sections[PointType.ANALOG_INPUT]
+        section = self.outstation.database.sections[PointType.ANALOG_INPUT]
         self.outstation.set_deadbands(self, deadbands_written(section, request))
 
     def warm_restart(self) -> int:

@@ -26,7 +26,7 @@ _SET: Final = 0
 
 
 def attributes(plan: PointPlan, name: str, serial: str) -> dict[int, bytes]:
-    """The attributes of an outstation, by variation: type, length and value. ``name`` is the device's."""
+    """The attributes of an outstation, by variation: type, length and value. ``name`` is the device's, if it is one."""
     found = {
         219: _yes(False),  # analog output events
         222: _yes(False),  # binary output events
@@ -42,8 +42,6 @@ def attributes(plan: PointPlan, name: str, serial: str) -> dict[int, bytes]:
         241: _number(FRAGMENT_MAX),
         242: _text(VERSION),  # of the software
         243: _text(VERSION),  # of the hardware
-        247: _text(name),  # as its user calls it
-        248: _text(serial),  # serial number
         249: _text("2:2012"),  # subset level and edition of the standard
         250: _text(plan.model),
         252: _text(MAKER),
@@ -59,6 +57,8 @@ def attributes(plan: PointPlan, name: str, serial: str) -> dict[int, bytes]:
         found[how_many] = _number(len(points))
         if points:
             found[highest] = _number(points[-1].index)
+    if name:
+        found |= {247: _text(name), 248: _text(serial)}  # as its user calls it, and its serial number
     return dict(sorted(found.items()))
 
 

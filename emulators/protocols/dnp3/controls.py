@@ -42,8 +42,8 @@ _ON: Final = (OperationType.LATCH_ON, OperationType.PULSE_ON)
 _OFF: Final = (OperationType.LATCH_OFF, OperationType.PULSE_OFF)
 
 
-def asked(control: Control, binary: Section, analog: Section) -> dict[str, float]:
-    """The values a control asks a device to take; ``PointError`` if it asks for nothing that can be."""
+def asked(control: Control, binary: Section, analog: Section) -> tuple[Point, float]:
+    """What a control asks to be moved, and to which value; ``PointError`` if it asks for nothing that can be."""
     command = control.command
     section = binary if isinstance(command, ControlRelayOutputBlock) else analog
     place = section.position.get(control.index)
@@ -51,8 +51,8 @@ def asked(control: Control, binary: Section, analog: Section) -> dict[str, float
         raise NoSuchPoint(f"no {section.type.value}{control.index}")
     point = section.points[place]
     if isinstance(command, ControlRelayOutputBlock):
-        return {point.quantity: _switched(command, point)}
-    return {point.quantity: _set(command, point)}
+        return point, _switched(command, point)
+    return point, _set(command, point)
 
 
 def _switched(command: ControlRelayOutputBlock, point: Point) -> float:

@@ -120,7 +120,7 @@ class Dialogue:
     def ask_link_status(self) -> None:
         """Ask whoever is there, or may be, to say so."""
         for association in self._masters:
-            self._output += build(_REQUEST_STATUS, association.master, self._station.seat.address)
+            self._output += build(_REQUEST_STATUS, association.master, self._station.address)
 
     def displace(self) -> None:
         self.over = True
@@ -169,7 +169,7 @@ class Dialogue:
         return b""
 
     def _is_for_us(self, frame: LinkFrame) -> bool:
-        mine = frame.destination == self._station.seat.address or frame.is_broadcast
+        mine = frame.destination == self._station.address or frame.is_broadcast
         return mine and (frame.is_primary or any(each.master == frame.source for each in self._greeted))
 
     def _take_up(self) -> None:
@@ -208,16 +208,18 @@ class Dialogue:
         filters = self._filters()
         if filters is None:
             return association.receive(piece)
-        asked, answer = filters.inward(self._station.seat.filters, piece, self._station.now_s)
+        asked, answer = filters.inward(self._station.database.filters, piece, self._station.now_s)
         return answer + self._passed_out(association.receive(asked))
 
     def _passed_out(self, output: bytes) -> bytes:
         filters = self._filters()
-        return output if filters is None else filters.outward(self._station.seat.filters, output, self._station.now_s)
+        return (
+            output if filters is None else filters.outward(self._station.database.filters, output, self._station.now_s)
+        )
 
     def _filters(self) -> Fragments | None:
         """The fragments of this connection while the seat has filters."""
-        if not self._station.seat.filters:
+        if not self._station.database.filters:
             self._fragments = None
         elif self._fragments is None:
             self._fragments = Fragments()

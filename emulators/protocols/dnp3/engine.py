@@ -1,4 +1,4 @@
-"""What listens at one address: a device's outstation, or one for each of several devices."""
+"""What listens at one address: an outstation of a device or of several, or several outstations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pilotfarm.emulators.contracts.protocol import Seat, Traffic
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.protocols.dnp3.application import Outstation
+from pilotfarm.emulators.protocols.dnp3.database import databases_of
 from pilotfarm.emulators.protocols.dnp3.link import Link
 from pilotfarm.emulators.protocols.dnp3.multidrop import Multidrop
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
@@ -19,7 +20,8 @@ class Dnp3Station:
 
     def __init__(self, seats: Sequence[Seat], options: Dnp3Options) -> None:
         self.options = options
-        self.outstations = {seat.address: Outstation(seat, options) for seat in seats}
+        databases = databases_of(seats)
+        self.outstations = {address: Outstation(address, each, options) for address, each in databases.items()}
         self._filtered = False
 
     @property
@@ -37,9 +39,11 @@ class Dnp3Station:
         return Traffic.sum(outstation.traffic for outstation in self.outstations.values())
 
     def restart(self, seats: Collection[Seat]) -> None:
-        """Begin anew where devices have."""
-        for seat in seats:
-            self.outstations[seat.address].begin_anew()
+        """Begin anew where all devices have."""
+        begun = set(seats)
+        for address in dict.fromkeys(seat.address for seat in seats):
+            if all(seat in begun for seat in self.outstations[address].database.seats):
+                self.outstations[address].begin_anew()
 
     def connect(self, peer: str, now_s: float) -> Engine:
         if len(self.outstations) > 1:

@@ -64,8 +64,12 @@ class Multidrop:
         self._due_s.clear()
         for address, outstation in self._outstations.items() if self._named else ():
             outstation.tick(now_s)
-            if address not in self._dialogues and _is_up(outstation):
+            if address in self._dialogues:
+                continue
+            if _is_up(outstation):
                 self._dialogues[address] = Dialogue(outstation, self.peer)
+            elif outstation.restarting:
+                self._due_s[address] = outstation.restarting_until_s
         for address, dialogue in list(self._dialogues.items()):
             self._outstations[address].tick(now_s)
             if dialogue.over or _is_up(self._outstations[address]):
@@ -135,4 +139,4 @@ class Multidrop:
 
 
 def _is_up(outstation: Outstation) -> bool:
-    return outstation.seat.reachable and not outstation.restarting
+    return outstation.database.reachable and not outstation.restarting

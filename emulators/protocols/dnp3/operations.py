@@ -50,7 +50,7 @@ class Operations:
         under_way, self._under_way = sorted(self._under_way, key=lambda each: each[1].due_s), []
         for operation, carried in under_way:
             try:
-                if carried.due_s <= now_s and carried.done(now_s):
+                if carried.done(now_s):
                     operation.status = CommandStatus.SUCCESS
                 else:
                     self._under_way.append((operation, carried))

@@ -7,15 +7,16 @@ unscaled, as IEEE 1815.2 has it.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from py1815.application import ObjectHeader, QualifierCode, object_header
 from py1815.session import UnknownObject
 
-from pilotfarm.emulators.plans.dnp3 import PointType
+from pilotfarm.emulators.plans.dnp3 import GROUPS, USUAL_VARIATIONS, PointType
 from pilotfarm.emulators.protocols.dnp3.sections import OVER_RANGE, STATE, Section
 
 CLASS_OBJECTS: Final = 60
@@ -25,15 +26,8 @@ _BLOCK_POINTS: Final = 150
 _PIECE_BYTES: Final = 1_000
 """Headers and objects of a class 0 answer that stay in one fragment."""
 
-_GROUPS: Final = {
-    1: PointType.BINARY_INPUT,
-    10: PointType.BINARY_OUTPUT,
-    20: PointType.COUNTER,
-    30: PointType.ANALOG_INPUT,
-    40: PointType.ANALOG_OUTPUT,
-}
-assert set(_GROUPS.values()) == set(PointType)
-_DEFAULTS: Final = {1: 2, 10: 2, 20: 1, 30: 1, 40: 1}
+_GROUPS: Final = {group: kind for kind, group in GROUPS.items()}
+_DEFAULTS: Final = {group: USUAL_VARIATIONS[kind] for kind, group in GROUPS.items()}
 _PACKED: Final = 1
 
 # Group and variation -> the value's type and whether flags stand in front (IEEE 1815-2012, annex A).
@@ -52,6 +46,10 @@ _VARIATIONS: Final[Mapping[tuple[int, int], tuple[str, bool]]] = {
 }
 
 
+_Part: TypeAlias = tuple[bytes, int, int, Callable[[memoryview], bytes] | None]
+"""A header, where its objects stand in a row, and what makes another variation of them."""
+
+
 class StaticReader:
     """Cuts responses from a table's rows; one a table, shared by its outstations."""
 
@@ -59,22 +57,33 @@ class StaticReader:
 
     def __init__(self, sections: Mapping[PointType, Section]) -> None:
         self._sections = sections
-        self._class_0: list[list[tuple[bytes, int, int]]] = []
+        self._class_0: list[list[_Part]] = []
         room = 0
         for group, kind in _GROUPS.items():
             section = self._sections[kind]
-            for header, first, last in runs(section, group, _DEFAULTS[group], 0, len(section.indices)):
-                size = len(header) + section.size * (last - first)
+            for header, first, last, variation in _defaults(section, group, 0, len(section.indices)):
+                size = len(header) + _size(section, group, variation) * (last - first)
                 if size > room:
                     self._class_0.append([])
                     room = _PIECE_BYTES
                 room -= size
                 place = section.offset + first * section.size
-                self._class_0[-1].append((header, place, place + section.size * (last - first)))
+                usual = variation == _DEFAULTS[group]
+                vary = None if usual else partial(_varied, section, first=first, group=group, variation=variation)
+                self._class_0[-1].append((header, place, place + section.size * (last - first), vary))
 
     def everything(self, row: memoryview) -> list[bytes]:
         """Class 0: every point once, in its default variation."""
-        return [b"".join([part for header, a, b in piece for part in (header, row[a:b])]) for piece in self._class_0]
+        return [
+            b"".join(
+                [
+                    part
+                    for header, a, b, vary in piece
+                    for part in (header, row[a:b] if vary is None else vary(row[a:b]))
+                ]
+            )
+            for piece in self._class_0
+        ]
 
     def read(self, row: memoryview, header: ObjectHeader) -> tuple[list[bytes], bool]:
         """What a header names, and whether it names points that are not there; ``UnknownObject`` for the rest."""
@@ -87,10 +96,29 @@ class StaticReader:
         section = self._sections[kind]
         places, missing = selected(section, header)
         return [
-            head + _varied(section, section.cut(row, first, last), first, header.group, variation)
+            head + _varied(section, section.cut(row, first, last), first, header.group, chosen)
             for low, high in places
-            for head, first, last in runs(section, header.group, variation, low, high)
+            for head, first, last, chosen in (
+                _defaults(section, header.group, low, high)
+                if header.variation == 0
+                else ((*each, variation) for each in runs(section, header.group, variation, low, high))
+            )
         ], missing
+
+
+def _defaults(section: Section, group: int, low: int, high: int) -> Iterator[tuple[bytes, int, int, int]]:
+    """Yield headers, positions and variations of points in their default variations."""
+    for variation, first, last in section.variations(low, high):
+        for each in runs(section, group, variation, first, last):
+            yield (*each, variation)
+
+
+def _size(section: Section, group: int, variation: int) -> int:
+    """Octets of an object."""
+    if variation == _DEFAULTS[group]:
+        return section.size
+    dtype, flagged = _VARIATIONS[group, variation]
+    return np.dtype(dtype).itemsize + flagged
 
 
 def selected(section: Section, header: ObjectHeader) -> tuple[list[tuple[int, int]], bool]:

@@ -42,6 +42,7 @@ from pilotfarm.emulators.protocols.dnp3.operations import Operation
 
 _FLOATING: Final = {5: ("<f", False), 6: ("<d", False), 7: ("<f", True), 8: ("<d", True)}
 """Variations of group 32: the value's type, and whether a time follows."""
+_FLOAT_WITH_TIME: Final = 7
 _COUNTED: Final = (QualifierCode.ALL_OBJECTS, QualifierCode.UINT8_COUNT, QualifierCode.UINT16_COUNT)
 _WHOLE: Final = 0xC0
 """The bits of a transport header of a fragment in one segment: the first and the last."""
@@ -66,6 +67,10 @@ class Owner(Protocol):
 
     def scale_of(self, index: int) -> float:
         """How much of its quantity's own unit a step of an analog input is."""
+        ...
+
+    def is_floating(self, index: int) -> bool:
+        """Whether an analog input is told as floating point where nothing else is asked for."""
         ...
 
     def assign(self, headers: Sequence[ObjectHeader]) -> int:
@@ -178,12 +183,20 @@ class MasterSession(Session):
 
     def _event_blocks(self, chosen: Sequence[tuple[Event, int]], headers: Sequence[ObjectHeader]) -> list[_Block]:
         blocks = []
-        for floating, events in groupby(chosen, key=lambda each: _floating(headers[each[1]])):
-            if floating:
-                blocks += [self._floating_block(event, at, headers[at].variation) for event, at in events]
+        for variation, events in groupby(chosen, key=lambda each: self._float_of(each[0], headers[each[1]])):
+            if variation:
+                blocks += [self._floating_block(event, at, variation) for event, at in events]
             else:
                 blocks += super()._event_blocks(list(events), headers)
         return _joined(blocks)
+
+    def _float_of(self, event: Event, header: ObjectHeader) -> int:
+        """The variation of group 32 in which an event is told as floating point; 0 if it is told as an integer."""
+        if _floating(header):
+            return header.variation
+        asked = 0 if header.event_class is not None else header.variation
+        by_point = not asked and isinstance(event, AnalogEvent) and self.owner.is_floating(event.index)
+        return _FLOAT_WITH_TIME if by_point else 0
 
     def _floating_block(self, event: Event, header: int, variation: int) -> _Block:
         assert isinstance(event, AnalogEvent)

@@ -27,6 +27,7 @@ from pilotfarm.emulators.protocols.dnp3.sections import (
     REFERENCE_ERROR,
     STATE,
     Section,
+    sections_of,
 )
 from pilotfarm.emulators.protocols.events import EventTable
 from pilotfarm.emulators.wire.rows import Field, Rows
@@ -35,14 +36,6 @@ from pilotfarm.emulators.wire.sources import Source
 _UNKNOWN: Final = -(2**31) + 1
 """Stands in an analog object for a value that is not a number, and tells it from one cut off at the type's end."""
 _HIGHEST: Final = 2**31 - 1
-_ORDER: Final = (
-    PointType.ANALOG_INPUT,
-    PointType.ANALOG_OUTPUT,
-    PointType.COUNTER,
-    PointType.BINARY_INPUT,
-    PointType.BINARY_OUTPUT,
-)
-assert set(_ORDER) == set(PointType)
 
 
 def _flags(quality: int, *, analog: bool) -> int:
@@ -62,19 +55,20 @@ _OTHER_FLAGS: Final = np.array([_flags(q, analog=False) for q in range(256)], dt
 
 @dataclass(frozen=True, slots=True)
 class _Rolling:
-    """A total as a 32-bit counter: it starts again at 0 after 2**32 - 1."""
+    """A total over its scale as a 32-bit counter: it starts again at 0 after 2**32 - 1."""
 
     quantity: str
+    scale: float
 
     @property
     def quantities(self) -> tuple[str, ...]:
         return (self.quantity,)
 
     def of(self, columns: Mapping[str, Floats]) -> Floats:
-        return wrapped(np.maximum(np.rint(columns[self.quantity]), 0.0), 2.0**32)
+        return wrapped(np.maximum(np.rint(columns[self.quantity] / self.scale), 0.0), 2.0**32)
 
     def back(self, raw: float) -> dict[str, float]:
-        return {self.quantity: raw}
+        return {self.quantity: raw * self.scale}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +106,7 @@ class Dnp3Table(EventTable):
 
     def __init__(self, plan: PointPlan, n: int, columns: Seen, form: Any = None) -> None:
         self.plan = plan
-        self.sections: dict[PointType, Section] = {}
-        offset = 0
-        for kind in _ORDER:
-            self.sections[kind] = Section(plan, kind, offset)
-            offset = self.sections[kind].end
+        self.sections = sections_of(plan)
         self.reader = StaticReader(self.sections)
         fields, template = _fields(self.sections)
         self._begin(Rows(n, template, fields), _marks(self.sections, len(template)))
@@ -300,7 +290,7 @@ def _fields(sections: Mapping[PointType, Section]) -> tuple[list[Field], bytes]:
             elif section.size == 1:
                 fields.append(Field(at, "u1", _State(point.source)))
             elif kind is PointType.COUNTER:
-                fields.append(Field(at + 1, "<u4", _Rolling(point.quantity)))
+                fields.append(Field(at + 1, "<u4", _Rolling(point.quantity, point.scale)))
             else:
                 fields.append(Field(at + 1, "<i4", point.source, missing=_UNKNOWN))
     return fields, bytes(template)

@@ -17,8 +17,8 @@ from pilotfarm.emulators.contracts.way import Cramped, Filter, Object, Restless
 from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.protocols.dnp3.assignments import Reporting
 from pilotfarm.emulators.protocols.dnp3.buffers import Buffers
+from pilotfarm.emulators.protocols.dnp3.database import Database
 from pilotfarm.emulators.protocols.dnp3.sections import STATE
-from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
 
 BINARY, ANALOG = 2, 32
 _BINARY: Final = struct.Struct("<HB")
@@ -36,24 +36,24 @@ def restless(filters: Sequence[Filter]) -> list[Restless]:
     return [each for each in filters if isinstance(each, Restless)]
 
 
-def shown(table: Dnp3Table, row: int, groups: Collection[int]) -> list[Object]:
+def shown(database: Database, groups: Collection[int]) -> list[Object]:
     """The binary and analog inputs of an outstation as they are, those of some groups."""
-    octets = table.row(row)
+    octets = database.row()
     return [
         (group, index.to_bytes(2, "little") + bytes(section.cut(octets, place, place + 1)))
         for group, section in (
-            (BINARY, table.sections[PointType.BINARY_INPUT]),
-            (ANALOG, table.sections[PointType.ANALOG_INPUT]),
+            (BINARY, database.sections[PointType.BINARY_INPUT]),
+            (ANALOG, database.sections[PointType.ANALOG_INPUT]),
         )
         if group in groups
         for place, index in enumerate(section.indices)
     ]
 
 
-def record(events: Buffers, reporting: Reporting, table: Dnp3Table, told: Object, unix_ms: int) -> None:
+def record(events: Buffers, reporting: Reporting, database: Database, told: Object, unix_ms: int) -> None:
     """Keep an event for a master who wants to know of the point, whether it has moved or not."""
     group, octets = told
-    section = table.sections[PointType.BINARY_INPUT if group == BINARY else PointType.ANALOG_INPUT]
+    section = database.sections[PointType.BINARY_INPUT if group == BINARY else PointType.ANALOG_INPUT]
     index = int.from_bytes(octets[:2], "little")
     number = reporting.class_of(section.points[section.position[index]])
     if not number:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from dnp3_bench import EVERYTHING, Line, Master, objects
+from py1815 import link as wire
 from py1815.application import FunctionCode
 
 from pilotfarm.emulators import site
+from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.plans.dnp3 import PointType
 from pilotfarm.emulators.serving.images import Place
@@ -150,6 +153,107 @@ def test_a_fault_of_what_a_device_says_is_heard_from_its_outstation_alone(made: 
     assert differ == {"storages-002"}
 
 
+@dataclass
+class Linked:
+    """A station, with what stands on the way to it around every engine."""
+
+    pilot: Pilot
+
+    def connect(self, peer: str, now_s: float) -> Engine:
+        engine = place(self.pilot).station.connect(peer, now_s)
+        (listener,) = self.pilot.server._listeners
+        for number, wrap in listener.links.items():
+            engine = wrap(engine, number, now_s)
+        return engine
+
+
+def link_statuses(pilot: Pilot) -> dict[str, int]:
+    """What the link of each device answers to a request of its status."""
+    line = Line(Linked(pilot))  # type: ignore[arg-type]
+    ask = wire.control_byte(from_master=True, primary=True, function=wire.PrimaryFunction.REQUEST_LINK_STATUS)
+    found = {}
+    for seat in (placed.seat for placed in place(pilot).placed):
+        line.engine.receive(wire.build(ask, seat.address, 1), 0.0)
+        for frame in wire.FrameReader().feed(line.said_by(seat.address)):
+            if not frame.is_primary:
+                found[seat.device.id] = frame.function
+    return found
+
+
+NACK, STATUS = wire.SecondaryFunction.NACK, wire.SecondaryFunction.LINK_STATUS
+
+
+@pytest.mark.parametrize("of_all", [False, True])
+def test_a_fault_of_frames_or_of_the_link_grips_those_of_its_devices_as_they_come_and_go(
+    made: Made, of_all: bool
+) -> None:
+    pilot = made()
+    devices = [placed.seat.device.id for placed in place(pilot).placed]
+    first = pilot.farm.faults.add("dnp3-link", {"device": "storages-*" if not of_all else "*"}, "nack")
+    pilot.step(1.0)
+    assert link_statuses(pilot) == {each: NACK if of_all or "storages" in each else STATUS for each in devices}
+    other = pilot.farm.faults.add("silence", {"device": "meters-001"})
+    pilot.step(1.0)
+    assert link_statuses(pilot)["storages-001"] == NACK, "what else comes and goes changes nothing"
+    pilot.farm.faults.clear(other.id)
+    pilot.farm.faults.add("dnp3-frame", {"device": "meters-002"}, "source", parameters={"share_frac": 1.0})
+    pilot.step(1.0)
+    assert "meters-002" not in link_statuses(pilot), "it calls itself somebody else"
+    assert len(link_statuses(pilot)) == 4
+    pilot.farm.faults.clear(first.id)
+    pilot.step(1.0)
+    assert link_statuses(pilot) == dict.fromkeys(set(devices) - {"meters-002"}, STATUS)
+    pilot.farm.faults.clear_all()
+    pilot.step(1.0)
+    assert link_statuses(pilot) == dict.fromkeys(devices, STATUS)
+    assert not pilot.server._listeners[0].links
+
+
+def test_frames_of_connections_that_stand_are_gripped_device_by_device(made: Made) -> None:
+    """One after the other is taken and left; the link that stands takes notice."""
+    pilot = made()
+    pilot.farm.faults.add("dnp3-link", {"device": "*"}, "nack", ramp_s=60.0, duration_s=70.0, spread_s=60.0)
+    pilot.step(1.0)
+    while not pilot.server._listeners[0].links:
+        pilot.step(1.0)
+    line = Line(Linked(pilot))  # type: ignore[arg-type]
+    ask = wire.control_byte(from_master=True, primary=True, function=wire.PrimaryFunction.REQUEST_LINK_STATUS)
+    seen = []
+    while pilot.server._listeners[0].links:
+        pilot.step(5.0)
+        answers = []
+        for placed in place(pilot).placed:
+            line.engine.receive(wire.build(ask, placed.seat.address, 1), 0.0)
+            answers += [frame.function for frame in wire.FrameReader().feed(line.said_by(placed.seat.address))]
+        seen.append(answers.count(NACK))
+    taken = seen.index(5)
+    assert seen[:taken] == sorted(seen[:taken])
+    assert seen[taken:] == sorted(seen[taken:], reverse=True)
+    assert min(len(set(seen[:taken])), len(set(seen[taken:]))) > 2
+
+
+def test_the_frames_of_an_outstation_of_several_devices_are_gripped_with_all_of_them(made: Made) -> None:
+    listed = "    points: [{devices: '*', quantity: online, address: 0}]\n"
+    pilot = made(listed, SITE.replace(", deadbands: {active_power_w: 5}", ""))
+    pilot.farm.faults.add("dnp3-link", {"device": "storages-*"}, "nack")
+    pilot.step(1.0)
+    assert set(link_statuses(pilot).values()) == {STATUS}
+    pilot.farm.faults.add("dnp3-link", {"device": "meters-*"}, "nack")
+    pilot.step(1.0)
+    assert set(link_statuses(pilot).values()) == {STATUS}, "each fault has some of them"
+    pilot.farm.faults.clear_all()
+    pilot.farm.faults.add("dnp3-link", {"station": "rtu"}, "nack")
+    pilot.step(1.0)
+    assert set(link_statuses(pilot).values()) == {NACK}
+
+
+def test_the_frames_of_an_rtu_that_polls_are_its_own(made: Made) -> None:
+    pilot = made(POLLING)
+    pilot.farm.faults.add("dnp3-link", {"device": "storages-002"}, "nack")
+    pilot.step(1.0)
+    assert set(link_statuses(pilot).values()) == {STATUS}
+
+
 def test_a_terminal_server_has_no_clock_and_an_rtu_has_one(made: Made) -> None:
     drift = "    clock_drift_ppm: 100\n"
     with pytest.raises(ConfigError, match="a station over dnp3 has no clock of its own"):
@@ -214,9 +318,11 @@ def test_a_set_point_goes_down_the_line_of_an_rtu_and_reaches_the_device(made: M
     assert pilot.farm.device("storages-002").value("active_power_setpoint_w") == 700.0
 
 
-def test_the_site_on_the_page_is_one(made: Made) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "dnp3.md").read_text(encoding="utf-8")
-    example = page.split("```yaml\n")[1].split("```")[0]
-    pilot = made(text=SITE.split("groups:")[0] + example)
-    assert [each.seat.address for each in place(pilot).placed] == list(range(10, 30))
+PAGE = (Path(__file__).parents[3] / "docs" / "dnp3.md").read_text(encoding="utf-8").split("```yaml\n")[1:]
+
+
+@pytest.mark.parametrize(("number", "addresses"), [(0, list(range(10, 30))), (1, [10] * 22)])
+def test_the_sites_on_the_page_are_some(made: Made, number: int, addresses: list[int]) -> None:
+    pilot = made(text=SITE.split("groups:")[0] + PAGE[number].split("```")[0])
+    assert [each.seat.address for each in place(pilot).placed] == addresses
     assert place(pilot).layout.endpoint.label.endswith(":20000")
