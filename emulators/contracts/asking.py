@@ -1,4 +1,4 @@
-"""What a poller asks devices for, as octets on a line."""
+"""What a poller asks devices, or other stations, for, as octets on a line."""
 
 from __future__ import annotations
 
@@ -19,8 +19,19 @@ class Asking:
     """How a protocol is spoken by who asks: the requests that read points, and one that writes a value."""
 
     requests: Callable[[Sequence[Any]], Sequence[Request]]
-    """Of a map's ``PointRow``s."""
+    """Of a map's ``PointRow``s, all of one device."""
     write: Request
+    bulk: Callable[[Sequence[tuple[Sequence[Any], int]]], Sequence[Request]] | None = None
+    """Of all devices of a station together: the rows of each sort of device, and how many there are. Without, a
+    station is asked for one device after the other."""
+    on_serial: bool = True
+    """Whether it goes over serial lines."""
+
+    def of_station(self, devices: Sequence[tuple[Sequence[Any], int]]) -> Sequence[Request]:
+        """Return what a station is asked that answers for several devices."""
+        if self.bulk is not None:
+            return self.bulk(devices)
+        return [request for points, count in devices for request in [*self.requests(points)] * count]
 
 
 class Order(NamedTuple):

@@ -201,7 +201,11 @@ class Polling(Table):
 
     protocol: str = Field(default="modbus", description="What the devices speak on their bus")
     map: str | None = Field(default=None, description="The protocol's first map for each kind if left out")
-    medium: str = Field(default="rs485", description="What lies between the station and its devices")
+    medium: str | None = Field(
+        default=None,
+        description="What lies between the station and its devices; rs485, or ethernet for what is over TCP alone, if "
+        "left out",
+    )
     baud_rate: Annotated[int, Field(ge=300, le=10_000_000)] | None = Field(
         default=None, description="Of a serial line [bit/s]; the medium's if left out"
     )

@@ -46,7 +46,8 @@ class PollingReader:
     def __init__(self, checker: Checker, path: Path, table: Polling, *, media: bool) -> None:
         self._checker, self._path, self._table = checker, path, table
         self._document = checker.document
-        self.medium = table.medium if media else NONE
+        self.named_medium = self._usual_medium() if table.medium is None else table.medium
+        self.medium = self.named_medium if media else NONE
         self._every = self._multiples()
         self._asking = self._spoken()
 
@@ -90,6 +91,11 @@ class PollingReader:
         self._document.problem((*self._path, "protocol"), message)
         return None
 
+    def _usual_medium(self) -> str:
+        spec = registry.protocol(self._table.protocol) if self._table.protocol in registry.PROTOCOLS else None
+        on_serial = spec is None or spec.asking is None or spec.asking.on_serial
+        return "rs485" if on_serial else "ethernet"
+
     def _multiples(self) -> tuple[int, int, int] | None:
         """Return after how many scans each class is read."""
         found = [1]
@@ -102,14 +108,18 @@ class PollingReader:
         return None if min(found) < 1 else (found[0], found[1], found[2])
 
     def _knows_medium(self) -> bool:
-        known = (*SHARED, *NAMES)
-        if self._table.medium not in known:
-            self._checker.unknown((*self._path, "medium"), "medium", self._table.medium, known)
+        known, medium = (*SHARED, *NAMES), self.named_medium
+        if medium not in known:
+            self._checker.unknown((*self._path, "medium"), "medium", medium, known)
             return False
-        serial = self._table.medium in SHARED and shared_medium(self._table.medium).serial
+        serial = medium in SHARED and shared_medium(medium).serial
         if self._table.baud_rate is not None and not serial:
-            message = f"{self._table.medium} is no serial line: its rate is the medium's"
+            message = f"{medium} is no serial line: its rate is the medium's"
             self._document.problem((*self._path, "baud_rate"), message)
+        if serial and self._asking is not None and not self._asking.on_serial:
+            message = f"{medium} is a serial line, and {self._table.protocol} goes over TCP alone"
+            self._document.problem((*self._path, "medium"), message)
+            return False
         return True
 
     def _read(self, spec: DeviceSpec) -> _Read | None:
@@ -156,8 +166,16 @@ class PollingReader:
         return place // self._table.devices_per_bus if self.medium in SHARED else place
 
     def _fits(self, made: PollingLayout) -> None:
-        """Have every bus's fullest scan fit, when all goes well."""
+        """Have every answer come in time, and every bus's fullest scan fit, when all goes well."""
         nominal_s = way(made.medium, made.rate_bit_s, made.keys[made.polls.device], made.asked, made.answered).nominal_s
+        longest = int(nominal_s.argmax()) if len(nominal_s) else 0
+        if len(nominal_s) and nominal_s[longest] > made.timeout_s:
+            message = (
+                f"an answer of {made.answered[longest]:,.0f} octets takes {nominal_s[longest]:.3g} s and is waited for "
+                f"{made.timeout_s:g} s; have a longer timeout_s, or a faster medium or line"
+            )
+            self._document.problem((*self._path, "timeout_s"), message)
+            return
         takes_s = fullest_scan_s(made.polls, nominal_s)
         fullest = int(takes_s.argmax()) if len(takes_s) else 0
         if not len(takes_s) or takes_s[fullest] <= made.scan_s:

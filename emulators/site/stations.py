@@ -115,8 +115,9 @@ class Stations:
     def _polls(self, station: Station, path: Path) -> PollingReader | None:
         if station.polling is None:
             return None
-        self.have_media |= station.polling.medium != NONE
-        return PollingReader(self._checker, (*path, "polling"), station.polling, media=self._media)
+        reader = PollingReader(self._checker, (*path, "polling"), station.polling, media=self._media)
+        self.have_media |= reader.named_medium != NONE
+        return reader
 
     def layouts(self) -> Iterable[StationLayout]:
         for shared in (*self._shared.values(), *(each for each in self._lines.values() if not each.name)):
