@@ -14,6 +14,10 @@ class Request(NamedTuple):
     answered: int
 
 
+def _by_address(options: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """How a protocol is spoken by who asks: the requests that read points, and one that writes a value."""
@@ -22,16 +26,12 @@ class Asking:
     """Of a map's ``PointRow``s, all of one device."""
     write: Request
     bulk: Callable[[Sequence[tuple[Sequence[Any], int]]], Sequence[Request]] | None = None
-    """Of all devices of a station together: the rows of each sort of device, and how many there are. Without, a
-    station is asked for one device after the other."""
+    """Of devices at one address together: the rows of each sort of device, and how many there are. Without, one device
+    is asked for after the other."""
+    as_one: Callable[[Any], bool] = _by_address
+    """Whether a station, by its options, is asked for all its devices together, be they at addresses of their own."""
     on_serial: bool = True
     """Whether it goes over serial lines."""
-
-    def of_station(self, devices: Sequence[tuple[Sequence[Any], int]]) -> Sequence[Request]:
-        """Return what a station is asked that answers for several devices."""
-        if self.bulk is not None:
-            return self.bulk(devices)
-        return [request for points, count in devices for request in [*self.requests(points)] * count]
 
 
 class Order(NamedTuple):

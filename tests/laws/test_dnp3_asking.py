@@ -74,7 +74,8 @@ def test_events_of_measured_values_are_read_and_confirmed() -> None:
 
 def test_what_is_longer_than_a_fragment_is_confirmed_piece_by_piece() -> None:
     points = [row for row in rows() if row.quantity == "active_power_w"]
-    pieces = ASKING.of_station([(points, 400)])
+    assert ASKING.bulk is not None
+    pieces = ASKING.bulk([(points, 400)])
     assert [each.answered for each in pieces] == [framed(2_048), framed(2_048), framed(4 + 5 + 400 * 13 - 2 * 2_044)]
     assert [each.asked for each in pieces] == [framed(11) + framed(2), framed(2), framed(2)]
 

@@ -45,5 +45,10 @@ def _polled(units: Sequence[int]) -> Iterator[Request]:
 
 
 _COMMAND: Final = _AROUND + command_octets(_OPTIONS.form)
-ASKING: Final = Asking(requests, Request(_COMMAND + _FIXED, _SINGLE + _COMMAND), bulk)
+ASKING: Final = Asking(
+    requests,
+    Request(_COMMAND + _FIXED, _SINGLE + _COMMAND),
+    bulk,
+    as_one=lambda options: options.shares_link_address,
+)
 """A set-point is sent and acknowledged, and its confirmation requested."""

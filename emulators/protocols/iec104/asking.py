@@ -43,4 +43,4 @@ def _frames(asked: int, units: Sequence[int]) -> Iterator[Request]:
 
 
 _COMMAND: Final = _CONTROL + command_octets(FORMAT_104)
-ASKING: Final = Asking(requests, Request(_COMMAND, _COMMAND), bulk, on_serial=False)
+ASKING: Final = Asking(requests, Request(_COMMAND, _COMMAND), bulk, as_one=lambda options: True, on_serial=False)

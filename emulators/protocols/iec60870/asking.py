@@ -8,7 +8,7 @@ interrogated (7.4.5), totals by a counter interrogation (7.4.8).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,12 @@ from pilotfarm.emulators.plans.iec104 import MonitorType
 from pilotfarm.emulators.protocols.iec60870.asdu import Format
 from pilotfarm.emulators.quantities import Role, quantity
 
-_ELEMENT_OCTETS: Final = {MonitorType.SINGLE: 1, MonitorType.DOUBLE: 1, MonitorType.FLOAT: 5, MonitorType.TOTAL: 5}
+_ELEMENT_OCTETS: Final[Mapping[int | None, int]] = {
+    MonitorType.SINGLE: 1,
+    MonitorType.DOUBLE: 1,
+    MonitorType.FLOAT: 5,
+    MonitorType.TOTAL: 5,
+}
 _FLOAT_COMMAND: Final = 5
 """A short floating point number and the qualifier of the command (7.3.2.4)."""
 
@@ -80,7 +85,7 @@ def _once(points: Sequence[PointRow]) -> Iterator[PointRow]:
 
 def _units(points: Sequence[PointRow], form: Format) -> Iterator[int]:
     for code, number in Counter(row.read_code for row in points).items():
-        octets = form.object_octets + _ELEMENT_OCTETS[MonitorType(code)]
+        octets = form.object_octets + _ELEMENT_OCTETS[code]
         room = form.room(octets)
         for at in range(0, number, room):
             yield form.header_octets + octets * min(room, number - at)

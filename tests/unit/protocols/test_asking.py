@@ -31,12 +31,14 @@ def asking(protocol: str) -> Asking:
     return found
 
 
+def bulk(protocol: str, devices: Sequence[tuple[Sequence[PointRow], int]]) -> Sequence[Request]:
+    found = asking(protocol).bulk
+    assert found is not None
+    return found(devices)
+
+
 def rows(names: Sequence[str]) -> Sequence[PointRow]:
     return [row for row in iec104.points(spec_of(names), {}) if row.quantity in names]
-
-
-def total(requests: Sequence[Request]) -> int:
-    return sum(each.answered for each in requests)
 
 
 # ------------------------------------------------------------------------------------------- IEC 104
@@ -64,7 +66,7 @@ def test_counters_are_interrogated_as_a_station_answers_it() -> None:
     master = Iec104Master(bench)
     asked = master.i_frame(unit(Type.COUNTER_INTERROGATION, ACT, 0xFFFF, 0, b"\x01"))
     master.feed(asked)
-    found = asking("iec104").of_station([(rows(TOTALS), 2)])
+    found = bulk("iec104", [(rows(TOTALS), 2)])
     assert found == [Request(len(asked), sum(map(len, master.frames)))]
 
 
@@ -82,7 +84,7 @@ def test_who_has_no_measured_values_is_tested() -> None:
 
 def test_of_many_devices_as_many_frames_come_as_may_be_unacknowledged() -> None:
     one = 6 + 6 + 8 * 4
-    found = asking("iec104").of_station([(rows(MEASURED), 2 * WINDOW + 3)])
+    found = bulk("iec104", [(rows(MEASURED), 2 * WINDOW + 3)])
     assert found == [Request(6, WINDOW * one), Request(6, WINDOW * one), Request(6, 3 * one)]
 
 
@@ -108,7 +110,7 @@ def test_class_2_is_polled_for_measured_values_frame_by_frame() -> None:
     """10 C A CS 16 asks; 68 L L 68 C A, 5 octets of identifier, 7 a value, CS 16 answer (6.2.4.2, FT1.2)."""
     assert asking("iec101").requests(rows(MEASURED)) == [Request(5, 8 + 5 + 7 * 4)]
     assert asking("iec101").requests(rows(STATES)) == [Request(5, 1)]
-    assert asking("iec101").of_station([(rows(MEASURED), 3)]) == [Request(5, 8 + 5 + 7 * 4)] * 3
+    assert bulk("iec101", [(rows(MEASURED), 3)]) == [Request(5, 8 + 5 + 7 * 4)] * 3
 
 
 @pytest.mark.parametrize(
@@ -140,9 +142,11 @@ def test_an_interrogation_is_polled_as_class_1_as_a_station_answers_it(
     assert counted[0].answered == 1  # where nothing is demanded; with ACD, as here, a frame of 5
 
 
-def test_over_modbus_a_station_is_asked_for_one_device_after_the_other() -> None:
-    spec = registry.device("battery")
-    found = registry.maps_for("modbus", "battery")[0]
-    points = [row for row in found.points(spec, {}) if row.quantity in MEASURED]
-    alone = list(asking("modbus").requests(points))
-    assert asking("modbus").of_station([(points, 3)]) == alone * 3
+def test_who_is_asked_as_one() -> None:
+    """IEC 104 by a connection, IEC 101 by a link address, DNP3 by an outstation, Modbus by a unit."""
+    own, shared = (registry.protocol("iec101").options_model(link_address=each) for each in (None, 1))
+    assert asking("iec104").as_one(None)
+    assert asking("iec101").as_one(shared)
+    assert not asking("iec101").as_one(own)
+    assert not asking("dnp3").as_one(None)
+    assert asking("modbus").bulk is None
