@@ -80,6 +80,16 @@ def test_what_is_longer_than_a_fragment_is_confirmed_piece_by_piece() -> None:
     assert [each.asked for each in pieces] == [framed(11) + framed(2), framed(2), framed(2)]
 
 
+def test_of_devices_in_one_outstation_static_objects_add_up() -> None:
+    points = [row for row in rows() if row.read_code == 20]
+    assert ASKING.bulk is not None
+    (one,) = ASKING.requests(points)
+    (three,) = ASKING.bulk([(points, 3)])
+    assert three.asked == one.asked
+    assert framed(4 + 25) == one.answered  # a range of four counters
+    assert three.answered == framed(4 + 3 * 25)
+
+
 def test_a_command_is_operated_at_once() -> None:
     """41/1 with a count and an index of two octets each: 14 octets, and two more of indications in its answer."""
     assert ASKING.write == Request(framed(2 + 5 + 2 + 5), framed(4 + 5 + 2 + 5))

@@ -110,6 +110,8 @@ def test_a_station_that_polls_another_says_so_and_how_old_all_is(
         rest.pilot.step(1.0)
     rtu, _, head = (each["polling"] for each in rest.get("/api/v1/stations"))
     assert (rtu["through"], rtu["silent_stations"], rtu["silent"]) == ([], [], ["meters-005"])
+    rest.pilot.images.polling["rtu"].scanner.answers[2, 0] = False
+    assert rest.get("/api/v1/stations")[0]["polling"]["silent"] == ["meters-001", "meters-005"]
     assert (head["protocol"], head["through"], head["medium"], head["buses"]) == ("iec104", ["rtu"], "none", 1)
     assert (head["silent_stations"], head["silent"]) == ([], ["meters-005"])
     assert head["age_s"]["scan"]["median"] > rtu["age_s"]["scan"]["median"]

@@ -88,6 +88,16 @@ def test_of_many_devices_as_many_frames_come_as_may_be_unacknowledged() -> None:
     assert found == [Request(6, WINDOW * one), Request(6, WINDOW * one), Request(6, 3 * one)]
 
 
+def test_what_is_interrogated_of_many_devices_is_acknowledged_as_it_comes() -> None:
+    """Of 7 devices each a confirmation and a termination of 16 octets, and 12 + 2 x 8 with set-points between them."""
+    found = bulk("iec104", [(rows(SETPOINTS), 7)])
+    assert found == [Request(16, 7 * 16 + 5 * 28), Request(6, 2 * 28 + 7 * 16)]
+
+
+def test_a_quantity_is_counted_once() -> None:
+    assert asking("iec104").requests([*rows(SETPOINTS), *rows(SETPOINTS)]) == asking("iec104").requests(rows(SETPOINTS))
+
+
 def test_a_data_unit_has_30_measured_values_with_their_addresses() -> None:
     """30 x 8 + 6 = 246 of 249 octets."""
     names = tuple(q.name for q in registry.device("prosumer").quantities if q.role is Role.MEASUREMENT)[:61]
@@ -140,6 +150,11 @@ def test_an_interrogation_is_polled_as_class_1_as_a_station_answers_it(
     assert counted[1:] == exchanges[1:]
     assert counted[0].asked == exchanges[0].asked
     assert counted[0].answered == 1  # where nothing is demanded; with ACD, as here, a frame of 5
+
+
+def test_a_set_point_is_sent_acknowledged_and_its_confirmation_polled() -> None:
+    """A frame of 8 + 5 + 2 + 5 octets and E5; a request of 5, and the frame once more."""
+    assert asking("iec101").write == Request(20 + 5, 1 + 20)
 
 
 def test_who_is_asked_as_one() -> None:
