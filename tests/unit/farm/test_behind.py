@@ -311,7 +311,8 @@ def test_each_line_takes_its_own_time_by_hand(made: Made) -> None:
     downlink = placed(pilot.images, "head", "meters-001").seat.downlink
     assert downlink is not None
     carried = downlink.carry(Order({}, "iec104", ""), NOW_S)
-    assert (carried.due_s, carried.done(NOW_S - 0.1)) == (NOW_S, False)
+    assert not carried.done(NOW_S - 0.1)
+    assert carried.due_s == NOW_S
     assert not carried.done(NOW_S)  # it is at the RTU now, which waits for the device
     assert carried.due_s == NOW_S + 3.0
     assert not carried.done(NOW_S + 2.9)
@@ -338,12 +339,18 @@ def test_what_is_on_its_way_comes_when_the_master_is_gone(made: Made) -> None:
 
 
 def test_a_command_to_a_station_that_is_off_its_network_is_given_up(made: Made) -> None:
+    """Though that station has its devices still."""
     pilot = Pilot(made(**AT_ONCE))
-    pilot.farm.faults.add("rtu-down", {"station": "far"})
+    pilot.farm.faults.add("offline", {"station": "rtu"})
     pilot.step(1.0)
-    master, _ = ordered(pilot, "upper", "storages-001")
-    assert heard(master, NOW_S + 2.9) == []
-    assert heard(master, NOW_S + 3.0) == [(Cause.ACTIVATION_CON, True)]
+    downlink, below = (placed(pilot.images, name, "meters-001").seat.downlink for name in ("upper", "rtu"))
+    assert downlink is not None
+    assert below is not None
+    assert below.carry(Order({}, "iec104", ""), NOW_S).done(NOW_S)
+    carried = downlink.carry(Order({}, "iec104", ""), NOW_S)
+    assert carried.due_s == NOW_S + 3.0
+    with pytest.raises(NoAnswer, match="the station that meters-001 is behind does not answer"):
+        carried.done(NOW_S + 3.0)
 
 
 # ----------------------------------------------------------------------------------------- site files
@@ -458,6 +465,21 @@ def test_events_come_up_with_the_polls_and_with_the_devices_time_if_it_is_passed
             (lost_s[number], "meters-002", "online", 0.0),
             (tripped_s[number], "meters-003", "fault_trip", 1.0),
         ]
+
+
+def test_that_a_device_is_lost_has_the_time_of_who_tells_it(made: Made) -> None:
+    """Above, what was read at 4 s is told as old with the step that ends at 13 s, whoever stamps events."""
+    said = {name: text.replace("{", "{time_stamps: device, ") for name, text in AT_ONCE.items()}
+    pilot = Pilot(made(**said))
+    upper = known(pilot.images, "upper", "meters")
+    while pilot.farm.time_s < 7.0:
+        pilot.step(1.0)
+    assert upper.read_s(1, ("active_power_w",)) == 4.0
+    pilot.farm.faults.add("offline", {"device": "meters-002"})
+    while pilot.farm.time_s < 13.0:
+        pilot.step(1.0)
+    assert upper.read_s(1, ("active_power_w",)) is None
+    assert upper.read_s(0, ("active_power_w",)) == 8.0
 
 
 def down_between(pilot: Pilot, from_s: float, until_s: float) -> None:
