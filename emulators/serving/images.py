@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -242,12 +243,10 @@ def _watched(group: Group, station: StationLayout, polled: Polled, times: ReadTi
 def bottom_up(stations: Sequence[StationLayout]) -> list[int]:
     """Return the numbers of stations, those that one polls before it; else in their order."""
     through = {each.name: each.polling.through for each in stations if each.polling is not None}
-
-    @cache
-    def depth(name: str) -> int:
-        return 1 + max((depth(below) for below in through.get(name, ())), default=0)
-
-    return sorted(range(len(stations)), key=lambda number: depth(stations[number].name))
+    depth: dict[str, int] = {}
+    for name in TopologicalSorter(through).static_order():
+        depth[name] = 1 + max((depth[below] for below in through.get(name, ())), default=0)
+    return sorted(range(len(stations)), key=lambda number: depth.get(stations[number].name, 0))
 
 
 def scanner(layout: PollingLayout, start_s: float) -> Scanner:

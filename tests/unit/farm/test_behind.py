@@ -164,6 +164,29 @@ def test_stations_are_made_from_the_bottom_up_and_stay_in_their_order(made: Made
     assert [*images.polling] == ["rtu", "upper", "head"]
 
 
+DNP3 = tuple((f"{{protocol: iec104, station: {name}}}", f"{{protocol: dnp3, station: {name}}}") for name in
+             ("head", "upper", "rtu"))  # fmt: skip
+"""An RTU in a control room and those of plants speak DNP3."""
+
+
+def test_over_dnp3_each_device_is_an_outstation_that_is_asked_for_itself(made: Made) -> None:
+    stations = [(f"{name}: {{protocol: iec104,", f"{name}: {{protocol: dnp3,") for name in ("head", "upper", "rtu")]
+    away = ("    endpoints: [{protocol: dnp3, station: head}, {protocol: dnp3, station: upper}, "
+            "{protocol: iec104, station: far}]", "    endpoints: [{protocol: iec104, station: far}]")  # fmt: skip
+    pilot = Pilot(made(*DNP3, *stations, away, **{**AT_ONCE, "UPPER": "{through: rtu, medium: none, scan_s: 6, "
+                                                  "slow_s: 6, counters_s: 6}"}))  # fmt: skip
+    head, upper, *_ = (each.polling for each in pilot.layout.stations)
+    assert head is not None
+    assert upper is not None
+    assert (head.protocol, upper.protocol, upper.places.tolist()) == ("dnp3", "dnp3", [0] * 4)
+    assert np.bincount(upper.polls.scan_class).tolist() == [4, 4, 4]
+    pilot.farm.faults.add("offline", {"device": "meters-002"})
+    while pilot.farm.time_s < 21.0:
+        pilot.step(1.0)
+    for name in ("rtu", "upper", "head"):
+        assert marks(pilot.images, name, "meters") == [0, Quality.NOT_TOPICAL, 0, 0]
+
+
 # -------------------------------------------------------------------------------------------- quality
 
 
