@@ -19,9 +19,10 @@ class AgeAnswer(Answer):
 
 
 class PollingAnswer(Answer):
-    """How a station asks its devices."""
+    """How a station asks its devices, or the stations they are behind."""
 
     protocol: str
+    through: list[str] = Field(description="The stations it asks; empty where it asks its devices")
     medium: str
     buses: int
     scan_s: float
@@ -31,7 +32,10 @@ class PollingAnswer(Answer):
     time_stamps: Literal["station", "device"] = Field(description="Whose clock stamps events")
     events: int = Field(description="Kept in its sequence of events")
     events_dropped: int = Field(description="Oldest ones that gave way to newer ones")
-    silent: list[str] = Field(description="Devices that did not answer when they were last asked")
+    silent_stations: list[str] = Field(description="Those it asks that did not answer when they were last asked")
+    silent: list[str] = Field(
+        description="Devices that did not answer when they were last asked, be it by the station they are behind"
+    )
     age_s: dict[str, AgeAnswer] = Field(description="By class of scans: scan, slow and counters")
 
 

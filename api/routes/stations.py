@@ -11,8 +11,9 @@ from fastapi import APIRouter, Path, Query, Response
 from pilotfarm.api import requests
 from pilotfarm.api import station_models as models
 from pilotfarm.api.routes.context import TOTAL, Context, Here, counted, number, quality_text
-from pilotfarm.emulators.site.layout import StationLayout
-from pilotfarm.emulators.stations.polled import Polling
+from pilotfarm.emulators.serving.images import Place, Placed
+from pilotfarm.emulators.site.layout import PollingLayout
+from pilotfarm.emulators.stations.known import REACHED
 from pilotfarm.emulators.stations.sequence import EVENTS_KEPT, Event
 from pilotfarm.emulators.wording import unknown
 from pilotfarm.loadtests.problems import Refused, StrictRoute, documented
@@ -26,10 +27,11 @@ _CLASSES: Final = ("scan", "slow", "counters")
     "/stations",
     summary="What answers for several devices",
     description="Gateways and RTUs, by the names of the site file. One that polls says how its scans go, and how old "
-    "is what it knows: site seconds since a value was read at its device, of the quantities of each class of scans.",
+    "is what it knows: site seconds since a value was read at its device, of the quantities of each class of scans, be "
+    "it through other stations.",
 )
 async def list_stations(here: Here) -> list[models.StationAnswer]:
-    return [_station(here, layout) for layout in here.pilot.layout.stations if layout.name]
+    return [_station(here, place) for place in here.pilot.images.places if place.layout.name]
 
 
 @router.get(
@@ -68,40 +70,48 @@ def _event(event: Event, zone: tzinfo) -> models.StationEventAnswer:
     )
 
 
-def _station(here: Context, layout: StationLayout) -> models.StationAnswer:
-    polling = here.pilot.images.polling.get(layout.name)
+def _station(here: Context, place: Place) -> models.StationAnswer:
+    layout = place.layout
     return models.StationAnswer(
         name=layout.name,
         protocol=layout.protocol,
         medium=layout.medium,
         devices=len(layout.seats),
-        polling=None if polling is None else _polling(here, layout, polling),
+        polling=None if layout.polling is None else _polling(here, place, layout.polling),
     )
 
 
-def _polling(here: Context, layout: StationLayout, polling: Polling) -> models.PollingAnswer:
-    assert layout.polling is not None
-    scanner, sequence = polling.scanner, here.pilot.images.sequences[layout.name]
-    age_s = here.farm.time_s - scanner.known_s
-    answers: list[bool] = np.all(scanner.answers, axis=0).tolist()
+def _polling(here: Context, place: Place, layout: PollingLayout) -> models.PollingAnswer:
+    images, name = here.pilot.images, place.layout.name
+    scanner, sequence = images.polling[name].scanner, images.sequences[name]
+    age_s = here.farm.time_s - place.read_times()
+    answers = np.all(scanner.answers, axis=0)
     return models.PollingAnswer(
-        protocol=layout.polling.protocol,
-        medium=layout.polling.medium,
+        protocol=layout.protocol,
+        through=list(layout.through),
+        medium=layout.medium,
         buses=scanner.buses,
         scan_s=scanner.scan_s,
         scans=scanner.scans,
         scans_left_out=scanner.left_out,
         polls_unanswered=scanner.unanswered,
-        time_stamps="device" if layout.polling.stamped_by_devices else "station",
+        time_stamps="device" if layout.stamped_by_devices else "station",
         events=len(sequence.events),
         events_dropped=sequence.dropped,
+        silent_stations=[name for name, answered in zip(layout.through, answers, strict=False) if not answered],
         silent=[
-            here.farm.groups[seat.group].layout.devices[seat.row]
-            for seat, answered in zip(layout.seats, answers, strict=True)
-            if not answered
+            each.seat.device.id
+            for each, asked in zip(place.placed, layout.places, strict=True)
+            if not answers[asked] or not _is_reached(each)
         ],
         age_s={
             name: models.AgeAnswer(median=float(np.median(ages)), p95=float(np.quantile(ages, 0.95)), max=ages.max())
             for name, ages in zip(_CLASSES, age_s, strict=True)
         },
     )
+
+
+def _is_reached(placed: Placed) -> bool:
+    """Whether the station takes a device to be there; behind another one, as that has it."""
+    assert placed.image.known is not None
+    return bool(placed.image.known.columns[REACHED][placed.row])

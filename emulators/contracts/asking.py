@@ -1,4 +1,4 @@
-"""What a poller asks devices for, as octets on a line."""
+"""What a poller asks devices, or other stations, for, as octets on a line."""
 
 from __future__ import annotations
 
@@ -14,13 +14,24 @@ class Request(NamedTuple):
     answered: int
 
 
+def _by_address(options: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """How a protocol is spoken by who asks: the requests that read points, and one that writes a value."""
 
     requests: Callable[[Sequence[Any]], Sequence[Request]]
-    """Of a map's ``PointRow``s."""
+    """Of a map's ``PointRow``s, all of one device."""
     write: Request
+    bulk: Callable[[Sequence[tuple[Sequence[Any], int]]], Sequence[Request]] | None = None
+    """Of devices at one address together: the rows of each sort of device, and how many there are. Without, one device
+    is asked for after the other."""
+    as_one: Callable[[Any], bool] = _by_address
+    """Whether a station, by its options, is asked for all its devices together, be they at addresses of their own."""
+    on_serial: bool = True
+    """Whether it goes over serial lines."""
 
 
 class Order(NamedTuple):

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec, Seat, Station, Table, TellsTimes
 from pilotfarm.emulators.farm.device import FarmDevice
@@ -24,6 +26,7 @@ from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.plans.own_list import ABSENT, OwnPoint
 from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, SerialEndpoint, StationLayout
+from pilotfarm.emulators.stations.behind import Behind, StationDownlink
 from pilotfarm.emulators.stations.downlink import BusDownlink, Buses
 from pilotfarm.emulators.stations.exchanges import way
 from pilotfarm.emulators.stations.known import REACHED, Known
@@ -87,6 +90,19 @@ class Place:
     placed: tuple[Placed, ...]
     polling: Polling | None = None
     """Where it is a station that polls."""
+    pollers: list[tuple[Polling, int]] = field(default_factory=list)
+    """Stations that poll this one, and which of those they poll it is."""
+
+    def read_times(self) -> Floats:
+        """Return when its devices had what a station that polls knows of them, ``(classes, devices)``. [s]"""
+        images = {id(each.image): each.image.known for each in self.placed}
+        found = {key: [*known.read_times.values()] for key, known in images.items() if isinstance(known, Polled)}
+        return np.array([[times[each.row] for times in found[id(each.image)]] for each in self.placed]).T
+
+    def reach(self, reached: bool) -> None:
+        """Let the stations reach it that poll it, or not."""
+        for polling, number in self.pollers:
+            polling.reachable[number] = reached
 
 
 class Images:
@@ -97,10 +113,14 @@ class Images:
         self._images: dict[Viewpoint, Image] = {}
         self._remembered: Counter[tuple[str, str, int]] = Counter()
         self.polling: dict[str, Polling] = {}
-        """Stations that poll, by name."""
+        """Stations that poll, by name; what one polls comes before it, as it does among the images."""
         self.sequences: dict[str, EventSequence] = {}
         """And what has happened at each."""
-        self.places = [self._place(layout) for layout in farm.layout.stations]
+        self._named: dict[str, Place] = {}
+        self._seated: dict[tuple[str, str, int], Placed] = {}
+        """Devices at stations that have names."""
+        made = {number: self._place(farm.layout.stations[number]) for number in bottom_up(farm.layout.stations)}
+        self.places = [made[number] for number in range(len(made))]
 
     def refresh(self) -> None:
         """Take what is known now."""
@@ -126,10 +146,28 @@ class Images:
             buses = buses_of(layout.polling)
         placed = tuple(self._placed(seat, layout, protocol) for seat in layout.seats)
         if layout.polling is not None:
-            for place, each in enumerate(placed):
-                each.seat.downlink = BusDownlink(polling, buses, place, each.seat.device)
+            for number, name in enumerate(layout.polling.through):
+                self._named[name].pollers.append((polling, number))
+            for asked, each in zip(layout.polling.places.tolist(), placed, strict=True):
+                below = self._below(layout.polling, asked, each.group, each.row)
+                each.seat.downlink = (
+                    BusDownlink(polling, buses, asked, each.seat.device)
+                    if below is None
+                    else StationDownlink(polling, buses, asked, below.seat)
+                )
         station = _station(protocol, [each.seat for each in placed], layout)
-        return Place(layout, station, placed, self.polling.get(layout.name))
+        place = Place(layout, station, placed, self.polling.get(layout.name))
+        if layout.name:
+            self._named[layout.name] = place
+            for each in placed:
+                self._seated.setdefault((layout.name, each.group, each.row), each)
+        return place
+
+    def _below(self, polling: PollingLayout, asked: int, group: str, row: int) -> Placed | None:
+        """Return where the station that is polled for a device has it; ``None`` where the device itself is polled."""
+        if not polling.through:
+            return None
+        return self._seated[polling.through[asked], group, row]
 
     def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec) -> Placed:
         group, clock = self._farm.groups[seat.group], self._farm.clocks.of_station(station)
@@ -169,11 +207,16 @@ class Images:
         if layout is None:
             return Known([q.name for q in group.spec.quantities], group.size, group.reported, group.quality)
         places = np.zeros(group.size, dtype=np.intp)
-        for place, seat in enumerate(station.seats):
+        for place, seat in zip(layout.places.tolist(), station.seats, strict=True):
             if seat.group == group.name:
-                places[seat.row] = place
+                places[seat.row], row = place, seat.row
         names, unread = layout.names[group.name], layout.unread[group.name]
-        polled = Polled(self.polling[station.name], places, names, unread, group.reported, group.quality)
+        polling, below = self.polling[station.name], self._below(layout, int(places[row]), group.name, row)
+        if below is None:
+            polled = Polled(polling, places, names, unread, group.reported, group.quality)
+        else:
+            assert below.image.known is not None, "a station that is polled knows its devices"
+            polled = Behind(polling, places, names, unread, below.image.known)
         times = None
         if layout.stamped_by_devices:
             times = ReadTimes(polled, group.clocks, self._farm.unix_s - self._farm.time_s)
@@ -195,6 +238,15 @@ def _watched(group: Group, station: StationLayout, polled: Polled, times: ReadTi
         if seat.group == group.name
     }
     return Watched(polled, list(dict.fromkeys((REACHED, *names))), places, times)
+
+
+def bottom_up(stations: Sequence[StationLayout]) -> list[int]:
+    """Return the numbers of stations, those that one polls before it; else in their order."""
+    through = {each.name: each.polling.through for each in stations if each.polling is not None}
+    depth: dict[str, int] = {}
+    for name in TopologicalSorter(through).static_order():
+        depth[name] = 1 + max((depth[below] for below in through.get(name, ())), default=0)
+    return sorted(range(len(stations)), key=lambda number: depth.get(stations[number].name, 0))
 
 
 def scanner(layout: PollingLayout, start_s: float) -> Scanner:

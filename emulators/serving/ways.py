@@ -178,6 +178,7 @@ class Ways:
         self._media.move(number, _medium(gripping))
         self._media.met(number, admission)
         self._server.admit(number, admission)
+        place.reach(not admission.cuts_off)
         links = self._media.links(number)
         sparing: set[int] = set()
         for fault in next(iter(gripping)):

@@ -161,11 +161,12 @@ Endpoint: TypeAlias = TcpEndpoint | SerialEndpoint
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PollingLayout:
-    """How a station polls its devices: over what, how often, and what each is asked.
+    """How a station polls its devices, or stations ``through`` which it has them: over what, how often, and what for.
 
     ``names`` are by group the quantities of each class of scans, fast, slow and counters; ``unread`` those that the
-    devices' map does not have. The devices are in the order of the station's seats, and so are their ``keys``;
-    ``asked`` and ``answered`` are octets of the requests of ``polls``.
+    map does not have by which they are read. Who is polled has an entry in ``keys`` and ``bus`` each, devices in the
+    order of the station's seats; ``places`` are those of the seats among them. ``asked`` and ``answered`` are octets
+    of the requests of ``polls``.
     """
 
     protocol: str
@@ -181,11 +182,13 @@ class PollingLayout:
     asked: Floats
     answered: Floats
     bus: Indices
-    """Of each device."""
     write: Request
     """Of a command."""
+    places: Indices
     stamped_by_devices: bool = False
     """Whether events have the time of the device that was read, and not of the station that heard it."""
+    through: tuple[str, ...] = ()
+    """Stations by name, none where devices are polled."""
 
     @property
     def classes(self) -> int:

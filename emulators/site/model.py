@@ -197,11 +197,20 @@ class Group(GroupHead):
 
 
 class Polling(Table):
-    """How a station asks its devices, on buses where one exchange is under way at a time."""
+    """How a station asks its devices, or stations they are behind, on buses with one exchange under way at a time."""
 
-    protocol: str = Field(default="modbus", description="What the devices speak on their bus")
+    through: Name | Annotated[list[Name], Field(min_length=1, max_length=1_000)] | None = Field(
+        default=None,
+        description="A station, or several, that it asks for its devices; the devices themselves if left out",
+    )
+    protocol: str | None = Field(
+        default=None, description="What the devices speak, modbus if left out; or what the stations they are behind do"
+    )
     map: str | None = Field(default=None, description="The protocol's first map for each kind if left out")
-    medium: str = Field(default="rs485", description="What lies between the station and its devices")
+    medium: str | None = Field(
+        default=None,
+        description="What lies between; rs485 if left out, or ethernet for what is over TCP alone, and to stations",
+    )
     baud_rate: Annotated[int, Field(ge=300, le=10_000_000)] | None = Field(
         default=None, description="Of a serial line [bit/s]; the medium's if left out"
     )

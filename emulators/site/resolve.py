@@ -48,7 +48,9 @@ def resolve(
     with_media = media if media is not None else head.media if head else True
     site_name = head.name if head else ""
     inputs = Inputs(document)
-    stations = Stations(checker, allocator, inputs, station_tables, place.time_zone, site=site_name, media=with_media)
+    stations = Stations(
+        checker, allocator, inputs, station_tables, place.time_zone, site=site_name, media=with_media, seed=used_seed
+    )
     feeder_names = tuple(feeder_tables) if isinstance(data.get("feeders", {}), dict) else None
     begins = tables.start(checker, start_text, place.time_zone)
     series = SeriesReader(checker, data, inputs, begins, place.time_zone)

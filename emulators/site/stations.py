@@ -13,6 +13,7 @@ from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
 from pilotfarm.emulators.plans.own_list import OWN_LIST
 from pilotfarm.emulators.site import deadbands, lines, own_lists
 from pilotfarm.emulators.site.addresses import Allocator
+from pilotfarm.emulators.site.behind import lay_polling, polling_reader
 from pilotfarm.emulators.site.checks import Checker
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.inputs import Inputs
@@ -43,9 +44,10 @@ class Stations:
         *,
         site: str,
         media: bool,
+        seed: int,
     ) -> None:
         self._checker = checker
-        self._site = site
+        self._site, self._seed = site, seed
         self._media = media
         self.have_media = False
         """Whether anybody has a medium, be it that all are switched off."""
@@ -95,7 +97,7 @@ class Stations:
             station.labels,
             station.clock_drift_ppm,
             medium,
-            self._polls(station, path),
+            self._polls(name, station, path),
             lists=lists,
             own=own,
         )
@@ -112,11 +114,12 @@ class Stations:
             lines.check(self._document, spec, options, at, table)
         return line
 
-    def _polls(self, station: Station, path: Path) -> PollingReader | None:
+    def _polls(self, name: str, station: Station, path: Path) -> PollingReader | None:
         if station.polling is None:
             return None
-        self.have_media |= station.polling.medium != NONE
-        return PollingReader(self._checker, (*path, "polling"), station.polling, media=self._media)
+        reader = polling_reader(self._checker, path, station.polling, self._media, self._seed, name, self._shared)
+        self.have_media |= reader.named_medium != NONE
+        return reader
 
     def layouts(self) -> Iterable[StationLayout]:
         for shared in (*self._shared.values(), *(each for each in self._lines.values() if not each.name)):
@@ -132,11 +135,8 @@ class Stations:
                 shared.seats = shared.own.seats(shared.seats, named, is_complete=self.is_complete)
 
     def lay_polling(self, groups: Sequence[GroupLayout]) -> None:
-        """Work out how stations poll their devices, once all have their seats."""
-        named = {group.name: group for group in groups}
-        for shared in self._shared.values():
-            if shared.polls is not None and shared.seats:
-                shared.polling = shared.polls.layout(shared.seats, named)
+        """Work out how stations poll, once all have their seats."""
+        lay_polling(self._document, self._shared, {group.name: group for group in groups})
 
     def report_unused(self) -> None:
         for station in self._shared.values():

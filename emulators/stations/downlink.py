@@ -85,6 +85,10 @@ class BusDownlink:
         self._sent = 0
 
     def carry(self, order: Order, now_s: float) -> Carried:
+        return Sent(self._device, order, *self._drawn(now_s))
+
+    def _drawn(self, now_s: float) -> tuple[float, bool]:
+        """Return when an answer has come down there and back, or is given up, and whether it has come."""
         self._sent += 1
         reaches = bool(self._polling.reachable[self._place])
-        return Sent(self._device, order, *self._buses.carry(self._place, self._sent, now_s, reaches=reaches))
+        return self._buses.carry(self._place, self._sent, now_s, reaches=reaches)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, Indices, anywhere, everything, nothing
-from pilotfarm.emulators.columns.views import Seen, at_rows, runs
+from pilotfarm.emulators.columns.views import Seen, runs
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.stations.known import REACHED
 from pilotfarm.emulators.stations.scanning import News, Scanner
@@ -40,6 +40,11 @@ class Polling:
             self.news = self._silence
         else:
             self.news = self.scanner.advance(to_s, self.reachable)
+
+
+def read_at(scan_class: int) -> str:
+    """Name the column of when the quantities of a class of scans were read; no quantity is called so."""
+    return f"read_s {scan_class}"
 
 
 class _Picture(NamedTuple):
@@ -85,7 +90,7 @@ def _marked(below: Mapping[str, Qualities], rows: Bools, above: Mapping[str, Qua
     return {name: marks for name, marks in found.items() if anywhere(marks)}
 
 
-class _Heard:
+class Heard:
     """What a station knows of the quantities of one class, and what is on its way to it."""
 
     __slots__ = ("_flight", "_flying", "known", "names")
@@ -147,10 +152,12 @@ class Polled:
         reported: Seen,
         quality: Mapping[str, Qualities],
     ) -> None:
-        self._polling, self._places, self._rows = polling, places, runs(places)
+        self._polling, self._places = polling, places
+        consecutive = runs(places)
+        self._rows = consecutive[0] if len(consecutive) == 1 else places
         asked = [[name for name in each if name != REACHED] for each in names]
         self._class_of = {name: number for number, each in enumerate(asked) for name in each}
-        self._heard = [_Heard(each, len(places), reported, quality) for each in asked]
+        self._heard = [Heard(each, len(places), reported, quality) for each in asked]
         self._unasked: Columns = {name: reported[name] for name in reported if name not in self._class_of}
         self._marks = {name: marks for name, marks in quality.items() if name not in self._class_of}
         invalid = np.full(len(places), Quality.INVALID, dtype=np.uint8)
@@ -174,7 +181,12 @@ class Polled:
         scanner, place = self._polling.scanner, self._places[row]
         if not classes or not (scanner.answers & scanner.heard)[classes, place].all():
             return None
-        return float(scanner.known_s[classes, place].max())
+        return max(float(self.read_times[read_at(number)][row]) for number in classes)
+
+    @property
+    def read_times(self) -> Columns:
+        """When devices had what is known of them, by class of scans. [s]"""
+        return {read_at(number): each[self._places] for number, each in enumerate(self._polling.scanner.known_s)}
 
     def reach(self, row: int, reached: bool) -> None:
         """Have a device hear what it is asked, or not, from the next scan on."""
@@ -185,7 +197,7 @@ class Polled:
         for heard, news in zip(self._heard, self._polling.news, strict=True):
             if self._polling.down:
                 heard.forget()
-            heard.take(News(*(at_rows(flags, self._rows) for flags in news)), *self._before)
+            heard.take(self._here(news), *self._before)
         self._before = reported, quality
         self._show()
 
@@ -193,6 +205,10 @@ class Polled:
         """Take what a device has accepted; it is known when it is read."""
         self._before = reported, self._before[1]
         return False
+
+    def _here(self, news: News) -> News:
+        """Return what was heard of its own devices."""
+        return News(*(flags[self._rows] for flags in news))
 
     def _show(self) -> None:
         self.columns = columns = dict(self._unasked)
@@ -202,7 +218,7 @@ class Polled:
             said.update(heard.known.marks)
         self.quality = quality = said | self._unread
         scanner = self._polling.scanner
-        answers, known = at_rows(scanner.answers, self._rows), at_rows(scanner.heard, self._rows)
+        answers, known = scanner.answers[:, self._rows], scanner.heard[:, self._rows]
         reached = answers[0] & known[0]
         columns[REACHED] = everything(len(reached)) if reached.all() else reached.astype(np.float64)
         if answers.all() and known.all():

@@ -87,7 +87,7 @@ class Watched:
             return
         (values, marks), (old_values, old_marks) = (self._stacked(each, which) for each in (self._shown, before))
         remarked = marks != old_marks
-        moved = (remarked | (values != old_values)) & heard
+        moved = (remarked | (values != old_values)) & heard & self._heard
         if moved.any():
             moved &= ~(np.isnan(values) & np.isnan(old_values)) | remarked
             for at, index in np.argwhere(moved.T).tolist():

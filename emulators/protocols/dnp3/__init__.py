@@ -3,7 +3,8 @@
 ``options`` is what a site file may say, ``sections``, ``table`` and ``reading`` the objects of a group, ``counters``,
 ``attributes``, ``assignments`` and ``controls`` what else masters ask for, ``session`` and ``association`` one master,
 ``application`` the outstation, ``fragments`` and ``dialogue`` what it hears and says on a connection, ``link`` a
-connection to one of them and ``multidrop`` to several, ``engine`` the station.
+connection to one of them and ``multidrop`` to several, ``engine`` the station;
+``asking`` is what stations that poll ask for.
 The conversation stands on py1815's ``Session``: octets in, octets out, no socket and no clock.
 """
 
@@ -13,6 +14,7 @@ from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec
 from pilotfarm.emulators.contracts.way import WhenFull
+from pilotfarm.emulators.protocols.dnp3.asking import ASKING
 from pilotfarm.emulators.protocols.dnp3.engine import Dnp3Station
 from pilotfarm.emulators.protocols.dnp3.options import Dnp3Options
 from pilotfarm.emulators.protocols.dnp3.table import Dnp3Table
@@ -30,6 +32,7 @@ PROTOCOL: Final = ProtocolSpec(
     # Masters usually call themselves 1 to 4, and a master and an outstation cannot share an address.
     default_address=10,
     masters=lambda options: options.named_masters,
+    asking=ASKING,
     # A master that comes back has the place of its own half-open connection, and not that of another master.
     when_full=WhenFull.SAME_HOST_GIVES_WAY,
 )

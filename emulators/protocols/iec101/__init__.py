@@ -11,6 +11,7 @@ from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import OnLine, ProtocolSpec
 from pilotfarm.emulators.contracts.way import WhenFull
+from pilotfarm.emulators.protocols.iec101.asking import ASKING
 from pilotfarm.emulators.protocols.iec101.options import Iec101Options
 from pilotfarm.emulators.protocols.iec101.station import Iec101Station
 from pilotfarm.emulators.protocols.iec60870.table import ObjectTable
@@ -39,6 +40,7 @@ PROTOCOL: Final = ProtocolSpec(
     remembers=lambda options: options.shares_link_address,
     address_max=lambda options: options.address_max,
     when_full=WhenFull.LONGEST_UNUSED_GIVES_WAY,
+    asking=ASKING,
     on_line=OnLine(
         lambda seats, options, line: Iec101Station(seats, options), _refused_on_a_line, _refused_on_a_shared_medium
     ),

@@ -1,6 +1,7 @@
 """IEC 60870-5-104, the controlled station: the application of ``iec60870`` over TCP.
 
-``options`` is what a site file may say, ``link`` has the frames and timers, ``engine`` joins link and application.
+``options`` is what a site file may say, ``link`` has the frames and timers, ``engine`` joins link and application;
+``asking`` is what stations that poll ask for.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from pilotfarm.emulators.contracts.protocol import ProtocolSpec
+from pilotfarm.emulators.protocols.iec104.asking import ASKING
 from pilotfarm.emulators.protocols.iec104.engine import Iec104Station, format_of
 from pilotfarm.emulators.protocols.iec104.options import Iec104Options
 from pilotfarm.emulators.protocols.iec60870.table import ObjectTable
@@ -24,4 +26,5 @@ PROTOCOL: Final = ProtocolSpec(
     station=Iec104Station,
     form=format_of,
     remembers=lambda options: True,
+    asking=ASKING,
 )

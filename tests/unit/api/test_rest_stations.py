@@ -92,3 +92,33 @@ def test_who_keeps_no_events_says_why(tmp_path: Path, make_rest: Callable[..., R
     assert said == {"station": "gateway does not poll, and keeps no events"}
     assert rest.problems(404, "GET", "/api/v1/stations/rtus/events")["station"].endswith("did you mean rtu?")
     assert "limit" in str(rest.problems(422, "GET", "/api/v1/stations/rtu/events", params={"limit": 1_001}))
+
+
+BEHIND = SITE.replace(
+    "{protocol: iec104, station: rtu}", "{protocol: iec104, station: rtu}, {protocol: iec104, station: head}"
+)
+BEHIND += "  head: {protocol: iec104, polling: {through: rtu, medium: none, scan_s: 3, slow_s: 3, counters_s: 3}}\n"
+
+
+def test_a_station_that_polls_another_says_so_and_how_old_all_is(
+    tmp_path: Path, make_rest: Callable[..., Rest]
+) -> None:
+    (tmp_path / "site.yaml").write_text(BEHIND, encoding="utf-8")
+    rest = make_rest(site.load(str(tmp_path / "site.yaml")))
+    rest.pilot.farm.faults.add("offline", {"device": "meters-005"})
+    for _ in range(11):
+        rest.pilot.step(1.0)
+    rtu, _, head = (each["polling"] for each in rest.get("/api/v1/stations"))
+    assert (rtu["through"], rtu["silent_stations"], rtu["silent"]) == ([], [], ["meters-005"])
+    rest.pilot.images.polling["rtu"].scanner.answers[2, 0] = False
+    assert rest.get("/api/v1/stations")[0]["polling"]["silent"] == ["meters-001", "meters-005"]
+    assert (head["protocol"], head["through"], head["medium"], head["buses"]) == ("iec104", ["rtu"], "none", 1)
+    assert (head["silent_stations"], head["silent"]) == ([], ["meters-005"])
+    assert head["age_s"]["scan"]["median"] > rtu["age_s"]["scan"]["median"]
+    own_s = rest.pilot.farm.time_s - rest.pilot.images.polling["head"].scanner.known_s[0, 0]
+    assert head["age_s"]["scan"]["median"] > own_s
+    rest.pilot.farm.faults.add("rtu-down", {"station": "rtu"})
+    for _ in range(8):
+        rest.pilot.step(1.0)
+    *_, head = (each["polling"] for each in rest.get("/api/v1/stations"))
+    assert (head["silent_stations"], len(head["silent"])) == (["rtu"], 5)

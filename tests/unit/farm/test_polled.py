@@ -46,6 +46,9 @@ stations:
 SLOW = "{baud_rate: 19_200, scan_s: 6, slow_s: 12, counters_s: 30, timeout_s: 0.4, devices_per_bus: 5}"
 MESH = "{medium: radio_mesh, map: sdm630, scan_s: 20, slow_s: 20, counters_s: 40, timeout_s: 5, devices_per_bus: 3}"
 SWIFT = "{medium: none}"
+LINE_101 = "{protocol: iec101, scan_s: 12, slow_s: 12, counters_s: 24, devices_per_bus: 5}"
+OVER_104 = "{protocol: iec104, medium: lte, scan_s: 2, slow_s: 4, counters_s: 6, timeout_s: 2}"
+LINE_DNP3 = "{protocol: dnp3, baud_rate: 38_400, scan_s: 6, slow_s: 12, counters_s: 12}"
 NOW_S = 1_000.0
 NOTHING = Order({}, "iec104", "peer")
 Made = Callable[..., SiteLayout]
@@ -82,7 +85,10 @@ def known(images: Images, group: str) -> Polled:
     return found
 
 
-@pytest.mark.parametrize(("polling", "step_s"), [(SLOW, 0.5), (SLOW, 4.0), (MESH, 1.0), (SWIFT, 1.0)])
+@pytest.mark.parametrize(
+    ("polling", "step_s"),
+    [(SLOW, 0.5), (SLOW, 4.0), (MESH, 1.0), (SWIFT, 1.0), (LINE_101, 1.0), (OVER_104, 1.0), (LINE_DNP3, 1.0)],
+)
 def test_what_is_known_is_what_was_reported_when_it_was_read(made: Made, polling: str, step_s: float) -> None:
     layout = made(polling)
     pilot = Pilot(layout)
@@ -312,7 +318,13 @@ def test_commands_of_a_bus_wait_for_each_other_and_those_of_others_do_not(made: 
         ("{medium: zigbee, scan_s: 60, counters_s: 60, slow_s: 60, baud_rate: 9600}", "baud_rate", "is no serial line"),
         ("{scan_s: 4, slow_s: 10, medium: none}", "slow_s", "slow_s must be a multiple of scan_s, 4 s"),
         ("{scan_s: 7, slow_s: 7, medium: none}", "polling", "counters_s must be a multiple of scan_s, 7 s"),
-        ("{protocol: dnp3}", "protocol", "no station polls over 'dnp3'; what it can is modbus"),
+        (
+            "{protocol: dpn3}",
+            "protocol",
+            "no station polls over 'dpn3'; what it can is modbus, iec104, iec101 or dnp3",
+        ),
+        ("{protocol: iec104, medium: rs485}", "medium", "rs485 is a serial line, and iec104 goes over TCP alone"),
+        ("{protocol: iec104, map: sdm630}", "map", "no map sdm630 serves a smart_meter over iec104"),
         ("{map: charx}", "map", "no map charx serves a smart_meter over modbus"),
         ("{retries: 11}", "retries", "must be at most 10, not 11"),
         ("{timeout_s: 0}", "timeout_s", "must be above 0, not 0"),
@@ -350,6 +362,29 @@ def test_a_scan_that_does_not_fit_its_bus_is_told_with_the_sum(made: Made) -> No
         ConfigError, match=r"a scan of a device takes [\d.]+ s and is due every 1 s; have a longer scan_s$"
     ):
         made("{medium: gprs}")
+
+
+def test_an_answer_that_takes_longer_than_it_is_waited_for_is_told(made: Made) -> None:
+    """A frame of 32 measured values has 8 + 5 + 32 x 7 octets, its request 5. Of 11 bits each, with silences of 3.5
+    characters, 1 ms of access each and a turn-around of 30 ms on average, they take 0.317 s at 9,600 bit/s."""
+    takes_s = (237 + 5 + 2 * 3.5) * 11 / 9_600 + 2 * 0.001 + 0.03
+    line = "{protocol: iec101, scan_s: 60, slow_s: 60, timeout_s: TIMEOUT}"
+    made(line.replace("TIMEOUT", f"{1.0001 * takes_s}"))
+    with pytest.raises(ConfigError) as found:
+        made(line.replace("TIMEOUT", "0.317"))
+    (problem,) = found.value.problems
+    assert (problem.line, problem.where) == (16, "stations.rtu.polling.timeout_s")
+    assert problem.message == (
+        "an answer of 237 octets takes 0.317 s and is waited for 0.317 s; have a longer timeout_s, or a faster medium "
+        "or line"
+    )
+
+
+def test_what_is_over_tcp_alone_is_over_ethernet_where_no_medium_is_said(made: Made) -> None:
+    for protocol, medium in (("iec104", "ethernet"), ("iec101", "rs485"), ("dnp3", "rs485"), ("modbus", "rs485")):
+        polling = made(f"{{protocol: {protocol}, scan_s: 30, slow_s: 30, timeout_s: 3}}").stations[0].polling
+        assert polling is not None
+        assert (polling.protocol, polling.medium) == (protocol, medium)
 
 
 def test_the_site_on_the_page_is_checked_as_the_page_says(tmp_path: Path) -> None:
