@@ -52,6 +52,9 @@ def reader(
         known = listed(registry.OWN_LISTS)
         checker.document.problem(path, f"a station over {spec.name} has no list of its own; what can is {known}")
         return None
+    if options is not None and (refusal := own.refusal(options)):
+        checker.document.problem(path, refusal)
+        return None
     rows = own_rows.read(checker, inputs, written, path)
     if rows is None or options is None:
         return None
