@@ -14,6 +14,7 @@ from iec104_bench import Master, float_element
 from modbus_bench import NOW_S, frame, talk
 
 from pilotfarm.emulators.contracts.quality import Quality
+from pilotfarm.emulators.contracts.way import Passing
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.quantities import quantity
@@ -548,3 +549,45 @@ def test_one_unit_answers_also_for_who_is_addressed_by_its_ip_alone(site: Site) 
     engine = site.place(LOGGER).station.connect("peer", NOW_S)
     assert ask(engine, 3, 0, 2, unit=255) == ask(engine, 3, 0, 2, unit=0) == ask(engine, 3, 0, 2)
     assert ask(engine, 43, unit=1, data=b"\x0e\x01\x00")[0] == 43
+
+
+# ------------------------------------------------------------------------------------------ faults
+
+
+class Turned(Passing):
+    """Marks every object of type 13 invalid, and refuses commands."""
+
+    def inward(self, message: bytes, now_s: float) -> tuple[bytes | None, bytes | None]:
+        return (None, message[:2] + bytes([0x47]) + message[3:]) if message[0] == Type.SETPOINT else (message, None)
+
+    def outward(self, message: bytes, now_s: float) -> bytes | None:
+        if message[0] != 13:
+            return message
+        assert (len(message) - 6) == 8 * message[1]
+        units = bytearray(message)
+        units[13::8] = [0x80] * message[1]
+        return bytes(units)
+
+
+def test_what_happens_on_the_way_to_one_device_of_a_list_is_not_its_neighbours() -> None:
+    site = Site()
+    place, rows = site.place(RTU), site.rows()
+    before = {where: element for where, _, _, element in objects(interrogated(site.master()))}
+    (placed,) = (each for each in place.placed if each.seat.device.id == "storage-002")
+    placed.seat.filters, place.station.filtered = (Turned(),), True
+    master = site.master()
+    heard = {where: (kind, element) for where, kind, _, element in objects(interrogated(master))}
+    turned = {where for where, (kind, element) in heard.items() if number(kind, element)[1]}
+    of_it = {
+        (row["common_address"], row["number"])
+        for row in rows
+        if row["device"] == "storage-002" and row["read_code"] == 13
+    }
+    assert (heard.keys(), turned) == (before.keys(), of_it)
+    for ioa, negative in ((5010, False), (5011, True)):
+        answer, *_ = master.ask(Type.SETPOINT, Cause.ACTIVATION, 1, ioa, float_element(0.5))
+        assert answer.negative is negative
+    site.report("storage-001", active_power_w=9e4)
+    site.report("storage-002", active_power_w=9e4)
+    master.pull()
+    assert {where for where, *_ in objects(master.heard())} >= {(1, 4010), (1, 4011), (1, 4020), (1, 4021)}
