@@ -130,6 +130,10 @@ class Stations:
         for shared in self._shared.values():
             if shared.own is not None:
                 shared.seats = shared.own.seats(shared.seats, named, is_complete=self.is_complete)
+                listed = {seat.group for seat in shared.seats}
+                for _, _, at in shared.taken if self.is_complete and not self._document.problems else ():
+                    if at[1] not in listed:
+                        self._document.problem(at, "no point of the station's list is of these devices")
 
     def lay_polling(self, groups: Sequence[GroupLayout]) -> None:
         """Work out how stations poll their devices, once all have their seats."""
