@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from iec101_bench import Peer, Poller
 from iec104_bench import Master, float_element
 from modbus_bench import NOW_S, frame, talk
 
@@ -84,7 +85,7 @@ stations:
 RTU, LOGGER = "rtu", "logger"
 ELEMENTS = {1: 1, 3: 1, 9: 3, 11: 3, 13: 5, 15: 5}
 TAGS = {**dict.fromkeys((30, 31, 34, 35, 36), 7), **dict.fromkeys((2, 4, 10, 12, 14), 3)}
-MONITORED_AS = {30: 1, 31: 3, 34: 9, 35: 11, 36: 13}
+MONITORED_AS = {30: 1, 31: 3, 34: 9, 35: 11, 36: 13, 2: 1, 14: 13}
 QOI, RQT = 20, 5
 
 
@@ -549,6 +550,96 @@ def test_one_unit_answers_also_for_who_is_addressed_by_its_ip_alone(site: Site) 
     engine = site.place(LOGGER).station.connect("peer", NOW_S)
     assert ask(engine, 3, 0, 2, unit=255) == ask(engine, 3, 0, 2, unit=0) == ask(engine, 3, 0, 2)
     assert ask(engine, 43, unit=1, data=b"\x0e\x01\x00")[0] == 43
+
+
+# ------------------------------------------------------------------------- serial lines, polling
+
+LINE = """\
+name: line
+location: {latitude_deg: 47.8, longitude_deg: 10.2, time_zone: Europe/Berlin}
+start: 2026-06-21T12:00:00
+groups:
+  meters:
+    kind: smart_meter
+    count: 40
+    endpoints: [{protocol: iec101, station: rtu}]
+stations:
+  rtu:
+    protocol: iec101
+    options: OPTIONS
+    points:
+      - {devices: meters-*, quantity: voltage_l1_v, address: 1, type: M_ME_TC_1, group: 2, common_address: 9}
+      - {devices: meters-*, quantity: frequency_hz, address: 101, type: M_ME_NB_1, scale: 0.01, common_address: 9}
+      - {devices: meters-040, quantity: online, address: 255, common_address: 9}
+"""
+
+
+@pytest.mark.parametrize("mode", ["unbalanced", "balanced"])
+def test_over_iec101_a_list_fits_addresses_of_one_octet(mode: str) -> None:
+    narrow = "object_address_octets: 1, common_address_octets: 1, time_tags: cp24, frame_length: 64"
+    site = Site(LINE.replace("OPTIONS", f"{{mode: {mode}, {narrow}}}"))
+    bench: Any = SimpleNamespace(station=site.place(RTU).station)
+    master: Any = Poller(bench, 9) if mode == "unbalanced" else Peer(bench, 9)
+
+    def said(*asked: Any) -> list[Asdu]:
+        unit = master.unit(*asked)
+        if mode == "balanced":
+            return [*master.send(unit), *master.heard()]
+        return [*master.send(9, unit), *master.poll(9, 11)]
+
+    heard = said(Type.INTERROGATION, Cause.ACTIVATION, 9, 0, bytes([QOI]))
+    rows = {(row["common_address"], row["number"]): row for row in site.rows()}
+    found = {where: (kind, number(kind, element)) for where, kind, _, element in objects(heard, 1)}
+    assert found.keys() == rows.keys()
+    for where, (kind, (wire, quality)) in found.items():
+        row = rows[where]
+        value = site.farm.device(row["device"]).value(row["quantity"])
+        assert (kind, quality) == (row["read_code"], 0)
+        assert wire * row["scale"] == pytest.approx(value, rel=1e-6, abs=step_of(row) * row["scale"])
+    site.report("meters-040", voltage_l1_v=300.0, frequency_hz=51.0, online=0.0)
+    events = [*master.both(9)] if mode == "unbalanced" else (master.pull() or master.heard())
+    assert {where[1]: kind for where, kind, _, _ in objects(events, 1)} == {40: 14, 140: 11, 255: 2}
+    assert {row["event_code"] for row in rows.values()} == {14, 11, 2}
+
+
+def test_a_lost_device_of_a_line_of_its_own_address_is_told_by_the_station() -> None:
+    site = Site(LINE.replace("OPTIONS", "{}"))
+    master: Any = Poller(SimpleNamespace(station=site.place(RTU).station), 9)  # type: ignore[arg-type]
+    for device in site.farm.layout.group("meters").devices:
+        site.reach(device, False)
+    site.images.refresh()
+    heard = [
+        *master.send(9, master.unit(Type.INTERROGATION, Cause.ACTIVATION, 9, 0, bytes([QOI]))),
+        *master.poll(9, 11),
+    ]
+    found = {where[1]: number(kind, element) for where, kind, _, element in objects(heard, 2)}
+    assert len(found) == 81
+    assert {quality for ioa, (_, quality) in found.items() if ioa != 255} == {Quality.NOT_TOPICAL}
+    assert found[255] == (0.0, 0), "that a device is not reached is known"
+
+
+def test_a_station_that_polls_tells_by_its_list_what_it_has_heard() -> None:
+    text = SITE.replace("  logger:\n", "  logger:\n    polling: {scan_s: 2, medium: none}\n")
+    site = Site(text.replace("    options: {cyclic_s: 5}", "    polling: {medium: none, scan_s: 10, slow_s: 20}"))
+    master, engine = site.master(), site.place(LOGGER).station.connect("peer", NOW_S)
+    site.step(1.0)
+    before = {where: (kind, element) for where, kind, _, element in objects(interrogated(master))}
+    site.tell("meters-002", active_power_w=12_345.0)
+    site.images.refresh()
+    assert before[1, 3] == {where: (kind, each) for where, kind, _, each in objects(interrogated(master))}[1, 3]
+    (placed,) = (each for each in site.place(LOGGER).placed if each.seat.device.id == "meters-003")
+    placed.reach(False)
+    for _ in range(12):
+        site.step(1.0)
+    heard = {where: number(kind, element) for where, kind, _, element in objects(interrogated(master))}
+    rows = {(row["common_address"], row["number"]): row for row in site.rows() if row["read_code"] == 13}
+    close = [where for where, row in rows.items() if row["quantity"] == "frequency_hz"]
+    assert close
+    assert all(heard[where][0] == pytest.approx(50.0, abs=0.5) for where in close)
+    assert ask(engine, 3, 1002, 1)[2:] == b"\xff\xff", "what went stale is the word of its type"
+    assert ask(engine, 3, 1001, 1)[2:] != b"\xff\xff"
+    assert ask(engine, 2, 102, 1)[2:] == b"\0"
+    assert ask(engine, 2, 101, 1)[2:] == b"\1"
 
 
 # ------------------------------------------------------------------------------------------ faults
