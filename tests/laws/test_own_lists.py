@@ -343,7 +343,8 @@ def test_a_set_point_of_every_type_reaches_its_device_and_is_told_as_return_info
             master.pull()
             assert site.farm.device("storage-002").value(name) == pytest.approx(wanted, abs=scale / 2.0)
             assert site.farm.device("storage-001").value(name) == before
-            told = objects(master.heard())
+            told = list(objects(master.heard()))
+            assert sum(where == (1, 5001) and cause != Cause.CYCLIC for where, _, cause, _ in told) == 1
             heard = {where: (kind, cause) for where, kind, cause, _ in told if cause != Cause.CYCLIC}
             assert heard[1, 5001] == (Type.FLOAT_TAGGED, Cause.RETURN_REMOTE)
             if not turn and not tagged:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from pilotfarm.emulators.errors import ConfigError
-from pilotfarm.emulators.site import load, load_text
+from pilotfarm.emulators.site import load, load_text, own_lists
 from pilotfarm.emulators.site.layout import SiteLayout, StationLayout
-from pilotfarm.emulators.site import own_lists
 
 SITE = """\
 name: street
