@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
+from pilotfarm.emulators import registry
 from pilotfarm.emulators.errors import ConfigError
-from pilotfarm.emulators.site import load, load_text, own_lists
+from pilotfarm.emulators.maps import own_registers
+from pilotfarm.emulators.maps.iec104 import own_objects
+from pilotfarm.emulators.site import json_schema, load, load_text, own_lists
 from pilotfarm.emulators.site.layout import SiteLayout, StationLayout
+from pilotfarm.emulators.site.model import ListedRow
 
 SITE = """\
 name: street
@@ -406,3 +413,47 @@ def test_a_list_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     laid(*fits)
     ((_, where, message),) = told(*fits, "devices: storage-001, quantity: soh_frac, address: 200")
     assert (where, message) == ("stations.rtu.points", "27 points; a station may have 26")
+
+
+# ---------------------------------------------------------------------------------------- the page
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "stations.md").read_text(encoding="utf-8")
+SECTION = PAGE.split("## A list of its own")[1].split("\n## ")[0]
+
+
+def test_the_example_of_the_page_is_what_the_page_says() -> None:
+    example = SECTION.split("```yaml\n")[1].split("```")[0]
+    head = "name: street\nlocation: {latitude_deg: 59.1, longitude_deg: 11.0, time_zone: Europe/Oslo}\n"
+    found = {(each.point.quantity, seat.group, seat.row): each.address
+             for seat in station(load_text(head + example, "page.yaml")).seats for each in seat.points
+             if each.point.type[0] == "M"}  # fmt: skip
+    assert [found["active_power_w", "meters", row] for row in range(2)] == [1000, 1002]
+    assert [found["reactive_power_var", "meters", row] for row in range(2)] == [1001, 1003]
+    assert [found["voltage_l1_v", "meters", row] for row in range(3)] == [2000, 2010, 2020]
+    assert [found["soc_frac", "storage", row] for row in range(2)] == [4001, 4000]
+
+
+def test_the_page_has_every_key_and_every_type() -> None:
+    rows = dict(re.findall(r"^\| (`.+?`.*?) \| (.+?) \|", SECTION, re.MULTILINE))
+    keys = set(re.findall(r"`(\w+)`", " ".join(rows)))
+    assert keys == {*ListedRow.model_fields, *registry.OWN_LISTS} - {"event_class", "link_address", "dnp3"}
+    types = {name: set(re.findall(r"`(\w+(?: \w+)?)`", rows[f"`{name}`"])) for name in ("iec104", "iec101", "modbus")}
+    told = {**own_objects._MONITORED, **own_objects._COMMANDED}
+    assert types["iec104"] == {name for name in told if "_TA_" not in name and name not in ("M_ME_TB_1", "M_ME_TC_1")}
+    assert types["iec104"] | types["iec101"] == set(told)
+    assert types["modbus"] == {*own_registers._NUMBERS, *own_registers._BITS, "input", "input int16"}
+
+
+def test_the_schema_takes_what_the_loader_takes() -> None:
+    validator = jsonschema.Draft202012Validator(json_schema())
+    for good in (text(*ROWS), filled("rtu.csv", named="meters storage")):
+        data = yaml.safe_load(good.replace("0x64", "100").replace("1_000", "1000"))
+        assert [each.message for each in validator.iter_errors(data)] == []
+    for bad in (
+        "[]",
+        "7",
+        "[{devices: a, quantity: b}]",
+        "[{devices: a, quantity: b, address: 1, colour: red}]",
+        "null",
+    ):
+        assert not validator.is_valid(yaml.safe_load(filled(bad, named="meters storage")))
