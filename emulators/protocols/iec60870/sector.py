@@ -220,5 +220,5 @@ def _controls_of(seat: Seat) -> Iterator[tuple[int, tuple[Seat, ControlPoint]]]:
 def _groups_of(seat: Seat) -> Iterator[tuple[int, int]]:
     for point in seat.table.plan.monitor:
         ioa = seat.table.address(seat.row, point.ioa)
-        if ioa != ABSENT and point.group:
+        if ioa != ABSENT:
             yield ioa, point.group
