@@ -371,6 +371,14 @@ def test_commands_are_taken_as_their_type_alone_and_the_list_has_no_others(site:
     assert set(codes.values()) == {None, *elements}
 
 
+@pytest.mark.parametrize(("kind", "octets"), [(49, 3), (48, 3), (62, 10), (61, 10), (50, 5)])
+def test_a_set_point_that_is_too_short_or_too_long_is_no_data_unit(site: Site, kind: int, octets: int) -> None:
+    for more in (-1, 0, 1):
+        master = site.master()
+        master.ask(kind, Cause.ACTIVATION, 1, 5000, bytes(octets + more))
+        assert master.engine.closed is bool(more)
+
+
 def test_a_station_without_a_list_knows_no_set_points_of_whole_numbers(site: Site) -> None:
     alone = next(each for each in site.images.places if each.layout.protocol == "iec104" and not each.layout.name)
     master = Master(SimpleNamespace(station=alone.station))  # type: ignore[arg-type]
@@ -698,3 +706,22 @@ def test_a_list_may_be_of_commands_alone() -> None:
     answer, _ = master.ask(Type.SINGLE_COMMAND, Cause.ACTIVATION, 1, 46, b"\1")
     assert not answer.negative
     site.step()
+
+
+@pytest.mark.parametrize("mode", ["unbalanced", "balanced"])
+def test_over_iec101_what_happens_on_the_way_is_one_devices_too(mode: str) -> None:
+    site = Site(LINE.replace("OPTIONS", f"{{mode: {mode}}}"))
+    place = site.place(RTU)
+    place.placed[4].seat.filters, place.station.filtered = (Turned(),), True
+    master: Any = Poller(place, 9) if mode == "unbalanced" else Peer(place, 9)  # type: ignore[arg-type]
+    asked = master.unit(Type.INTERROGATION, Cause.ACTIVATION, 9, 0, bytes([QOI]))
+    heard = (
+        [*master.send(9, asked), *master.poll(9, 11)]
+        if mode == "unbalanced"
+        else [*master.send(asked), *master.heard()]
+    )
+    found = [(where[1], number(kind, element)[1]) for where, kind, _, element in objects(heard, 2)]
+    assert sorted(ioa for ioa, _ in found) == [*range(1, 41), *range(101, 141), 255]
+    assert [ioa for ioa, quality in found if quality] == [5]
+    floats = [where[1] for where, kind, _, _ in objects(heard, 2) if kind == 13]
+    assert floats == sorted(floats), "in the order of the list"
