@@ -81,6 +81,7 @@ stations:
       - {devices: storage-*, quantity: active_power_setpoint_enabled, address: 10}
       - {devices: storage-*, quantity: stop, address: 20}
       - {devices: storage-*, quantity: stop, address: 2030, type: uint16}
+      - {devices: storage-*, quantity: active_power_limit_frac, address: 2040, type: float32}
 """
 RTU, LOGGER = "rtu", "logger"
 ELEMENTS = {1: 1, 3: 1, 9: 3, 11: 3, 13: 5, 15: 5}
@@ -95,8 +96,7 @@ class Site:
     def __init__(self, text: str = SITE) -> None:
         self.farm = Farm(load_text(text, "behind.yaml"))
         self.images = Images(self.farm)
-        for _ in range(3):
-            self.step(60.0)
+        self.step(180.0)
 
     def step(self, dt_s: float = 1.0) -> None:
         self.farm.step(dt_s)
@@ -506,11 +506,13 @@ def test_a_write_reaches_its_device_and_no_other() -> None:
         ask(engine, 16, 2020, 2, data=b"\x04\0\0\0\0"),
         ask(engine, 15, 10, 2, data=b"\x01\x03"),
         ask(engine, 6, 2000, 1),
-        ask(engine, 6, 2040, 1),
+        ask(engine, 6, 2060, 1),
         ask(engine, 16, 2010, 2, data=b"\x04\0\0\0\0"),
+        ask(engine, 16, 2041, 1, data=b"\x02\0\0"),
+        ask(engine, 6, 2040, 1),
         ask(engine, 5, 12, 0xFF00),
     ]
-    assert [answer[1] for answer in refused] == [2] * 6, "of two devices, not to be written, or nobody's"
+    assert [answer[1] for answer in refused] == [2] * 8, "of two devices, not to be written, or nobody's"
     assert ask(engine, 23, 0, 2, 2020, 1, data=b"\x02\x00\x09")[0] == 23
     site.step()
     assert value(1, "active_power_setpoint_w") == 90.0
@@ -637,10 +639,14 @@ def test_a_station_that_polls_tells_by_its_list_what_it_has_heard() -> None:
     site = Site(text.replace("    options: {cyclic_s: 5}", "    polling: {medium: none, scan_s: 10, slow_s: 20}"))
     master, engine = site.master(), site.place(LOGGER).station.connect("peer", NOW_S)
     site.step(1.0)
-    before = {where: (kind, element) for where, kind, _, element in objects(interrogated(master))}
-    site.tell("meters-002", active_power_w=12_345.0)
-    site.images.refresh()
-    assert before[1, 3] == {where: (kind, each) for where, kind, _, each in objects(interrogated(master))}[1, 3]
+
+    def power() -> bytes:
+        heard = objects(interrogated(master))
+        return next(element for where, kind, _, element in heard if (where, kind) == ((1, 3), 13))
+
+    before = power()
+    site.report("meters-002", active_power_w=12_345.0)
+    assert power() == before, "it has not asked again"
     (placed,) = (each for each in site.place(LOGGER).placed if each.seat.device.id == "meters-003")
     placed.reach(False)
     for _ in range(12):

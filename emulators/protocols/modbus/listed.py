@@ -84,9 +84,8 @@ class ListedBank(Bank):
 
     def meaning(self, address: int, data: bytes) -> dict[str, float]:
         values: dict[str, float] = {}
-        end = address + len(data) // 2
         for point in self._of_one(HOLDING, address, len(data) // 2):
-            if point.address < address or point.last > end:
+            if point.address < address:  # one that ends in a value its own bank refuses
                 raise NoSuchPoint(f"registers {point.address} to {point.last - 1} are one value")
             written = data[2 * (point.address - address) : 2 * (point.last - address)]
             values |= point.bank.meaning(point.register.address, written)
