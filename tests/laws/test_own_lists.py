@@ -18,6 +18,7 @@ from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.contracts.way import Passing
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
+from pilotfarm.emulators.protocols.modbus.application import Application
 from pilotfarm.emulators.quantities import quantity
 from pilotfarm.emulators.serving.images import Images, Place
 from pilotfarm.emulators.site import load_text
@@ -568,6 +569,20 @@ def test_one_unit_answers_also_for_who_is_addressed_by_its_ip_alone(site: Site) 
     assert ask(engine, 43, unit=1, data=b"\x0e\x01\x00")[0] == 43
 
 
+def test_on_a_bus_a_list_is_one_unit_that_always_answers_and_hears_what_is_said_to_all_once() -> None:
+    site = Site()
+    seats = [each.seat for each in site.place(LOGGER).placed]
+    application = Application(seats, on_bus=True)
+    site.reach("meters-001", False, LOGGER)
+    read = struct.pack(">BHH", 3, 0, 2)
+    assert application.answer(1, read, "peer", NOW_S) == b"\x83\x0b", "of the station, on behalf of its device"
+    assert application.answer(0, read, "peer", NOW_S) is None
+    assert application.answer(2, read, "peer", NOW_S) is None
+    application.tell(struct.pack(">BHH", 6, 2020, 7), "peer", NOW_S)
+    ((_, _, command),) = site.farm.commands.take()
+    assert (command.device, dict(command.values)) == ("storage-001", {"active_power_setpoint_w": 70.0})
+
+
 # ------------------------------------------------------------------------- serial lines, polling
 
 LINE = """\
@@ -660,6 +675,13 @@ def test_a_station_that_polls_tells_by_its_list_what_it_has_heard() -> None:
     assert ask(engine, 3, 1001, 1)[2:] != b"\xff\xff"
     assert ask(engine, 2, 102, 1)[2:] == b"\0"
     assert ask(engine, 2, 101, 1)[2:] == b"\1"
+    for function, register, written in ((6, 2021, 123), (5, 11, 0xFF00)):
+        engine.receive(frame(struct.pack(">BHH", function, register, written), 1), NOW_S)
+        engine.advance(NOW_S + 1.0)
+        assert engine.take_output()[7:] == struct.pack(">BHH", function, register, written)
+    site.step(1.0)
+    told = [site.farm.device(f"storage-00{each}").value("active_power_setpoint_w") for each in (1, 2)]
+    assert told == [0.0, 1230.0]
 
 
 # ------------------------------------------------------------------------------------------ faults
