@@ -46,6 +46,7 @@ MAPS: Final = {
 
 # How a protocol serves a station's own list of points, in place of a map.
 OWN_LISTS: Final = {
+    "modbus": "pilotfarm.emulators.maps.own_registers:OWN_LIST",
     "iec104": "pilotfarm.emulators.maps.iec104.own_objects:OWN_LIST_104",
     "iec101": "pilotfarm.emulators.maps.iec104.own_objects:OWN_LIST_101",
     "dnp3": "pilotfarm.emulators.maps.mesa_der.own_points:OWN_LIST",

@@ -56,9 +56,10 @@ def protocols(incomplete: str) -> list[str]:
 
 
 def maps(incomplete: str) -> list[str]:
+    from pilotfarm.emulators.plans.own_list import OWN_LIST
     from pilotfarm.emulators.registry import MAPS
 
-    return _beginning(MAPS, incomplete)
+    return _beginning((*MAPS, OWN_LIST), incomplete)
 
 
 def media(incomplete: str) -> list[str]:

@@ -155,13 +155,14 @@ def _wanted(
 ) -> Wanted:
     """Return the filters; a name that nobody has is refused."""
     from pilotfarm.emulators import registry
+    from pilotfarm.emulators.plans.own_list import OWN_LIST
     from pilotfarm.emulators.site.listing import Wanted
     from pilotfarm.emulators.words import choice
 
     asked = (
         ("--protocol", protocols, registry.PROTOCOLS),
         ("--kind", kinds, registry.DEVICES),
-        ("--map", maps, registry.MAPS),
+        ("--map", maps, (*registry.MAPS, OWN_LIST)),
     )
     for option, names, known in asked:
         for name in names or ():

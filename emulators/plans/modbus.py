@@ -22,6 +22,7 @@ import numpy as np
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.emulators.columns.resource import ITSELF, Resource
 from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.plans.own_list import Addresses
 from pilotfarm.emulators.quantities import Role, quantity
 from pilotfarm.emulators.wire.clock import CLOCK
 from pilotfarm.emulators.wire.derived import Cases, DrawnFactor, Flags, Magnitude, Marks
@@ -32,8 +33,8 @@ from pilotfarm.emulators.wire.sinks import ShareTaken, Sink
 from pilotfarm.emulators.wire.sources import Bits, Scaled, Source
 from pilotfarm.emulators.wire.wiring import WIRING, ByWiring, Shown, settled
 
-HOLDING, INPUT = 3, 4
-"""Functions that read registers. Only those of the first can be written."""
+COILS, DISCRETES, HOLDING, INPUT = 1, 2, 3, 4
+"""Functions that read. Only what the first and third of them read can be written."""
 READS: Final = (HOLDING, INPUT)
 BESIDES: Final = frozenset({"sesp_silence_s", *WIRING, CLOCK})
 """Columns that a table has besides those of the device's quantities."""
@@ -196,11 +197,27 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Own:
+    """Where a station's own list has the registers of a plan's unit: one point each.
+
+    ``addresses`` has shape ``(n, points)``; ``functions`` are what reads them. What a coil or discrete input shows is a
+    register here.
+    """
+
+    addresses: Addresses
+    functions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class RegisterPlan:
-    """All units of a device kind in one row; ``quantities`` are those the kind has."""
+    """All units of a device kind in one row; ``quantities`` are those the kind has.
+
+    With ``own``, the addresses of its registers are only places in the row, one behind the other.
+    """
 
     units: tuple[Unit, ...]
     quantities: frozenset[str]
+    own: Own | None = field(default=None, compare=False)
     starts: tuple[tuple[int, ...], ...] = field(init=False)
     """Byte offset in the row of every window, by unit."""
     template: bytes = field(init=False)

@@ -71,11 +71,16 @@ class Unfit(ValueError):
         self.problems = problems
 
 
+def _no_refusal(options: Any) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class OwnList:
     """How a protocol serves a station's own list.
 
-    ``form`` is ``ProtocolSpec.form`` of the station's options. ``keys`` are those of ``OwnPoint`` that it has beside
+    ``refusal(options)`` says why a station with these options has none, empty if it may. ``form`` is
+    ``ProtocolSpec.form`` of the options. ``keys`` are those of ``OwnPoint`` that it has beside
     ``quantity`` and ``type``.
 
     ``settled(point, spec, form)`` fills in everything that was left out, or raises ``Unfit``; it is given no deadband,
@@ -91,3 +96,4 @@ class OwnList:
     span: Callable[[OwnPoint, Hashable], Span]
     plan: Callable[[DeviceSpec, Sequence[OwnPoint], Addresses], Any]
     row: Callable[[OwnPoint, int, DeviceSpec, Seen, Hashable], PointRow]
+    refusal: Callable[[Any], str] = _no_refusal

@@ -274,8 +274,8 @@ class Station(OnLine):
         description="Drift of its own clock, where it has one, as an RTU does; plus gains time",
     )
     medium: str = Field(default=NONE, description="What lies between the station and its masters")
-    points: list[ListedRow] | str | None = Field(
-        default=None,
+    points: Annotated[list[ListedRow], Field(min_length=1)] | str = Field(
+        default_factory=list,
         description="Its own list of points, or the name of a CSV file that has it; without one every device has its "
         "own address and its map's points",
     )

@@ -14,9 +14,10 @@ from pilotfarm.emulators.plans.own_list import Listed, OwnList, OwnPoint, Unfit
 from pilotfarm.emulators.quantities import quantity
 from pilotfarm.emulators.site import deadbands, own_rows
 from pilotfarm.emulators.site.checks import Checker
-from pilotfarm.emulators.site.document import Path
+from pilotfarm.emulators.site.document import Document, Path
 from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import GroupLayout, SeatLayout
+from pilotfarm.emulators.site.model import Endpoint
 from pilotfarm.emulators.site.own_rows import ListRow
 from pilotfarm.emulators.words import listed, quoted, suggestion
 
@@ -25,6 +26,8 @@ POINTS_MAX: Final = 100_000
 SCALE_MIN: Final = 1e-9
 SCALE_MAX: Final = 1e9
 _ADDRESS_NAMES: Final = ("common_address", "unit", "link_address")
+_OF_A_LIST: Final = ("address", "map", "deadbands")
+"""What an endpoint leaves to the list of its station."""
 _PROTOCOLS_OWN: Final = ("scale", "group", "event_class", "deadband")
 """Keys of a row that not every protocol has."""
 
@@ -52,10 +55,20 @@ def reader(
         known = listed(registry.OWN_LISTS)
         checker.document.problem(path, f"a station over {spec.name} has no list of its own; what can is {known}")
         return None
+    if options is not None and (refusal := own.refusal(options)):
+        checker.document.problem(path, refusal)
+        return None
     rows = own_rows.read(checker, inputs, written, path)
     if rows is None or options is None:
         return None
     return ListReader(checker, path, rows, spec, own, options)
+
+
+def refuse_what_a_list_says(document: Document, endpoint: Endpoint, path: Path) -> None:
+    """Report what an endpoint says that is said by its station's list."""
+    for key in _OF_A_LIST:
+        if key in endpoint.model_fields_set:
+            document.problem((*path, key), "is said by the station's list of points; leave it out")
 
 
 class ListReader:
@@ -72,9 +85,17 @@ class ListReader:
         self._count = 0
 
     def seats(
-        self, behind: Sequence[SeatLayout], groups: Mapping[str, GroupLayout], *, is_complete: bool
+        self,
+        behind: Sequence[SeatLayout],
+        groups: Mapping[str, GroupLayout],
+        endpoints: Sequence[Path],
+        *,
+        is_complete: bool,
     ) -> list[SeatLayout]:
-        """Return the seats of those devices behind the station of which the list has points."""
+        """Return the seats of those devices behind the station of which the list has points.
+
+        ``endpoints`` are where groups say that they are behind it.
+        """
         ids = {groups[seat.group].devices[seat.row]: seat for seat in behind}
         kinds = {name: group.kind for group in groups.values() for name in group.devices}
         found = _Behind(ids, kinds, is_complete)
@@ -83,11 +104,19 @@ class ListReader:
         if self._count > POINTS_MAX:
             message = f"{self._count:,} points; a station may have {POINTS_MAX:,}"
             self._checker.document.problem(self._path, message)
+        self._report_idle(found, endpoints)
         return [
             replace(seat, address=found.stands_at[name][0], points=tuple(sorted(found.points[name], key=_by_address)))
             for name, seat in ids.items()
             if name in found.points
         ]
+
+    def _report_idle(self, behind: _Behind, endpoints: Sequence[Path]) -> None:
+        """Report endpoints of groups that the list has nothing of, unless it is for another problem."""
+        listed_groups = {behind.seats[name].group for name in behind.points}
+        for at in endpoints if behind.is_complete and not self._checker.document.problems else ():
+            if at[1] not in listed_groups:
+                self._checker.document.problem(at, "no point of the station's list is of these devices")
 
     # ---------------------------------------------------------------------------------- one row
 

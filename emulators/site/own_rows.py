@@ -74,7 +74,7 @@ def _of_csv(file: FilePath) -> Document:
         document.problem((), f"is not UTF-8 at octet {error.start}")
         return of_lines(document, [], [])
     lines = text.splitlines(keepends=True)
-    first = lines[0] if lines else ""
+    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     reader = csv.reader(lines, delimiter=max(_DELIMITERS, key=first.count), strict=True)
     rows, at, header = [], [], None
     try:

@@ -27,8 +27,6 @@ from pilotfarm.profiles.media.shared import SHARED
 
 _OF_THE_STATION: Final = ("ip", "port", "serial", "pty", "baud_rate", "parity", "stop_bits", "medium", "options")
 """What an endpoint at a station leaves to it."""
-_OF_A_LIST: Final = ("address", "map", "deadbands")
-"""What it leaves to the station's own list of points, where it has one."""
 
 
 class Stations:
@@ -132,7 +130,8 @@ class Stations:
         named = {group.name: group for group in groups}
         for shared in self._shared.values():
             if shared.own is not None:
-                shared.seats = shared.own.seats(shared.seats, named, is_complete=self.is_complete)
+                at = [path for _, _, path in shared.taken]
+                shared.seats = shared.own.seats(shared.seats, named, at, is_complete=self.is_complete)
 
     def lay_polling(self, groups: Sequence[GroupLayout]) -> None:
         """Work out how stations poll, once all have their seats."""
@@ -195,9 +194,7 @@ class Stations:
 
     def _listed(self, each: EndpointTable, station: SharedStation) -> Service:
         """Return the service of an endpoint at a station whose own list says all of its points."""
-        for key in _OF_A_LIST:
-            if key in each.table.model_fields_set:
-                self._document.problem((*each.path, key), "is said by the station's list of points; leave it out")
+        own_lists.refuse_what_a_list_says(self._document, each.table, each.path)
         form = None if station.options is None else station.spec.form(station.options)
         line, medium = each.line, station.medium
         return Service(each.path, each.protocol, each.table, each.options, line, OWN_LIST, form, 0, (), medium)

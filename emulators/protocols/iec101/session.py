@@ -107,15 +107,23 @@ class Session:
             return self._in_place.popleft(), ()
         outbox = self._application.outbox
         while (unit := outbox.next() if urgent is None else outbox.next_of(urgent=urgent)) is not None:
-            data, events = unit
-            filters = self._station.filters_of(data)
-            if not filters:
-                return unit
-            form, wide = self._station.form, widened(data, self._station.form)
-            passed = outward(filters, wide, now_s)
-            if passed is not None:
-                return data if passed == wide else narrowed(passed, form, data[0]), events
+            parts = [self._passed(part, now_s) for part in self._station.parts_of(unit[0])]
+            passed = [part for part in parts if part is not None]
+            if passed:
+                self._in_place.extendleft(reversed(passed[1:]))
+                return passed[0], unit[1]
         return None
+
+    def _passed(self, data: bytes, now_s: float) -> bytes | None:
+        """What of a data unit gets past the filters of its seat."""
+        filters = self._station.filters_of(data)
+        if not filters:
+            return data
+        form, wide = self._station.form, widened(data, self._station.form)
+        passed = outward(filters, wide, now_s)
+        if passed is None or passed == wide:
+            return None if passed is None else data
+        return narrowed(passed, form, data[0])
 
 
 def earliest(*due_s: float | None) -> float | None:

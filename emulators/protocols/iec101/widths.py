@@ -8,22 +8,15 @@ from __future__ import annotations
 from typing import Final
 
 from pilotfarm.emulators.plans.iec104 import MonitorType
-from pilotfarm.emulators.protocols.iec60870.asdu import ELEMENT_OCTETS, FORMAT_104, Format, Type
-from pilotfarm.emulators.protocols.iec60870.times import TIME_OCTETS
+from pilotfarm.emulators.protocols.iec60870.asdu import ELEMENT_OCTETS, FORMAT_104, INTEGER_OCTETS, TOLD, Format, Type
+from pilotfarm.emulators.protocols.iec60870.blocks import MONITORED_OCTETS
 
-_OCTETS: Final[dict[int, int]] = ELEMENT_OCTETS | {
-    MonitorType.SINGLE: 1,
-    MonitorType.DOUBLE: 1,
-    MonitorType.FLOAT: 5,
-    MonitorType.TOTAL: 5,
-    Type.SINGLE_TAGGED: 1 + TIME_OCTETS,
-    Type.DOUBLE_TAGGED: 1 + TIME_OCTETS,
-    Type.FLOAT_TAGGED: 5 + TIME_OCTETS,
-    Type.SINGLE_SHORT_TAGGED: 1 + 3,
-    Type.DOUBLE_SHORT_TAGGED: 1 + 3,
-    Type.FLOAT_SHORT_TAGGED: 5 + 3,
-    Type.END_OF_INITIALISATION: 1,
-}
+_OCTETS: Final[dict[int, int]] = (
+    ELEMENT_OCTETS
+    | INTEGER_OCTETS
+    | {TOLD[tag][kind]: MONITORED_OCTETS[kind] + tag for tag in TOLD for kind in TOLD[tag]}
+    | {MonitorType.TOTAL: MONITORED_OCTETS[MonitorType.TOTAL], Type.END_OF_INITIALISATION: 1}
+)
 """Octets behind an object's address, of what either end sends and filters make of it."""
 
 

@@ -130,9 +130,11 @@ class Iec104Engine:
             return self._in_place.popleft(), ()
         while (unit := self._application.outbox.next()) is not None:
             asdu, events = unit
-            passed = outward(self._station.filters_of(asdu), asdu, now_s)
-            if passed is not None:
-                return passed, events
+            parts = [outward(self._station.filters_of(part), part, now_s) for part in self._station.parts_of(asdu)]
+            passed = [part for part in parts if part is not None]
+            if passed:
+                self._in_place.extendleft(reversed(passed[1:]))
+                return passed[0], events
         return None
 
 
@@ -177,6 +179,10 @@ class Iec104Station:
     def filters_of(self, asdu: bytes) -> tuple[Filter, ...]:
         """The filters of the seat a data unit is of; none for a broadcast."""
         return self._shared.filters_of(asdu) if self._shared is not None else ()
+
+    def parts_of(self, asdu: bytes) -> list[bytes]:
+        """Take a data unit with objects of several seats apart."""
+        return self._shared.parts_of(asdu) if self._shared is not None else [asdu]
 
     def _made(self) -> ControlledStation:
         sectors = sectors_of(self._seats, self._form)

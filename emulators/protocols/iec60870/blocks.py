@@ -23,7 +23,7 @@ VALUE: Final = {
     MonitorType.FLOAT: "<f4",
     MonitorType.TOTAL: "<i4",
 }
-ELEMENT_OCTETS: Final = {
+MONITORED_OCTETS: Final = {
     MonitorType.SINGLE: 1,
     MonitorType.DOUBLE: 1,
     MonitorType.NORMALIZED: 3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Final, NamedTuple, TypeAlias
@@ -127,20 +127,25 @@ class Alone(Sector):
 class Listed(Sector):
     """Devices behind a station with a list of its own: each object address is one point of one of them."""
 
-    __slots__ = ("_controls", "_groups", "_objects", "_room")
+    __slots__ = ("_asked", "_controls", "_counted", "_cyclic", "_objects")
 
     def __init__(self, seats: Sequence[Seat], form: Format) -> None:
         super().__init__(seats)
         self._objects: dict[int, Found] = {}
         self._controls: dict[int, tuple[Seat, ControlPoint]] = {}
-        self._groups: dict[int, list[int]] = {}
-        """Interrogation or counter group -> object addresses."""
-        self._room = form.room
+        groups: dict[int, list[int]] = {GENERAL: []}
         for seat in self.seats:
             self._objects.update(_objects_of(seat))
             self._controls.update(_controls_of(seat))
             for ioa, group in _groups_of(seat):
-                self._groups.setdefault(group, []).append(ioa)
+                groups.setdefault(group, []).append(ioa)
+        groups[GENERAL] = list(self._objects)
+        totals = {ioa for ioa, each in self._objects.items() if each.type is MonitorType.TOTAL}
+        measured = [ioa for ioa, each in self._objects.items() if each.type in MEASURED]
+        # By group the object addresses of each data unit.
+        self._asked = {group: self._runs(ioas, form) for group, each in groups.items() if (ioas := {*each} - totals)}
+        self._counted = {group: self._runs(ioas, form) for group, each in groups.items() if (ioas := {*each} & totals)}
+        self._cyclic = self._runs(measured, form)
 
     def owner(self, ioa: int) -> Seat:
         found = self._objects.get(ioa) or self._controls.get(ioa)
@@ -157,35 +162,28 @@ class Listed(Sector):
         return frozenset(control.type for _, control in self._controls.values())
 
     def units(self, group: int) -> Iterator[Unit]:
-        found = self._of_group(group)
-        return self._cut({ioa: each for ioa, each in found.items() if each.type is not MonitorType.TOTAL})
+        return self._told(self._asked.get(group, ()))
 
     def cyclic(self, part: int) -> Iterator[Unit]:
-        measured = {ioa: each for ioa, each in self._objects.items() if each.type in MEASURED}
-        return iter(()) if part else self._cut(measured)
+        return iter(()) if part else self._told(self._cyclic)
 
     def counted(self, group: int) -> Iterator[Counted]:
-        found = self._of_group(group)
-        for run in self._runs({ioa: each for ioa, each in found.items() if each.type is MonitorType.TOTAL}):
-            yield [(ioa, found[ioa].octets) for ioa in run]
+        for run in self._counted.get(group, ()):
+            yield [(ioa, self._objects[ioa].octets) for ioa in run]
 
-    def _of_group(self, group: int) -> Mapping[int, Found]:
-        if group == GENERAL:
-            return self._objects
-        return {ioa: self._objects[ioa] for ioa in self._groups.get(group, ())}
+    def _told(self, runs: Iterable[Sequence[int]]) -> Iterator[Unit]:
+        for run in runs:
+            yield bytes((self._objects[run[0]].type, len(run))), b"".join([self._objects[ioa].octets for ioa in run])
 
-    def _cut(self, found: Mapping[int, Found]) -> Iterator[Unit]:
-        for run in self._runs(found):
-            yield bytes((found[run[0]].type, len(run))), b"".join([found[ioa].octets for ioa in run])
-
-    def _runs(self, found: Mapping[int, Found]) -> Iterator[list[int]]:
-        """Yield object addresses by data units: those of one type, in their order, as many as one has room for."""
-        ordered = sorted((each.type, ioa) for ioa, each in found.items())
-        for _, run in groupby(ordered, key=lambda each: each[0]):
-            ioas = [ioa for _, ioa in run]
-            room = self._room(found[ioas[0]].stop - found[ioas[0]].start)
-            for first in range(0, len(ioas), room):
-                yield ioas[first : first + room]
+    def _runs(self, ioas: Iterable[int], form: Format) -> list[list[int]]:
+        """Return object addresses by data units: those of one type, in their order, as many as one has room for."""
+        runs = []
+        ordered = sorted((self._objects[ioa].type, ioa) for ioa in ioas)
+        for _, of_type in groupby(ordered, key=lambda each: each[0]):
+            alike = [ioa for _, ioa in of_type]
+            room = form.room(self._objects[alike[0]].stop - self._objects[alike[0]].start)
+            runs += [alike[first : first + room] for first in range(0, len(alike), room)]
+        return runs
 
 
 def sectors_of(seats: Iterable[Seat], form: Format) -> dict[int, Sector]:
@@ -222,5 +220,5 @@ def _controls_of(seat: Seat) -> Iterator[tuple[int, tuple[Seat, ControlPoint]]]:
 def _groups_of(seat: Seat) -> Iterator[tuple[int, int]]:
     for point in seat.table.plan.monitor:
         ioa = seat.table.address(seat.row, point.ioa)
-        if ioa != ABSENT and point.group:
+        if ioa != ABSENT:
             yield ioa, point.group

@@ -96,6 +96,19 @@ class ControlledStation:
         sector = self.sectors.get(self.form.address_of(data))
         return () if sector is None else sector.owner(self.form.object_of(data)).filters
 
+    def parts_of(self, data: bytes) -> list[bytes]:
+        """Take a data unit with objects of several devices apart, where filters are to see those of their own."""
+        sector = self.sectors.get(self.form.address_of(data))
+        count, at = data[1], self.form.header_octets
+        if count < 2 or sector is None or len(sector.seats) == 1 or not any(seat.filters for seat in sector.seats):
+            return [data]
+        size = (len(data) - at) // count
+        objects = [data[first : first + size] for first in range(at, len(data), size)]
+        octets = self.form.object_octets
+        alike = groupby(objects, key=lambda each: id(sector.owner(int.from_bytes(each[:octets], "little"))))
+        parts = [list(several) for _, several in alike]
+        return [data[:1] + bytes((len(part),)) + data[2:at] + b"".join(part) for part in parts]
+
     def restart(self) -> None:
         """Begin anew, as after a loss of power: nothing is selected, frozen, kept for a master or on its way to one.
 

@@ -22,7 +22,7 @@ from pilotfarm.emulators.plans.iec104 import MEASURED, MonitorPoint, MonitorType
 from pilotfarm.emulators.plans.own_list import ABSENT
 from pilotfarm.emulators.protocols.events import EventTable
 from pilotfarm.emulators.protocols.iec60870.asdu import FORMAT_104, TOLD, Format
-from pilotfarm.emulators.protocols.iec60870.blocks import DESCRIPTOR, ELEMENT_OCTETS, STATES, VALUE, Block
+from pilotfarm.emulators.protocols.iec60870.blocks import DESCRIPTOR, MONITORED_OCTETS, STATES, VALUE, Block
 from pilotfarm.emulators.wire.rows import Field, Rows
 
 GENERAL: Final = 0
@@ -77,7 +77,7 @@ class ObjectTable(EventTable):
         fields = []
         for point in ordered:
             start = len(template)
-            template += self._written(point.ioa) + bytes(ELEMENT_OCTETS[point.type])
+            template += self._written(point.ioa) + bytes(MONITORED_OCTETS[point.type])
             marks += bytes(len(template) - start - 1) + bytes([DESCRIPTOR if point.type in STATES else 0xFF])
             highest = _HIGHEST.get(point.type, np.inf)
             fields.append(Field(start + address_octets, VALUE[point.type], point.source, highest=highest))
@@ -216,7 +216,7 @@ class ObjectTable(EventTable):
 
     def _block(self, points: Sequence[MonitorPoint], columns: Seen) -> Block:
         kind, start, _ = self.places[points[0].ioa]
-        octets = self.format.object_octets + ELEMENT_OCTETS[kind]
+        octets = self.format.object_octets + MONITORED_OCTETS[kind]
         data, width = self._rows.data, self._rows.data.shape[1]
         shape, strides = (self.n, len(points)), (width, octets)
         value_at = start + self.format.object_octets

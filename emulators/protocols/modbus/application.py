@@ -27,6 +27,7 @@ from pilotfarm.emulators.protocols.modbus.functions import (
     Submit,
     exception_code,
 )
+from pilotfarm.emulators.protocols.modbus.listed import ListedBank
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 from pilotfarm.emulators.protocols.modbus.table import Bank
 
@@ -36,13 +37,15 @@ _DIRECT: Final = (0, 255)
 class Application:
     """What the seats of one station answer."""
 
-    __slots__ = ("_functions", "_ignores", "_on_bus", "_seats", "banks")
+    __slots__ = ("_functions", "_ignores", "_lists", "_on_bus", "_seats", "banks")
 
     def __init__(self, seats: Sequence[Seat], options: ModbusOptions | None = None, *, on_bus: bool = False) -> None:
         self._seats = seats
         self._on_bus = on_bus
         self._functions = ON_A_LINE if on_bus else FUNCTIONS
         self._ignores = options is not None and options.unimplemented_writes == "ignore"
+        self._lists = any(seat.table.plan.own is not None for seat in seats[:1])
+        """Whether the station has a list of its own."""
         self.banks: dict[int, Bank] = {}
         """By unit id, made when first asked for."""
         self.sign(seats)
@@ -58,34 +61,37 @@ class Application:
         What it asks of the device is handed to ``tell`` in the device's place, if that is given.
         """
         bank = self.banks.get(unit) or self._bank(unit)
-        if bank is None or not bank.seat.reachable:
+        if bank is None:
             return None if self._on_bus else _refusal(message[0], GATEWAY_TARGET_FAILED)
-        if bank.seat.filters:
-            return self._filtered(bank, message, tell or _submit(bank, peer, now_s), now_s)
-        return _answer(self._functions, bank, message, tell or _submit(bank, peer, now_s))
+        seat = bank.asked(message)
+        if seat is not None and not seat.reachable:
+            return None if self._on_bus and not self._lists else _refusal(message[0], GATEWAY_TARGET_FAILED)
+        seat = seat or bank.seat
+        submit = tell or _submit(seat, peer, now_s)
+        if seat.filters:
+            return self._filtered(bank, seat, message, submit, now_s)
+        return _answer(self._functions, bank, message, submit)
 
     def has(self, unit: int) -> bool:
         """Whether somebody sits at a unit id."""
-        return self.seat(unit) is not None
+        return (self.banks.get(unit) or self._bank(unit)) is not None
 
-    def seat(self, unit: int) -> Seat | None:
-        """Who sits at a unit id, if anybody does."""
+    def seat(self, unit: int, message: bytes) -> Seat | None:
+        """Who is meant by a message to a unit id, if anybody is."""
         bank = self.banks.get(unit) or self._bank(unit)
-        return None if bank is None else bank.seat
+        return None if bank is None else bank.asked(message)
 
     def tell(self, message: bytes, peer: str, now_s: float) -> None:
         """Have everybody on the bus do what a message says; nobody answers."""
-        for seat in self._seats:
-            for part in seat.table.plan.units:
-                if part.step is not None:
-                    self.answer(seat.address + part.step, message, peer, now_s)
+        parts = ((seat, part) for seat in self._seats for part in seat.table.plan.units)
+        for unit in dict.fromkeys(seat.address + part.step for seat, part in parts if part.step is not None):
+            self.answer(unit, message, peer, now_s)
 
-    def _filtered(self, bank: Bank, message: bytes, submit: Submit, now_s: float) -> bytes | None:
-        filters = bank.seat.filters
-        asked, answer = inward(filters, message, now_s)
+    def _filtered(self, bank: Bank, seat: Seat, message: bytes, submit: Submit, now_s: float) -> bytes | None:
+        asked, answer = inward(seat.filters, message, now_s)
         if asked is None:
             return answer
-        return outward(filters, _answer(self._functions, bank, asked, submit), now_s)
+        return outward(seat.filters, _answer(self._functions, bank, asked, submit), now_s)
 
     def _bank(self, unit: int) -> Bank | None:
         """The registers behind a unit id, or ``None`` if nobody sits there."""
@@ -95,6 +101,8 @@ class Application:
         return found
 
     def _find(self, unit: int) -> Bank | None:
+        if self._lists:
+            return self._listed(unit)
         alone = len(self._seats) == 1
         for seat in self._seats:
             for number, part in enumerate(seat.table.plan.units):
@@ -103,11 +111,19 @@ class Application:
         direct = alone and unit in _DIRECT and not self._on_bus
         return Bank(self._seats[0], 0, self._ignores) if direct else None
 
+    def _listed(self, unit: int) -> Bank | None:
+        """The registers that the station's own list has at a unit id."""
+        units = {seat.address for seat in self._seats}
+        if len(units) == 1 and unit in _DIRECT and not self._on_bus:
+            (unit,) = units
+        seats = [seat for seat in self._seats if seat.address == unit]
+        return ListedBank(seats) if seats else None
 
-def _submit(bank: Bank, peer: str, now_s: float) -> Submit:
+
+def _submit(seat: Seat, peer: str, now_s: float) -> Submit:
     def submit(values: Mapping[str, float]) -> None:
         if values:
-            bank.device.submit(values, "modbus", peer, now_s).acknowledged_s = now_s
+            seat.device.submit(values, "modbus", peer, now_s).acknowledged_s = now_s
 
     return submit
 

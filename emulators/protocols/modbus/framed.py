@@ -117,7 +117,7 @@ class DownlinkEngine(FramedEngine):
         self._inner.hang_up(now_s)
 
     def _take(self, frame: bytes, now_s: float) -> None:
-        seat = self._application.seat(frame[UNIT_AT]) if frame[MESSAGE_AT] in WRITES else None
+        seat = self._application.seat(frame[UNIT_AT], frame[MESSAGE_AT:]) if frame[MESSAGE_AT] in WRITES else None
         if seat is None or seat.downlink is None:
             self._out += self._answered(frame, now_s)
         elif len(self._under_way) >= UNDER_WAY_MAX:

@@ -166,6 +166,10 @@ class Bank:
         self._unit = table.plan.units[number]
         self._ignores = self._unit.unimplemented if ignores else frozenset()
 
+    def asked(self, message: bytes) -> Seat | None:
+        """Who is meant by a message to this unit."""
+        return self.seat
+
     @property
     def identity(self) -> dict[int, str]:
         """The objects of a basic and regular device identification (AP, 6.21)."""
