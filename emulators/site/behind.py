@@ -47,8 +47,12 @@ class ThroughReader(PollingReader):
     ) -> None:
         self._name, self._stations, self._seed = name, stations, seed
         assert table.through is not None
-        self.through = (table.through,) if isinstance(table.through, str) else tuple(dict.fromkeys(table.through))
+        named = [table.through] if isinstance(table.through, str) else table.through
+        self.through = tuple(dict.fromkeys(named))
         super().__init__(checker, path, table, media=media)
+        if len(self.through) < len(named):
+            twice = next(each for each in self.through if named.count(each) > 1)
+            self._document.problem((*path, "through"), f"{twice} is there twice")
         if table.map is not None:
             self._document.problem((*path, "map"), "goes without through: a station is read as it serves its devices")
 

@@ -399,6 +399,7 @@ def test_a_command_to_a_station_that_is_off_its_network_is_given_up(made: Made) 
          "goes without through: a station is read as it serves its devices"),
         ([], {"HEAD": "{through: upper, medium: rs485}"}, 14, "polling.medium",
          "rs485 is a serial line, and iec104 goes over TCP alone"),
+        ([], {"HEAD": "{through: [upper, upper]}"}, 14, "polling.through", "upper is there twice"),
         ([], {"HEAD": "{through: []}"}, 14, "polling.through", "must have at least 1 entries, not 0"),
         ([], {"HEAD": "{through: upper, time_stamps: device}"}, 14, "polling.time_stamps",
          "upper stamps events itself and does not pass on the times of its devices"),
