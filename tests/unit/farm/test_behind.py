@@ -444,6 +444,13 @@ def test_a_scan_of_one_station_that_does_not_fit_is_told(made: Made) -> None:
     assert problem.message.endswith(" s and is due every 1 s; have a longer scan_s")
 
 
+def test_stations_that_poll_the_same_ones_draw_for_themselves(made: Made) -> None:
+    head, upper, *_ = (each.polling for each in made(HEAD=UPPER).stations)
+    assert head is not None
+    assert upper is not None
+    assert len({*head.keys.tolist(), *upper.keys.tolist()}) == 4
+
+
 def test_one_poll_reads_all_devices_of_a_station(made: Made) -> None:
     """Over IEC 104: one exchange for measured values, as 4 x 2 and 2 x 2 frames may be under way at once."""
     polling = made().stations[1].polling
