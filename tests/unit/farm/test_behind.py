@@ -42,7 +42,7 @@ stations:
 """
 HEAD = "{through: upper, scan_s: 3, slow_s: 6, counters_s: 6}"
 UPPER = "{through: [rtu, far], medium: lte, scan_s: 4, slow_s: 8, counters_s: 8, timeout_s: 2}"
-RTU = "{baud_rate: 38_400, scan_s: 2, slow_s: 4, counters_s: 10, timeout_s: 0.4}"
+RTU = "{baud_rate: 115_200, scan_s: 2, slow_s: 4, counters_s: 10, timeout_s: 0.4}"
 AT_ONCE = {
     "HEAD": "{through: upper, medium: none, scan_s: 10, slow_s: 10, counters_s: 10}",
     "UPPER": "{through: [rtu, far], medium: none, scan_s: 6, slow_s: 6, counters_s: 6}",
