@@ -32,7 +32,10 @@ groups:
   meters:
     kind: smart_meter
     count: 35
-    endpoints: [{protocol: iec104, station: rtu}, {protocol: modbus, station: logger}]
+    endpoints:
+      - {protocol: iec104, station: rtu}
+      - {protocol: modbus, station: logger}
+      - {protocol: modbus, station: twin}
   storage:
     kind: battery
     count: 2
@@ -57,6 +60,7 @@ stations:
       - {devices: "meters-00?", quantity: energy_imported_wh, address: 1100, scale: 10, group: 4}
       - {devices: meters-*, quantity: online, address: 2000, group: 1}
       - {devices: meters-002, quantity: frequency_hz, address: 3000, type: M_ME_NC_1, deadband: 0}
+      - {devices: meters-002, quantity: frequency_hz, address: 3001, type: M_ME_NC_1, deadband: 0}
       - {devices: [meters-*, storage-*], quantity: general_alarm, address: 16777000, type: M_DP_TB_1, group: 16}
       - {devices: storage-*, quantity: soc_frac, address: 4000, type: M_ME_NB_1, scale: 0.001, group: 3}
       - {devices: storage-*, quantity: active_power_w, address: 4010, type: M_ME_TD_1, scale: -200_000}
@@ -83,8 +87,11 @@ stations:
       - {devices: storage-*, quantity: stop, address: 20}
       - {devices: storage-*, quantity: stop, address: 2030, type: uint16}
       - {devices: storage-*, quantity: active_power_limit_frac, address: 2040, type: float32}
+  twin:
+    protocol: modbus
+    points: [{devices: meters-*, quantity: frequency_hz, address: 3, type: uint16, scale: 0.1, unit: 5}]
 """
-RTU, LOGGER = "rtu", "logger"
+RTU, LOGGER, TWIN = "rtu", "logger", "twin"
 ELEMENTS = {1: 1, 3: 1, 9: 3, 11: 3, 13: 5, 15: 5}
 TAGS = {**dict.fromkeys((30, 31, 34, 35, 36), 7), **dict.fromkeys((2, 4, 10, 12, 14), 3)}
 MONITORED_AS = {30: 1, 31: 3, 34: 9, 35: 11, 36: 13, 2: 1, 14: 13}
@@ -485,6 +492,15 @@ def test_a_read_goes_over_several_devices_and_not_over_a_gap(site: Site) -> None
     assert ask(engine, 3, 0, 1, unit=2) == b"\x83\x0b"
 
 
+def test_stations_have_each_its_own_list_of_the_same_devices(site: Site) -> None:
+    engine = site.place(TWIN).station.connect("peer", NOW_S)
+    values = struct.unpack(">35H", ask(engine, 3, 3, 35, unit=5)[2:])
+    assert [row["number"] for row in site.rows(TWIN)] == list(range(3, 38))
+    hertz = [site.farm.device(row["device"]).value("frequency_hz") for row in site.rows(TWIN)]
+    assert [each * 0.1 for each in values] == pytest.approx(hertz, abs=0.051)
+    assert ask(engine, 3, 2, 1, unit=5) == ask(engine, 3, 38, 1, unit=5) == b"\x83\x02"
+
+
 def test_a_write_reaches_its_device_and_no_other() -> None:
     site = Site()
     engine = site.place(LOGGER).station.connect("peer", NOW_S)
@@ -682,6 +698,11 @@ def test_a_station_that_polls_tells_by_its_list_what_it_has_heard() -> None:
     site.step(1.0)
     told = [site.farm.device(f"storage-00{each}").value("active_power_setpoint_w") for each in (1, 2)]
     assert told == [0.0, 1230.0]
+    site.reach("storage-001", False, LOGGER)
+    engine.receive(frame(struct.pack(">BHH", 6, 2020, 1), 1), NOW_S + 2.0)
+    assert engine.take_output() == b"", "it goes down the line, and nobody answers"
+    engine.advance(NOW_S + 60.0)
+    assert engine.take_output()[7:] == b"\x86\x0b"
 
 
 # ------------------------------------------------------------------------------------------ faults

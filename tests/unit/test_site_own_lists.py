@@ -457,3 +457,10 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
         "null",
     ):
         assert not validator.is_valid(yaml.safe_load(filled(bad, named="meters storage")))
+
+
+def test_devices_of_a_group_that_is_not_understood_are_not_called_strangers() -> None:
+    rows = "devices: storage-001, quantity: soc_frac, address: 1", "devices: meters-001, quantity: online, address: 2"
+    with pytest.raises(ConfigError) as raised:
+        load_text(text(*rows).replace("kind: battery", "kind: batery"), "site.yaml")
+    assert [each.where for each in raised.value.problems] == ["groups.storage.kind"]

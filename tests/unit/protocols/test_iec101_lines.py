@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,11 +11,14 @@ from iec101_bench import ACD, DFC, SMALL, Peer, Poller, line
 from iec104_bench import ACT, CON, EVERYTHING, SETPOINT, TERM, Bench, Master, float_element, unit
 
 from pilotfarm.emulators import registry
+from pilotfarm.emulators.contracts.asking import Carried, Order
+from pilotfarm.emulators.contracts.protocol import Device
 from pilotfarm.emulators.maps.iec104 import MAP
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.plans.iec104 import ObjectPlan
 from pilotfarm.emulators.protocols.iec101.frames import SINGLE
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
+from pilotfarm.emulators.stations.downlink import Sent
 
 INTERROGATE = bytes((20,))
 WIDTHS = [(1, 1, 1, 2), (1, 1, 2, 2), (2, 2, 2, 3), (1, 2, 1, 3), (2, 1, 1, 3), (2, 2, 2, 2)]
@@ -464,17 +467,20 @@ class TestBalanced:
         assert Type.SINGLE_TAGGED in [each.type for each in Peer(bench, 1).heard()]
 
 
+@dataclass(frozen=True)
 class Downlink:
     """A line to a device that takes two seconds."""
 
-    def carry(self, now_s: float) -> tuple[float, bool]:
-        return now_s + 2.0, True
+    device: Device
+
+    def carry(self, order: Order, now_s: float) -> Carried:
+        return Sent(self.device, order, now_s + 2.0, True)
 
 
 @pytest.mark.parametrize("mode", ["unbalanced", "balanced"])
 def test_a_command_that_goes_down_a_line_of_the_station_is_confirmed_when_its_device_has_answered(mode: str) -> None:
     bench = line(mode=mode)
-    bench.seats[0].downlink = Downlink()
+    bench.seats[0].downlink = Downlink(bench.devices[0])
     master: Any = Poller(bench, 1) if mode == "unbalanced" else Peer(bench, 1)
     master.both(1) if mode == "unbalanced" else master.heard()
     command = master.unit(Type.SETPOINT, ACT, 1, SETPOINT, float_element(5.0))
