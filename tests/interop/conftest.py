@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running_farm import RunningFarm, brought_up
+from running_farm import RunningFarm, brought_up, network
 
 HERE = Path(__file__).parent
 WATCHFUL = """\
@@ -52,5 +52,6 @@ def watchful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFarm]:
     """A battery whose outstation notices a master that is gone within seconds, up for the tests of a module, paused."""
     folder = tmp_path_factory.mktemp("watchful")
     (folder / "watchful.yaml").write_text(WATCHFUL)
-    with brought_up(folder, str(folder / "watchful.yaml")) as farm:
+    beside = network().replace(".0/24", ".128/25")  # a module may have both farms
+    with brought_up(folder, str(folder / "watchful.yaml"), "--addresses", beside) as farm:
         yield farm

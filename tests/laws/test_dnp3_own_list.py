@@ -292,6 +292,22 @@ def test_of_a_device_that_is_not_reached_points_are_comm_lost_and_controls_fail_
     assert told == {point for point in lost if point.startswith(("AI", "BI"))} - {"AI60"}
 
 
+def test_a_station_that_polls_finds_out_that_a_device_is_gone_and_has_commands_fail_downstream() -> None:
+    polling = "    polling: {medium: none, scan_s: 1, slow_s: 1, counters_s: 1, timeout_s: 0.5, retries: 0}\n"
+    here = Site(written(*LIST) + polling)
+    master = here.master()
+    master.settle()
+    here.placed("storage-002").reach(False)
+    for _ in range(3):
+        here.step()
+    lost = {point for point, _, flags, _ in values(answer(master, CLASS_0)) if flags & COMM_LOST}
+    wanted = {row["address"] for row in here.rows() if row["device"] == "storage-002" and row["quantity"] != "online"}
+    assert lost == wanted
+    assert master.ask(FunctionCode.DIRECT_OPERATE, order(65_530, -7) + order(65_531, -7)) == []
+    assert statuses(master.wait(5.0)) == [0, 18]
+    assert here.farm.device("storage-001").value("active_power_setpoint_w") == 700.0
+
+
 def test_a_quality_is_that_of_the_point_of_one_device(site: Site) -> None:
     site.report("meters-003", int(Quality.SUBSTITUTED), voltage_l1_v=230.0)
     flags = {point: flags for point, _, flags, _ in values(answer(site.master(), CLASS_0))}
