@@ -83,7 +83,7 @@ class SharedWay:
         # What a draw is above the share that is lost is spread as evenly as a draw: it makes the turn-around.
         turn_s = (medium.turnaround_max_s - medium.turnaround_min_s) / np.maximum(1.0 - loss, _SHARE)
         passing_s = self._there_s + self._back_s + medium.turnaround_min_s - turn_s * loss
-        self._numbers = np.array([self._back_s, passing_s, turn_s, loss])
+        self._numbers = self._back_s, passing_s, turn_s, loss
         self._hops_max = int(self.hops.max(initial=0))
 
     @property
@@ -95,7 +95,7 @@ class SharedWay:
     def drawn(self, keys: Keys, counter: int, which: Indices) -> Drawn:
         drawn = bits(keys, counter)
         share = drawn * _SHARE
-        back_s, passing_s, turn_s, loss = self._numbers.take(which, axis=1)
+        back_s, passing_s, turn_s, loss = (each.take(which) for each in self._numbers)
         access_s = self._access.drawn(sixteen(drawn, _BACK))
         there_s = self._access.drawn(sixteen(drawn, _THERE))
         for hop in range(1, self._hops_max):

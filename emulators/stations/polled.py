@@ -65,8 +65,11 @@ def _laid(ground: _Picture, *layers: tuple[Bools, _Picture]) -> _Picture:
     if not shown:
         return ground
     values = list(ground.values)
-    others = [picture.values for _, picture in shown]
-    moved = [k for k, columns in enumerate(zip(values, *others, strict=True)) if len(set(map(id, columns))) > 1]
+    differing: set[int] = set()
+    for _, picture in shown:
+        pairs = zip(values, picture.values, strict=True)
+        differing.update([k for k, (below, above) in enumerate(pairs) if above is not below])
+    moved = sorted(differing)
     if moved:
         whole = _stacked(values, moved)
         for rows, picture in shown:
@@ -108,8 +111,9 @@ class Heard:
         self.known = _laid(self.known, (news.landed, self._flight), (news.fresh, before))
         flying = self._flying & ~news.landed
         # Where nobody else is on his way, it is as it was reported, and costs nothing.
-        ground = self._flight if anywhere(flying & ~news.leaving) else before
-        self._flight, self._flying = _laid(ground, (news.leaving, before)), flying | news.leaving
+        others_fly = anywhere(flying & ~news.leaving)
+        self._flight = _laid(self._flight, (news.leaving, before)) if others_fly else before
+        self._flying = flying | news.leaving
 
     def forget(self) -> None:
         self.known = _Picture([nothing(len(self._flying))] * len(self.names), {})

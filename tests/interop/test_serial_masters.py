@@ -1,7 +1,8 @@
 """Masters nobody here wrote on a bus of meters and chargers, and behind a serial server.
 
-mbpoll is libmodbus, minimalmodbus is pyserial. The bus is a pseudo-terminal; the serial server is RTU over TCP, which
-socat makes a terminal of for mbpoll, and whose frames tshark dissects.
+mbpoll is libmodbus, minimalmodbus is pyserial; lib60870-C masters batteries on lines of IEC 101. The bus is a
+pseudo-terminal; the serial server is RTU over TCP, which socat makes a terminal of for mbpoll, and whose frames tshark
+dissects.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from lib60870_master import BALANCED, UNBALANCED
 from pymodbus.client import ModbusTcpClient
 from pymodbus.framer import FramerType
 from running_farm import RunningFarm, brought_up, eventually
@@ -47,14 +49,24 @@ groups:
     endpoints:
       - {protocol: modbus, pty: bus, baud_rate: 9600, address: 10}
       - {protocol: modbus, station: server, address: 10}
+  storages:
+    kind: battery
+    count: 2
+    endpoints:
+      - {protocol: iec101, pty: unbalanced, options: {cause_octets: 2, object_address_octets: 3}}
+      - {protocol: iec101, station: balanced}
 stations:
   server: {protocol: modbus, options: {framing: rtu}}
+  balanced: {protocol: iec101, pty: balanced, options: {mode: balanced, cause_octets: 2, object_address_octets: 3}}
   gateway: {protocol: modbus, options: {bus: {baud_rate: 19200, timeout_s: 5, timeouts_s: {70-79: 0.3}}}}
 """
+LIB60870: Final = Path(sys.prefix) / "lib" / "liblib60870.so"
 METERS: Final = {1: "meters-001", 2: "meters-002", 3: "meters-003"}
 ABSENT: Final = 77
 VOLTAGE: Final = 0
 LIMIT_A: Final = 1301
+SETPOINT: Final = 5000
+ORDERED: Final = "active_power_setpoint_w"
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +89,11 @@ def rows(site: RunningFarm) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def line(rows: list[dict[str, Any]]) -> str:
     """The terminal of the bus, as the list of endpoints names it."""
-    (told,) = {json.dumps(row["serial"]) for row in rows if "serial" in row and row["medium"] == "none"}
+    (told,) = {
+        json.dumps(row["serial"])
+        for row in rows
+        if "serial" in row and row["protocol"] == "modbus" and row["medium"] == "none"
+    }
     device: str = json.loads(told).pop("device")
     assert json.loads(told) == {
         "device": device,
@@ -286,3 +302,38 @@ def test_a_gateway_says_0b_after_the_time_out_of_the_unit_that_is_silent(
         read = master.read_input_registers(VOLTAGE, count=2, device_id=2)
         found = master.convert_from_registers(read.registers, master.DATATYPE.FLOAT32)
     assert found == pytest.approx(volts(site, "meters-002"), rel=1e-6)
+
+
+# -------------------------------------------------------------------------------------- lib60870-C
+
+
+@pytest.mark.skipif(not LIB60870.exists(), reason="no lib60870-C here: `tests/lib60870.sh .venv`")
+@pytest.mark.parametrize(("name", "mode", "links"), [("unbalanced", UNBALANCED, [1, 2]), ("balanced", BALANCED, [1])])
+def test_lib60870_reads_every_point_and_sets_one(
+    site: RunningFarm, rows: list[dict[str, Any]], name: str, mode: int, links: list[int]
+) -> None:
+    here = [row for row in rows if row.get("serial", {}).get("device", "").endswith(f"/{name}")]
+    power_w = -1_000.0 - 100.0 * mode
+    found = mastered(str(LIB60870), here[0]["serial"]["device"], mode, links, [1, 2], SETPOINT, power_w)
+    assert not any(negative for _, _, negative in found["said"])
+    for row in here:
+        values, read = site.values(row["device"]), found["values"][str(row["common_address"])]
+        listed = [point for point in site.points(row["device"], "iec101") if point["access"] == "r"]
+        assert read.keys() == {str(point["number"]) for point in listed}
+        measured = [point for point in listed if "M_ME_NC" in point["data_type"] and point["quantity"] != ORDERED]
+        assert len(measured) > 5
+        for point in measured:
+            value = read[str(point["number"])] * float(point["scale"])
+            assert value == pytest.approx(values[point["quantity"]], rel=1e-5, nan_ok=True), point
+    site.step()
+    site.proves(here[0]["device"], ORDERED, power_w, "iec101")
+
+
+def mastered(*told: Any) -> dict[str, Any]:
+    """Run the master as a process of its own: it is C, and does as C does."""
+    words = dict(zip(("library", "path", "mode", "links", "addresses", "ioa", "value"), told, strict=True))
+    command = [sys.executable, str(Path(__file__).with_name("lib60870_master.py")), json.dumps(words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
