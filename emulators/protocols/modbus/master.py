@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from pilotfarm.emulators.columns.views import Seen
-from pilotfarm.emulators.contracts.asking import Asking, Known, Masters, Really, Request, Told
-from pilotfarm.emulators.contracts.protocol import PointRow, Seat
+from pilotfarm.emulators.contracts.asking import Known, Masters, Told
+from pilotfarm.emulators.contracts.protocol import PointRow
 from pilotfarm.emulators.errors import (
     Blocked,
     Busy,
@@ -23,10 +23,7 @@ from pilotfarm.emulators.errors import (
     Unsupported,
 )
 from pilotfarm.emulators.plans.modbus import RegisterPlan
-from pilotfarm.emulators.protocols.modbus.asking import requests
-from pilotfarm.emulators.protocols.modbus.engine import ModbusStation
 from pilotfarm.emulators.protocols.modbus.functions import EXCEPTION, REFUSALS, exception_name
-from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 from pilotfarm.emulators.protocols.modbus.reading import Message, Reads
 from pilotfarm.emulators.protocols.modbus.writing import Writes
 from pilotfarm.emulators.wire.rtu import CHECK_OCTETS, FRAME_MAX, answer_size, framed, is_whole
@@ -147,11 +144,3 @@ def masters(
         return ModbusMaster(framing, reads, Writes(plan, scales, points, unit))
 
     return made
-
-
-def _device(seat: Seat, on_line: bool) -> ModbusStation:
-    return ModbusStation([seat], ModbusOptions(framing="rtu" if on_line else "tcp"))
-
-
-ASKING: Final = Asking(requests, Request(13, 8), really=Really(masters, _device))
-"""A write of two registers by function 16 (6.12), and its answer."""

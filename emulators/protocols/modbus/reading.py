@@ -18,7 +18,7 @@ from pilotfarm.emulators.contracts.asking import Known, Told
 from pilotfarm.emulators.contracts.protocol import PointRow
 from pilotfarm.emulators.plans.modbus import RegisterPlan
 from pilotfarm.emulators.plans.register_points import READ_COILS, READ_DISCRETES, unit_id
-from pilotfarm.emulators.protocols.modbus.asking import Block, blocks
+from pilotfarm.emulators.protocols.modbus.blocks import Block, blocks
 from pilotfarm.emulators.wire.derived import DrawnFactor
 from pilotfarm.emulators.wire.readings import read, says
 from pilotfarm.emulators.wire.resource import ResourceSource
