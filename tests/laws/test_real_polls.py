@@ -6,7 +6,9 @@ arrays what comes when.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,52 +16,158 @@ import pytest
 from pilotfarm.emulators import registry, site
 from pilotfarm.emulators.clock import ManualClock
 from pilotfarm.emulators.columns.arrays import Floats
-from pilotfarm.emulators.columns.views import Seen
 from pilotfarm.emulators.contracts.quality import Quality
-from pilotfarm.emulators.farm.population import Group
 from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.emulators.site.layout import PollingLayout
 from pilotfarm.emulators.stations.polled import Polled
-from pilotfarm.emulators.wire.derived import Flags
-from pilotfarm.emulators.wire.resource import ResourceSource
 
 SITE = """\
 name: street
 location: {latitude_deg: 59.1, longitude_deg: 11.0, time_zone: Europe/Oslo}
 start: 2025-06-02T11:00:00
-step_s: 1
+step_s: STEP
 groups:
   meters: {kind: smart_meter, count: 14, endpoints: [{protocol: iec104, station: rtu}]}
   storages: {kind: battery, count: 8, endpoints: [{protocol: iec104, station: rtu}]}
   roofs: {kind: pv_generator, count: 6, endpoints: [{protocol: iec104, station: rtu}]}
   chargers: {kind: ev_charger, count: 4, endpoints: [{protocol: iec104, station: rtu}]}
 stations:
-  rtu: {protocol: iec104, polling: POLLING}
+  rtu: {protocol: iec104, polling: {medium: MEDIUM, real: REAL, POLLING}}
 """
 MEDIA = {
-    "rs485": "baud_rate: 115_200, devices_per_bus: 4, scan_s: 5, slow_s: 10, counters_s: 15, timeout_s: 0.3, retries: 4",
-    "plc_g3": "devices_per_bus: 1, scan_s: 60, slow_s: 60, counters_s: 60, timeout_s: 8, retries: 6",
-    "lte": "scan_s: 5, slow_s: 10, counters_s: 15, timeout_s: 2.5, retries: 4",
+    "rs485": (1.0, 28, "baud_rate: 115_200, devices_per_bus: 4, scan_s: 5, slow_s: 10, counters_s: 15, timeout_s: 0.3"),
+    "plc_g3": (10.0, 35, "devices_per_bus: 1, scan_s: 120, slow_s: 120, counters_s: 240, timeout_s: 8, retries: 6"),
+    "lte": (1.0, 28, "scan_s: 5, slow_s: 10, counters_s: 15, timeout_s: 2.5, retries: 4"),
 }
-SCANS = 8
-GONE = "meters-003"
+"""How long a step is and how many are taken, until some time after a scan has begun; and how the station polls."""
+GONE, UNKNOWN = ("meters", 2), ("storages", 0, "soc_frac")
 
 
-def pilot(folder: Path, medium: str, *, real: bool, scan: str = "") -> Pilot:
-    (folder / "site.yaml").write_text(
-        SITE.replace("POLLING", f"{{medium: {medium}, real: {str(real).lower()}, {scan or MEDIA[medium]}}}"),
-        encoding="utf-8",
-    )
-    return Pilot(site.load(str(folder / "site.yaml")), ManualClock())
+class Seen(NamedTuple):
+    """What devices reported from a time on."""
+
+    time_s: float
+    reported: Mapping[str, Mapping[str, Floats]]
 
 
-def step(here: Pilot, steps: int = 1) -> None:
-    assert isinstance(here.clock, ManualClock)
-    for _ in range(steps):
-        here.clock.advance(1.0)
-        here.step(1.0)
+class Run:
+    """A site with faults, played for so many steps."""
+
+    def __init__(self, folder: Path, medium: str, *, real: bool, wall_s: float = 1_750_000_000.0) -> None:
+        self.step_s, steps, polling = MEDIA[medium]
+        text = SITE.replace("MEDIUM", medium).replace("REAL", str(real).lower()).replace("POLLING", polling)
+        (folder / "site.yaml").write_text(text.replace("STEP", f"{self.step_s:g}"), encoding="utf-8")
+        self.pilot = Pilot(site.load(str(folder / "site.yaml")), ManualClock(wall_s))
+        add = self.pilot.farm.faults.add
+        add("noise", {"group": "meters", "quantity": "active_power_*w"}, parameters={"std": 20.0})
+        add("offline", {"device": f"{GONE[0]}-{GONE[1] + 1:03}"})
+        add("missing", {"device": f"{UNKNOWN[0]}-{UNKNOWN[1] + 1:03}", "quantity": UNKNOWN[2]})
+        self.seen = [self._now()]
+        for _ in range(steps):
+            self.pilot.clock.advance(self.step_s)  # type: ignore[attr-defined]
+            self.pilot.step(self.step_s)
+            self.seen.append(self._now())
+
+    def _now(self) -> Seen:
+        farm = self.pilot.farm
+        return Seen(farm.time_s, {name: dict(group.reported) for name, group in farm.groups.items()})
+
+    @property
+    def layout(self) -> PollingLayout:
+        found = self.pilot.layout.stations[0].polling
+        assert found is not None
+        return found
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        return [(seat.group, seat.row) for seat in self.pilot.layout.stations[0].seats]
+
+    def known(self, group: str) -> Polled:
+        found = next(image.known for viewpoint, image in self.pilot.images if viewpoint[0] == group)
+        assert isinstance(found, Polled)
+        return found
+
+    def reported(self, group: str, row: int, name: str, read_s: float) -> list[float]:
+        """What a device said while it was polled: its last answer was of then, and the first of up to a scan before."""
+        upto = [each for each in self.seen if each.time_s <= read_s + 1e-9]
+        last = [each for each in upto if each.time_s > read_s - self.layout.scan_s]
+        return [float(each.reported[group][name][row]) for each in upto[len(upto) - len(last) - 1 :]]
 
 
-def known(here: Pilot) -> dict[str, Polled]:
-    found = {viewpoint[0]: image.known for viewpoint, image in here.images if isinstance(image.known, Polled)}
-    assert found
+@pytest.fixture(scope="module", params=MEDIA)
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+    folder = tmp_path_factory.mktemp("both")
+    return Run(folder, request.param, real=False), Run(folder, request.param, real=True)
+
+
+def resolutions(run: Run, group: str) -> dict[str, float]:
+    """How fine what can be read of a device is; of what is not told by a number as it stands, exact."""
+    layout, here = run.layout, run.pilot.farm.groups[group]
+    found: dict[str, float] = {}
+    for point in registry.point_map(layout.maps[group]).points(here.spec, here.columns):
+        if point.read_code is not None:
+            exact = point.data_type.startswith("float") or "(" in point.data_type
+            found.setdefault(point.quantity, 0.0 if exact else 0.5 * abs(point.scale))
     return found
+
+
+def test_they_poll_at_the_same_times_and_find_out_the_same(both: tuple[Run, Run]) -> None:
+    by_columns, real = (each.pilot.images.polling["rtu"].scanner for each in both)
+    silent = [place for place, answers in zip(both[0].places, by_columns.answers[0], strict=True) if not answers]
+    assert silent == [GONE]
+    assert (by_columns.answers == real.answers).all()
+    assert real.scans == pytest.approx(by_columns.scans, rel=0.03)
+    polls = both[0].layout.polls
+    every = np.array([polls.every[polls.scan_class == each][0] for each in range(3)])
+    apart_s = np.abs(by_columns.known_s - real.known_s)
+    assert (apart_s <= both[0].layout.scan_s * every[:, None]).all()
+    assert apart_s.any()
+
+
+def test_what_they_know_is_what_devices_said_when_they_were_read(both: tuple[Run, Run]) -> None:
+    _, real = both
+    held = moved = 0
+    for place, (group, row) in enumerate(real.places):
+        fine, master = resolutions(real, group), real.pilot.images.polling["rtu"].scanner.peers[place].master
+        for scan_class, says in enumerate(master.says):
+            for name in sorted(says):
+                if name == "online" or (group, row, name) == UNKNOWN:
+                    continue
+                for run in both:
+                    read_s = run.pilot.images.polling["rtu"].scanner.known_s[scan_class, place]
+                    value = run.known(group).columns[name][row]
+                    said = run.reported(group, row, name, read_s)
+                    within = max(fine[name], 2.0**-23 * max(map(abs, said))) if run is real else 0.0
+                    assert min(abs(each - value) for each in said) <= within * 1.000001, (name, value, said)
+                    moved += said[0] != said[-1]
+                held += 1
+    assert held > 1_000
+    assert moved > 100
+
+
+def test_what_is_not_topical_or_not_there_is_the_same(both: tuple[Run, Run]) -> None:
+    for group in both[0].layout.maps:
+        by_columns, real = (each.known(group) for each in both)
+        size, readable = len(by_columns.columns["online"]), resolutions(both[0], group).keys()
+        good = np.zeros(size, dtype=np.uint8)
+        assert by_columns.columns["online"].tolist() == real.columns["online"].tolist()
+        for name in sorted(set().union(*both[0].layout.names[group])):
+            one, other = (each.quality.get(name, good) for each in (by_columns, real))
+            assert (one & Quality.NOT_TOPICAL).tolist() == (other & Quality.NOT_TOPICAL).tolist(), name
+            if (group, name) == (UNKNOWN[0], UNKNOWN[2]):
+                assert np.flatnonzero(other & Quality.INVALID).tolist() == [UNKNOWN[1]]
+                assert np.flatnonzero(one & Quality.INVALID).tolist() == [UNKNOWN[1]]
+        assert readable
+
+
+def test_a_run_again_is_the_same(both: tuple[Run, Run], tmp_path: Path) -> None:
+    again = Run(tmp_path, both[1].layout.medium, real=True, wall_s=1_900_000_000.0)
+    ours, theirs = (each.pilot.images.polling["rtu"].scanner for each in (both[1], again))
+    assert ours.known_s.tobytes() == theirs.known_s.tobytes()
+    assert (ours.scans, ours.left_out, ours.unanswered) == (theirs.scans, theirs.left_out, theirs.unanswered)
+    for group in again.layout.maps:
+        one, other = both[1].known(group), again.known(group)
+        assert all(one.columns[name].tobytes() == other.columns[name].tobytes() for name in one.columns)
+        assert {name: marks.tobytes() for name, marks in one.quality.items()} == {
+            name: marks.tobytes() for name, marks in other.quality.items()
+        }
