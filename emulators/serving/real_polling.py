@@ -21,7 +21,7 @@ from pilotfarm.emulators.site.served import addresses_per_device
 from pilotfarm.emulators.stations.exchanges import hops
 from pilotfarm.emulators.stations.real.bus import Bus, Peer
 from pilotfarm.emulators.stations.real.device_end import DeviceEnd, Heard, Ordered
-from pilotfarm.emulators.stations.real.scanner import Line, Poll, RealScanner
+from pilotfarm.emulators.stations.real.scanner import Poll, PolledBus, RealScanner
 from pilotfarm.profiles.draws import key_of
 from pilotfarm.profiles.media import NONE, medium
 from pilotfarm.profiles.media.shared import SHARED, shared_medium
@@ -29,8 +29,8 @@ from pilotfarm.profiles.media.shared import SHARED, shared_medium
 
 def real_scanner(farm: Farm, station: StationLayout, layout: PollingLayout, tables: Mapping[str, Table]) -> RealScanner:
     """Return what really polls the devices of a station, which answer from these tables, by group."""
-    lines = [
-        Line(
+    buses = [
+        PolledBus(
             Bus(layout.timeout_s, farm.time_s),
             _polls(layout, bus),
             scan_s=layout.scan_s,
@@ -39,11 +39,11 @@ def real_scanner(farm: Farm, station: StationLayout, layout: PollingLayout, tabl
         )
         for bus in range(int(layout.bus.max()) + 1)
     ]
-    on = [lines[bus] for bus in layout.bus.tolist()]
+    on = [buses[bus] for bus in layout.bus.tolist()]
     maker = _Maker(farm, station.name, layout, tables)
     return RealScanner(
         [maker.peer(place, seat, on[place]) for place, seat in enumerate(station.seats)],
-        lines,
+        buses,
         on,
         classes=layout.classes,
         scan_s=layout.scan_s,
@@ -93,11 +93,11 @@ class _Maker:
             chosen.plan(spec), chosen.points(spec, {}), self._layout.names[name], group.columns, self._on_line
         )
 
-    def peer(self, place: int, seat: SeatLayout, line: Line) -> Peer:
+    def peer(self, place: int, seat: SeatLayout, polled: PolledBus) -> Peer:
         group = self._farm.groups[seat.group]
         before = int(np.count_nonzero(self._layout.bus[:place] == self._layout.bus[place]))
         unit = 1 + before * self._units if self._on_line else 1
-        end = DeviceEnd(line.wall_s)
+        end = DeviceEnd(polled.wall_s)
         device = Ordered(FarmDevice(self._farm.commands, group, seat.row), end)
         station: Station = self._really.device(Seat(device, self._tables[seat.group], seat.row, unit), self._on_line)
         peer = Peer(

@@ -7,7 +7,7 @@ from math import nan
 from pilotfarm.emulators.contracts.asking import Carried, Order
 from pilotfarm.emulators.stations.polled import Polling
 from pilotfarm.emulators.stations.real.bus import Errand
-from pilotfarm.emulators.stations.real.scanner import Line, RealScanner
+from pilotfarm.emulators.stations.real.scanner import PolledBus, RealScanner
 
 
 class Nothing:
@@ -28,24 +28,24 @@ class Writing:
 
     def __init__(self, scanner: RealScanner) -> None:
         self._scanner = scanner
-        self._line: Line | None = None
+        self._bus: PolledBus | None = None
         self._ended: Errand | None = None
         self._now_s = 0.0
 
     def send(self, place: int, errand: Errand, now_s: float) -> None:
         self._now_s = now_s
-        self._line = self._scanner.command(place, errand, now_s)
+        self._bus = self._scanner.command(place, errand, now_s)
 
     @property
     def due_s(self) -> float:
         """When something happens on its bus; whoever waits looks then."""
-        assert self._line is not None
-        return self._now_s if self._ended else self._line.due_s()
+        assert self._bus is not None
+        return self._now_s if self._ended else self._bus.due_s()
 
     def done(self, now_s: float) -> bool:
-        assert self._line is not None
+        assert self._bus is not None
         if self._ended is None:
-            self._scanner.run(self._line, now_s)
+            self._scanner.run(self._bus, now_s)
         if self._ended is None:
             return False
         if self._ended.error is not None:

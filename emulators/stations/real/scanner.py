@@ -34,7 +34,7 @@ class Poll(NamedTuple):
     turn: int
 
 
-class Line:
+class PolledBus:
     """A bus, whom it polls, and how its time goes between two steps.
 
     ``polls`` are in the order in which they are made. ``step_s`` is how long the last step was.
@@ -58,7 +58,7 @@ class Line:
         """When something happens next, in wall time."""
         return self._base_wall_s + self.bus.due_s() - self._base_s
 
-    def step(self, to_s: float, step_s: float, wall_s: float, begin: Callable[[Line, int], None]) -> None:
+    def step(self, to_s: float, step_s: float, wall_s: float, begin: Callable[[PolledBus, int], None]) -> None:
         """Have happen what happens in a step that ends now."""
         last = ceil(to_s / self._scan_s - _SOON_S)
         self._scan = max(self._scan, last - SCANS_A_STEP)
@@ -72,7 +72,7 @@ class Line:
         self._until_s = now_s
         self._set(self.bus.now_s, wall_s)
 
-    def run(self, now_s: float, begin: Callable[[Line, int], None]) -> None:
+    def run(self, now_s: float, begin: Callable[[PolledBus, int], None]) -> None:
         """Have happen what happens up to a wall time between two steps. While no command is under way, that is not
         more than a step."""
         at_s = self._base_s + now_s - self._base_wall_s
@@ -84,7 +84,7 @@ class Line:
     def _set(self, at_s: float, now_s: float) -> None:
         self._base_s, self._base_wall_s = at_s, now_s
 
-    def _run(self, to_s: float, polls_until_s: float, begin: Callable[[Line, int], None]) -> None:
+    def _run(self, to_s: float, polls_until_s: float, begin: Callable[[PolledBus, int], None]) -> None:
         while self._scan * self._scan_s < min(to_s, polls_until_s) - _SOON_S:
             self.bus.advance(self._scan * self._scan_s, polls_until_s)
             begin(self, self._scan)
@@ -95,15 +95,15 @@ class Line:
 class RealScanner:
     """The polling of one station: what ``stations.scanning.Scanner`` is, over real exchanges.
 
-    ``peers`` are in the order of the station's devices, and each is on one of the ``lines``, that in ``on``.
+    ``peers`` are in the order of the station's devices, and each is on one of the ``buses``, that in ``on``.
     ``retries`` are those of a device that answered when it was last asked.
     """
 
     def __init__(
         self,
         peers: Sequence[Peer],
-        lines: Sequence[Line],
-        on: Sequence[Line],
+        buses: Sequence[PolledBus],
+        on: Sequence[PolledBus],
         *,
         classes: int,
         scan_s: float,
@@ -111,7 +111,7 @@ class RealScanner:
         start_s: float,
         wall_s: Callable[[], float],
     ) -> None:
-        self.peers, self._lines, self._on = peers, lines, on
+        self.peers, self._buses, self._on = peers, buses, on
         self.scan_s, self._retries, self._wall_s = scan_s, retries, wall_s
         self.answers = np.ones((classes, len(peers)), dtype=bool)
         """Whether each device answered when it was last asked, by class."""
@@ -128,7 +128,7 @@ class RealScanner:
 
     @property
     def buses(self) -> int:
-        return len(self._lines)
+        return len(self._buses)
 
     def advance(self, to_s: float, reachable: Bools) -> Sequence[News]:
         """Poll up to and with ``to_s``, where a step ends; ``reachable`` says of each device whether it can answer.
@@ -138,45 +138,45 @@ class RealScanner:
         step_s, self._now_s = to_s - self._now_s, to_s
         for peer, there in zip(self.peers, reachable.tolist(), strict=True):
             peer.end.reachable = there
-        for line in self._lines:
-            line.step(to_s, step_s, self._wall_s(), self._begin)
+        for polled in self._buses:
+            polled.step(to_s, step_s, self._wall_s(), self._begin)
         self.told, self._coming = self._coming, []
         return self._silence
 
     def restart(self, now_s: float) -> None:
         """Know nothing, and have nobody asked before ``now_s``; what is under way ends."""
         self._now_s = now_s
-        for line in self._lines:
-            line.restart(now_s, self._wall_s())
+        for polled in self._buses:
+            polled.restart(now_s, self._wall_s())
         self.told, self._coming = (), []
         self.heard, self.answers = np.zeros_like(self.heard), np.ones_like(self.answers)
         self.known_s = np.full_like(self.known_s, now_s)
 
-    def command(self, place: int, errand: Errand, now_s: float) -> Line:
+    def command(self, place: int, errand: Errand, now_s: float) -> PolledBus:
         """Have a command go down now, in wall time."""
-        line = self._on[place]
-        line.run(now_s, self._begin)
-        line.bus.command(errand)
-        line.run(now_s, self._begin)
-        return line
+        polled = self._on[place]
+        polled.run(now_s, self._begin)
+        polled.bus.command(errand)
+        polled.run(now_s, self._begin)
+        return polled
 
-    def run(self, line: Line, now_s: float) -> None:
+    def run(self, polled: PolledBus, now_s: float) -> None:
         """Have happen what happens on a bus up to a wall time, between two steps."""
-        line.run(now_s, self._begin)
+        polled.run(now_s, self._begin)
 
-    def _begin(self, line: Line, scan: int) -> None:
+    def _begin(self, polled: PolledBus, scan: int) -> None:
         """Have a bus ask whose turn it is, unless it still does so from the scan before."""
-        if line.bus.polling:
+        if polled.bus.polling:
             self.left_out += 1
             return
         self.scans += 1
-        for poll in line.polls:
+        for poll in polled.polls:
             if scan % poll.every == poll.turn:
                 peer, tries = self.peers[poll.place], 1 + self._retries
                 if not self.answers[poll.scan_class, poll.place]:
                     tries = 1
                 messages = peer.master.reads[poll.scan_class]
-                line.bus.poll(Errand(peer, messages, tries, partial(self._polled, poll)))
+                polled.bus.poll(Errand(peer, messages, tries, partial(self._polled, poll)))
 
     def _polled(self, poll: Poll, errand: Errand) -> None:
         """Take what a device has answered; of one that did not, what is known stays."""
