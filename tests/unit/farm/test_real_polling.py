@@ -191,13 +191,14 @@ def test_a_step_moves_the_bus_on_however_little_wall_time_it_took(play: Play) ->
 
 def test_commands_take_wall_time_while_the_site_stands_still_and_polls_go_on_afterwards(play: Play) -> None:
     here = play()
-    here.step(4)
+    here.step(5)  # a scan is due now
     here.clock.advance(3_600.0)
     for watts in range(1, 41):
         here.order(-100.0 * watts)
         assert here.until(0.3) == CONFIRMED
-    assert here.pilot.farm.time_s == 5.0
-    assert (here.scanner.known_s <= 6.0).all(), "what is read is of the step that has been taken"
+    assert here.pilot.farm.time_s == 6.0
+    assert here.scanner.scans == 1
+    assert here.scanner.known_s.max() < 7.2, "no poll begins that is of a step to come"
     here.step(24)
     assert here.known("storages").columns[SETPOINT][0] == -4_000.0
     assert (here.pilot.farm.time_s - here.scanner.known_s[0] < 8.0).all()
@@ -231,6 +232,20 @@ def test_a_station_that_is_down_asks_nobody_and_then_reads_all_again(play: Play)
     here.step(14)
     assert here.scanner.heard[0].all()
     assert here.known("storages").columns["soc_frac"].all()
+
+
+def test_a_bus_that_is_still_busy_leaves_scans_out_as_polls_by_columns_do(play: Play) -> None:
+    """Who was silent is asked once for each class from then on, which the scans have time for."""
+    slow = SLOW.replace("timeout_s: 0.4", "timeout_s: 2")
+    real, by_columns = play(slow), play(slow, ("real: true, ", ""))
+    for here in (real, by_columns):
+        for device in ("meters-001", "storages-002"):
+            here.pilot.farm.faults.add("offline", {"device": device})
+        here.step(60)
+    counted = [here.pilot.images.polling["rtu"].scanner for here in (real, by_columns)]
+    assert counted[0].left_out == counted[1].left_out > 2
+    assert counted[0].scans == counted[1].scans
+    assert counted[0].unanswered == counted[1].unanswered
 
 
 # -------------------------------------------------------------------------------------------- site
