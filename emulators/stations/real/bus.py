@@ -28,9 +28,8 @@ class Peer:
     _connection: Engine | None = None
 
     def ask(self, message: Any, now_s: float) -> Engine:
-        """Send a request; what has come and was not waited for any more is forgotten."""
+        """Send a request."""
         way = self.line or self._connected(now_s)
-        way.take_output()
         way.receive(self.master.ask(message), now_s)
         return way
 

@@ -18,6 +18,7 @@ from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.stations.polled import Polled
 from pilotfarm.emulators.stations.real.scanner import REALLY_POLLED_MAX, RealScanner
+from pilotfarm.emulators.stations.scanning import SCANS_A_STEP
 
 SITE = """\
 name: street
@@ -199,8 +200,11 @@ def test_commands_take_wall_time_while_the_site_stands_still_and_polls_go_on_aft
     assert here.pilot.farm.time_s == 6.0
     assert here.scanner.scans == 1
     assert here.scanner.known_s.max() < 7.2, "no poll begins that is of a step to come"
+    here.order(-4_100.0)
+    here.step(1, wall_s=0.01)
+    assert here.until(0.3) == CONFIRMED
     here.step(24)
-    assert here.known("storages").columns[SETPOINT][0] == -4_000.0
+    assert here.known("storages").columns[SETPOINT][0] == -4_100.0
     assert (here.pilot.farm.time_s - here.scanner.known_s[0] < 8.0).all()
 
 
@@ -246,6 +250,28 @@ def test_a_bus_that_is_still_busy_leaves_scans_out_as_polls_by_columns_do(play: 
     assert counted[0].left_out == counted[1].left_out > 2
     assert counted[0].scans == counted[1].scans
     assert counted[0].unanswered == counted[1].unanswered
+
+
+def test_a_step_over_many_scans_makes_as_many_as_polls_by_columns_do(play: Play) -> None:
+    real, by_columns = play(), play(SLOW, ("real: true, ", ""))
+    for here in (real, by_columns):
+        here.pilot.step(119.0)
+        here.pilot.step(1.0)
+    counted = [here.pilot.images.polling["rtu"].scanner.scans for here in (real, by_columns)]
+    assert counted[0] == counted[1] == SCANS_A_STEP + 1
+
+
+def test_what_a_device_has_accepted_before_it_is_read_is_read(play: Play) -> None:
+    here = play("medium: none, scan_s: 5, slow_s: 5, counters_s: 5")
+    here.step(4)
+    here.pilot.farm.device("storages-001").submit({SETPOINT: -1_000.0}, "rest", "", 0.0)
+    here.step()
+    assert here.known("storages").columns[SETPOINT].tolist() == [-1_000.0, 0.0]
+
+
+def test_each_device_on_a_bus_has_units_of_its_own_and_on_a_modem_the_first(play: Play) -> None:
+    for polling, units in ((SLOW, [1, 2, 3, 4]), (MODEMS, [1, 1, 1, 1])):
+        assert [peer.master.reads[0][0].unit for peer in play(polling).scanner.peers] == units
 
 
 # -------------------------------------------------------------------------------------------- site
