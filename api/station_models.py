@@ -24,6 +24,7 @@ class PollingAnswer(Answer):
     protocol: str
     through: list[str] = Field(description="The stations it asks; empty where it asks its devices")
     medium: str
+    real: bool = Field(description="Whether octets are exchanged, and not only counted")
     buses: int
     scan_s: float
     scans: int = Field(description="Scans begun, of all buses together")

@@ -90,6 +90,7 @@ def _polling(here: Context, place: Place, layout: PollingLayout) -> models.Polli
         protocol=layout.protocol,
         through=list(layout.through),
         medium=layout.medium,
+        real=layout.real,
         buses=scanner.buses,
         scan_s=scanner.scan_s,
         scans=scanner.scans,

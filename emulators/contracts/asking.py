@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from pilotfarm.emulators.columns.views import Seen
+from pilotfarm.emulators.errors import PointError
 
 
 class Request(NamedTuple):
@@ -12,6 +15,71 @@ class Request(NamedTuple):
 
     asked: int
     answered: int
+
+
+class Told(NamedTuple):
+    """What answers have said: values of quantities, and which have none."""
+
+    values: Mapping[str, float]
+    absent: Collection[str]
+
+
+Known: TypeAlias = Callable[[str], float]
+"""What is known of a quantity of a device; not a number where nothing is."""
+
+
+class Master(Protocol):
+    """Who asks one device: makes the octets of requests and understands those of answers, without socket and clock.
+
+    A message is the protocol's own.
+    """
+
+    @property
+    def reads(self) -> Sequence[Sequence[Any]]:
+        """By class of scans, the messages that read it."""
+        ...
+
+    @property
+    def says(self) -> Sequence[Collection[str]]:
+        """By class of scans, the quantities that answers to these say something of."""
+        ...
+
+    def writes(self, values: Mapping[str, float], known: Known) -> Sequence[Any]:
+        """Return the messages that give a command; ``PointError`` if the device's map has none for it."""
+        ...
+
+    def ask(self, message: Any) -> bytes:
+        """Return the octets of a request; from now on its answer is waited for, and no other's."""
+        ...
+
+    def hear(self, octets: bytes) -> bytes | None:
+        """Take what comes, cut anywhere; the answer, once it is whole."""
+        ...
+
+    def refusal(self, answer: bytes) -> PointError | None:
+        """What an answer says that is a refusal."""
+        ...
+
+    def told(self, scan_class: int, answers: Sequence[bytes], known: Known) -> Told:
+        """Return what the answers to all ``reads`` of a class say."""
+        ...
+
+
+class Masters(Protocol):
+    """What makes the masters of the devices of a group."""
+
+    def __call__(self, row: int, unit: int) -> Master: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Really:
+    """Both ends of a protocol that stations really speak with devices, on a line or over TCP."""
+
+    masters: Callable[[Any, Sequence[Any], Sequence[Collection[str]], Seen, bool], Masters]
+    """``masters(plan, points, names, columns, on_line)``: of a map's plan and its points, the quantities of each class
+    of scans, and the columns of the devices at the start."""
+    device: Callable[[Any, bool], Any]
+    """``device(seat, on_line)``: the ``Station`` that answers for a device alone."""
 
 
 def _by_address(options: Any) -> bool:
@@ -32,6 +100,8 @@ class Asking:
     """Whether a station, by its options, is asked for all its devices together, be they at addresses of their own."""
     on_serial: bool = True
     """Whether it goes over serial lines."""
+    really: Really | None = None
+    """How it is really spoken, octet by octet; ``None`` where no station does."""
 
 
 class Order(NamedTuple):

@@ -213,6 +213,7 @@ class PointRow:
     group: int | None = None  # IEC: interrogation or counter group
     event_class: int | None = None  # DNP3
     says: str = ""
+    is_alone: bool = False  # Modbus: a read of it has no other registers
 
 
 def _no_format(options: Any) -> Hashable:

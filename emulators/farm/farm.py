@@ -76,6 +76,11 @@ class Farm:
         return self.world.unix_s(self.time_s)
 
     @property
+    def wall_s(self) -> float:
+        """When the last step was taken, in wall time. [s since 1970]"""
+        return self.unix_s if self._wall_s is None else self._wall_s
+
+    @property
     def now(self) -> datetime:
         """Site time, in the site's own zone."""
         return self.moment.local

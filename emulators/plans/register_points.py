@@ -69,7 +69,7 @@ def _settled(register: Register, columns: Seen) -> Register:
 
 
 def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]) -> Iterator[PointRow]:
-    dtype = np.dtype(register.dtype)
+    dtype, ends = np.dtype(register.dtype), register.address + register.width
     name = f"{_TYPES[dtype.kind]}{8 * dtype.itemsize}"
     if register.scale_factor is not None:
         name += " times a scale factor"
@@ -95,6 +95,7 @@ def _register_rows(unit: Unit, register: Register, columns: Mapping[str, Floats]
             bit=bits[0] if bits else None,
             read_code=register.function if "r" in access else None,
             write_code=(WRITE_REGISTER if register.width == 1 else WRITE_REGISTERS) if "w" in access else None,
+            is_alone=any(window.first == register.address and window.end == ends for window in unit.windows),
         )
 
 

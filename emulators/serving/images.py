@@ -25,12 +25,16 @@ from pilotfarm.emulators.farm.population import Group, Way
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.plans.own_list import ABSENT, OwnPoint
 from pilotfarm.emulators.quantities import Role
+from pilotfarm.emulators.serving.real_polling import real_scanner
 from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, SerialEndpoint, StationLayout
 from pilotfarm.emulators.stations.behind import Behind, StationDownlink
 from pilotfarm.emulators.stations.downlink import BusDownlink, Buses
 from pilotfarm.emulators.stations.exchanges import way
 from pilotfarm.emulators.stations.known import REACHED, Known
 from pilotfarm.emulators.stations.polled import Polled, Polling
+from pilotfarm.emulators.stations.real.downlink import RealDownlink
+from pilotfarm.emulators.stations.real.known import ReallyPolled
+from pilotfarm.emulators.stations.real.scanner import RealScanner
 from pilotfarm.emulators.stations.scanning import Scanner
 from pilotfarm.emulators.stations.sequence import EventSequence, ReadTimes, Watched
 
@@ -116,6 +120,8 @@ class Images:
         """Stations that poll, by name; what one polls comes before it, as it does among the images."""
         self.sequences: dict[str, EventSequence] = {}
         """And what has happened at each."""
+        self._asked: list[Image] = []
+        """Of devices that are really polled."""
         self._named: dict[str, Place] = {}
         self._seated: dict[tuple[str, str, int], Placed] = {}
         """Devices at stations that have names."""
@@ -127,7 +133,7 @@ class Images:
         unix_s = self._farm.unix_s
         for polling in self.polling.values():
             polling.advance(self._farm.time_s)
-        for image in self._images.values():
+        for image in (*self._asked, *self._images.values()):
             image.refresh(unix_s)
         for name, sequence in self.sequences.items():
             if self.polling[name].down:
@@ -141,20 +147,13 @@ class Images:
     def _place(self, layout: StationLayout) -> Place:
         protocol = registry.protocol(layout.protocol)
         if layout.polling is not None:
-            polling = self.polling[layout.name] = Polling(scanner(layout.polling, self._farm.time_s))
+            polling = self.polling[layout.name] = Polling(self._scanner(layout, layout.polling))
             self.sequences[layout.name] = EventSequence(self._farm.clocks.of_station(layout))
-            buses = buses_of(layout.polling)
         placed = tuple(self._placed(seat, layout, protocol) for seat in layout.seats)
         if layout.polling is not None:
             for number, name in enumerate(layout.polling.through):
                 self._named[name].pollers.append((polling, number))
-            for asked, each in zip(layout.polling.places.tolist(), placed, strict=True):
-                below = self._below(layout.polling, asked, each.group, each.row)
-                each.seat.downlink = (
-                    BusDownlink(polling, buses, asked, each.seat.device)
-                    if below is None
-                    else StationDownlink(polling, buses, asked, below.seat)
-                )
+            self._put_downlinks(placed, layout.polling, polling)
         station = _station(protocol, [each.seat for each in placed], layout)
         place = Place(layout, station, placed, self.polling.get(layout.name))
         if layout.name:
@@ -162,6 +161,36 @@ class Images:
             for each in placed:
                 self._seated.setdefault((layout.name, each.group, each.row), each)
         return place
+
+    def _scanner(self, station: StationLayout, layout: PollingLayout) -> Scanner | RealScanner:
+        if not layout.real:
+            return scanner(layout, self._farm.time_s)
+        images = {name: self._asked_image(self._farm.groups[name], layout) for name in layout.maps}
+        self._asked += images.values()
+        return real_scanner(self._farm, station, layout, {name: image.table for name, image in images.items()})
+
+    def _asked_image(self, group: Group, layout: PollingLayout) -> Image:
+        """Return the table from which devices answer a station that really polls them."""
+        protocol = registry.protocol(layout.protocol)
+        plan = _plan_of(layout.maps[group.name], group.spec.kind)
+        table = protocol.table(plan, group.size, group.columns, protocol.form(protocol.options_model()))
+        table.clocks = group.clocks
+        image = Image(group, table, None)
+        image.refresh(self._farm.unix_s)
+        group.watchers.append(image.tell)
+        return image
+
+    def _put_downlinks(self, placed: Sequence[Placed], layout: PollingLayout, polling: Polling) -> None:
+        """Have commands go down from a station that polls."""
+        buses = None if layout.real else buses_of(layout)
+        for asked, each in zip(layout.places.tolist(), placed, strict=True):
+            below = self._below(layout, asked, each.group, each.row)
+            if buses is None:
+                each.seat.downlink = RealDownlink(polling, asked, layout.retries)
+            elif below is None:
+                each.seat.downlink = BusDownlink(polling, buses, asked, each.seat.device)
+            else:
+                each.seat.downlink = StationDownlink(polling, buses, asked, below.seat)
 
     def _below(self, polling: PollingLayout, asked: int, group: str, row: int) -> Placed | None:
         """Return where the station that is polled for a device has it; ``None`` where the device itself is polled."""
@@ -212,7 +241,11 @@ class Images:
                 places[seat.row], row = place, seat.row
         names, unread = layout.names[group.name], layout.unread[group.name]
         polling, below = self.polling[station.name], self._below(layout, int(places[row]), group.name, row)
-        if below is None:
+        polled: Polled
+        if layout.real:
+            rows = _rows(group, station)
+            polled = ReallyPolled(polling, places, names, unread, group.reported, group.quality, rows=rows)
+        elif below is None:
             polled = Polled(polling, places, names, unread, group.reported, group.quality)
         else:
             assert below.image.known is not None, "a station that is polled knows its devices"
@@ -226,17 +259,18 @@ class Images:
         return polled
 
 
+def _rows(group: Group, station: StationLayout) -> dict[int, int]:
+    """Return the rows of a group's devices that are at a station, by their places there."""
+    return {place: seat.row for place, seat in enumerate(station.seats) if seat.group == group.name}
+
+
 def _watched(group: Group, station: StationLayout, polled: Polled, times: ReadTimes | None) -> Watched:
     """Return what a station finds events in: the states and alarms that it reads, no counts, and who answers."""
     assert station.polling is not None
     read = station.polling.names[group.name][0]
     kept = (q for q in group.spec.quantities if q.role in (Role.STATE, Role.ALARM) and q.unit in ("bool", "enum"))
     names = [each.name for each in kept if each.name in read]
-    places = {
-        seat.row: (place, group.layout.devices[seat.row])
-        for place, seat in enumerate(station.seats)
-        if seat.group == group.name
-    }
+    places = {row: (place, group.layout.devices[row]) for place, row in _rows(group, station).items()}
     return Watched(polled, list(dict.fromkeys((REACHED, *names))), places, times)
 
 

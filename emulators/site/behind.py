@@ -55,6 +55,8 @@ class ThroughReader(PollingReader):
             self._document.problem((*path, "through"), f"{twice} is there twice")
         if table.map is not None:
             self._document.problem((*path, "map"), "goes without through: a station is read as it serves its devices")
+        if table.real:
+            self._document.problem((*path, "real"), "goes without through: what stations are asked is counted")
 
     def layout(self, seats: Sequence[SeatLayout], groups: Mapping[str, GroupLayout]) -> PollingLayout | None:
         lower = self._lower()

@@ -189,6 +189,10 @@ class PollingLayout:
     """Whether events have the time of the device that was read, and not of the station that heard it."""
     through: tuple[str, ...] = ()
     """Stations by name, none where devices are polled."""
+    maps: Mapping[str, str] = field(default_factory=dict)
+    """By group, the map that its devices are read by."""
+    real: bool = False
+    """Whether octets are exchanged, and not only counted."""
 
     @property
     def classes(self) -> int:

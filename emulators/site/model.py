@@ -17,6 +17,7 @@ from pilotfarm.emulators.site.distributions import Value
 from pilotfarm.emulators.site.replay_model import Market, ReplayTable, SeriesTable, Weather
 from pilotfarm.emulators.site.table import Table
 from pilotfarm.emulators.site.time_zones import known_zone
+from pilotfarm.emulators.stations.real.scanner import REALLY_POLLED_MAX
 from pilotfarm.emulators.stations.scanning import RETRIES_MAX
 from pilotfarm.profiles.media import NONE
 
@@ -227,6 +228,10 @@ class Polling(Table):
     time_stamps: Literal["station", "device"] = Field(
         default="station",
         description="Whose clock stamps events: the station's when it has the answer, or the device's when it was read",
+    )
+    real: bool = Field(
+        default=False,
+        description=f"Whether octets are exchanged, of up to {REALLY_POLLED_MAX} devices, and not only counted",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.layout import GroupLayout, PollingLayout, SeatLayout
 from pilotfarm.emulators.site.model import Polling
 from pilotfarm.emulators.stations.exchanges import way
+from pilotfarm.emulators.stations.real.scanner import REALLY_POLLED_MAX
 from pilotfarm.emulators.stations.scanning import Polls, fullest_scan_s
 from pilotfarm.emulators.words import listed, quoted, with_article
 from pilotfarm.profiles.draws import Keys
@@ -65,18 +66,21 @@ class PollingReader:
         self.named_medium = self._usual_medium() if table.medium is None else table.medium
         self.medium = self.named_medium if media else NONE
         self.time_stamps = table.time_stamps
+        self._maps: dict[str, str] = {}
         self._every = self._multiples()
         self._asking = self._spoken()
 
     def layout(self, seats: Sequence[SeatLayout], groups: Mapping[str, GroupLayout]) -> PollingLayout | None:
         """Return how it polls the devices of some seats; ``None`` where a problem has been told."""
-        read = {name: self._read(registry.device(groups[name].kind)) for name in dict.fromkeys(s.group for s in seats)}
+        read = {name: self._read(groups[name]) for name in dict.fromkeys(s.group for s in seats)}
         understood = {name: each for name, each in read.items() if each is not None}
         if not self._is_understood() or len(understood) < len(read):
             return None
         asked = self._asked([understood[seat.group] for seat in seats])
         keys = np.array([groups[seat.group].keys[seat.row] for seat in seats], dtype=np.uint64)
-        return self._laid(understood, keys, asked, np.arange(len(seats)))
+        self._really(len(seats))
+        made = self._laid(understood, keys, asked, np.arange(len(seats)))
+        return replace(made, maps=dict(self._maps), real=self._table.real)
 
     # ------------------------------------------------------------------------------------- parts
 
@@ -92,6 +96,21 @@ class PollingReader:
         spec = registry.protocol(self._protocol) if self._protocol in registry.PROTOCOLS else None
         on_serial = spec is None or spec.asking is None or spec.asking.on_serial
         return "rs485" if on_serial else "ethernet"
+
+    def _really(self, devices: int) -> None:
+        """Have few enough devices where octets are exchanged, and a protocol that can."""
+        if not self._table.real or self._asking is None:
+            return
+        at = (*self._path, "real")
+        if self._asking.really is None:
+            message = f"no octets are exchanged over {quoted(self._protocol)}; leave out real"
+            self._document.problem(at, message)
+        elif devices > REALLY_POLLED_MAX:
+            message = (
+                f"a station really polls up to {REALLY_POLLED_MAX} devices, and this one has {devices}; "
+                "leave out real, or have several stations"
+            )
+            self._document.problem(at, message)
 
     def _multiples(self) -> tuple[int, int, int] | None:
         """Return after how many scans each class is read."""
@@ -122,15 +141,17 @@ class PollingReader:
             return False
         return True
 
-    def _read(self, spec: DeviceSpec) -> Read | None:
+    def _read(self, group: GroupLayout) -> Read | None:
         if self._asking is None:
             return None
+        spec = registry.device(group.kind)
         fitting = {found.name: found for found in registry.maps_for(self._protocol, spec.kind)}
         chosen = fitting.get(self._table.map or next(iter(fitting), ""))
         if chosen is None:
             message = f"no map {self._table.map or ''} serves {with_article(spec.kind)} over {self._protocol}"
             self._document.problem((*self._path, "map"), message.replace("map  ", "map "))
             return None
+        self._maps[group.name] = chosen.name
         return readable(spec, chosen.points(spec, {}))
 
     def _asked(self, read: Sequence[Read]) -> Iterator[Asked]:

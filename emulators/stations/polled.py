@@ -7,15 +7,37 @@ topical. What a device accepts is known when it is read again.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, Indices, anywhere, everything, nothing
 from pilotfarm.emulators.columns.views import Seen, runs
+from pilotfarm.emulators.contracts.asking import Told
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.stations.known import REACHED
-from pilotfarm.emulators.stations.scanning import News, Scanner
+from pilotfarm.emulators.stations.scanning import News
+
+
+class Poller(Protocol):
+    """What polls: when, and with what success. An array has a row a class of scans and a column a device."""
+
+    answers: Bools
+    """Whether each device answered when it was last asked."""
+    heard: Bools
+    """Whether anything is known of each since the station has begun."""
+    known_s: Floats
+    """When that was read which is known of each. [s]"""
+    scan_s: float
+    scans: int
+    left_out: int
+    unanswered: int
+
+    @property
+    def buses(self) -> int: ...
+    def advance(self, to_s: float, reachable: Bools) -> Sequence[News]: ...
+    def restart(self, now_s: float) -> None: ...
 
 
 class Polling:
@@ -26,7 +48,7 @@ class Polling:
 
     __slots__ = ("_silence", "down", "news", "reachable", "scanner")
 
-    def __init__(self, scanner: Scanner) -> None:
+    def __init__(self, scanner: Poller) -> None:
         self.scanner = scanner
         classes, n = scanner.answers.shape
         self.reachable = np.ones(n, dtype=bool)
@@ -93,6 +115,12 @@ def _marked(below: Mapping[str, Qualities], rows: Bools, above: Mapping[str, Qua
     return {name: marks for name, marks in found.items() if anywhere(marks)}
 
 
+def _with(column: npt.NDArray[Any], cells: Mapping[int, float]) -> npt.NDArray[Any]:
+    changed = column.copy()
+    changed[list(cells)] = list(cells.values())
+    return changed
+
+
 class Heard:
     """What a station knows of the quantities of one class, and what is on its way to it."""
 
@@ -114,6 +142,20 @@ class Heard:
         others_fly = anywhere(flying & ~news.leaving)
         self._flight = _laid(self._flight, (news.leaving, before)) if others_fly else before
         self._flying = flying | news.leaving
+
+    def put(self, said: Mapping[int, Told]) -> None:
+        """Take what devices have said by their rows: values, and which they have none for."""
+        columns, marks = list(self.known.values), dict(self.known.marks)
+        for number, name in enumerate(self.names):
+            values = {row: told.values[name] for row, told in said.items() if name in told.values}
+            moved = {row: value for row, value in values.items() if value != columns[number][row]}
+            if moved:
+                columns[number] = _with(columns[number], moved)
+            absent = {row: Quality.INVALID for row, told in said.items() if name in told.absent}
+            if absent or name in marks:
+                before = marks.get(name, np.zeros(len(self._flying), dtype=np.uint8))
+                marks[name] = _with(before, dict.fromkeys(said, Quality.GOOD) | absent)
+        self.known = _Picture(columns, {name: each for name, each in marks.items() if each.any()})
 
     def forget(self) -> None:
         self.known = _Picture([nothing(len(self._flying))] * len(self.names), {})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pilotfarm.emulators.contracts.protocol import PointRow
-from pilotfarm.emulators.protocols.modbus.asking import ASKING, GAP_MAX
+from pilotfarm.emulators.protocols.modbus.asking import ASKING
+from pilotfarm.emulators.protocols.modbus.blocks import GAP_MAX
 
 
 def row(name: str, number: int, kind: str = "uint16", code: int | None = 3, unit: int | None = None) -> PointRow:
