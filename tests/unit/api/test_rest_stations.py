@@ -39,6 +39,7 @@ def test_a_station_that_polls_says_how_old_is_what_it_knows(tmp_path: Path, make
     assert (rtu["name"], rtu["protocol"], rtu["medium"], rtu["devices"]) == ("rtu", "iec104", "gprs", 5)
     polling, scanner = rtu["polling"], rest.pilot.images.polling["rtu"].scanner
     assert (polling["protocol"], polling["medium"], polling["buses"], polling["scan_s"]) == ("modbus", "rs485", 2, 2.0)
+    assert polling["real"] is False
     assert (polling["scans"], polling["scans_left_out"]) == (2 * 5, 0)
     assert polling["silent"] == ["meters-005"]
     assert polling["polls_unanswered"] == scanner.unanswered > 5
@@ -122,3 +123,17 @@ def test_a_station_that_polls_another_says_so_and_how_old_all_is(
         rest.pilot.step(1.0)
     *_, head = (each["polling"] for each in rest.get("/api/v1/stations"))
     assert (head["silent_stations"], len(head["silent"])) == (["rtu"], 5)
+
+
+def test_a_station_that_really_polls_says_so_and_how_it_goes(tmp_path: Path, make_rest: Callable[..., Rest]) -> None:
+    (tmp_path / "site.yaml").write_text(
+        SITE.replace("timeout_s: 0.1}", "timeout_s: 0.1, real: true}"), encoding="utf-8"
+    )
+    rest = make_rest(site.load(str(tmp_path / "site.yaml")))
+    rest.pilot.farm.faults.add("offline", {"device": "meters-005"})
+    for _ in range(9):
+        rest.pilot.step(1.0)
+    polling = rest.get("/api/v1/stations")[0]["polling"]
+    assert (polling["real"], polling["buses"], polling["scans"]) == (True, 2, 2 * 4)
+    assert polling["silent"] == ["meters-005"]
+    assert 0.0 < polling["age_s"]["scan"]["median"] < 4.0 < polling["age_s"]["scan"]["max"]

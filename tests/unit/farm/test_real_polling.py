@@ -11,9 +11,10 @@ from iec104_bench import Master, float_element
 
 from pilotfarm.emulators import site
 from pilotfarm.emulators.clock import ManualClock
+from pilotfarm.emulators.contracts.asking import Order
 from pilotfarm.emulators.contracts.protocol import Command, Seat
 from pilotfarm.emulators.contracts.quality import Quality
-from pilotfarm.emulators.errors import ConfigError
+from pilotfarm.emulators.errors import ConfigError, NoAnswer
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.stations.polled import Polled
@@ -226,14 +227,22 @@ def test_a_modem_is_connected_to_anew_after_silence_and_connections_do_not_pile_
 def test_a_station_that_is_down_asks_nobody_and_then_reads_all_again(play: Play) -> None:
     here = play()
     here.step(7)
+    downlink = here.seat().downlink
+    assert downlink is not None
+    sent = downlink.carry(Order({SETPOINT: -500.0}, "iec104", "peer"), here.clock.now_s())
     fault = here.pilot.farm.faults.add("rtu-down", {"station": "rtu"})
     here.step(8)
     scans = here.scanner.scans
     assert not here.scanner.heard.any()
     here.step(12)
     assert here.scanner.scans == scans
+    with pytest.raises(NoAnswer):
+        sent.done(here.clock.now_s())
     here.pilot.farm.faults.clear(fault.id)
-    here.step(14)
+    here.step(2)
+    assert here.pilot.farm.time_s == 30.0
+    assert not here.scanner.heard.any(), "what was to be asked before is forgotten"
+    here.step(12)
     assert here.scanner.heard[0].all()
     assert here.known("storages").columns["soc_frac"].all()
 
@@ -278,16 +287,21 @@ def test_each_device_on_a_bus_has_units_of_its_own_and_on_a_modem_the_first(play
 
 
 @pytest.mark.parametrize(
-    ("polling", "where", "message"),
+    ("polling", "message"),
     [
-        ("real: maybe", "real", "true or false"),
+        ("real: maybe", "true or false"),
+        (
+            "real: true, protocol: dnp3, medium: lte, timeout_s: 5",
+            "no octets are exchanged over 'dnp3'; leave out real",
+        ),
+        ("real: true, through: rtu", "goes without through: what stations are asked is counted"),
     ],
 )
-def test_problems(play: Play, polling: str, where: str, message: str) -> None:
+def test_problems(play: Play, polling: str, message: str) -> None:
     with pytest.raises(ConfigError) as found:
-        play(SLOW, ("real: true", polling))
-    (problem,) = found.value.problems
-    assert (problem.line, problem.where.endswith(where)) == (10, True)
+        play("scan_s: 60, slow_s: 60, counters_s: 60", ("real: true", polling))
+    (problem,) = [each for each in found.value.problems if each.where == "stations.rtu.polling.real"]
+    assert problem.line == 10
     assert message in problem.message
 
 

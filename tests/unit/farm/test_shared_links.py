@@ -97,5 +97,7 @@ def test_what_is_sent_ends_what_is_under_way() -> None:
     over.receive(bytes(8), 0.0)
     over.advance(over.deadline_s() or 0.0)
     assert len(echo.heard_s) == 1
-    assert exchanged(over, 0.05) is not None
+    there_s, back_s = (hop_s(PLAIN, octets, PLAIN.rate_bit_s) for octets in (8, 45))
+    sent_s = there_s + 0.02 + back_s / 2.0
+    assert exchanged(over, sent_s) == pytest.approx(sent_s + there_s + 0.02 + back_s, abs=1e-6)
     assert len(echo.heard_s) == 2
