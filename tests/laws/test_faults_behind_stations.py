@@ -10,15 +10,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, nan
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
 from iec104_bench import Master
 
 from pilotfarm.emulators import registry, site
 from pilotfarm.emulators.contracts.way import Admission
+from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Type
 from pilotfarm.emulators.serving.pilot import Pilot
@@ -105,6 +107,7 @@ AREA: Final = (
 ORDERS: Final = {2.0: -1_500.0, 8.0: -1_000.0}
 """With how much storages are told to charge, and after which step. [W]"""
 
+NOT_TOPICAL, INVALID, SILENT = 0x40, 0x80, -1
 Told = tuple[float, int]
 """Value and quality of a point."""
 
@@ -168,9 +171,12 @@ def note(here: Lived, masters: Mapping[str, Master], number: int, case: Case) ->
 
 
 def read(master: Master, address: int, quantity: str) -> Told:
-    """Ask for a point, as a SCADA does that reads it."""
+    """Ask for a point, as a SCADA does that reads it; without an answer it is no number, and ``SILENT``."""
     told = master.ask(Type.READ, Cause.REQUEST, address, IOA[quantity])
-    (asdu,) = (each for each in told if each.cause == Cause.REQUEST)
+    asdus = [each for each in told if each.cause == Cause.REQUEST]
+    if not asdus:
+        return nan, SILENT
+    (asdu,) = asdus
     element = asdu.body[3:]
     if len(element) == 5:
         value, quality = struct.unpack("<fB", element)
@@ -236,7 +242,6 @@ AWAY: Final = (
     Case("firmware-bad", parameters={"down_s": 10.0, "every_s": 60.0}),
     Case("cell-down"),
 )
-NOT_TOPICAL, INVALID = 0x40, 0x80
 TWO: Final = """\
 name: two
 location: {latitude_deg: 47.8, longitude_deg: 10.2, time_zone: Europe/Berlin}
@@ -296,7 +301,7 @@ def spans(marks: Qualities, quality: int) -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize("case", AWAY, ids=lambda case: f"{case.kind} {case.mode or ''}")
 def test_a_device_that_is_away_is_missed_at_once_or_when_its_polls_are_given_up(two: Pilot, case: Case) -> None:
-    """The scan at 10 s asks three times and waits 1 s each time, the one at 15 s once, that at 20 s is answered."""
+    """Three tries of 1 s at 10 s, and three for set-points until 16 s: 15 s is left out, and at 20 s it is back."""
     target = {"label": "batch=old"} if registry.fault(case.kind).needs else {"device": "meters-001"}
     two.farm.faults.add(case.kind, target, case.mode, case.parameters, BEGINS_S, LASTS_S)
     found = qualities(two, 24.0)
@@ -309,6 +314,183 @@ def test_a_device_that_is_away_is_missed_at_once_or_when_its_polls_are_given_up(
     online = [(value, heard_s - start_s) for device, value, heard_s in told if device == "meters-001"]
     assert (0.0, 13.0) in online
     assert (1.0, 21.0) in online
+
+
+# --------------------------------------------------------------------------- between a device and who polls it
+
+
+UNANSWERED, REFUSED, UNHINDERED = [(13.0, 21.0)], [(11.0, 21.0)], list[tuple[float, float]]()
+"""When SCADA hears that a device is not topical: after three tries of 1 s, with the first answer, or not at all."""
+
+
+@dataclass(frozen=True)
+class OnPolls:
+    """A fault of a device that lies on its way to whoever asks it, and when it is missed at the station that polls."""
+
+    kind: str
+    missed: list[tuple[float, float]]
+    mode: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+ON_POLLS: Final = (
+    OnPolls("silence", UNANSWERED),
+    OnPolls("silence", UNANSWERED, "unanswered"),
+    OnPolls("blackhole", UNANSWERED),
+    OnPolls("loss", UNANSWERED, parameters={"loss_frac": 1.0}),
+    # Down from 9 s to 11 s, and so on; or from 11 s to 12 s and from 16 s to 17 s, between scans.
+    OnPolls("flapping", UNANSWERED, parameters={"up_s": 2.0, "down_s": 2.0}),
+    OnPolls("flapping", UNHINDERED, parameters={"up_s": 4.0, "down_s": 1.0}),
+    # 0.6 s each way are 1.2 s and too late for a time-out of 1 s; in one way alone they are in time.
+    OnPolls("latency", UNANSWERED, parameters={"delay_s": 0.6}),
+    OnPolls("latency", UNHINDERED, parameters={"delay_s": 0.6, "direction": "to_device"}),
+    OnPolls("bandwidth", UNANSWERED, parameters={"rate_bit_s": 50.0}),
+    OnPolls("bandwidth", UNHINDERED, parameters={"rate_bit_s": 9_600.0}),
+    OnPolls("sliced", UNANSWERED, parameters={"piece_octets": 1, "gap_s": 0.2}),
+    OnPolls("modbus-exception", REFUSED),
+    OnPolls("modbus-exception", UNHINDERED, parameters={"of": "writes"}),
+    *(OnPolls("modbus-answer", UNANSWERED, mode) for mode in ("unit", "function", "truncated", "corrupted", "cut")),
+    OnPolls("modbus-late", UNANSWERED, parameters={"delay_s": 1.5}),
+    OnPolls("modbus-late", UNHINDERED, parameters={"delay_s": 0.2}),
+    OnPolls("modbus-late", UNANSWERED, "lagging"),
+    # Polls are no connections that could be refused, ended or forgotten.
+    *(OnPolls(kind, UNHINDERED) for kind in ("refused", "reset", "half-open")),
+)
+
+
+@pytest.mark.parametrize("case", ON_POLLS, ids=lambda case: f"{case.kind} {case.mode or ''} {case.missed}")
+def test_what_lies_between_a_device_and_who_polls_it_is_missed_by_time_outs(two: Pilot, case: OnPolls) -> None:
+    two.farm.faults.add(case.kind, {"device": "meters-001"}, case.mode, case.parameters, BEGINS_S, LASTS_S)
+    found = qualities(two, 24.0)
+    assert spans(found["rtu", 1], NOT_TOPICAL) == case.missed
+    assert spans(found["rtu", 1], SILENT) == []
+    assert spans(found["scada", 1], NOT_TOPICAL) == []
+    assert spans(found["scada", 1], SILENT) == ([(7.0, 17.0)] if case.kind == "silence" else [])
+    for name in STATIONS:
+        assert set(found[name, 2].values()) == {0}
+
+
+@pytest.mark.parametrize("mode", ["transaction", "protocol", "length", "doubled"])
+def test_frames_of_rtu_have_no_header_that_could_be_wrong_and_what_follows_one_is_noise(two: Pilot, mode: str) -> None:
+    with pytest.raises(ConfigError, match="no device of the target can have this fault"):
+        two.farm.faults.add("modbus-answer", {"device": "meters-001"}, mode)
+
+
+@pytest.mark.parametrize("kind", ["silence", "blackhole", "latency"])
+def test_a_fault_of_one_way_to_a_device_is_none_of_its_polls(two: Pilot, kind: str) -> None:
+    two.farm.faults.add(kind, {"station": "scada"}, parameters={"delay_s": 5.0} if kind == "latency" else {})
+    qualities(two, 12.0)
+    assert two.images.polling["rtu"].scanner.unanswered == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        ("latency", {"delay_s": 0.1}),
+        ("bandwidth", {"rate_bit_s": 9_600.0}),
+        ("sliced", {"piece_octets": 2, "gap_s": 0.001}),
+    ],
+)
+def test_answers_come_as_late_as_their_requests_and_octets_make_them(
+    two: Pilot, kind: str, parameters: Mapping[str, float]
+) -> None:
+    """Each of a device's requests is under way both ways, and its values are read before the last answer's way back."""
+    two.farm.faults.add(kind, {"device": "meters-001"}, parameters=parameters)
+    while two.farm.time_s < 12.0:
+        two.step(1.0)
+    layout = two.layout.stations[1].polling
+    assert layout is not None
+    here = (layout.polls.device == 0) & (layout.polls.scan_class == 0)
+    ways_s = [
+        parameters["delay_s"]
+        if kind == "latency"
+        else octets * (8.0 / parameters["rate_bit_s"] if kind == "bandwidth" else 0.001 / 2)
+        for octets in np.column_stack((layout.asked[here], layout.answered[here])).ravel().tolist()
+    ]
+    assert len(ways_s) > 2
+    scanner = two.images.polling["rtu"].scanner
+    assert scanner.known_s[0].tolist() == pytest.approx([10.0 + sum(ways_s[:-1]), 10.0])
+
+
+def test_of_what_a_fault_may_change_no_more_is_changed(two: Pilot) -> None:
+    """Two tries of the scan at 10 s are in vain, 1 s each, and the third is answered."""
+    fault = two.farm.faults.add("silence", {"device": "meters-001"}, start_s=BEGINS_S, count=2)
+    while two.farm.time_s < 14.0:
+        two.step(1.0)
+    assert (fault.bites.count, fault.state) == (2, "ended")
+    scanner = two.images.polling["rtu"].scanner
+    assert scanner.known_s[0].tolist() == [12.0, 10.0]
+    assert scanner.unanswered == 0
+
+
+def test_what_changes_every_poll_of_a_device_counts_its_tries(two: Pilot) -> None:
+    fault = two.farm.faults.add("silence", {"device": "meters-001"}, start_s=BEGINS_S)
+    while two.farm.time_s < 14.0:
+        two.step(1.0)
+    assert fault.bites.count == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "of", "confirmed"),
+    [
+        ("silence", {}, False),
+        ("modbus-exception", {"of": "writes"}, False),
+        ("modbus-exception", {"of": "reads"}, True),
+    ],
+)
+def test_commands_to_a_device_meet_what_its_polls_meet(
+    tmp_path: Path, kind: str, of: Mapping[str, str], confirmed: bool
+) -> None:
+    (tmp_path / "site.yaml").write_text(TWO.replace("smart_meter", "battery"), encoding="utf-8")
+    pilot = Pilot(site.load(str(tmp_path / "site.yaml")))
+    pilot.farm.faults.add(kind, {"device": "meters-001"}, parameters=of)
+    pilot.step(1.0)
+    master = Master(pilot.images.places[1])  # type: ignore[arg-type]
+    answers = master.ask(
+        Type.SETPOINT, Cause.ACTIVATION, 1, IOA["active_power_setpoint_w"], struct.pack("<fB", -1e3, 0)
+    )
+    master.now_s += 4.0
+    master.pull()
+    answers += master.heard()
+    assert [each.negative for each in answers if each.cause == Cause.ACTIVATION_CON] == [not confirmed]
+
+
+# ------------------------------------------------------------------------------------------------- clocks
+
+
+CLOCKS: Final = (
+    # Of what is read at 15 s, or heard at 16 s, since 7 s.
+    Case("clock-step", parameters={"step_s": 3600.0}),
+    Case("clock-drift", parameters={"drift_ppm": 1e5}),
+    Case("clock-zone", parameters={"hours": -2.0}),
+    Case("stale-time-tag", parameters={"lag_s": 60.0}),
+)
+OFF_S: Final = {"clock-step": 3600.0, "clock-drift": 0.1, "clock-zone": -7200.0, "stale-time-tag": -60.0}
+
+
+@pytest.mark.parametrize("of_station", [False, True])
+@pytest.mark.parametrize("case", CLOCKS, ids=lambda case: case.kind)
+def test_a_wrong_clock_shows_in_events_that_it_stamps_and_in_no_others(
+    tmp_path: Path, case: Case, of_station: bool
+) -> None:
+    text = TWO.replace("time_stamps: device", "time_stamps: station") if of_station else TWO
+    (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
+    pilot = Pilot(site.load(str(tmp_path / "site.yaml")))
+    target = {"station": "rtu"} if of_station else {"device": "meters-001"}
+    pilot.farm.faults.add(case.kind, target, case.mode, case.parameters, BEGINS_S)
+    pilot.farm.faults.add("outage", start_s=12.0)
+    while pilot.farm.time_s < 17.0:
+        pilot.step(1.0)
+    start_s = pilot.farm.unix_s - pilot.farm.time_s
+    stamped_s = {
+        each.device: each.stamped_s - start_s
+        for each in pilot.images.sequences["rtu"].events
+        if each.quantity == "power_failure_alarm"
+    }
+    right_s = 16.0 if of_station else 15.0
+    off_s = OFF_S[case.kind] * (right_s - BEGINS_S if case.kind == "clock-drift" else 1.0)
+    others_s = right_s + off_s if of_station else right_s
+    assert stamped_s == pytest.approx({"meters-001": right_s + off_s, "others-001": others_s}, abs=1e-5)
 
 
 # ------------------------------------------------------------------------------------ stations themselves
@@ -368,3 +550,28 @@ def test_a_station_that_is_cut_off_polls_on_and_one_that_is_down_begins_with_not
     assert set(found["scada", 1].values()) == {0}
     alarms = [each for each in sequence.events if each.quantity == "power_failure_alarm"]
     assert alarms == failures, "the first that is known is no event"
+
+
+# ---------------------------------------------------------------------------------------------- all of them
+
+
+ELSEWHERE: Final = {
+    "medium": "between stations and masters alone, and their values are as they are; test_media_overrides",
+    **{
+        kind: "what the station itself says over IEC 104, whether it polls or not; test_iec104_faults and others"
+        for kind in registry.FAULTS
+        if kind.startswith("iec104-")
+    },
+    **{
+        kind: "what outstations say; no station polls over DNP3 in columns of Modbus; test_dnp3_faults and others"
+        for kind in registry.FAULTS
+        if kind.startswith("dnp3-")
+    },
+}
+"""Kinds that do not show in what a station knows of its devices, and why."""
+
+
+def test_every_kind_of_fault_has_its_case_or_a_reason_to_have_none() -> None:
+    cases = [*CASES, *AREA, *AWAY, *ON_POLLS, *CLOCKS, *OF_STATIONS]
+    assert {each.kind for each in cases} | ELSEWHERE.keys() == set(registry.FAULTS)
+    assert not {each.kind for each in cases} & ELSEWHERE.keys()

@@ -21,6 +21,7 @@ from pilotfarm.emulators.serving.images import Images, scanner
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.emulators.stations.exchanges import NoWay, way
+from pilotfarm.emulators.stations.hindered import Hindrances
 from pilotfarm.emulators.stations.polled import Polled, Polling
 from pilotfarm.emulators.stations.scanning import News, Polls, Scanner
 from pilotfarm.profiles.draws import keys_of
@@ -228,7 +229,7 @@ def test_a_modem_may_sleep_before_the_first_request_of_a_scan_and_not_between_it
         polling = made(f"{{medium: gprs, scan_s: {scan_s}, slow_s: 400, counters_s: 400}}").stations[0].polling
         assert polling is not None
         awake = way("gprs", None, polling.keys[polling.polls.device], polling.asked, polling.answered)
-        return float((scanner(polling, 0.0)._way.nominal_s - awake.nominal_s)[number])
+        return float((scanner(polling, 0.0, Hindrances(0.0))._way.nominal_s - awake.nominal_s)[number])
 
     assert takes_s(20, 0) == pytest.approx(0.3)
     assert takes_s(100, 0) == pytest.approx(1.25)
