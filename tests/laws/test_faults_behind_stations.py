@@ -103,7 +103,7 @@ AREA: Final = (
     Case("generation-loss", "frequency_hz", parameters={"power_w": 3e9}, ends_s=None),
     Case("frequency-offset", "frequency_hz", parameters={"offset_hz": -0.3}),
 )
-"""Of the whole area: each has a site for itself."""
+"""Of the whole area: each has a site for itself, and those are the same but for the names in them."""
 ORDERS: Final = {2.0: -1_500.0, 8.0: -1_000.0}
 """With how much storages are told to charge, and after which step. [W]"""
 
@@ -202,11 +202,10 @@ def known_s(time_s: float) -> float:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Lived, Lived]]:
     """By kind, what was said with the fault and without it."""
     folder = tmp_path_factory.mktemp("behind")
-    found = {}
-    for cases in (CASES, *((each,) for each in AREA)):
-        pair = lived(folder, cases, faulty=True), lived(folder, cases, faulty=False)
-        found |= {case.kind: pair for case in cases}
-    return found
+    pair = lived(folder, CASES, faulty=True), lived(folder, CASES, faulty=False)
+    found = {case.kind: pair for case in CASES}
+    good = lived(folder, AREA[:1], faulty=False)
+    return found | {case.kind: (lived(folder, (case,), faulty=True), good) for case in AREA}
 
 
 @pytest.mark.parametrize("case", [*CASES, *AREA], ids=lambda case: case.kind)
@@ -242,49 +241,58 @@ AWAY: Final = (
     Case("firmware-bad", parameters={"down_s": 10.0, "every_s": 60.0}),
     Case("cell-down"),
 )
-TWO: Final = """\
-name: two
+MANY: Final = """\
+name: many
 location: {latitude_deg: 47.8, longitude_deg: 10.2, time_zone: Europe/Berlin}
 start: 2026-06-21T12:00:00
 media: false
 groups:
-  meters:
-    kind: smart_meter
-    count: 1
-    labels: {batch: old}
-    endpoints: [{protocol: iec104, station: scada}, {protocol: iec104, station: rtu}]
-  others:
-    kind: smart_meter
-    count: 1
-    endpoints: [{protocol: iec104, station: scada}, {protocol: iec104, station: rtu}]
+%s
 stations:
   scada: {protocol: iec104}
-  rtu:
-    protocol: iec104
-    labels: {cell: north}
-    polling: {medium: none, scan_s: 5, slow_s: 10, counters_s: 20, timeout_s: 1, retries: 2, time_stamps: device}
+%s
 """
+METER: Final = """\
+  %s:
+    kind: smart_meter
+    count: 1
+    labels: {batch: %s}
+    endpoints: [{protocol: iec104, station: scada}, {protocol: iec104, station: %s}]
+"""
+RTU: Final = """\
+  %s:
+    protocol: iec104
+    labels: {cell: %s}
+    polling: {medium: none, scan_s: 5, slow_s: 10, counters_s: 20, timeout_s: 1, retries: 2, time_stamps: %s}
+"""
+
+
+def many(folder: Path, rtus: Mapping[str, Sequence[str]], stamps: str = "device") -> Pilot:
+    """Make a site of meters, each a group with the label of its name, at ``scada`` and at the RTU that they are of."""
+    groups = "".join(METER % (meter, meter, rtu) for rtu, meters in rtus.items() for meter in meters)
+    stations = "".join(RTU % (rtu, rtu, stamps) for rtu in rtus)
+    (folder / "site.yaml").write_text(MANY % (groups, stations), encoding="utf-8")
+    return Pilot(site.load(str(folder / "site.yaml")))
 
 
 @pytest.fixture
 def two(tmp_path: Path) -> Pilot:
-    (tmp_path / "site.yaml").write_text(TWO, encoding="utf-8")
-    return Pilot(site.load(str(tmp_path / "site.yaml")))
+    return many(tmp_path, {"rtu": ("meters", "others")})
 
 
 Qualities = dict[float, int]
 
 
-def qualities(pilot: Pilot, to_s: float, quantity: str = "active_power_w") -> dict[tuple[str, int], Qualities]:
-    """Step until then; by station and common address, the quality that SCADA reads at the end of each step."""
-    masters = {place.layout.name: Master(place) for place in pilot.images.places}  # type: ignore[arg-type]
-    found: dict[tuple[str, int], Qualities] = {}
+def qualities(pilot: Pilot, to_s: float) -> dict[tuple[str, str], Qualities]:
+    """Step until then; by station and device, the quality of a measurement that SCADA reads at the end of each step."""
+    places = [(Master(place), place) for place in pilot.images.places]  # type: ignore[arg-type]
+    found: dict[tuple[str, str], Qualities] = {}
     while pilot.farm.time_s < to_s:
         pilot.step(1.0)
-        for name, master in masters.items():
-            for address in (1, 2):
-                told = read(master, address, quantity)
-                found.setdefault((name, address), {})[pilot.farm.time_s] = told[1]
+        for master, place in places:
+            for placed in place.placed:
+                told = read(master, placed.seat.address, "active_power_w")
+                found.setdefault((place.layout.name, placed.group), {})[pilot.farm.time_s] = told[1]
     return found
 
 
@@ -297,23 +305,6 @@ def spans(marks: Qualities, quality: int) -> list[tuple[float, float]]:
         else:
             found.append((at_s, at_s + 1.0))
     return found
-
-
-@pytest.mark.parametrize("case", AWAY, ids=lambda case: f"{case.kind} {case.mode or ''}")
-def test_a_device_that_is_away_is_missed_at_once_or_when_its_polls_are_given_up(two: Pilot, case: Case) -> None:
-    """Three tries of 1 s at 10 s, and three for set-points until 16 s: 15 s is left out, and at 20 s it is back."""
-    target = {"label": "batch=old"} if registry.fault(case.kind).needs else {"device": "meters-001"}
-    two.farm.faults.add(case.kind, target, case.mode, case.parameters, BEGINS_S, LASTS_S)
-    found = qualities(two, 24.0)
-    assert spans(found["scada", 1], NOT_TOPICAL) == [(7.0, 17.0)]
-    assert spans(found["rtu", 1], NOT_TOPICAL) == [(13.0, 21.0)]
-    for marks in (found["scada", 2], found["rtu", 2]):
-        assert set(marks.values()) == {0}
-    told = [(each.device, each.value, each.heard_s) for each in two.images.sequences["rtu"].events]
-    start_s = two.farm.unix_s - two.farm.time_s
-    online = [(value, heard_s - start_s) for device, value, heard_s in told if device == "meters-001"]
-    assert (0.0, 13.0) in online
-    assert (1.0, 21.0) in online
 
 
 # --------------------------------------------------------------------------- between a device and who polls it
@@ -358,16 +349,60 @@ ON_POLLS: Final = (
 )
 
 
-@pytest.mark.parametrize("case", ON_POLLS, ids=lambda case: f"{case.kind} {case.mode or ''} {case.missed}")
-def test_what_lies_between_a_device_and_who_polls_it_is_missed_by_time_outs(two: Pilot, case: OnPolls) -> None:
-    two.farm.faults.add(case.kind, {"device": "meters-001"}, case.mode, case.parameters, BEGINS_S, LASTS_S)
-    found = qualities(two, 24.0)
-    assert spans(found["rtu", 1], NOT_TOPICAL) == case.missed
-    assert spans(found["rtu", 1], SILENT) == []
-    assert spans(found["scada", 1], NOT_TOPICAL) == []
-    assert spans(found["scada", 1], SILENT) == ([(7.0, 17.0)] if case.kind == "silence" else [])
-    for name in STATIONS:
-        assert set(found[name, 2].values()) == {0}
+@dataclass
+class Street:
+    """A site in which each case of a list has a meter, and the last meter has none."""
+
+    pilot: Pilot
+    qualities: dict[tuple[str, str], Qualities]
+    online: dict[str, list[tuple[float, float]]]
+    """By meter, whether it was there and since which step, as the RTU's sequence of events has it."""
+
+
+FREE: Final = "free"
+
+
+def meter(number: int) -> str:
+    return f"m{number}"
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Street:
+    cases = [*AWAY, *ON_POLLS]
+    pilot = many(tmp_path_factory.mktemp("street"), {"rtu": [*map(meter, range(len(cases))), FREE]})
+    for number, case in enumerate(cases):
+        target = {"label": f"batch={meter(number)}"} if registry.fault(case.kind).needs else {"group": meter(number)}
+        pilot.farm.faults.add(case.kind, target, case.mode, case.parameters, BEGINS_S, LASTS_S)
+    found = qualities(pilot, 24.0)
+    online: dict[str, list[tuple[float, float]]] = {}
+    for each in pilot.images.sequences["rtu"].events:
+        if each.quantity == "online":
+            since_s = each.heard_s - pilot.farm.unix_s + pilot.farm.time_s
+            online.setdefault(each.device.removesuffix("-001"), []).append((each.value, since_s))
+    return Street(pilot, found, online)
+
+
+@pytest.mark.parametrize("number", range(len(AWAY)), ids=lambda number: f"{AWAY[number].kind} {AWAY[number].mode}")
+def test_a_device_that_is_away_is_missed_at_once_or_when_its_polls_are_given_up(street: Street, number: int) -> None:
+    """Three tries of 1 s at 10 s, and three for set-points until 16 s: 15 s is left out, and at 20 s it is back."""
+    assert spans(street.qualities["scada", meter(number)], NOT_TOPICAL) == [(7.0, 17.0)]
+    assert spans(street.qualities["rtu", meter(number)], NOT_TOPICAL) == UNANSWERED
+    assert street.online[meter(number)] == [(0.0, 13.0), (1.0, 21.0)]
+
+
+@pytest.mark.parametrize("number", range(len(ON_POLLS)), ids=lambda number: f"{ON_POLLS[number]}")
+def test_what_lies_between_a_device_and_who_polls_it_is_missed_by_time_outs(street: Street, number: int) -> None:
+    case, name = ON_POLLS[number], meter(len(AWAY) + number)
+    assert spans(street.qualities["rtu", name], NOT_TOPICAL) == case.missed
+    assert spans(street.qualities["rtu", name], SILENT) == []
+    assert spans(street.qualities["scada", name], NOT_TOPICAL) == []
+    assert spans(street.qualities["scada", name], SILENT) == ([(7.0, 17.0)] if case.kind == "silence" else [])
+    assert street.online.get(name, []) == [(float(n), at_s) for span in case.missed for n, at_s in enumerate(span)]
+
+
+def test_who_has_no_fault_is_as_before(street: Street) -> None:
+    assert {mark for name in STATIONS for mark in street.qualities[name, FREE].values()} == {0}
+    assert FREE not in street.online
 
 
 @pytest.mark.parametrize("mode", ["transaction", "protocol", "length", "doubled"])
@@ -376,11 +411,16 @@ def test_frames_of_rtu_have_no_header_that_could_be_wrong_and_what_follows_one_i
         two.farm.faults.add("modbus-answer", {"device": "meters-001"}, mode)
 
 
-@pytest.mark.parametrize("kind", ["silence", "blackhole", "latency"])
-def test_a_fault_of_one_way_to_a_device_is_none_of_its_polls(two: Pilot, kind: str) -> None:
-    two.farm.faults.add(kind, {"station": "scada"}, parameters={"delay_s": 5.0} if kind == "latency" else {})
-    qualities(two, 12.0)
-    assert two.images.polling["rtu"].scanner.unanswered == 0
+def test_a_fault_of_one_way_to_a_device_is_none_of_its_polls(two: Pilot) -> None:
+    for kind in ("silence", "blackhole", "flapping"):
+        two.farm.faults.add(
+            kind, {"station": "scada"}, parameters={"up_s": 0.1, "down_s": 100} if kind == "flapping" else {}
+        )
+    two.farm.faults.add("silence", {"device": "meters-001", "protocol": "iec104"})
+    while two.farm.time_s < 12.0:
+        two.step(1.0)
+    scanner = two.images.polling["rtu"].scanner
+    assert (scanner.scans, scanner.unanswered) == (2 * 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -441,9 +481,12 @@ def test_what_changes_every_poll_of_a_device_counts_its_tries(two: Pilot) -> Non
 def test_commands_to_a_device_meet_what_its_polls_meet(
     tmp_path: Path, kind: str, of: Mapping[str, str], confirmed: bool
 ) -> None:
-    (tmp_path / "site.yaml").write_text(TWO.replace("smart_meter", "battery"), encoding="utf-8")
+    text = (MANY % (METER % ("units", "units", "rtu"), RTU % ("rtu", "rtu", "device"))).replace(
+        "smart_meter", "battery"
+    )
+    (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
     pilot = Pilot(site.load(str(tmp_path / "site.yaml")))
-    pilot.farm.faults.add(kind, {"device": "meters-001"}, parameters=of)
+    pilot.farm.faults.add(kind, {"device": "units-001"}, parameters=of)
     pilot.step(1.0)
     master = Master(pilot.images.places[1])  # type: ignore[arg-type]
     answers = master.ask(
@@ -466,31 +509,30 @@ CLOCKS: Final = (
     Case("stale-time-tag", parameters={"lag_s": 60.0}),
 )
 OFF_S: Final = {"clock-step": 3600.0, "clock-drift": 0.1, "clock-zone": -7200.0, "stale-time-tag": -60.0}
+"""How far each is off; of the drift, a second."""
 
 
-@pytest.mark.parametrize("of_station", [False, True])
-@pytest.mark.parametrize("case", CLOCKS, ids=lambda case: case.kind)
-def test_a_wrong_clock_shows_in_events_that_it_stamps_and_in_no_others(
-    tmp_path: Path, case: Case, of_station: bool
-) -> None:
-    text = TWO.replace("time_stamps: device", "time_stamps: station") if of_station else TWO
-    (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
-    pilot = Pilot(site.load(str(tmp_path / "site.yaml")))
-    target = {"station": "rtu"} if of_station else {"device": "meters-001"}
-    pilot.farm.faults.add(case.kind, target, case.mode, case.parameters, BEGINS_S)
-    pilot.farm.faults.add("outage", start_s=12.0)
+@pytest.mark.parametrize("stamps", ["station", "device"])
+def test_a_wrong_clock_shows_in_events_that_it_stamps_and_in_no_others(tmp_path: Path, stamps: str) -> None:
+    """Each fault is one of a device, or of an RTU that has two of them."""
+    of_stations = stamps == "station"
+    names = {case.kind.replace("-", "_"): case for case in CLOCKS}
+    rtus = {name: [f"{name}_1", f"{name}_2"] for name in names}
+    pilot = many(tmp_path, rtus, stamps)
+    for name, case in names.items():
+        target = {"station": name} if of_stations else {"group": f"{name}_1"}
+        pilot.farm.faults.add(case.kind, target, case.mode, case.parameters, BEGINS_S)
+    pilot.farm.faults.add("quality", {"quantity": "relay_open"}, start_s=12.0)
     while pilot.farm.time_s < 17.0:
         pilot.step(1.0)
     start_s = pilot.farm.unix_s - pilot.farm.time_s
-    stamped_s = {
-        each.device: each.stamped_s - start_s
-        for each in pilot.images.sequences["rtu"].events
-        if each.quantity == "power_failure_alarm"
-    }
-    right_s = 16.0 if of_station else 15.0
-    off_s = OFF_S[case.kind] * (right_s - BEGINS_S if case.kind == "clock-drift" else 1.0)
-    others_s = right_s + off_s if of_station else right_s
-    assert stamped_s == pytest.approx({"meters-001": right_s + off_s, "others-001": others_s}, abs=1e-5)
+    for name, case in names.items():
+        events = pilot.images.sequences[name].events
+        stamped_s = {each.device: each.stamped_s - start_s for each in events if each.quantity == "relay_open"}
+        right_s = 16.0 if of_stations else 15.0
+        wrong_s = right_s + OFF_S[case.kind] * (right_s - BEGINS_S if case.kind == "clock-drift" else 1.0)
+        other_s = wrong_s if of_stations else right_s
+        assert stamped_s == pytest.approx({f"{name}_1-001": wrong_s, f"{name}_2-001": other_s}, abs=1e-5)
 
 
 # ------------------------------------------------------------------------------------ stations themselves
@@ -503,53 +545,76 @@ class OfStation:
     kind: str
     admission: Admission
     polls: bool
-    target: Mapping[str, str] = field(default_factory=lambda: {"station": "rtu"})
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 OF_STATIONS: Final = (
     OfStation("offline", Admission.REFUSE, True),
     OfStation("refused", Admission.REFUSE_NEW, True),
-    OfStation("cell-down", Admission.SILENT, True, {"label": "cell=north"}),
+    OfStation("cell-down", Admission.SILENT, True),
     OfStation("rtu-down", Admission.REFUSE, False),
-    OfStation("gateway-restart", Admission.REFUSE, False, parameters={"down_s": 10.0}),
-    OfStation("restart", Admission.REFUSE, False, parameters={"down_s": 10.0}),
+    OfStation("gateway-restart", Admission.REFUSE, False, {"down_s": 10.0}),
+    OfStation("restart", Admission.REFUSE, False, {"down_s": 10.0}),
 )
+
+
+@dataclass
+class Town:
+    """A site in which each case of ``OF_STATIONS`` has an RTU of two meters."""
+
+    pilot: Pilot
+    admissions: dict[str, dict[float, Admission]]
+    """By station and the end of a step."""
+    before: dict[str, tuple[int, list[float]]]
+    """By RTU, how many scans it has begun by 16 s, and when what happened at 12 s is said to have been read."""
+    qualities: dict[tuple[str, str], Qualities]
+    """From 18 s on."""
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    rtus = {case.kind.replace("-", "_"): case for case in OF_STATIONS}
+    pilot = many(tmp_path_factory.mktemp("town"), {name: [f"{name}_1", f"{name}_2"] for name in rtus})
+    pilot.farm.faults.add("quality", {"quantity": "relay_open"}, start_s=12.0)
+    for name, case in rtus.items():
+        target = {"label": f"cell={name}"} if "label" in registry.fault(case.kind).needs else {"station": name}
+        pilot.farm.faults.add(case.kind, target, None, case.parameters, BEGINS_S, LASTS_S)
+    here = Town(pilot, {}, {}, {})
+    while pilot.farm.time_s < 17.0:
+        pilot.step(1.0)
+        for number, place in enumerate(pilot.images.places):
+            admission = pilot.server._listeners[number].admission
+            here.admissions.setdefault(place.layout.name, {})[pilot.farm.time_s] = admission
+        if pilot.farm.time_s == 16.0:
+            start_s = pilot.farm.unix_s - pilot.farm.time_s
+            for name in rtus:
+                stamped_s = [each.stamped_s - start_s for each in pilot.images.sequences[name].events]
+                here.before[name] = pilot.images.polling[name].scanner.scans, stamped_s
+    here.qualities = qualities(pilot, 26.0)
+    return here
 
 
 @pytest.mark.parametrize("case", OF_STATIONS, ids=lambda case: case.kind)
 def test_a_station_that_is_cut_off_polls_on_and_one_that_is_down_begins_with_nothing_known(
-    two: Pilot, case: OfStation
+    town: Town, case: OfStation
 ) -> None:
-    numbers = {place.layout.name: number for number, place in enumerate(two.images.places)}
-    listeners = {name: two.server._listeners[number] for name, number in numbers.items()}
-    scanner, sequence = two.images.polling["rtu"].scanner, two.images.sequences["rtu"]
-    two.farm.faults.add("outage", start_s=12.0)
-    two.farm.faults.add(case.kind, case.target, None, case.parameters, BEGINS_S, LASTS_S)
-    while two.farm.time_s < 16.0:
-        two.step(1.0)
-        shut = two.farm.time_s >= BEGINS_S
-        assert listeners["rtu"].admission == (case.admission if shut else Admission.OPEN)
-        assert listeners["scada"].admission == Admission.OPEN
-    failures = [each for each in sequence.events if each.quantity == "power_failure_alarm"]
-    if case.polls:
-        assert scanner.scans == 2 * 3
-        # SCADA is told of it once it is back, with the time at which it was read.
-        assert [each.device for each in failures] == ["meters-001", "others-001"]
-        assert {each.stamped_s for each in failures} == {two.farm.unix_s - 1.0}
-    else:
-        assert scanner.scans == 2 * 1
-        assert not failures
-    assert scanner.unanswered == 0
-    two.step(1.0)
-    assert listeners["rtu"].admission == Admission.OPEN
-    found = qualities(two, 26.0)
-    first = [] if case.polls else [(18.0, 21.0)]
-    assert spans(found["rtu", 1], INVALID) == spans(found["rtu", 2], INVALID) == first
-    assert set(found["rtu", 1].values()) == ({0} if case.polls else {0, INVALID})
-    assert set(found["scada", 1].values()) == {0}
-    alarms = [each for each in sequence.events if each.quantity == "power_failure_alarm"]
-    assert alarms == failures, "the first that is known is no event"
+    """Two buses are scanned at 5 s, 10 s and 15 s; what it tells of 12 s afterwards has the time of the last."""
+    name = case.kind.replace("-", "_")
+    for at_s, admission in town.admissions[name].items():
+        assert admission == (case.admission if BEGINS_S <= at_s < BEGINS_S + LASTS_S else Admission.OPEN)
+    assert town.before[name] == ((2 * 3, [15.0, 15.0]) if case.polls else (2 * 1, []))
+    for which in (1, 2):
+        marks = town.qualities[name, f"{name}_{which}"]
+        assert spans(marks, INVALID) == ([] if case.polls else [(18.0, 21.0)])
+        assert set(marks.values()) == ({0} if case.polls else {0, INVALID})
+        assert set(town.qualities["scada", f"{name}_{which}"].values()) == {0}
+    # The first that is known is no event.
+    assert town.pilot.images.sequences[name].count == (2 if case.polls else 0)
+    assert town.pilot.images.polling[name].scanner.unanswered == 0
+
+
+def test_the_address_of_nobody_else_is_shut(town: Town) -> None:
+    assert set(town.admissions["scada"].values()) == {Admission.OPEN}
 
 
 # ---------------------------------------------------------------------------------------------- all of them
