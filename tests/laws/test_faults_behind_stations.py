@@ -24,6 +24,7 @@ from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.maps.iec104.addresses import IOA
 from pilotfarm.emulators.protocols.iec60870.asdu import Cause, Type
 from pilotfarm.emulators.serving.pilot import Pilot
+from pilotfarm.emulators.site.layout import SiteLayout
 
 SITE: Final = """\
 name: behind
@@ -43,7 +44,7 @@ stations:
 GROUP: Final = """\
   %s:
     kind: %s
-    count: 1
+    count: %d
     feeder: %s
     endpoints: [{protocol: iec104, station: scada}, {protocol: iec104, station: rtu}]
 """
@@ -103,7 +104,7 @@ AREA: Final = (
     Case("generation-loss", "frequency_hz", parameters={"power_w": 3e9}, ends_s=None),
     Case("frequency-offset", "frequency_hz", parameters={"offset_hz": -0.3}),
 )
-"""Of the whole area: each has a site for itself, and those are the same but for the names in them."""
+"""Of the whole area: each is the only one in a site."""
 ORDERS: Final = {2.0: -1_500.0, 8.0: -1_000.0}
 """With how much storages are told to charge, and after which step. [W]"""
 
@@ -114,42 +115,59 @@ Told = tuple[float, int]
 
 @dataclass
 class Lived:
-    """What was said in a site in which each case has a device, a group and a feeder of its own."""
+    """What was said in a site in which each case has a device of its own, and most have a feeder."""
 
-    pilot: Pilot
     reported: list[dict[float, Told]]
     """By case and the end of a step, what the device reports."""
     read: list[dict[str, dict[float, Told]]]
     """What SCADA reads by station."""
 
 
-def name_of(case: Case) -> str:
-    return case.kind.replace("-", "_")
+def group_of(case: Case) -> str:
+    """Return the group of its device: faults of measurement change nothing that a neighbour could feel."""
+    return "measured" if registry.fault(case.kind).family == "measurement" else case.kind.replace("-", "_")
 
 
-def made(folder: Path, cases: Sequence[Case]) -> Pilot:
-    networks = {each.kind for each in cases if registry.fault(each.kind).family == "grid"}
-    feeders = "\n".join(f"  {name_of(each)}: {NETWORK if each.kind in networks else STIFF}" for each in cases)
-    groups = "".join(GROUP % (name_of(each), each.device, name_of(each)) for each in cases)
-    (folder / "site.yaml").write_text(SITE % (feeders, groups), encoding="utf-8")
-    return Pilot(site.load(str(folder / "site.yaml")))
+def laid(folder: Path, cases: Sequence[Case]) -> SiteLayout:
+    groups: dict[str, list[Case]] = {}
+    for case in cases:
+        groups.setdefault(group_of(case), []).append(case)
+    networks = {name for name, (first, *_) in groups.items() if registry.fault(first.kind).family == "grid"}
+    feeders = "\n".join(f"  {name}: {NETWORK if name in networks else STIFF}" for name in groups)
+    listed = "".join(GROUP % (name, each[0].device, len(each), name) for name, each in groups.items())
+    (folder / "site.yaml").write_text(SITE % (feeders, listed), encoding="utf-8")
+    return site.load(str(folder / "site.yaml"))
 
 
-def lived(folder: Path, cases: Sequence[Case], *, faulty: bool) -> Lived:
-    pilot = made(folder, cases)
+def lived(layout: SiteLayout, cases: Sequence[Case], faulty: Sequence[Case]) -> Lived:
+    pilot = Pilot(layout)
     masters = {place.layout.name: Master(place) for place in pilot.images.places}  # type: ignore[arg-type]
-    here = Lived(pilot, [{} for _ in cases], [{name: {} for name in STATIONS} for _ in cases])
-    for case in cases if faulty else ():
+    here = Lived([{} for _ in cases], [{name: {} for name in STATIONS} for _ in cases])
+    devices = [seat_of(layout, cases, number) for number in range(len(cases))]
+    for case in faulty:
         spec = registry.fault(case.kind)
-        target = {} if cases is not CASES else {"group": name_of(case)}
+        target = {"device": devices[cases.index(case)][0]} if case in CASES else {}
         target |= {"quantity": case.quantity} if spec.family == "measurement" else {}
         pilot.farm.faults.add(case.kind, target, case.mode, case.parameters, BEGINS_S, LASTS_S)
     while pilot.farm.time_s < END_S:
         order(pilot)
         pilot.step(1.0)
         for number, case in enumerate(cases):
-            note(here, masters, number, case)
+            group, row = pilot.farm.population.find(devices[number][0])
+            marks = group.quality.get(case.quantity)
+            told = float(group.reported[case.quantity][row]), 0 if marks is None else int(marks[row])
+            here.reported[number][pilot.farm.time_s] = told
+            for name, master in masters.items():
+                here.read[number][name][pilot.farm.time_s] = read(master, devices[number][1], case.quantity)
     return here
+
+
+def seat_of(layout: SiteLayout, cases: Sequence[Case], number: int) -> tuple[str, int]:
+    """Return the device of a case, and its common address at either station."""
+    group = group_of(cases[number])
+    row = [each for each in cases if group_of(each) == group].index(cases[number])
+    (seat,) = (each for each in layout.stations[0].seats if (each.group, each.row) == (group, row))
+    return f"{group}-{row + 1:03d}", seat.address
 
 
 def order(pilot: Pilot) -> None:
@@ -159,15 +177,6 @@ def order(pilot: Pilot) -> None:
             values = {"active_power_setpoint_w": ORDERS[now_s], "active_power_setpoint_enabled": 1.0}
             opens = device.group.name == "contactor_stuck" and now_s > BEGINS_S
             device.submit(values | ({"grid_switch": 0.0} if opens else {}), "rest", "", 0.0)
-
-
-def note(here: Lived, masters: Mapping[str, Master], number: int, case: Case) -> None:
-    farm = here.pilot.farm
-    group = farm.groups[name_of(case)]
-    marks = group.quality.get(case.quantity)
-    here.reported[number][farm.time_s] = float(group.reported[case.quantity][0]), 0 if marks is None else int(marks[0])
-    for name, master in masters.items():
-        here.read[number][name][farm.time_s] = read(master, number + 1, case.quantity)
 
 
 def read(master: Master, address: int, quantity: str) -> Told:
@@ -202,10 +211,10 @@ def known_s(time_s: float) -> float:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Lived, Lived]]:
     """By kind, what was said with the fault and without it."""
     folder = tmp_path_factory.mktemp("behind")
-    pair = lived(folder, CASES, faulty=True), lived(folder, CASES, faulty=False)
-    found = {case.kind: pair for case in CASES}
-    good = lived(folder, AREA[:1], faulty=False)
-    return found | {case.kind: (lived(folder, (case,), faulty=True), good) for case in AREA}
+    layout, area = laid(folder, CASES), laid(folder, AREA[:1])
+    pair = lived(layout, CASES, CASES), lived(layout, CASES, ())
+    good = lived(area, AREA[:1], ())
+    return {case.kind: pair for case in CASES} | {case.kind: (lived(area, AREA[:1], (case,)), good) for case in AREA}
 
 
 @pytest.mark.parametrize("case", [*CASES, *AREA], ids=lambda case: case.kind)
@@ -252,10 +261,10 @@ stations:
   scada: {protocol: iec104}
 %s
 """
-METER: Final = """\
+METERS: Final = """\
   %s:
     kind: smart_meter
-    count: 1
+    count: %d
     labels: {batch: %s}
     endpoints: [{protocol: iec104, station: scada}, {protocol: iec104, station: %s}]
 """
@@ -267,9 +276,9 @@ RTU: Final = """\
 """
 
 
-def many(folder: Path, rtus: Mapping[str, Sequence[str]], stamps: str = "device") -> Pilot:
-    """Make a site of meters, each a group with the label of its name, at ``scada`` and at the RTU that they are of."""
-    groups = "".join(METER % (meter, meter, rtu) for rtu, meters in rtus.items() for meter in meters)
+def many(folder: Path, rtus: Mapping[str, Mapping[str, int]], stamps: str = "device") -> Pilot:
+    """Make a site of groups of so many meters, each with a label of its name, at ``scada`` and at the RTU it is of."""
+    groups = "".join(METERS % (name, n, name, rtu) for rtu, groups in rtus.items() for name, n in groups.items())
     stations = "".join(RTU % (rtu, rtu, stamps) for rtu in rtus)
     (folder / "site.yaml").write_text(MANY % (groups, stations), encoding="utf-8")
     return Pilot(site.load(str(folder / "site.yaml")))
@@ -277,7 +286,7 @@ def many(folder: Path, rtus: Mapping[str, Sequence[str]], stamps: str = "device"
 
 @pytest.fixture
 def two(tmp_path: Path) -> Pilot:
-    return many(tmp_path, {"rtu": ("meters", "others")})
+    return many(tmp_path, {"rtu": {"meters": 2}})
 
 
 Qualities = dict[float, int]
@@ -292,7 +301,7 @@ def qualities(pilot: Pilot, to_s: float) -> dict[tuple[str, str], Qualities]:
         for master, place in places:
             for placed in place.placed:
                 told = read(master, placed.seat.address, "active_power_w")
-                found.setdefault((place.layout.name, placed.group), {})[pilot.farm.time_s] = told[1]
+                found.setdefault((place.layout.name, placed.seat.device.id), {})[pilot.farm.time_s] = told[1]
     return found
 
 
@@ -359,26 +368,29 @@ class Street:
     """By meter, whether it was there and since which step, as the RTU's sequence of events has it."""
 
 
-FREE: Final = "free"
+STREET: Final = (*AWAY, *ON_POLLS)
+FREE: Final = f"meters-{len(STREET) + 1:03d}"
 
 
 def meter(number: int) -> str:
-    return f"m{number}"
+    """Name the device of a case: kinds that are aimed by a label have a group of their own."""
+    kind = STREET[number].kind
+    return f"{kind}-001" if registry.fault(kind).needs else f"meters-{number + 1:03d}"
 
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Street:
-    cases = [*AWAY, *ON_POLLS]
-    pilot = many(tmp_path_factory.mktemp("street"), {"rtu": [*map(meter, range(len(cases))), FREE]})
-    for number, case in enumerate(cases):
-        target = {"label": f"batch={meter(number)}"} if registry.fault(case.kind).needs else {"group": meter(number)}
+    labelled = {case.kind: 1 for case in AWAY if registry.fault(case.kind).needs}
+    pilot = many(tmp_path_factory.mktemp("street"), {"rtu": {"meters": len(STREET) + 1, **labelled}})
+    for number, case in enumerate(STREET):
+        target = {"label": f"batch={case.kind}"} if case.kind in labelled else {"device": meter(number)}
         pilot.farm.faults.add(case.kind, target, case.mode, case.parameters, BEGINS_S, LASTS_S)
     found = qualities(pilot, 24.0)
     online: dict[str, list[tuple[float, float]]] = {}
     for each in pilot.images.sequences["rtu"].events:
         if each.quantity == "online":
             since_s = each.heard_s - pilot.farm.unix_s + pilot.farm.time_s
-            online.setdefault(each.device.removesuffix("-001"), []).append((each.value, since_s))
+            online.setdefault(each.device, []).append((each.value, since_s))
     return Street(pilot, found, online)
 
 
@@ -481,7 +493,7 @@ def test_what_changes_every_poll_of_a_device_counts_its_tries(two: Pilot) -> Non
 def test_commands_to_a_device_meet_what_its_polls_meet(
     tmp_path: Path, kind: str, of: Mapping[str, str], confirmed: bool
 ) -> None:
-    text = (MANY % (METER % ("units", "units", "rtu"), RTU % ("rtu", "rtu", "device"))).replace(
+    text = (MANY % (METERS % ("units", 1, "units", "rtu"), RTU % ("rtu", "rtu", "device"))).replace(
         "smart_meter", "battery"
     )
     (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
@@ -517,10 +529,9 @@ def test_a_wrong_clock_shows_in_events_that_it_stamps_and_in_no_others(tmp_path:
     """Each fault is one of a device, or of an RTU that has two of them."""
     of_stations = stamps == "station"
     names = {case.kind.replace("-", "_"): case for case in CLOCKS}
-    rtus = {name: [f"{name}_1", f"{name}_2"] for name in names}
-    pilot = many(tmp_path, rtus, stamps)
+    pilot = many(tmp_path, {name: {f"at_{name}": 2} for name in names}, stamps)
     for name, case in names.items():
-        target = {"station": name} if of_stations else {"group": f"{name}_1"}
+        target = {"station": name} if of_stations else {"device": f"at_{name}-001"}
         pilot.farm.faults.add(case.kind, target, case.mode, case.parameters, BEGINS_S)
     pilot.farm.faults.add("quality", {"quantity": "relay_open"}, start_s=12.0)
     while pilot.farm.time_s < 17.0:
@@ -532,7 +543,7 @@ def test_a_wrong_clock_shows_in_events_that_it_stamps_and_in_no_others(tmp_path:
         right_s = 16.0 if of_stations else 15.0
         wrong_s = right_s + OFF_S[case.kind] * (right_s - BEGINS_S if case.kind == "clock-drift" else 1.0)
         other_s = wrong_s if of_stations else right_s
-        assert stamped_s == pytest.approx({f"{name}_1-001": wrong_s, f"{name}_2-001": other_s}, abs=1e-5)
+        assert stamped_s == pytest.approx({f"at_{name}-001": wrong_s, f"at_{name}-002": other_s}, abs=1e-5)
 
 
 # ------------------------------------------------------------------------------------ stations themselves
@@ -574,7 +585,7 @@ class Town:
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
     rtus = {case.kind.replace("-", "_"): case for case in OF_STATIONS}
-    pilot = many(tmp_path_factory.mktemp("town"), {name: [f"{name}_1", f"{name}_2"] for name in rtus})
+    pilot = many(tmp_path_factory.mktemp("town"), {name: {f"at_{name}": 2} for name in rtus})
     pilot.farm.faults.add("quality", {"quantity": "relay_open"}, start_s=12.0)
     for name, case in rtus.items():
         target = {"label": f"cell={name}"} if "label" in registry.fault(case.kind).needs else {"station": name}
@@ -603,11 +614,11 @@ def test_a_station_that_is_cut_off_polls_on_and_one_that_is_down_begins_with_not
     for at_s, admission in town.admissions[name].items():
         assert admission == (case.admission if BEGINS_S <= at_s < BEGINS_S + LASTS_S else Admission.OPEN)
     assert town.before[name] == ((2 * 3, [15.0, 15.0]) if case.polls else (2 * 1, []))
-    for which in (1, 2):
-        marks = town.qualities[name, f"{name}_{which}"]
+    for device in (f"at_{name}-001", f"at_{name}-002"):
+        marks = town.qualities[name, device]
         assert spans(marks, INVALID) == ([] if case.polls else [(18.0, 21.0)])
         assert set(marks.values()) == ({0} if case.polls else {0, INVALID})
-        assert set(town.qualities["scada", f"{name}_{which}"].values()) == {0}
+        assert set(town.qualities["scada", device].values()) == {0}
     # The first that is known is no event.
     assert town.pilot.images.sequences[name].count == (2 if case.polls else 0)
     assert town.pilot.images.polling[name].scanner.unanswered == 0
