@@ -90,6 +90,7 @@ CASES: Final = (
     Case("follows-none", device="battery", shows_s=9.0),
     Case("follows-slowly", device="battery", parameters={"time_s": 30.0}, shows_s=9.0),
     Case("identification-refused", "identified", "battery"),
+    Case("tamper", "cover_open_alarm", ends_s=None),
     Case("outage", "voltage_l1_v", ends_s=None),
     Case("phase-loss", "voltage_l1_v", ends_s=None),
     Case("voltage-sag", "voltage_l1_v", parameters={"voltage_pu": 0.6}, ends_s=None),
@@ -476,10 +477,14 @@ def test_of_what_a_fault_may_change_no_more_is_changed(two: Pilot) -> None:
 
 
 def test_what_changes_every_poll_of_a_device_counts_its_tries(two: Pilot) -> None:
+    """Three at 10 s; at 15 s its bus is busy, and at 20 s it is tried once, and twice more for counters alone."""
     fault = two.farm.faults.add("silence", {"device": "meters-001"}, start_s=BEGINS_S)
-    while two.farm.time_s < 14.0:
+    counts = {}
+    while two.farm.time_s < 24.0:
         two.step(1.0)
-    assert fault.bites.count == 3
+        counts[two.farm.time_s] = fault.bites.count
+    assert (counts[10.0], counts[11.0], counts[20.0], counts[21.0], counts[24.0]) == (0, 3, 3, 6, 6)
+    assert two.images.polling["rtu"].scanner.left_out == 1
 
 
 @pytest.mark.parametrize(
