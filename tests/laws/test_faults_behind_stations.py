@@ -583,6 +583,8 @@ class Town:
     """By station and the end of a step."""
     before: dict[str, tuple[int, list[float]]]
     """By RTU, how many scans it has begun by 16 s, and when what happened at 12 s is said to have been read."""
+    since_s: dict[str, float]
+    """By RTU, since when it has known its counters at 17 s; of one that has just begun, since when it knows nothing."""
     qualities: dict[tuple[str, str], Qualities]
     """From 18 s on."""
 
@@ -595,7 +597,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
     for name, case in rtus.items():
         target = {"label": f"cell={name}"} if "label" in registry.fault(case.kind).needs else {"station": name}
         pilot.farm.faults.add(case.kind, target, None, case.parameters, BEGINS_S, LASTS_S)
-    here = Town(pilot, {}, {}, {})
+    here = Town(pilot, {}, {}, {}, {})
     while pilot.farm.time_s < 17.0:
         pilot.step(1.0)
         for number, place in enumerate(pilot.images.places):
@@ -606,6 +608,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
             for name in rtus:
                 stamped_s = [each.stamped_s - start_s for each in pilot.images.sequences[name].events]
                 here.before[name] = pilot.images.polling[name].scanner.scans, stamped_s
+    here.since_s = {name: float(pilot.images.polling[name].scanner.known_s[2].max()) for name in rtus}
     here.qualities = qualities(pilot, 26.0)
     return here
 
@@ -624,6 +627,7 @@ def test_a_station_that_is_cut_off_polls_on_and_one_that_is_down_begins_with_not
         assert spans(marks, INVALID) == ([] if case.polls else [(18.0, 21.0)])
         assert set(marks.values()) == ({0} if case.polls else {0, INVALID})
         assert set(town.qualities["scada", device].values()) == {0}
+    assert town.since_s[name] == (1.0 if case.polls else 16.0)
     # The first that is known is no event.
     assert town.pilot.images.sequences[name].count == (2 if case.polls else 0)
     assert town.pilot.images.polling[name].scanner.unanswered == 0
