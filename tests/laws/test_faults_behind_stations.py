@@ -515,6 +515,50 @@ def test_commands_to_a_device_meet_what_its_polls_meet(
     assert [each.negative for each in answers if each.cause == Cause.ACTIVATION_CON] == [not confirmed]
 
 
+CHAIN: Final = """\
+name: chain
+location: {latitude_deg: 47.8, longitude_deg: 10.2, time_zone: Europe/Berlin}
+start: 2026-06-21T12:00:00
+media: false
+groups:
+  near: {kind: smart_meter, count: 2, endpoints: [{protocol: iec104, station: near}, {protocol: iec104, station: top}]}
+  far: {kind: smart_meter, count: 1, endpoints: [{protocol: iec104, station: far}, {protocol: iec104, station: top}]}
+stations:
+  top: {protocol: iec104, polling: {through: [near, far], scan_s: 5, slow_s: 10, counters_s: 20, timeout_s: 1}}
+  near: {protocol: iec104, polling: {medium: none, scan_s: 5, slow_s: 10, counters_s: 20}}
+  far: {protocol: iec104}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "silent"),
+    [
+        ("silence", {"station": "near"}, {"near"}),
+        ("blackhole", {"station": "near"}, {"near"}),
+        ("silence", {"station": "far"}, {"far"}),
+        ("silence", {"station": "top"}, set()),
+        ("silence", {"device": "near-001"}, set()),
+        ("modbus-exception", {"device": "near-001"}, set()),
+    ],
+)
+def test_what_lies_before_a_station_hinders_the_one_that_polls_it(
+    tmp_path: Path, kind: str, target: Mapping[str, str], silent: set[str]
+) -> None:
+    """Three tries of 1 s at 10 s; where a device is silent, the station above it is still answered by its own."""
+    (tmp_path / "site.yaml").write_text(CHAIN, encoding="utf-8")
+    pilot = Pilot(site.load(str(tmp_path / "site.yaml")))
+    pilot.farm.faults.add(kind, target, start_s=BEGINS_S, duration_s=LASTS_S)
+    missed = {}
+    while pilot.farm.time_s < 22.0:
+        pilot.step(1.0)
+        scanner = pilot.images.polling["top"].scanner
+        missed[pilot.farm.time_s] = {
+            name for number, name in enumerate(("near", "far")) if not scanner.answers[0, number]
+        }
+    assert (missed[12.0], missed[13.0], missed[20.0], missed[22.0]) == (set(), silent, silent, set())
+    assert (pilot.images.polling["near"].scanner.unanswered > 0) == ("device" in target)
+
+
 # ------------------------------------------------------------------------------------------------- clocks
 
 
