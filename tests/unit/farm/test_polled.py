@@ -122,9 +122,8 @@ def test_what_is_known_of_each_row_is_of_the_step_that_it_was_read_in(seed: int)
     names = [["active_power_w", "voltage_l1_v", "frequency_hz"], ["energy_imported_wh"]]
     every = [name for each in names for name in each]
     asked = Polls(*(np.repeat(np.arange(n), 1), np.zeros(n, np.intp), np.arange(n), np.ones(n, np.intp)))
-    polling = Polling(
-        Scanner(asked, keys_of(1, list("abcde")), NoWay(n), classes=2, scan_s=1.0, timeout_s=1.0, retries=0)
-    )
+    scans = Scanner(asked, keys_of(1, list("abcde")), NoWay(n), classes=2, scan_s=1.0, timeout_s=1.0, retries=0)
+    polling = Polling(scans, Hindrances(0.0))
     still = np.arange(float(n))
 
     def said(step: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

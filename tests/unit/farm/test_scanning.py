@@ -298,7 +298,7 @@ def test_a_modem_draws_the_same_whoever_is_asked_beside_it() -> None:
     gprs, here = medium("gprs"), keys(50)
     over = ModemWay(replace(gprs, loss_frac=0.3), np.full(50, 8.0), np.full(50, 40.0), np.tile([1.0, 60.0], 25))
     some = np.array([3, 4, 17, 40])
-    for whole, part in zip(over.drawn(here, 5, np.arange(50)), over.drawn(here[some], 5, some), strict=True):
+    for whole, part in zip(over.drawn(here, 5, np.arange(50))[:3], over.drawn(here[some], 5, some)[:3], strict=True):
         assert whole[some].tolist() == part.tolist()
 
 
@@ -316,7 +316,7 @@ def test_the_turn_around_is_spread_evenly_however_much_is_lost() -> None:
     shape, n = replace(shared_medium("rs485"), loss_frac=0.4), 20_000
     shape = replace(shape, access_median_s=1e-9, access_p95_s=2e-9, access_p99_s=3e-9, access_max_s=4e-9)
     over = SharedWay(shape, keys(n), np.full(n, 8.0), np.full(n, 40.0))
-    took_s, back_s, lost = over.drawn(keys(n), 3, np.arange(n))
+    took_s, back_s, lost, _ = over.drawn(keys(n), 3, np.arange(n))
     assert float(np.mean(lost)) == pytest.approx(0.64, abs=0.01)
     turn_s = (took_s - back_s)[~lost] - hop_s(shape, 8, shape.rate_bit_s)
     shares = (turn_s - shape.turnaround_min_s) / (shape.turnaround_max_s - shape.turnaround_min_s)
