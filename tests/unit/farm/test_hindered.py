@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pilotfarm.emulators.contracts.asking import Hindrance, Impairment
+from pilotfarm.emulators.contracts.hindrance import Hindrance, Impairment
 from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.stations.exchanges import NoWay, Way, way
 from pilotfarm.emulators.stations.hindered import HinderedWay, Hindering, Hindrances
