@@ -25,12 +25,12 @@ from pilotfarm.emulators.farm.population import Group, Way
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.plans.own_list import ABSENT, OwnPoint
 from pilotfarm.emulators.quantities import Role
+from pilotfarm.emulators.serving.column_polling import buses_of, scanner
 from pilotfarm.emulators.serving.real_polling import real_scanner
 from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, SerialEndpoint, StationLayout
 from pilotfarm.emulators.stations.behind import Behind, StationDownlink
-from pilotfarm.emulators.stations.downlink import BusDownlink, Buses
-from pilotfarm.emulators.stations.exchanges import way
-from pilotfarm.emulators.stations.hindered import HinderedWay, Hindrances
+from pilotfarm.emulators.stations.downlink import BusDownlink
+from pilotfarm.emulators.stations.hindered import Hindrances
 from pilotfarm.emulators.stations.known import REACHED, Known
 from pilotfarm.emulators.stations.polled import Polled, Polling
 from pilotfarm.emulators.stations.real.downlink import RealDownlink
@@ -284,37 +284,6 @@ def bottom_up(stations: Sequence[StationLayout]) -> list[int]:
     for name in TopologicalSorter(through).static_order():
         depth[name] = 1 + max((depth[below] for below in through.get(name, ())), default=0)
     return sorted(range(len(stations)), key=lambda number: depth.get(stations[number].name, 0))
-
-
-def scanner(layout: PollingLayout, start_s: float, hindrances: Hindrances) -> Scanner:
-    """Return what polls as a site has it laid out."""
-    polls = layout.polls
-    # A device's modem has time to fall asleep before the first request of a scan, and not between that and the others.
-    every_s = np.zeros(len(polls.device))
-    first = np.unique(polls.device, return_index=True)[1]
-    every_s[first] = polls.every[first] * layout.scan_s
-    over = way(layout.medium, layout.rate_bit_s, layout.keys[polls.device], layout.asked, layout.answered, every_s)
-    return Scanner(
-        polls,
-        layout.keys,
-        HinderedWay(over, hindrances, polls.device, layout.asked, layout.answered),
-        classes=layout.classes,
-        scan_s=layout.scan_s,
-        timeout_s=layout.timeout_s,
-        retries=layout.retries,
-        start_s=start_s,
-    )
-
-
-def buses_of(layout: PollingLayout, hindrances: Hindrances) -> Buses:
-    """Return what commands go down as a site has it laid out."""
-    devices = len(layout.keys)
-    asks, answers = (np.full(devices, float(octets)) for octets in layout.write)
-    medium = way(layout.medium, layout.rate_bit_s, layout.keys, asks, answers)
-    over = HinderedWay(medium, hindrances, np.arange(devices), asks, answers, writes=True)
-    asked = way(layout.medium, layout.rate_bit_s, layout.keys[layout.polls.device], layout.asked, layout.answered)
-    exchange_s = np.bincount(layout.polls.bus, asked.nominal_s) / np.bincount(layout.polls.bus)
-    return Buses(over, layout.keys, layout.bus, exchange_s, timeout_s=layout.timeout_s, retries=layout.retries)
 
 
 def _station(protocol: ProtocolSpec, seats: Sequence[Seat], layout: StationLayout) -> Station:

@@ -17,7 +17,8 @@ from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec60870.control import UNDER_WAY_MAX
-from pilotfarm.emulators.serving.images import Images, scanner
+from pilotfarm.emulators.serving.column_polling import scanner
+from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.emulators.stations.exchanges import NoWay, way
