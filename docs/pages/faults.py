@@ -75,7 +75,8 @@ protocol and the override `medium` act on these ways, and a device is off the ne
 fault takes the feeders, transformers or branches of the devices that are picked, and with them their neighbours. A
 clock fault whose target names an RTU as its `station` is one of the RTU's clock, and with it of all that the RTU tells.
 A `restart` whose target names a `station`, `protocol`, `map` or a label of a station is one of what answers there: no
-device stops for it.
+device stops for it. At a [station that polls](stations.md) this tells faults of the station and faults of the devices
+behind it apart.
 
 ```
 $ pilotfarm fault add offline --device 'meter-*' --duration 600

@@ -6,6 +6,7 @@ from typing import Final
 
 _CLOCK: Final = (
     ("IEC 104 RTU", "the same of all its devices, where the target names it as its `station`; else nothing of it"),
+    ("an RTU that polls", "with `time_stamps: device` those of the device in what it has read there"),
     ("Modbus", "where the map has a clock (`alfen`) the time that it shows; else nothing of it"),
     ("REST", "`clock_offset_s` of the device"),
 )
@@ -52,6 +53,7 @@ SEEN: Final = {
         ("DNP3 station", "its outstation is silent; the connection stands, and others answer on it"),
         ("Modbus gateway", "its unit answers exception 11: the device behind the gateway does not answer"),
         ("IEC 104", "a device of its own as over Modbus; at an RTU what it knew last, *not topical*, and `online` 0"),
+        ("an RTU that polls", "the same once its polls are given up; it is cut off itself where it is the target"),
         ("REST", "what the device says itself; only its `online` is reported as 0"),
     ),
     "cell-down": (
@@ -65,10 +67,14 @@ SEEN: Final = {
         ("with `spread_s`", "devices come back one after the other in that time: a storm of masters who connect again"),
         ("over a medium", "modems attach again before they are answered, so many at a time as the cell takes"),
     ),
-    "rtu-down": (("every protocol", "as `offline`, at that station alone: devices answer on their other ways"),),
+    "rtu-down": (
+        ("every protocol", "as `offline`, at that station alone: devices answer on their other ways"),
+        ("an RTU that polls", "it polls nobody meanwhile, and begins as after a `gateway-restart`"),
+    ),
     "gateway-restart": (
         ("Modbus gateway", "connections are cut, and refused while it is down; then it answers as before"),
         ("IEC 104 RTU", "the same, and then an end of initialisation for each device, and no events of before"),
+        ("an RTU that polls", "what it has not read again is 0 and invalid, and its sequence of events begins anew"),
         ("the devices behind it", "go on; on their other ways they answer"),
     ),
     "firmware-bad": (

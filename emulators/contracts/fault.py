@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 from pilotfarm.emulators.columns.arrays import Bools, Floats
 from pilotfarm.emulators.contracts.device import Keys
 from pilotfarm.emulators.contracts.disturbance import Disturbance
+from pilotfarm.emulators.contracts.hindrance import Hindrance
 from pilotfarm.emulators.contracts.override import Shift
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
@@ -204,6 +205,10 @@ def _agrees(mode: str, parameters: Any, medium: Medium) -> str:
     return ""
 
 
+def _unhindered(mode: str, parameters: Any) -> Hindrance | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkFault(_Kind):
     """Something happens to the bytes of a device's connections, those that stand and those that come.
@@ -222,6 +227,8 @@ class LinkFault(_Kind):
     spares: Callable[[str, Any], bool] = _spares_nobody
     fights: Callable[[str, Any, Medium], str] = _agrees
     whose: Callable[[str], Whose | None] = _the_connections
+    polled: Callable[[str, Any], Hindrance | None] = _unhindered
+    """What it makes of the exchanges of a station that polls the device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +242,8 @@ class ProtocolFault(_Kind):
     family: ClassVar = "protocol"
     protocols: tuple[str, ...]
     filter: Callable[[str, Any, int], Filter]
+    polled: Callable[[str, Any], Hindrance | None] = _unhindered
+    """As of a link fault."""
     by_message: bool = True
     """Whether it acts on messages that pass: these can be counted."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, Indices
 from pilotfarm.emulators.contracts.fault import LinkFault, MediumOverride, Override, ProtocolFault, acts_on
-from pilotfarm.emulators.farm.fault import Fault, grips
+from pilotfarm.emulators.farm.fault import Fault, grips, hindrance
 from pilotfarm.emulators.farm.overrides import met
-from pilotfarm.emulators.farm.population import Population, Rows, Way
+from pilotfarm.emulators.farm.population import Group, Population, Rows, Way
 from pilotfarm.emulators.farm.targets import chosen, picked
 from pilotfarm.emulators.grid.network import Network, Supply
 from pilotfarm.profiles.media import NONE
@@ -63,10 +63,9 @@ class Aim:
         spec = fault.spec
         if not isinstance(spec, LinkFault | ProtocolFault | MediumOverride):
             return np.full(len(rows), grips(fault, self._population.groups[name]))
+        group = self._population.groups[name]
         ways = (self._population.ways.get((name, row), ()) for row in rows.tolist())
-        return np.array(
-            [any(_can(spec, fault.parameters, way) and fault.acts_at(way) for way in own) for own in ways], dtype=bool
-        )
+        return np.array([any(_can(fault, way, group) for way in own) for own in ways], dtype=bool)
 
     def _widened(self, fault: Fault, at: str) -> Rows:
         """Widen a fault to all who share a supply with it; return those of its target that have no such supply."""
@@ -91,8 +90,10 @@ class Aim:
         return self._feeding[at]
 
 
-def _can(spec: LinkFault | ProtocolFault | MediumOverride, parameters: Any, way: Way) -> bool:
+def _can(fault: Fault, way: Way, group: Group) -> bool:
     """Whether a way can have a fault: one without a medium has none that could be another one, nor has a line."""
+    spec = fault.spec
     if isinstance(spec, MediumOverride):
-        return way.station.medium not in (NONE, *SHARED, spec.medium(parameters))
-    return acts_on(spec, way.station.protocol)
+        return fault.acts_at(way) and way.station.medium not in (NONE, *SHARED, spec.medium(fault.parameters))
+    assert isinstance(spec, LinkFault | ProtocolFault)
+    return (fault.acts_at(way) and acts_on(spec, way.station.protocol)) or hindrance(fault, way, group) is not None

@@ -20,14 +20,16 @@ from pilotfarm.emulators.contracts.fault import (
     LinkFault,
     MeasurementFault,
     Override,
+    ProtocolFault,
     acts_on,
     on_the_way,
     spreads,
 )
+from pilotfarm.emulators.contracts.hindrance import Hindrance
 from pilotfarm.emulators.contracts.way import Bites
 from pilotfarm.emulators.farm.population import Group, Rows, Way
 from pilotfarm.emulators.farm.reports import Misreport, gripped
-from pilotfarm.emulators.farm.targets import Target, entries, ways_meant
+from pilotfarm.emulators.farm.targets import Target, entries, names_ways, ways_meant
 from pilotfarm.emulators.grid.network import Supply
 from pilotfarm.emulators.quantities import split
 from pilotfarm.profiles.draws import uniform
@@ -159,6 +161,19 @@ def fights(fault: Fault, ways: Mapping[tuple[str, int], Sequence[Way]]) -> str:
     }
     found = (fault.spec.fights(fault.mode, fault.parameters, medium(name)) for name in sorted(names - {NONE, *SHARED}))
     return next(filter(None, found), "")
+
+
+def hindrance(fault: Fault, way: Way, group: Group) -> Hindrance | None:
+    """Return what a fault makes of the polls of a way's station: it is one of a device that this polls itself.
+
+    One that means ways is not, but of what its target says.
+    """
+    spec, polling = fault.spec, way.station.polling
+    if polling is None or polling.through or polling.real or not isinstance(spec, LinkFault | ProtocolFault):
+        return None
+    if names_ways(fault.target, group):
+        return None
+    return spec.polled(fault.mode, fault.parameters) if acts_on(spec, polling.protocol) else None
 
 
 def grips(fault: Fault, group: Group) -> bool:

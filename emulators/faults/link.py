@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pilotfarm.emulators.contracts.fault import LinkFault
+from pilotfarm.emulators.contracts.hindrance import UNIMPAIRED, Hindrance, Impairment
 from pilotfarm.emulators.contracts.way import Engine, Link
 from pilotfarm.emulators.links.channels import Channel, Delay, Draws, Flapping, Gap, Hole, Loss, Rate
 from pilotfarm.emulators.links.pipe import Pipe
@@ -100,6 +101,18 @@ def _wrapped(
     return wrap
 
 
+def _on_ways(parameters: _Directed, way: Impairment) -> Hindrance:
+    """Return what is on the ways of polls that a fault acts on."""
+    there, back = (
+        way if parameters.direction in ("both", direction) else UNIMPAIRED for direction in ("to_device", "to_master")
+    )
+    return Hindrance(there=there, back=back)
+
+
+def _flaps(mode: str, parameters: Flaps) -> Hindrance:
+    return Hindrance(unanswered=True, up_s=parameters.up_s, down_s=parameters.down_s)
+
+
 def _below_the_floor(mode: str, parameters: Latency, medium: Medium) -> str:
     most_s = parameters.delay_s + parameters.jitter_s
     if most_s >= medium.floor_s:
@@ -123,6 +136,7 @@ LATENCY = LinkFault(
     title="What is sent arrives late",
     parameters=Latency,
     wrap=_wrapped(lambda p, draw: Delay(p.delay_s, p.jitter_s, draw)),
+    polled=lambda mode, p: _on_ways(p, Impairment(delay_s=p.delay_s, jitter_s=p.jitter_s)),
     fights=_below_the_floor,
     example={"delay_s": 0.5, "jitter_s": 1.0},
 )
@@ -132,6 +146,7 @@ BANDWIDTH = LinkFault(
     title="What is sent arrives bit by bit, at a rate",
     parameters=Bandwidth,
     wrap=_wrapped(lambda p, draw: Rate(p.rate_bit_s)),
+    polled=lambda mode, p: _on_ways(p, Impairment(octet_s=8.0 / p.rate_bit_s)),
     fights=_above_the_rate,
     example={"rate_bit_s": 9_600.0},
 )
@@ -141,6 +156,7 @@ LOSS = LinkFault(
     title="The medium loses segments; TCP repeats them, which takes time, and gives up after 15 repeats",
     parameters=Lossy,
     wrap=_wrapped(lambda p, draw: Loss.of(p.loss_frac, p.burst_length, draw)),
+    polled=lambda mode, p: _on_ways(p, Impairment(lost_frac=p.loss_frac)),
     example={"loss_frac": 0.1},
 )
 
@@ -149,6 +165,7 @@ FLAPPING = LinkFault(
     title="The medium comes and goes, for all devices together; what is sent meanwhile waits",
     parameters=Flaps,
     wrap=_wrapped(lambda p, draw: Flapping(p.up_s, p.down_s)),
+    polled=_flaps,
     example={"up_s": 10.0, "down_s": 5.0},
 )
 
@@ -157,6 +174,7 @@ SLICED = LinkFault(
     title="Messages arrive in pieces",
     parameters=Sliced,
     wrap=_wrapped(lambda p, draw: Gap(p.gap_s), lambda p: p.piece_octets),
+    polled=lambda mode, p: _on_ways(p, Impairment(octet_s=p.gap_s / p.piece_octets)),
     example={"piece_octets": 3},
 )
 
@@ -165,5 +183,6 @@ BLACKHOLE = LinkFault(
     title="Connections stay and nothing arrives, until the fault ends or TCP gives up after 924.6 s",
     parameters=Blackhole,
     wrap=_wrapped(lambda p, draw: Hole()),
+    polled=lambda mode, p: Hindrance(unanswered=True),
     example={"direction": "to_master"},
 )

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from pilotfarm.emulators.contracts.fault import LinkFault, ProtocolFault
+from pilotfarm.emulators.contracts.hindrance import Hindrance
 from pilotfarm.emulators.contracts.way import Engine, Passing
 from pilotfarm.emulators.faults.modbus_frames import MODES, framing_of
 from pilotfarm.emulators.faults.parameters import Share
@@ -60,6 +61,7 @@ MODBUS_EXCEPTION = ProtocolFault(
     parameters=ModbusException,
     protocols=("modbus",),
     filter=_refusing,
+    polled=lambda mode, p: Hindrance(p.share_frac, refused=True, reads=p.of != "writes", writes=p.of != "reads"),
     example={"code": 6},
 )
 
@@ -90,6 +92,13 @@ def _answering(engine: Engine, mode: str, parameters: Share, key: int, now_s: fl
     return _Answering(engine, mode, parameters.share_frac, Draws(key, "answer"), now_s)
 
 
+def _not_taken(mode: str, parameters: Share) -> Hindrance | None:
+    """Polls are frames of RTU: they have no transaction, protocol or length, and what follows one is noise."""
+    if mode in ("transaction", "protocol", "length", "doubled"):
+        return None
+    return Hindrance(parameters.share_frac, unanswered=True)
+
+
 MODBUS_ANSWER = LinkFault(
     kind="modbus-answer",
     title="Answers come out wrong: another transaction, protocol, length, unit or function, truncated, corrupted, "
@@ -98,5 +107,6 @@ MODBUS_ANSWER = LinkFault(
     modes=MODES,
     protocols=("modbus",),
     wrap=_answering,
+    polled=_not_taken,
     example={"share_frac": 0.1},
 )

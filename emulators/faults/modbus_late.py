@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import Field
 
 from pilotfarm.emulators.contracts.fault import LinkFault
+from pilotfarm.emulators.contracts.hindrance import Hindrance, Impairment
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.faults.modbus_frames import framing_of
 from pilotfarm.emulators.faults.parameters import Share
@@ -82,6 +83,12 @@ def _late(engine: Engine, mode: str, parameters: Lateness, key: int, now_s: floa
     return _Late(engine, mode, parameters, Draws(key, "late"), now_s)
 
 
+def _polled(mode: str, parameters: Lateness) -> Hindrance:
+    if mode == "lagging":
+        return Hindrance(parameters.share_frac, unanswered=True)
+    return Hindrance(parameters.share_frac, back=Impairment(delay_s=parameters.delay_s))
+
+
 MODBUS_LATE = LinkFault(
     kind="modbus-late",
     title="Answers come late, while requests arrive in time: when the master has given up and asked for something else",
@@ -89,5 +96,6 @@ MODBUS_LATE = LinkFault(
     modes=("late", "overtaken", "lagging"),
     protocols=("modbus",),
     wrap=_late,
+    polled=_polled,
     example={"delay_s": 1.5, "share_frac": 0.1},
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pilotfarm.emulators.contracts.fault import ProtocolFault
+from pilotfarm.emulators.contracts.hindrance import Hindrance
 from pilotfarm.emulators.faults.parameters import Share
 from pilotfarm.emulators.links.channels import Draws
 
@@ -38,5 +39,6 @@ SILENCE = ProtocolFault(
     modes=("unheard", "unanswered"),
     protocols=("modbus", "iec104", "iec101", "dnp3"),
     filter=_silent,
+    polled=lambda mode, p: Hindrance(p.share_frac, unanswered=True),
     example={"share_frac": 0.5},
 )

@@ -25,11 +25,12 @@ from pilotfarm.emulators.farm.population import Group, Way
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.plans.own_list import ABSENT, OwnPoint
 from pilotfarm.emulators.quantities import Role
+from pilotfarm.emulators.serving.column_polling import buses_of, scanner
 from pilotfarm.emulators.serving.real_polling import real_scanner
 from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, SerialEndpoint, StationLayout
 from pilotfarm.emulators.stations.behind import Behind, StationDownlink
-from pilotfarm.emulators.stations.downlink import BusDownlink, Buses
-from pilotfarm.emulators.stations.exchanges import way
+from pilotfarm.emulators.stations.downlink import BusDownlink
+from pilotfarm.emulators.stations.hindered import Hindrances
 from pilotfarm.emulators.stations.known import REACHED, Known
 from pilotfarm.emulators.stations.polled import Polled, Polling
 from pilotfarm.emulators.stations.real.downlink import RealDownlink
@@ -147,7 +148,9 @@ class Images:
     def _place(self, layout: StationLayout) -> Place:
         protocol = registry.protocol(layout.protocol)
         if layout.polling is not None:
-            polling = self.polling[layout.name] = Polling(self._scanner(layout, layout.polling))
+            hindrances = Hindrances(self._farm.time_s)
+            scans = self._scanner(layout, layout.polling, hindrances)
+            polling = self.polling[layout.name] = Polling(scans, hindrances)
             self.sequences[layout.name] = EventSequence(self._farm.clocks.of_station(layout))
         placed = tuple(self._placed(seat, layout, protocol) for seat in layout.seats)
         if layout.polling is not None:
@@ -162,9 +165,9 @@ class Images:
                 self._seated.setdefault((layout.name, each.group, each.row), each)
         return place
 
-    def _scanner(self, station: StationLayout, layout: PollingLayout) -> Scanner | RealScanner:
+    def _scanner(self, station: StationLayout, layout: PollingLayout, hindrances: Hindrances) -> Scanner | RealScanner:
         if not layout.real:
-            return scanner(layout, self._farm.time_s)
+            return scanner(layout, self._farm.time_s, hindrances)
         images = {name: self._asked_image(self._farm.groups[name], layout) for name in layout.maps}
         self._asked += images.values()
         return real_scanner(self._farm, station, layout, {name: image.table for name, image in images.items()})
@@ -182,7 +185,7 @@ class Images:
 
     def _put_downlinks(self, placed: Sequence[Placed], layout: PollingLayout, polling: Polling) -> None:
         """Have commands go down from a station that polls."""
-        buses = None if layout.real else buses_of(layout)
+        buses = None if layout.real else buses_of(layout, polling.hindrances)
         for asked, each in zip(layout.places.tolist(), placed, strict=True):
             below = self._below(layout, asked, each.group, each.row)
             if buses is None:
@@ -281,35 +284,6 @@ def bottom_up(stations: Sequence[StationLayout]) -> list[int]:
     for name in TopologicalSorter(through).static_order():
         depth[name] = 1 + max((depth[below] for below in through.get(name, ())), default=0)
     return sorted(range(len(stations)), key=lambda number: depth.get(stations[number].name, 0))
-
-
-def scanner(layout: PollingLayout, start_s: float) -> Scanner:
-    """Return what polls as a site has it laid out."""
-    polls = layout.polls
-    # A device's modem has time to fall asleep before the first request of a scan, and not between that and the others.
-    every_s = np.zeros(len(polls.device))
-    first = np.unique(polls.device, return_index=True)[1]
-    every_s[first] = polls.every[first] * layout.scan_s
-    over = way(layout.medium, layout.rate_bit_s, layout.keys[polls.device], layout.asked, layout.answered, every_s)
-    return Scanner(
-        polls,
-        layout.keys,
-        over,
-        classes=layout.classes,
-        scan_s=layout.scan_s,
-        timeout_s=layout.timeout_s,
-        retries=layout.retries,
-        start_s=start_s,
-    )
-
-
-def buses_of(layout: PollingLayout) -> Buses:
-    """Return what commands go down as a site has it laid out."""
-    write = (np.full(len(layout.keys), float(octets)) for octets in layout.write)
-    over = way(layout.medium, layout.rate_bit_s, layout.keys, *write)
-    asked = way(layout.medium, layout.rate_bit_s, layout.keys[layout.polls.device], layout.asked, layout.answered)
-    exchange_s = np.bincount(layout.polls.bus, asked.nominal_s) / np.bincount(layout.polls.bus)
-    return Buses(over, layout.keys, layout.bus, exchange_s, timeout_s=layout.timeout_s, retries=layout.retries)
 
 
 def _station(protocol: ProtocolSpec, seats: Sequence[Seat], layout: StationLayout) -> Station:

@@ -13,10 +13,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 from pilotfarm.emulators.contracts.fault import LinkFault, MediumOverride, ProtocolFault, Whose, acts_on
+from pilotfarm.emulators.contracts.hindrance import Hindrance
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.way import Admission, Engine, Filter, Link
-from pilotfarm.emulators.farm.fault import Fault
+from pilotfarm.emulators.farm.fault import Fault, hindrance
 from pilotfarm.emulators.farm.faultboard import FaultBoard
 from pilotfarm.emulators.farm.reach import admits, shut, stops, takes_away
 from pilotfarm.emulators.farm.targets import names_ways
@@ -28,6 +31,7 @@ from pilotfarm.emulators.serving.images import Place, Placed
 from pilotfarm.emulators.serving.media import Media, who_at
 from pilotfarm.emulators.serving.server import Server
 from pilotfarm.emulators.site.layout import StationLayout
+from pilotfarm.emulators.stations.hindered import Hindering
 from pilotfarm.profiles.draws import key_of
 
 _SILENCE: Final = -1
@@ -158,6 +162,7 @@ class Ways:
             fault.id: before.get(fault.id) or self._filter(fault.spec, fault, placed)
             for fault in faults
             if isinstance(fault.spec, ProtocolFault) and acts_on(fault.spec, placed.way.station.protocol)
+            if hindrance(fault, placed.way, placed.image.group) is None
         }
         if filters:
             self._filters[placed] = filters
@@ -173,12 +178,15 @@ class Ways:
         place.station.filtered = any(placed.seat.filters for placed in place.placed)
         gripping = self._gripping_all(number)
         admission = _admission(gripping)
-        if place.polling is not None:
+        if place.polling is not None and place.layout.polling is not None:
             self._stop(number, gripping)
+            if not place.layout.polling.through:
+                place.polling.hindrances.standing = list(self._hindering(place))
         self._media.move(number, _medium(gripping))
         self._media.met(number, admission)
         self._server.admit(number, admission)
         place.reach(not admission.cuts_off)
+        self._hinder_pollers(place, gripping)
         links = self._media.links(number)
         sparing: set[int] = set()
         for fault in next(iter(gripping)):
@@ -193,6 +201,36 @@ class Ways:
         if admission is Admission.SILENT:
             links[_SILENCE] = _unanswered
         self._server.link(number, links, sparing)
+
+    def _hindering(self, place: Place) -> Iterator[Hindering]:
+        """Yield what hinders the polls of devices, in the order of faults."""
+        layout = place.layout.polling
+        assert layout is not None
+        met: dict[int, tuple[Fault, Hindrance, list[int]]] = {}
+        for asked, placed in zip(layout.places.tolist(), place.placed, strict=True):
+            for fault in self._faults.get((placed.group, placed.row), ()):
+                found = hindrance(fault, placed.way, placed.image.group)
+                if found is not None:
+                    met.setdefault(fault.id, (fault, found, []))[2].append(asked)
+        for _, (fault, found, devices) in sorted(met.items()):
+            yield self._hinder(fault, found, devices, len(layout.keys))
+
+    def _hinder_pollers(self, place: Place, gripping: Collection[Sequence[Fault]]) -> None:
+        """Let what lies between a station and its masters hinder those who poll it, too."""
+        common = [fault for fault in next(iter(gripping)) if all(fault in faults for faults in gripping)]
+        for polling, number in place.pollers:
+            others = [each for each in polling.hindrances.standing if not each.at[number]]
+            for fault in common:
+                spec = fault.spec
+                if isinstance(spec, LinkFault | ProtocolFault) and acts_on(spec, place.layout.protocol):
+                    found = spec.polled(fault.mode, fault.parameters)
+                    if found is not None:
+                        others.append(self._hinder(fault, found, [number], len(polling.reachable)))
+            polling.hindrances.standing = others
+
+    def _hinder(self, fault: Fault, found: Hindrance, asked: Sequence[int], n: int) -> Hindering:
+        key = key_of(self._seed, "polls", str(fault.id))
+        return Hindering(found, np.isin(np.arange(n), asked), key, fault.start_s, fault.bites)
 
     def _stop(self, number: int, gripping: Iterable[Sequence[Fault]]) -> None:
         """Let a station that polls be down, or begin anew."""

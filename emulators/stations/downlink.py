@@ -41,9 +41,10 @@ class Buses:
         comes = False
         for again in range(1 + self._retries):
             drawn = self._way.drawn(self._keys[one], number * (1 + RETRIES_MAX) + again, one)
-            comes = reaches and not drawn.lost[0] and bool(drawn.took_s[0] <= self._timeout_s)
-            at_s += float(drawn.took_s[0]) if comes else self._timeout_s
-            if comes:
+            answered = reaches and not drawn.lost[0] and bool(drawn.took_s[0] <= self._timeout_s)
+            at_s += float(drawn.took_s[0]) if answered else self._timeout_s
+            if answered:
+                comes = drawn.refused is None or not drawn.refused[0]
                 break
         self._free_s[bus] = at_s
         return at_s, comes

@@ -29,12 +29,14 @@ _HOPS: Final = tuple(np.uint64(key_of(0, f"hop {hop}")) for hop in range(HOPS_MA
 class Drawn(NamedTuple):
     """What became of some exchanges: how long each took, its answer's way of that, and whether it was lost.
 
-    The times of one that was lost mean nothing.
+    The times of one that was lost mean nothing. One that was ``refused`` has an answer with no value in it; ``None`` is
+    that none was.
     """
 
     took_s: Floats
     back_s: Floats
     lost: Bools
+    refused: Bools | None = None
 
 
 class Way(Protocol):

@@ -16,6 +16,7 @@ from pilotfarm.emulators.columns.arrays import Bools, Columns, Floats, Indices, 
 from pilotfarm.emulators.columns.views import Seen, runs
 from pilotfarm.emulators.contracts.asking import Told
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
+from pilotfarm.emulators.stations.hindered import Hindrances
 from pilotfarm.emulators.stations.known import REACHED
 from pilotfarm.emulators.stations.scanning import News
 
@@ -46,10 +47,11 @@ class Polling:
     While it is ``down`` it asks nobody, and what it knew is lost.
     """
 
-    __slots__ = ("_silence", "down", "news", "reachable", "scanner")
+    __slots__ = ("_silence", "down", "hindrances", "news", "reachable", "scanner")
 
-    def __init__(self, scanner: Poller) -> None:
+    def __init__(self, scanner: Poller, hindrances: Hindrances) -> None:
         self.scanner = scanner
+        self.hindrances = hindrances
         classes, n = scanner.answers.shape
         self.reachable = np.ones(n, dtype=bool)
         self.down = False
@@ -62,6 +64,7 @@ class Polling:
             self.news = self._silence
         else:
             self.news = self.scanner.advance(to_s, self.reachable)
+        self.hindrances.now_s = to_s
 
 
 def read_at(scan_class: int) -> str:

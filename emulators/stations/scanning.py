@@ -127,6 +127,8 @@ class Scanner:
         self.scans += free
         self.left_out += len(idle) - free
         asked = self._rounds.at(scan)
+        if free < len(idle):
+            asked = asked.on(idle)
         if not len(asked.polls):
             return
         took_s, back_s, failed = self._tried(scan, asked, reachable)
@@ -135,13 +137,8 @@ class Scanner:
         heard_s = start_s + ended_s[1:] - ended_s[asked.begins]
         read_s = heard_s - back_s[asked.last]
         comes = np.ones(len(read_s), dtype=bool) if failed is None else ~np.logical_or.reduceat(failed, asked.first)
-        made, bus = asked.polls, asked.bus
-        if free < len(idle):
-            # Who is asked beside it changes nothing for a device: that busy buses were taken along does not matter.
-            now = np.flatnonzero(idle[bus])
-            made, bus, comes = made[now], bus[now], comes[now]
-            heard_s, read_s = heard_s[now], read_s[now]
-        self._free_s[bus] = heard_s  # the last of each bus stays
+        made = asked.polls
+        self._free_s[asked.bus] = heard_s  # the last of each bus stays
         self._heard_s[made], self._read_s[made], self._comes[made] = heard_s, read_s, comes
         self._pending[made] = True
 
@@ -150,9 +147,10 @@ class Scanner:
 
         ``None`` where an answer came to all.
         """
-        took_s, back_s, lost = self._asked(scan, 0, asked.requests, asked.keys, reachable)
-        if not anywhere(lost):
+        took_s, back_s, lost, refused = self._asked(scan, 0, asked.requests, asked.keys, reachable)
+        if not anywhere(lost) and refused is None:
             return took_s, back_s, None
+        refused = np.zeros_like(lost) if refused is None else refused
         left = np.flatnonzero(lost)
         took_s[left] = self._timeout_s
         left = left[self.answers.reshape(-1)[self._cell[asked.requests[left]]]]
@@ -162,7 +160,9 @@ class Scanner:
             drawn = self._asked(scan, number, asked.requests[left], asked.keys[left], reachable)
             took_s[left] += np.where(drawn.lost, self._timeout_s, drawn.took_s)
             back_s[left], lost[left] = drawn.back_s, drawn.lost
+            refused[left] = False if drawn.refused is None else drawn.refused
             left = left[drawn.lost]
+        lost |= refused
         if not anywhere(lost):
             return took_s, back_s, None
         # Which are not made, since one before them of the same poll failed.
@@ -172,11 +172,11 @@ class Scanner:
 
     def _asked(self, scan: int, number: int, which: Indices, keys: Keys, reachable: Bools) -> Drawn:
         """Ask once, for the first time or again; what comes after the time-out is lost too."""
-        took_s, back_s, lost = self._way.drawn(keys, scan * (1 + RETRIES_MAX) + number, which)
+        took_s, back_s, lost, refused = self._way.drawn(keys, scan * (1 + RETRIES_MAX) + number, which)
         lost = lost | (took_s > self._timeout_s)
         if np.count_nonzero(reachable) < len(reachable):
             lost |= ~reachable[self._device[which]]
-        return Drawn(took_s, back_s, lost)
+        return Drawn(took_s, back_s, lost, refused)
 
     def _collect(self, to_s: float, from_s: float, flags: Bools) -> None:
         """Take what has come by then."""
@@ -214,6 +214,19 @@ class _Round:
     keys: Keys
     """Of each request."""
 
+    @classmethod
+    def of(cls, polls: Indices, bus: Indices, counts: Indices, requests: Indices, keys: Keys) -> _Round:
+        """Make one of polls of so many requests each."""
+        end, changes = np.cumsum(counts), _changes(bus)
+        begins = np.flatnonzero(changes)[np.cumsum(changes) - 1]
+        return cls(polls, bus, begins, end - counts, end - 1, requests, keys)
+
+    def on(self, buses: Bools) -> _Round:
+        """Return what of it is asked on some of the buses."""
+        here, counts = buses[self.bus], 1 + self.last - self.first
+        of_them = np.repeat(here, counts)
+        return _Round.of(self.polls[here], self.bus[here], counts[here], self.requests[of_them], self.keys[of_them])
+
 
 class _Rounds:
     """What is asked at each scan. It comes again after a number of scans, and is kept so long as it is not too much."""
@@ -242,10 +255,7 @@ class _Rounds:
     def _made(self, scan: int) -> _Round:
         asked = scan % self._every == self._turn
         polls, requests = np.flatnonzero(asked), np.flatnonzero(np.repeat(asked, self._requests))
-        bus, end = self._bus[polls], np.cumsum(self._requests[polls])
-        changes = _changes(bus)
-        begins = np.flatnonzero(changes)[np.cumsum(changes) - 1]
-        return _Round(polls, bus, begins, end - self._requests[polls], end - 1, requests, self._keys[requests])
+        return _Round.of(polls, self._bus[polls], self._requests[polls], requests, self._keys[requests])
 
 
 def fullest_scan_s(polls: Polls, nominal_s: Floats) -> Floats:

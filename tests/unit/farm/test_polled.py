@@ -17,10 +17,12 @@ from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import ConfigError
 from pilotfarm.emulators.protocols.iec60870.asdu import Asdu, Cause, Type
 from pilotfarm.emulators.protocols.iec60870.control import UNDER_WAY_MAX
-from pilotfarm.emulators.serving.images import Images, scanner
+from pilotfarm.emulators.serving.column_polling import scanner
+from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.emulators.stations.exchanges import NoWay, way
+from pilotfarm.emulators.stations.hindered import Hindrances
 from pilotfarm.emulators.stations.polled import Polled, Polling
 from pilotfarm.emulators.stations.scanning import News, Polls, Scanner
 from pilotfarm.profiles.draws import keys_of
@@ -121,9 +123,8 @@ def test_what_is_known_of_each_row_is_of_the_step_that_it_was_read_in(seed: int)
     names = [["active_power_w", "voltage_l1_v", "frequency_hz"], ["energy_imported_wh"]]
     every = [name for each in names for name in each]
     asked = Polls(*(np.repeat(np.arange(n), 1), np.zeros(n, np.intp), np.arange(n), np.ones(n, np.intp)))
-    polling = Polling(
-        Scanner(asked, keys_of(1, list("abcde")), NoWay(n), classes=2, scan_s=1.0, timeout_s=1.0, retries=0)
-    )
+    scans = Scanner(asked, keys_of(1, list("abcde")), NoWay(n), classes=2, scan_s=1.0, timeout_s=1.0, retries=0)
+    polling = Polling(scans, Hindrances(0.0))
     still = np.arange(float(n))
 
     def said(step: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -228,7 +229,7 @@ def test_a_modem_may_sleep_before_the_first_request_of_a_scan_and_not_between_it
         polling = made(f"{{medium: gprs, scan_s: {scan_s}, slow_s: 400, counters_s: 400}}").stations[0].polling
         assert polling is not None
         awake = way("gprs", None, polling.keys[polling.polls.device], polling.asked, polling.answered)
-        return float((scanner(polling, 0.0)._way.nominal_s - awake.nominal_s)[number])
+        return float((scanner(polling, 0.0, Hindrances(0.0))._way.nominal_s - awake.nominal_s)[number])
 
     assert takes_s(20, 0) == pytest.approx(0.3)
     assert takes_s(100, 0) == pytest.approx(1.25)

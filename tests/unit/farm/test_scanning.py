@@ -177,7 +177,7 @@ def one_by_one(asked: Polls, over: Way, requests: Keys, until_s: float, reachabl
                         for number in range(tries):
                             one = np.array([request])
                             counter = scan * (1 + RETRIES_MAX) + number
-                            took, back, lost = over.drawn(requests[one], counter, one)
+                            took, back, lost, _ = over.drawn(requests[one], counter, one)
                             back_s = float(back[0])
                             if not lost[0] and took[0] <= 0.5 and reachable[device]:
                                 now_s += float(took[0])
@@ -261,7 +261,7 @@ def test_a_shared_medium_takes_what_its_numbers_say(name: str) -> None:
     shape, n = shared_medium(name), 20_000
     here = keys(n)
     over = SharedWay(shape, here, np.full(n, 8.0), np.full(n, 100.0))
-    took_s, back_s, lost = over.drawn(here, 7, np.arange(n))
+    took_s, back_s, lost, _ = over.drawn(here, 7, np.arange(n))
     far = hops(shape, here)
     wait_s = (back_s - far * passing_s(shape, np.full(n, 100.0), shape.rate_bit_s))[far == 1.0]
     for share, quoted in ((0.5, shape.access_median_s), (0.95, shape.access_p95_s), (0.99, shape.access_p99_s)):
@@ -290,7 +290,7 @@ def test_a_request_draws_the_same_whoever_is_asked_beside_it() -> None:
     here = keys(50)
     over = SharedWay(shared_medium("radio_mesh"), here, np.full(50, 8.0), np.full(50, 40.0))
     some = np.array([3, 17, 40])
-    for whole, part in zip(over.drawn(here, 5, np.arange(50)), over.drawn(here[some], 5, some), strict=True):
+    for whole, part in zip(over.drawn(here, 5, np.arange(50))[:3], over.drawn(here[some], 5, some)[:3], strict=True):
         assert whole[some].tolist() == part.tolist()
 
 
@@ -298,7 +298,7 @@ def test_a_modem_draws_the_same_whoever_is_asked_beside_it() -> None:
     gprs, here = medium("gprs"), keys(50)
     over = ModemWay(replace(gprs, loss_frac=0.3), np.full(50, 8.0), np.full(50, 40.0), np.tile([1.0, 60.0], 25))
     some = np.array([3, 4, 17, 40])
-    for whole, part in zip(over.drawn(here, 5, np.arange(50)), over.drawn(here[some], 5, some), strict=True):
+    for whole, part in zip(over.drawn(here, 5, np.arange(50))[:3], over.drawn(here[some], 5, some)[:3], strict=True):
         assert whole[some].tolist() == part.tolist()
 
 
@@ -316,7 +316,7 @@ def test_the_turn_around_is_spread_evenly_however_much_is_lost() -> None:
     shape, n = replace(shared_medium("rs485"), loss_frac=0.4), 20_000
     shape = replace(shape, access_median_s=1e-9, access_p95_s=2e-9, access_p99_s=3e-9, access_max_s=4e-9)
     over = SharedWay(shape, keys(n), np.full(n, 8.0), np.full(n, 40.0))
-    took_s, back_s, lost = over.drawn(keys(n), 3, np.arange(n))
+    took_s, back_s, lost, _ = over.drawn(keys(n), 3, np.arange(n))
     assert float(np.mean(lost)) == pytest.approx(0.64, abs=0.01)
     turn_s = (took_s - back_s)[~lost] - hop_s(shape, 8, shape.rate_bit_s)
     shares = (turn_s - shape.turnaround_min_s) / (shape.turnaround_max_s - shape.turnaround_min_s)
