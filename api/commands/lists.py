@@ -198,7 +198,7 @@ def _show(rows: Sequence[Row]) -> None:
     for column in (*columns, "address", "station"):
         table.add_column(column, overflow="fold")
     for row in rows:
-        known = (*columns, "serial", "station", "site")
+        known = (*columns, "serial", "station", "site", "polled_over", "scan_s")
         label, address = next((key.replace("_", " "), value) for key, value in row.items() if key not in known)
         shown = {"host": row["serial"]["device"], "port": "", **row} if "serial" in row else row
         table.add_row(*(str(shown[column]) for column in columns), f"{label} {address}", row["station"] or "")

@@ -199,6 +199,14 @@ class PollingLayout:
         """How many classes of scans there are."""
         return len(next(iter(self.names.values())))
 
+    def every_s(self, group: str, quantity: str) -> float | None:
+        """Return how often a quantity of the devices of a group is read; ``None`` if it is not. [s]"""
+        for number, names in enumerate(self.names[group]):
+            if quantity in names:
+                every = self.polls.every[self.polls.scan_class == number]
+                return self.scan_s * int(every[0]) if len(every) else None
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Written:

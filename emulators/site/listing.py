@@ -38,6 +38,8 @@ ENDPOINT_FIELDS: Final = (
     "unit",
     "common_address",
     "link_address",
+    "polled_over",
+    "scan_s",
 )
 """Columns of a list of endpoints."""
 
@@ -75,6 +77,8 @@ POINT_FIELDS: Final = (
     "deadband",
     "access",
     "resource_unit",
+    "polled_over",
+    "scan_s",
 )
 """Columns of a point list. A device's address at its station is ``unit_id``, ``common_address`` or ``link_address``."""
 
@@ -125,6 +129,7 @@ def endpoint_rows(layout: SiteLayout, wanted: Wanted = ALL) -> Sequence[dict[str
                     **_framing(station),
                     label: seat.address,
                     "station": station.name or None,
+                    **_scanned(station),
                 }
             )
     return rows
@@ -137,6 +142,12 @@ def _where(endpoint: Endpoint) -> dict[str, Any]:
             return {"host": host, "port": port}
         case SerialEndpoint():
             return {"serial": asdict(endpoint)}
+
+
+def _scanned(station: StationLayout) -> dict[str, Any]:
+    """Return what a station that polls reaches its devices over, and how often it scans them."""
+    polling = station.polling
+    return {} if polling is None else {"polled_over": polling.medium, "scan_s": polling.scan_s}
 
 
 def _framing(station: StationLayout) -> dict[str, str]:
@@ -246,11 +257,14 @@ class _Template:
         where = {
             **_flat(station.endpoint),
             **_framing(station),
+            **_scanned(station),
             "device": device,
             "station": station.name or None,
             "unit_id" if label == "unit" else label: seat.address,
         }
         for point, row in self._points:
+            if station.polling is not None:
+                where["scan_s"] = station.polling.every_s(seat.group, point.quantity)
             if point.resource_unit is None:
                 yield {**row, **where, "deadband": _at(point.deadband, seat.row)}
             elif not point.is_alias:

@@ -69,6 +69,20 @@ def test_endpoints_as_csv_are_the_same_rows():
     assert tuple(rows[0]) == ENDPOINT_FIELDS
 
 
+def test_lists_tell_what_a_station_polls_over_and_how_often_it_reads_a_value():
+    (device, *_) = {row["device"] for row in as_json("endpoints", "germany") if row["station"] == "rtu-pv"}
+    ways = {row["station"]: row for row in as_json("endpoints", "germany", "--media", "--device", device)}
+    assert (ways["rtu-pv"]["polled_over"], ways["rtu-pv"]["scan_s"]) == ("rs485", 15.0)
+    assert "scan_s" not in ways[None]
+    assert run("endpoints", "germany", "--device", device).stdout.count(device) == len(ways)
+    rows = as_json("points", "germany", "--media", "--device", device, "--protocol", "iec104")
+    scanned = {row["quantity"]: row["scan_s"] for row in rows if row["station"] == "rtu-pv"}
+    assert {scanned[name] for name in ("active_power_w", "online", "general_alarm")} == {15.0}
+    assert {scanned[name] for name in ("active_power_limit_frac", "energy_exported_wh")} == {60.0}
+    assert scanned["rated_power_w"] is None
+    assert {row["scan_s"] for row in rows if row["station"] == "rtu-south"} <= {None}
+
+
 def test_every_protocol_has_a_column_for_its_address():
     for name in registry.PROTOCOLS:
         label = registry.protocol(name).address_name
