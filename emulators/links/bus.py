@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
 
-from pilotfarm.emulators.links.channels import Draws
-from pilotfarm.emulators.links.spread import Spread
-from pilotfarm.profiles.media.shared import SharedMedium, hop_s, kept_frac
+from pilotfarm.emulators.links.chances import Chances
+from pilotfarm.profiles.media.shared import SharedMedium
 
 
 @dataclass(slots=True, eq=False)
@@ -44,11 +43,8 @@ class Bus:
     def __init__(
         self, medium: SharedMedium, key: int, *, rate_bit_s: float, timeout_s: float, retries: int, queue_max: int
     ) -> None:
-        self._medium, self._rate = medium, rate_bit_s
+        self._chances = Chances(medium, key, rate_bit_s)
         self._timeout_s, self._retries, self._queue_max = timeout_s, retries, queue_max
-        quoted_s = (medium.access_median_s, medium.access_p95_s, medium.access_p99_s)
-        self._access = Spread(quoted_s, medium.access_max_s)
-        self._draws = {name: Draws(key, name) for name in ("access", "turn-around", "lost")}
         self._waiting: deque[Errand] = deque()
         self._current: Errand | None = None
         self._answer: bytes | None = None
@@ -84,7 +80,7 @@ class Bus:
         if self._event is _Event.HEARD:
             self._answer = errand.hear(at_s)
             octets = 0 if self._answer is None else errand.answered_octets(self._answer)
-            back_s = inf if self._answer is None or self._is_lost(octets) else self._passed_s(octets)
+            back_s = inf if self._answer is None or self._chances.loses(octets) else self._chances.passed_s(octets)
             answered = at_s + back_s <= self._until_s
             self._wait(_Event.ANSWERED if answered else _Event.TIMED_OUT, min(at_s + back_s, self._until_s))
         elif self._event is _Event.ANSWERED:
@@ -106,24 +102,12 @@ class Bus:
 
     def _send(self, errand: Errand, at_s: float) -> None:
         errand.tries += 1
-        passed_s = at_s + self._passed_s(errand.octets)
+        passed_s = at_s + self._chances.passed_s(errand.octets)
         self._until_s = passed_s + (self._timeout_s if errand.timeout_s is None else errand.timeout_s)
-        if self._is_lost(errand.octets):
+        if self._chances.loses(errand.octets):
             self._wait(_Event.TIMED_OUT, self._until_s)
         else:
-            self._wait(_Event.HEARD, passed_s + self._turnaround_s())
+            self._wait(_Event.HEARD, passed_s + self._chances.turnaround_s())
 
     def _wait(self, event: _Event, at_s: float) -> None:
         self._event, self._at_s = event, at_s
-
-    def _passed_s(self, octets: int) -> float:
-        return hop_s(self._medium, octets, self._rate) + self._access.at(self._draws["access"]() + 2.0**-54)
-
-    def _turnaround_s(self) -> float:
-        medium = self._medium
-        return (
-            medium.turnaround_min_s + (medium.turnaround_max_s - medium.turnaround_min_s) * self._draws["turn-around"]()
-        )
-
-    def _is_lost(self, octets: int) -> bool:
-        return self._draws["lost"]() >= kept_frac(self._medium, octets)

@@ -17,9 +17,8 @@ from typing import Final
 
 from pilotfarm.emulators.contracts.line import SerialLine
 from pilotfarm.emulators.contracts.way import Bites, Engine
-from pilotfarm.emulators.links.channels import Draws
-from pilotfarm.emulators.links.spread import Spread
-from pilotfarm.profiles.media.shared import SharedMedium, hop_s, kept_frac, silence_s
+from pilotfarm.emulators.links.chances import Chances
+from pilotfarm.profiles.media.shared import SharedMedium, silence_s
 
 HELD_MAX_OCTETS: Final = 4_096
 """Octets of a master that may be under way; more are lost, as when a receiver is overrun."""
@@ -33,11 +32,10 @@ class SharedLine:
     """
 
     __slots__ = (
-        "_access",
         "_answered_s",
         "_answers_from_s",
+        "_chances",
         "_deaf",
-        "_draws",
         "_held",
         "_inward",
         "_medium",
@@ -55,8 +53,7 @@ class SharedLine:
         self.inner = inner
         self.bites = Bites()
         self._medium, self._rate = medium, rate_bit_s
-        self._access = Spread((medium.access_median_s, medium.access_p95_s, medium.access_p99_s), medium.access_max_s)
-        self._draws = {name: Draws(key, name) for name in ("access", "turn-around", "lost")}
+        self._chances = Chances(medium, key, rate_bit_s)
         self._inward: deque[tuple[float, bytes]] = deque()
         self._outward: deque[tuple[float, bytes]] = deque()
         """When each transmission has come, the first to come first."""
@@ -80,14 +77,14 @@ class SharedLine:
         self.advance(now_s)
         if now_s > self._said_s + silence_s(self._medium, self._rate):
             self._deaf = False
-            self._turn_s = self._turnaround_s()
-            self._said_s = now_s + self._access_s() + self._passing_s(len(data))
+            self._turn_s = self._chances.turnaround_s()
+            self._said_s = now_s + self._chances.passed_s(len(data))
         else:
             self._said_s += len(data) * self._medium.character_bits / self._rate
         if self._answers_from_s <= now_s < self._answered_s:
             self._outward.clear()  # both talk, and nobody is understood
             self._deaf = True
-        if self._held + len(data) > HELD_MAX_OCTETS or self._loses(len(data)):
+        if self._held + len(data) > HELD_MAX_OCTETS or self._chances.loses(len(data)):
             self._deaf = True
         if self._deaf:
             self.bites.count += 1
@@ -133,25 +130,12 @@ class SharedLine:
         if self._open:
             self._outward.append((at_s, output))
             return
-        begin_s = max(at_s, self._said_s, self._answered_s) + self._access_s()
-        self._answers_from_s, self._answered_s = begin_s, begin_s + self._passing_s(len(output))
-        if self._loses(len(output)):
+        begin_s = max(at_s, self._said_s, self._answered_s) + self._chances.access_s()
+        self._answers_from_s, self._answered_s = begin_s, begin_s + self._chances.passing_s(len(output))
+        if self._chances.loses(len(output)):
             self.bites.count += 1
             return
         self._outward.append((self._answered_s, output))
-
-    def _passing_s(self, octets: int) -> float:
-        return hop_s(self._medium, octets, self._rate)
-
-    def _access_s(self) -> float:
-        return self._access.at(self._draws["access"]() + 2.0**-54)
-
-    def _turnaround_s(self) -> float:
-        shortest_s, longest_s = self._medium.turnaround_min_s, self._medium.turnaround_max_s
-        return shortest_s + (longest_s - shortest_s) * self._draws["turn-around"]()
-
-    def _loses(self, octets: int) -> bool:
-        return self._draws["lost"]() >= kept_frac(self._medium, octets)
 
 
 def on_line(inner: Engine, medium: SharedMedium, line: SerialLine, key: int) -> SharedLine:

@@ -199,7 +199,7 @@ def test_a_message_is_on_the_bus_as_rtu_frames_it_at_the_buss_rate(made: Made, m
         passed.append((octets, rate_bit_s))
         return hop_s(medium, octets, rate_bit_s)
 
-    monkeypatch.setattr("pilotfarm.emulators.links.bus.hop_s", spy)
+    monkeypatch.setattr("pilotfarm.emulators.links.chances.hop_s", spy)
     for bus, rate in ((BUS, 19_200.0), ("{}", 9_600.0)):
         master = Master(Pilot(made(bus)))
         master.engine.receive(read(1, 1), NOW_S)

@@ -18,14 +18,13 @@ from pilotfarm.emulators import site
 from pilotfarm.emulators.contracts.line import Parity, SerialLine
 from pilotfarm.emulators.contracts.way import Engine
 from pilotfarm.emulators.errors import ConfigError
-from pilotfarm.emulators.links import serial_medium
 from pilotfarm.emulators.links.serial_medium import HELD_MAX_OCTETS, SharedLine, on_line
 from pilotfarm.emulators.protocols.modbus.engine import ModbusStation
 from pilotfarm.emulators.protocols.modbus.options import ModbusOptions
 from pilotfarm.emulators.serving.media import LINK
 from pilotfarm.emulators.serving.pilot import Pilot
 from pilotfarm.emulators.wire.rtu import framed, is_whole
-from pilotfarm.profiles.media.shared import SHARED, SharedMedium, shared_medium
+from pilotfarm.profiles.media.shared import SHARED, SharedMedium, hop_s, shared_medium
 
 SITE = """\
 name: street
@@ -242,7 +241,7 @@ def test_an_exchange_takes_what_the_medium_says(name: str, key: int) -> None:
     said = run(link, NOW_S + 100.0)
     assert joined(said) == ANSWER
     rate = 9_600.0 if medium.serial else medium.rate_bit_s
-    passing_s = sum(serial_medium.hop_s(medium, len(each), rate) for each in (ASKED, ANSWER))
+    passing_s = sum(hop_s(medium, len(each), rate) for each in (ASKED, ANSWER))
     took_s = said[-1][0] - NOW_S - passing_s
     assert medium.turnaround_min_s < took_s <= medium.turnaround_max_s + 2 * medium.access_max_s
 
