@@ -264,7 +264,8 @@ class _Template:
         }
         for point, row in self._points:
             if station.polling is not None:
-                where["scan_s"] = station.polling.every_s(seat.group, point.quantity)
+                every_s = station.polling.every_s(seat.group, point.quantity)
+                where["scan_s"] = every_s if "r" in point.access else None
             if point.resource_unit is None:
                 yield {**row, **where, "deadband": _at(point.deadband, seat.row)}
             elif not point.is_alias:

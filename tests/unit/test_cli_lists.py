@@ -76,7 +76,9 @@ def test_lists_tell_what_a_station_polls_over_and_how_often_it_reads_a_value():
     assert "scan_s" not in ways[None]
     assert run("endpoints", "germany", "--device", device).stdout.count(device) == len(ways)
     rows = as_json("points", "germany", "--media", "--device", device, "--protocol", "iec104")
-    scanned = {row["quantity"]: row["scan_s"] for row in rows if row["station"] == "rtu-pv"}
+    (polled, written) = ([row for row in rows if row["station"] == "rtu-pv" and what in row["access"]] for what in "rw")
+    assert {row["scan_s"] for row in written} == {None}
+    scanned = {row["quantity"]: row["scan_s"] for row in polled}
     assert {scanned[name] for name in ("active_power_w", "online", "general_alarm")} == {15.0}
     assert {scanned[name] for name in ("active_power_limit_frac", "energy_exported_wh")} == {60.0}
     assert scanned["rated_power_w"] is None
