@@ -1,0 +1,225 @@
+"""How data concentrators read their meters, by arrays: rounds of exchanges, one at a time behind each concentrator.
+
+A meter's load profile comes in blocks, oldest first. A block that is lost is asked for again; a meter that fails all
+tries is left for the next round, which goes on where it stood. What a head-end demands goes before the round. All
+times are site seconds; intervals of a profile have numbers that grow.
+
+Nobody is looked up one by one: an exchange of every concentrator is some array operations.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from pilotfarm.emulators.columns.arrays import Bools, Floats, Indices, anywhere
+from pilotfarm.emulators.stations.exchanges import SharedWay
+from pilotfarm.profiles.draws import Keys, bits, key_of, uniform
+from pilotfarm.profiles.media.shared import SharedMedium
+
+DEMANDS_MAX: Final = 64
+"""Demands that may wait at a concentrator."""
+_ASKED: Final = 20.0
+"""Octets of a request: who, which object, from where, and its check."""
+_AROUND: Final = 12.0
+"""Octets of an answer beside its values."""
+_NEXT: Final = np.uint64(key_of(0, "next"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collecting:
+    """How meters are read: blocks of so many intervals of so many octets, and patience."""
+
+    block_intervals: int = 7
+    interval_octets: float = 27.0
+    """Of four quantities of six octets, and a stamp and status they share."""
+    registers_octets: float = 60.0
+    timeout_s: float = 5.0
+    tries: int = 3
+
+
+class Heard(NamedTuple):
+    """Blocks that have come: of which meter, from which interval to before which, and when."""
+
+    meter: Indices
+    first: Indices
+    last: Indices
+    at_s: Floats
+
+
+class Outcome(NamedTuple):
+    """What became of a demand, and when; ``step`` of its exchanges have been answered."""
+
+    ticket: int
+    meter: int
+    answered: bool
+    at_s: float
+
+
+@dataclass(slots=True)
+class _Demand:
+    """A meter is to answer so many exchanges in a row, each tried so often."""
+
+    ticket: int
+    meter: int
+    left: int
+    tries: int = 0
+
+
+class Collector:
+    """Data concentrators and their meters.
+
+    Parameters
+    ----------
+    medium : SharedMedium
+        Between a concentrator and its meters.
+    keys : (n,) uint64
+        One a meter; they decide how many hops away it is, and how good those are.
+    concentrator : (n,) int
+        Which concentrator a meter is behind, from 0; they never fall.
+    known : int
+        The first interval that nobody has read yet.
+    """
+
+    def __init__(
+        self, medium: SharedMedium, keys: Keys, concentrator: Indices, rules: Collecting, *, known: int = 0
+    ) -> None:
+        n = len(keys)
+        self._keys, self._behind, self._rules = keys.copy(), concentrator, rules
+        block = _AROUND + rules.block_intervals * rules.interval_octets
+        asked = np.full(n, _ASKED)
+        self._blocks = SharedWay(medium, keys, asked, np.full(n, block))
+        self._registers = SharedWay(medium, keys, asked, np.full(n, _AROUND + rules.registers_octets))
+        self.hops = self._blocks.hops
+        self._kept = kept_frac(medium, keys, self.hops)
+        self._kept_in_noise = self._kept * medium.noise_kept_frac**self.hops
+        self.known = np.full(n, known, dtype=np.intp)
+        self._wanted = self.known.copy()
+        self._due = np.zeros(n, dtype=bool)
+        self._tries = np.zeros(n, dtype=np.intp)
+        self._free_s = np.full(int(concentrator.max(initial=-1)) + 1, -np.inf)
+        self._demands: list[deque[_Demand]] = [deque() for _ in self._free_s]
+        self._heard: list[Heard] = []
+        self._outcomes: list[Outcome] = []
+        self._tickets = 0
+        self.exchanges = self.unanswered = 0
+
+    @property
+    def behind(self) -> Bools:
+        """Which meters have intervals that were wanted and have not come: the gap list."""
+        owing: Bools = self.known < self._wanted
+        return owing
+
+    def begin(self, now_s: float, wanted: int, oldest: Indices | None = None) -> None:
+        """Begin a round: read all meters up to before interval ``wanted``.
+
+        ``oldest`` is the first interval that each meter still has; those before it are never read.
+        """
+        self._wanted[:] = wanted
+        if oldest is not None:
+            np.maximum(self.known, oldest, out=self.known)
+        self._due = self.behind
+        self._tries[:] = 0
+        np.maximum(self._free_s, now_s, out=self._free_s)
+
+    def demand(self, now_s: float, meter: int, exchanges: int = 1) -> int | None:
+        """Ask a meter before the round goes on; a ticket, or ``None`` where too many wait.
+
+        A read takes one exchange, a command one more to read back what it did.
+        """
+        concentrator = self._behind[meter]
+        waiting = self._demands[concentrator]
+        if len(waiting) >= DEMANDS_MAX:
+            return None
+        self._free_s[concentrator] = max(self._free_s[concentrator], now_s)
+        self._tickets += 1
+        waiting.append(_Demand(self._tickets, meter, exchanges))
+        return self._tickets
+
+    def advance(self, to_s: float, reachable: Bools, noisy: Bools) -> tuple[Sequence[Heard], Sequence[Outcome]]:
+        """Exchange up to ``to_s``; which meters can answer, and which concentrators have noise.
+
+        Return what has come by then.
+        """
+        while True:
+            self._meet(to_s, reachable, noisy)
+            which = self._asked_next(to_s)
+            if not len(which):
+                break
+            self._read(which, reachable, noisy)
+        return self._come_by(to_s)
+
+    # ---------------------------------------------------------------------------------- the round
+
+    def _asked_next(self, to_s: float) -> Indices:
+        """Return the next meter of each concentrator that is free before then."""
+        due = np.flatnonzero(self._due & (self._free_s < to_s)[self._behind])
+        behind = self._behind[due]
+        return due[np.diff(behind, prepend=-1) != 0]
+
+    def _read(self, which: Indices, reachable: Bools, noisy: Bools) -> None:
+        at_s, lost = self._exchanged(self._blocks, which, reachable, noisy)
+        came, tried = which[~lost], which[lost]
+        first = self.known[came]
+        last = np.minimum(first + self._rules.block_intervals, self._wanted[came])
+        self.known[came] = last
+        self._tries[came] = 0
+        self._tries[tried] += 1
+        self._due[came[last == self._wanted[came]]] = False
+        self._due[tried[self._tries[tried] >= self._rules.tries]] = False
+        if len(came):
+            self._heard.append(Heard(came, first, last, at_s[~lost]))
+
+    # ------------------------------------------------------------------------------------ demands
+
+    def _meet(self, to_s: float, reachable: Bools, noisy: Bools) -> None:
+        """Do what is demanded, as far as there is time."""
+        for concentrator, waiting in enumerate(self._demands):
+            while waiting and self._free_s[concentrator] < to_s:
+                demand = waiting[0]
+                at_s, lost = self._exchanged(self._registers, np.array([demand.meter]), reachable, noisy)
+                demand.left -= not lost[0]
+                demand.tries = demand.tries + 1 if lost[0] else 0
+                if demand.left == 0 or demand.tries == self._rules.tries:
+                    waiting.popleft()
+                    self._outcomes.append(Outcome(demand.ticket, demand.meter, demand.left == 0, float(at_s[0])))
+
+    # -------------------------------------------------------------------------------------- both
+
+    def _exchanged(self, way: SharedWay, which: Indices, reachable: Bools, noisy: Bools) -> tuple[Floats, Bools]:
+        """Have each concentrator exchange with one meter: when it is over, and whether nothing came."""
+        self._keys[which] = bits(self._keys[which] ^ _NEXT, 0)
+        drawn = way.drawn(self._keys[which], 0, which)
+        behind = self._behind[which]
+        kept = np.where(noisy[behind], self._kept_in_noise[which], self._kept[which])
+        lost = drawn.lost | ~reachable[which] | (uniform(self._keys[which], 0, "kept") >= kept)
+        lost |= drawn.took_s > self._rules.timeout_s
+        at_s = self._free_s[behind] + np.where(lost, self._rules.timeout_s, drawn.took_s)
+        self._free_s[behind] = at_s
+        self.exchanges += len(which)
+        self.unanswered += int(np.count_nonzero(lost))
+        return at_s, lost
+
+    def _come_by(self, to_s: float) -> tuple[Sequence[Heard], Sequence[Outcome]]:
+        come, later = [], []
+        for each in self._heard:
+            now = each.at_s <= to_s
+            if anywhere(now):
+                come.append(Heard(*(column[now] for column in each)))
+            if not now.all():
+                later.append(Heard(*(column[~now] for column in each)))
+        outcomes = [each for each in self._outcomes if each.at_s <= to_s]
+        self._heard, self._outcomes = later, [each for each in self._outcomes if each.at_s > to_s]
+        return come, outcomes
+
+
+def kept_frac(medium: SharedMedium, keys: Keys, hops: Floats) -> Floats:
+    """Return the share of exchanges with each meter that its hops let pass: its own may be poor, those before it are good."""
+    good = medium.good_kept_min_frac + (1.0 - medium.good_kept_min_frac) * uniform(keys, 0, "hop")
+    poor = uniform(keys, 0, "poor") < medium.poor_frac
+    kept: Floats = good ** (hops - 1.0) * np.where(poor, medium.poor_kept_frac, good)
+    return kept
