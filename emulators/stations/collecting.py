@@ -22,7 +22,7 @@ from pilotfarm.profiles.draws import Keys, bits, key_of, uniform
 from pilotfarm.profiles.media.shared import SharedMedium
 
 DEMANDS_MAX: Final = 64
-"""Demands that may wait at a concentrator."""
+"""How many demands may wait at a concentrator."""
 _ASKED: Final = 20.0
 """Octets of a request: who, which object, from where, and its check."""
 _AROUND: Final = 12.0
@@ -52,7 +52,7 @@ class Heard(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a demand, and when; ``step`` of its exchanges have been answered."""
+    """What became of a demand, and when."""
 
     ticket: int
     meter: int
@@ -102,7 +102,8 @@ class Collector:
         self._due = np.zeros(n, dtype=bool)
         self._tries = np.zeros(n, dtype=np.intp)
         self._free_s = np.full(int(concentrator.max(initial=-1)) + 1, -np.inf)
-        self._demands: list[deque[_Demand]] = [deque() for _ in self._free_s]
+        self._demands: dict[int, deque[_Demand]] = {}
+        """By concentrator, where something is demanded."""
         self._heard: list[Heard] = []
         self._outcomes: list[Outcome] = []
         self._tickets = 0
@@ -131,8 +132,8 @@ class Collector:
 
         A read takes one exchange, a command one more to read back what it did.
         """
-        concentrator = self._behind[meter]
-        waiting = self._demands[concentrator]
+        concentrator = int(self._behind[meter])
+        waiting = self._demands.setdefault(concentrator, deque())
         if len(waiting) >= DEMANDS_MAX:
             return None
         self._free_s[concentrator] = max(self._free_s[concentrator], now_s)
@@ -178,7 +179,7 @@ class Collector:
 
     def _meet(self, to_s: float, reachable: Bools, noisy: Bools) -> None:
         """Do what is demanded, as far as there is time."""
-        for concentrator, waiting in enumerate(self._demands):
+        for concentrator, waiting in list(self._demands.items()):
             while waiting and self._free_s[concentrator] < to_s:
                 demand = waiting[0]
                 at_s, lost = self._exchanged(self._registers, np.array([demand.meter]), reachable, noisy)
@@ -187,6 +188,8 @@ class Collector:
                 if demand.left == 0 or demand.tries == self._rules.tries:
                     waiting.popleft()
                     self._outcomes.append(Outcome(demand.ticket, demand.meter, demand.left == 0, float(at_s[0])))
+            if not waiting:
+                del self._demands[concentrator]
 
     # -------------------------------------------------------------------------------------- both
 
@@ -218,7 +221,7 @@ class Collector:
 
 
 def kept_frac(medium: SharedMedium, keys: Keys, hops: Floats) -> Floats:
-    """Return the share of exchanges with each meter that its hops let pass: its own may be poor, those before it are good."""
+    """Return the share of exchanges that the hops to each meter let pass: its own may be poor, others are good."""
     good = medium.good_kept_min_frac + (1.0 - medium.good_kept_min_frac) * uniform(keys, 0, "hop")
     poor = uniform(keys, 0, "poor") < medium.poor_frac
     kept: Floats = good ** (hops - 1.0) * np.where(poor, medium.poor_kept_frac, good)

@@ -1,12 +1,12 @@
 """Last gasps of meters whose supply is gone, and what they say when it is back: by arrays, over a medium they share.
 
-A message goes from meter to meter to its concentrator, a hop at a time. Whoever hears another waits; of two that are on the
-air behind one concentrator at once and do not hear each other both are lost. All times are site seconds.
+A message goes from meter to meter to its concentrator, a hop at a time. Whoever hears another waits; of two that are
+on the air behind one concentrator at once and do not hear each other both are lost. All times are site seconds.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -90,6 +90,14 @@ def returns(
     return come_s
 
 
+class _Air(NamedTuple):
+    """One hop of some messages: whose they are, who sends them on when, NaN where nobody does."""
+
+    whose: Indices
+    by: Indices
+    begin_s: Floats
+
+
 def _passed(
     medium: SharedMedium,
     keys: Keys,
@@ -105,37 +113,33 @@ def _passed(
     ``until_s`` is how long each meter can send and pass on.
     """
     air_s = hop_s(medium, OCTETS, medium.rate_bit_s)
-    at, over, hidden, lost = [], [], [], []
-    for who, sent_s, stream in copies:
-        begin_s, by = sent_s.copy(), who.copy()
-        gone = uniform(keys[who], number, f"{stream} kept") >= kept[who]
+    hops: list[_Air] = []
+    ends, lost = [], []
+    for whose, sent_s, stream in copies:
+        begin_s, by, end_s = sent_s, whose, sent_s
+        gone = uniform(keys[whose], number, f"{stream} kept") >= kept[whose]
         for hop in range(HOPS_MAX):
             on = by >= 0
-            gone |= on & (begin_s + air_s > until_s[by])
-            at.append(np.where(on, begin_s, np.nan))
-            over.append(who)
-            hidden.append(uniform(keys[who], number, f"{stream} {hop} hidden") < _HIDDEN_FRAC)
-            lost.append(gone)
-            wait_s = 2.0 * medium.access_median_s * uniform(keys[who], number, f"{stream} {hop}")
-            begin_s = np.where(on, begin_s + air_s + wait_s, begin_s)
+            gone = gone | (on & (begin_s + air_s > until_s[by]))
+            hops.append(_Air(whose, by, np.where(on & ~gone, begin_s, np.nan)))
+            end_s = np.where(on, begin_s + air_s, end_s)
+            begin_s = end_s + 2.0 * medium.access_median_s * uniform(keys[whose], number, f"{stream} {hop}")
             by = np.where(on, parent[by], -1)
-    return _heard(np.concatenate(at), behind[np.concatenate(over)], np.concatenate(hidden), air_s, at, lost, len(copies))
+        ends.append(end_s)
+        lost.append(gone)
+    met = np.split(_met(keys, behind, hops, air_s), len(copies))
+    return [(end_s, ~gone & ~each.any(axis=0)) for end_s, gone, each in zip(ends, lost, met, strict=True)]
 
 
-def _heard(
-    begin_s: Floats, behind: Indices, hidden: Bools, air_s: float, at: list[Floats], lost: list[Bools], copies: int
-) -> list[tuple[Floats, Bools]]:
+def _met(keys: Keys, behind: Indices, hops: list[_Air], air_s: float) -> Bools:
+    """Return where messages were on the air with one of a meter that does not hear the sender, a row a hop."""
+    whose, by, begin_s = (np.concatenate(each) for each in zip(*hops, strict=True))
+    order = np.lexsort((begin_s, behind[whose]))
+    earlier, later = order[:-1], order[1:]
+    near = (begin_s[later] - begin_s[earlier] < air_s) & (behind[whose[later]] == behind[whose[earlier]])
+    of_both = keys[by[earlier]] ^ keys[by[later]]
+    near &= (by[earlier] != by[later]) & (uniform(of_both, 0, "hidden") < _HIDDEN_FRAC)
     met = np.zeros(len(begin_s), dtype=bool)
-    order = np.lexsort((begin_s, behind))
-    near = (np.diff(begin_s[order]) < air_s) & (np.diff(behind[order]) == 0) & hidden[order[1:]]
-    met[order[1:]] |= near
-    met[order[:-1]] |= near
-    found, place, hops = [], 0, len(at) // copies
-    for copy in range(copies):
-        ways = at[copy * hops : (copy + 1) * hops]
-        came = ~lost[copy * hops]
-        for begin in ways:
-            came &= ~met[place : place + len(begin)]
-            place += len(begin)
-        found.append((np.nanmax(ways, axis=0) + air_s, came))
-    return found
+    met[later] |= near
+    met[earlier] |= near
+    return met.reshape(len(hops), -1)
