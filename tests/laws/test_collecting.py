@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_each_interval_comes_once_oldest_first_and_one_exchange_is_under_way_at_
     for meter in set(range(60)) - {11}:
         blocks = night.of(meter)
         assert blocks[0][0] == 40
-        assert all(later[0] == earlier[1] for earlier, later in zip(blocks, blocks[1:], strict=False))
+        assert all(later[0] == earlier[1] for earlier, later in pairwise(blocks))
         assert night.collector.known[meter] == blocks[-1][1]
         assert all(0 < last - first <= 7 for first, last in blocks)
     for concentrator in range(3):
