@@ -39,7 +39,7 @@ class Collecting:
     """Of four quantities of six octets, and a stamp and status they share."""
     registers_octets: float = 60.0
     timeout_s: float = 5.0
-    tries: int = 3
+    tries: int = 4
 
 
 class Heard(NamedTuple):
@@ -114,6 +114,11 @@ class Collector:
         """Which meters have intervals that were wanted and have not come: the gap list."""
         owing: Bools = self.known < self._wanted
         return owing
+
+    @property
+    def idle(self) -> bool:
+        """Whether every concentrator has been through its round."""
+        return not anywhere(self._due)
 
     def begin(self, now_s: float, wanted: int, oldest: Indices | None = None) -> None:
         """Begin a round: read all meters up to before interval ``wanted``.
