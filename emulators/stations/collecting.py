@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -51,6 +51,13 @@ class Heard(NamedTuple):
     at_s: Floats
 
 
+class Silent(NamedTuple):
+    """Meters that were given up in a round, and when."""
+
+    meter: Indices
+    at_s: Floats
+
+
 class Outcome(NamedTuple):
     """What became of a demand, and when."""
 
@@ -58,6 +65,14 @@ class Outcome(NamedTuple):
     meter: int
     answered: bool
     at_s: float
+
+
+class Come(NamedTuple):
+    """What has come of the exchanges of some time."""
+
+    heard: Sequence[Heard]
+    silent: Sequence[Silent]
+    outcomes: Sequence[Outcome]
 
 
 @dataclass(slots=True)
@@ -105,6 +120,7 @@ class Collector:
         self._demands: dict[int, deque[_Demand]] = {}
         """By concentrator, where something is demanded."""
         self._heard: list[Heard] = []
+        self._silent: list[Silent] = []
         self._outcomes: list[Outcome] = []
         self._tickets = 0
         self.exchanges = self.unanswered = 0
@@ -120,6 +136,13 @@ class Collector:
         """Whether every concentrator has been through its round."""
         return not anywhere(self._due)
 
+    def take_back(self, heard: Heard) -> None:
+        """Have what could not be kept read again in the next round, and nothing more of these meters in this one."""
+        np.minimum.at(self.known, heard.meter, heard.first)
+        self._due[heard.meter] = False
+        others = [~np.isin(each.meter, heard.meter) for each in self._heard]
+        self._heard = [Heard(*(c[keep] for c in each)) for each, keep in zip(self._heard, others, strict=True)]
+
     def begin(self, now_s: float, wanted: int, oldest: Indices | None = None) -> None:
         """Begin a round: read all meters up to before interval ``wanted``.
 
@@ -128,9 +151,19 @@ class Collector:
         self._wanted[:] = wanted
         if oldest is not None:
             np.maximum(self.known, oldest, out=self.known)
-        self._due = self.behind
-        self._tries[:] = 0
-        np.maximum(self._free_s, now_s, out=self._free_s)
+        self._ask(now_s, np.ones(len(self._free_s), dtype=bool))
+
+    def begin_again(self, now_s: float) -> None:
+        """Begin another round for what lacks, where a round is over."""
+        over = np.ones(len(self._free_s), dtype=bool)
+        over[self._behind[self._due]] = False
+        self._ask(now_s, over)
+
+    def _ask(self, now_s: float, concentrators: Bools) -> None:
+        here = concentrators[self._behind]
+        self._due = np.where(here, self.behind, self._due)
+        self._tries[here] = 0
+        self._free_s = np.where(concentrators, np.maximum(self._free_s, now_s), self._free_s)
 
     def demand(self, now_s: float, meter: int, exchanges: int = 1) -> int | None:
         """Ask a meter before the round goes on; a ticket, or ``None`` where too many wait.
@@ -146,7 +179,7 @@ class Collector:
         waiting.append(_Demand(self._tickets, meter, exchanges))
         return self._tickets
 
-    def advance(self, to_s: float, reachable: Bools, noisy: Bools) -> tuple[Sequence[Heard], Sequence[Outcome]]:
+    def advance(self, to_s: float, reachable: Bools, noisy: Bools) -> Come:
         """Exchange up to ``to_s``; which meters can answer, and which concentrators have noise.
 
         Return what has come by then.
@@ -176,9 +209,12 @@ class Collector:
         self._tries[came] = 0
         self._tries[tried] += 1
         self._due[came[last == self._wanted[came]]] = False
-        self._due[tried[self._tries[tried] >= self._rules.tries]] = False
+        failed = self._tries[tried] >= self._rules.tries
+        self._due[tried[failed]] = False
         if len(came):
             self._heard.append(Heard(came, first, last, at_s[~lost]))
+        if anywhere(failed):
+            self._silent.append(Silent(tried[failed], at_s[lost][failed]))
 
     # ------------------------------------------------------------------------------------ demands
 
@@ -212,17 +248,26 @@ class Collector:
         self.unanswered += int(np.count_nonzero(lost))
         return at_s, lost
 
-    def _come_by(self, to_s: float) -> tuple[Sequence[Heard], Sequence[Outcome]]:
-        come, later = [], []
-        for each in self._heard:
-            now = each.at_s <= to_s
-            if anywhere(now):
-                come.append(Heard(*(column[now] for column in each)))
-            if not now.all():
-                later.append(Heard(*(column[~now] for column in each)))
+    def _come_by(self, to_s: float) -> Come:
+        heard, self._heard = _parted(self._heard, to_s)
+        silent, self._silent = _parted(self._silent, to_s)
         outcomes = [each for each in self._outcomes if each.at_s <= to_s]
-        self._heard, self._outcomes = later, [each for each in self._outcomes if each.at_s > to_s]
-        return come, outcomes
+        self._outcomes = [each for each in self._outcomes if each.at_s > to_s]
+        return Come(heard, silent, outcomes)
+
+
+_Told = TypeVar("_Told", Heard, Silent)
+
+
+def _parted(told: Sequence[_Told], to_s: float) -> tuple[list[_Told], list[_Told]]:
+    """Part what has come by then from what comes later."""
+    come, later = [], []
+    for each in told:
+        now = each.at_s <= to_s
+        for where, parts in ((now, come), (~now, later)):
+            if anywhere(where):
+                parts.append(type(each)(*(column[where] for column in each)))
+    return come, later
 
 
 def kept_frac(medium: SharedMedium, keys: Keys, hops: Floats) -> Floats:

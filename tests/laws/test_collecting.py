@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pytest
 
 from pilotfarm.emulators.columns.arrays import Bools, Floats
-from pilotfarm.emulators.stations.collecting import DEMANDS_MAX, Collecting, Collector, Heard, Outcome, kept_frac
+from pilotfarm.emulators.stations.collecting import (
+    DEMANDS_MAX,
+    Collecting,
+    Collector,
+    Heard,
+    Outcome,
+    Silent,
+    kept_frac,
+)
 from pilotfarm.profiles.draws import keys_of
 from pilotfarm.profiles.media.shared import SharedMedium, hop_s, shared_medium
 
@@ -45,21 +53,23 @@ class Night:
         self.reachable = np.ones(n, dtype=bool)
         self.noisy: Bools = np.zeros(concentrators, dtype=bool)
         self.heard: list[tuple[int, int, int, float]] = []
+        self.silent: list[tuple[int, float]] = []
         self.outcomes: list[Outcome] = []
 
     def until(self, *times_s: float) -> Night:
         for to_s in times_s:
-            heard, outcomes = self.collector.advance(to_s, self.reachable, self.noisy)
-            self.heard += sorted(flat(heard), key=lambda block: block[3])
-            self.outcomes += outcomes
+            come = self.collector.advance(to_s, self.reachable, self.noisy)
+            self.heard += sorted(flat(come.heard), key=lambda block: block[3])
+            self.silent += sorted(flat(come.silent), key=lambda each: each[1])
+            self.outcomes += come.outcomes
         return self
 
     def of(self, meter: int) -> list[tuple[int, int]]:
         return [(first, last) for each, first, last, _ in self.heard if each == meter]
 
 
-def flat(heard: Iterable[Heard]) -> Iterable[tuple[int, int, int, float]]:
-    for each in heard:
+def flat(told: Iterable[Heard | Silent]) -> Iterable[Any]:
+    for each in told:
         yield from zip(*(column.tolist() for column in each), strict=True)
 
 
@@ -129,6 +139,7 @@ def test_a_meter_that_does_not_answer_is_left_for_the_next_round_which_goes_on_w
     assert night.of(0) == [(0, 7), (7, 14), (14, 21), (21, 28)], "the fourth was under way"
     first_of_the_other = next(at_s for meter, *_, at_s in night.heard if meter == 1)
     assert first_of_the_other == pytest.approx(4 * BLOCK_S + 3 * 5.0 + BLOCK_S), "after three time-outs"
+    assert night.silent == [(0, pytest.approx(4 * BLOCK_S + 3 * 5.0))]
     assert night.collector.behind.tolist() == [True, False]
     night.reachable[0] = True
     night.until(2_000.0)
@@ -207,3 +218,16 @@ def test_some_meters_are_poor_and_the_hops_of_others_are_good() -> None:
     assert PLC.good_kept_min_frac <= good.min() < good.max() <= 1.0
     assert good.mean() == pytest.approx((1.0 + PLC.good_kept_min_frac) / 2.0, abs=0.001)
     np.testing.assert_allclose(far[near != PLC.poor_kept_frac], good**4)
+
+
+def test_what_could_not_be_kept_is_read_again() -> None:
+    night = Night(2, 1)
+    night.collector.begin(0.0, DAY)
+    come = night.collector.advance(3.01 * BLOCK_S, night.reachable, night.noisy)
+    for each in come.heard[1:]:
+        night.collector.take_back(each)
+    night.until(1_000.0)
+    assert night.of(0) == []
+    assert len(night.of(1)) == 14
+    night.collector.begin(1_000.0, DAY)
+    assert night.until(2_000.0).of(0)[0] == (7, 14)
