@@ -1,7 +1,7 @@
 """A data concentrator at work: when its rounds begin, and what is known of its meters.
 
-It is to a station what a ``Scanner`` is to one that polls: all quantities are one class, which is known whenever a meter
-has answered anything. All times are site seconds, and ``unix_s`` those since 1970 UTC.
+It is to a station what a ``Scanner`` is to one that polls: all quantities are one class, known whenever a meter has
+answered anything. All times are site seconds, and ``unix_s`` those since 1970 UTC.
 """
 
 from __future__ import annotations
