@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from pilotfarm.emulators.stations.exchanges import SharedWay
 from pilotfarm.profiles.draws import Keys, bits, key_of, uniform
 from pilotfarm.profiles.media.shared import SharedMedium
 
+INTERVALS_A_DAY: Final = 96
 DEMANDS_MAX: Final = 64
 """How many demands may wait at a concentrator."""
 _ASKED: Final = 20.0
@@ -50,12 +52,18 @@ class Heard(NamedTuple):
     last: Indices
     at_s: Floats
 
+    def only(self, where: Bools) -> Heard:
+        return Heard(self.meter[where], self.first[where], self.last[where], self.at_s[where])
+
 
 class Silent(NamedTuple):
     """Meters that were given up in a round, and when."""
 
     meter: Indices
     at_s: Floats
+
+    def only(self, where: Bools) -> Silent:
+        return Silent(self.meter[where], self.at_s[where])
 
 
 class Outcome(NamedTuple):
@@ -64,7 +72,10 @@ class Outcome(NamedTuple):
     ticket: int
     meter: int
     answered: bool
+    """Whether all of its exchanges were answered."""
     at_s: float
+    told: bool
+    """Whether the first was: the meter has what it was asked."""
 
 
 class Come(NamedTuple):
@@ -73,6 +84,9 @@ class Come(NamedTuple):
     heard: Sequence[Heard]
     silent: Sequence[Silent]
     outcomes: Sequence[Outcome]
+
+    def and_then(self, later: Come) -> Come:
+        return Come([*self.heard, *later.heard], [*self.silent, *later.silent], [*self.outcomes, *later.outcomes])
 
 
 @dataclass(slots=True)
@@ -83,6 +97,10 @@ class _Demand:
     meter: int
     left: int
     tries: int = 0
+    told: bool = False
+
+    def outcome(self, at_s: float) -> Outcome:
+        return Outcome(self.ticket, self.meter, self.left == 0, at_s, self.told)
 
 
 class Collector:
@@ -96,18 +114,17 @@ class Collector:
         One a meter; they decide how many hops away it is, and how good those are.
     concentrator : (n,) int
         Which concentrator a meter is behind, from 0; they never fall.
-    known : int
+    known : int or (n,) int
         The first interval that nobody has read yet.
     """
 
     def __init__(
-        self, medium: SharedMedium, keys: Keys, concentrator: Indices, rules: Collecting, *, known: int = 0
+        self, medium: SharedMedium, keys: Keys, concentrator: Indices, rules: Collecting, *, known: int | Indices = 0
     ) -> None:
         n = len(keys)
         self._keys, self._behind, self._rules = keys.copy(), concentrator, rules
-        block = _AROUND + rules.block_intervals * rules.interval_octets
+        self._blocks = block_way(medium, keys, rules)
         asked = np.full(n, _ASKED)
-        self._blocks = SharedWay(medium, keys, asked, np.full(n, block))
         self._registers = SharedWay(medium, keys, asked, np.full(n, _AROUND + rules.registers_octets))
         self.hops = self._blocks.hops
         self._kept = kept_frac(medium, keys, self.hops)
@@ -136,12 +153,32 @@ class Collector:
         """Whether every concentrator has been through its round."""
         return not anywhere(self._due)
 
+    @property
+    def rests(self) -> bool:
+        """Whether nothing happens until a round begins, or something is demanded."""
+        return self.idle and not (self._demands or self._heard or self._silent or self._outcomes)
+
+    @property
+    def concentrators(self) -> int:
+        return len(self._free_s)
+
+    def stop(self, now_s: float) -> None:
+        """End rounds and demands; what has not come by now has not been read."""
+        for each in self._heard:
+            np.minimum.at(self.known, each.meter, each.first)
+        self._heard, self._silent = [], []
+        self._due[:] = False
+        self._free_s = np.full_like(self._free_s, now_s)
+        failed = [each.outcome(now_s) for waiting in self._demands.values() for each in waiting]
+        self._outcomes = [each._replace(answered=False, at_s=now_s) for each in self._outcomes] + failed
+        self._demands.clear()
+
     def take_back(self, heard: Heard) -> None:
         """Have what could not be kept read again in the next round, and nothing more of these meters in this one."""
         np.minimum.at(self.known, heard.meter, heard.first)
         self._due[heard.meter] = False
         others = [~np.isin(each.meter, heard.meter) for each in self._heard]
-        self._heard = [Heard(*(c[keep] for c in each)) for each, keep in zip(self._heard, others, strict=True)]
+        self._heard = [each.only(keep) for each, keep in zip(self._heard, others, strict=True)]
 
     def begin(self, now_s: float, wanted: int, oldest: Indices | None = None) -> None:
         """Begin a round: read all meters up to before interval ``wanted``.
@@ -153,11 +190,12 @@ class Collector:
             np.maximum(self.known, oldest, out=self.known)
         self._ask(now_s, np.ones(len(self._free_s), dtype=bool))
 
-    def begin_again(self, now_s: float) -> None:
-        """Begin another round for what lacks, where a round is over."""
+    def begin_again(self, now_s: float) -> int:
+        """Begin another round for what lacks, where a round is over; how many concentrators are still in one."""
         over = np.ones(len(self._free_s), dtype=bool)
         over[self._behind[self._due]] = False
         self._ask(now_s, over)
+        return int(np.count_nonzero(~over))
 
     def _ask(self, now_s: float, concentrators: Bools) -> None:
         here = concentrators[self._behind]
@@ -198,7 +236,8 @@ class Collector:
         """Return the next meter of each concentrator that is free before then."""
         due = np.flatnonzero(self._due & (self._free_s < to_s)[self._behind])
         behind = self._behind[due]
-        return due[np.diff(behind, prepend=-1) != 0]
+        first: Bools = np.diff(behind, prepend=-1) != 0
+        return due[first]
 
     def _read(self, which: Indices, reachable: Bools, noisy: Bools) -> None:
         at_s, lost = self._exchanged(self._blocks, which, reachable, noisy)
@@ -225,10 +264,11 @@ class Collector:
                 demand = waiting[0]
                 at_s, lost = self._exchanged(self._registers, np.array([demand.meter]), reachable, noisy)
                 demand.left -= not lost[0]
+                demand.told |= not lost[0]
                 demand.tries = demand.tries + 1 if lost[0] else 0
                 if demand.left == 0 or demand.tries == self._rules.tries:
                     waiting.popleft()
-                    self._outcomes.append(Outcome(demand.ticket, demand.meter, demand.left == 0, float(at_s[0])))
+                    self._outcomes.append(demand.outcome(float(at_s[0])))
             if not waiting:
                 del self._demands[concentrator]
 
@@ -261,13 +301,25 @@ _Told = TypeVar("_Told", Heard, Silent)
 
 def _parted(told: Sequence[_Told], to_s: float) -> tuple[list[_Told], list[_Told]]:
     """Part what has come by then from what comes later."""
-    come, later = [], []
+    come: list[_Told] = []
+    later: list[_Told] = []
     for each in told:
         now = each.at_s <= to_s
         for where, parts in ((now, come), (~now, later)):
             if anywhere(where):
-                parts.append(type(each)(*(column[where] for column in each)))
+                parts.append(each.only(where))
     return come, later
+
+
+def block_way(medium: SharedMedium, keys: Keys, rules: Collecting) -> SharedWay:
+    """Return what lies between concentrators and meters for who reads a block of each."""
+    block = _AROUND + rules.block_intervals * rules.interval_octets
+    return SharedWay(medium, keys, np.full(len(keys), _ASKED), np.full(len(keys), block))
+
+
+def day_s(medium: SharedMedium, keys: Keys, rules: Collecting) -> Floats:
+    """Return how long it takes to read a day of each meter when all goes well. [s]"""
+    return ceil(INTERVALS_A_DAY / rules.block_intervals) * block_way(medium, keys, rules).nominal_s
 
 
 def kept_frac(medium: SharedMedium, keys: Keys, hops: Floats) -> Floats:

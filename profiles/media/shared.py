@@ -16,6 +16,8 @@ from pilotfarm.profiles.media import numbers, title
 
 SHARED: Final = ("rs485", "zigbee", "radio_mesh", "plc_g3", "plc_prime")
 """What several devices may be behind, one exchange at a time."""
+MESHES: Final = ("radio_mesh", "plc_g3", "plc_prime")
+"""Those of them that a data concentrator reads meters over, some hops away."""
 HOPS_MAX: Final = 4
 FAST_BIT_S: Final = 19_200.0
 """Above it a serial line's silence does not get shorter."""

@@ -166,7 +166,7 @@ def test_a_demand_goes_before_the_round() -> None:
     night.until(1_000.0)
     registers_s = (20 + 12 + 60) * 8 / 8_000.0 + 0.1
     (outcome,) = night.outcomes
-    assert outcome == Outcome(ticket or 0, 2, True, pytest.approx(3 * BLOCK_S + 2 * registers_s))
+    assert outcome == Outcome(ticket or 0, 2, True, pytest.approx(3 * BLOCK_S + 2 * registers_s), told=True)
     assert night.heard[3][3] == pytest.approx(4 * BLOCK_S + 2 * registers_s)
 
 
@@ -177,7 +177,7 @@ def test_a_demand_to_an_idle_concentrator_begins_at_once_and_one_to_a_silent_met
     assert night.until(110.0).outcomes[0].at_s == pytest.approx(100.0 + 92 / 1_000 + 0.1)
     night.until(114.9)
     assert len(night.outcomes) == 1
-    assert night.until(115.0).outcomes[1:] == [Outcome(tickets[1] or 0, 3, False, 115.0)]
+    assert night.until(115.0).outcomes[1:] == [Outcome(tickets[1] or 0, 3, False, 115.0, told=False)]
 
 
 def test_too_many_demands_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from test_collecting import CLEAN, RULES
 
-from pilotfarm.emulators.stations.collecting import Collector
+from pilotfarm.emulators.columns.arrays import Bools
+from pilotfarm.emulators.stations.collecting import Collector, Heard, Outcome
 from pilotfarm.emulators.stations.rounds import INTERVAL_S, Rounds, Schedule
 from pilotfarm.profiles.draws import keys_of
 
@@ -33,23 +35,35 @@ class Concentrator:
         first = -(-int(self.unix_s) // INTERVAL_S)
         collector = Collector(CLEAN, keys, np.zeros(meters, dtype=np.intp), RULES, known=first)
         own = keys_of(5, ["concentrator"])
-        self.rounds = Rounds(collector, schedule, CLEAN, own, start_s=0.0, offset_s=self.unix_s, kept=60 * 96)
+        self.room = 1_000_000
+        """For how many blocks there is room."""
+        self.powered_: Bools = np.ones(meters, dtype=bool)
+        self.rounds = Rounds(collector, schedule, CLEAN, own, self, start_s=0.0, offset_s=self.unix_s, kept=60 * 96)
         self.reachable = np.ones(meters, dtype=bool)
         self.now_s = 0.0
         self.begun: list[str] = []
         self.read: list[tuple[int, int, int]] = []
 
+    def powered(self) -> Bools:
+        return self.powered_
+
+    def keep(self, heard: Sequence[Heard]) -> int:
+        kept = min(len(heard), self.room)
+        self.room -= kept
+        for each in heard[:kept]:
+            self.read += zip(each.meter.tolist(), each.first.tolist(), each.last.tolist(), strict=True)
+        return kept
+
     def until(self, *to: int, step_s: float = 60.0) -> Concentrator:
         while self.now_s < instant(*to) - self.unix_s:
-            before = self.rounds.rounds
+            before = self.rounds.scans
             self.now_s += step_s
             self.fresh = self.rounds.advance(self.now_s, self.reachable)[0].fresh
-            if self.rounds.rounds > before:
+            if self.rounds.scans > before:
                 self.begun.append(local(self.unix_s + self.now_s))
             for each in self.rounds.read:
                 assert (each.at_s <= self.now_s).all()
                 assert (each.last * INTERVAL_S <= self.unix_s + each.at_s).all(), "nobody reads what is to come"
-                self.read += zip(each.meter.tolist(), each.first.tolist(), each.last.tolist(), strict=True)
         return self
 
     def read_to(self, meter: int) -> str:
@@ -116,21 +130,21 @@ def test_a_meter_is_known_as_of_its_last_answer_and_fresh_in_that_step() -> None
     made = Concentrator(2026, 6, 15, 23, 0).until(2026, 6, 15, 23, 30)
     assert not made.fresh.any()
     assert (made.rounds.known_s == 0.0).all()
-    ticket = made.rounds.collector.demand(made.now_s, 1)
+    ended: list[Outcome] = []
+    made.rounds.demand(1, 1, ended.append)
     made.until(2026, 6, 15, 23, 31)
     assert made.fresh.tolist() == [False, True, False, False]
-    assert ticket is not None
-    assert made.rounds.outcomes[ticket].answered
-    assert made.rounds.known_s[0, 1] == made.rounds.outcomes[ticket].at_s
+    assert [each.answered for each in ended] == [True]
+    assert made.rounds.known_s[0, 1] == ended[0].at_s
     made.until(2026, 6, 15, 23, 32)
     assert not made.fresh.any()
 
 
 def test_a_demand_that_fails_says_that_a_meter_does_not_answer_and_the_next_that_it_does() -> None:
-    made = Concentrator(2026, 6, 15, 12, 0)
+    made, ended = Concentrator(2026, 6, 15, 12, 0), list[Outcome]()
     for reachable in (False, True):
         made.reachable[0] = reachable
-        made.rounds.collector.demand(made.now_s, 0)
+        made.rounds.demand(0, 1, ended.append)
         made.until(2026, 6, 15, 12, 1 + reachable)
         assert made.rounds.answers[0].tolist() == [reachable, True, True, True]
 
