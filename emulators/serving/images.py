@@ -143,6 +143,11 @@ class Images:
             else:
                 sequence.look(unix_s)
 
+    def close(self) -> None:
+        """Let go of the files in which concentrators keep what they have read."""
+        for each in self.concentrators.values():
+            each.queue.close()
+
     def __iter__(self) -> Iterator[tuple[Viewpoint, Image]]:
         return iter(self._images.items())
 

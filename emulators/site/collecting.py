@@ -100,8 +100,8 @@ class CollectingReader:
         if takes_h > night_h:
             n, each_s = len(takes_s), takes_s.mean()
             message = (
-                f"to read {n} meters takes {n} x {each_s:.3g} s = {takes_h:.3g} h, and from {self._table.at} to 07:00 it "
-                f"is {night_h:.3g} h; have several concentrators, or a faster medium"
+                f"to read {n} meters takes {n} x {each_s:.3g} s = {takes_h:.3g} h, and from {self._table.at} to 07:00 "
+                f"it is {night_h:.3g} h; have several concentrators, or a faster medium"
             )
             self._document.problem((*self._path, "medium"), message)
 
