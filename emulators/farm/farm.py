@@ -56,7 +56,6 @@ class Farm:
         self.commands = Commands()
         self.reversions = Reversions(self.population)
         self._wall_s: float | None = None
-        """When the last step was taken."""
         self.tracer = Tracer()
         self.network = Network(tuple(layout.feeders.values()), layout.grid, supply.customers(layout, self.population))
         supply.name_branches(self.network, self.population)
@@ -96,11 +95,6 @@ class Farm:
 
     def __iter__(self) -> Iterator[FarmDevice]:
         return (self.device(name) for name in self.population.devices)
-
-    @property
-    def wall_s(self) -> float:
-        """Wall time of the last step; until there was one, the site's. [s since 1970 UTC]"""
-        return self.unix_s if self._wall_s is None else self._wall_s
 
     # ------------------------------------------------------------------------------------ step
 

@@ -106,8 +106,8 @@ class Concentrator:
 
     def _told(self, reading: Reading) -> dict[str, object]:
         return {
-            "from": self._local(reading.end_s - INTERVAL_S),
-            "to": self._local(reading.end_s),
+            "begin": self._local(reading.end_s - INTERVAL_S),
+            "end": self._local(reading.end_s),
             **dict(zip(REGISTERS, reading.values, strict=True)),
             "status": [str(flag.name).lower() for flag in reading.status],
         }

@@ -52,6 +52,8 @@ OPERATIONS = [
     ("get", "/api/v1/endpoints"),
     ("get", "/api/v1/stations"),
     ("get", "/api/v1/stations/{station}/events"),
+    ("get", "/api/v1/stations/{station}/readings"),
+    ("delete", "/api/v1/stations/{station}/readings"),
     ("get", "/api/v1/events"),
     ("get", "/api/v1/capture"),
     ("get", "/metrics"),

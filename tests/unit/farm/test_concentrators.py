@@ -78,7 +78,7 @@ def records(concentrator: Concentrator) -> list[dict[str, Any]]:
 
 def spans(read: list[dict[str, Any]], device: str = "meters-001") -> list[tuple[datetime, datetime]]:
     return [
-        (datetime.fromisoformat(each["from"]), datetime.fromisoformat(each["to"]))
+        (datetime.fromisoformat(each["begin"]), datetime.fromisoformat(each["end"]))
         for each in read
         if each["device"] == device
     ]
@@ -247,8 +247,9 @@ def test_intervals_sum_to_the_registers_over_both_clock_changes_and_none_comes_b
     until(pilot, f"{begin.replace(day=begin.day + 1):%Y-%m-%d}T06:00:00", 900.0)
     read = records(concentrator)
     for each in read:
-        assert each["from"] < each["to"] or each["from"][-6:] != each["to"][-6:]
-        assert datetime.fromisoformat(each["to"]) <= datetime.fromisoformat(each["read_at"])
+        begin, end = (datetime.fromisoformat(each[name]).timestamp() for name in ("begin", "end"))
+        assert end == begin + 900.0
+        assert datetime.fromisoformat(each["end"]) <= datetime.fromisoformat(each["read_at"])
     memory = pilot.farm.memories["meters"]
     for row in range(5):
         first, last = memory.profile.days(row)[-2:]
@@ -256,7 +257,7 @@ def test_intervals_sum_to_the_registers_over_both_clock_changes_and_none_comes_b
             each
             for each in read
             if each["device"] == f"meters-{row + 1:03}"
-            and first.end_s < datetime.fromisoformat(each["to"]).timestamp() <= last.end_s
+            and first.end_s < datetime.fromisoformat(each["end"]).timestamp() <= last.end_s
         ]
         assert len(mine) == quarters
         sums = [sum(each[name] for each in mine) for name in REGISTERS]
