@@ -27,8 +27,9 @@ _CLASSES: Final = ("scan", "slow", "counters")
 @router.get(
     "/stations",
     summary="What answers for several devices",
-    description="Gateways, RTUs and data concentrators, by the names of the site file. One that polls says how its scans "
-    "go, and how old is what it knows: site seconds since a value was read at its device, of the quantities of each class of scans, be "
+    description="Gateways, RTUs and data concentrators, by the names of the site file. One that polls says how its "
+    "scans go, and how old is what it knows: site seconds since a value was read at its device, of the quantities of "
+    "each class of scans, be "
     "it through other stations.",
 )
 async def list_stations(here: Here) -> list[models.StationAnswer]:
