@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
 from pilotfarm.api.memory_models import ProfileReadingAnswer
 from pilotfarm.api.models import Answer
+from pilotfarm.emulators.serving.concentrators import Known
 
 
 class CollectingAnswer(Answer):
@@ -23,6 +25,8 @@ class CollectingAnswer(Answer):
     behind: list[str] = Field(description="Meters of which a reading lacks that was wanted: the gap list")
     silent: list[str] = Field(description="Meters that did not answer when they were last asked")
     readings_waiting: int = Field(description="Kept until they are acknowledged")
+    alarms_waiting: int
+    alarms_lost: int = Field(description="The oldest, which gave way to newer ones")
     problem: str = Field(description="Why the last readings could not be kept; empty when they could")
 
 
@@ -33,6 +37,28 @@ class StationReadingAnswer(ProfileReadingAnswer):
     device: str
     begin: datetime = Field(description="Site time at which the interval begins")
     read_at: datetime = Field(description="Site time at which the concentrator had it")
+
+
+class StationAlarmAnswer(Answer):
+    """What a meter has told its concentrator unasked."""
+
+    number: int = Field(description="It grows, and none comes twice; one that is missing was lost or acknowledged")
+    device: str
+    alarm: Literal["power_failure", "power_restored"]
+    since: datetime = Field(description="By the meter")
+    received: datetime = Field(description="Site time at which the concentrator had it")
+
+
+class OutageAnswer(Answer):
+    """A customer without supply, as the concentrator knows it, beside what is true."""
+
+    device: str
+    known: Known = Field(
+        description="`last_gasp`: the meter has said so, and nothing since; `no_contact`: it did not answer when it "
+        "was last asked, for whatever reason; `supplied`: nothing is known of it"
+    )
+    since: datetime | None = Field(description="When the last gasp came, or of no contact when the meter last answered")
+    supplied: bool = Field(description="Whether it has supply in truth")
 
 
 class AcknowledgedAnswer(Answer):

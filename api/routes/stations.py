@@ -87,7 +87,7 @@ def _station(here: Context, place: Place) -> models.StationAnswer:
 def _collecting(here: Context, name: str, layout: CollectingLayout) -> CollectingAnswer:
     found = here.pilot.images.concentrators[name]
     rounds, collector, devices = found.rounds, found.rounds.collector, found.devices
-    readings, _ = found.queue.waiting()
+    readings, alarms = found.queue.waiting()
     return CollectingAnswer(
         medium=layout.medium,
         at=layout.at.isoformat("minutes"),
@@ -99,6 +99,8 @@ def _collecting(here: Context, name: str, layout: CollectingLayout) -> Collectin
         behind=[devices[place] for place in np.flatnonzero(collector.behind)],
         silent=[devices[place] for place in np.flatnonzero(~rounds.answers[0])],
         readings_waiting=readings,
+        alarms_waiting=alarms,
+        alarms_lost=found.queue.lost_alarms,
         problem=found.queue.problem,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from pilotfarm.emulators.site.layout import CollectingLayout, SeatLayout, Statio
 from pilotfarm.emulators.stations.collecting import Collector, Heard
 from pilotfarm.emulators.stations.demanding import MeterDownlink
 from pilotfarm.emulators.stations.rounds import Rounds, Schedule
+from pilotfarm.emulators.stations.unasked import Unasked, Word
 from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.media.shared import SharedMedium, shared_medium
 
@@ -37,6 +38,21 @@ _NO_MEDIUM: Final = SharedMedium(
 )
 
 
+Known: TypeAlias = Literal["last_gasp", "no_contact", "supplied"]
+
+
+class Outage(NamedTuple):
+    """A meter without supply: what its concentrator knows of it, since when [s], and whether it has supply in truth.
+
+    ``since_s`` is when its last gasp came, or when it last answered if that is all that is known.
+    """
+
+    device: str
+    known: Known
+    since_s: float | None
+    supplied: bool
+
+
 class Concentrator:
     """One data concentrator: its rounds, and the queue of what they have read.
 
@@ -49,6 +65,9 @@ class Concentrator:
         self._places = {name: place for place, name in enumerate(self.devices)}
         self.queue = _queue(farm, station, layout)
         medium = _NO_MEDIUM if layout.medium == NONE else shared_medium(layout.medium)
+        self._unasked = Unasked(medium, layout.keys)
+        self._gasp_s = np.full(len(layout.keys), np.nan)
+        """When each meter's last gasp came, where its word that supply is back has not."""
         self.rounds = Rounds(
             Collector(
                 medium, layout.keys, np.zeros(len(layout.keys), dtype=np.intp), layout.rules, known=self._known()
@@ -68,6 +87,18 @@ class Concentrator:
         for place, seat in enumerate(seats):
             seat.downlink = MeterDownlink(self.rounds, place, seat.device, lambda: self._farm.wall_s)
 
+    def outages(self) -> Iterator[Outage]:
+        """Yield the meters that are without supply, or of which it knows no better."""
+        answers, known_s = self.rounds.answers[0], self.rounds.known_s[0]
+        gasped = self._gasp_s >= known_s
+        supplied = self.powered()
+        for place in np.flatnonzero(gasped | ~answers | ~supplied).tolist():
+            known: Known = "last_gasp" if gasped[place] else "supplied" if answers[place] else "no_contact"
+            since_s = {"last_gasp": self._gasp_s, "no_contact": known_s}.get(known)
+            yield Outage(
+                self.devices[place], known, None if since_s is None else float(since_s[place]), bool(supplied[place])
+            )
+
     # -------------------------------------------------------------------------------- as ``Meters``
 
     def powered(self) -> Bools:
@@ -77,6 +108,14 @@ class Concentrator:
             for place, seat in enumerate(self._seats):
                 found[place] = not self._farm.groups[seat.group].columns[DARK][seat.row]
         return found
+
+    def listen(self, to_s: float, reachable: Bools, *, hears: bool) -> None:
+        words = self._unasked.advance(to_s, self.powered(), reachable)
+        if not (words and hears):
+            return
+        for word in words:
+            self._gasp_s[word.meter] = np.nan if word.supplied else word.at_s
+        self.queue.put_alarms([self._alarm(word) for word in words])
 
     def keep(self, heard: Sequence[Heard]) -> int:
         """Keep all of it in one go, or else as many blocks as there is room for."""
@@ -88,6 +127,16 @@ class Concentrator:
         return kept
 
     # ------------------------------------------------------------------------------------- parts
+
+    def _alarm(self, word: Word) -> str:
+        return json.dumps(
+            {
+                "device": self.devices[word.meter],
+                "alarm": "power_restored" if word.supplied else "power_failure",
+                "since": self._local(self._farm.world.unix_s(word.since_s)),
+                "received": self._local(self._farm.world.unix_s(word.at_s)),
+            }
+        )
 
     def _put(self, heard: Sequence[Heard]) -> bool:
         read_to: dict[str, int] = {}

@@ -63,6 +63,10 @@ class Meters(Protocol):
         """Which have supply: others do not answer."""
         ...
 
+    def listen(self, to_s: float, reachable: Bools, *, hears: bool) -> None:
+        """Hear what they say unasked up to a time, or miss it."""
+        ...
+
     def keep(self, heard: Sequence[Heard]) -> int:
         """Keep blocks that have come, the first ones first; how many it could."""
         ...
@@ -122,6 +126,7 @@ class Rounds:
 
     def advance(self, to_s: float, reachable: Bools) -> Sequence[News]:
         """Read up to ``to_s``; ``reachable`` says of each meter whether it can answer. One news a class."""
+        self._meters.listen(to_s, reachable, hears=True)
         if self.collector.rests and min(self._next_s, self._again_s) >= to_s:
             self._now_s, self.read, self.outcomes = to_s, (), ()
             return self._silence
@@ -140,6 +145,7 @@ class Rounds:
 
         Readings are kept, and up to where each meter is read. A round that was due since begins late.
         """
+        self._meters.listen(now_s, np.ones(self.answers.shape[1], dtype=bool), hears=False)
         self.collector.stop(now_s)
         self._note(self.collector.advance(now_s, self.answers[0], self._noisy()))
         self._now_s, self._again_s = now_s, max(self._again_s, now_s)

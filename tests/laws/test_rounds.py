@@ -47,6 +47,9 @@ class Concentrator:
     def powered(self) -> Bools:
         return self.powered_
 
+    def listen(self, to_s: float, reachable: Bools, *, hears: bool) -> None:
+        """They say nothing."""
+
     def keep(self, heard: Sequence[Heard]) -> int:
         kept = min(len(heard), self.room)
         self.room -= kept

@@ -54,6 +54,9 @@ OPERATIONS = [
     ("get", "/api/v1/stations/{station}/events"),
     ("get", "/api/v1/stations/{station}/readings"),
     ("delete", "/api/v1/stations/{station}/readings"),
+    ("get", "/api/v1/stations/{station}/alarms"),
+    ("delete", "/api/v1/stations/{station}/alarms"),
+    ("get", "/api/v1/stations/{station}/outages"),
     ("get", "/api/v1/events"),
     ("get", "/api/v1/capture"),
     ("get", "/metrics"),
@@ -71,6 +74,7 @@ FORGIVING = {
     ("get", "/api/v1/clock"),
     ("get", "/api/v1/endpoints"),
     ("get", "/api/v1/stations"),
+    ("get", "/api/v1/stations/{station}/outages"),
     ("get", "/metrics"),
     ("get", "/healthz"),
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import pytest
 from rest_client import Rest
 
 from pilotfarm.emulators import site
@@ -47,6 +49,8 @@ def test_a_head_end_has_each_reading_until_it_acknowledges_it(tmp_path: Path, ma
         "behind": ["meters-002"],
         "silent": ["meters-002"],
         "readings_waiting": 8,
+        "alarms_waiting": 0,
+        "alarms_lost": 0,
         "problem": "",
     }
     assert rounds.collector.exchanges > rounds.collector.unanswered >= 4
@@ -69,6 +73,58 @@ def test_a_head_end_has_each_reading_until_it_acknowledges_it(tmp_path: Path, ma
         gone = rest("DELETE", "/api/v1/stations/dc/readings", params={"to": to})
         assert (gone.status_code, gone.json()) == (200, {"acknowledged": count})
     assert rest.get("/api/v1/stations/dc/readings") == []
+
+
+def of(words: list[dict[str, Any]], alarm: str) -> set[str]:
+    return {each["device"] for each in words if each["alarm"] == alarm}
+
+
+@pytest.mark.parametrize("last_gasp_s", [0.0, 5.0])
+def test_an_outage_as_its_concentrator_knows_it_beside_what_is_true(
+    tmp_path: Path, make_rest: Callable[..., Rest], last_gasp_s: float
+) -> None:
+    text = SITE.replace("count: 3", "count: 40").replace("memory: 1", f"memory: 1, last_gasp_s: {last_gasp_s}")
+    (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
+    rest = make_rest(site.load(str(tmp_path / "site.yaml")))
+    faults = rest.pilot.farm.faults
+    offline, outage = faults.add("offline", {"device": "meters-007"}), faults.add("outage", start_s=10.0)
+    for _ in range(40):
+        rest.pilot.step(1.0)
+    words = rest.get("/api/v1/stations/dc/alarms")
+    assert rest.get("/api/v1/stations")[0]["collecting"]["alarms_waiting"] == len(words)
+    gasped = of(words, "power_failure")
+    assert 8 < len(gasped) == len(words) < 40
+    assert "meters-007" not in gasped
+    assert all(each["since"].startswith("2025-06-02T23:00:1") for each in words)
+    assert all(each["since"] < each["received"] for each in words)
+    outages = rest.get("/api/v1/stations/dc/outages")
+    assert len(outages) == 40
+    assert not any(each["supplied"] for each in outages)
+    assert {each["device"] for each in outages if each["known"] == "last_gasp"} == gasped
+    assert {each["since"] for each in outages if each["known"] == "last_gasp"} == {each["received"] for each in words}
+    assert {each["known"] for each in outages if each["device"] not in gasped} == {"supplied"}
+    gone = rest("DELETE", "/api/v1/stations/dc/alarms", params={"to": words[-1]["number"]})
+    assert gone.json() == {"acknowledged": len(words)}
+
+    faults.clear(outage.id)
+    for _ in range(3):
+        rest.pilot.step(1.0)
+    knows = rest.get("/api/v1/stations/dc/outages")
+    assert {each["device"] for each in knows} <= gasped
+    assert len(knows) > 0.8 * len(gasped)
+    assert all(each["supplied"] for each in knows)
+    for _ in range(70):
+        rest.pilot.step(60.0)
+    words = rest.get("/api/v1/stations/dc/alarms")
+    assert of(words, "power_restored") == {f"meters-{row:03}" for row in range(1, 41)} - {"meters-007"}
+    assert len(words) == 39
+    (left,) = rest.get("/api/v1/stations/dc/outages")
+    assert (left["device"], left["known"], left["supplied"]) == ("meters-007", "no_contact", True)
+    assert left["since"] == "2025-06-02T23:00:01+02:00"
+    faults.clear(offline.id)
+    for _ in range(31):
+        rest.pilot.step(60.0)
+    assert rest.get("/api/v1/stations/dc/outages") == []
 
 
 def test_another_station_has_no_readings(tmp_path: Path, make_rest: Callable[..., Rest]) -> None:
