@@ -18,6 +18,7 @@ from pilotfarm.api.events import EventStream
 from pilotfarm.api.routes import (
     capture,
     clock,
+    concentrators,
     devices,
     faults,
     memory,
@@ -89,6 +90,7 @@ def create_app(
     for module in (
         site,
         stations,
+        concentrators,
         devices,
         memory,
         setpoints,

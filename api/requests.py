@@ -31,6 +31,8 @@ DEVICES_MAX: Final = 10_000
 FAULTS_MAX: Final = 1_000
 """Maximum number of faults that one list shows."""
 
+RECORDS_MAX: Final = 10_000
+"""Maximum number of records of a data concentrator that one list shows."""
 RESULTS_MAX: Final = 1_000
 """Maximum number of results of a scenario that one answer shows."""
 
@@ -47,6 +49,8 @@ Offset: TypeAlias = Annotated[int, Field(ge=0, le=2**31), BeforeValidator(_whole
 DevicesLimit: TypeAlias = Annotated[int, Field(ge=1, le=DEVICES_MAX), BeforeValidator(_whole)]
 FaultsLimit: TypeAlias = Annotated[int, Field(ge=1, le=FAULTS_MAX), BeforeValidator(_whole)]
 StationEventsLimit: TypeAlias = Annotated[int, Field(ge=1, le=EVENTS_KEPT), BeforeValidator(_whole)]
+RecordNumber: TypeAlias = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(_whole)]
+RecordsLimit: TypeAlias = Annotated[int, Field(ge=1, le=RECORDS_MAX), BeforeValidator(_whole)]
 ReadingsLimit: TypeAlias = Annotated[int, Field(ge=1, le=INTERVALS), BeforeValidator(_whole)]
 LoggedLimit: TypeAlias = Annotated[int, Field(ge=1, le=EVENTS_MAX), BeforeValidator(_whole)]
 ResultsLimit: TypeAlias = Annotated[int, Field(ge=0, le=RESULTS_MAX), BeforeValidator(_whole)]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pilotfarm.api.concentrator_models import CollectingAnswer
 from pilotfarm.api.models import Answer, Quality
 
 
@@ -47,7 +48,8 @@ class StationAnswer(Answer):
     protocol: str
     medium: str
     devices: int
-    polling: PollingAnswer | None = Field(description="null where it knows at once what devices report")
+    polling: PollingAnswer | None = Field(description="null where it does not poll")
+    collecting: CollectingAnswer | None = Field(description="null where it does not read meters in rounds")
 
 
 class StationEventAnswer(Answer):

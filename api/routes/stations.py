@@ -10,9 +10,10 @@ from fastapi import APIRouter, Path, Query, Response
 
 from pilotfarm.api import requests
 from pilotfarm.api import station_models as models
+from pilotfarm.api.concentrator_models import CollectingAnswer
 from pilotfarm.api.routes.context import TOTAL, Context, Here, counted, number, quality_text
 from pilotfarm.emulators.serving.images import Place, Placed
-from pilotfarm.emulators.site.layout import PollingLayout
+from pilotfarm.emulators.site.layout import CollectingLayout, PollingLayout
 from pilotfarm.emulators.stations.known import REACHED
 from pilotfarm.emulators.stations.sequence import EVENTS_KEPT, Event
 from pilotfarm.emulators.wording import unknown
@@ -26,8 +27,9 @@ _CLASSES: Final = ("scan", "slow", "counters")
 @router.get(
     "/stations",
     summary="What answers for several devices",
-    description="Gateways and RTUs, by the names of the site file. One that polls says how its scans go, and how old "
-    "is what it knows: site seconds since a value was read at its device, of the quantities of each class of scans, be "
+    description="Gateways, RTUs and data concentrators, by the names of the site file. One that polls says how its "
+    "scans go, and how old is what it knows: site seconds since a value was read at its device, of the quantities of "
+    "each class of scans, be "
     "it through other stations.",
 )
 async def list_stations(here: Here) -> list[models.StationAnswer]:
@@ -78,6 +80,28 @@ def _station(here: Context, place: Place) -> models.StationAnswer:
         medium=layout.medium,
         devices=len(layout.seats),
         polling=None if layout.polling is None else _polling(here, place, layout.polling),
+        collecting=None if layout.collecting is None else _collecting(here, layout.name, layout.collecting),
+    )
+
+
+def _collecting(here: Context, name: str, layout: CollectingLayout) -> CollectingAnswer:
+    found = here.pilot.images.concentrators[name]
+    rounds, collector, devices = found.rounds, found.rounds.collector, found.devices
+    readings, alarms = found.queue.waiting()
+    return CollectingAnswer(
+        medium=layout.medium,
+        at=layout.at.isoformat("minutes"),
+        again_s=layout.again_s,
+        rounds=rounds.scans,
+        rounds_left_out=rounds.left_out,
+        exchanges=collector.exchanges,
+        exchanges_unanswered=collector.unanswered,
+        behind=[devices[place] for place in np.flatnonzero(collector.behind)],
+        silent=[devices[place] for place in np.flatnonzero(~rounds.answers[0])],
+        readings_waiting=readings,
+        alarms_waiting=alarms,
+        alarms_lost=found.queue.lost_alarms,
+        problem=found.queue.problem,
     )
 
 

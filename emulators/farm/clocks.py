@@ -89,5 +89,5 @@ class Clocks:
 
 def has_clock(station: StationLayout) -> bool:
     """Whether a station stamps what it tells of its devices by a clock of its own: one that remembers does."""
-    protocol, polls = registry.protocol(station.protocol), station.polling is not None
+    protocol, polls = registry.protocol(station.protocol), station.asks is not None
     return bool(station.name) and protocol.has_memory(station.options, lists=station.lists_points, polls=polls)

@@ -103,6 +103,17 @@ class LoadProfile:
         """Return the intervals that a meter has, oldest first."""
         return self._read(self._ends, self._first[meter] + 1, self._energy[:, :, meter], self._status[:, meter])
 
+    def between(self, meter: int, first: int, last: int) -> list[Reading]:
+        """Return those intervals that a meter has from number ``first`` to before ``last``, oldest first.
+
+        Interval 0 began in 1970.
+        """
+        ends = np.arange(max(first + 1, self._number - INTERVALS + 1), min(last, self._number) + 1)
+        places = ends % INTERVALS
+        there = self._ends[places] == ends
+        ends, places = ends[there], places[there]
+        return self._read(ends, self._first[meter] + 1, self._energy[places, :, meter], self._status[places, meter])
+
     def days(self, meter: int) -> list[Reading]:
         """Return the registers of a meter at the ends of days, oldest first."""
         none = np.zeros(DAYS, dtype=np.uint8)

@@ -26,17 +26,16 @@ from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.plans.own_list import ABSENT, OwnPoint
 from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.serving.column_polling import buses_of, scanner
+from pilotfarm.emulators.serving.concentrators import Concentrator
 from pilotfarm.emulators.serving.real_polling import real_scanner
-from pilotfarm.emulators.site.layout import PollingLayout, SeatLayout, SerialEndpoint, StationLayout
+from pilotfarm.emulators.site.layout import CollectingLayout, PollingLayout, SeatLayout, SerialEndpoint, StationLayout
 from pilotfarm.emulators.stations.behind import Behind, StationDownlink
 from pilotfarm.emulators.stations.downlink import BusDownlink
 from pilotfarm.emulators.stations.hindered import Hindrances
 from pilotfarm.emulators.stations.known import REACHED, Known
-from pilotfarm.emulators.stations.polled import Polled, Polling
+from pilotfarm.emulators.stations.polled import Polled, Poller, Polling
 from pilotfarm.emulators.stations.real.downlink import RealDownlink
 from pilotfarm.emulators.stations.real.known import ReallyPolled
-from pilotfarm.emulators.stations.real.scanner import RealScanner
-from pilotfarm.emulators.stations.scanning import Scanner
 from pilotfarm.emulators.stations.sequence import EventSequence, ReadTimes, Watched
 
 Viewpoint: TypeAlias = tuple[str, str, int, Hashable, Deadbands, str]
@@ -119,6 +118,8 @@ class Images:
         self._remembered: Counter[tuple[str, str, int]] = Counter()
         self.polling: dict[str, Polling] = {}
         """Stations that poll, by name; what one polls comes before it, as it does among the images."""
+        self.concentrators: dict[str, Concentrator] = {}
+        """Those of them that read meters in rounds."""
         self.sequences: dict[str, EventSequence] = {}
         """And what has happened at each."""
         self._asked: list[Image] = []
@@ -142,21 +143,27 @@ class Images:
             else:
                 sequence.look(unix_s)
 
+    def close(self) -> None:
+        """Let go of the files in which concentrators keep what they have read."""
+        for each in self.concentrators.values():
+            each.queue.close()
+
     def __iter__(self) -> Iterator[tuple[Viewpoint, Image]]:
         return iter(self._images.items())
 
     def _place(self, layout: StationLayout) -> Place:
         protocol = registry.protocol(layout.protocol)
-        if layout.polling is not None:
+        if layout.asks is not None:
             hindrances = Hindrances(self._farm.time_s)
-            scans = self._scanner(layout, layout.polling, hindrances)
-            polling = self.polling[layout.name] = Polling(scans, hindrances)
+            polling = self.polling[layout.name] = Polling(self._poller(layout, hindrances), hindrances)
             self.sequences[layout.name] = EventSequence(self._farm.clocks.of_station(layout))
         placed = tuple(self._placed(seat, layout, protocol) for seat in layout.seats)
         if layout.polling is not None:
             for number, name in enumerate(layout.polling.through):
                 self._named[name].pollers.append((polling, number))
             self._put_downlinks(placed, layout.polling, polling)
+        if layout.collecting is not None:
+            self.concentrators[layout.name].put_downlinks([each.seat for each in placed])
         station = _station(protocol, [each.seat for each in placed], layout)
         place = Place(layout, station, placed, self.polling.get(layout.name))
         if layout.name:
@@ -165,7 +172,12 @@ class Images:
                 self._seated.setdefault((layout.name, each.group, each.row), each)
         return place
 
-    def _scanner(self, station: StationLayout, layout: PollingLayout, hindrances: Hindrances) -> Scanner | RealScanner:
+    def _poller(self, station: StationLayout, hindrances: Hindrances) -> Poller:
+        if station.collecting is not None:
+            made = self.concentrators[station.name] = Concentrator(self._farm, station, station.collecting)
+            return made.rounds
+        layout = station.polling
+        assert layout is not None, "a station asks in one of both manners"
         if not layout.real:
             return scanner(layout, self._farm.time_s, hindrances)
         images = {name: self._asked_image(self._farm.groups[name], layout) for name in layout.maps}
@@ -195,7 +207,7 @@ class Images:
             else:
                 each.seat.downlink = StationDownlink(polling, buses, asked, below.seat)
 
-    def _below(self, polling: PollingLayout, asked: int, group: str, row: int) -> Placed | None:
+    def _below(self, polling: PollingLayout | CollectingLayout, asked: int, group: str, row: int) -> Placed | None:
         """Return where the station that is polled for a device has it; ``None`` where the device itself is polled."""
         if not polling.through:
             return None
@@ -204,7 +216,7 @@ class Images:
     def _placed(self, seat: SeatLayout, station: StationLayout, protocol: ProtocolSpec) -> Placed:
         group, clock = self._farm.groups[seat.group], self._farm.clocks.of_station(station)
         viewpoint = 0
-        if station.polling is not None:
+        if station.asks is not None:
             viewpoint = -len(self.polling)
         elif clock is not None:
             self._remembered[seat.group, seat.map, seat.row] += 1
@@ -235,7 +247,7 @@ class Images:
 
     def _known(self, group: Group, station: StationLayout, table: Table) -> Known | Polled:
         """Return what a station knows of the devices of a group."""
-        layout = station.polling
+        layout = station.asks
         if layout is None:
             return Known([q.name for q in group.spec.quantities], group.size, group.reported, group.quality)
         places = np.zeros(group.size, dtype=np.intp)
@@ -245,7 +257,7 @@ class Images:
         names, unread = layout.names[group.name], layout.unread[group.name]
         polling, below = self.polling[station.name], self._below(layout, int(places[row]), group.name, row)
         polled: Polled
-        if layout.real:
+        if isinstance(layout, PollingLayout) and layout.real:
             rows = _rows(group, station)
             polled = ReallyPolled(polling, places, names, unread, group.reported, group.quality, rows=rows)
         elif below is None:
@@ -269,8 +281,8 @@ def _rows(group: Group, station: StationLayout) -> dict[int, int]:
 
 def _watched(group: Group, station: StationLayout, polled: Polled, times: ReadTimes | None) -> Watched:
     """Return what a station finds events in: the states and alarms that it reads, no counts, and who answers."""
-    assert station.polling is not None
-    read = station.polling.names[group.name][0]
+    assert station.asks is not None
+    read = station.asks.names[group.name][0]
     kept = (q for q in group.spec.quantities if q.role in (Role.STATE, Role.ALARM) and q.unit in ("bool", "enum"))
     names = [each.name for each in kept if each.name in read]
     places = {row: (place, group.layout.devices[row]) for place, row in _rows(group, station).items()}

@@ -57,6 +57,7 @@ class Pilot:
 
     async def close(self) -> None:
         await self.server.stop()
+        self.images.close()
 
     def step(self, dt_s: float) -> None:
         """Take one step, and let masters have what came of it."""

@@ -178,9 +178,9 @@ class Ways:
         place.station.filtered = any(placed.seat.filters for placed in place.placed)
         gripping = self._gripping_all(number)
         admission = _admission(gripping)
-        if place.polling is not None and place.layout.polling is not None:
+        if place.polling is not None:
             self._stop(number, gripping)
-            if not place.layout.polling.through:
+            if place.layout.polling is not None and not place.layout.polling.through:
                 place.polling.hindrances.standing = list(self._hindering(place))
         self._media.move(number, _medium(gripping))
         self._media.met(number, admission)

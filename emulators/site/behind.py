@@ -199,7 +199,7 @@ def lay_polling(document: Document, stations: Mapping[str, SharedStation], group
     _report_loops(document, stations)
     for each in stations.values():
         if each.polls is not None and each.seats:
-            each.polling = each.polls.layout(each.seats, groups)
+            each.asks = each.polls.layout(each.seats, groups)
 
 
 def _report_loops(document: Document, stations: Mapping[str, SharedStation]) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
+from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
+from zoneinfo import ZoneInfo
 
 from pilotfarm.emulators.columns.arrays import Columns, Floats, Indices
 from pilotfarm.emulators.contracts.asking import Request
@@ -18,6 +20,7 @@ from pilotfarm.emulators.contracts.line import Parity, SerialLine
 from pilotfarm.emulators.contracts.world import Place
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.plans.own_list import Listed
+from pilotfarm.emulators.stations.collecting import Collecting
 from pilotfarm.emulators.stations.scanning import Polls
 from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.series import Guests, Prices, Replayed
@@ -208,6 +211,33 @@ class PollingLayout:
         return None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CollectingLayout:
+    """How a data concentrator reads its meters: over what, when, and how much it keeps.
+
+    ``names``, ``unread``, ``keys`` and ``places`` are as those of ``PollingLayout``; ``key`` is the concentrator's own.
+    ``folder`` is where its file is, ``None`` for memory; of ``readings_max`` readings the oldest are kept, of
+    ``alarms_max`` alarms the newest.
+    """
+
+    medium: str
+    at: time
+    zone: ZoneInfo
+    again_s: float
+    rules: Collecting
+    names: Mapping[str, tuple[tuple[str, ...], ...]]
+    unread: Mapping[str, tuple[str, ...]]
+    keys: Keys
+    key: int
+    places: Indices
+    readings_max: int
+    alarms_max: int
+    folder: Path | None
+
+    through: ClassVar[tuple[str, ...]] = ()
+    stamped_by_devices: ClassVar = False
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """Where in a site file something stands."""
@@ -233,8 +263,15 @@ class StationLayout:
     clock_drift_ppm: float = 0.0
     medium: str = NONE
     polling: PollingLayout | None = None
-    """How it polls its devices; without, it knows what they report as soon as they do."""
+    """How it polls its devices."""
     written: Written | None = None
+    collecting: CollectingLayout | None = None
+    """How it reads its meters, as a data concentrator does."""
+
+    @property
+    def asks(self) -> PollingLayout | CollectingLayout | None:
+        """How it asks its devices; without, it knows what they report as soon as they do."""
+        return self.polling or self.collecting
 
     @property
     def lists_points(self) -> bool:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from pilotfarm.emulators.contracts.clock import DRIFT_MAX_PPM
 from pilotfarm.emulators.contracts.line import BAUD_RATES, Parity, known_rate
+from pilotfarm.emulators.site.collecting_model import Collecting
 from pilotfarm.emulators.site.distributions import Value
 from pilotfarm.emulators.site.replay_model import Market, ReplayTable, SeriesTable, Weather
 from pilotfarm.emulators.site.table import Table
@@ -286,6 +287,9 @@ class Station(OnLine):
     )
     polling: Polling | None = Field(
         default=None, description="How it asks its devices; it knows all at once what they report if left out"
+    )
+    collecting: Collecting | None = Field(
+        default=None, description="In place of polling: how it reads meters in rounds, as a data concentrator does"
     )
     options: dict[str, Any] = Field(default_factory=dict, description="The protocol's own settings")
 

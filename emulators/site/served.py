@@ -12,8 +12,10 @@ from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
 from pilotfarm.emulators.plans.deadband import Deadbands
 from pilotfarm.emulators.site import model
 from pilotfarm.emulators.site.addresses import AddressBlock
+from pilotfarm.emulators.site.collecting import CollectingReader
 from pilotfarm.emulators.site.document import Document, Path
 from pilotfarm.emulators.site.layout import (
+    CollectingLayout,
     Endpoint,
     GroupLayout,
     PollingLayout,
@@ -87,8 +89,8 @@ class SharedStation:
     labels: Mapping[str, str] = field(default_factory=dict)
     clock_drift_ppm: float = 0.0
     medium: str = NONE
-    polls: PollingReader | None = None
-    polling: PollingLayout | None = None
+    polls: PollingReader | CollectingReader | None = None
+    asks: PollingLayout | CollectingLayout | None = None
     lists: bool = False
     """Whether it has a list of points of its own."""
     own: ListReader | None = None
@@ -116,8 +118,9 @@ class SharedStation:
             self.labels,
             self.clock_drift_ppm,
             self.medium,
-            self.polling,
+            self.asks if isinstance(self.asks, PollingLayout) else None,
             document.written(self.path) if isinstance(self.endpoint, SerialEndpoint) else None,
+            self.asks if isinstance(self.asks, CollectingLayout) else None,
         )
 
 

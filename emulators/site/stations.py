@@ -11,10 +11,11 @@ from pilotfarm.emulators import registry
 from pilotfarm.emulators.contracts.device import DeviceSpec
 from pilotfarm.emulators.contracts.protocol import MapSpec, ProtocolSpec
 from pilotfarm.emulators.plans.own_list import OWN_LIST
-from pilotfarm.emulators.site import deadbands, lines, own_lists
+from pilotfarm.emulators.site import asking, deadbands, lines, own_lists
 from pilotfarm.emulators.site.addresses import Allocator
-from pilotfarm.emulators.site.behind import lay_polling, polling_reader
+from pilotfarm.emulators.site.behind import lay_polling
 from pilotfarm.emulators.site.checks import Checker
+from pilotfarm.emulators.site.collecting import CollectingReader
 from pilotfarm.emulators.site.document import Path
 from pilotfarm.emulators.site.inputs import Inputs
 from pilotfarm.emulators.site.layout import GroupLayout, SeatLayout, SerialEndpoint, StationLayout
@@ -77,7 +78,7 @@ class Stations:
         if line is None:
             port = spec.default_port if station.port is None else station.port
             block = self._allocator.station(path, station.host, port)
-        polls = station.polling is not None
+        polls = station.polling is not None or station.collecting is not None
         remembers = options is None or spec.has_memory(options, lists=lists, polls=polls)
         if station.clock_drift_ppm and not remembers:
             message = f"a station over {spec.name} has no clock of its own; that of a device is a rating of its group"
@@ -112,12 +113,11 @@ class Stations:
             lines.check(self._document, spec, options, at, table)
         return line
 
-    def _polls(self, name: str, station: Station, path: Path) -> PollingReader | None:
-        if station.polling is None:
-            return None
-        reader = polling_reader(self._checker, path, station.polling, self._media, self._seed, name, self._shared)
-        self.have_media |= reader.named_medium != NONE
-        return reader
+    def _polls(self, name: str, station: Station, path: Path) -> PollingReader | CollectingReader | None:
+        media, seed, zone = self._media, self._seed, self._time_zone
+        found = asking.reader(self._checker, path, station, name, self._shared, media=media, seed=seed, time_zone=zone)
+        self.have_media |= found is not None and found.named_medium != NONE
+        return found
 
     def layouts(self) -> Iterable[StationLayout]:
         for shared in (*self._shared.values(), *(each for each in self._lines.values() if not each.name)):

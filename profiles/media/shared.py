@@ -16,6 +16,8 @@ from pilotfarm.profiles.media import numbers, title
 
 SHARED: Final = ("rs485", "zigbee", "radio_mesh", "plc_g3", "plc_prime")
 """What several devices may be behind, one exchange at a time."""
+MESHES: Final = ("radio_mesh", "plc_g3", "plc_prime")
+"""Those of them that a data concentrator reads meters over, some hops away."""
 HOPS_MAX: Final = 4
 FAST_BIT_S: Final = 19_200.0
 """Above it a serial line's silence does not get shorter."""
@@ -28,6 +30,11 @@ class SharedMedium:
     A hop loses ``loss_frac`` of the frames, and those with a wrong bit, which ``bit_error_rate`` of the bits are. These
     shares of devices are two, three and four hops away, the others one. A device answers after ``turnaround_min_s`` to
     ``turnaround_max_s``. ``rate_bit_s`` holds for a line of which no other is set.
+
+    Where a concentrator reads meters, not all hops are alike: of ``poor_frac`` of the meters a hop lets pass
+    ``poor_kept_frac`` of the exchanges, of the others ``good_kept_min_frac`` to all. In a noisy quarter of an hour it
+    is ``noise_kept_frac`` of that; of the quarters from 18 to 23 h ``noise_evening_frac`` are noisy, of the others
+    ``noise_frac``.
     """
 
     name: str
@@ -50,6 +57,12 @@ class SharedMedium:
     hops_2_frac: float = 0.0
     hops_3_frac: float = 0.0
     hops_4_frac: float = 0.0
+    good_kept_min_frac: float = 1.0
+    poor_frac: float = 0.0
+    poor_kept_frac: float = 1.0
+    noise_kept_frac: float = 1.0
+    noise_evening_frac: float = 0.0
+    noise_frac: float = 0.0
 
     @property
     def serial(self) -> bool:

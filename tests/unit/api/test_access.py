@@ -292,7 +292,8 @@ FARM_OPERATIONS = {
     "list_faults", "list_points", "read_clock", "read_device", "read_events", "read_fault", "read_health",
     "read_metrics", "read_site", "read_scenario", "run_scenario", "stop_scenario", "begin_recording", "end_recording",
     "read_capture", "list_stations", "list_station_events", "list_device_events", "read_profile",
-    "step_clock", "step_until", "write_setpoints",
+    "step_clock", "step_until", "write_setpoints", "list_station_readings", "clear_station_readings",
+    "list_station_alarms", "clear_station_alarms", "list_station_outages",
 }  # fmt: skip
 """Names in clients that people have generated: one that is gone or changed breaks them."""
 SESP_OPERATIONS = {"list_devices", "list_readings", "list_sequences", "read_health", "store_readings"}

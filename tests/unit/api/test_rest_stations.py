@@ -35,7 +35,14 @@ def test_a_station_that_polls_says_how_old_is_what_it_knows(tmp_path: Path, make
     for _ in range(10):
         rest.pilot.step(1.0)
     rtu, gateway = rest.get("/api/v1/stations")
-    assert gateway == {"name": "gateway", "protocol": "modbus", "medium": "none", "devices": 5, "polling": None}
+    assert gateway == {
+        "name": "gateway",
+        "protocol": "modbus",
+        "medium": "none",
+        "devices": 5,
+        "polling": None,
+        "collecting": None,
+    }
     assert (rtu["name"], rtu["protocol"], rtu["medium"], rtu["devices"]) == ("rtu", "iec104", "gprs", 5)
     polling, scanner = rtu["polling"], rest.pilot.images.polling["rtu"].scanner
     assert (polling["protocol"], polling["medium"], polling["buses"], polling["scan_s"]) == ("modbus", "rs485", 2, 2.0)

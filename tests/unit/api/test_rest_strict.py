@@ -232,6 +232,8 @@ def ways_to_fail(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Calla
         body: dict[str, Any] = {"json": {"stop": 1}} if method == "POST" else {}
         if path.endswith("/capture"):
             body = {"params": {"device": "nobody"}}
+        if method == "DELETE" and "{station}" in path:
+            body = {"params": {"to": "1"}}
         return rest(method, path.format(device="nobody", fault="999", scenario="999", station="nobody"), **body)
 
     def at_the_wrong_moment(method: str, path: str) -> httpx.Response:

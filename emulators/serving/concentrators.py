@@ -1,0 +1,191 @@
+"""Data concentrators of a farm: what their rounds read becomes records, which they keep for a head-end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from pilotfarm.emulators.columns.arrays import Bools, anywhere
+from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.queue import Queue
+from pilotfarm.emulators.errors import ConfigError, Problem
+from pilotfarm.emulators.farm.farm import Farm
+from pilotfarm.emulators.farm.load_profile import INTERVAL_S, INTERVALS, REGISTERS, Reading
+from pilotfarm.emulators.farm.memory import Memory
+from pilotfarm.emulators.record.queue import SqliteQueue
+from pilotfarm.emulators.site.layout import CollectingLayout, SeatLayout, StationLayout
+from pilotfarm.emulators.stations.collecting import Collector, Heard
+from pilotfarm.emulators.stations.demanding import MeterDownlink
+from pilotfarm.emulators.stations.rounds import Rounds, Schedule
+from pilotfarm.emulators.stations.unasked import Unasked, Word
+from pilotfarm.profiles.media import NONE
+from pilotfarm.profiles.media.shared import SharedMedium, shared_medium
+
+DARK: Final = "power_failure_alarm"
+"""A meter that has it has no supply, nor have its neighbours: whatever it lives on, nothing reaches it."""
+_NO_MEDIUM: Final = SharedMedium(
+    name=NONE,
+    title="None",
+    rate_bit_s=1e15,
+    access_median_s=1e-9,
+    access_p95_s=2e-9,
+    access_p99_s=3e-9,
+    access_max_s=4e-9,
+)
+
+
+Known: TypeAlias = Literal["last_gasp", "no_contact", "supplied"]
+
+
+class Outage(NamedTuple):
+    """A meter without supply: what its concentrator knows of it, since when [s], and whether it has supply in truth.
+
+    ``since_s`` is when its last gasp came, or when it last answered if that is all that is known.
+    """
+
+    device: str
+    known: Known
+    since_s: float | None
+    supplied: bool
+
+
+class Concentrator:
+    """One data concentrator: its rounds, and the queue of what they have read.
+
+    Raises ``ConfigError`` where its file cannot be had.
+    """
+
+    def __init__(self, farm: Farm, station: StationLayout, layout: CollectingLayout) -> None:
+        self._farm, self._seats = farm, station.seats
+        self.devices = [farm.layout.group(seat.group).devices[seat.row] for seat in station.seats]
+        self._places = {name: place for place, name in enumerate(self.devices)}
+        self.queue = _queue(farm, station, layout)
+        medium = _NO_MEDIUM if layout.medium == NONE else shared_medium(layout.medium)
+        self._unasked = Unasked(medium, layout.keys)
+        self._gasp_s = np.full(len(layout.keys), np.nan)
+        """When each meter's last gasp came, where its word that supply is back has not."""
+        self.rounds = Rounds(
+            Collector(
+                medium, layout.keys, np.zeros(len(layout.keys), dtype=np.intp), layout.rules, known=self._known()
+            ),
+            Schedule(layout.zone, layout.at, layout.again_s),
+            medium,
+            np.array([layout.key], dtype=np.uint64),
+            self,
+            start_s=farm.time_s,
+            offset_s=farm.unix_s - farm.time_s,
+            kept=INTERVALS,
+            classes=len(next(iter(layout.names.values()))),
+        )
+
+    def put_downlinks(self, seats: Sequence[Seat]) -> None:
+        """Have commands go down to meters as demands."""
+        for place, seat in enumerate(seats):
+            seat.downlink = MeterDownlink(self.rounds, place, seat.device, lambda: self._farm.wall_s)
+
+    def outages(self) -> Iterator[Outage]:
+        """Yield the meters that are without supply, or of which it knows no better."""
+        answers, known_s = self.rounds.answers[0], self.rounds.known_s[0]
+        gasped = self._gasp_s >= known_s
+        supplied = self.powered()
+        for place in np.flatnonzero(gasped | ~answers | ~supplied).tolist():
+            known: Known = "last_gasp" if gasped[place] else "supplied" if answers[place] else "no_contact"
+            since_s = {"last_gasp": self._gasp_s, "no_contact": known_s}.get(known)
+            yield Outage(
+                self.devices[place], known, None if since_s is None else float(since_s[place]), bool(supplied[place])
+            )
+
+    # -------------------------------------------------------------------------------- as ``Meters``
+
+    def powered(self) -> Bools:
+        found = np.ones(len(self._seats), dtype=bool)
+        groups = {seat.group for seat in self._seats}
+        if any(anywhere(self._farm.groups[name].columns[DARK]) for name in groups):
+            for place, seat in enumerate(self._seats):
+                found[place] = not self._farm.groups[seat.group].columns[DARK][seat.row]
+        return found
+
+    def listen(self, to_s: float, reachable: Bools, *, hears: bool) -> None:
+        words = self._unasked.advance(to_s, self.powered(), reachable)
+        if not (words and hears):
+            return
+        for word in words:
+            self._gasp_s[word.meter] = np.nan if word.supplied else word.at_s
+        self.queue.put_alarms([self._alarm(word) for word in words])
+
+    def keep(self, heard: Sequence[Heard]) -> int:
+        """Keep all of it in one go, or else as many blocks as there is room for."""
+        if self._put(heard):
+            return len(heard)
+        kept = 0
+        while kept < len(heard) and self._put(heard[kept : kept + 1]):
+            kept += 1
+        return kept
+
+    # ------------------------------------------------------------------------------------- parts
+
+    def _alarm(self, word: Word) -> str:
+        return json.dumps(
+            {
+                "device": self.devices[word.meter],
+                "alarm": "power_restored" if word.supplied else "power_failure",
+                "since": self._local(self._farm.world.unix_s(word.since_s)),
+                "received": self._local(self._farm.world.unix_s(word.at_s)),
+            }
+        )
+
+    def _put(self, heard: Sequence[Heard]) -> bool:
+        read_to: dict[str, int] = {}
+        texts: list[str] = []
+        for each in heard:
+            for meter, first, last, at_s in zip(*(column.tolist() for column in each), strict=True):
+                texts += self._records(meter, first, last, at_s)
+                read_to[self.devices[meter]] = last
+        return self.queue.put_readings(texts, read_to)
+
+    def _records(self, place: int, first: int, last: int, at_s: float) -> Iterator[str]:
+        memory, meter = _memory(self._farm, self._seats[place])
+        read_at = self._local(self._farm.world.unix_s(at_s))
+        for reading in memory.profile.between(meter, first, last):
+            yield json.dumps({"device": self.devices[place], **self._told(reading), "read_at": read_at})
+
+    def _told(self, reading: Reading) -> dict[str, object]:
+        return {
+            "begin": self._local(reading.end_s - INTERVAL_S),
+            "end": self._local(reading.end_s),
+            **dict(zip(REGISTERS, reading.values, strict=True)),
+            "status": [str(flag.name).lower() for flag in reading.status],
+        }
+
+    def _local(self, unix_s: float) -> str:
+        return datetime.fromtimestamp(unix_s, self._farm.world.zone).isoformat()
+
+    def _known(self) -> np.ndarray:
+        """Return up to where each meter is read: as the queue has it, or else to the interval under way."""
+        first = self._farm.unix_s // INTERVAL_S
+        read_to = self.queue.read_to()
+        return np.array([read_to.get(name, first) for name in self.devices], dtype=np.intp)
+
+
+def _memory(farm: Farm, seat: SeatLayout) -> tuple[Memory, int]:
+    memory = farm.memories[seat.group]
+    meter = memory.meter(seat.row)
+    assert meter is not None, "a site has meters with a memory behind concentrators"
+    return memory, meter
+
+
+def _queue(farm: Farm, station: StationLayout, layout: CollectingLayout) -> Queue:
+    file = None
+    if layout.folder is not None:
+        file = layout.folder / f"{station.name}.sqlite"
+        try:
+            layout.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = f"cannot be made as the folder of {station.name}: {error.strerror}"
+            raise ConfigError([Problem(str(layout.folder), 0, "", why)]) from None
+    of = f"{station.name} of {farm.layout.name}, seed {farm.layout.seed}"
+    return SqliteQueue(file, of, readings_max=layout.readings_max, alarms_max=layout.alarms_max)
