@@ -145,7 +145,9 @@ def _where(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _scanned(station: StationLayout) -> dict[str, Any]:
-    """Return what a station that polls reaches its devices over, and how often it scans them."""
+    """Return what a station that asks its devices reaches them over, and how often it scans them, if it does."""
+    if station.collecting is not None:
+        return {"polled_over": station.collecting.medium}
     polling = station.polling
     return {} if polling is None else {"polled_over": polling.medium, "scan_s": polling.scan_s}
 

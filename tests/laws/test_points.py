@@ -90,9 +90,9 @@ def running(name: str) -> tuple[Farm, Images]:
 
 
 def seats(site: tuple[Farm, Images], protocol: str) -> Iterator[tuple[Place, SeatLayout, str]]:
-    """Every way to the first device of each group over a protocol; stations that poll show what was."""
+    """Every way to the first device of each group over a protocol; stations that ask show what was."""
     farm, images = site
-    for place in (each for each in images.places if not each.layout.polling):
+    for place in (each for each in images.places if not each.layout.asks):
         for seat in place.layout.seats:
             if place.layout.protocol == protocol and seat.row == 0:
                 yield place, seat, farm.layout.group(seat.group).devices[0]

@@ -82,7 +82,9 @@ def test_lists_tell_what_a_station_polls_over_and_how_often_it_reads_a_value():
     assert {scanned[name] for name in ("active_power_w", "online", "general_alarm")} == {15.0}
     assert {scanned[name] for name in ("active_power_limit_frac", "energy_exported_wh")} == {60.0}
     assert scanned["rated_power_w"] is None
-    assert {row["scan_s"] for row in rows if row["station"] == "rtu-south"} <= {None}
+    assert {row["scan_s"] for row in rows if row["station"] == "rtu-south"} == {None}
+    concentrated = [row for row in as_json("endpoints", "germany", "--media") if row["station"] == "dc-south"]
+    assert {(row["polled_over"], row.get("scan_s")) for row in concentrated} == {("plc_g3", None)}
 
 
 def test_every_protocol_has_a_column_for_its_address():

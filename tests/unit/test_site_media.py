@@ -156,11 +156,11 @@ def test_a_built_in_site_has_the_media_of_its_pilot_if_asked_for_and_else_none(n
     assert {each.medium for each in plain.stations} == {"none"}
     assert all(each.medium != "none" for each in with_media.stations)
     assert [_bare(each) for each in with_media.stations] == [_bare(each) for each in plain.stations]
-    assert {each.polling.medium for each in plain.stations if each.polling} <= {"none"}
+    assert {each.asks.medium for each in plain.stations if each.asks} <= {"none"}
 
 
 def _bare(station: StationLayout) -> StationLayout:
-    return replace(station, medium="none", polling=None)
+    return replace(station, medium="none", polling=None, collecting=None)
 
 
 @pytest.mark.parametrize(
@@ -179,5 +179,20 @@ def test_built_in_sites_have_an_rtu_that_polls_beside_direct_ways(
     assert (polls.name, polls.protocol, polls.medium) == (station, *masters)
     assert polls.polling is not None
     assert (polls.polling.medium, len(polls.seats)) == devices
-    direct = {(seat.group, seat.row) for each in stations if not each.polling for seat in each.seats}
+    direct = {(seat.group, seat.row) for each in stations if not each.asks for seat in each.seats}
     assert {(seat.group, seat.row) for seat in polls.seats} <= direct
+
+
+def test_built_in_sites_have_concentrators_that_can_read_their_meters_in_a_night() -> None:
+    found = {
+        (name, each.name): (each.collecting.medium, len(each.seats))
+        for name in profiles.names()
+        for each in site.load(name, media=True).stations
+        if each.collecting
+    }
+    assert found == {
+        ("norway", "dc-village"): ("radio_mesh", 130),
+        ("norway", "dc-cabins"): ("radio_mesh", 60),
+        ("norway", "dc-harbour"): ("radio_mesh", 6),
+        ("germany", "dc-south"): ("plc_g3", 60),
+    }
