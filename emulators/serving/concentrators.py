@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -154,9 +155,10 @@ class Concentrator:
             yield json.dumps({"device": self.devices[place], **self._told(reading), "read_at": read_at})
 
     def _told(self, reading: Reading) -> dict[str, object]:
+        zone = self._farm.world.zone
         return {
-            "begin": self._local(reading.end_s - INTERVAL_S),
-            "end": self._local(reading.end_s),
+            "begin": _boundary(reading.end_s - INTERVAL_S, zone),
+            "end": _boundary(reading.end_s, zone),
             **dict(zip(REGISTERS, reading.values, strict=True)),
             "status": [str(flag.name).lower() for flag in reading.status],
         }
@@ -169,6 +171,12 @@ class Concentrator:
         first = self._farm.unix_s // INTERVAL_S
         read_to = self.queue.read_to()
         return np.array([read_to.get(name, first) for name in self.devices], dtype=np.intp)
+
+
+@lru_cache(maxsize=256)
+def _boundary(unix_s: float, zone: tzinfo) -> str:
+    """Write a boundary of intervals, which all meters have alike."""
+    return datetime.fromtimestamp(unix_s, zone).isoformat()
 
 
 def _memory(farm: Farm, seat: SeatLayout) -> tuple[Memory, int]:

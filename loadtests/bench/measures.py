@@ -20,6 +20,7 @@ from pilotfarm.emulators.site.layout import SiteLayout, TcpEndpoint
 from pilotfarm.emulators.site.listing import endpoint_rows
 from pilotfarm.loadtests.bench import (
     against_c,
+    concentrators,
     fixture,
     media,
     modbus,
@@ -292,6 +293,7 @@ MEASURES: Final[Mapping[str, Callable[[bool], Iterator[Row]]]] = {
     "serial": serial.serial_reads,
     "series": series.series_costs,
     "polling": polling.polling_costs,
+    "concentrators": concentrators.nights,
     "fixture": fixture.fixture_times,
 }
 """Name on the command line -> measurement."""
