@@ -35,6 +35,7 @@ class StationReadingAnswer(ProfileReadingAnswer):
 
     number: int = Field(description="It grows, and none comes twice")
     device: str
+    serial: str = Field(description="Of the meter, which may have been exchanged")
     begin: datetime = Field(description="Site time at which the interval begins")
     read_at: datetime = Field(description="Site time at which the concentrator had it")
 

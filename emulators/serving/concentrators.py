@@ -150,9 +150,10 @@ class Concentrator:
 
     def _records(self, place: int, first: int, last: int, at_s: float) -> Iterator[str]:
         memory, meter = _memory(self._farm, self._seats[place])
-        read_at = self._local(self._farm.world.unix_s(at_s))
+        name, read_at = self.devices[place], self._local(self._farm.world.unix_s(at_s))
+        whose = {"device": name, "serial": self._farm.device(name).serial}
         for reading in memory.profile.between(meter, first, last):
-            yield json.dumps({"device": self.devices[place], **self._told(reading), "read_at": read_at})
+            yield json.dumps({**whose, **self._told(reading), "read_at": read_at})
 
     def _told(self, reading: Reading) -> dict[str, object]:
         zone = self._farm.world.zone

@@ -149,7 +149,9 @@ def _scanned(station: StationLayout) -> dict[str, Any]:
     if station.collecting is not None:
         return {"polled_over": station.collecting.medium}
     polling = station.polling
-    return {} if polling is None else {"polled_over": polling.medium, "scan_s": polling.scan_s}
+    if polling is None:
+        return {} if station.collecting is None else {"polled_over": station.collecting.medium}
+    return {"polled_over": polling.medium, "scan_s": polling.scan_s}
 
 
 def _framing(station: StationLayout) -> dict[str, str]:

@@ -148,7 +148,7 @@ class Rounds:
         self._meters.listen(now_s, np.ones(self.answers.shape[1], dtype=bool), hears=False)
         self.collector.stop(now_s)
         self._note(self.collector.advance(now_s, self.answers[0], self._noisy()))
-        self._now_s, self._again_s = now_s, max(self._again_s, now_s)
+        self._now_s = now_s
         self.heard, self.answers = np.zeros_like(self.heard), np.ones_like(self.answers)
         self.known_s = np.full_like(self.known_s, now_s)
 

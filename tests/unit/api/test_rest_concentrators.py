@@ -35,6 +35,8 @@ def test_a_head_end_has_each_reading_until_it_acknowledges_it(tmp_path: Path, ma
     assert rest.get("/api/v1/stations/dc/readings") == []
     for _ in range(74):
         rest.pilot.step(60.0)
+    ways = {each["station"]: each for each in rest.get("/api/v1/endpoints")}
+    assert (ways["dc"]["polled_over"], ways["gateway"].get("polled_over")) == ("plc_prime", None)
     dc, gateway = rest.get("/api/v1/stations")
     assert (gateway["collecting"], dc["polling"]) == (None, None)
     rounds = rest.pilot.images.concentrators["dc"].rounds
@@ -59,7 +61,17 @@ def test_a_head_end_has_each_reading_until_it_acknowledges_it(tmp_path: Path, ma
     first = answer.json()
     assert [each["number"] for each in first] == [1, 2, 3, 4, 5]
     assert first[0].keys() == {
-        *("number", "device", "begin", "end", "status", "read_at", "energy_imported_wh", "energy_exported_wh"),
+        *(
+            "number",
+            "device",
+            "serial",
+            "begin",
+            "end",
+            "status",
+            "read_at",
+            "energy_imported_wh",
+            "energy_exported_wh",
+        ),
         *("reactive_energy_imported_varh", "reactive_energy_exported_varh"),
     }
     assert (first[0]["device"], first[0]["begin"]) == ("meters-001", "2025-06-02T23:00:00+02:00")

@@ -142,6 +142,8 @@ def test_a_concentrator_that_is_down_keeps_its_readings_and_reads_late(made: Mad
     pilot.farm.faults.clear(fault.id)
     until(pilot, "2025-06-04T01:00:00", 300.0)
     assert concentrator.queue.waiting()[0] == 5 * (4 + 96)
+    assert known(pilot).columns["online"].all()
+    assert not known(pilot).quality
     assert all(earlier[1] == later[0] for earlier, later in pairwise(spans(records(concentrator))))
 
 
@@ -263,6 +265,21 @@ def test_intervals_sum_to_the_registers_over_both_clock_changes_and_none_comes_b
         sums = [sum(each[name] for each in mine) for name in REGISTERS]
         assert sums == [after - then for after, then in zip(last.values, first.values, strict=True)]
         assert sums[0] > 0
+
+
+def test_an_exchanged_meter_takes_with_it_what_was_not_read_and_the_new_one_sums_to_its_registers(made: Made) -> None:
+    pilot = Pilot(made())
+    until(pilot, "2025-06-03T12:00:00", 300.0)
+    pilot.farm.faults.add("exchanged", {"device": "meters-001"}, parameters={"down_s": 600.0})
+    read = [each for each in records(until(pilot, "2025-06-04T02:00:00", 300.0)) if each["device"] == "meters-001"]
+    assert {each["serial"] for each in read[:4]} == {"meters-001"}
+    new = [each for each in read[4:] if each["serial"] == pilot.farm.device("meters-001").serial]
+    assert new == read[4:] != []
+    assert new[0]["begin"] >= "2025-06-03T12:00"
+    profile = pilot.farm.memories["meters"].profile
+    assert new[-1]["end"] == "2025-06-04T00:00:00+02:00"
+    kept = [each.values for each in profile.intervals(0) if each.end_s <= profile.days(0)[-1].end_s]
+    assert [tuple(each[name] for name in REGISTERS) for each in new] == kept
 
 
 def test_what_has_no_room_is_read_again_and_all_comes_once(made: Made) -> None:
