@@ -133,7 +133,6 @@ class Rounds:
         from_s, come = self._now_s, Come([], [], [])
         answer = reachable & self._meters.powered()
         for until_s in self._pieces(to_s):
-            self._begin_due()
             come = come.and_then(self.collector.advance(until_s, answer, self._noisy()))
             self._now_s = until_s
         self._note(come)
@@ -155,8 +154,9 @@ class Rounds:
     # ------------------------------------------------------------------------------------- parts
 
     def _pieces(self, to_s: float) -> Iterator[float]:
-        """Part a step where a round begins, and where another quarter of an hour does."""
+        """Part a step where a round begins, and where another quarter of an hour does; begin those that are due."""
         while self._now_s < to_s:
+            self._begin_due()
             quarter = floor((self._now_s + self._offset_s) / INTERVAL_S) + 1
             yield min(to_s, quarter * INTERVAL_S - self._offset_s, *self._still((self._next_s, self._again_s)))
 

@@ -143,6 +143,14 @@ def test_a_meter_is_known_as_of_its_last_answer_and_fresh_in_that_step() -> None
     assert not made.fresh.any()
 
 
+def test_further_rounds_that_are_due_in_a_round_are_left_out() -> None:
+    """Of 40 meters with 94 intervals each: 13 blocks of 0.321 s and one of 0.213 s are 175 s in all."""
+    made = Concentrator(2026, 6, 15, 0, 30, meters=40, schedule=Schedule(OSLO, time(0, 5), 60.0))
+    made.until(2026, 6, 16, 1, 0, step_s=900.0)
+    assert (made.rounds.scans, made.rounds.left_out) == (1, 2)
+    assert made.rounds.unanswered == 0
+
+
 def test_a_demand_that_fails_says_that_a_meter_does_not_answer_and_the_next_that_it_does() -> None:
     made, ended = Concentrator(2026, 6, 15, 12, 0), list[Outcome]()
     for reachable in (False, True):

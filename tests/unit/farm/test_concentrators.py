@@ -147,6 +147,22 @@ def test_a_concentrator_that_is_down_keeps_its_readings_and_reads_late(made: Mad
     assert all(earlier[1] == later[0] for earlier, later in pairwise(spans(records(concentrator))))
 
 
+def test_a_concentrator_that_is_down_misses_what_meters_say(made: Made) -> None:
+    pilot = Pilot(made())
+    down, outage = pilot.farm.faults.add("rtu-down", {"station": "dc"}), pilot.farm.faults.add("outage", start_s=10.0)
+    concentrator = until(pilot, "2025-06-02T23:02:00", 1.0)
+    assert np.flatnonzero([each.supplied for each in concentrator.outages()]).tolist() == []
+    pilot.farm.faults.clear(down.id)
+    until(pilot, "2025-06-02T23:03:00", 1.0)
+    assert concentrator.queue.alarms(0, 100) == []
+    pilot.farm.faults.clear(outage.id)
+    until(pilot, "2025-06-02T23:30:00", 10.0)
+    words = [json.loads(each.text) for each in concentrator.queue.alarms(0, 100)]
+    assert {(each["device"], each["alarm"]) for each in words} == {
+        (device, "power_restored") for device in concentrator.devices
+    }
+
+
 def test_without_media_a_round_takes_no_time(made: Made) -> None:
     layout = made(MESH, ("name: street", "name: street\nmedia: false"))
     pilot = Pilot(layout)
