@@ -231,3 +231,37 @@ def test_what_could_not_be_kept_is_read_again() -> None:
     assert len(night.of(1)) == 14
     night.collector.begin(1_000.0, DAY)
     assert night.until(2_000.0).of(0)[0] == (7, 14)
+
+
+def test_what_is_under_way_when_concentrators_stop_has_not_come_and_is_read_again() -> None:
+    night, stop_s = Night(2, 2), 2.5 * BLOCK_S
+    night.collector.begin(0.0, DAY)
+    night.until(stop_s)
+    night.reachable[:2] = False  # the first concentrator's next exchange is in vain
+    waiting, under_way = (night.collector.demand(stop_s, meter, 1) for meter in (0, 2))
+    night.until(3.1 * BLOCK_S)
+    assert night.outcomes == []
+    night.collector.stop(3.1 * BLOCK_S)
+    assert not night.collector.rests, "who waits has to be told"
+    night.until(1_000.0)
+    assert night.outcomes == [
+        Outcome(under_way or 0, 2, False, 3.1 * BLOCK_S, told=True),
+        Outcome(waiting or 0, 0, False, 3.1 * BLOCK_S, told=False),
+    ]
+    assert night.of(0) == night.of(2) == [(0, 7), (7, 14), (14, 21)]
+    assert night.collector.rests
+    night.reachable[:] = True
+    night.collector.begin(1_000.0, DAY)
+    night.until(2_000.0)
+    assert night.of(0)[3:] == night.of(2)[3:] == [(k, min(k + 7, DAY)) for k in range(21, DAY, 7)]
+
+
+def test_a_block_on_its_way_when_concentrators_stop_is_read_again() -> None:
+    night = Night(1, 1)
+    night.collector.begin(0.0, DAY)
+    night.until(2.5 * BLOCK_S)
+    night.collector.stop(2.5 * BLOCK_S)
+    night.until(1_000.0)
+    assert night.of(0) == [(0, 7), (7, 14)]
+    night.collector.begin(1_000.0, DAY)
+    assert night.until(2_000.0).of(0)[2] == (14, 21)
