@@ -246,6 +246,7 @@ def test_a_meter_that_was_told_and_has_not_said_so_does_it_and_its_master_hears_
     pilot.images.polling["dc"].reachable[1] = False
     pilot.images.polling["dc"].advance(to_s + 60.0)
     assert seat.device.value("grid_switch") == 0.0
+    assert [command.acknowledged_s for _, _, command in pilot.farm.commands.take()] == [None]
     master.now_s += 1.0
     master.pull()
     assert [each.negative for each in master.heard() if each.type == Type.DOUBLE_COMMAND] == [True]
