@@ -265,3 +265,29 @@ def test_a_block_on_its_way_when_concentrators_stop_is_read_again() -> None:
     assert night.of(0) == [(0, 7), (7, 14)]
     night.collector.begin(1_000.0, DAY)
     assert night.until(2_000.0).of(0)[2] == (14, 21)
+
+
+def test_tries_are_counted_for_each_block_by_itself() -> None:
+    night = Night(1, 1)
+    night.collector.begin(0.0, DAY)
+    for _ in range(5):
+        before = len(night.heard)
+        night.reachable[0] = False
+        now_s = float(night.collector._free_s[0])
+        night.until(now_s + (RULES.tries - 1) * RULES.timeout_s)
+        night.reachable[0] = True
+        night.until(now_s + (RULES.tries - 1) * RULES.timeout_s + 1.01 * BLOCK_S)
+        assert len(night.heard) > before
+    assert night.silent == []
+
+
+def test_in_noise_every_hop_lets_less_pass() -> None:
+    medium = replace(CLEAN, noise_kept_frac=0.5, hops_3_frac=1.0)
+    one_hop = replace(CLEAN, noise_kept_frac=0.5)
+    for each, share in ((one_hop, 0.5), (medium, 0.125)):
+        night = Night(20, 10, each)
+        night.noisy[:] = True
+        night.collector.begin(0.0, DAY)
+        night.until(600.0)
+        answered = 1.0 - night.collector.unanswered / night.collector.exchanges
+        assert answered == pytest.approx(share, abs=0.04)

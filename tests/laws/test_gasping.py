@@ -58,7 +58,7 @@ def test_who_has_supply_says_nothing_and_one_alone_comes_after_its_hops() -> Non
 
 
 def test_two_that_do_not_hear_each_other_lose_both_copies_that_meet() -> None:
-    network = Network(2, 2_000)
+    network = Network(2, 8_000)
     network.parent[:] = -1
     came = np.isfinite(network.gasps()).reshape(-1, 2)
     lives_s = gasping.lives_s(network.keys, 0).reshape(-1, 2)
@@ -66,7 +66,7 @@ def test_two_that_do_not_hear_each_other_lose_both_copies_that_meet() -> None:
     assert (came[twice, 0] == came[twice, 1]).all(), "their second copies are as far apart as the first"
     assert came[~twice].sum() > came[twice].sum() * (~twice).sum() / twice.sum() - 3
     meet = 2 * AIR_S / gasping.GASP_WITHIN_S
-    assert 1.0 - came[twice].mean() == pytest.approx(0.3 * meet, abs=0.005)
+    assert 1.0 - came[twice].mean() == pytest.approx(0.3 * meet, abs=0.0011)
 
 
 def test_meters_behind_another_concentrator_do_not_matter() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pilotfarm.emulators.errors import ConfigError
-from pilotfarm.emulators.record.queue import SqliteQueue
+from pilotfarm.emulators.record.queue import VERSION, SqliteQueue
 
 Make = Callable[..., SqliteQueue]
 
@@ -81,6 +81,7 @@ def test_a_queue_is_there_again_with_its_numbers_and_counts(tmp_path: Path) -> N
     made.acknowledge_readings(last.number)
     made.close()
     again = queue(tmp_path / "queue.sqlite")
+    assert again._base.execute("PRAGMA user_version").fetchone() == (VERSION,)
     assert (again.waiting(), again.read_to()) == ((0, 1), {"meter-1": 7})
     again.put_readings(["c"], {})
     assert again.readings(0, 1)[0].number > last.number
