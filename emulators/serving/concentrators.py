@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -65,14 +66,14 @@ class Concentrator:
         self.devices = [farm.layout.group(seat.group).devices[seat.row] for seat in station.seats]
         self._places = {name: place for place, name in enumerate(self.devices)}
         self.queue = _queue(farm, station, layout)
-        medium = _NO_MEDIUM if layout.medium == NONE else shared_medium(layout.medium)
+        medium, rules = _NO_MEDIUM, replace(layout.rules, block_intervals=INTERVALS)
+        if layout.medium != NONE:
+            medium, rules = shared_medium(layout.medium), layout.rules
         self._unasked = Unasked(medium, layout.keys)
         self._gasp_s = np.full(len(layout.keys), np.nan)
         """When each meter's last gasp came, where its word that supply is back has not."""
         self.rounds = Rounds(
-            Collector(
-                medium, layout.keys, np.zeros(len(layout.keys), dtype=np.intp), layout.rules, known=self._known()
-            ),
+            Collector(medium, layout.keys, np.zeros(len(layout.keys), dtype=np.intp), rules, known=self._known()),
             Schedule(layout.zone, layout.at, layout.again_s),
             medium,
             np.array([layout.key], dtype=np.uint64),

@@ -170,6 +170,7 @@ def test_without_media_a_round_takes_no_time(made: Made) -> None:
     pilot.step(1.0)
     pilot.step(1.0)
     assert concentrator.queue.waiting()[0] == 5 * 4
+    assert concentrator.rounds.collector.exchanges == 5, "all that a meter has at once"
 
 
 # ---------------------------------------------------------------------------------------- commands
