@@ -289,9 +289,7 @@ class EndpointAnswer(Answer):
     serial: SerialLine | None = Field(None, description="Where it is found on a serial line")
     framing: str | None = Field(None, description="`rtu` where Modbus RTU is spoken over TCP, as to a serial server")
     station: str | None
-    polled_over: str | None = Field(
-        None, description="Medium between a station that asks and the device"
-    )
+    polled_over: str | None = Field(None, description="Medium between a station that asks and the device")
     scan_s: float | None = Field(None, description="How often it does")
 
 
