@@ -125,7 +125,10 @@ def test_an_outage_as_its_concentrator_knows_it_beside_what_is_true(
     assert {each["device"] for each in knows} <= gasped
     assert len(knows) > 0.8 * len(gasped)
     assert all(each["supplied"] for each in knows)
-    for _ in range(70):
+    for _ in range(20):
+        rest.pilot.step(60.0)
+    assert [each for each in rest.get("/api/v1/stations/dc/outages") if each["known"] == "last_gasp"] == []
+    for _ in range(50):
         rest.pilot.step(60.0)
     words = rest.get("/api/v1/stations/dc/alarms")
     assert of(words, "power_restored") == {f"meters-{row:03}" for row in range(1, 41)} - {"meters-007"}
