@@ -208,8 +208,8 @@ def test_a_late_answer_over_tcp_is_none_to_a_later_request() -> None:
 
 
 def test_an_answer_of_another_unit_or_function_or_length_is_none() -> None:
-    (master,) = Poller(Bench("battery"), unit=7).masters
-    message = next(each for each in master.reads[0] if each.octets[3:] == b"\0\1")
+    (master,) = Poller(Bench("smart_meter"), unit=7).masters
+    message = next(each for reads in master.reads for each in reads if each.octets[3:] == b"\0\1")
     for unit, answer, fits in (
         (7, b"\x03\x02\0\5", True),
         (8, b"\x03\x02\0\5", False),
