@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
+from weakref import finalize
 
 from pilotfarm.emulators.contracts.queue import Kept
 from pilotfarm.emulators.errors import ConfigError, Problem
@@ -34,7 +35,10 @@ class SqliteQueue:
         self.lost_alarms = 0
         self.problem = ""
         try:
-            self._base = sqlite3.connect(":memory:" if file is None else file, isolation_level=None, timeout=1.0)
+            self._base = sqlite3.connect(
+                ":memory:" if file is None else file, isolation_level=None, timeout=1.0, check_same_thread=False
+            )
+            self._end = finalize(self, self._base.close)
             self._base.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute("PRAGMA synchronous=NORMAL")
@@ -110,7 +114,7 @@ class SqliteQueue:
         return self._counts["readings"], self._counts["alarms"]
 
     def close(self) -> None:
-        self._base.close()
+        self._end()
 
     def _after(self, table: str, after: int, count: int) -> Sequence[Kept]:
         asked = f"SELECT number, text FROM {table} WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608  of ours
