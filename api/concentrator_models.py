@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from pilotfarm.api.memory_models import ProfileReadingAnswer
-from pilotfarm.api.models import Answer
+from pilotfarm.api.models import Answer, Quality
+from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.serving.concentrators import Known
 
 
@@ -48,6 +49,28 @@ class StationAlarmAnswer(Answer):
     alarm: Literal["power_failure", "power_restored"]
     since: datetime = Field(description="By the meter")
     received: datetime = Field(description="Site time at which the concentrator had it")
+
+
+class ReadQuantityAnswer(Answer):
+    """A quantity as the meter had it when it was read."""
+
+    value: float | None = Field(description="Null if it is not a number")
+    unit: str = Field(examples=["Wh"])
+    role: Role
+    quality: Quality
+
+
+class StationReadAnswer(Answer):
+    """A read on demand, and what came of it."""
+
+    ticket: int = Field(description="It grows, and none comes twice while the farm runs")
+    device: str
+    status: Literal["waiting", "answered", "unanswered"]
+    asked_at: datetime = Field(description="Site time")
+    ended_at: datetime | None = Field(description="Site time at which it was answered or given up")
+    serial: str | None = Field(description="Of the meter that has answered")
+    read_at: datetime | None = Field(description="Site time at which the concentrator had the answer, if one came")
+    quantities: dict[str, ReadQuantityAnswer] | None = Field(description="Registers, states and alarms, if answered")
 
 
 class OutageAnswer(Answer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import lru_cache
@@ -13,15 +13,20 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, anywhere
 from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.contracts.queue import Queue
 from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.load_profile import INTERVAL_S, INTERVALS, REGISTERS, Reading
 from pilotfarm.emulators.farm.memory import Memory
+from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.record.queue import SqliteQueue
 from pilotfarm.emulators.site.layout import CollectingLayout, SeatLayout, StationLayout
 from pilotfarm.emulators.stations.collecting import Collector, Heard
 from pilotfarm.emulators.stations.demanding import MeterDownlink
+from pilotfarm.emulators.stations.known import REACHED
+from pilotfarm.emulators.stations.on_demand import Reads, Told
+from pilotfarm.emulators.stations.polled import Polled
 from pilotfarm.emulators.stations.rounds import Rounds, Schedule
 from pilotfarm.emulators.stations.unasked import Unasked, Word
 from pilotfarm.profiles.media import NONE
@@ -29,6 +34,8 @@ from pilotfarm.profiles.media.shared import SharedMedium, shared_medium
 
 DARK: Final = "power_failure_alarm"
 """A meter that has it has no supply, nor have its neighbours: whatever it lives on, nothing reaches it."""
+_READ: Final = (Role.TOTAL, Role.STATE, Role.ALARM)
+"""What a meter is asked for on demand."""
 _NO_MEDIUM: Final = SharedMedium(
     name=NONE,
     title="None",
@@ -64,11 +71,12 @@ class Concentrator:
     def __init__(self, farm: Farm, station: StationLayout, layout: CollectingLayout) -> None:
         self._farm, self._seats = farm, station.seats
         self.devices = [farm.layout.group(seat.group).devices[seat.row] for seat in station.seats]
-        self._places = {name: place for place, name in enumerate(self.devices)}
+        self.places = {name: place for place, name in enumerate(self.devices)}
         self.queue = _queue(farm, station, layout)
         medium, rules = _NO_MEDIUM, replace(layout.rules, block_intervals=INTERVALS)
         if layout.medium != NONE:
             medium, rules = shared_medium(layout.medium), layout.rules
+        self._known_of: Sequence[tuple[Polled, int]] = ()
         self._unasked = Unasked(medium, layout.keys)
         self._gasp_s = np.full(len(layout.keys), np.nan)
         """When each meter's last gasp came, where its word that supply is back has not."""
@@ -83,11 +91,25 @@ class Concentrator:
             kept=INTERVALS,
             classes=len(next(iter(layout.names.values()))),
         )
+        self.reads = Reads(self.rounds)
 
-    def put_downlinks(self, seats: Sequence[Seat]) -> None:
-        """Have commands go down to meters as demands."""
+    def seat(self, seats: Sequence[Seat], known: Sequence[tuple[Polled, int]]) -> None:
+        """Have commands go down to meters as demands; what is known of each meter is at a row of its group."""
+        self._known_of = known
         for place, seat in enumerate(seats):
             seat.downlink = MeterDownlink(self.rounds, place, seat.device, lambda: self._farm.wall_s)
+
+    def note_reads(self) -> None:
+        """Keep what meters have answered on demand, once it is known."""
+        for read in self.reads.answered():
+            known, row = self._known_of[read.meter]
+            device = self._farm.device(self.devices[read.meter])
+            read.serial = device.serial
+            read.told = {
+                q.name: Told(float(known.columns[q.name][row]), _mark(known.said, q.name, row))
+                for q in device.group.spec.quantities
+                if q.role in _READ and q.name != REACHED
+            }
 
     def outages(self) -> Iterator[Outage]:
         """Yield the meters that are without supply, or of which it knows no better."""
@@ -173,6 +195,10 @@ class Concentrator:
         first = self._farm.unix_s // INTERVAL_S
         read_to = self.queue.read_to()
         return np.array([read_to.get(name, first) for name in self.devices], dtype=np.intp)
+
+
+def _mark(said: Mapping[str, Qualities], name: str, row: int) -> Quality:
+    return Quality(int(said[name][row])) if name in said else Quality.GOOD
 
 
 @lru_cache(maxsize=256)

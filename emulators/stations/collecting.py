@@ -159,6 +159,11 @@ class Collector:
         return self.idle and not (self._demands or self._heard or self._silent or self._outcomes)
 
     @property
+    def waiting(self) -> int:
+        """How many demands wait, at all concentrators."""
+        return sum(map(len, self._demands.values()))
+
+    @property
     def concentrators(self) -> int:
         return len(self._free_s)
 

@@ -117,6 +117,11 @@ class Rounds:
     def buses(self) -> int:
         return self.collector.concentrators
 
+    @property
+    def waiting(self) -> int:
+        """How many demands wait."""
+        return self.collector.waiting
+
     def demand(self, meter: int, exchanges: int, ended: Callable[[Outcome], None]) -> None:
         """Ask a meter before the round goes on; who asks is told how it ended. Raises ``Busy`` where many wait."""
         ticket = self.collector.demand(self._now_s, meter, exchanges)
