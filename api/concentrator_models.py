@@ -25,6 +25,8 @@ class CollectingAnswer(Answer):
     exchanges_unanswered: int
     behind: list[str] = Field(description="Meters of which a reading lacks that was wanted: the gap list")
     silent: list[str] = Field(description="Meters that did not answer when they were last asked")
+    clocks_set: int = Field(description="Of meters, whose clocks were off by more than 10 s")
+    clocks_not_set: int = Field(description="That many meters were told the time and did not answer; each is an alarm")
     readings_waiting: int = Field(description="Kept until they are acknowledged")
     alarms_waiting: int
     alarms_lost: int = Field(description="The oldest, which gave way to newer ones")
@@ -42,12 +44,12 @@ class StationReadingAnswer(ProfileReadingAnswer):
 
 
 class StationAlarmAnswer(Answer):
-    """What a meter has told its concentrator unasked."""
+    """What a meter has told its concentrator unasked, or that its clock could not be set."""
 
     number: int = Field(description="It grows, and none comes twice; one that is missing was lost or acknowledged")
     device: str
-    alarm: Literal["power_failure", "power_restored"]
-    since: datetime = Field(description="By the meter")
+    alarm: Literal["power_failure", "power_restored", "clock_not_set"]
+    since: datetime = Field(description="By the meter; of `clock_not_set` as `received`")
     received: datetime = Field(description="Site time at which the concentrator had it")
 
 

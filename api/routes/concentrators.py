@@ -63,8 +63,8 @@ async def clear_station_readings(
 @router.get(
     "/stations/{station}/alarms",
     summary="Alarms that a data concentrator keeps",
-    description="What its meters told it unasked, those after a number; they stay until they are acknowledged, or give "
-    f"way to newer ones. The header `{TOTAL}` says how many there are in all.",
+    description="What its meters told it unasked, and whose clock could not be set, those after a number; they stay "
+    f"until they are acknowledged, or give way to newer ones. The header `{TOTAL}` says how many there are in all.",
     responses={200: {"headers": counted("How many alarms are kept")}, **documented(404)},
 )
 async def list_station_alarms(

@@ -22,18 +22,21 @@ from pilotfarm.emulators.farm.memory import Memory
 from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.record.queue import SqliteQueue
 from pilotfarm.emulators.site.layout import CollectingLayout, SeatLayout, StationLayout
-from pilotfarm.emulators.stations.collecting import Collector, Heard
+from pilotfarm.emulators.stations.collecting import Collector
+from pilotfarm.emulators.stations.come import Heard, ToldTime
 from pilotfarm.emulators.stations.demanding import MeterDownlink
 from pilotfarm.emulators.stations.known import REACHED
 from pilotfarm.emulators.stations.on_demand import Reads, Told
 from pilotfarm.emulators.stations.polled import Polled
 from pilotfarm.emulators.stations.rounds import Rounds, Schedule
-from pilotfarm.emulators.stations.unasked import Unasked, Word
+from pilotfarm.emulators.stations.unasked import Unasked
 from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.media.shared import SharedMedium, shared_medium
 
 DARK: Final = "power_failure_alarm"
 """A meter that has it has no supply, nor have its neighbours: whatever it lives on, nothing reaches it."""
+CLOCK_OFF_S: Final = 10.0
+"""A meter's clock that is off by more is set."""
 _READ: Final = (Role.TOTAL, Role.STATE, Role.ALARM)
 """What a meter is asked for on demand."""
 _NO_MEDIUM: Final = SharedMedium(
@@ -73,6 +76,8 @@ class Concentrator:
         self.devices = [farm.layout.group(seat.group).devices[seat.row] for seat in station.seats]
         self.places = {name: place for place, name in enumerate(self.devices)}
         self.queue = _queue(farm, station, layout)
+        self._clock = farm.clocks.of_station(station)
+        self.clocks_set = self.clocks_not_set = 0
         medium, rules = _NO_MEDIUM, replace(layout.rules, block_intervals=INTERVALS)
         if layout.medium != NONE:
             medium, rules = shared_medium(layout.medium), layout.rules
@@ -139,7 +144,10 @@ class Concentrator:
             return
         for word in words:
             self._gasp_s[word.meter] = np.nan if word.supplied else word.at_s
-        self.queue.put_alarms([self._alarm(word) for word in words])
+        alarms = ("power_failure", "power_restored")
+        self.queue.put_alarms(
+            [self._alarm(each.meter, alarms[each.supplied], each.since_s, each.at_s) for each in words]
+        )
 
     def keep(self, heard: Sequence[Heard]) -> int:
         """Keep all of it in one go, or else as many blocks as there is room for."""
@@ -150,15 +158,38 @@ class Concentrator:
             kept += 1
         return kept
 
+    def off(self, unix_s: float) -> Bools:
+        right_s = self._shown_s(unix_s)
+        shown_s = [self._farm.device(name).clock.shown_s(unix_s) for name in self.devices]
+        off: Bools = np.abs(np.array(shown_s) - right_s) > CLOCK_OFF_S
+        return off
+
+    def set_clocks(self, told: ToldTime) -> None:
+        unix_s = self._farm.unix_s
+        for meter in told.meter[told.answered].tolist():
+            self._farm.device(self.devices[meter]).clock.set(self._shown_s(unix_s), unix_s)
+            self.clocks_set += 1
+        failed = told.only(~told.answered)
+        alarms = [
+            self._alarm(meter, "clock_not_set", at_s, at_s)
+            for meter, at_s in zip(failed.meter.tolist(), failed.at_s.tolist(), strict=True)
+        ]
+        self.clocks_not_set += len(alarms)
+        self.queue.put_alarms(alarms)
+
     # ------------------------------------------------------------------------------------- parts
 
-    def _alarm(self, word: Word) -> str:
+    def _shown_s(self, unix_s: float) -> float:
+        """Return the time as the concentrator has it, by which it sets clocks."""
+        return unix_s if self._clock is None else self._clock.shown_s(unix_s)
+
+    def _alarm(self, meter: int, alarm: str, since_s: float, at_s: float) -> str:
         return json.dumps(
             {
-                "device": self.devices[word.meter],
-                "alarm": "power_restored" if word.supplied else "power_failure",
-                "since": self._local(self._farm.world.unix_s(word.since_s)),
-                "received": self._local(self._farm.world.unix_s(word.at_s)),
+                "device": self.devices[meter],
+                "alarm": alarm,
+                "since": self._local(self._farm.world.unix_s(since_s)),
+                "received": self._local(self._farm.world.unix_s(at_s)),
             }
         )
 

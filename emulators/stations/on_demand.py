@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from pilotfarm.emulators.contracts.quality import Quality
 from pilotfarm.emulators.errors import Busy
-from pilotfarm.emulators.stations.collecting import DEMANDS_MAX, Outcome
+from pilotfarm.emulators.stations.collecting import DEMANDS_MAX
+from pilotfarm.emulators.stations.come import Outcome
 from pilotfarm.emulators.stations.rounds import Rounds
 
 READS_KEPT: Final = 1_000

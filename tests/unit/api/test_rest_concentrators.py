@@ -51,6 +51,8 @@ def test_a_head_end_has_each_reading_until_it_acknowledges_it(tmp_path: Path, ma
         "exchanges_unanswered": rounds.collector.unanswered,
         "behind": ["meters-002"],
         "silent": ["meters-002"],
+        "clocks_set": 0,
+        "clocks_not_set": 0,
         "readings_waiting": 8,
         "alarms_waiting": 0,
         "alarms_lost": 0,
