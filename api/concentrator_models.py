@@ -9,8 +9,8 @@ from pydantic import Field
 
 from pilotfarm.api.memory_models import ProfileReadingAnswer
 from pilotfarm.api.models import Answer, Quality
+from pilotfarm.emulators.contracts.outage import Known
 from pilotfarm.emulators.quantities import Role
-from pilotfarm.emulators.serving.concentrators import Known
 
 
 class CollectingAnswer(Answer):

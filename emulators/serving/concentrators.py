@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, anywhere
+from pilotfarm.emulators.contracts.outage import Known, Outage
 from pilotfarm.emulators.contracts.protocol import Seat
 from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.contracts.queue import Queue
@@ -48,21 +49,6 @@ _NO_MEDIUM: Final = SharedMedium(
     access_p99_s=3e-9,
     access_max_s=4e-9,
 )
-
-
-Known: TypeAlias = Literal["last_gasp", "no_contact", "supplied"]
-
-
-class Outage(NamedTuple):
-    """A meter without supply: what its concentrator knows of it, since when [s], and whether it has supply in truth.
-
-    ``since_s`` is when its last gasp came, or when it last answered if that is all that is known.
-    """
-
-    device: str
-    known: Known
-    since_s: float | None
-    supplied: bool
 
 
 class Concentrator:
