@@ -8,8 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from pilotfarm.api.memory_models import ProfileReadingAnswer
-from pilotfarm.api.models import Answer
-from pilotfarm.emulators.serving.concentrators import Known
+from pilotfarm.api.models import Answer, Quality
+from pilotfarm.emulators.contracts.outage import Known
+from pilotfarm.emulators.quantities import Role
 
 
 class CollectingAnswer(Answer):
@@ -24,6 +25,8 @@ class CollectingAnswer(Answer):
     exchanges_unanswered: int
     behind: list[str] = Field(description="Meters of which a reading lacks that was wanted: the gap list")
     silent: list[str] = Field(description="Meters that did not answer when they were last asked")
+    clocks_set: int = Field(description="Of meters, whose clocks were off by more than 10 s")
+    clocks_not_set: int = Field(description="That many meters were told the time and did not answer; each is an alarm")
     readings_waiting: int = Field(description="Kept until they are acknowledged")
     alarms_waiting: int
     alarms_lost: int = Field(description="The oldest, which gave way to newer ones")
@@ -41,13 +44,35 @@ class StationReadingAnswer(ProfileReadingAnswer):
 
 
 class StationAlarmAnswer(Answer):
-    """What a meter has told its concentrator unasked."""
+    """What a meter has told its concentrator unasked, or that its clock could not be set."""
 
     number: int = Field(description="It grows, and none comes twice; one that is missing was lost or acknowledged")
     device: str
-    alarm: Literal["power_failure", "power_restored"]
-    since: datetime = Field(description="By the meter")
+    alarm: Literal["power_failure", "power_restored", "clock_not_set"]
+    since: datetime = Field(description="By the meter; of `clock_not_set` as `received`")
     received: datetime = Field(description="Site time at which the concentrator had it")
+
+
+class ReadQuantityAnswer(Answer):
+    """A quantity as the meter had it when it was read."""
+
+    value: float | None = Field(description="Null if it is not a number")
+    unit: str = Field(examples=["Wh"])
+    role: Role
+    quality: Quality
+
+
+class StationReadAnswer(Answer):
+    """A read on demand, and what came of it."""
+
+    ticket: int = Field(description="It grows, and none comes twice while the farm runs")
+    device: str
+    status: Literal["waiting", "answered", "unanswered"]
+    asked_at: datetime = Field(description="Site time")
+    ended_at: datetime | None = Field(description="Site time at which it was answered or given up")
+    serial: str | None = Field(description="Of the meter that has answered")
+    read_at: datetime | None = Field(description="Site time at which the concentrator had the answer, if one came")
+    quantities: dict[str, ReadQuantityAnswer] | None = Field(description="Registers, states and alarms, if answered")
 
 
 class OutageAnswer(Answer):

@@ -16,6 +16,7 @@ from pilotfarm.emulators.farm.targets import ENTRIES_MAX, ENTRY_LENGTH_MAX
 from pilotfarm.emulators.registry import DEVICES, FAULTS, PROTOCOLS
 from pilotfarm.emulators.scenarios.words import SECONDS_MAX, TEXT_MAX
 from pilotfarm.emulators.serving.runner import SPEED_MAX, SPEED_MIN, STEPS_BY_HAND_MAX
+from pilotfarm.emulators.stations.collecting import DEMANDS_MAX
 from pilotfarm.emulators.stations.sequence import EVENTS_KEPT
 from pilotfarm.emulators.wording import shown, unknown
 from pilotfarm.profiles.media import NAMES as MEDIA
@@ -55,6 +56,7 @@ ReadingsLimit: TypeAlias = Annotated[int, Field(ge=1, le=INTERVALS), BeforeValid
 LoggedLimit: TypeAlias = Annotated[int, Field(ge=1, le=EVENTS_MAX), BeforeValidator(_whole)]
 ResultsLimit: TypeAlias = Annotated[int, Field(ge=0, le=RESULTS_MAX), BeforeValidator(_whole)]
 FaultNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
+Ticket: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
 ScenarioNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_whole)]
 
 
@@ -163,6 +165,14 @@ class BulkRequest(Request):
     values: Setpoints = Field(default_factory=dict)
     devices: Annotated[dict[str, Setpoints], Field(min_length=1, max_length=DEVICES_MAX)] = Field(
         default_factory=dict, description="Values by the device's id"
+    )
+
+
+class ReadsRequest(Request):
+    """Meters that a data concentrator is to read at once."""
+
+    devices: Annotated[list[str], Field(min_length=1, max_length=DEMANDS_MAX)] = Field(
+        description="Ids of meters of this concentrator, each once", examples=[["homes-001", "homes-002"]]
     )
 
 

@@ -98,6 +98,8 @@ def _collecting(here: Context, name: str, layout: CollectingLayout) -> Collectin
         exchanges_unanswered=collector.unanswered,
         behind=[devices[place] for place in np.flatnonzero(collector.behind)],
         silent=[devices[place] for place in np.flatnonzero(~rounds.answers[0])],
+        clocks_set=found.clocks_set,
+        clocks_not_set=found.clocks_not_set,
         readings_waiting=readings,
         alarms_waiting=alarms,
         alarms_lost=found.queue.lost_alarms,

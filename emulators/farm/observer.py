@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
+from pilotfarm.emulators.contracts.outage import Outage
 from pilotfarm.emulators.contracts.protocol import Command
 from pilotfarm.emulators.farm.fault import Fault
 
@@ -32,3 +34,12 @@ class Observer(Protocol):
     def commanded(self, command: Command, moment: Moment) -> None: ...
     def traced(self, command: Command, name: str, outcome: str, moment: Moment) -> None: ...
     def fault_changed(self, fault: Fault, event: str, moment: Moment) -> None: ...
+
+
+@runtime_checkable
+class SeesOutages(Protocol):
+    """An observer who also wants to know, where stations are served, what each data concentrator knows of outages."""
+
+    def outages(self, station: str, found: Sequence[Outage], moment: Moment) -> None:
+        """Take after each step which customers are without supply, or are not known to have it."""
+        ...

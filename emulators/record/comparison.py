@@ -27,6 +27,7 @@ _WHOSE: Final[Mapping[str, list[str]]] = {
     "effects": ["command", "quantity"],
     "values": ["device", "quantity"],
     "feeders": ["feeder"],
+    "outages": ["station", "device"],
 }
 """What tells the rows of a step from each other; first the tables in which a cause may stand."""
 COMPARED: Final = tuple(_WHOSE)

@@ -9,6 +9,7 @@ effects     one row when the physics followed a command, or did not: ``effective
             by a later command, ``expired``
 faults      one row whenever a fault began or ended
 feeders     one row a feeder and recorded step: its power flow as last solved
+outages     one row whenever a data concentrator comes to know of a customer's supply, or that changes
 steps       one row a step: when it was taken, in the machine's time
 receipts    one row a command: who sent it, when it was received and acknowledged
 countdowns  as values, of quantities that count wall time
@@ -34,6 +35,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from pilotfarm.emulators.clock import Clock
+from pilotfarm.emulators.contracts.outage import Outage
 from pilotfarm.emulators.contracts.protocol import Command
 from pilotfarm.emulators.farm.fault import Fault
 from pilotfarm.emulators.farm.observer import Moment
@@ -101,6 +103,8 @@ class Ledger:
         self._clock = clock
         self._every_s = every_s
         self._recorded_s = float("-inf")
+        self._outages: dict[str, dict[str, Outage]] = {}
+        """By station and device, those of the last step."""
         rows = sum(group.size * len(self._names["values"][group.name]) for group in site.population)
         length = length_for(rows, max(every_s, site.layout.step_s))
         self._claim = folder.claimed(directory)
@@ -176,6 +180,23 @@ class Ledger:
             count=fault.course.count,
             devices=list(fault.hit),
         )
+
+    def outages(self, station: str, found: Sequence[Outage], moment: Moment) -> None:
+        before, now = self._outages.get(station, {}), {each.device: each for each in found}
+        ended = [Outage(device, "supplied", None, True) for device in before if device not in now]
+        self._outages[station] = now
+        for each in (*found, *ended):
+            if each != before.get(each.device):
+                since_s = None if each.since_s is None else moment.unix_s - moment.time_s + each.since_s
+                self._event(
+                    "outages",
+                    moment,
+                    station=station,
+                    device=each.device,
+                    known=each.known,
+                    since=None if since_s is None else instant(since_s),
+                    supplied=each.supplied,
+                )
 
     def _reported(self, at: datetime, chosen: Chosen) -> Iterator[Step]:
         for group in self._population:

@@ -89,6 +89,13 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
         ("lowest_voltage_v", _NUMBER, "V", "Lowest voltage, line to neutral"),
         ("highest_voltage_v", _NUMBER, "V", "Highest voltage, line to neutral"),
     ),
+    "outages": _columns(
+        ("station", _NAME, "", "The data concentrator"),
+        ("device", _NAME, "", "The customer's meter"),
+        ("known", _NAME, "", "What the concentrator knows: last_gasp, no_contact, or supplied"),
+        ("since", TIME, "UTC", "When its last gasp came, or with no_contact when it last answered; else null"),
+        ("supplied", pa.bool_(), "", "Whether the customer has supply in truth"),
+    ),
     "steps": _columns(("wall_time", TIME, "UTC", "The machine's time when the step was taken")),
     "receipts": _columns(
         ("command", _COUNT, "", "The command's number in its run"),
@@ -101,6 +108,8 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
 
 OF_THE_WALL_CLOCK: Final = ("steps", "receipts", "countdowns")
 """Tables that are not the same when a run is repeated."""
+OF_STATIONS: Final = ("outages",)
+"""Tables that a site has where its stations are served."""
 OF_GROUPS: Final = ("values", "countdowns")
 """Tables with a row a device and quantity."""
 

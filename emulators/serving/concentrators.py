@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, anywhere
+from pilotfarm.emulators.contracts.outage import Known, Outage
 from pilotfarm.emulators.contracts.protocol import Seat
+from pilotfarm.emulators.contracts.quality import Qualities, Quality
 from pilotfarm.emulators.contracts.queue import Queue
 from pilotfarm.emulators.errors import ConfigError, Problem
 from pilotfarm.emulators.farm.farm import Farm
 from pilotfarm.emulators.farm.load_profile import INTERVAL_S, INTERVALS, REGISTERS, Reading
 from pilotfarm.emulators.farm.memory import Memory
+from pilotfarm.emulators.quantities import Role
 from pilotfarm.emulators.record.queue import SqliteQueue
 from pilotfarm.emulators.site.layout import CollectingLayout, SeatLayout, StationLayout
-from pilotfarm.emulators.stations.collecting import Collector, Heard
+from pilotfarm.emulators.stations.collecting import Collector
+from pilotfarm.emulators.stations.come import Heard, ToldTime
 from pilotfarm.emulators.stations.demanding import MeterDownlink
+from pilotfarm.emulators.stations.known import REACHED
+from pilotfarm.emulators.stations.on_demand import Reads, Told
+from pilotfarm.emulators.stations.polled import Polled
 from pilotfarm.emulators.stations.rounds import Rounds, Schedule
-from pilotfarm.emulators.stations.unasked import Unasked, Word
+from pilotfarm.emulators.stations.unasked import Unasked
 from pilotfarm.profiles.media import NONE
 from pilotfarm.profiles.media.shared import SharedMedium, shared_medium
 
 DARK: Final = "power_failure_alarm"
 """A meter that has it has no supply, nor have its neighbours: whatever it lives on, nothing reaches it."""
+CLOCK_OFF_S: Final = 10.0
+"""A meter's clock that is off by more is set."""
+_READ: Final = (Role.TOTAL, Role.STATE, Role.ALARM)
+"""What a meter is asked for on demand."""
 _NO_MEDIUM: Final = SharedMedium(
     name=NONE,
     title="None",
@@ -40,21 +51,6 @@ _NO_MEDIUM: Final = SharedMedium(
 )
 
 
-Known: TypeAlias = Literal["last_gasp", "no_contact", "supplied"]
-
-
-class Outage(NamedTuple):
-    """A meter without supply: what its concentrator knows of it, since when [s], and whether it has supply in truth.
-
-    ``since_s`` is when its last gasp came, or when it last answered if that is all that is known.
-    """
-
-    device: str
-    known: Known
-    since_s: float | None
-    supplied: bool
-
-
 class Concentrator:
     """One data concentrator: its rounds, and the queue of what they have read.
 
@@ -64,11 +60,14 @@ class Concentrator:
     def __init__(self, farm: Farm, station: StationLayout, layout: CollectingLayout) -> None:
         self._farm, self._seats = farm, station.seats
         self.devices = [farm.layout.group(seat.group).devices[seat.row] for seat in station.seats]
-        self._places = {name: place for place, name in enumerate(self.devices)}
+        self.places = {name: place for place, name in enumerate(self.devices)}
         self.queue = _queue(farm, station, layout)
+        self._clock = farm.clocks.of_station(station)
+        self.clocks_set = self.clocks_not_set = 0
         medium, rules = _NO_MEDIUM, replace(layout.rules, block_intervals=INTERVALS)
         if layout.medium != NONE:
             medium, rules = shared_medium(layout.medium), layout.rules
+        self._known_of: Sequence[tuple[Polled, int]] = ()
         self._unasked = Unasked(medium, layout.keys)
         self._gasp_s = np.full(len(layout.keys), np.nan)
         """When each meter's last gasp came, where its word that supply is back has not."""
@@ -83,11 +82,25 @@ class Concentrator:
             kept=INTERVALS,
             classes=len(next(iter(layout.names.values()))),
         )
+        self.reads = Reads(self.rounds)
 
-    def put_downlinks(self, seats: Sequence[Seat]) -> None:
-        """Have commands go down to meters as demands."""
+    def seat(self, seats: Sequence[Seat], known: Sequence[tuple[Polled, int]]) -> None:
+        """Have commands go down to meters as demands; what is known of each meter is at a row of its group."""
+        self._known_of = known
         for place, seat in enumerate(seats):
             seat.downlink = MeterDownlink(self.rounds, place, seat.device, lambda: self._farm.wall_s)
+
+    def note_reads(self) -> None:
+        """Keep what meters have answered on demand, once it is known."""
+        for read in self.reads.answered():
+            known, row = self._known_of[read.meter]
+            device = self._farm.device(self.devices[read.meter])
+            read.serial = device.serial
+            read.told = {
+                q.name: Told(float(known.columns[q.name][row]), _mark(known.said, q.name, row))
+                for q in device.group.spec.quantities
+                if q.role in _READ and q.name != REACHED
+            }
 
     def outages(self) -> Iterator[Outage]:
         """Yield the meters that are without supply, or of which it knows no better."""
@@ -117,7 +130,10 @@ class Concentrator:
             return
         for word in words:
             self._gasp_s[word.meter] = np.nan if word.supplied else word.at_s
-        self.queue.put_alarms([self._alarm(word) for word in words])
+        alarms = ("power_failure", "power_restored")
+        self.queue.put_alarms(
+            [self._alarm(each.meter, alarms[each.supplied], each.since_s, each.at_s) for each in words]
+        )
 
     def keep(self, heard: Sequence[Heard]) -> int:
         """Keep all of it in one go, or else as many blocks as there is room for."""
@@ -128,15 +144,38 @@ class Concentrator:
             kept += 1
         return kept
 
+    def off(self, unix_s: float) -> Bools:
+        right_s = self._shown_s(unix_s)
+        shown_s = [self._farm.device(name).clock.shown_s(unix_s) for name in self.devices]
+        off: Bools = np.abs(np.array(shown_s) - right_s) > CLOCK_OFF_S
+        return off
+
+    def set_clocks(self, told: ToldTime) -> None:
+        unix_s = self._farm.unix_s
+        for meter in told.meter[told.answered].tolist():
+            self._farm.device(self.devices[meter]).clock.set(self._shown_s(unix_s), unix_s)
+            self.clocks_set += 1
+        failed = told.only(~told.answered)
+        alarms = [
+            self._alarm(meter, "clock_not_set", at_s, at_s)
+            for meter, at_s in zip(failed.meter.tolist(), failed.at_s.tolist(), strict=True)
+        ]
+        self.clocks_not_set += len(alarms)
+        self.queue.put_alarms(alarms)
+
     # ------------------------------------------------------------------------------------- parts
 
-    def _alarm(self, word: Word) -> str:
+    def _shown_s(self, unix_s: float) -> float:
+        """Return the time as the concentrator has it, by which it sets clocks."""
+        return unix_s if self._clock is None else self._clock.shown_s(unix_s)
+
+    def _alarm(self, meter: int, alarm: str, since_s: float, at_s: float) -> str:
         return json.dumps(
             {
-                "device": self.devices[word.meter],
-                "alarm": "power_restored" if word.supplied else "power_failure",
-                "since": self._local(self._farm.world.unix_s(word.since_s)),
-                "received": self._local(self._farm.world.unix_s(word.at_s)),
+                "device": self.devices[meter],
+                "alarm": alarm,
+                "since": self._local(self._farm.world.unix_s(since_s)),
+                "received": self._local(self._farm.world.unix_s(at_s)),
             }
         )
 
@@ -173,6 +212,10 @@ class Concentrator:
         first = self._farm.unix_s // INTERVAL_S
         read_to = self.queue.read_to()
         return np.array([read_to.get(name, first) for name in self.devices], dtype=np.intp)
+
+
+def _mark(said: Mapping[str, Qualities], name: str, row: int) -> Quality:
+    return Quality(int(said[name][row])) if name in said else Quality.GOOD
 
 
 @lru_cache(maxsize=256)

@@ -137,6 +137,8 @@ class Images:
             polling.advance(self._farm.time_s)
         for image in (*self._asked, *self._images.values()):
             image.refresh(unix_s)
+        for concentrator in self.concentrators.values():
+            concentrator.note_reads()
         for name, sequence in self.sequences.items():
             if self.polling[name].down:
                 sequence.restart()
@@ -163,7 +165,8 @@ class Images:
                 self._named[name].pollers.append((polling, number))
             self._put_downlinks(placed, layout.polling, polling)
         if layout.collecting is not None:
-            self.concentrators[layout.name].put_downlinks([each.seat for each in placed])
+            known = [(each.image.known, each.row) for each in placed if isinstance(each.image.known, Polled)]
+            self.concentrators[layout.name].seat([each.seat for each in placed], known)
         station = _station(protocol, [each.seat for each in placed], layout)
         place = Place(layout, station, placed, self.polling.get(layout.name))
         if layout.name:

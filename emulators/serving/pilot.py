@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pilotfarm.emulators.clock import Clock, WallClock
 from pilotfarm.emulators.farm.farm import WARM_UP_S, Farm
-from pilotfarm.emulators.farm.observer import Observer
+from pilotfarm.emulators.farm.observer import Observer, SeesOutages
 from pilotfarm.emulators.serving.images import Images
 from pilotfarm.emulators.serving.media import Media
 from pilotfarm.emulators.serving.runner import Runner
@@ -64,6 +64,13 @@ class Pilot:
         self.farm.step(dt_s, self.clock.now_s())
         self.ways.update()
         self.images.refresh()
+        self._tell_outages()
         self.server.after_step()
         for attend in self.attendants:
             attend()
+
+    def _tell_outages(self) -> None:
+        for name, concentrator in self.images.concentrators.items():
+            for observer in self.farm.observers:
+                if isinstance(observer, SeesOutages):
+                    observer.outages(name, [*concentrator.outages()], self.farm.moment)

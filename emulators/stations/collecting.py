@@ -1,7 +1,8 @@
 """How data concentrators read their meters, by arrays: rounds of exchanges, one at a time behind each concentrator.
 
 A meter's load profile comes in blocks, oldest first. A block that is lost is asked for again; a meter that fails all
-tries is left for the next round, which goes on where it stood. What a head-end demands goes before the round. All
+tries is left for the next round, which goes on where it stood. Who has been read, and has a clock that is off, is told
+the time. What a head-end demands goes before the round. All
 times are site seconds; intervals of a profile have numbers that grow.
 
 Nobody is looked up one by one: an exchange of every concentrator is some array operations.
@@ -10,14 +11,14 @@ Nobody is looked up one by one: an exchange of every concentrator is some array 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Final, NamedTuple, TypeVar
+from typing import Final
 
 import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools, Floats, Indices, anywhere
+from pilotfarm.emulators.stations.come import Come, Heard, Outcome, Silent, ToldTime, parted
 from pilotfarm.emulators.stations.exchanges import SharedWay
 from pilotfarm.profiles.draws import Keys, bits, key_of, uniform
 from pilotfarm.profiles.media.shared import SharedMedium
@@ -29,6 +30,8 @@ _ASKED: Final = 20.0
 """Octets of a request: who, which object, from where, and its check."""
 _AROUND: Final = 12.0
 """Octets of an answer beside its values."""
+_TIME: Final = 12.0
+"""Octets of a date and time (IEC 62056-6-2, 4.1.6.1)."""
 _NEXT: Final = np.uint64(key_of(0, "next"))
 
 
@@ -42,51 +45,6 @@ class Collecting:
     registers_octets: float = 60.0
     timeout_s: float = 5.0
     tries: int = 4
-
-
-class Heard(NamedTuple):
-    """Blocks that have come: of which meter, from which interval to before which, and when."""
-
-    meter: Indices
-    first: Indices
-    last: Indices
-    at_s: Floats
-
-    def only(self, where: Bools) -> Heard:
-        return Heard(self.meter[where], self.first[where], self.last[where], self.at_s[where])
-
-
-class Silent(NamedTuple):
-    """Meters that were given up in a round, and when."""
-
-    meter: Indices
-    at_s: Floats
-
-    def only(self, where: Bools) -> Silent:
-        return Silent(self.meter[where], self.at_s[where])
-
-
-class Outcome(NamedTuple):
-    """What became of a demand, and when."""
-
-    ticket: int
-    meter: int
-    answered: bool
-    """Whether all of its exchanges were answered."""
-    at_s: float
-    told: bool
-    """Whether the first was: the meter has what it was asked."""
-
-
-class Come(NamedTuple):
-    """What has come of the exchanges of some time."""
-
-    heard: Sequence[Heard]
-    silent: Sequence[Silent]
-    outcomes: Sequence[Outcome]
-
-    def and_then(self, later: Come) -> Come:
-        return Come([*self.heard, *later.heard], [*self.silent, *later.silent], [*self.outcomes, *later.outcomes])
 
 
 @dataclass(slots=True)
@@ -126,18 +84,22 @@ class Collector:
         self._blocks = block_way(medium, keys, rules)
         asked = np.full(n, _ASKED)
         self._registers = SharedWay(medium, keys, asked, np.full(n, _AROUND + rules.registers_octets))
+        self._time = SharedWay(medium, keys, asked + _TIME, np.full(n, _AROUND))
         self.hops = self._blocks.hops
         self._kept = kept_frac(medium, keys, self.hops)
         self._kept_in_noise = self._kept * medium.noise_kept_frac**self.hops
         self.known = np.full(n, known, dtype=np.intp)
         self._wanted = self.known.copy()
         self._due = np.zeros(n, dtype=bool)
+        self._off = np.zeros(n, dtype=bool)
+        """Whose clocks are to be set."""
         self._tries = np.zeros(n, dtype=np.intp)
         self._free_s = np.full(int(concentrator.max(initial=-1)) + 1, -np.inf)
         self._demands: dict[int, deque[_Demand]] = {}
         """By concentrator, where something is demanded."""
         self._heard: list[Heard] = []
         self._silent: list[Silent] = []
+        self._told_time: list[ToldTime] = []
         self._outcomes: list[Outcome] = []
         self._tickets = 0
         self.exchanges = self.unanswered = 0
@@ -156,7 +118,12 @@ class Collector:
     @property
     def rests(self) -> bool:
         """Whether nothing happens until a round begins, or something is demanded."""
-        return self.idle and not (self._demands or self._heard or self._silent or self._outcomes)
+        return self.idle and not (self._demands or self._heard or self._silent or self._told_time or self._outcomes)
+
+    @property
+    def waiting(self) -> int:
+        """How many demands wait, at all concentrators."""
+        return sum(map(len, self._demands.values()))
 
     @property
     def concentrators(self) -> int:
@@ -166,7 +133,9 @@ class Collector:
         """End rounds and demands; what has not come by now has not been read."""
         for each in self._heard:
             np.minimum.at(self.known, each.meter, each.first)
-        self._heard, self._silent = [], []
+        for told in self._told_time:
+            self._off[told.meter] = True
+        self._heard, self._silent, self._told_time = [], [], []
         self._due[:] = False
         self._free_s = np.full_like(self._free_s, now_s)
         failed = [each.outcome(now_s) for waiting in self._demands.values() for each in waiting]
@@ -180,12 +149,14 @@ class Collector:
         others = [~np.isin(each.meter, heard.meter) for each in self._heard]
         self._heard = [each.only(keep) for each, keep in zip(self._heard, others, strict=True)]
 
-    def begin(self, now_s: float, wanted: int, oldest: Indices | None = None) -> None:
-        """Begin a round: read all meters up to before interval ``wanted``.
+    def begin(self, now_s: float, wanted: int, oldest: Indices | None = None, off: Bools | None = None) -> None:
+        """Begin a round: read all meters up to before interval ``wanted``, and set the clocks that are ``off``.
 
         ``oldest`` is the first interval that each meter still has; those before it are never read.
         """
         self._wanted[:] = wanted
+        if off is not None:
+            self._off = off.copy()
         if oldest is not None:
             np.maximum(self.known, oldest, out=self.known)
         self._ask(now_s, np.ones(len(self._free_s), dtype=bool))
@@ -199,7 +170,7 @@ class Collector:
 
     def _ask(self, now_s: float, concentrators: Bools) -> None:
         here = concentrators[self._behind]
-        self._due = np.where(here, self.behind, self._due)
+        self._due = np.where(here, self.behind | self._off, self._due)
         self._tries[here] = 0
         self._free_s = np.where(concentrators, np.maximum(self._free_s, now_s), self._free_s)
 
@@ -227,7 +198,9 @@ class Collector:
             which = self._asked_next(to_s)
             if not len(which):
                 break
-            self._read(which, reachable, noisy)
+            behind = self.behind[which]
+            self._read(which[behind], reachable, noisy)
+            self._tell_time(which[~behind], reachable, noisy)
         return self._come_by(to_s)
 
     # ---------------------------------------------------------------------------------- the round
@@ -240,6 +213,8 @@ class Collector:
         return due[first]
 
     def _read(self, which: Indices, reachable: Bools, noisy: Bools) -> None:
+        if not len(which):
+            return
         at_s, lost = self._exchanged(self._blocks, which, reachable, noisy)
         came, tried = which[~lost], which[lost]
         first = self.known[came]
@@ -247,13 +222,23 @@ class Collector:
         self.known[came] = last
         self._tries[came] = 0
         self._tries[tried] += 1
-        self._due[came[last == self._wanted[came]]] = False
+        self._due[came[(last == self._wanted[came]) & ~self._off[came]]] = False
         failed = self._tries[tried] >= self._rules.tries
         self._due[tried[failed]] = False
         if len(came):
             self._heard.append(Heard(came, first, last, at_s[~lost]))
         if anywhere(failed):
             self._silent.append(Silent(tried[failed], at_s[lost][failed]))
+
+    def _tell_time(self, which: Indices, reachable: Bools, noisy: Bools) -> None:
+        if not len(which):
+            return
+        at_s, lost = self._exchanged(self._time, which, reachable, noisy)
+        self._tries[which] += 1
+        over = ~lost | (self._tries[which] >= self._rules.tries)
+        self._due[which[over]] = self._off[which[over]] = False
+        if anywhere(over):
+            self._told_time.append(ToldTime(which[over], ~lost[over], at_s[over]))
 
     # ------------------------------------------------------------------------------------ demands
 
@@ -289,26 +274,12 @@ class Collector:
         return at_s, lost
 
     def _come_by(self, to_s: float) -> Come:
-        heard, self._heard = _parted(self._heard, to_s)
-        silent, self._silent = _parted(self._silent, to_s)
+        heard, self._heard = parted(self._heard, to_s)
+        silent, self._silent = parted(self._silent, to_s)
+        told_time, self._told_time = parted(self._told_time, to_s)
         outcomes = [each for each in self._outcomes if each.at_s <= to_s]
         self._outcomes = [each for each in self._outcomes if each.at_s > to_s]
-        return Come(heard, silent, outcomes)
-
-
-_Told = TypeVar("_Told", Heard, Silent)
-
-
-def _parted(told: Sequence[_Told], to_s: float) -> tuple[list[_Told], list[_Told]]:
-    """Part what has come by then from what comes later."""
-    come: list[_Told] = []
-    later: list[_Told] = []
-    for each in told:
-        now = each.at_s <= to_s
-        for where, parts in ((now, come), (~now, later)):
-            if anywhere(where):
-                parts.append(each.only(where))
-    return come, later
+        return Come(heard, silent, told_time, outcomes)
 
 
 def block_way(medium: SharedMedium, keys: Keys, rules: Collecting) -> SharedWay:

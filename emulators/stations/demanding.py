@@ -11,7 +11,7 @@ from typing import Final
 from pilotfarm.emulators.contracts.asking import Carried, Order
 from pilotfarm.emulators.contracts.protocol import Device
 from pilotfarm.emulators.errors import NoAnswer, PointError
-from pilotfarm.emulators.stations.collecting import Outcome
+from pilotfarm.emulators.stations.come import Outcome
 from pilotfarm.emulators.stations.rounds import Rounds
 
 LOOK_AGAIN_S: Final = 0.2

@@ -17,7 +17,8 @@ import numpy as np
 
 from pilotfarm.emulators.columns.arrays import Bools
 from pilotfarm.emulators.errors import Busy
-from pilotfarm.emulators.stations.collecting import Collector, Come, Heard, Outcome
+from pilotfarm.emulators.stations.collecting import Collector
+from pilotfarm.emulators.stations.come import Come, Heard, Outcome, ToldTime
 from pilotfarm.emulators.stations.scanning import News
 from pilotfarm.profiles.draws import Keys, uniform
 from pilotfarm.profiles.media.shared import SharedMedium
@@ -65,6 +66,14 @@ class Meters(Protocol):
 
     def listen(self, to_s: float, reachable: Bools, *, hears: bool) -> None:
         """Hear what they say unasked up to a time, or miss it."""
+        ...
+
+    def off(self, unix_s: float) -> Bools:
+        """Which have a clock that is to be set."""
+        ...
+
+    def set_clocks(self, told: ToldTime) -> None:
+        """Set the clocks of those that have answered."""
         ...
 
     def keep(self, heard: Sequence[Heard]) -> int:
@@ -117,6 +126,11 @@ class Rounds:
     def buses(self) -> int:
         return self.collector.concentrators
 
+    @property
+    def waiting(self) -> int:
+        """How many demands wait."""
+        return self.collector.waiting
+
     def demand(self, meter: int, exchanges: int, ended: Callable[[Outcome], None]) -> None:
         """Ask a meter before the round goes on; who asks is told how it ended. Raises ``Busy`` where many wait."""
         ticket = self.collector.demand(self._now_s, meter, exchanges)
@@ -130,7 +144,7 @@ class Rounds:
         if self.collector.rests and min(self._next_s, self._again_s) >= to_s:
             self._now_s, self.read, self.outcomes = to_s, (), ()
             return self._silence
-        from_s, come = self._now_s, Come([], [], [])
+        from_s, come = self._now_s, Come()
         answer = reachable & self._meters.powered()
         for until_s in self._pieces(to_s):
             come = come.and_then(self.collector.advance(until_s, answer, self._noisy()))
@@ -173,7 +187,7 @@ class Rounds:
         if now_s >= self._next_s:
             last = floor(unix_s) // INTERVAL_S
             oldest = np.full(len(self.collector.known), last - self._kept, dtype=np.intp)
-            self.collector.begin(now_s, self._schedule.midnight(unix_s), oldest)
+            self.collector.begin(now_s, self._schedule.midnight(unix_s), oldest, self._meters.off(unix_s))
             self._next_s, self._again_s = self._next(now_s), now_s + self._schedule.again_s
             self.scans += 1
         elif now_s >= self._again_s:
@@ -196,6 +210,10 @@ class Rounds:
         self.read, self.outcomes, self.unanswered = heard, come.outcomes, self.collector.unanswered
         told = [(each.meter, each.at_s, True) for each in heard]
         told += [(each.meter, each.at_s, False) for each in come.silent]
+        for clocks in come.told_time:
+            self._meters.set_clocks(clocks)
+            for those, answered in ((clocks.only(clocks.answered), True), (clocks.only(~clocks.answered), False)):
+                told.append((those.meter, those.at_s, answered))
         told += [(np.array([each.meter]), np.array([each.at_s]), each.answered) for each in come.outcomes]
         for meter, at_s, answered in told:
             later = at_s >= self._asked_s[meter]

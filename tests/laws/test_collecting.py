@@ -15,11 +15,9 @@ from pilotfarm.emulators.stations.collecting import (
     DEMANDS_MAX,
     Collecting,
     Collector,
-    Heard,
-    Outcome,
-    Silent,
     kept_frac,
 )
+from pilotfarm.emulators.stations.come import Heard, Outcome, Silent, ToldTime
 from pilotfarm.profiles.draws import keys_of
 from pilotfarm.profiles.media.shared import SharedMedium, hop_s, shared_medium
 
@@ -68,7 +66,7 @@ class Night:
         return [(first, last) for each, first, last, _ in self.heard if each == meter]
 
 
-def flat(told: Iterable[Heard | Silent]) -> Iterable[Any]:
+def flat(told: Iterable[Heard | Silent | ToldTime]) -> Iterable[Any]:
     for each in told:
         yield from zip(*(column.tolist() for column in each), strict=True)
 
@@ -291,3 +289,49 @@ def test_in_noise_every_hop_lets_less_pass() -> None:
         night.until(600.0)
         answered = 1.0 - night.collector.unanswered / night.collector.exchanges
         assert answered == pytest.approx(share, abs=0.04)
+
+
+# ------------------------------------------------------------------------------------- clocks
+
+TIME_S: Final = (20 + 12 + 12) * 8 / 8_000.0 + 0.1
+
+
+def test_who_is_read_and_off_is_told_the_time_and_then_the_next_one_is_read() -> None:
+    night = Night(meters=2, concentrators=1)
+    night.collector.begin(0.0, 7, off=np.array([True, False]))
+    come = night.collector.advance(10.0, night.reachable, night.noisy)
+    assert [(meter, at_s) for meter, *_, at_s in flat(come.heard)] == [
+        (0, pytest.approx(BLOCK_S)),
+        (1, pytest.approx(2 * BLOCK_S + TIME_S)),
+    ]
+    ((meter, answered, at_s),) = flat(come.told_time)
+    assert (meter, answered, at_s) == (0, True, pytest.approx(BLOCK_S + TIME_S))
+    assert night.collector.idle
+
+
+def test_who_does_not_answer_when_told_the_time_is_given_up_and_not_told_again_that_day() -> None:
+    night = Night(meters=2, concentrators=1)
+    night.collector.begin(0.0, 7, off=np.array([True, False]))
+    night.until(0.5 * BLOCK_S)
+    night.reachable[0] = False
+    come = night.collector.advance(100.0, night.reachable, night.noisy)
+    assert list(flat(come.told_time)) == [(0, False, pytest.approx(BLOCK_S + RULES.tries * RULES.timeout_s))]
+    assert list(flat(come.silent)) == []
+    assert not night.collector.behind.any()
+    night.reachable[0] = True
+    asked = night.collector.exchanges
+    assert night.collector.begin_again(1_000.0) == 0
+    night.until(2_000.0)
+    assert night.collector.exchanges == asked
+
+
+def test_a_concentrator_that_stops_sets_clocks_later_that_it_had_not_set() -> None:
+    night = Night(meters=1, concentrators=1)
+    night.collector.begin(0.0, 7, off=np.array([True]))
+    night.until(1.01 * BLOCK_S)
+    assert not night.collector.behind.any()
+    night.collector.stop(1.02 * BLOCK_S)
+    assert not night.collector.advance(100.0, night.reachable, night.noisy).told_time
+    night.collector.begin_again(200.0)
+    ((_, answered, at_s),) = flat(night.collector.advance(300.0, night.reachable, night.noisy).told_time)
+    assert (answered, at_s) == (True, pytest.approx(200.0 + TIME_S))

@@ -12,7 +12,8 @@ import pytest
 from test_collecting import CLEAN, RULES
 
 from pilotfarm.emulators.columns.arrays import Bools
-from pilotfarm.emulators.stations.collecting import Collector, Heard, Outcome
+from pilotfarm.emulators.stations.collecting import Collector
+from pilotfarm.emulators.stations.come import Heard, Outcome, ToldTime
 from pilotfarm.emulators.stations.rounds import INTERVAL_S, Rounds, Schedule
 from pilotfarm.profiles.draws import keys_of
 
@@ -38,6 +39,8 @@ class Concentrator:
         self.room = 1_000_000
         """For how many blocks there is room."""
         self.powered_: Bools = np.ones(meters, dtype=bool)
+        self.off_: Bools = np.zeros(meters, dtype=bool)
+        self.told_time: list[tuple[int, bool]] = []
         self.rounds = Rounds(collector, schedule, CLEAN, own, self, start_s=0.0, offset_s=self.unix_s, kept=60 * 96)
         self.reachable = np.ones(meters, dtype=bool)
         self.now_s = 0.0
@@ -49,6 +52,13 @@ class Concentrator:
 
     def listen(self, to_s: float, reachable: Bools, *, hears: bool) -> None:
         """They say nothing."""
+
+    def off(self, unix_s: float) -> Bools:
+        return self.off_
+
+    def set_clocks(self, told: ToldTime) -> None:
+        self.told_time += zip(told.meter.tolist(), told.answered.tolist(), strict=True)
+        self.off_ = self.off_ & ~np.isin(np.arange(len(self.off_)), told.meter[told.answered])
 
     def keep(self, heard: Sequence[Heard]) -> int:
         kept = min(len(heard), self.room)
@@ -164,3 +174,46 @@ def test_midnight_is_that_of_the_zone() -> None:
     noon = datetime(2026, 6, 15, 12, tzinfo=UTC).timestamp()
     assert AT.midnight(noon) * INTERVAL_S == datetime(2026, 6, 14, 22, tzinfo=UTC).timestamp()
     assert Schedule(ZoneInfo("UTC"), time(), 1.0).midnight(noon) * INTERVAL_S == noon - 43_200.0
+
+
+# ------------------------------------------------------------------------------------- clocks
+
+
+def test_clocks_that_are_off_are_set_once_a_day_after_their_meters_are_read() -> None:
+    made = Concentrator(2026, 6, 15, 20, 0)
+    made.off_[[1, 3]] = True
+    made.until(2026, 6, 16, 0, 5)
+    assert made.told_time == []
+    before = made.rounds.collector.exchanges
+    made.until(2026, 6, 16, 0, 30)
+    assert sorted(made.told_time) == [(1, True), (3, True)]
+    assert made.rounds.collector.exchanges - before == 4 * 3 + 2, "16 intervals are three blocks"
+    assert (made.rounds.known_s[0, [1, 3]] > made.rounds.known_s[0, [0, 2]]).all()
+    made.off_[0] = True
+    made.until(2026, 6, 17, 0, 5)
+    assert len(made.told_time) == 2
+    made.until(2026, 6, 17, 0, 30)
+    assert made.told_time[2:] == [(0, True)]
+    made.until(2026, 6, 17, 23, 0)
+    assert len(made.told_time) == 3
+
+
+def test_a_meter_that_is_not_read_is_not_told_the_time_until_it_is() -> None:
+    made = Concentrator(2026, 6, 15, 23, 0)
+    made.off_[2], made.reachable[2] = True, False
+    made.until(2026, 6, 16, 1, 30)
+    assert made.told_time == []
+    made.reachable[2] = True
+    made.until(2026, 6, 16, 1, 34)
+    assert made.told_time == []
+    made.until(2026, 6, 16, 1, 40)
+    assert made.told_time == [(2, True)]
+
+
+def test_long_steps_set_the_same_clocks_as_short_ones() -> None:
+    short, long = (Concentrator(2026, 6, 15, 23, 0) for _ in range(2))
+    for made, step_s in ((short, 10.0), (long, 900.0)):
+        made.off_[:] = True
+        made.until(2026, 6, 16, 2, 0, step_s=step_s)
+    assert sorted(short.told_time) == sorted(long.told_time) == [(meter, True) for meter in range(4)]
+    np.testing.assert_allclose(short.rounds.known_s, long.rounds.known_s)

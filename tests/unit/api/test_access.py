@@ -294,6 +294,7 @@ FARM_OPERATIONS = {
     "read_capture", "list_stations", "list_station_events", "list_device_events", "read_profile",
     "step_clock", "step_until", "write_setpoints", "list_station_readings", "clear_station_readings",
     "list_station_alarms", "clear_station_alarms", "list_station_outages",
+    "add_station_reads", "read_station_ticket",
 }  # fmt: skip
 """Names in clients that people have generated: one that is gone or changed breaks them."""
 SESP_OPERATIONS = {"list_devices", "list_readings", "list_sequences", "read_health", "store_readings"}

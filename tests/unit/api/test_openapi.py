@@ -56,6 +56,8 @@ OPERATIONS = [
     ("delete", "/api/v1/stations/{station}/readings"),
     ("get", "/api/v1/stations/{station}/alarms"),
     ("delete", "/api/v1/stations/{station}/alarms"),
+    ("post", "/api/v1/stations/{station}/reads"),
+    ("get", "/api/v1/stations/{station}/reads/{ticket}"),
     ("get", "/api/v1/stations/{station}/outages"),
     ("get", "/api/v1/events"),
     ("get", "/api/v1/capture"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def test_a_head_end_has_each_reading_until_it_acknowledges_it(tmp_path: Path, ma
         "exchanges_unanswered": rounds.collector.unanswered,
         "behind": ["meters-002"],
         "silent": ["meters-002"],
+        "clocks_set": 0,
+        "clocks_not_set": 0,
         "readings_waiting": 8,
         "alarms_waiting": 0,
         "alarms_lost": 0,
@@ -150,3 +153,110 @@ def test_another_station_has_no_readings(tmp_path: Path, make_rest: Callable[...
     said = rest.problems(404, "DELETE", "/api/v1/stations/dcc/readings", params={"to": 1})
     assert "did you mean dc?" in said["station"]
     assert "query.to" in rest.problems(422, "DELETE", "/api/v1/stations/dc/readings")
+
+
+# ------------------------------------------------------------------------------- reads on demand
+
+
+@pytest.fixture
+def street(tmp_path: Path, make_rest: Callable[..., Rest]) -> Rest:
+    (tmp_path / "site.yaml").write_text(SITE, encoding="utf-8")
+    return make_rest(site.load(str(tmp_path / "site.yaml")))
+
+
+def test_a_meter_that_is_read_on_demand_answers_as_it_was(street: Rest) -> None:
+    street.pilot.farm.faults.add("offline", {"device": "meters-002"})
+    street.pilot.farm.faults.add("quality", {"device": "meters-003", "quantity": "energy_*_wh"})
+    street.pilot.step(1.0)
+    asked = street("POST", "/api/v1/stations/dc/reads", json={"devices": ["meters-003", "meters-002"]})
+    assert asked.status_code == 202
+    assert asked.json() == [
+        {
+            "ticket": ticket,
+            "device": device,
+            "status": "waiting",
+            "asked_at": "2025-06-02T23:00:02+02:00",
+            **dict.fromkeys(("ended_at", "serial", "read_at", "quantities")),
+        }
+        for ticket, device in ((1, "meters-003"), (2, "meters-002"))
+    ]
+    meter = street.pilot.farm.device("meters-003")
+    had: dict[str, tuple[float, int]] = {}
+    ended: list[tuple[int, dict[str, Any]]] = []
+    for second in range(60):
+        before = {
+            each.name: (meter.value(each.name), int(meter.quality(each.name))) for each in meter.group.spec.quantities
+        }
+        street.pilot.step(1.0)
+        for ticket in {1, 2} - {each for each, _ in ended}:
+            answer = street.get(f"/api/v1/stations/dc/reads/{ticket}")
+            if answer["status"] != "waiting":
+                ended.append((ticket, answer))
+                had = had or before
+                assert answer["ended_at"] <= f"2025-06-02T23:00:{3 + second:02}+02:00"
+                assert answer["ended_at"] >= f"2025-06-02T23:00:{2 + second:02}+02:00"
+    (first, answered), (second, unanswered) = ended
+    assert (first, answered["status"], answered["serial"]) == (1, "answered", "meters-003")
+    assert answered["read_at"] == answered["ended_at"]
+    told = answered["quantities"]
+    assert {"energy_imported_wh", "relay_control_state", "power_failure_alarm"} <= set(told)
+    assert not {"active_power_w", "limiter_threshold_w", "online", "memory"} & set(told)
+    assert {name: each["value"] for name, each in told.items()} == {name: had[name][0] for name in told}
+    assert told["energy_imported_wh"]["quality"] == "invalid"
+    assert (told["relay_control_state"]["quality"], told["energy_imported_wh"]["unit"]) == ("good", "Wh")
+    assert (second, unanswered["status"]) == (2, "unanswered")
+    assert [unanswered[name] for name in ("serial", "read_at", "quantities")] == [None] * 3
+    took = datetime.fromisoformat(unanswered["ended_at"]) - datetime.fromisoformat(answered["ended_at"])
+    assert took.total_seconds() == pytest.approx(20.0), "four tries of 5 s"
+    assert street.get("/api/v1/stations/dc/reads/1") == answered
+    collector = street.pilot.images.concentrators["dc"].rounds.collector
+    assert collector.exchanges - collector.unanswered == 3, "an association, registers, states"
+
+
+def test_reads_that_cannot_be_are_refused_and_nobody_is_asked(street: Rest) -> None:
+    def asked(status: int, *devices: Any, station: str = "dc") -> dict[str, str]:
+        return street.problems(status, "POST", f"/api/v1/stations/{station}/reads", json={"devices": devices})
+
+    said = asked(422, "meters-001", "meters-004", "meters-001")
+    assert said["devices.1"].startswith("meters-004 is not known; did you mean meters-00")
+    assert said["devices.2"] == "meters-001 is named twice"
+    assert asked(404, "meters-001", station="gateway") == {"station": "gateway collects no readings"}
+    assert asked(422)
+    assert asked(422, 5)
+    for _ in range(31):
+        assert street("POST", "stations/dc/reads", json={"devices": ["meters-001", "meters-002"]}).status_code == 202
+    said = asked(503, "meters-001", "meters-002", "meters-003")
+    assert said == {"": "62 demands wait at the concentrator, and 64 may"}
+    reads = street.pilot.images.concentrators["dc"].reads
+    assert reads.asked == 62
+    assert street.problems(404, "GET", "stations/dc/reads/63") == {"ticket": "dc has given out no ticket 63"}
+    assert street("POST", "stations/dc/reads", json={"devices": ["meters-001", "meters-002"]}).status_code == 202
+
+
+def test_the_oldest_reads_are_forgotten(tmp_path: Path, make_rest: Callable[..., Rest]) -> None:
+    text = SITE.replace("count: 3", "count: 63")
+    (tmp_path / "site.yaml").write_text(f"{text}media: false\n", encoding="utf-8")
+    rest = make_rest(site.load(str(tmp_path / "site.yaml")))
+    devices = [f"meters-{row:03}" for row in range(1, 64)]
+    for _ in range(15):
+        assert rest("POST", "stations/dc/reads", json={"devices": devices}).status_code == 202
+        rest.pilot.step(1.0)
+    assert rest("POST", "stations/dc/reads", json={"devices": devices[:57]}).status_code == 202
+    assert rest.get("stations/dc/reads/1002")["status"] == "waiting"
+    assert rest.get("stations/dc/reads/3")["status"] == "answered"
+    assert rest.problems(404, "GET", "stations/dc/reads/2") == {"ticket": "read 2 is forgotten"}
+
+
+def test_reads_at_a_concentrator_that_goes_down_are_not_answered(street: Rest) -> None:
+    assert street("POST", "stations/dc/reads", json={"devices": ["meters-001"]}).status_code == 202
+    street.pilot.farm.faults.add("rtu-down", {"station": "dc"})
+    street.pilot.step(1.0)
+    assert street.get("stations/dc/reads/1")["status"] == "unanswered"
+
+
+def test_without_media_a_read_is_answered_in_the_next_step(tmp_path: Path, make_rest: Callable[..., Rest]) -> None:
+    (tmp_path / "site.yaml").write_text(f"{SITE}media: false\n", encoding="utf-8")
+    rest = make_rest(site.load(str(tmp_path / "site.yaml")))
+    assert rest("POST", "stations/dc/reads", json={"devices": ["meters-001"]}).status_code == 202
+    rest.pilot.step(1.0)
+    assert rest.get("stations/dc/reads/1")["status"] == "answered"

@@ -191,6 +191,63 @@ def test_without_media_a_round_takes_no_time(made: Made) -> None:
     assert concentrator.rounds.collector.exchanges == 5, "all that a meter has at once"
 
 
+# ------------------------------------------------------------------------------------------ clocks
+
+
+def off_s(pilot: Pilot) -> list[float]:
+    return [pilot.farm.device(f"meters-{row:03}").clock.off_s(pilot.farm.unix_s) for row in range(1, 6)]
+
+
+def test_clocks_that_are_off_by_more_than_ten_seconds_are_set_at_night(made: Made) -> None:
+    pilot = Pilot(made(MESH, ("memory: 1", "memory: 1, clock_drift_ppm: -5000")))
+    for row, drift_ppm in ((1, 5_000.0), (2, 5_100.0), (4, 5_000.0), (5, 5_000.0)):
+        pilot.farm.faults.add("clock-drift", {"device": f"meters-{row:03}"}, parameters={"drift_ppm": drift_ppm})
+    for row, step_s in ((4, 9.9), (5, 10.5)):
+        pilot.farm.faults.add("clock-step", {"device": f"meters-{row:03}"}, parameters={"step_s": step_s})
+    concentrator = until(pilot, "2025-06-03T00:04:00")
+    drift_s = 64 * 60.0
+    assert off_s(pilot) == pytest.approx([0.0, 1e-4 * drift_s, -5e-3 * drift_s, 9.9, 10.5], abs=0.4), (
+        "faults begin with the first step"
+    )
+    until(pilot, "2025-06-03T00:20:00")
+    assert (concentrator.clocks_set, concentrator.clocks_not_set) == (2, 0)
+    off = off_s(pilot)
+    assert -5e-3 * 900 <= off[2] < 0.0, "it drifts on"
+    assert off[3:] == pytest.approx([9.6, 0.0], abs=0.1)
+    assert concentrator.queue.waiting()[1] == 0
+    until(pilot, "2025-06-03T23:00:00", 900.0)
+    assert concentrator.clocks_set == 2
+    until(pilot, "2025-06-04T00:20:00", 300.0)
+    assert concentrator.clocks_set == 3, "the third has gone wrong again"
+
+
+def test_a_concentrator_whose_own_clock_is_off_sets_all_its_meters_wrong(made: Made) -> None:
+    pilot = Pilot(made())
+    pilot.farm.faults.add("clock-step", {"station": "dc"}, parameters={"step_s": 3_600.0})
+    concentrator = until(pilot, "2025-06-03T00:30:00")
+    assert concentrator.clocks_set == 5
+    assert off_s(pilot) == [3_600.0] * 5
+
+
+def test_a_clock_that_cannot_be_set_is_an_alarm(made: Made) -> None:
+    pilot = Pilot(made("{medium: plc_g3, tries: 2}"))
+    pilot.farm.faults.add("clock-step", {"device": "meters-001"}, parameters={"step_s": 60.0})
+    concentrator = until(pilot, "2025-06-03T00:05:00")
+    polling = pilot.images.polling["dc"]
+    to_s = pilot.farm.time_s
+    while concentrator.rounds.collector.behind[0] or concentrator.rounds.collector.idle:
+        to_s += 0.05
+        polling.advance(to_s)
+    polling.reachable[0] = False
+    polling.advance(to_s + 60.0)
+    ((text),) = [each.text for each in concentrator.queue.alarms(0, 10)]
+    alarm = json.loads(text)
+    assert (alarm["device"], alarm["alarm"], alarm["since"]) == ("meters-001", "clock_not_set", alarm["received"])
+    assert (concentrator.clocks_set, concentrator.clocks_not_set) == (0, 1)
+    assert off_s(pilot)[0] == 60.0
+    assert not concentrator.rounds.answers[0, 0]
+
+
 # ---------------------------------------------------------------------------------------- commands
 
 
