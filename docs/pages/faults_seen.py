@@ -7,7 +7,7 @@ from typing import Final
 _CLOCK: Final = (
     ("IEC 104 RTU", "the same of all its devices, where the target names it as its `station`; else nothing of it"),
     ("an RTU that polls", "with `time_stamps: device` those of the device in what it has read there"),
-    ("a data concentrator", "nothing of it; it sets a meter's clock in its next daily round, one that is more than 10 s off"),
+    ("a data concentrator", "nothing of it; a clock more than 10 s off is set in the next daily round"),
     ("Modbus", "where the map has a clock (`alfen`) the time that it shows; else nothing of it"),
     ("REST", "`clock_offset_s` of the device"),
 )
