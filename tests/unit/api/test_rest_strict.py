@@ -21,7 +21,7 @@ from pilotfarm.emulators.serving.capture import CAPTURES_MAX
 from pilotfarm.emulators.site.layout import SiteLayout
 from pilotfarm.loadtests.sesp.app import make_app
 
-PATHS = {"device": "battery-001", "fault": "1", "scenario": "1", "station": "rtu", "run": "first"}
+PATHS = {"device": "battery-001", "fault": "1", "scenario": "1", "station": "rtu", "run": "first", "ticket": "1"}
 FOREIGN = ("Input should", "Field required", "Extra inputs", "valid number", "unable to", "Value error", "valid ")
 """What pydantic says."""
 STRANGE: tuple[Any, ...] = (None, True, 1.5, -1, 10**30, "", "abc", "x" * 5_000, "é\x00", [], [[]], {}, {"": {}}, [{}])
@@ -232,9 +232,12 @@ def ways_to_fail(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Calla
         body: dict[str, Any] = {"json": {"stop": 1}} if method == "POST" else {}
         if path.endswith("/capture"):
             body = {"params": {"device": "nobody"}}
+        if path.endswith("/reads"):
+            body = {"json": {"devices": ["nobody"]}}
         if method == "DELETE" and "{station}" in path:
             body = {"params": {"to": "1"}}
-        return rest(method, path.format(device="nobody", fault="999", scenario="999", station="nobody"), **body)
+        strange = {"device": "nobody", "fault": "999", "scenario": "999", "station": "nobody", "ticket": "999"}
+        return rest(method, path.format(**strange), **body)
 
     def at_the_wrong_moment(method: str, path: str) -> httpx.Response:
         if path.endswith("/capture"):
