@@ -1,4 +1,4 @@
-"""What data concentrators keep until it is acknowledged."""
+"""What data concentrators keep for a head-end until it is acknowledged, what they read on demand, and outages."""
 
 from __future__ import annotations
 
