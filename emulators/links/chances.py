@@ -25,7 +25,7 @@ class Chances:
         return hop_s(self._medium, octets, self._rate)
 
     def access_s(self) -> float:
-        return self._access.at(self._draws["access"]() + 2.0**-54)
+        return self._access.drawn_one(self._draws["access"]())
 
     def turnaround_s(self) -> float:
         shortest_s, longest_s = self._medium.turnaround_min_s, self._medium.turnaround_max_s

@@ -51,7 +51,7 @@ class Latency:
 
     def drawn(self, key: int, sequence: int) -> float:
         """Draw for the message of a connection that begins with this octet. [s]"""
-        return self.at(uniform_one(key, sequence, self._direction) + 2.0**-54)
+        return self._floor_s + self._spread.drawn_one(uniform_one(key, sequence, self._direction))
 
     def at(self, share: float) -> float:
         """Return what of all messages a share, in (0, 1), takes at most. [s]"""

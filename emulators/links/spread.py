@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pilotfarm.emulators.columns.arrays import Floats
 from pilotfarm.profiles.draws import score as score_of
 
+_BELOW_1: Final = 1.0 - 2.0**-53
 _QUANTILES: Final = 2**12
 _NORMAL: Final = NormalDist()
 _SCORES: Final = tuple(map(_NORMAL.inv_cdf, (0.5, 0.95, 0.99)))
@@ -34,6 +35,10 @@ class Spread:
         score = _NORMAL.inv_cdf(share)
         place = 0 if score < _SCORES[1] else 1
         return min(exp(self._logs[place] + self._slopes[place] * (score - _SCORES[place])), self._max_s)
+
+    def drawn_one(self, drawn: float) -> float:
+        """Return the time of a draw from [0, 1)."""
+        return self.at(min(drawn + 2.0**-54, _BELOW_1))
 
     def drawn(self, sixteen: npt.NDArray[np.uint16]) -> Floats:
         """Return a time for each of some draws, by the upper twelve of sixteen bits."""

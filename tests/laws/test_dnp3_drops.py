@@ -61,6 +61,18 @@ def quiet(n: int = 3, **options: object) -> tuple[Drops, Line, list[Master]]:
     return here, line, masters
 
 
+def test_what_a_master_does_not_take_has_a_bound_for_each_outstation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, line, _ = quiet()
+    monkeypatch.setattr("pilotfarm.emulators.protocols.dnp3.multidrop.OUTPUT_MAX", 20)
+    for _ in range(6):  # answers of ten octets
+        line.engine.receive(wire.build(ASK_STATUS, B, 1), 0.0)
+        assert not line.engine.closed
+    line.engine.receive(wire.build(ASK_STATUS, B, 1), 0.0)
+    assert line.engine.closed
+
+
 def conversation(here: Drops, masters: list[Master], feed: Callable[[bytes, Master], None], seed: int) -> list[bytes]:
     """Ask at random what masters ask, while things move; return what each outstation said."""
     draw = random.Random(seed)

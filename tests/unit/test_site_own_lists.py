@@ -56,6 +56,16 @@ def filled(points: str, protocol: str = "iec104", options: str = "{}", named: st
     return SITE.format(protocol=protocol, options=options, points=points, **ways)
 
 
+@pytest.mark.parametrize("rows_max", [2, 1])
+def test_a_list_has_so_many_rows_at_most(monkeypatch: pytest.MonkeyPatch, rows_max: int) -> None:
+    monkeypatch.setattr("pilotfarm.emulators.site.own_rows.ROWS_MAX", rows_max)
+    rows = [f"devices: storage-001, quantity: {name}, address: {at}" for at, name in ((1, "soc_frac"), (2, "soh_frac"))]
+    if rows_max == 2:
+        laid(*rows)
+    else:
+        assert [message for *_, message in told(*rows)] == ["has 2 rows; 1 are the maximum"]
+
+
 def laid(*rows: str, **wanted: str) -> StationLayout:
     return station(load_text(text(*rows, **wanted), "site.yaml"))
 

@@ -11,8 +11,8 @@ from typing import Final
 from pilotfarm.emulators.contracts.protocol import PointRow
 
 GAP_MAX: Final = 32
-"""Registers, or bits, that are read along with others rather than asking twice: at 9,600 bit/s they take as long on a
-line as another exchange with a device that turns around in 30 ms."""
+"""Registers, or bits, that are read along with others rather than asking twice: at 19,200 bit/s they take about as
+long on a line as another exchange with a device that turns around in 30 ms."""
 _COUNT_MAX: Final = {1: 2_000, 2: 2_000, 3: 125, 4: 125}
 """By function code (MODBUS Application Protocol V1.1b3, 6.1 to 6.4)."""
 

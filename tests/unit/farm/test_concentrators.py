@@ -110,7 +110,7 @@ def test_what_is_known_is_as_of_the_last_read(made: Made) -> None:
 
 @pytest.mark.parametrize("fault", [{"kind": "offline", "target": {"device": "meters-002"}}, {"kind": "outage"}])
 def test_meters_off_their_network_and_without_supply_are_not_read(made: Made, fault: dict[str, Any]) -> None:
-    pilot = Pilot(made("{medium: none}".replace("none", "plc_g3")))
+    pilot = Pilot(made("{medium: plc_g3}"))
     put = pilot.farm.faults.add(fault["kind"], fault.get("target", {}))
     concentrator = until(pilot, "2025-06-03T00:30:00")
     gone = [1] if fault["kind"] == "offline" else [0, 1, 2, 3, 4]
@@ -189,6 +189,13 @@ def test_without_media_a_round_takes_no_time(made: Made) -> None:
     pilot.step(1.0)
     assert concentrator.queue.waiting()[0] == 5 * 4
     assert concentrator.rounds.collector.exchanges == 5, "all that a meter has at once"
+    offline = pilot.farm.faults.add("offline", {"device": "meters-002"})
+    until(pilot, "2025-06-05T12:00:00", 900.0)
+    pilot.farm.faults.clear(offline.id)
+    before = concentrator.rounds.collector.exchanges
+    until(pilot, "2025-06-05T13:00:00", 900.0)
+    assert len(spans(records(concentrator), "meters-002")) == 4 + 2 * 96
+    assert concentrator.rounds.collector.exchanges == before + 1, "of two days, too"
 
 
 # ------------------------------------------------------------------------------------------ clocks

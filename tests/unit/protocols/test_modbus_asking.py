@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from pilotfarm.emulators.contracts.protocol import PointRow
 from pilotfarm.emulators.protocols.modbus.asking import ASKING
 from pilotfarm.emulators.protocols.modbus.blocks import GAP_MAX
+from pilotfarm.emulators.stations.exchanges import SharedWay
+from pilotfarm.profiles.draws import keys_of
+from pilotfarm.profiles.media.shared import shared_medium
 
 
 def row(name: str, number: int, kind: str = "uint16", code: int | None = 3, unit: int | None = None) -> PointRow:
@@ -21,6 +27,15 @@ def test_neighbours_are_read_together_and_those_far_off_are_not() -> None:
     assert answers(row("a", 100), row("b", 101)) == [5 + 4]
     assert answers(row("a", 100), row("b", 101 + GAP_MAX)) == [5 + 2 * (GAP_MAX + 2)]
     assert answers(row("a", 100), row("b", 102 + GAP_MAX)) == [7, 7]
+
+
+def test_reading_a_gap_along_takes_about_as_long_as_asking_twice_at_19200_bit_s() -> None:
+    line, octets = shared_medium("rs485"), 2 * (GAP_MAX + 2)
+    (once,) = ASKING.requests([row("a", 100), row("b", 101 + GAP_MAX)])
+    assert once.answered == 5 + octets
+    asked = np.array([once.asked, 8.0]), np.array([once.answered, 7.0])
+    took_s, short_s = SharedWay(line, keys_of(1, ["a", "b"]), *asked, 19_200.0).nominal_s
+    assert took_s == pytest.approx(2.0 * short_s, rel=0.1)
 
 
 def test_values_have_the_registers_of_their_type() -> None:
